@@ -1,0 +1,1 @@
+"""One typed interface to the orders of several exchanges."""
