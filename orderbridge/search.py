@@ -70,6 +70,10 @@ class Search:
         """The asks of a kind that nothing has come of yet."""
         return [ask for ask in self._asks.values() if ask.kind == kind and ask.is_pending]
 
+    def answered(self, answer: Answer) -> list[Ask]:
+        """The asks that got this answer."""
+        return [ask for ask in self._asks.values() if ask.answer is answer]
+
     def found(self, ask: Ask, order: Order) -> None:
         """An order answers to this ask."""
         known = ask.orders.get(order.key)

@@ -41,11 +41,23 @@ class Session:
         self.gateway = gateway
         self.limiter = limiter
         self.log = logging.getLogger(f"orderbridge.{venue}")
+        self._venue = venue
         self._engine, self._owns_engine = make_transport(transport)
         self._retries = retries or Retries()
         self._attempt_timeout = attempt_timeout
         self._loop = OneLoop(f"the gateway {gateway}")
         self._closed = False
+
+    def beside(self, limiter: Limiter) -> Session:
+        """A session over the same connections that is paced by another limiter. The first one closes them."""
+        return Session(
+            gateway=self.gateway,
+            venue=self._venue,
+            transport=self._engine,
+            limiter=limiter,
+            retries=self._retries,
+            attempt_timeout=self._attempt_timeout,
+        )
 
     def check_usable(self) -> None:
         """Raise ConfigurationError when this session was closed or belongs to another event loop."""
