@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from pydantic import Field
 
-from orderbridge.model.amount import ZERO, Amount, subtract
+from orderbridge.model.amount import ZERO, Amount, plain, subtract
 from orderbridge.model.base import EARLIEST, Moment, VenueModel
 from orderbridge.model.symbol import Symbol
 from orderbridge.model.words import KnownBy, OrderStatus, OrderType, Side, TimeInForce
@@ -119,6 +119,14 @@ class Order(VenueModel):
         if self.quantity is None:
             return UNBOUNDED
         return max(ZERO, subtract(self.quantity, self.filled_quantity or ZERO))
+
+    def __str__(self) -> str:
+        filled = "?" if self.filled_quantity is None else plain(self.filled_quantity)
+        size = "?" if self.quantity is None else plain(self.quantity)
+        at = "" if self.price is None else f" at {plain(self.price)}"
+        sure = "" if self.known_by is KnownBy.REPORTED else f" ({self.known_by})"
+        what = f"{self.symbol} {self.side} {self.type}{at}"
+        return f"{self.gateway}:{self.order_id} {what}: {self.status}{sure}, filled {filled} of {size}"
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Order):
