@@ -61,9 +61,7 @@ class Spec:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-def build(
-    spec: Spec, *, account: str, order_id: str, now: datetime
-) -> tuple[Order, list[tuple[Decimal, Decimal]]]:
+def build(spec: Spec, *, account: str, order_id: str, now: datetime) -> tuple[Order, list[tuple[Decimal, Decimal]]]:
     """The order, with nothing filled yet, and the (price, quantity) of its fills."""
     quantity, quote_quantity = _sizes(spec)
     price = decimal_or_none(spec.price)

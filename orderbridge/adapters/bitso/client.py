@@ -89,12 +89,14 @@ class BitsoClient:
         if not isinstance(envelope, dict) or "success" not in envelope:
             keys = tuple(envelope) if isinstance(envelope, dict) else (type(envelope).__name__,)
             self._check_address(response, operation)
-            raise UnexpectedResponse(
-                f"no Bitso envelope in the answer (keys: {', '.join(map(str, keys)) or 'none'})",
-                keys=keys,
-                body=facts["body"],
-                gateway=self.gateway,
-                operation=operation,
+            raise TryAgain(
+                UnexpectedResponse(
+                    f"no Bitso envelope in the answer (keys: {', '.join(map(str, keys)) or 'none'})",
+                    keys=keys,
+                    body=facts["body"],
+                    gateway=self.gateway,
+                    operation=operation,
+                )
             )
         if envelope["success"] in (True, "true", "1") and response.status < 400:
             return envelope.get("payload")

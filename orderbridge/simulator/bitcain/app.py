@@ -56,9 +56,7 @@ class BitcainApp:
 
     aliases: Mapping[str, str] = MappingProxyType({"open_orders": "list", "orders": "list", "get": "lookup"})
 
-    def __init__(
-        self, engines: dict[str, Engine], settings: BitcainSettings, *, clock: SimClock, rng: Random
-    ) -> None:
+    def __init__(self, engines: dict[str, Engine], settings: BitcainSettings, *, clock: SimClock, rng: Random) -> None:
         self._settings = settings
         self.tokens = Tokens(settings, clock=clock, rng=rng)
         self._reads = Reads(engines, settings, clock.now)
