@@ -1,0 +1,72 @@
+"""Exact decimal arithmetic, independent of the caller's decimal context, and how amounts are written."""
+
+from decimal import ROUND_DOWN, Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
+
+# Traps Inexact: a result that would need rounding is a bug here and must not pass silently.
+EXACT = Context(prec=400, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])
+_FLOOR = Context(prec=400, rounding=ROUND_DOWN, traps=[InvalidOperation, DivisionByZero, Overflow])
+
+add = EXACT.add
+sub = EXACT.subtract
+mul = EXACT.multiply
+
+ZERO = Decimal(0)
+MOST_DIGITS = 100
+
+Amount = str | int | Decimal
+
+
+def as_decimal(value: Amount) -> Decimal:
+    """
+    Read an amount that the user of the simulator wrote.
+
+    Raises:
+        TypeError: a float, whose digits are not the ones that were meant.
+        ValueError: no number, not finite, or longer than any exchange's amounts.
+    """
+    if isinstance(value, bool | float):
+        raise TypeError(f"amounts are str, int or Decimal, not {type(value).__name__}: {value!r}")
+    try:
+        number = Decimal(value)
+    except InvalidOperation as e:
+        raise ValueError(f"not a number: {value!r}") from e
+    if not number.is_finite() or not is_reasonable(number):
+        raise ValueError(f"not a usable amount: {value!r}")
+    return number
+
+
+def is_reasonable(number: Decimal) -> bool:
+    """Whether exact products with this number stay within `EXACT`."""
+    _, digits, exponent = number.as_tuple()
+    return (
+        len(digits) <= MOST_DIGITS and isinstance(exponent, int) and -MOST_DIGITS <= exponent <= MOST_DIGITS
+    )
+
+
+def floor_to(value: Decimal, step: Decimal) -> Decimal:
+    """The largest multiple of `step` that is not above `value`."""
+    return mul(_FLOOR.divide_int(value, step), step)
+
+
+def floor_divide(value: Decimal, divisor: Decimal, step: Decimal) -> Decimal:
+    """`value / divisor`, cut down to a multiple of `step`."""
+    return mul(_FLOOR.divide_int(value, mul(divisor, step)), step)
+
+
+def ratio(value: Decimal, divisor: Decimal, places: int) -> Decimal:
+    """`value / divisor` cut to `places` decimals: for averages that are only shown."""
+    return floor_divide(value, divisor, Decimal(1).scaleb(-places))
+
+
+def plain(value: Decimal, places: int = 0) -> str:
+    """
+    Write without exponent and with at least `places` decimals; digits beyond them are kept, idle zeros are
+    not.
+    """
+    text = format(value, "f")
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    if not places:
+        return text
+    whole, _, fraction = text.partition(".")
+    return f"{whole}.{fraction.ljust(places, '0')}"

@@ -1,0 +1,115 @@
+"""
+The HTTP face of the simulated Bitso: routes, authentication, envelope.
+
+Paths are served below `/api/v3`, the historic `/v3` and `/api/v4`; the signature covers whichever was sent. A
+trailing slash is accepted. A path that does not exist is 404 with code `0322`, a verb that a path lacks is
+`0901` (400).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from orderbridge.simulator.bitso.auth import Keys
+from orderbridge.simulator.bitso.call import Call
+from orderbridge.simulator.bitso.errors import BitsoRefusal, error_body
+from orderbridge.simulator.bitso.public import Public
+from orderbridge.simulator.bitso.reads import Reads
+from orderbridge.simulator.engine.engine import Engine
+from orderbridge.simulator.faults import Fault
+from orderbridge.simulator.message import Request, Response, json_response
+from orderbridge.simulator.settings import BitsoSettings
+
+Handler = Callable[[Call], Any]
+ACCOUNT = "bot"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """What a verb on a resource does. `rest` tells whether the path may go on after the resource's name."""
+
+    operation: str
+    handler: Handler
+    private: bool = True
+    rest: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """An endpoint with the rest of the path, or the code of what is wrong with the path."""
+
+    endpoint: Endpoint | None
+    rest: list[str]
+    wrong: str = ""
+
+
+class BitsoApp:
+    """Finds the endpoint, checks the signature, calls the handler, wraps the answer."""
+
+    aliases: Mapping[str, str] = MappingProxyType({})
+
+    def __init__(self, engine: Engine, settings: BitsoSettings) -> None:
+        self._engine = engine
+        self._settings = settings
+        self._keys = Keys()
+        reads, public = Reads(engine, settings), Public(engine)
+        self._endpoints: dict[tuple[str, str], dict[str, Endpoint]] = {
+            ("v3", "orders"): {"GET": Endpoint("lookup", reads.lookup, rest=True)},
+            ("v3", "open_orders"): {"GET": Endpoint("open_orders", reads.open_orders)},
+            ("v3", "order_trades"): {"GET": Endpoint("order_trades", reads.order_trades, rest=True)},
+            ("v3", "user_trades"): {"GET": Endpoint("user_trades", reads.user_trades, rest=True)},
+            ("v3", "available_books"): {"GET": Endpoint("books", public.available_books, private=False)},
+            ("v3", "catalogues"): {"GET": Endpoint("catalogues", public.catalogues, private=False)},
+        }
+        self.operations = frozenset(
+            endpoint.operation for verbs in self._endpoints.values() for endpoint in verbs.values()
+        )
+
+    def route(self, request: Request) -> Route:
+        parts = request.segments()
+        if parts[0] == "api":
+            parts = parts[1:]
+        verbs = self._endpoints.get((parts[0], parts[1])) if len(parts) > 1 else None
+        if verbs is None:
+            return Route(None, [], "0322")
+        endpoint = verbs.get(request.method)
+        if endpoint is None:
+            return Route(None, [], "0901")
+        rest = parts[2:]
+        return Route(None, [], "0322") if rest and not endpoint.rest else Route(endpoint, rest)
+
+    def operation(self, route: Route) -> str:
+        return route.endpoint.operation if route.endpoint else ""
+
+    def answer(self, request: Request, route: Route, fault: Fault | None) -> Response:
+        try:
+            if route.endpoint is None:
+                raise BitsoRefusal(route.wrong, status=404 if route.wrong == "0322" else None)
+            call = Call(request, route.rest, request.parameters(), self._engine.clock.now(), fault=fault)
+            if route.endpoint.private:
+                self._keys.check(request, secrets={self._settings.api_key: self._settings.api_secret})
+                call.account = ACCOUNT
+            return json_response(200, {"success": True, "payload": route.endpoint.handler(call)})
+        except BitsoRefusal as refusal:
+            return self._refused(refusal, request.headers.get("accept-language", ""))
+
+    def broken(self, fault: Fault) -> Response:
+        headers = {} if fault.retry_after is None else {"retry-after": f"{fault.retry_after:g}"}
+        code, status = {
+            "throttle": ("0801", 420),
+            "wrong_nonce": ("0207", 401),
+            "not_success": ("1002", 200),
+            "accept_then_5xx": ("0101", 502),
+        }.get(fault.kind, ("0101", 503))
+        return json_response(fault.status or status, self._error(code), headers)
+
+    def _refused(self, refusal: BitsoRefusal, languages: str) -> Response:
+        language = languages.partition(",")[0].strip().partition("-")[0].lower()
+        body = self._error(refusal.code, about=refusal.about, language=language)
+        return json_response(refusal.status, body)
+
+    def _error(self, code: str, *, about: str = "", language: str = "") -> dict[str, Any]:
+        if language not in ("en", "es"):
+            language = self._settings.language
+        return error_body(code, about=about, language=language, style=self._settings.error_style)

@@ -1,0 +1,102 @@
+"""The simulated Bitso as tests and bots hold it."""
+
+import string
+from decimal import Decimal
+from random import Random
+from typing import Any, Unpack
+
+from orderbridge.simulator.bitso.app import ACCOUNT, BitsoApp, Route
+from orderbridge.simulator.bitso.books import BOOKS, PRECISION
+from orderbridge.simulator.bitso.putting import BitsoPut, spec_from
+from orderbridge.simulator.clock import SimClock
+from orderbridge.simulator.engine.account import Balance
+from orderbridge.simulator.engine.engine import Engine
+from orderbridge.simulator.engine.order import Order
+from orderbridge.simulator.putting import build
+from orderbridge.simulator.settings import BitsoSettings
+from orderbridge.simulator.venue import Venue
+
+FUNDS = Decimal(1_000_000_000)
+ID_LENGTH = 16
+_LETTERS = string.ascii_letters + string.digits
+
+
+class SimBitso(Venue[Route]):
+    """
+    A simulated Bitso account and the exchange behind it.
+
+    Attributes:
+        settings: every knob; may be changed at any time.
+        engine: the exchange itself, for tests that go below HTTP.
+    """
+
+    def __init__(self, settings: BitsoSettings, *, clock: SimClock, rng: Random, port: int = 0) -> None:
+        self.settings = settings
+        self.clock = clock
+        self._ids = Random(rng.random())
+        self.engine = Engine(instruments=dict(BOOKS), clock=clock, rng=Random(rng.random()))
+        for currency in PRECISION:
+            self.engine.accounts.deposit(ACCOUNT, currency, FUNDS)
+        super().__init__(BitsoApp(self.engine, settings), clock=clock, rng=Random(rng.random()), port=port)
+
+    @property
+    def base_url(self) -> str:
+        """What stands before `/orders`: `http://127.0.0.1:PORT/api/v3`."""
+        return f"{self.origin}/api/v3"
+
+    @property
+    def api_key(self) -> str:
+        """The key that works."""
+        return self.settings.api_key
+
+    @property
+    def api_secret(self) -> str:
+        """Its secret."""
+        return self.settings.api_secret
+
+    def gateway(self, **settings: Any) -> Any:
+        """
+        An `OrderGateway` of this library's, pointed here and without pacing.
+
+        Args:
+            settings: the gateway's settings, over those that the simulator gives.
+        """
+        from orderbridge.simulator.handout import hand_out  # the only way from here to an adapter
+
+        own = {"api_key": self.api_key, "api_secret": self.api_secret, "base_url": self.base_url}
+        return hand_out("bitso", own, clock=self.clock, settings=settings)
+
+    @property
+    def balances(self) -> dict[str, Balance]:
+        """Ground truth: what the account owns and what of it is locked, by currency."""
+        return self.engine.accounts.of(ACCOUNT)
+
+    def accepted(self, *, client_order_id: str | None = None, order_id: str | None = None) -> list[Order]:
+        """Ground truth: every order that the exchange ever took, oldest first; those of one id, if given."""
+        with self.lock:
+            return self.engine.ledger.select(ACCOUNT, client_order_id=client_order_id, order_id=order_id)
+
+    def new_id(self) -> str:
+        """Sixteen letters and digits, from the seed."""
+        return "".join(self._ids.choices(_LETTERS, k=ID_LENGTH))
+
+    def put(self, **about: Unpack[BitsoPut]) -> Order:
+        """
+        Put an order on the exchange, in any state, without asking any rule.
+
+        Everything has a default. Sizes may be told in Bitso's names or in ours; a status alone implies the
+        filled part (`completed` all of it, `partially filled` half). An order that has ended is visible for
+        the usual window from now on, or from `updated_at` if that is given.
+
+        Args:
+            about: any of `BitsoPut`. `trades` makes fills for the filled part (True), makes none (False), or
+                lists (price, quantity) of each. `visible=False` hides the order from look-up and open orders;
+                its trades stay. `raw` are fields to show as they are (unknown words, numbers as Decimal);
+                `...` as a value leaves the field out.
+        """
+        with self.lock:
+            spec = spec_from(about, self.engine.instruments)
+            order, executions = build(
+                spec, account=ACCOUNT, order_id=spec.order_id or self.new_id(), now=self.clock.now()
+            )
+            return self.engine.put(order, executions=executions)

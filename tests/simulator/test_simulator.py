@@ -1,0 +1,196 @@
+"""Starting, stopping, the clock, the counters, and the use from plain synchronous code."""
+
+import asyncio
+import socket
+import subprocess
+import sys
+import time
+from typing import Any
+
+import httpx
+import pytest
+
+from orderbridge.simulator import SimClock, Simulator
+
+
+def test_importing_loads_no_server_and_no_adapter() -> None:
+    """
+    `from orderbridge.simulator import Simulator` pulls in neither httptools, a web framework nor an adapter.
+    """
+    code = (
+        "import sys; from orderbridge.simulator import Simulator; Simulator(); "
+        "bad = {'httptools', 'uvicorn', 'starlette', 'orderbridge.adapters.bitso', 'orderbridge.registry'}; "
+        "sys.exit(bool(bad & sys.modules.keys()))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+async def test_starts_quickly_and_leaves_nothing_behind() -> None:
+    """Ten starts and stops with open connections take well under 100 ms each and leave no task."""
+    before = asyncio.all_tasks()
+    begin = time.perf_counter()
+
+    for _ in range(10):
+        async with Simulator() as sim, httpx.AsyncClient(trust_env=False) as http:
+            await http.get(sim.bitso.base_url + "/available_books")
+
+    assert (time.perf_counter() - begin) / 10 < 0.3
+    assert asyncio.all_tasks() == before
+
+
+async def test_one_venue_goes_down_and_comes_back_on_its_port(sim: Any, http: httpx.AsyncClient) -> None:
+    """Down: connections are refused. Up again: same port, same orders; the other venue never noticed."""
+    sim.bitso.put(oid="A1")
+    url = sim.bitso.base_url + "/available_books"
+    assert (await http.get(url)).status_code == 200
+
+    await sim.bitso.stop()
+    with pytest.raises(httpx.TransportError):
+        await http.get(url)
+    assert (await http.get(sim.bitcain.base_url + "/nothing")).status_code == 404
+
+    await sim.bitso.start()
+    assert (await http.get(url)).status_code == 200
+    assert [order.oid for order in sim.bitso.accepted()] == ["A1"]
+
+
+def test_synchronous_users_get_a_thread() -> None:
+    """Under plain `with`, servers answer from a thread while put, fault and stop are called from this one."""
+    with Simulator() as sim:
+        order = sim.bitcain.put()
+        headers = {"authorization": f"Bearer {sim.bitcain.token}"}
+        url = f"{sim.bitcain.base_url}/api/v1/orders/{order.id}"
+        with httpx.Client(trust_env=False) as http:
+            assert http.get(url, headers=headers).status_code == 200
+            sim.bitcain.fault("error_5xx", times=1)
+            assert http.get(url, headers=headers).status_code == 503
+            sim.run(sim.bitcain.stop())
+            with pytest.raises(httpx.TransportError):
+                http.get(url, headers=headers)
+
+
+async def test_the_ground_truth_counts_requests_and_orders(sim: Any, bitso: Any, clock: SimClock) -> None:
+    """
+    Counters by method and path, times by the simulated clock, raw requests, accepted orders by either id.
+    """
+    sim.bitso.put(oid="A1", client_order_id="me")
+    clock.advance(5)
+
+    await bitso.get("/orders?oids=A1")
+
+    assert sim.bitso.requests == {"GET /api/v3/orders": 1}
+    assert list(sim.bitso.request_times) == [(clock.time(), "GET /api/v3/orders")]
+    assert sim.bitso.last_requests[-1].target == "/api/v3/orders?oids=A1"
+    assert sim.bitso.last_requests[-1].headers["authorization"].startswith("Bitso simulated-key:")
+    assert [order.oid for order in sim.bitso.accepted(client_order_id="me")] == ["A1"]
+    assert sim.bitso.accepted(client_order_id="me", order_id="B2") == []
+    assert sim.bitso.balances["btc"].total > 0
+
+
+def test_a_clock_moves_by_hand_and_never_back() -> None:
+    """A standing clock moves only when told; a running one goes on by itself."""
+    clock = SimClock(start=1000.0, running=False)
+    clock.advance(3600)
+    assert clock.time() == 4600.0
+    assert clock.now().isoformat() == "1970-01-01T01:16:40+00:00"
+    with pytest.raises(ValueError, match="back"):
+        clock.advance(-1)
+    assert abs(SimClock().time() - time.time()) < 1
+
+
+def test_settings_refuse_unknown_names_and_values() -> None:
+    """A typo in a setting or its value is an error, not a silent default."""
+    with pytest.raises(TypeError):
+        Simulator(bitso={"visibility": 0})
+    with pytest.raises(ValueError, match="'empty', '0312', '0357'"):
+        Simulator(bitso={"miss": "nothing"})
+    sim = Simulator()
+    with pytest.raises(ValueError, match="allowed"):
+        sim.bitcain.settings.paging = "pages"
+    with pytest.raises(AttributeError):
+        sim.bitso.settings.misss = "empty"
+
+
+def test_put_refuses_floats_and_misspelt_keywords() -> None:
+    """A float is no amount, and an unknown keyword is no field."""
+    sim = Simulator()
+    with pytest.raises(TypeError, match="float"):
+        sim.bitso.put(price=1.5)
+    with pytest.raises(TypeError, match="pric"):
+        sim.bitso.put(pric="1")
+
+
+async def test_bytes_that_are_no_http_get_400_and_large_ones_413(sim: Any) -> None:
+    """Garbage is answered with 400, a body over a megabyte or endless headers with 413; then it is over."""
+    port = int(sim.bitso.origin.rpartition(":")[2])
+    cases = [
+        (b"\x16\x03\x01\x02\x00\x01\x00", b"400"),
+        (b"GET\r\n\r\n", b"400"),
+        (b"POST /api/v3/orders HTTP/1.1\r\ncontent-length: 2000000\r\n\r\n" + b"x" * 2_000_000, b"413"),
+        (b"GET / HTTP/1.1\r\nx: " + b"y" * 100_000 + b"\r\n\r\n", b"413"),
+    ]
+    for sent, status in cases:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(sent)
+        try:
+            answer = await reader.read(64)
+        except ConnectionResetError:
+            answer = b"HTTP/1.1 413 "  # the server closed while bytes were still coming in
+        assert answer.startswith(b"HTTP/1.1 " + status)
+        writer.close()
+
+
+async def test_pipelined_requests_are_answered_in_order(sim: Any) -> None:
+    """Two requests in one packet get two answers, also when the first one is late."""
+    sim.bitso.fault("delay", operation="books", nth=1, seconds=0.02)
+    port = int(sim.bitso.origin.rpartition(":")[2])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+
+    writer.write(
+        b"GET /v3/available_books HTTP/1.1\r\n\r\nGET /nothing HTTP/1.1\r\nconnection: close\r\n\r\n"
+    )
+    answer = await reader.read(-1)
+
+    assert answer.index(b"HTTP/1.1 200") < answer.index(b"HTTP/1.1 404")
+    writer.close()
+
+
+async def test_chunked_bodies_and_100_continue(sim: Any) -> None:
+    """A body in chunks is read whole, and a client that waits for leave gets it."""
+    port = int(sim.bitcain.origin.rpartition(":")[2])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+
+    writer.write(
+        b"POST /auth/login HTTP/1.1\r\nexpect: 100-continue\r\n"
+        b"transfer-encoding: chunked\r\nconnection: close\r\n\r\n"
+        b'5\r\n{"ema\r\n3\r\nil"\r\n0\r\n\r\n'
+    )
+    answer = await reader.read(-1)
+
+    assert answer.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 422")
+    assert sim.bitcain.last_requests[-1].body == b'{"email"'
+    writer.close()
+
+
+async def test_an_idle_connection_stays_open(sim: Any) -> None:
+    """No idle time-out is armed: after two minutes of silence the same connection still answers."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(sim.bitso.origin.rpartition(":")[2]))
+    writer.write(b"GET /v3/catalogues HTTP/1.1\r\n\r\n")
+    await reader.readuntil(b"\r\n\r\n")
+
+    loop: Any = asyncio.get_running_loop()
+    armed = [
+        handle for handle in loop._scheduled if not handle.cancelled() and handle.when() < loop.time() + 120
+    ]
+
+    assert armed == []
+    writer.close()
+
+
+def test_binding_is_to_loopback_only() -> None:
+    """A started simulator answers on 127.0.0.1 and not even on the machine's other loopback addresses."""
+    with Simulator() as sim:
+        port = int(sim.bitso.origin.rpartition(":")[2])
+        with socket.socket() as probe:
+            probe.settimeout(0.2)
+            assert probe.connect_ex(("127.0.0.2", port)) != 0
