@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
@@ -35,8 +36,15 @@ Json = Annotated[bool, typer.Option("--json", help="Print the models as JSON.")]
 
 
 @app.callback()
-def _commands() -> None:
+def _commands(
+    verbose: Annotated[
+        int, typer.Option("--verbose", "-v", count=True, help="Log to stderr: -v warnings, -vv every request.")
+    ] = 0,
+) -> None:
     """Look orders up, place and follow them on several exchanges."""
+    level = (logging.ERROR, logging.WARNING, logging.DEBUG)[min(verbose, 2)]
+    logging.basicConfig(level=logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("orderbridge").setLevel(level)
 
 
 @app.command()

@@ -13,7 +13,7 @@ from orderbridge.model.amount import plain
 from orderbridge.model.lookup import Found, LookupResult
 from orderbridge.model.order import Order
 from orderbridge.model.ref import OrderRef, RefLike
-from orderbridge.model.words import KnownBy, OrderStatus
+from orderbridge.model.words import KnownBy, OrderStatus, OrderType
 
 _COLOURS = {
     OrderStatus.ACCEPTED: "cyan",
@@ -30,15 +30,17 @@ def console(*, stderr: bool = False) -> Console:
     """Where tables are printed: as wide as the terminal, or wide enough where there is none."""
     found = Console(stderr=stderr, highlight=False)
     if not found.is_terminal:
-        found = Console(stderr=stderr, highlight=False, width=150)
+        found = Console(stderr=stderr, highlight=False, width=170)
     return found
 
 
 def print_lookup(result: LookupResult, *, title: str, marks: dict[RefLike, str] | None = None) -> None:
     """The answers as a table, and below it what could not be asked or read."""
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("asked for", "gateway", "status", "symbol", "side", "type", "filled / size", "price", "order id"):
-        table.add_column(name, overflow="fold", no_wrap=name in {"status", "filled / size"})
+    table.add_column("asked for", overflow="fold")
+    for name in ("status", "order", "filled / size"):
+        table.add_column(name)
+    table.add_column("found as", overflow="fold")
     if marks is not None:
         table.add_column("right")
     for ref in result.refs:
@@ -62,16 +64,14 @@ def lookup_json(result: LookupResult) -> str:
 def _rows(ref: RefLike, found: Found) -> list[list[str | Text]]:
     asked = ref if isinstance(ref, str) else str(OrderRef.of(ref))
     if found.orders:
-        return [[asked, *order_cells(order)] for order in found.orders]
+        return [[asked, *_cells(order, asked)] for order in found.orders]
+    said = ", ".join(f"{name}: {answer.replace('_', ' ')}" for name, answer in found.answers.items())
     if found.is_undecided:
-        why = ", ".join(f"{name}: {answer.replace('_', ' ')}" for name, answer in found.answers.items())
-        return [[asked, why, Text("undecided", style="yellow"), *[""] * 6]]
-    said = "proven absent" if found.proven_absent else "not seen"
-    return [[asked, ", ".join(found.answers), Text(said, style="dim"), *[""] * 6]]
+        return [[asked, Text("undecided", style="yellow"), said, "", ""]]
+    return [[asked, Text("proven absent" if found.proven_absent else "not seen", style="dim"), said, "", ""]]
 
 
-def order_cells(order: Order) -> list[str | Text]:
-    """One order: gateway, status, symbol, side, type, fills, price, id."""
+def _cells(order: Order, asked: str) -> list[str | Text]:
     word = order.status.replace("_", " ")
     if order.status is OrderStatus.UNKNOWN and order.raw_status:
         word += f" ({order.raw_status})"
@@ -79,17 +79,16 @@ def order_cells(order: Order) -> list[str | Text]:
         word += f", {order.known_by}"
     if order.paper:
         word += ", paper"
-    filled = f"{_amount(order.filled_quantity)} / {_size(order)}"
-    price = order.price if order.price is not None else order.average_price
+    kind = "" if order.type is OrderType.UNKNOWN else " " + order.type.replace("_", " ")
+    price = "" if order.price is None else f" at {_amount(order.price)}"
+    if order.average_price is not None:
+        price += f", traded at {_amount(order.average_price)}"
+    found_as = f"{order.gateway}:{order.order_id}"
     return [
-        order.gateway,
         Text(word, style=_COLOURS.get(order.status, "")),
-        order.symbol,
-        order.side,
-        order.type.replace("_", " "),
-        filled,
-        _amount(price, missing="market"),
-        order.order_id,
+        f"{order.symbol} {order.side}{kind}{price}",
+        f"{_amount(order.filled_quantity)} / {_size(order)}",
+        "" if found_as == asked else found_as,
     ]
 
 
@@ -99,8 +98,8 @@ def _size(order: Order) -> str:
     return _amount(order.quantity)
 
 
-def _amount(number: Decimal | None, *, missing: str = "?") -> str:
+def _amount(number: Decimal | None) -> str:
     if number is None:
-        return missing
+        return "?"
     text = plain(number)
     return text.rstrip("0").rstrip(".") if "." in text else text

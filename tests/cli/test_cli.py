@@ -56,7 +56,7 @@ def test_lookup_prints_a_table(venue: Simulator) -> None:
     assert bitso.order_id in result.output
     assert "partially filled" in result.output
     assert "0.005 / 0.01" in result.output
-    assert "filled, " not in result.output
+    assert "filled, paper" in result.output
 
 
 @pytest.mark.usefixtures("keys")

@@ -83,8 +83,8 @@ class BitsoGateway(UnsupportedCalls):
         self._base_url = base_url.rstrip("/")
         self._rebuild_limit = rebuild_limit
         signer = Signer(api_key, api_secret, clock=clock)
-        if not all(signer.secrets):
-            raise ConfigurationError("Bitso needs an api_key and an api_secret", gateway=self.name)
+        if not all(secret.isascii() and secret.isprintable() and secret for secret in signer.secrets):
+            raise ConfigurationError("Bitso needs an api_key and an api_secret in plain characters", gateway=self.name)
         private = shared_limiter((VENUE, self._base_url, signer.digest), limits, venue=PRIVATE_RATE)
         # Bitso counts public calls by address, so all keys of this machine share them.
         public = shared_limiter((VENUE, self._base_url, "public"), limits, venue=PUBLIC_RATE)
