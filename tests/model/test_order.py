@@ -96,7 +96,7 @@ def test_the_key_is_gateway_and_id(account: str, gateway: str) -> None:
         ({"quantity": 0.1}, "never a float"),
         ({"price": float("nan")}, "never a float"),
         ({"filled_quantity": "NaN"}, "not finite"),
-        ({"created_at": datetime(2026, 1, 1)}, "a time needs its zone"),  # noqa: DTZ001
+        ({"created_at": datetime(2026, 1, 1)}, "a time needs its zone"),
         ({"symbol": "btc_mxn"}, "BASE/QUOTE"),
         ({"side": ""}, "'buy' or 'sell'"),
         ({"status": "closed"}, "'accepted', 'open'"),
