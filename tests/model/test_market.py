@@ -120,3 +120,18 @@ def test_a_market_round_trips() -> None:
     """The rules of a market survive JSON and pickle."""
     assert Market.model_validate_json(BTC.model_dump_json()) == BTC
     assert pickle.loads(pickle.dumps(BTC)) == BTC
+
+
+@pytest.mark.parametrize(
+    ("fields", "nearest"),
+    [({"price": "5"}, "10"), ({"quantity": "0.000000001"}, "0.00000001")],
+    ids=["price", "quantity"],
+)
+def test_zero_is_never_offered_as_the_nearest_legal_value(fields: dict[str, str], nearest: str) -> None:
+    """Below the first step only that step is legal: an amount of zero could not be sent."""
+    request = OrderRequest.limit(**{"symbol": "BTC/MXN", "side": "buy", "quantity": "1", "price": "10", **fields})  # type: ignore[arg-type]
+
+    (broken,) = market(price_tick="10", quantity_step="0.00000001").check(request)
+
+    assert broken.nearest == (Decimal(nearest),)
+    assert str(broken).endswith(f"the nearest is {nearest}")
