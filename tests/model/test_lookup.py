@@ -185,3 +185,14 @@ def test_every_answer_is_a_word() -> None:
     assert {answer.value for answer in Answer} == {
         "found", "not_seen", "partly_searched", "failed", "cannot_ask", "timed_out",
     }  # fmt: skip
+
+
+def test_an_order_seen_twice_is_listed_as_the_two_observations_say_together() -> None:
+    """One order that two refs found at different moments is one order, and its end is not hidden by the older look."""
+    early, late = order(), order(status="filled", client_order_id="c1", filled_quantity=1)
+
+    for first, second in ((early, late), (late, early)):
+        result = LookupResult(refs=("o1", "c1"), found=(found(first), found(second)))
+
+        (listed,) = result.orders
+        assert (listed.status, listed.client_order_id, listed.filled_quantity) == ("filled", "c1", 1)
