@@ -10,7 +10,7 @@ from pydantic import Field
 
 from orderbridge.errors import AmbiguousRef
 from orderbridge.model.base import Moment, VenueModel
-from orderbridge.model.order import Order, OrderKey
+from orderbridge.model.order import Order, OrderKey, merge
 from orderbridge.model.ref import RefLike
 from orderbridge.model.words import Word
 
@@ -119,11 +119,11 @@ class LookupResult(VenueModel):
 
     @property
     def orders(self) -> tuple[Order, ...]:
-        """Every order found, each venue order once."""
+        """Every order found, each venue order once; what two refs saw of one order is merged."""
         unique: dict[OrderKey, Order] = {}
         for found in self.found:
             for order in found.orders:
-                unique.setdefault(order.key, order)
+                unique[order.key] = merge(unique[order.key], order) if order.key in unique else order
         return tuple(unique.values())
 
     @property

@@ -93,10 +93,12 @@ def _off_step(rule: str, field: str, number: Decimal | None, step: Decimal | Non
     below, above = _to_step(number, step, ROUND_FLOOR), _to_step(number, step, ROUND_CEILING)
     if below == above:
         return []
+    nearest = (below, above) if below else (above,)  # zero is a multiple of every step, and no amount to order
+    values = " and ".join(map(plain, nearest))
     message = (
-        f"{field} {plain(number)} is no multiple of {plain(step)}; the nearest are {plain(below)} and {plain(above)}"
+        f"{field} {plain(number)} is no multiple of {plain(step)}; the nearest {'are' if below else 'is'} {values}"
     )
-    return [BrokenRule(rule=rule, message=message, nearest=(below, above))]
+    return [BrokenRule(rule=rule, message=message, nearest=nearest)]
 
 
 def _out_of(field: str, number: Decimal | None, low: Decimal | None, high: Decimal | None) -> list[BrokenRule]:

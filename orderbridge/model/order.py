@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any, Final, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from orderbridge.model.amount import ZERO, Amount, plain, subtract
 from orderbridge.model.base import EARLIEST, Moment, VenueModel
@@ -13,6 +13,14 @@ from orderbridge.model.symbol import Symbol
 from orderbridge.model.words import KnownBy, OrderStatus, OrderType, Side, TimeInForce
 
 UNBOUNDED: Final = Decimal("Infinity")
+
+
+def _sorted_once(notes: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted(set(notes)))
+
+
+# Sorted and each once, as `merge` leaves them, so that an observation merged with itself is itself.
+Notes = Annotated[tuple[str, ...], AfterValidator(_sorted_once)]
 
 
 class OrderKey(NamedTuple):
@@ -57,7 +65,7 @@ class Order(VenueModel):
     status: OrderStatus = OrderStatus.UNKNOWN
     raw_status: str = ""
     known_by: KnownBy = KnownBy.REPORTED
-    evidence: tuple[str, ...] = ()
+    evidence: Notes = ()
     quantity: Amount | None = None
     quote_quantity: Amount | None = None
     filled_quantity: Amount | None = None
@@ -81,7 +89,7 @@ class Order(VenueModel):
     replaced_by: str | None = None
     exchange_order_id: str | None = None
     reason: str | None = None
-    anomalies: tuple[str, ...] = ()
+    anomalies: Notes = ()
     raw: dict[str, Any] = Field(default_factory=dict, repr=False, exclude=True)
 
     @property
