@@ -42,7 +42,8 @@ class Capabilities(VenueModel):
 
     Attributes:
         order_types, times_in_force: what `submit` takes; empty when the gateway cannot submit.
-        quote_sizing: market orders sized in quote. `reduce_only`, `post_only`: as named.
+        quote_sizing: market orders sized in quote. `reduce_only`, `post_only`, `slippage_tolerance`: as named.
+        market_lifetimes: a time in force other than gtc for orders at market. `options`: names it knows.
         idempotency: how far the venue keeps a client id from making a second order.
         lookup_batch, cancel_batch: most ids in one request; 0 when there is no such call.
         visibility_after_end: how long an ended order is shown; None when without a promise.
@@ -54,6 +55,9 @@ class Capabilities(VenueModel):
     order_types: frozenset[OrderType] = frozenset()
     times_in_force: frozenset[TimeInForce] = frozenset()
     quote_sizing: bool = False
+    market_lifetimes: bool = False
+    slippage_tolerance: bool = False
+    options: frozenset[str] = frozenset()
     post_only: bool = False
     reduce_only: bool = False
     client_order_id: ClientIdRule | None = None

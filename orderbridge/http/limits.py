@@ -100,6 +100,14 @@ class Limiter:
         """Whether requests of this lane neither count nor are locked out."""
         return self._rate is not None and lane in self._rate.free_lanes
 
+    def would_wait(self, lane: Lane) -> bool:
+        """Whether a request of this lane would have to wait for a slot."""
+        if self.is_free(lane):
+            return False
+        with self._lock:
+            self._refill()
+            return self.locked_for > 0 or (self._rate is not None and (self._tokens < 1 or bool(self._queue)))
+
     def change(self, rate: Rate | None) -> None:
         """Pace by other figures from now on; what was used up stays used up."""
         with self._lock:

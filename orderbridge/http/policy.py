@@ -52,6 +52,12 @@ class Deadline:
             return _FOREVER
         return max(0.0, self.at - asyncio.get_running_loop().time())
 
+    def within(self, seconds: float) -> Deadline:
+        """A deadline so many seconds from now, or this one where that is sooner."""
+        sooner = Deadline(seconds)
+        sooner.at = min(sooner.at, self.at)
+        return sooner
+
     def allows(self, wait: float) -> bool:
         """Whether a wait of so many seconds still leaves time for an answer."""
         return wait < self.remaining()
@@ -78,15 +84,19 @@ async def read(
         on_retry: told of each failure that is followed by another try, and the wait before it.
     """
     last: Exception
-    cause: Exception
+    # What the caller may conclude from: a try that may have left outweighs one that did not.
+    left: Exception | None = None
     for number in range(1, retries.tries + 1):
         try:
             return await attempt()
-        except (NothingSent, NoAnswer) as error:
-            last, cause, wait = give_up(error), error, retries.wait_before(number)
+        except NothingSent as error:
+            last, cause, wait = give_up(error), left or error, retries.wait_before(number)
+        except NoAnswer as error:
+            last, wait = give_up(error), retries.wait_before(number)
+            cause = left = error
         except TryAgain as again:
-            last, cause = again.error, again
-            wait = max(again.after or 0.0, retries.wait_before(number))
+            last, wait = again.error, max(again.after or 0.0, retries.wait_before(number))
+            cause = left = again
         if number == retries.tries or not deadline.allows(wait):
             raise last from cause
         if on_retry is not None:

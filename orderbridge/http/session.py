@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from orderbridge.errors import ConfigurationError, NotSent, RateLimited, VenueUnavailable
+from orderbridge.errors import ConfigurationError, NotSent, OutcomeUnknown, RateLimited, VenueUnavailable
 from orderbridge.http.engines import make_transport
 from orderbridge.http.limits import Limiter, LockedOut, NoPermit
 from orderbridge.http.policy import Deadline, Retries, TryAgain, read
@@ -113,12 +114,14 @@ class Session:
         deadline: Deadline,
         operation: str,
         lane: Lane = "read",
+        once: bool = False,
         refresh: Callable[[], Awaitable[None]] | None = None,
     ) -> T:
         """
         Make a read, repeated while its time lasts. `decode` raises TryAgain for an answer of no use.
 
         Args:
+            once: make one attempt only.
             refresh: awaited before each attempt, to have credentials at hand.
 
         Raises:
@@ -139,12 +142,65 @@ class Session:
             extra = {"gateway": self.gateway, "operation": operation}
             self.log.warning("%s is tried again in %.1f s: %s", operation, wait, error, extra=extra)
 
-        return await read(attempt, deadline=deadline, retries=self._retries, give_up=give_up, on_retry=on_retry)
+        retries = replace(self._retries, tries=1) if once else self._retries
+        return await read(attempt, deadline=deadline, retries=retries, give_up=give_up, on_retry=on_retry)
+
+    async def write(
+        self,
+        build: Callable[[], WireRequest],
+        *,
+        permit: Permit | None,
+        deadline: Deadline,
+        operation: str,
+        not_after: float | None = None,
+        order_id: str | None = None,
+        client_order_id: str | None = None,
+    ) -> WireResponse:
+        """
+        Send a write once, and never again.
+
+        Args:
+            permit: spent by this; one is taken when there is none.
+            not_after: loop time after which nothing is sent any more.
+
+        Raises:
+            NotSent: no permit in time, too late, or the engine says that nothing left.
+            OutcomeUnknown: it may have left, and there is no whole answer.
+            ConfigurationError: a permit of another gateway, or one that is spent.
+        """
+        self.check_usable()
+        permit = permit or await self.permit("place", timeout=_finite(deadline.remaining()))
+        self._check_permit(permit, operation)
+        if not deadline.remaining() or (not_after is not None and Deadline(0).at > not_after):
+            permit.give_back()
+            raise NotSent("it was too late to send", gateway=self.gateway, operation=operation)
+        permit.spend()
+        ids = {"order_id": order_id, "client_order_id": client_order_id}
+        try:
+            response = await self.exchange(build, deadline=deadline, operation=operation, **ids)
+        except NothingSent as error:
+            self.limiter.give_back(permit.lane)
+            raise NotSent(f"nothing was sent: {error}", gateway=self.gateway, operation=operation) from error
+        except NoAnswer as error:
+            raise OutcomeUnknown(
+                f"sent, and no answer came: {error}",
+                order_id=order_id,
+                client_order_id=client_order_id,
+                gateway=self.gateway,
+                operation=operation,
+            ) from error
+        extra = {"gateway": self.gateway, "operation": operation, **ids}
+        self.log.info("%s -> %s", operation, response.status, extra=extra)
+        return response
+
+    def _check_permit(self, permit: Permit, operation: str) -> None:
+        if permit.gateway != self.gateway or permit.spent:
+            wrong = "spent already" if permit.spent else f"for {permit.gateway}"
+            raise ConfigurationError(f"this permit is {wrong}", gateway=self.gateway, operation=operation)
 
     async def _slot(self, lane: Lane, deadline: Deadline, operation: str) -> None:
-        left = deadline.remaining()
         try:
-            await self.limiter.acquire(lane, within=None if left == float("inf") else left)
+            await self.limiter.acquire(lane, within=_finite(deadline.remaining()))
         except LockedOut as error:
             raise RateLimited(
                 str(error), retry_after=error.seconds, gateway=self.gateway, operation=operation
@@ -154,13 +210,21 @@ class Session:
 
     def throttled(self, error: RateLimited, *, seconds: float) -> TryAgain:
         """Note a lock-out for every gateway of this key, and say when a read may be tried again."""
-        self.limiter.lock_out(seconds)
-        extra = {"gateway": self.gateway, "operation": error.operation}
-        self.log.warning("the venue throttles us: locked out for %.0f s", seconds, extra=extra)
+        self.lock_out(seconds, operation=error.operation)
         return TryAgain(error, after=seconds)
+
+    def lock_out(self, seconds: float, *, operation: str | None) -> None:
+        """The venue throttles us: every lane of this key that counts stops for so long."""
+        self.limiter.lock_out(seconds)
+        extra = {"gateway": self.gateway, "operation": operation}
+        self.log.warning("the venue throttles us: locked out for %.0f s", seconds, extra=extra)
 
     async def aclose(self) -> None:
         """Close the engine, if it was made here. The session cannot be used again."""
         self._closed = True
         if self._owns_engine:
             await self._engine.aclose()
+
+
+def _finite(seconds: float) -> float | None:
+    return None if seconds == float("inf") else seconds

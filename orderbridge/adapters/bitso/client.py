@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import time
+from collections.abc import Mapping
 from typing import Any, Final
 
 from orderbridge.adapters.bitso.auth import Signer
 from orderbridge.adapters.bitso.errors import Meaning, fold_code, meaning_of
+from orderbridge.adapters.bitso.refusals import NotAdmitted, write_error
 from orderbridge.errors import (
     AuthenticationFailed,
     ConfigurationError,
@@ -23,7 +26,7 @@ from orderbridge.http.limits import Rate
 from orderbridge.http.policy import Deadline, TryAgain, retry_after
 from orderbridge.http.session import Session
 from orderbridge.http.transport import WireRequest, WireResponse
-from orderbridge.model.permit import Lane
+from orderbridge.model.permit import Lane, Permit
 
 # Source: Bitso API v3, "General Concepts", rate limits: 300 private calls a minute by user, 60 public ones by
 # IP, cancels not counted. A burst and a refill that together never pass the figure in any 60 s.
@@ -70,8 +73,87 @@ class BitsoClient:
             operation=operation,
         )
 
-    def _signed(self, method: str, path: str, body: bytes = b"") -> WireRequest:
-        unsigned = WireRequest(method, self._base_url + path, {}, body)
+    async def delete(self, path: str, *, deadline: Deadline, operation: str, once: bool = False) -> Any:
+        """
+        A cancel, in the lane that never waits. Naming oids it may be repeated, as a read is; else `once`.
+
+        Raises as `get` does.
+        """
+        return await self.session.read(
+            lambda: self._signed("DELETE", path),
+            lambda response: self._decode_read(self.session, response, operation),
+            deadline=deadline,
+            operation=operation,
+            lane="cancel",
+            once=once,
+        )
+
+    async def write(
+        self,
+        method: str,
+        path: str,
+        fields: Mapping[str, str],
+        *,
+        permit: Permit | None,
+        deadline: Deadline,
+        operation: str,
+        not_after: float | None = None,
+        order_id: str | None = None,
+        client_order_id: str | None = None,
+        version: int = 3,
+    ) -> Any:
+        """
+        Send a write once; refused for its nonce, which precedes admission, once more with a fresh one.
+
+        Raises:
+            NotSent: nothing left. OutcomeUnknown: it may have left, and no clear answer came.
+            OrderRejected, DuplicateClientOrderId, AuthenticationFailed, PermissionDenied, OrderNotFound:
+                by Bitso's code; nothing was done.
+        """
+        body = json.dumps(dict(fields), separators=(",", ":")).encode()
+        for last in (False, True):
+            response = await self.session.write(
+                lambda: self._signed(method, path, body, version=version),
+                permit=permit,
+                deadline=deadline,
+                operation=operation,
+                not_after=not_after,
+                order_id=order_id,
+                client_order_id=client_order_id,
+            )
+            try:
+                return self._decode_write(response, operation, order_id, client_order_id)
+            except NotAdmitted as refused:
+                if last:
+                    raise refused.error from None
+                permit = None
+        raise AssertionError("unreachable: the second answer is returned or raised")
+
+    def _decode_write(
+        self, response: WireResponse, operation: str, order_id: str | None, client_order_id: str | None
+    ) -> Any:
+        facts = self._facts(response, operation)
+        try:
+            envelope = load(response.body)
+            text = f"sent, and the answer is HTTP {response.status} without Bitso's envelope"
+        except Unreadable as unreadable:
+            envelope = None
+            text = f"sent, and the answer is HTTP {response.status} with {unreadable}"
+        if isinstance(envelope, dict) and "success" in envelope:
+            if envelope["success"] in (True, "true", "1") and response.status < 400:
+                return envelope.get("payload")
+            code, message = _code_and_message(envelope.get("error"))
+            facts["code"] = code
+            text = f"Bitso says {code}: {message}" if code else f"Bitso answers HTTP {response.status} without a code"
+        error = write_error(text, facts, order_id=order_id, client_order_id=client_order_id)
+        if isinstance(error.__cause__, RateLimited):
+            said = retry_after(response.headers.get("retry-after"), now=time.time())
+            error.__cause__.retry_after = LOCK_OUT_SECONDS if said is None else said
+            self.session.lock_out(error.__cause__.retry_after, operation=operation)
+        raise error
+
+    def _signed(self, method: str, path: str, body: bytes = b"", *, version: int = 3) -> WireRequest:
+        unsigned = WireRequest(method, self._address(version) + path, {}, body)
         headers = {
             "authorization": self._signer.authorization(method=method, target=unsigned.target, body=body),
             "accept": "application/json",
@@ -79,6 +161,15 @@ class BitsoClient:
         if body:
             headers["content-type"] = "application/json"
         return WireRequest(method, unsigned.url, headers, body)
+
+    def _address(self, version: int) -> str:
+        if version == 3:
+            return self._base_url
+        if not self._base_url.endswith("/v3"):
+            raise ConfigurationError(
+                f"{self._base_url} does not end in /v3, so where v{version} is cannot be told", gateway=self.gateway
+            )
+        return f"{self._base_url.removesuffix('3')}{version}"
 
     def _decode_read(self, session: Session, response: WireResponse, operation: str) -> Any:
         facts = self._facts(response, operation)

@@ -3,40 +3,71 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Final, Self
 
 from pydantic import SecretStr
 
 from orderbridge.adapters.bitso.auth import Signer
+from orderbridge.adapters.bitso.cancels import BitsoCancels
 from orderbridge.adapters.bitso.client import PRIVATE_RATE, PUBLIC_RATE, BitsoClient
+from orderbridge.adapters.bitso.edits import BitsoEdits
 from orderbridge.adapters.bitso.lookup import BATCH, BitsoLookup
 from orderbridge.adapters.bitso.mapping import VENUE, book_from_symbol
+from orderbridge.adapters.bitso.markets import BitsoMarkets, MarketsLike
+from orderbridge.adapters.bitso.outgoing import TYPE_TO_WIRE, order_from_answer, order_to_wire
 from orderbridge.adapters.bitso.reads import BitsoReads
-from orderbridge.errors import ConfigurationError, UnexpectedResponse
+from orderbridge.client_ids import mint
+from orderbridge.errors import (
+    ConfigurationError,
+    InvalidOrder,
+    NotSent,
+    OrderDenied,
+    OutcomeUnknown,
+    UnexpectedResponse,
+    VenueError,
+    VenueUnavailable,
+)
 from orderbridge.gateway import Capabilities, ClientIdRule, UnsupportedCalls, order_from
 from orderbridge.http.limits import LimitsLike, shared_limiter
 from orderbridge.http.policy import Deadline, Retries
 from orderbridge.http.session import Session
 from orderbridge.http.transport import check_address
+from orderbridge.model.amount import parse_amount
 from orderbridge.model.fill import Fill
 from orderbridge.model.lookup import BadRow, LookupResult, OrderList
+from orderbridge.model.market import Market
 from orderbridge.model.order import Order, gateway_name
 from orderbridge.model.permit import Lane, Permit
 from orderbridge.model.ref import OrderRef, RefLike
-from orderbridge.model.words import Idempotency
+from orderbridge.model.request import OrderEdit, OrderRequest
+from orderbridge.model.symbol import Symbol
+from orderbridge.model.words import EditClass, Idempotency, TimeInForce
+from orderbridge.screening import refuse_broken_rules, refuse_undeclared
 from orderbridge.search import Search, parse_refs
 
 if TYPE_CHECKING:
     from orderbridge.http.engines import EngineLike
 
 PRODUCTION: Final = "https://bitso.com/api/v3"
+_CLIENT_ID_LENGTH: Final = 40
 CAPABILITIES: Final = Capabilities(
-    client_order_id=ClientIdRule(alphabet="A-Za-z0-9_-", max_length=40),
+    order_types=frozenset(TYPE_TO_WIRE),
+    times_in_force=frozenset({TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK}),
+    quote_sizing=True,
+    slippage_tolerance=True,
+    post_only=True,
+    client_order_id=ClientIdRule(alphabet="A-Za-z0-9_-", max_length=_CLIENT_ID_LENGTH),
     idempotency=Idempotency.WHILE_ACTIVE,
     lookup_batch=BATCH,
+    cancel_batch=BATCH,
+    edit=EditClass.IN_PLACE,
     fills=True,
+    markets=True,
+    cancel_all=True,
+    funds_refusal_is_distinct=True,
     cancels_counted=False,
 )
 
@@ -46,11 +77,13 @@ class BitsoGateway(UnsupportedCalls):
     One account at Bitso v3.
 
     Args:
-        api_key, api_secret: of a key that may view orders.
+        api_key, api_secret: of a key that may view orders, and place them if it is to.
         base_url: with `/api/v3`; Bitso's staging is `https://stage.bitso.com/api/v3`.
         transport: `"auto"`, `"httpx"`, `"aiohttp"`, an `httpx.AsyncClient` or a `Transport`.
         limits: `"venue"` for Bitso's published figures, None for no pacing, or a `Rate`.
-        clock: epoch seconds, for nonces and for `observed_at`.
+        markets: `"lazy"` loads the markets' rules on first need and holds every order against them before it is
+            sent; a mapping gives them; None switches the check off.
+        clock: epoch seconds, for nonces, client order ids and `observed_at`.
         rebuild_limit: ids per look-up that are rebuilt from their trades once Bitso no longer shows them.
 
     Raises:
@@ -72,6 +105,7 @@ class BitsoGateway(UnsupportedCalls):
         account: str = "default",
         transport: EngineLike = "auto",
         limits: LimitsLike = "venue",
+        markets: MarketsLike = "lazy",
         clock: Callable[[], float] = time.time,
         rebuild_limit: int = 50,
         retries: Retries | None = None,
@@ -92,7 +126,12 @@ class BitsoGateway(UnsupportedCalls):
         self._client = BitsoClient(
             session=session, public=session.beside(public), signer=signer, base_url=self._base_url
         )
+        self._clock = clock
         self._reads = BitsoReads(self._client, account=account, clock=clock)
+        self._markets = BitsoMarkets(self._client, markets)
+        resolving = self._reads.in_lane("resolve")
+        self._cancels = BitsoCancels(self._client, resolving, self._resolve)
+        self._edits = BitsoEdits(self._client, self._get_by_oid)
 
     async def permit(self, lane: Lane = "place", *, timeout: float | None = None) -> Permit:
         """Wait for the right to send one request; cancels never wait. Raises NotSent when none comes in time."""
@@ -114,6 +153,192 @@ class BitsoGateway(UnsupportedCalls):
         search = Search(self.name, refs)
         await BitsoLookup(self._reads, search, deadline=Deadline(timeout), rebuild_limit=self._rebuild_limit).run()
         return search.result()
+
+    async def _resolve(self, refs: Sequence[RefLike], deadline: Deadline) -> LookupResult:
+        """A look-up beside a cancel or an edit: before other reads, and never an error."""
+        search = Search(self.name, refs)
+        reads = self._reads.in_lane("resolve")
+        await BitsoLookup(reads, search, deadline=deadline, rebuild_limit=self._rebuild_limit).run()
+        return search.result()
+
+    async def _get_by_oid(self, oid: str, deadline: Deadline) -> Order:
+        ref = OrderRef(gateway=self.name, order_id=oid)
+        return order_from(await self._resolve([ref], deadline), ref, gateway=self.name, operation="edit")
+
+    async def submit(
+        self,
+        request: OrderRequest,
+        *,
+        permit: Permit | None = None,
+        not_after: float | None = None,
+        timeout: float | None = None,
+    ) -> Order:
+        """
+        Send a new order to Bitso, which answers with an id only: it comes back `accepted`, fills unknown.
+
+        Args:
+            request: quantity in base (Bitso's "major") or quote ("minor"), price in quote per base.
+            permit: from `permit("place")`; one is taken when there is none.
+            not_after: loop time after which nothing is sent.
+
+        Raises:
+            OrderDenied, NotSupported: refused here, nothing was sent.
+            NotSent: no permit in time, too late, or unreachable.
+            OrderRejected (InsufficientFunds, InvalidOrder, MarketClosed, TooManyOpenOrders): by Bitso.
+            AuthenticationFailed, PermissionDenied: nothing is on the book.
+            DuplicateClientOrderId: an active order has this client order id; it is no rejection.
+            OutcomeUnknown: sent, and no clear answer. Resolve it; do not send it again.
+
+        Source: Bitso API v3, "Place an Order".
+        """
+        self._client.session.check_usable()
+        deadline = Deadline(timeout)
+        refuse_undeclared(request, self.capabilities, gateway=self.name)
+        await self._hold_against_market(request, deadline)
+        client_order_id = request.client_order_id or mint(self._clock(), max_length=_CLIENT_ID_LENGTH)
+        try:
+            payload = await self._client.write(
+                "POST",
+                "/orders",
+                order_to_wire(request, client_order_id=client_order_id),
+                permit=permit,
+                not_after=not_after,
+                deadline=deadline,
+                operation="submit",
+                client_order_id=client_order_id,
+            )
+        except InvalidOrder:
+            self._markets.expire()
+            raise
+        oid = payload.get("oid") if isinstance(payload, dict) else None
+        if not isinstance(oid, str) or not oid:
+            raise OutcomeUnknown(
+                "the order was sent, and the answer names no oid",
+                client_order_id=client_order_id,
+                gateway=self.name,
+                operation="submit",
+            )
+        return order_from_answer(
+            request,
+            oid=oid,
+            client_order_id=client_order_id,
+            account=self.account,
+            observed_at=self._reads.now(),
+        )
+
+    async def _hold_against_market(self, request: OrderRequest, deadline: Deadline) -> None:
+        if not self._markets.is_checked:
+            return
+        try:
+            markets = await self._markets.get(refresh=False, deadline=deadline)
+        except (VenueUnavailable, UnexpectedResponse, VenueError, TimeoutError) as error:
+            message = f"nothing was sent: the markets' rules could not be loaded: {error or 'no time left'}"
+            raise NotSent(message, gateway=self.name, operation="submit") from error
+        market = markets.get(request.symbol)
+        if market is None:
+            message = f"Bitso has no market {request.symbol}"
+            raise OrderDenied(message, rule="symbol", gateway=self.name, operation="submit")
+        refuse_broken_rules(request, market, gateway=self.name)
+
+    async def cancel(self, ref: RefLike, *, timeout: float | None = None) -> Order:
+        """
+        Cancel an order, and return it as it is after that. It never waits behind reads or limits.
+
+        An order that turned out filled comes back filled; one that had ended before comes back as it ended. An
+        order that is given as an `Order` needs no reading first.
+
+        Raises:
+            OrderNotFound: Bitso neither cancelled nor shows it.
+            AmbiguousRef: several orders that may be live answer to the ref; nothing was cancelled, or all were.
+            OutcomeUnknown: sent, and neither the answer nor the order could be read: look it up, cancel again.
+            NotSent, AuthenticationFailed, PermissionDenied, RateLimited: nothing was cancelled.
+
+        Source: Bitso API v3, "Cancel an Order".
+        """
+        self._client.session.check_usable()
+        (known,) = parse_refs([ref], gateways=[self.name])
+        return await self._cancels.cancel(ref, known, deadline=Deadline(timeout))
+
+    async def cancel_all(self, *, symbol: str | None = None, timeout: float | None = None) -> list[Order]:
+        """
+        Cancel every open order of the account, or of one symbol; orders that cannot be read too.
+
+        Returns:
+            Every order that was open or was cancelled, as it is after that.
+
+        Raises:
+            UnexpectedResponse: cancelled, but some of the orders could not be read; `keys` are their oids.
+            OutcomeUnknown, NotSent and the errors of a read.
+
+        Source: Bitso API v3, "Cancel an Order".
+        """
+        self._client.session.check_usable()
+        self._check_symbol(symbol)
+        return await self._cancels.cancel_all(symbol=symbol, deadline=Deadline(timeout))
+
+    async def edit(
+        self,
+        ref: RefLike,
+        changes: OrderEdit,
+        *,
+        allow_replace: bool = False,
+        expected_filled: Decimal | str | int | None = None,
+        timeout: float | None = None,
+    ) -> Order:
+        """
+        Change a working order in place, and return it as it is after that.
+
+        Args:
+            changes: quantity is the new total in base; it is needed beside the new price of a buy.
+            allow_replace: let Bitso put a new order in its place instead, with ids of its own. It does so even
+                if the old order fills meanwhile, so `expected_filled` (base) must be given and must hold.
+
+        Raises:
+            OrderDenied, NotSupported: refused here, nothing was sent.
+            OrderNotActive: it had ended; the error carries it.
+            OrderRejected: Bitso refused the change, and the order stands as it was.
+            OutcomeUnknown: sent, and no clear answer.
+
+        Source: Bitso API v4, "Modify an Order"; v3, "Replace an Order".
+        """
+        self._client.session.check_usable()
+        deadline = Deadline(timeout)
+        (known,) = parse_refs([ref], gateways=[self.name])
+        order = order_from(await self._resolve([known], deadline), known, gateway=self.name, operation="edit")
+        if not allow_replace:
+            return await self._edits.modify(order, changes, deadline=deadline)
+        if expected_filled is None:
+            raise OrderDenied(
+                "a replacement needs expected_filled: what of the order you know to be filled",
+                rule="expected_filled",
+                gateway=self.name,
+                operation="edit",
+            )
+        return await self._edits.replace(
+            order,
+            changes,
+            expected_filled=parse_amount(expected_filled),
+            client_order_id=mint(self._clock(), max_length=_CLIENT_ID_LENGTH),
+            deadline=deadline,
+        )
+
+    async def markets(self, *, refresh: bool = False, timeout: float | None = None) -> Mapping[Symbol, Market]:
+        """
+        The markets and their rules: kept once loaded, loaded anew with `refresh`.
+
+        Quantity steps come from the currency catalogue and fees from the account's own; where those cannot be
+        read, the steps are None and the fees are the general ones.
+
+        Raises:
+            VenueUnavailable, UnexpectedResponse, RateLimited.
+
+        Source: Bitso API v3, "List Available Books", "Fees".
+        """
+        self._client.session.check_usable()
+        try:
+            return await self._markets.get(refresh=refresh, deadline=Deadline(timeout))
+        except TimeoutError as error:
+            raise VenueUnavailable("no answer in time", gateway=self.name, operation="markets") from error
 
     async def get(self, ref: RefLike, *, timeout: float | None = None) -> Order:
         """The one order that answers to `ref`. Raises as `orderbridge.gateway.order_from` says."""
@@ -202,6 +427,7 @@ class BitsoGateway(UnsupportedCalls):
 
     async def aclose(self) -> None:
         """Close the connections. The gateway cannot be used again."""
+        await self._markets.aclose()
         await self._client.aclose()
 
     async def __aenter__(self) -> Self:

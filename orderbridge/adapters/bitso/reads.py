@@ -17,6 +17,7 @@ from orderbridge.http.policy import Deadline
 from orderbridge.model.fill import Fill
 from orderbridge.model.lookup import BadRow
 from orderbridge.model.order import Order
+from orderbridge.model.permit import Lane
 from orderbridge.model.ref import OrderRef
 
 T = TypeVar("T")
@@ -43,10 +44,15 @@ class Rows(Generic[T]):
 class BitsoReads:
     """The reads of one account: rows in, models out, bad rows set aside."""
 
-    def __init__(self, client: BitsoClient, *, account: str, clock: Callable[[], float]) -> None:
+    def __init__(self, client: BitsoClient, *, account: str, clock: Callable[[], float], lane: Lane = "read") -> None:
         self.client = client
         self.account = account
         self._clock = clock
+        self._lane = lane
+
+    def in_lane(self, lane: Lane) -> BitsoReads:
+        """The same reads, with another right to be sent."""
+        return BitsoReads(self.client, account=self.account, clock=self._clock, lane=lane)
 
     def now(self) -> datetime:
         """The moment, by the gateway's clock."""
@@ -54,7 +60,7 @@ class BitsoReads:
 
     async def orders_at(self, path: str, *, deadline: Deadline, operation: str, source: str) -> Rows[Order]:
         """The orders in the payload of a path."""
-        payload = await self.client.get(path, deadline=deadline, operation=operation)
+        payload = await self.client.get(path, deadline=deadline, operation=operation, lane=self._lane)
         observed_at = self.now()
 
         def to_order(row: Any) -> Order:
@@ -111,7 +117,7 @@ class BitsoReads:
     async def trades_of(self, id: str, *, by_oid: bool, deadline: Deadline, operation: str) -> Rows[Fill]:
         """All trades of one order; by origin id, of every order that ever used it."""
         path = f"/order_trades/{id}" if by_oid else f"/order_trades?origin_id={id}"
-        payload = await self.client.get(path, deadline=deadline, operation=operation)
+        payload = await self.client.get(path, deadline=deadline, operation=operation, lane=self._lane)
         rows = self._rows(payload, self._to_fill, operation)
         rows.good = [fill for fill in rows.good if not by_oid or fill.order_id == id]
         self._warn(rows, operation)
@@ -152,7 +158,9 @@ class BitsoReads:
         seen: set[str] = set()
         while True:
             query = f"limit={TRADES_PAGE}&sort=desc{book}" + (f"&marker={marker}" if marker else "")
-            payload = await self.client.get(f"/user_trades?{query}", deadline=Deadline(timeout), operation="fills")
+            payload = await self.client.get(
+                f"/user_trades?{query}", deadline=Deadline(timeout), operation="fills", lane=self._lane
+            )
             page = self._rows(payload, self._to_fill, "fills")
             ids = [fill.fill_id for fill in page.good]
             if page.count and page.good and seen.issuperset(ids):

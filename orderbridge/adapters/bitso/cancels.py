@@ -1,0 +1,297 @@
+"""
+Cancelling, and telling how the order stands after it.
+
+Bitso answers a cancel with the oids that it really cancelled, and may forget them at once. So an order that is
+not known yet is read first, and whatever is known of it is kept: an accepted cancel never becomes an error because
+of a read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from typing import Final
+
+from orderbridge.adapters.bitso.client import BitsoClient
+from orderbridge.adapters.bitso.ids import OID, ways_to_ask
+from orderbridge.adapters.bitso.mapping import VENUE
+from orderbridge.adapters.bitso.reads import BitsoReads
+from orderbridge.errors import (
+    AmbiguousRef,
+    ConfigurationError,
+    NotSent,
+    OrderBridgeError,
+    OrderNotFound,
+    OutcomeUnknown,
+    UnexpectedResponse,
+    VenueUnavailable,
+)
+from orderbridge.http.policy import Deadline
+from orderbridge.http.transport import NothingSent
+from orderbridge.model.base import EARLIEST
+from orderbridge.model.lookup import Answer, Found, LookupResult
+from orderbridge.model.order import Order, gateway_name
+from orderbridge.model.ref import OrderRef, RefLike
+from orderbridge.model.words import KnownBy, OrderStatus
+
+BATCH: Final = 50
+# What reads beside a cancel may take: the cancel does not wait long for the one, nor its caller for the other.
+_BEFORE_SECONDS: Final = 2.0
+_AFTER_SECONDS: Final = 5.0
+
+LookUp = Callable[[Sequence[RefLike], Deadline], Awaitable[LookupResult]]
+
+
+class BitsoCancels:
+    """The cancels of one account."""
+
+    def __init__(self, client: BitsoClient, reads: BitsoReads, look_up: LookUp) -> None:
+        self._client = client
+        self._reads = reads
+        self._look_up = look_up
+        self._name = gateway_name(VENUE, reads.account)
+
+    async def cancel(self, given: RefLike, ref: OrderRef, *, deadline: Deadline) -> Order:
+        """
+        Cancel one order; see `BitsoGateway.cancel`.
+
+        Args:
+            given: the ref as the caller gave it; an `Order` needs no reading first.
+        """
+        ways = ways_to_ask(ref)
+        if not ways:
+            found = Found(answers={self._name: Answer.NOT_SEEN}, proven_absent=True)
+            raise OrderNotFound(f"{ref} cannot be an id at Bitso", found=found, gateway=self._name, operation="cancel")
+        known = given if isinstance(given, Order) else await self._known(ref, deadline)
+        if known is not None and known.is_done and known.known_by is KnownBy.REPORTED:
+            return known
+        if known is not None:
+            return await self._by_oid(known.order_id, known, deadline)
+        kind, id = ways[0]
+        if kind == OID:
+            return await self._by_oid(id, None, deadline)
+        return await self._by_origin_id(id, ref, deadline)
+
+    async def _known(self, ref: OrderRef, deadline: Deadline) -> Order | None:
+        """The order as it stands before the cancel; None when that cannot be told at once."""
+        if self._client.session.limiter.would_wait("resolve"):
+            return None
+        found = (await self._look_up([ref], deadline.within(_BEFORE_SECONDS)))[ref]
+        live = [order for order in found.orders if order.may_be_live]
+        if len(live) > 1:
+            raise self._ambiguous(f"{len(live)} orders that may be live answer to {ref}", live)
+        # A client id that was used again names ended orders too: the newest is the one that is meant.
+        return live[0] if live else max(found.orders, key=_last_change, default=None)
+
+    async def _by_oid(self, oid: str, known: Order | None, deadline: Deadline) -> Order:
+        try:
+            listed = await self._send(f"/orders/{oid}", deadline, order_id=oid)
+        except OutcomeUnknown:
+            seen = (await self._read(oid, deadline)).orders
+            if seen and seen[0].is_done:
+                return concluded(known, seen[0])
+            raise
+        return await self._after(oid, known, was_listed=oid in listed, deadline=deadline)
+
+    async def _by_origin_id(self, origin_id: str, ref: OrderRef, deadline: Deadline) -> Order:
+        try:
+            listed = await self._send(f"/orders?origin_ids={origin_id}", deadline, client_order_id=origin_id, once=True)
+        except OutcomeUnknown:
+            # Sent again only for an order that is seen to be live, and then by its oid.
+            seen = (await self._look_up([ref], deadline.within(_AFTER_SECONDS)))[ref].orders
+            live = [order for order in seen if order.may_be_live]
+            if len(live) == 1:
+                return await self._by_oid(live[0].order_id, live[0], deadline)
+            if len(seen) == 1:
+                return seen[0]
+            raise
+        orders = [await self._after(oid, None, was_listed=True, deadline=deadline) for oid in listed]
+        if len(orders) > 1:
+            raise self._ambiguous(f"{len(orders)} orders answered to {ref}, and all were cancelled", orders)
+        return orders[0] if orders else await self._not_listed(ref, deadline)
+
+    async def _not_listed(self, ref: OrderRef, deadline: Deadline) -> Order:
+        found = (await self._look_up([ref], deadline.within(_AFTER_SECONDS)))[ref]
+        if found.order is not None:
+            return found.order
+        raise self._missing(found, str(ref))
+
+    async def _send(
+        self,
+        path: str,
+        deadline: Deadline,
+        *,
+        order_id: str | None = None,
+        client_order_id: str | None = None,
+        once: bool = False,
+        operation: str = "cancel",
+    ) -> list[str]:
+        """The oids that Bitso says it cancelled."""
+        try:
+            payload = await self._client.delete(path, deadline=deadline, operation=operation, once=once)
+        except OrderNotFound:
+            return []  # nothing was cancelled; how the order stands is read next
+        except (VenueUnavailable, UnexpectedResponse) as error:
+            text = Exception.__str__(error)
+            if isinstance(error.__cause__, NothingSent):
+                raise NotSent(text, gateway=self._name, operation=operation) from error
+            raise OutcomeUnknown(
+                f"the cancel was sent, and no usable answer came: {text}",
+                order_id=order_id,
+                client_order_id=client_order_id,
+                gateway=self._name,
+                operation=operation,
+            ) from error
+        if isinstance(payload, list) and all(isinstance(oid, str) for oid in payload):
+            return payload
+        raise OutcomeUnknown(
+            "a cancel answers with a list of oids, and this was none",
+            order_id=order_id,
+            client_order_id=client_order_id,
+            gateway=self._name,
+            operation=operation,
+        )
+
+    async def _read(self, oid: str, deadline: Deadline) -> Found:
+        key = OrderRef(gateway=self._name, order_id=oid)
+        return (await self._look_up([key], deadline.within(_AFTER_SECONDS)))[key]
+
+    async def _after(self, oid: str, known: Order | None, *, was_listed: bool, deadline: Deadline) -> Order:
+        """The order after the cancel, from what Bitso listed, what was known and what can still be read."""
+        found = await self._read(oid, deadline)
+        seen = found.orders[0] if found.orders else None
+        if was_listed:
+            order = cancelled(known, seen, observed_at=self._reads.now())
+            if order is not None:
+                return order
+            raise self._unclear("Bitso cancelled the order, and what it was could not be read", oid)
+        if seen is not None:
+            return concluded(known, seen)
+        if found.is_undecided:
+            raise self._unclear("Bitso did not list it as cancelled, and how it stands could not be read", oid)
+        raise self._missing(found, oid)
+
+    def _unclear(self, text: str, oid: str) -> OutcomeUnknown:
+        return OutcomeUnknown(text, order_id=oid, gateway=self._name, operation="cancel")
+
+    def _missing(self, found: Found, what: str) -> OrderNotFound:
+        return OrderNotFound(
+            f"Bitso neither cancelled nor shows {what}", found=found, gateway=self._name, operation="cancel"
+        )
+
+    def _ambiguous(self, text: str, orders: list[Order]) -> AmbiguousRef:
+        return AmbiguousRef(text, orders=tuple(orders), gateway=self._name, operation="cancel")
+
+    async def cancel_all(self, *, symbol: str | None, deadline: Deadline) -> list[Order]:
+        """Cancel every open order, of one symbol or of all; see `BitsoGateway.cancel_all`."""
+        known, bad_ids = await self._open_now(symbol, deadline)
+        if symbol is not None:
+            listed = await self._send_lists([*known, *bad_ids], deadline)
+        else:
+            try:
+                listed = await self._send("/orders/all", deadline, once=True, operation="cancel_all")
+            except OutcomeUnknown:
+                # Read first; what is still there is cancelled by its oid, which may be repeated.
+                left = await self._reads.open_orders(symbol=None, deadline=deadline)
+                known |= {order.order_id: order for order in left.good}
+                ids = [order.order_id for order in left.good] + [row.order_id for row in left.bad if row.order_id]
+                listed = await self._send_lists(ids, deadline)
+        return await self._all_after(known, listed, deadline)
+
+    async def _send_lists(self, ids: list[str], deadline: Deadline) -> list[str]:
+        listed = []
+        for start in range(0, len(ids), BATCH):
+            path = f"/orders?oids={','.join(ids[start : start + BATCH])}"
+            listed += await self._send(path, deadline, operation="cancel_all")
+        return listed
+
+    async def _open_now(self, symbol: str | None, deadline: Deadline) -> tuple[dict[str, Order], list[str]]:
+        if symbol is None and self._client.session.limiter.would_wait("resolve"):
+            return {}, []
+        try:
+            soon = deadline if symbol is not None else deadline.within(_BEFORE_SECONDS)
+            rows = await self._reads.open_orders(symbol=symbol, deadline=soon)
+        except ConfigurationError:
+            raise
+        except OrderBridgeError:
+            if symbol is not None:
+                raise  # without the list nobody knows what to cancel
+            return {}, []
+        return {order.order_id: order for order in rows.good}, [row.order_id for row in rows.bad if row.order_id]
+
+    async def _all_after(self, known: dict[str, Order], listed: list[str], deadline: Deadline) -> list[Order]:
+        keys = {oid: OrderRef(gateway=self._name, order_id=oid) for oid in dict.fromkeys([*known, *listed])}
+        result = await self._look_up(list(keys.values()), deadline)
+        orders, unread, now = [], [], self._reads.now()
+        for oid, key in keys.items():
+            before, seen = known.get(oid), next(iter(result[key].orders), None)
+            if oid in listed:
+                order = cancelled(before, seen, observed_at=now)
+            else:
+                order = concluded(before, seen) if seen is not None else before
+            if order is None:
+                unread.append(oid)
+            else:
+                orders.append(order)
+        if unread:
+            raise UnexpectedResponse(
+                f"{len(listed)} orders were cancelled; {len(unread)} of them could not be read: {', '.join(unread)}",
+                keys=tuple(unread),
+                gateway=self._name,
+                operation="cancel_all",
+            )
+        return orders
+
+
+def cancelled(known: Order | None, seen: Order | None, *, observed_at: datetime) -> Order | None:
+    """
+    An order that Bitso listed as cancelled, with the fills that are known; None when nothing is known of it.
+
+    An end that look-up reports is taken as it is: it has the final fills. Trades tell them where it has forgotten.
+    """
+    if seen is not None and seen.is_done and seen.known_by is KnownBy.REPORTED:
+        return seen
+    base = known or seen
+    if base is None:
+        return None
+    fills = seen if seen is not None and seen.filled_quantity is not None else base
+    changes = {
+        "status": OrderStatus.CANCELLED,
+        "known_by": KnownBy.REPORTED,
+        "evidence": tuple(sorted({*base.evidence, *(seen.evidence if seen else ()), "cancel: listed"})),
+        "filled_quantity": fills.filled_quantity,
+        "filled_quote_quantity": fills.filled_quote_quantity,
+        "average_price": fills.average_price,
+        "cancel_requested": False,
+        "trigger_waiting": False,
+        "observed_at": observed_at,
+    }
+    return base.model_copy(update=changes)
+
+
+def concluded(known: Order | None, seen: Order) -> Order:
+    """
+    An order after a cancel that did not list it. One rebuilt from trades gets what was known of it before.
+
+    Its ordered size tells whether it was filled whole or ended with a part.
+    """
+    if known is None or seen.status is not OrderStatus.ENDED:
+        return seen
+    status = OrderStatus.ENDED
+    if known.quantity is not None and seen.filled_quantity is not None:
+        status = OrderStatus.FILLED if seen.filled_quantity >= known.quantity else OrderStatus.CANCELLED
+    changes = {
+        "status": status,
+        "known_by": KnownBy.INFERRED,
+        "evidence": tuple(sorted({*known.evidence, *seen.evidence})),
+        "filled_quantity": seen.filled_quantity,
+        "filled_quote_quantity": seen.filled_quote_quantity,
+        "average_price": seen.average_price,
+        "updated_at": seen.updated_at or known.updated_at,
+        "observed_at": seen.observed_at,
+    }
+    return known.model_copy(update=changes)
+
+
+def _last_change(order: Order) -> datetime:
+    return order.updated_at or order.created_at or EARLIEST

@@ -1,0 +1,172 @@
+"""Changing an order: in place (v4), or by a replacement (v3) that only its guard lets through."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from decimal import Decimal
+from typing import Final
+
+from orderbridge.adapters.bitso.client import BitsoClient
+from orderbridge.adapters.bitso.outgoing import modify_to_wire, replace_to_wire
+from orderbridge.errors import (
+    NotSupported,
+    OrderBridgeError,
+    OrderDenied,
+    OrderNotActive,
+    OrderNotFound,
+    OutcomeUnknown,
+)
+from orderbridge.http.policy import Deadline
+from orderbridge.model.amount import plain, subtract
+from orderbridge.model.order import Order
+from orderbridge.model.request import OrderEdit
+from orderbridge.model.words import OrderStatus, OrderType, Side
+
+GetOrder = Callable[[str, Deadline], Awaitable[Order]]
+_STOPS: Final = frozenset({OrderType.STOP_LOSS, OrderType.STOP_LIMIT})
+
+
+class BitsoEdits:
+    """The edits of one account."""
+
+    def __init__(self, client: BitsoClient, get: GetOrder) -> None:
+        self._client = client
+        self._get = get
+
+    async def modify(self, order: Order, changes: OrderEdit, *, deadline: Deadline) -> Order:
+        """
+        Change a working order in place; it keeps its id.
+
+        Source: Bitso API v4, "Modify an Order".
+        """
+        self._check(order, changes)
+        if changes.price is not None and changes.quantity is None:
+            changes = self._with_quantity(order, changes)
+        await self._send(order, f"/orders/{order.order_id}", modify_to_wire(changes), deadline, version=4)
+        try:
+            return await self._get(order.order_id, deadline)
+        except OrderBridgeError:
+            # Accepted; what it became could not be read. The old figures stand, flagged.
+            evidence = tuple(sorted({*order.evidence, "edit: accepted, not read back"}))
+            return order.model_copy(update={"replace_requested": True, "evidence": evidence})
+
+    async def replace(
+        self,
+        order: Order,
+        changes: OrderEdit,
+        *,
+        expected_filled: Decimal,
+        client_order_id: str,
+        deadline: Deadline,
+    ) -> Order:
+        """
+        Put a new order in place of one, which Bitso does even if the old one fills meanwhile.
+
+        Source: Bitso API v3, "Replace an Order".
+        """
+        self._check(order, changes)
+        if order.filled_quantity != expected_filled:
+            filled = "unknown" if order.filled_quantity is None else plain(order.filled_quantity)
+            raise self._denied(f"filled is {filled} and not {plain(expected_filled)} as expected", "expected_filled")
+        total = changes.quantity or order.quantity
+        if total is None:
+            raise self._denied("an order without a known quantity cannot be replaced", "quantity")
+        left = subtract(total, expected_filled)
+        if left <= 0:
+            raise self._denied(f"{plain(expected_filled)} of {plain(total)} is filled: nothing is left", "quantity")
+        body = replace_to_wire(changes, quantity=left, price=order.price, client_order_id=client_order_id)
+        payload = await self._send(
+            order, f"/orders/{order.order_id}", body, deadline, version=3, client_order_id=client_order_id
+        )
+        oid = payload.get("oid") if isinstance(payload, dict) else None
+        if not isinstance(oid, str) or not oid or oid == order.order_id:
+            raise OutcomeUnknown(
+                "the replacement was sent, and the answer names no new order",
+                order_id=order.order_id,
+                client_order_id=client_order_id,
+                gateway=self._client.gateway,
+                operation="edit",
+            )
+        new = {
+            "order_id": oid,
+            "client_order_id": client_order_id,
+            "replaces": order.order_id,
+            "status": OrderStatus.ACCEPTED,
+            "raw_status": "",
+            "quantity": left,
+            "filled_quantity": None,
+            "price": changes.price or order.price,
+            "stop_price": changes.stop_price or order.stop_price,
+            "evidence": ("edit: a new oid was given",),
+            "created_at": None,
+            "updated_at": None,
+            "anomalies": (),
+            "raw": {},
+        }
+        return order.model_copy(update=new)
+
+    async def _send(
+        self,
+        order: Order,
+        path: str,
+        body: dict[str, str],
+        deadline: Deadline,
+        *,
+        version: int,
+        client_order_id: str | None = None,
+    ) -> object:
+        try:
+            payload: object = await self._client.write(
+                "PATCH",
+                path,
+                body,
+                permit=None,
+                deadline=deadline,
+                operation="edit",
+                order_id=order.order_id,
+                client_order_id=client_order_id,
+                version=version,
+            )
+        except OrderNotFound as error:
+            now = await self._get(order.order_id, deadline)
+            if now.may_be_live:
+                raise
+            raise self._not_active(now) from error
+        return payload
+
+    def _check(self, order: Order, changes: OrderEdit) -> None:
+        if order.is_done:
+            raise self._not_active(order)
+        if changes.time_in_force is not None or changes.expires_at is not None:
+            raise NotSupported(
+                "Bitso changes quantity, price and stop_price only; cancel the order and place another",
+                gateway=self._client.gateway,
+                operation="edit",
+            )
+        if order.type is OrderType.MARKET:
+            raise self._denied("a market order cannot be changed", "type")
+        if changes.quantity is not None and changes.quantity <= (order.filled_quantity or 0):
+            raise self._denied("quantity is the new total, and that much is filled already: cancel instead", "quantity")
+        if changes.stop_price is not None and (order.type not in _STOPS or order.triggered_at is not None):
+            raise self._denied("stop_price is for stop orders that have not triggered", "stop_price")
+
+    def _with_quantity(self, order: Order, changes: OrderEdit) -> OrderEdit:
+        # With a price alone Bitso keeps the order's quote value and computes the base amount anew.
+        if order.side is Side.BUY or order.quantity is None:
+            raise self._denied(
+                "a new price alone would change the quantity too, for Bitso keeps the value of the order:"
+                " give the quantity (the total) with it",
+                "quantity",
+            )
+        return changes.model_copy(update={"quantity": order.quantity})
+
+    def _denied(self, text: str, rule: str) -> OrderDenied:
+        return OrderDenied(text, rule=rule, gateway=self._client.gateway, operation="edit")
+
+    def _not_active(self, order: Order) -> OrderNotActive:
+        return OrderNotActive(
+            f"the order is {order.status}: nothing can be changed",
+            order=order,
+            gateway=self._client.gateway,
+            operation="edit",
+        )

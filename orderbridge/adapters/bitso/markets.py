@@ -1,0 +1,149 @@
+"""Bitso's markets: loaded on first need, kept, and loaded anew when Bitso refuses by a rule."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, Final, Literal
+
+from orderbridge.adapters.bitso.client import BitsoClient
+from orderbridge.adapters.bitso.mapping import symbol_from_book
+from orderbridge.errors import OrderBridgeError, UnexpectedResponse
+from orderbridge.http.policy import Deadline
+from orderbridge.model.amount import divide, parse_amount
+from orderbridge.model.market import Market
+from orderbridge.model.symbol import Symbol
+
+MarketsLike = Literal["lazy"] | Mapping[Symbol, Market] | None
+_LOAD_SECONDS: Final = 30.0
+
+
+def market_from_row(row: Any, *, precision: Mapping[str, int], fees: Mapping[str, Any]) -> Market:
+    """
+    The rules of one book.
+
+    Args:
+        precision: decimals by currency code; the base's gives the quantity step.
+        fees: the account's own fees by book; they go before the general ones, which are in percent.
+
+    Raises:
+        ValueError, TypeError, KeyError: a row that cannot be read.
+
+    Source: Bitso API v3, "List Available Books", "Fees"; `catalogues` for the precision.
+    """
+    symbol = symbol_from_book(row["book"])
+    own, flat = fees.get(row["book"], {}), (row.get("fees") or {}).get("flat_rate") or {}
+    places = precision.get(symbol.base.lower())
+    return Market(
+        symbol=symbol,
+        price_tick=_amount(row, "tick_size"),
+        quantity_step=None if places is None else Decimal(1).scaleb(-places),
+        min_quantity=_amount(row, "minimum_amount"),
+        max_quantity=_amount(row, "maximum_amount"),
+        min_price=_amount(row, "minimum_price"),
+        max_price=_amount(row, "maximum_price"),
+        min_value=_amount(row, "minimum_value"),
+        max_value=_amount(row, "maximum_value"),
+        maker_fee=_amount(own, "maker_fee_decimal") or _percent(flat, "maker"),
+        taker_fee=_amount(own, "taker_fee_decimal") or _percent(flat, "taker"),
+    )
+
+
+def _amount(row: Mapping[str, Any], name: str) -> Decimal | None:
+    value = row.get(name)
+    return None if value is None or value == "" else parse_amount(value)
+
+
+def _percent(row: Mapping[str, Any], name: str) -> Decimal | None:
+    value = _amount(row, name)
+    return None if value is None else divide(value, Decimal(100))
+
+
+class BitsoMarkets:
+    """Keeps the markets of one gateway. One load serves every caller, and none that leaves takes it along."""
+
+    def __init__(self, client: BitsoClient, markets: MarketsLike) -> None:
+        self._client = client
+        self._given = None if markets == "lazy" else markets
+        self.is_checked = markets is not None
+        self._load: asyncio.Task[Mapping[Symbol, Market]] | None = None
+
+    async def get(self, *, refresh: bool, deadline: Deadline) -> Mapping[Symbol, Market]:
+        """
+        The markets, from memory where they are known.
+
+        Raises:
+            VenueUnavailable, UnexpectedResponse and the other errors of a read; TimeoutError: too late.
+        """
+        if self._given is not None and not refresh:
+            return self._given
+        if refresh:
+            self._given = None
+            self.expire()
+        if self._load is None or (self._load.done() and (self._load.cancelled() or self._load.exception())):
+            self._load = asyncio.get_running_loop().create_task(self._fetch())
+        async with asyncio.timeout(deadline.as_timeout):
+            return await asyncio.shield(self._load)
+
+    def expire(self) -> None:
+        """Bitso refused by a rule that we did not know: load anew on the next need."""
+        if self._load is not None and self._load.done():
+            self._load = None
+
+    async def aclose(self) -> None:
+        """Stop a load that nobody waits for any more."""
+        if self._load is not None and not self._load.done():
+            self._load.cancel()
+            await asyncio.wait([self._load])
+
+    async def _fetch(self) -> Mapping[Symbol, Market]:
+        deadline = Deadline(_LOAD_SECONDS)
+        books, precision, fees = await asyncio.gather(
+            self._client.get_public("/available_books", deadline=deadline, operation="markets"),
+            self._optional(self._precision(deadline), "quantity steps"),
+            self._optional(self._fees(deadline), "the account's own fees"),
+        )
+        markets: dict[Symbol, Market] = {}
+        for row in books if isinstance(books, list) else []:
+            try:
+                market = market_from_row(row, precision=precision, fees=fees)
+            except (ValueError, TypeError, KeyError, AttributeError) as error:
+                self._warn(f"a book cannot be read: {error}")
+            else:
+                markets[market.symbol] = market
+        if not markets:
+            raise UnexpectedResponse(
+                "available_books lists no book that can be read", gateway=self._client.gateway, operation="markets"
+            )
+        return markets
+
+    async def _optional(self, call: Any, what: str) -> Mapping[str, Any]:
+        try:
+            known: Mapping[str, Any] = await call
+        except OrderBridgeError as error:
+            self._warn(f"{what} are not known: {error}")
+            return {}
+        return known
+
+    async def _precision(self, deadline: Deadline) -> dict[str, int]:
+        payload = await self._client.get_public("/catalogues", deadline=deadline, operation="markets")
+        rows = payload.get("currencies", {}).get("metadata", []) if isinstance(payload, dict) else []
+        return {
+            row["code"].lower(): row["precision"]
+            for row in rows
+            if isinstance(row, dict) and isinstance(row.get("code"), str) and _is_count(row.get("precision"))
+        }
+
+    async def _fees(self, deadline: Deadline) -> dict[str, Any]:
+        payload = await self._client.get("/fees", deadline=deadline, operation="markets")
+        rows = payload.get("fees", []) if isinstance(payload, dict) else []
+        return {row["book"]: row for row in rows if isinstance(row, dict) and isinstance(row.get("book"), str)}
+
+    def _warn(self, text: str) -> None:
+        extra = {"gateway": self._client.gateway, "operation": "markets"}
+        self._client.session.log.warning("%s", text, extra=extra)
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 30

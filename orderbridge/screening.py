@@ -1,0 +1,76 @@
+"""What a gateway does not declare is refused here, before anything is sent, and never bent into something near."""
+
+from __future__ import annotations
+
+import re
+
+from orderbridge.errors import NotSupported, OrderDenied
+from orderbridge.gateway import Capabilities
+from orderbridge.model.market import Market
+from orderbridge.model.request import OrderRequest
+from orderbridge.model.words import TimeInForce
+
+
+def refuse_undeclared(request: OrderRequest, capabilities: Capabilities, *, gateway: str) -> None:
+    """
+    Hold a request against the capabilities.
+
+    Raises:
+        NotSupported: it asks for what the venue does not offer. OrderDenied: its client id is not one for here.
+    """
+
+    def refuse(what: str, instead: str = "") -> NotSupported:
+        text = f"{gateway} takes no {what}" + (f"; {instead}" if instead else "")
+        return NotSupported(text, gateway=gateway, operation="submit")
+
+    if request.type not in capabilities.order_types:
+        raise refuse(f"{request.type} orders", "it takes " + _listed(capabilities.order_types))
+    if request.time_in_force not in capabilities.times_in_force:
+        raise refuse(f"time in force {request.time_in_force}", "it takes " + _listed(capabilities.times_in_force))
+    if request.time_in_force is not TimeInForce.GTC and request.price is None and not capabilities.market_lifetimes:
+        raise refuse(f"time in force {request.time_in_force} without a price", "leave it out for orders at market")
+    if request.quote_quantity is not None and not capabilities.quote_sizing:
+        raise refuse("orders sized in quote", "give quantity in base")
+    if request.post_only and not capabilities.post_only:
+        raise refuse("post_only")
+    if request.reduce_only and not capabilities.reduce_only:
+        raise refuse("reduce_only")
+    if request.slippage_tolerance is not None and not capabilities.slippage_tolerance:
+        raise refuse("slippage_tolerance", "use a limit order")
+    unknown = sorted(set(request.options) - capabilities.options)
+    if unknown:
+        raise refuse(f"options {', '.join(unknown)}", f"known are: {_listed(capabilities.options) or 'none'}")
+    _check_client_id(request.client_order_id, capabilities, gateway=gateway)
+
+
+def _listed(words: frozenset[str]) -> str:
+    return ", ".join(sorted(words))
+
+
+def _check_client_id(client_order_id: str | None, capabilities: Capabilities, *, gateway: str) -> None:
+    if client_order_id is None:
+        return
+    rule = capabilities.client_order_id
+    if rule is None:
+        raise NotSupported(f"{gateway} takes no client order id", gateway=gateway, operation="submit")
+    if not re.fullmatch(f"[{rule.alphabet}]{{1,{rule.max_length}}}", client_order_id):
+        raise OrderDenied(
+            f"client_order_id {client_order_id!r} is not 1 to {rule.max_length} characters of {rule.alphabet}",
+            rule="client_order_id",
+            gateway=gateway,
+            operation="submit",
+        )
+
+
+def refuse_broken_rules(request: OrderRequest, market: Market, *, gateway: str) -> None:
+    """Hold a request against its market. OrderDenied: it breaks a rule; the nearest legal values are told."""
+    broken = market.check(request)
+    if broken:
+        first = broken[0]
+        raise OrderDenied(
+            f"{market.symbol}: " + "; ".join(rule.message for rule in broken),
+            rule=first.rule,
+            nearest=first.nearest,
+            gateway=gateway,
+            operation="submit",
+        )
