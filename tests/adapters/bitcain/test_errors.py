@@ -88,7 +88,11 @@ async def test_refusals_are_not_repeated(server: Any, make: Callable[..., Any], 
 
 async def test_a_throttle_waits_as_told(server: Any, make: Callable[..., Any], kit: Any) -> None:
     """429 locks the key out for Retry-After and the read goes on after it."""
-    server.answers[LIST] = [kit.reply({}, 429, retry_after="0.05"), kit.reply({"orders": []})]
+    server.answers[LIST] = [
+        kit.reply({}, 429, retry_after="0.05"),
+        kit.reply({}, 429, retry_after="0"),
+        kit.reply({"orders": []}),
+    ]
 
     assert list(await make().open_orders(timeout=5)) == []
 

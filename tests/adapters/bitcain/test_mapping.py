@@ -293,6 +293,14 @@ def test_symbols_fold_by_separator_map_or_wish(theirs: str, ours: str) -> None:
     assert decode({**LEAST, "symbol": theirs}, book).symbol == ours
 
 
+def test_letters_of_two_wanted_pairs_are_no_pair() -> None:
+    """Which of the two is meant cannot be told."""
+    book = SymbolBook().wanting(Symbol("ABC/DE"), Symbol("AB/CDE"))
+
+    with pytest.raises(Unusable, match="where base ends"):
+        decode({**LEAST, "symbol": "ABCDE"}, book)
+
+
 TIMES = [
     ("2026-01-02T03:04:05Z", 0),
     ("2026-01-02T03:04:05.123456Z", 123456),
