@@ -130,3 +130,12 @@ def test_refs_are_frozen() -> None:
     """A ref that keys a result cannot change under it."""
     with pytest.raises(ValidationError, match="frozen"):
         OrderRef(id="x").id = "y"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("empty", ["gateway", "order_id", "client_order_id", "id"])
+def test_an_empty_name_is_refused_even_beside_another(empty: str) -> None:
+    """An empty id would be asked for, and an empty gateway would be nobody: neither makes a ref."""
+    fields = {"client_order_id": "c1"} if empty != "client_order_id" else {"order_id": "o1"}
+
+    with pytest.raises(ValidationError, match="at least 1 character"):
+        OrderRef(**fields, **{empty: ""})  # type: ignore[arg-type]
