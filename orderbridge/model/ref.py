@@ -101,7 +101,7 @@ class OrderRef(UserModel):
             return cls(
                 gateway=ref.gateway,
                 order_id=ref.order_id,
-                client_order_id=ref.client_order_id,
+                client_order_id=ref.client_order_id or None,
                 symbol=ref.symbol,
             )
         if isinstance(ref, Placement):
@@ -109,7 +109,7 @@ class OrderRef(UserModel):
             return cls(
                 gateway=ref.gateway,
                 order_id=order.order_id if order else None,
-                client_order_id=ref.client_order_id,
+                client_order_id=ref.client_order_id or None,
                 symbol=ref.request.symbol,
             )
         raise TypeError(f"a ref is a str, OrderRef, OrderKey, Order or Placement, not {type(ref).__name__}")

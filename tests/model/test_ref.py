@@ -139,3 +139,8 @@ def test_an_empty_name_is_refused_even_beside_another(empty: str) -> None:
 
     with pytest.raises(ValidationError, match="at least 1 character"):
         OrderRef(**fields, **{empty: ""})  # type: ignore[arg-type]
+
+
+def test_an_order_without_a_usable_client_id_is_still_a_ref() -> None:
+    """A venue that writes an empty client id names its order by its own id."""
+    assert OrderRef.of(ORDER.model_copy(update={"client_order_id": ""})).client_order_id is None
