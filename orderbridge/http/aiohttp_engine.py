@@ -6,6 +6,8 @@ import asyncio
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, Final
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from orderbridge.errors import ConfigurationError
 from orderbridge.http.transport import Limits, NoAnswer, NothingSent, OneLoop, WireRequest, WireResponse
@@ -44,6 +46,7 @@ class AiohttpTransport:
         self._limits = limits or Limits()
         self._session: aiohttp.ClientSession | None = None
         self._loop = OneLoop("this HTTP transport")
+        self._proxies: dict[tuple[str, str], str | None] = {}
 
     async def send(self, request: WireRequest, *, timeout: float) -> WireResponse:
         self._loop.check()
@@ -58,6 +61,7 @@ class AiohttpTransport:
                     headers=request.headers,
                     data=request.body or None,
                     allow_redirects=False,
+                    proxy=self._proxy_for(request.url),
                     trace_request_ctx=progress,
                 ) as response,
             ):
@@ -87,7 +91,6 @@ class AiohttpTransport:
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(sock_connect=self._limits.connect, sock_read=self._limits.read),
             trace_configs=[trace],
-            trust_env=True,
         )
         # aiohttp replays GET and DELETE when a kept connection dies after the request left, and offers no
         # public switch. A cancel by client id must not be sent twice behind our back.
@@ -95,6 +98,15 @@ class AiohttpTransport:
             raise ConfigurationError("this aiohttp cannot be kept from repeating requests; use transport='httpx'")
         session._retry_connection = False
         return session
+
+    def _proxy_for(self, url: str) -> str | None:
+        # Not by trust_env: that would also read passwords for the venue's host from .netrc, in place of a
+        # signature, and asks the environment in a thread at every request.
+        parts = urlsplit(url)
+        origin = (parts.scheme, parts.hostname or "")
+        if origin not in self._proxies:
+            self._proxies[origin] = None if proxy_bypass(origin[1]) else getproxies().get(parts.scheme)
+        return self._proxies[origin]
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
         chunks, size = [], 0

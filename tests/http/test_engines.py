@@ -163,6 +163,24 @@ async def test_many_requests_at_once_each_get_their_own_answer(serve: Serve, eng
     assert all(await asyncio.gather(*map(ask, range(30))))
 
 
+async def test_no_password_file_changes_a_request(
+    serve: Serve, engine: Engine, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A .netrc entry for the venue's host neither replaces the signature nor adds one."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login me password hunter2\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    peer = await serve(OK)
+    transport = engine()
+
+    await transport.send(WireRequest("GET", peer.url, {"authorization": "Bitso k:1:s"}), timeout=5)
+    await transport.send(WireRequest("POST", peer.url), timeout=5)
+
+    assert b"authorization: bitso k:1:s" in peer.requests[0].lower()
+    assert b"authorization" not in peer.requests[1].lower()
+
+
 async def test_a_proxy_of_the_environment_is_used(
     serve: Serve, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
