@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, Final
@@ -18,6 +19,7 @@ try:
 except ImportError as missing:  # pragma: no cover - the test install has it
     raise ConfigurationError("the aiohttp engine needs: pip install 'orderbridge[fast]'") from missing
 
+_SENDABLE: Final = re.compile("[!-~]+")
 # Raised before the request's first byte.
 _BEFORE_SENDING: Final = (
     aiohttp.ClientConnectorError,
@@ -45,11 +47,19 @@ class AiohttpTransport:
     def __init__(self, *, limits: Limits | None = None) -> None:
         self._limits = limits or Limits()
         self._session: aiohttp.ClientSession | None = None
+        self._closed = False
         self._loop = OneLoop("this HTTP transport")
         self._proxies: dict[tuple[str, str], str | None] = {}
 
     async def send(self, request: WireRequest, *, timeout: float) -> WireResponse:
         self._loop.check()
+        if self._closed:
+            raise ConfigurationError("this HTTP transport is closed; make a new one")
+        if timeout <= 0:
+            raise NothingSent("no time is left")
+        if not _SENDABLE.fullmatch(request.url):
+            # aiohttp would send a space or a line break of an encoded URL as it stands.
+            raise NothingSent(f"{request.url!r} holds characters that no URL may hold")
         session = self._session = self._session or self._make_session()
         progress = _Progress()
         try:
@@ -77,6 +87,7 @@ class AiohttpTransport:
             raise NoAnswer(_text(error)) from error
 
     async def aclose(self) -> None:
+        self._closed = True
         if self._session is not None:
             await self._session.close()
             # aiohttp closes TLS transports one turn of the loop later.

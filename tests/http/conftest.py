@@ -25,6 +25,7 @@ class Peer:
     def __init__(self, answers: tuple[Answer, ...]) -> None:
         self.requests: list[bytes] = []
         self.connections = 0
+        self.received = asyncio.Event()
         self._answers = answers
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
@@ -69,6 +70,7 @@ class Peer:
         body = await reader.readexactly(int(length.split(b":")[1]))
         answer = self._answers[min(len(self.requests), len(self._answers) - 1)]
         self.requests.append(head + body)
+        self.received.set()
         if isinstance(answer, bytes):
             writer.write(answer)
             await writer.drain()
