@@ -6,6 +6,7 @@ import gzip
 import json
 import socket
 import ssl
+import tracemalloc
 import zlib
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -347,3 +348,20 @@ async def test_a_header_that_would_break_the_request_is_not_sent(serve: Serve, e
         await engine().send(WireRequest("GET", peer.url, {"x-a": value}), timeout=5)
 
     assert not any(b"\r\nx-evil" in request.lower() for request in peer.requests)
+
+
+async def test_a_bomb_within_a_bomb_is_never_unpacked(serve: Serve, engine: Engine) -> None:
+    """A few hundred bytes that were compressed twice do not become a hundred megabytes in memory."""
+    bomb = gzip.compress(gzip.compress(b"\0" * 100_000_000, 1))
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip, gzip\r\nContent-Length: %d\r\n\r\n" % len(bomb)
+    peer = await serve(head + bomb)
+
+    tracemalloc.start()
+    try:
+        with pytest.raises((NoAnswer, Unreadable)):
+            load((await engine(max_body=1_000_000).send(WireRequest("GET", peer.url), timeout=5)).body)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 20_000_000
