@@ -140,7 +140,7 @@ def parse_refs(refs: Iterable[RefLike], *, gateways: Sequence[str]) -> list[Orde
     for ref in refs:
         try:
             known = OrderRef.of(ref)
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             raise ConfigurationError(str(error), operation="lookup") from error
         if known.gateway is not None and known.gateway not in gateways:
             names = ", ".join(gateways) or "none"

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, Final
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from orderbridge.errors import ConfigurationError
 from orderbridge.http.transport import Limits, NoAnswer, NothingSent, OneLoop, WireRequest, WireResponse
@@ -16,6 +19,7 @@ try:
 except ImportError as missing:  # pragma: no cover - the test install has it
     raise ConfigurationError("the aiohttp engine needs: pip install 'orderbridge[fast]'") from missing
 
+_SENDABLE: Final = re.compile("[!-~]+")
 # Raised before the request's first byte.
 _BEFORE_SENDING: Final = (
     aiohttp.ClientConnectorError,
@@ -43,10 +47,19 @@ class AiohttpTransport:
     def __init__(self, *, limits: Limits | None = None) -> None:
         self._limits = limits or Limits()
         self._session: aiohttp.ClientSession | None = None
+        self._closed = False
         self._loop = OneLoop("this HTTP transport")
+        self._proxies: dict[tuple[str, str], str | None] = {}
 
     async def send(self, request: WireRequest, *, timeout: float) -> WireResponse:
         self._loop.check()
+        if self._closed:
+            raise ConfigurationError("this HTTP transport is closed; make a new one")
+        if timeout <= 0:
+            raise NothingSent("no time is left")
+        if not _SENDABLE.fullmatch(request.url):
+            # aiohttp would send a space or a line break of an encoded URL as it stands.
+            raise NothingSent(f"{request.url!r} holds characters that no URL may hold")
         session = self._session = self._session or self._make_session()
         progress = _Progress()
         try:
@@ -58,6 +71,7 @@ class AiohttpTransport:
                     headers=request.headers,
                     data=request.body or None,
                     allow_redirects=False,
+                    proxy=self._proxy_for(request.url),
                     trace_request_ctx=progress,
                 ) as response,
             ):
@@ -73,6 +87,7 @@ class AiohttpTransport:
             raise NoAnswer(_text(error)) from error
 
     async def aclose(self) -> None:
+        self._closed = True
         if self._session is not None:
             await self._session.close()
             # aiohttp closes TLS transports one turn of the loop later.
@@ -87,7 +102,6 @@ class AiohttpTransport:
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(sock_connect=self._limits.connect, sock_read=self._limits.read),
             trace_configs=[trace],
-            trust_env=True,
         )
         # aiohttp replays GET and DELETE when a kept connection dies after the request left, and offers no
         # public switch. A cancel by client id must not be sent twice behind our back.
@@ -95,6 +109,15 @@ class AiohttpTransport:
             raise ConfigurationError("this aiohttp cannot be kept from repeating requests; use transport='httpx'")
         session._retry_connection = False
         return session
+
+    def _proxy_for(self, url: str) -> str | None:
+        # Not by trust_env: that would also read passwords for the venue's host from .netrc, in place of a
+        # signature, and asks the environment in a thread at every request.
+        parts = urlsplit(url)
+        origin = (parts.scheme, parts.hostname or "")
+        if origin not in self._proxies:
+            self._proxies[origin] = None if proxy_bypass(origin[1]) else getproxies().get(parts.scheme)
+        return self._proxies[origin]
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
         chunks, size = [], 0

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from orderbridge.model.amount import MAX_DIGITS
 
 _SHOWN: Final = 300
+_READ: Final = 4 * _SHOWN
 _SECRET_FIELD: Final = re.compile(
-    r'("(?:[a-z_]*token|password|api_?key|api_?secret|secret|signature|authorization)"\s*:\s*)"[^"]*"?',
+    r'("[a-z_-]*(?:token|password|secret|api[_-]?key|signature|authorization)"\s*:\s*)"(?:[^"\\]|\\.)*"?',
     re.IGNORECASE,
 )
 _BEARER: Final = re.compile(r"\b(Bearer|Bitso)\s+[^\s\"'<>]+", re.IGNORECASE)
@@ -27,7 +28,10 @@ def _whole(text: str) -> int | str:
 
 
 def _number(text: str) -> Decimal | str:
-    return Decimal(text) if len(text) <= 4 * MAX_DIGITS else text
+    try:
+        return Decimal(text) if len(text) <= 4 * MAX_DIGITS else text
+    except InvalidOperation:  # an exponent of twenty digits
+        return text
 
 
 def load(body: bytes) -> Any:
@@ -55,9 +59,12 @@ def describe(body: bytes) -> str:
 
 def shown(body: bytes, secrets: tuple[str, ...] = ()) -> str:
     """A body for an error or a log: shortened, with every known secret and every secret-looking field removed."""
-    text = body[: 4 * _SHOWN].decode("utf-8", "replace")
+    text = body[:_READ].decode("utf-8", "replace")
     for secret in secrets:
         if secret:
             text = text.replace(secret, "…")
+    if len(body) > _READ and secrets:
+        # What the cut left of a secret is shorter than the secret.
+        text = text[: len(text) - max(map(len, secrets))]
     text = _BEARER.sub(r"\1 …", _SECRET_FIELD.sub(r'\1"…"', text))
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}… ({len(body)} bytes)"
+    return text if len(text) <= _SHOWN and len(body) <= _READ else f"{text[:_SHOWN]}… ({len(body)} bytes)"

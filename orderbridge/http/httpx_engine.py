@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import httpx
 
+from orderbridge.errors import ConfigurationError
 from orderbridge.http.transport import Limits, NoAnswer, NothingSent, OneLoop, WireRequest, WireResponse
 
 # Raised before the request's first byte, whatever the pool below did.
@@ -31,11 +33,16 @@ class HttpxTransport:
         self._limits = limits or Limits()
         self._client = client
         self._owns_client = client is None
+        self._closed = False
         self._loop = OneLoop("this HTTP transport")
 
     async def send(self, request: WireRequest, *, timeout: float) -> WireResponse:
         self._loop.check()
         client = self._client = self._client or self._make_client()
+        if self._closed or client.is_closed:
+            raise ConfigurationError("this HTTP transport is closed; make a new one")
+        if timeout <= 0:
+            raise NothingSent("no time is left")
         progress = _Progress()
         built = self._build(client, request, progress, timeout)
         try:
@@ -50,6 +57,7 @@ class HttpxTransport:
             raise NoAnswer(_text(error)) from error
 
     async def aclose(self) -> None:
+        self._closed = True
         if self._client is not None and self._owns_client:
             await self._client.aclose()
 
@@ -65,15 +73,20 @@ class HttpxTransport:
         self, client: httpx.AsyncClient, request: WireRequest, progress: _Progress, timeout: float
     ) -> httpx.Request:
         limits = self._limits
-        per_phase = httpx.Timeout(limits.read, connect=limits.connect, pool=timeout)
-        built = client.build_request(
-            request.method,
-            request.url,
-            headers=dict(request.headers),
-            content=request.body or None,
-            timeout=per_phase,
-            extensions={"trace": progress.on_event},
-        )
+        # The wait for a connection ends before the attempt does: only then is it known that nothing was sent.
+        per_phase = httpx.Timeout(limits.read, connect=limits.connect, pool=0.9 * timeout)
+        try:
+            _ = urlsplit(request.url).port  # httpx takes any number, and its connect then fails as a group
+            built = client.build_request(
+                request.method,
+                request.url,
+                headers=dict(request.headers),
+                content=request.body or None,
+                timeout=per_phase,
+                extensions={"trace": progress.on_event},
+            )
+        except (httpx.InvalidURL, ValueError) as error:
+            raise NothingSent(_text(error)) from error
         sent = built.url.raw_path.decode("ascii")
         if sent != request.target:
             # A signature over another text than the one sent would be refused at best.
@@ -90,6 +103,9 @@ class HttpxTransport:
         return WireResponse(response.status_code, headers, body)
 
     async def _read(self, response: httpx.Response) -> bytes:
+        if "," in response.headers.get("content-encoding", ""):
+            # httpx unpacks every layer at once: what two of them become is beyond any cap.
+            raise NoAnswer("the answer was compressed more than once")
         chunks, size = [], 0
         async for chunk in response.aiter_bytes():
             size += len(chunk)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -34,7 +35,7 @@ class Retries:
 
     def wait_before(self, attempt: int) -> float:
         """Seconds to wait before the given repetition (1, 2, …), between half and the whole of the cap."""
-        cap = min(self.longest_wait, self.first_wait * 2.0 ** (attempt - 1))
+        cap = min(self.longest_wait, self.first_wait * 2.0 ** min(attempt - 1, 60))  # 2.0 ** 1024 overflows
         return cap * random.uniform(0.5, 1.0)
 
 
@@ -111,8 +112,8 @@ def retry_after(value: str | None, *, now: float) -> float | None:
         return None
     text = value.strip()
     if text.isascii() and text.replace(".", "", 1).isdigit():
-        return float(text)
+        return seconds if math.isfinite(seconds := float(text)) else None
     try:
         return max(0.0, parsedate_to_datetime(text).timestamp() - now)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None

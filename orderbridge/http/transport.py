@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import Final, Literal, Protocol
 from urllib.parse import urlsplit
 
@@ -12,7 +13,6 @@ from orderbridge.errors import ConfigurationError
 
 MAX_BODY: Final = 8 * 1024 * 1024
 _SECRET_HEADERS: Final = frozenset({"authorization", "cookie", "set-cookie", "proxy-authorization"})
-_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class NothingSent(Exception):
@@ -96,7 +96,11 @@ def check_address(url: str, *, allow_plain_http: bool = False) -> None:
     Raises:
         ConfigurationError: no absolute http(s) URL, or plain http to another machine.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # raises for a port that is none
+    except ValueError as error:
+        raise ConfigurationError(f"{url!r} is no absolute http(s) address: {error}") from error
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ConfigurationError(f"{url!r} is no absolute http(s) address")
     if parts.query or parts.fragment or parts.username or parts.password:
@@ -106,7 +110,12 @@ def check_address(url: str, *, allow_plain_http: bool = False) -> None:
 
 
 def _is_loopback(host: str) -> bool:
-    return host in _LOOPBACK or host.startswith("127.")
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False  # a name, such as 127.example.com
 
 
 class OneLoop:

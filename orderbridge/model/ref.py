@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
-from pydantic import model_validator
+from pydantic import StringConstraints, model_validator
 
 from orderbridge.model.base import UserModel
 from orderbridge.model.order import Order, OrderKey
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _CLIENT: Final = "client"
 _ORDER: Final = "order"
+Name = Annotated[str, StringConstraints(min_length=1)]
 
 
 class OrderRef(UserModel):
@@ -27,10 +28,10 @@ class OrderRef(UserModel):
     `order:x` name the kind without a gateway. An id that holds a colon goes as `OrderRef(id=…)`.
     """
 
-    gateway: str | None = None
-    order_id: str | None = None
-    client_order_id: str | None = None
-    id: str | None = None
+    gateway: Name | None = None
+    order_id: Name | None = None
+    client_order_id: Name | None = None
+    id: Name | None = None
     symbol: Symbol | None = None
 
     if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class OrderRef(UserModel):
             return cls(
                 gateway=ref.gateway,
                 order_id=ref.order_id,
-                client_order_id=ref.client_order_id,
+                client_order_id=ref.client_order_id or None,
                 symbol=ref.symbol,
             )
         if isinstance(ref, Placement):
@@ -108,7 +109,7 @@ class OrderRef(UserModel):
             return cls(
                 gateway=ref.gateway,
                 order_id=order.order_id if order else None,
-                client_order_id=ref.client_order_id,
+                client_order_id=ref.client_order_id or None,
                 symbol=ref.request.symbol,
             )
         raise TypeError(f"a ref is a str, OrderRef, OrderKey, Order or Placement, not {type(ref).__name__}")

@@ -130,3 +130,17 @@ def test_refs_are_frozen() -> None:
     """A ref that keys a result cannot change under it."""
     with pytest.raises(ValidationError, match="frozen"):
         OrderRef(id="x").id = "y"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("empty", ["gateway", "order_id", "client_order_id", "id"])
+def test_an_empty_name_is_refused_even_beside_another(empty: str) -> None:
+    """An empty id would be asked for, and an empty gateway would be nobody: neither makes a ref."""
+    fields = {"client_order_id": "c1"} if empty != "client_order_id" else {"order_id": "o1"}
+
+    with pytest.raises(ValidationError, match="at least 1 character"):
+        OrderRef(**fields, **{empty: ""})  # type: ignore[arg-type]
+
+
+def test_an_order_without_a_usable_client_id_is_still_a_ref() -> None:
+    """A venue that writes an empty client id names its order by its own id."""
+    assert OrderRef.of(ORDER.model_copy(update={"client_order_id": ""})).client_order_id is None

@@ -13,7 +13,7 @@ from typing import Any, Final
 from pydantic import SecretStr
 
 from orderbridge.adapters.bitcain import wire
-from orderbridge.adapters.bitcain.errors import LOCK_OUT, Verdict, explain, verdict_on_read
+from orderbridge.adapters.bitcain.errors import Verdict, explain, lock_out_of, verdict_on_read
 from orderbridge.adapters.bitcain.mapping import moment_from_wire
 from orderbridge.adapters.bitcain.wire import inside, pick
 from orderbridge.errors import (
@@ -26,7 +26,7 @@ from orderbridge.errors import (
     VenueUnavailable,
 )
 from orderbridge.http import body
-from orderbridge.http.policy import Deadline, TryAgain, retry_after
+from orderbridge.http.policy import Deadline, TryAgain
 from orderbridge.http.session import Session
 from orderbridge.http.transport import WireRequest, WireResponse
 
@@ -68,7 +68,7 @@ class Credentials:
         if bool(email) != bool(password):
             raise ConfigurationError("a login needs both email and password")
         provider = token if callable(token) and not isinstance(token, SecretStr) else None
-        ready = _secret(token) if token is not None and provider is None else None
+        ready = _secret(token, trim=True) if token is not None and provider is None else None
         if not (ready or provider or email or refresh_token):
             raise ConfigurationError("no credentials: give a token, email and password, or a refresh_token")
         if provider and (email or refresh_token):
@@ -80,7 +80,7 @@ class Credentials:
             provider=provider,
             email=email or None,
             password=_secret(password) if password else None,
-            refresh_token=_secret(refresh_token) if refresh_token else None,
+            refresh_token=_secret(refresh_token, trim=True) if refresh_token else None,
         )
 
     def fingerprint(self, account: str) -> str:
@@ -90,11 +90,12 @@ class Credentials:
         return hashlib.sha256((text or f"provider:{account}").encode()).hexdigest()
 
 
-def _secret(value: Any) -> SecretStr:
+def _secret(value: Any, *, trim: bool = False) -> SecretStr:
     text = value.get_secret_value() if isinstance(value, SecretStr) else value
     if not isinstance(text, str):
         raise ConfigurationError(f"a secret is text, not {type(text).__name__}")
-    return SecretStr(text.strip())
+    # Tokens come out of files and variables with a line end; blanks of a password are its own.
+    return SecretStr(text.strip() if trim else text)
 
 
 def _is_token(text: object) -> bool:
@@ -259,7 +260,7 @@ class TokenKeeper:
                 where = {"gateway": facts["gateway"], "operation": facts["operation"]}
                 return TryAgain(VenueUnavailable(text, **where))
             case Verdict.THROTTLED:
-                wait = retry_after(response.headers.get("retry-after"), now=self._clock()) or LOCK_OUT
+                wait = lock_out_of(response.headers, now=self._clock())
                 return self._session.throttled(RateLimited(text, retry_after=wait, **facts), seconds=wait)
             case Verdict.ABSENT | Verdict.MOVED:
                 return ConfigurationError(f"{text}; is base_url {self._base_url} right?", gateway=facts["gateway"])

@@ -11,7 +11,6 @@ from orderbridge.adapters.bitcain.auth import TokenKeeper
 from orderbridge.adapters.bitcain.envelope import Shapeless
 from orderbridge.adapters.bitcain.errors import (
     ERROR_FOR,
-    LOCK_OUT,
     HistoryHidden,
     TokenRefused,
     Verdict,
@@ -19,6 +18,7 @@ from orderbridge.adapters.bitcain.errors import (
     explain,
     is_proof_of_absence,
     is_shadowed_history,
+    lock_out_of,
     verdict_on_read,
 )
 from orderbridge.errors import (
@@ -134,8 +134,8 @@ class BitcainClient:
                 wait = retry_after(response.headers.get("retry-after"), now=self._clock())
                 return TryAgain(VenueUnavailable(text, **where), after=wait)
             case Verdict.THROTTLED:
-                wait = retry_after(response.headers.get("retry-after"), now=self._clock()) or LOCK_OUT
-                return self.session.throttled(RateLimited(text, retry_after=wait, **facts), seconds=wait)
+                seconds = lock_out_of(response.headers, now=self._clock())
+                return self.session.throttled(RateLimited(text, retry_after=seconds, **facts), seconds=seconds)
             case Verdict.MOVED:
                 goal = response.headers.get("location", "elsewhere")
                 hint = f"HTTP {status} sends us to {self._keeper.redacted(goal)}: is base_url {self._base_url} right?"

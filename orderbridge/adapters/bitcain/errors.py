@@ -15,6 +15,7 @@ from orderbridge.errors import (
     RateLimited,
     VenueError,
 )
+from orderbridge.http.policy import retry_after
 
 # How long a 429 without a Retry-After stops us, in seconds.
 LOCK_OUT: Final = 60.0
@@ -116,7 +117,8 @@ def explain(payload: object) -> str:
 def code_of(payload: object) -> str | None:
     """The server's own code for what went wrong, when it gives one."""
     if faults := _faults(payload):
-        return str(faults[0].get("type"))
+        value = faults[0].get("type")
+        return value if isinstance(value, str) else None
     if not isinstance(payload, Mapping):
         return None
     detail = payload.get("detail")
@@ -129,6 +131,12 @@ def detail_text(payload: object) -> str:
     """FastAPI's `detail` when it is text."""
     detail = payload.get("detail") if isinstance(payload, Mapping) else None
     return detail if isinstance(detail, str) else ""
+
+
+def lock_out_of(headers: Mapping[str, str], *, now: float) -> float:
+    """How many seconds a 429 locks us out."""
+    stated = retry_after(headers.get("retry-after"), now=now)
+    return LOCK_OUT if stated is None else stated
 
 
 def _faults(payload: object) -> list[Mapping[str, Any]]:

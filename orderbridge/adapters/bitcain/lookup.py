@@ -66,10 +66,11 @@ class Lookup:
         todo = iter(self._search.pending(_BY_ID))
         workers = min(CONCURRENCY, len(self._search.pending(_BY_ID)))
         async with asyncio.TaskGroup() as group:
-            for _ in range(workers):
-                group.create_task(self._ask_by_id(todo))
+            # First, since it serves many ids with few requests.
             if self._search.pending(_BY_CLIENT_ID):
                 group.create_task(self._scan_list())
+            for _ in range(workers):
+                group.create_task(self._ask_by_id(todo))
         # UUIDs that are no order ids may be client ids: a scan that was made has looked for them already.
         if self._search.pending(_BY_CLIENT_ID) and (self._scan.is_done or self._fatal is None):
             await self._scan_list()

@@ -47,7 +47,10 @@ class SymbolBook:
 
     def wanting(self, *symbols: Symbol | None) -> SymbolBook:
         """The same, reading `BTCUSDT` as a pair where it can only be one of those asked for."""
-        return SymbolBook(self.known, {squeeze(symbol): symbol for symbol in symbols if symbol is not None})
+        given = {symbol for symbol in symbols if symbol is not None}
+        letters = [squeeze(symbol) for symbol in given]
+        # Two pairs of the same letters leave it open which is meant.
+        return SymbolBook(self.known, {squeeze(each): each for each in given if letters.count(squeeze(each)) == 1})
 
     def read(self, text: str) -> Symbol:
         """
@@ -167,21 +170,7 @@ class _Row:
         raw_status = _text(pick(self.row, wire.STATUS)) or ""
         reading = read_status(raw_status, quantity=quantity, filled=filled)
         self.anomalies.extend(reading.doubts)
-        facts: dict[str, Any] = {
-            "filled_quote_quantity": self._filled_value(filled),
-            "average_price": self._average(filled),
-            "price": self._price(kind),
-            "stop_price": self._amount(wire.STOP_PRICE, "stop price") or None,
-            "time_in_force": self._time_in_force(),
-            "paper": self._paper(),
-            "post_only": self._flag(wire.POST_ONLY),
-            "reduce_only": self._flag(wire.REDUCE_ONLY),
-            "routed_to": _text(pick(self.row, wire.EXCHANGE)),
-            "client_order_id": client_id_from_wire(self.row),
-            "exchange_order_id": self._exchange_id(),
-            "reason": self._reason(),
-            **{name: self._moment(names, name) for name, names in _MOMENTS.items()},
-        }
+        facts = self._facts(kind, filled)
         return Order(
             venue=VENUE,
             account=account,
@@ -203,6 +192,23 @@ class _Row:
             raw=dict(self.row),
             **facts,
         )
+
+    def _facts(self, kind: OrderType, filled: Decimal | None) -> dict[str, Any]:
+        return {
+            "filled_quote_quantity": self._filled_value(filled),
+            "average_price": self._average(filled),
+            "price": self._price(kind),
+            "stop_price": self._amount(wire.STOP_PRICE, "stop price") or None,
+            "time_in_force": self._time_in_force(),
+            "paper": self._paper(),
+            "post_only": self._flag(wire.POST_ONLY),
+            "reduce_only": self._flag(wire.REDUCE_ONLY),
+            "routed_to": _text(pick(self.row, wire.EXCHANGE)),
+            "client_order_id": client_id_from_wire(self.row),
+            "exchange_order_id": self._exchange_id(),
+            "reason": self._reason(),
+            **{name: self._moment(names, name) for name, names in _MOMENTS.items()},
+        }
 
     def _symbol(self, symbols: SymbolBook) -> Symbol:
         value = pick(self.row, wire.SYMBOL)

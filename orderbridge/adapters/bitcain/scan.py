@@ -108,7 +108,7 @@ class _Pass:
             news = set(keys) - self._seen
             self._seen |= news
             yield page
-            if self.lost_rows or not page.claims_more(offset=offset, limit=self._limit):
+            if self.lost_rows or not self._goes_on(page, offset):
                 return
             self._check_progress(page, has_news=bool(news))
             cursor = self._next_cursor(page)
@@ -120,6 +120,12 @@ class _Pass:
         """Whether the first page, read again, shows no more than new rows above known ones."""
         known = [row_key(value) in self._seen for value in again.rows]
         return any(known) and all(known[known.index(True) :])
+
+    def _goes_on(self, page: Page, offset: int) -> bool:
+        if self.by_offset or page.has_more is not None or page.next_cursor is not None:
+            return page.claims_more(offset=offset, limit=self._limit)
+        # By cursor, a full page without a next one is the last.
+        return page.total is not None and page.total > len(self._seen)
 
     def _params(self, offset: int, cursor: str | None) -> PageParams:
         if cursor is not None:

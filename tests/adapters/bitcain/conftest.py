@@ -121,6 +121,7 @@ def make(server: Server) -> Callable[..., BitcainGateway]:
             "trading_mode": "paper",
             "transport": server,
             "clock": lambda: NOW,
+            "limits": None,
             "retries": Retries(first_wait=0.001, longest_wait=0.002),
             **settings,
         }

@@ -352,3 +352,13 @@ def test_second_event_loop_is_refused() -> None:
 
     with pytest.raises(ConfigurationError, match="event loop"):
         asyncio.run(gateway.lookup("bitso:x1"))
+
+
+@pytest.mark.parametrize("ref", [5, None, "", "bitso:", ":x", "bitso:client:"])
+async def test_ref_that_names_nothing_is_a_configuration_error(sim: Simulator, ref: object) -> None:
+    """What is no ref at all is told as such, before anything is sent."""
+    async with sim.bitso.gateway() as gateway:
+        with pytest.raises(ConfigurationError):
+            await gateway.lookup(ref)
+
+    assert total(sim) == 0
