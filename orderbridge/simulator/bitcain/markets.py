@@ -43,6 +43,7 @@ def _instrument(exchange: str, symbol: str) -> Instrument:
         maximum_value=_D("1000000000"),
         maker_fee=_D("0.001"),
         taker_fee=_D("0.001"),
+        depth=_D("0.1") if quote == "BTC" else _D("5000"),
         quote_places=_PLACES[quote],
     )
 

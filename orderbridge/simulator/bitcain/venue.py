@@ -121,8 +121,6 @@ class SimBitcain(Venue[Route]):
             engine = self.engines[mode_of(about)]
             status_field = "order_status" if self.settings.names == "variants" else "status"
             spec = spec_from(about, engine.instruments, status_field=status_field)
-            order, executions = build(
-                spec, account=BOT, order_id=spec.order_id or self.new_id(), now=self.clock.now()
-            )
-            order.reason = about.get("error_message")
-            return engine.put(order, executions=executions)
+            built = build(spec, account=BOT, order_id=spec.order_id or self.new_id(), now=self.clock.now())
+            built.order.reason = about.get("error_message")
+            return built.put_on(engine)

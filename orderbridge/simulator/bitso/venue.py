@@ -96,7 +96,7 @@ class SimBitso(Venue[Route]):
         """
         with self.lock:
             spec = spec_from(about, self.engine.instruments)
-            order, executions = build(
+            built = build(
                 spec, account=ACCOUNT, order_id=spec.order_id or self.new_id(), now=self.clock.now()
             )
-            return self.engine.put(order, executions=executions)
+            return built.put_on(self.engine)
