@@ -152,7 +152,7 @@ class Engine:
         order.ended_at, order.reason = None, None
         order.updated_at = self.clock.now()
         order.sequence = self.matcher.next_sequence()
-        self.ledger.active[order.order_id] = order
+        self.ledger.revived(order)
         self.matcher.start(market, order)
 
     def put(
@@ -203,10 +203,18 @@ class Engine:
             self.counterparty.quote(market, self.clock.now())
 
     def fill(self, order: Order, *, quantity: Decimal | None = None, price: Decimal | None = None) -> None:
-        """Fill an active order against the house, wherever it stands: whole, unless a quantity is given."""
+        """
+        Fill an active order against the house, wherever it stands: whole, unless a quantity is given.
+
+        Raises:
+            ValueError: the order has ended, or wants less than that.
+        """
         market = self.market(order.market)
         at_price = price or order.price or market.last
-        size = self.matcher.sizing.rest(market, order, at_price) if quantity is None else quantity
+        rest = self.matcher.sizing.rest(market, order, at_price)
+        size = rest if quantity is None else quantity
+        if not order.active or not ZERO < size <= rest:
+            raise ValueError(f"cannot fill {size} of {order.order_id}: {order.state}, {rest} left")
         self.matcher.trade_with_house(market, order, at_price, size)
         self.matcher.after_trades(market)
 
@@ -244,6 +252,13 @@ class Engine:
     def _expire_later(self, order: Order) -> None:
         if order.expires_at is not None and order.active:
             self.schedule.add(order.expires_at, order, State.EXPIRED)
+
+    def set_liquidity(self, enabled: bool) -> None:
+        """Have the counter-party quote, or take all its quotes away."""
+        if enabled != self.counterparty.enabled:
+            self.counterparty.enabled = enabled
+            for market in self.matcher.markets.values():
+                self.counterparty.withdraw(market)
 
     def total(self, currency: str) -> Decimal:
         """What all accounts own of a currency together; only deposits change it."""

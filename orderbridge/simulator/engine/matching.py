@@ -162,7 +162,7 @@ class Matcher:
             market.quotes_stale = True  # a quote that this order kept away may come back
         order.state, order.ended_at, order.updated_at = state, at, at
         order.reason = reason or order.reason
-        self.ledger.active.pop(order.order_id, None)
+        self.ledger.ended(order)
         self.settlement.relock(market.instrument, order)
         self.touch(order)
 
