@@ -95,6 +95,10 @@ class BitcainSettings(_Checked):
         token_lifetime: seconds for which a token from a login is good.
         login_failure: a wrong password: 401, or 200 with `success` false.
         login_session: `mfa` answers a right login without a session and with a hint at a second factor.
+        cancel_answer: the cancelled order, an acknowledgement, or one for an order that goes on for a while.
+        cancel_takes: the seconds of that while.
+        routing: what the exchange behind does with new orders; `fails` makes orders that can be retried.
+        funds_status: the status of a refusal for lack of money.
         show_mode: whether an order's row has `trading_mode`.
     """
 
@@ -117,6 +121,9 @@ class BitcainSettings(_Checked):
     missing_bearer: Literal[401, 403] = 401
     login_failure: Literal[401, 200] = 401
     login_session: Literal["given", "mfa"] = "given"
+    routing: Literal["works", "fails", "rejects"] = "works"
+    funds_status: Literal[400, 402] = 400
+    cancel_takes: float = 2.0
     show_mode: bool = True
     liquidity: bool = True
 

@@ -4,6 +4,7 @@ from decimal import Decimal
 
 from orderbridge.simulator.engine.instrument import Instrument
 
+FUNDS = Decimal(1_000_000_000)
 EXCHANGES = ("binanceus", "binance", "coinbase", "kraken")
 _D = Decimal
 
