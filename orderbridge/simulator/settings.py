@@ -5,7 +5,7 @@ Defaults are what the facts pages name; where they name nothing, the first value
 """
 
 from dataclasses import dataclass, fields
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin
 
 TimeFormat = Literal["millis", "seconds", "compact"]
 
@@ -40,6 +40,12 @@ class BitsoSettings(_Checked):
         stop_locks: whether a waiting stop order locks its funds.
         pacing: count requests and lock out with 420 `0801`.
         lockout_spares_cancels: cancels go through during a lock-out.
+        most_open_orders: the cap behind `1001`.
+        bad_time_in_force: the code for a wrong `time_in_force`.
+        unknown_fields, market_price: whether an unknown field, or a price on a market order, is refused
+            (`0304`).
+        trading, market_orders, closed_books: the switches behind `1008`, `0411` and `0410`.
+        liquidity: whether the counter-party quotes.
         language: of error messages, unless `Accept-Language` says otherwise.
     """
 
@@ -69,6 +75,12 @@ class BitsoSettings(_Checked):
     lockout: float = 60.0
     lockout_spares_cancels: bool = True
     most_open_orders: int = 1_000_000
+    bad_time_in_force: Literal["0302", "0304"] = "0302"
+    unknown_fields: Literal["ignored", "refused"] = "ignored"
+    market_price: Literal["ignored", "refused"] = "ignored"
+    trading: Literal["on", "off"] = "on"
+    market_orders: Literal["on", "off"] = "on"
+    closed_books: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -83,6 +95,10 @@ class BitcainSettings(_Checked):
         token_lifetime: seconds for which a token from a login is good.
         login_failure: a wrong password: 401, or 200 with `success` false.
         login_session: `mfa` answers a right login without a session and with a hint at a second factor.
+        cancel_answer: the cancelled order, an acknowledgement, or one for an order that goes on for a while.
+        cancel_takes: the seconds of that while.
+        routing: what the exchange behind does with new orders; `fails` makes orders that can be retried.
+        funds_status: the status of a refusal for lack of money.
         show_mode: whether an order's row has `trading_mode`.
     """
 
@@ -105,6 +121,9 @@ class BitcainSettings(_Checked):
     missing_bearer: Literal[401, 403] = 401
     login_failure: Literal[401, 200] = 401
     login_session: Literal["given", "mfa"] = "given"
+    routing: Literal["works", "fails", "rejects"] = "works"
+    funds_status: Literal[400, 402] = 400
+    cancel_takes: float = 2.0
     show_mode: bool = True
     liquidity: bool = True
 
@@ -112,9 +131,8 @@ class BitcainSettings(_Checked):
 def _choices(settings: type[Any]) -> dict[str, tuple[Any, ...]]:
     found = {}
     for each in fields(settings):
-        allowed = getattr(each.type, "__args__", None)
-        if allowed is not None:
-            found[each.name] = tuple(allowed)
+        if get_origin(each.type) is Literal:
+            found[each.name] = get_args(each.type)
     return found
 
 

@@ -1,24 +1,22 @@
 """The simulated Bitcain as tests and bots hold it."""
 
-from decimal import Decimal
 from random import Random
 from typing import Any, Unpack
 from uuid import UUID
 
 from orderbridge.simulator.bitcain.app import BitcainApp, Route
 from orderbridge.simulator.bitcain.auth import BOT
-from orderbridge.simulator.bitcain.markets import CURRENCIES, MARKETS
+from orderbridge.simulator.bitcain.markets import CURRENCIES, FUNDS, MARKETS, name_of
 from orderbridge.simulator.bitcain.putting import BitcainPut, mode_of, spec_from
+from orderbridge.simulator.bitcain.rules import MODES
 from orderbridge.simulator.clock import SimClock
 from orderbridge.simulator.engine.account import Balance
 from orderbridge.simulator.engine.engine import Engine
 from orderbridge.simulator.engine.order import Order
+from orderbridge.simulator.handle import MarketHandle
 from orderbridge.simulator.putting import build
 from orderbridge.simulator.settings import BitcainSettings
 from orderbridge.simulator.venue import Venue
-
-FUNDS = Decimal(1_000_000_000)
-MODES = ("paper", "live")
 
 
 class SimBitcain(Venue[Route]):
@@ -40,7 +38,7 @@ class SimBitcain(Venue[Route]):
         for engine in self.engines.values():
             for currency in CURRENCIES:
                 engine.accounts.deposit(BOT, currency, FUNDS)
-        app = BitcainApp(self.engines, settings, clock=clock, rng=Random(rng.random()))
+        app = BitcainApp(self.engines, settings, clock=clock, rng=Random(rng.random()), new_id=self.new_id)
         self._tokens = app.tokens
         super().__init__(app, clock=clock, rng=Random(rng.random()), port=port)
 
@@ -85,6 +83,10 @@ class SimBitcain(Venue[Route]):
             own["token"] = self.token
         return hand_out("bitcain", own, clock=self.clock, settings=settings)
 
+    def market(self, symbol: str, *, trading_mode: str = "paper", exchange: str = "binanceus") -> MarketHandle:
+        """A market of one exchange, paper or live: make prices, fill orders, look at the book."""
+        return MarketHandle(self.engines[trading_mode], name_of(exchange, symbol), self.lock)
+
     @property
     def balances(self) -> dict[str, dict[str, Balance]]:
         """Ground truth: what the account owns, by mode and currency."""
@@ -121,6 +123,6 @@ class SimBitcain(Venue[Route]):
             engine = self.engines[mode_of(about)]
             status_field = "order_status" if self.settings.names == "variants" else "status"
             spec = spec_from(about, engine.instruments, status_field=status_field)
-            order, executions = build(spec, account=BOT, order_id=spec.order_id or self.new_id(), now=self.clock.now())
-            order.reason = about.get("error_message")
-            return engine.put(order, executions=executions)
+            built = build(spec, account=BOT, order_id=spec.order_id or self.new_id(), now=self.clock.now())
+            built.order.reason = about.get("error_message")
+            return built.put_on(engine)

@@ -12,6 +12,7 @@ from orderbridge.simulator.clock import SimClock
 from orderbridge.simulator.engine.account import Balance
 from orderbridge.simulator.engine.engine import Engine
 from orderbridge.simulator.engine.order import Order
+from orderbridge.simulator.handle import MarketHandle
 from orderbridge.simulator.putting import build
 from orderbridge.simulator.settings import BitsoSettings
 from orderbridge.simulator.venue import Venue
@@ -37,7 +38,7 @@ class SimBitso(Venue[Route]):
         self.engine = Engine(instruments=dict(BOOKS), clock=clock, rng=Random(rng.random()))
         for currency in PRECISION:
             self.engine.accounts.deposit(ACCOUNT, currency, FUNDS)
-        super().__init__(BitsoApp(self.engine, settings), clock=clock, rng=Random(rng.random()), port=port)
+        super().__init__(BitsoApp(self.engine, settings, self.new_id), clock=clock, rng=Random(rng.random()), port=port)
 
     @property
     def base_url(self) -> str:
@@ -65,6 +66,10 @@ class SimBitso(Venue[Route]):
 
         own = {"api_key": self.api_key, "api_secret": self.api_secret, "base_url": self.base_url}
         return hand_out("bitso", own, clock=self.clock, settings=settings)
+
+    def market(self, book: str) -> MarketHandle:
+        """A market by Bitso's name of it: make prices, fill orders, look at the book."""
+        return MarketHandle(self.engine, book, self.lock)
 
     @property
     def balances(self) -> dict[str, Balance]:
@@ -96,7 +101,5 @@ class SimBitso(Venue[Route]):
         """
         with self.lock:
             spec = spec_from(about, self.engine.instruments)
-            order, executions = build(
-                spec, account=ACCOUNT, order_id=spec.order_id or self.new_id(), now=self.clock.now()
-            )
-            return self.engine.put(order, executions=executions)
+            built = build(spec, account=ACCOUNT, order_id=spec.order_id or self.new_id(), now=self.clock.now())
+            return built.put_on(self.engine)
