@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from orderbridge import OrderGateway, OrderRequest, OrderStatus, Permit
+from orderbridge import OrderGateway, OrderStatus, Permit
 from orderbridge.adapters.bitso import BitsoGateway
 from orderbridge.errors import (
     AuthenticationFailed,
@@ -255,13 +255,3 @@ async def test_no_secret_is_shown_anywhere(sim: Simulator, caplog: pytest.LogCap
     assert len(requests) == sum(sim.bitso.requests.values())
     assert {record.__dict__["gateway"] for record in requests} == {"bitso/mm"}
     assert {record.__dict__["operation"] for record in requests} == {"lookup"}
-
-
-def test_requests_are_refused_before_the_write_side_is_there() -> None:
-    """Until submit is built, no order type is declared, and calling it raises NotSupported."""
-    gateway = BitsoGateway(api_key="k", api_secret="s", transport="httpx")
-    request = OrderRequest.limit(symbol="BTC/MXN", side="buy", quantity="0.01", price="560000")
-
-    with pytest.raises(NotSupported):
-        gateway.submit(request).send(None)
-    assert gateway.capabilities.order_types == frozenset()
