@@ -81,8 +81,16 @@ class Limiter:
     Thread-safe. A waiter that is cancelled leaves the queue and its slot to the others.
     """
 
-    def __init__(self, rate: Rate | None, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        rate: Rate | None,
+        *,
+        free_lanes: frozenset[Lane] = frozenset(),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._rate = rate
+        # The venue's word, which holds without pacing too: a lock-out does not concern these lanes.
+        self._free_lanes = free_lanes
         self._clock = clock
         self._lock = threading.Lock()
         self._tokens = float(rate.burst) if rate else 0.0
@@ -98,7 +106,7 @@ class Limiter:
 
     def is_free(self, lane: Lane) -> bool:
         """Whether requests of this lane neither count nor are locked out."""
-        return self._rate is not None and lane in self._rate.free_lanes
+        return lane in self._free_lanes or (self._rate is not None and lane in self._rate.free_lanes)
 
     def would_wait(self, lane: Lane) -> bool:
         """Whether a request of this lane would have to wait for a slot."""
@@ -213,7 +221,7 @@ def shared_limiter(scope: Hashable, limits: LimitsLike, *, venue: Rate) -> Limit
     with _shared_lock:
         limiter = _shared.get(scope)
         if limiter is None:
-            limiter = _shared[scope] = Limiter(rate)
+            limiter = _shared[scope] = Limiter(rate, free_lanes=venue.free_lanes)
         elif limiter._rate != rate:
             limiter.change(rate)
         return limiter
