@@ -1,0 +1,297 @@
+"""Cancelling on the simulated Bitso, and how the order stands after it."""
+
+import time
+from decimal import Decimal
+
+import pytest
+
+from orderbridge import OrderRef, OrderStatus
+from orderbridge.errors import (
+    AmbiguousRef,
+    AuthenticationFailed,
+    NotSent,
+    OrderNotFound,
+    OutcomeUnknown,
+    UnexpectedResponse,
+)
+from orderbridge.http.limits import Rate
+from orderbridge.http.policy import Retries
+from orderbridge.model.words import KnownBy
+from orderbridge.simulator import Simulator
+
+QUICK = Retries(tries=2, first_wait=0.01, longest_wait=0.01)
+
+
+def deletes(sim: Simulator) -> list[str]:
+    return [request.target for request in sim.bitso.last_requests if request.method == "DELETE"]
+
+
+@pytest.mark.parametrize("kind", ["oid", "bare", "client", "order"])
+async def test_cancel_by_whatever_names_it(sim: Simulator, kind: str) -> None:
+    """An order is cancelled by any ref, by its oid, and comes back cancelled with the fills it had."""
+    put = sim.bitso.put(origin_id="mine", status="partially filled", quantity="0.01", filled_quantity="0.004")
+
+    async with sim.bitso.gateway() as gateway:
+        ref = {
+            "oid": f"bitso:{put.order_id}",
+            "bare": put.order_id,
+            "client": "bitso:client:mine",
+            "order": await gateway.get(put.order_id),
+        }[kind]
+        order = await gateway.cancel(ref)
+
+    assert (order.order_id, order.status, order.known_by) == (put.order_id, OrderStatus.CANCELLED, KnownBy.REPORTED)
+    assert order.filled_quantity == Decimal("0.004")
+    assert deletes(sim) == [f"/api/v3/orders/{put.order_id}"]
+    assert not put.active
+
+
+async def test_order_that_is_given_is_not_read_first(sim: Simulator) -> None:
+    """With the order in hand the cancel is the first request."""
+    put = sim.bitso.put()
+
+    async with sim.bitso.gateway() as gateway:
+        order = await gateway.get(put.order_id)
+        before = len(sim.bitso.last_requests)
+        await gateway.cancel(order)
+
+    assert sim.bitso.last_requests[before].method == "DELETE"
+
+
+@pytest.mark.parametrize("window", [3600.0, 0.0])
+async def test_venue_that_forgets_at_once_changes_nothing(window: float) -> None:
+    """A cancelled order is whole even when Bitso shows it no more: from what was known and from its trades."""
+    async with Simulator(seed=1, bitso={"visibility_window": window}) as sim:
+        put = sim.bitso.put(status="partially filled", quantity="0.01", filled_quantity="0.004", price="1000000")
+        clean = sim.bitso.put(status="open", quantity="0.02")
+
+        async with sim.bitso.gateway() as gateway:
+            part, none = await gateway.cancel(put.order_id), await gateway.cancel(clean.order_id)
+
+    assert (part.status, part.filled_quantity, part.quantity) == (
+        OrderStatus.CANCELLED,
+        Decimal("0.004"),
+        Decimal("0.01"),
+    )
+    assert (none.status, none.filled_quantity, none.symbol) == (OrderStatus.CANCELLED, Decimal(0), "BTC/MXN")
+    assert part.known_by is none.known_by is KnownBy.REPORTED
+
+
+@pytest.mark.parametrize(("window", "known_by"), [(3600.0, KnownBy.REPORTED), (0.0, KnownBy.INFERRED)])
+async def test_order_that_fills_first_comes_back_filled(window: float, known_by: KnownBy) -> None:
+    """A cancel that comes too late is no error: the order is returned as it ended."""
+    async with Simulator(seed=1, bitso={"visibility_window": window}) as sim:
+        put = sim.bitso.put(status="open", quantity="0.01", price="560000")
+        sim.bitso.fault("fill_first", operation="cancel")
+
+        async with sim.bitso.gateway() as gateway:
+            order = await gateway.cancel(put.order_id)
+
+    assert (order.status, order.known_by) == (OrderStatus.FILLED, known_by)
+    assert order.filled_quantity == Decimal("0.01")
+
+
+async def test_order_that_had_ended_is_not_cancelled_again(sim: Simulator) -> None:
+    """An end that is known is returned, and nothing is sent."""
+    put = sim.bitso.put(status="completed")
+
+    async with sim.bitso.gateway() as gateway:
+        order = await gateway.cancel(put.order_id)
+
+    assert order.status is OrderStatus.FILLED
+    assert deletes(sim) == []
+
+
+@pytest.mark.parametrize("miss", ["omit", "0312"])
+async def test_unknown_order_is_not_found(miss: str) -> None:
+    """An id that Bitso neither cancels nor shows is OrderNotFound, and not cancelled."""
+    async with Simulator(seed=1, bitso={"cancel_miss": miss}) as sim, sim.bitso.gateway() as gateway:
+        for ref in ("bitso:nosuchorder00001", "bitso:client:nosuch"):
+            with pytest.raises(OrderNotFound) as missing:
+                await gateway.cancel(ref)
+            assert missing.value.found is not None
+            assert not missing.value.found.proven_absent
+
+
+@pytest.mark.parametrize("ref", ["bitso:all", OrderRef(order_id="a/b"), OrderRef(id="../x"), "bitso:"])
+async def test_id_that_bitso_could_not_have_is_never_sent(sim: Simulator, ref: object) -> None:
+    """`all` would cancel everything, and a slash would leave the path: both are refused here."""
+    put = sim.bitso.put()
+
+    async with sim.bitso.gateway() as gateway:
+        with pytest.raises((OrderNotFound, ValueError, Exception)) as refused:
+            await gateway.cancel(ref)
+
+    assert "Bitso" in str(refused.value) or "names no order" in str(refused.value)
+    assert sum(sim.bitso.requests.values()) == 0
+    assert put.active
+
+
+async def test_order_not_visible_yet_can_be_cancelled(sim: Simulator) -> None:
+    """A look-up that misses keeps no cancel from being sent."""
+    put = sim.bitso.put(origin_id="late", visible=False)
+
+    async with sim.bitso.gateway() as gateway:
+        with pytest.raises(OutcomeUnknown) as unknown:
+            await gateway.cancel(f"bitso:{put.order_id}")
+
+    assert unknown.value.order_id == put.order_id
+    assert not put.active
+
+
+async def test_used_again_client_id_means_the_live_order(sim: Simulator) -> None:
+    """Of the orders that ever had a client id, the one that may be live is cancelled."""
+    old = sim.bitso.put(origin_id="again", status="completed")
+    live = sim.bitso.put(origin_id="again", status="open")
+
+    async with sim.bitso.gateway() as gateway:
+        order = await gateway.cancel("bitso:client:again")
+
+    assert order.order_id == live.order_id
+    assert deletes(sim) == [f"/api/v3/orders/{live.order_id}"]
+    assert old.order_id != live.order_id
+
+
+async def test_two_live_orders_under_one_ref_are_ambiguous(sim: Simulator) -> None:
+    """A ref that several live orders answer to cancels none of them."""
+    put = [sim.bitso.put(origin_id="twice") for _ in range(2)]
+
+    async with sim.bitso.gateway() as gateway:
+        with pytest.raises(AmbiguousRef) as ambiguous:
+            await gateway.cancel("bitso:client:twice")
+
+    assert {order.order_id for order in ambiguous.value.orders} == {order.order_id for order in put}
+    assert deletes(sim) == []
+
+
+async def test_lost_answer_of_a_cancel_is_sent_again(sim: Simulator) -> None:
+    """A cancel by oid may be repeated: a lost answer is followed by another and ends well."""
+    put = sim.bitso.put()
+    sim.bitso.fault("accept_then_drop", operation="cancel", times=1)
+
+    async with sim.bitso.gateway(retries=QUICK) as gateway:
+        order = await gateway.cancel(put.order_id)
+
+    assert order.status is OrderStatus.CANCELLED
+    assert len(deletes(sim)) == 2
+
+
+async def test_cancel_without_any_answer_reads_the_order(sim: Simulator) -> None:
+    """When no try is answered, an order that is seen to be over is returned; else the outcome is unknown."""
+    ended, open_ = sim.bitso.put(), sim.bitso.put()
+
+    async with sim.bitso.gateway(retries=QUICK) as gateway:
+        sim.bitso.fault("accept_then_drop", operation="cancel")
+        order = await gateway.cancel(ended.order_id)
+        sim.bitso.clear_faults()
+        sim.bitso.fault("drop", operation="cancel")
+        with pytest.raises(OutcomeUnknown) as unknown:
+            await gateway.cancel(open_.order_id)
+
+    assert order.status is OrderStatus.CANCELLED
+    assert unknown.value.order_id == open_.order_id
+
+
+async def test_cancel_by_client_id_is_repeated_only_for_a_live_order(sim: Simulator) -> None:
+    """When the order could not be read first and the answer is lost, it is read before anything is sent again."""
+    put = sim.bitso.put(origin_id="mine")
+    sim.bitso.fault("error_5xx", operation="lookup", times=2)
+    sim.bitso.fault("drop", operation="cancel", times=1)
+
+    async with sim.bitso.gateway(retries=QUICK) as gateway:
+        order = await gateway.cancel("bitso:client:mine")
+
+    assert order.status is OrderStatus.CANCELLED
+    assert deletes(sim) == ["/api/v3/orders?origin_ids=mine", f"/api/v3/orders/{put.order_id}"]
+
+
+async def test_failed_read_never_undoes_a_cancel(sim: Simulator) -> None:
+    """Listed by Bitso and known before: the order is cancelled, whatever happens to the reads after it."""
+    put = sim.bitso.put(status="partially filled", quantity="0.01", filled_quantity="0.004")
+
+    async with sim.bitso.gateway(retries=QUICK) as gateway:
+        known = await gateway.get(put.order_id)
+        for operation in ("lookup", "order_trades", "open_orders"):
+            sim.bitso.fault("error_5xx", operation=operation)
+        order = await gateway.cancel(known)
+
+    assert (order.status, order.filled_quantity) == (OrderStatus.CANCELLED, Decimal("0.004"))
+
+
+async def test_cancel_waits_for_no_limit_and_no_lock_out(sim: Simulator) -> None:
+    """With every lane used up and locked out, a cancel is sent at once."""
+    put = sim.bitso.put()
+    rate = Rate(burst=1, per_second=0.001)
+
+    async with sim.bitso.gateway(limits=rate, retries=QUICK) as gateway:
+        order = await gateway.get(put.order_id)
+        sim.bitso.fault("throttle", operation="lookup")
+        started = time.monotonic()
+        after = await gateway.cancel(order, timeout=1)
+
+    assert after.status is OrderStatus.CANCELLED
+    assert time.monotonic() - started < 3
+    assert not put.active
+
+
+async def test_dead_venue_and_wrong_key(sim: Simulator) -> None:
+    """A refused connection is NotSent; a refused key is told as such."""
+    put = sim.bitso.put()
+
+    async with sim.bitso.gateway(retries=QUICK) as gateway, sim.bitso.gateway(api_secret="wrong") as refused:
+        order = await gateway.get(put.order_id)
+        with pytest.raises(AuthenticationFailed):
+            await refused.cancel(order)
+        await sim.bitso.stop()
+        with pytest.raises(NotSent):
+            await gateway.cancel(order)
+
+
+async def test_cancel_all_of_the_account(sim: Simulator) -> None:
+    """Every open order is cancelled by one request, and comes back with its fills."""
+    put = [sim.bitso.put(book=book, quantity="0.01", filled_quantity="0.001") for book in ("btc_mxn", "eth_mxn")]
+
+    async with sim.bitso.gateway() as gateway:
+        orders = await gateway.cancel_all()
+
+    assert {order.order_id for order in orders} == {order.order_id for order in put}
+    assert all(order.status is OrderStatus.CANCELLED for order in orders)
+    assert [order.filled_quantity for order in orders] == [Decimal("0.001")] * 2
+    assert deletes(sim) == ["/api/v3/orders/all"]
+
+
+async def test_cancel_all_of_one_symbol(sim: Simulator) -> None:
+    """Only the orders of the symbol are named, in lists, unreadable ones by their ids."""
+    keep = sim.bitso.put(book="eth_mxn")
+    put = [sim.bitso.put(book="btc_mxn") for _ in range(60)]
+    broken = sim.bitso.put(book="btc_mxn", raw={"original_amount": "a lot"})
+
+    async with sim.bitso.gateway() as gateway:
+        with pytest.raises(UnexpectedResponse) as unread:
+            await gateway.cancel_all(symbol="BTC/MXN")
+
+    assert unread.value.keys == (broken.order_id,)
+    assert keep.active
+    assert not any(order.active for order in (*put, broken))
+    assert len(deletes(sim)) == 2
+
+
+async def test_cancel_all_with_a_lost_answer_goes_on_with_what_is_left(sim: Simulator) -> None:
+    """When the answer to "cancel all" is lost, what is still open is read and cancelled by oid."""
+    put = [sim.bitso.put() for _ in range(3)]
+    sim.bitso.fault("drop", operation="cancel", nth=1)
+
+    async with sim.bitso.gateway(retries=QUICK) as gateway:
+        orders = await gateway.cancel_all()
+
+    assert {order.order_id for order in orders} == {order.order_id for order in put}
+    assert not any(order.active for order in put)
+    assert deletes(sim)[0] == "/api/v3/orders/all"
+    assert "oids=" in deletes(sim)[1]
+
+
+async def test_cancel_all_without_orders(sim: Simulator) -> None:
+    """Nothing open, nothing cancelled."""
+    async with sim.bitso.gateway() as gateway:
+        assert await gateway.cancel_all() == []
+        assert await gateway.cancel_all(symbol="BTC/MXN") == []

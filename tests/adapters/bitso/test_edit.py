@@ -1,0 +1,154 @@
+"""Changing orders on the simulated Bitso."""
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from orderbridge import OrderEdit, OrderStatus
+from orderbridge.errors import (
+    NotSupported,
+    OrderDenied,
+    OrderNotActive,
+    OrderNotFound,
+    OrderRejected,
+    OutcomeUnknown,
+)
+from orderbridge.http.policy import Retries
+from orderbridge.simulator import Simulator
+
+QUICK = Retries(tries=2, first_wait=0.01, longest_wait=0.01)
+
+
+def patches(sim: Simulator) -> list[tuple[str, dict[str, str]]]:
+    return [
+        (request.target, json.loads(request.body)) for request in sim.bitso.last_requests if request.method == "PATCH"
+    ]
+
+
+async def test_edit_in_place(sim: Simulator) -> None:
+    """An order keeps its id and gets its new total and price; an order that cannot be modified stays."""
+    put = sim.bitso.put(quantity="0.01", price="560000")
+
+    async with sim.bitso.gateway() as gateway:
+        order = await gateway.edit(put.order_id, OrderEdit(quantity="0.02", price="570000"))
+
+    assert (order.order_id, order.quantity, order.price) == (put.order_id, Decimal("0.02"), Decimal(570000))
+    assert patches(sim) == [
+        (f"/api/v4/orders/{put.order_id}", {"major": "0.02", "price": "570000", "cancel": "0"}),
+    ]
+
+
+async def test_price_alone(sim: Simulator) -> None:
+    """On a buy it would change the quantity too, so it is refused; on a sell the known quantity goes with it."""
+    buy, sell = sim.bitso.put(side="buy"), sim.bitso.put(side="sell", quantity="0.01", price="1300000")
+
+    async with sim.bitso.gateway() as gateway:
+        with pytest.raises(OrderDenied, match="give the quantity"):
+            await gateway.edit(buy.order_id, OrderEdit(price="570000"))
+        order = await gateway.edit(sell.order_id, OrderEdit(price="1310000"))
+
+    assert (order.quantity, order.price) == (Decimal("0.01"), Decimal(1310000))
+    assert [body for _, body in patches(sim)] == [{"major": "0.01", "price": "1310000", "cancel": "0"}]
+
+
+async def test_stop_price_of_a_waiting_stop(sim: Simulator) -> None:
+    """The trigger of a stop order that waits can be moved; other orders have none."""
+    stop = sim.bitso.put(status="queued", side="sell", price="990000", stop="1000000")
+    plain = sim.bitso.put()
+
+    async with sim.bitso.gateway() as gateway:
+        order = await gateway.edit(stop.order_id, OrderEdit(stop_price="1010000"))
+        with pytest.raises(OrderDenied):
+            await gateway.edit(plain.order_id, OrderEdit(stop_price="1010000"))
+
+    assert order.stop_price == Decimal(1010000)
+
+
+@pytest.mark.parametrize(
+    ("put", "changes", "error"),
+    [
+        ({}, {"time_in_force": "ioc"}, NotSupported),
+        ({"quantity": "0.01", "filled_quantity": "0.005"}, {"quantity": "0.005"}, OrderDenied),
+        ({"status": "completed"}, {"quantity": "0.02"}, OrderNotActive),
+        ({"status": "cancelled"}, {"quantity": "0.02"}, OrderNotActive),
+    ],
+)
+async def test_edits_that_cannot_be(
+    sim: Simulator, put: dict[str, Any], changes: dict[str, Any], error: type[Exception]
+) -> None:
+    """What Bitso would not do, or would do otherwise, is refused here."""
+    order = sim.bitso.put(**put)
+
+    async with sim.bitso.gateway() as gateway:
+        with pytest.raises(error):
+            await gateway.edit(order.order_id, OrderEdit(**changes))
+
+    assert patches(sim) == []
+
+
+async def test_edit_of_an_unknown_order(sim: Simulator) -> None:
+    """An order that is not shown cannot be changed."""
+    async with sim.bitso.gateway() as gateway:
+        with pytest.raises(OrderNotFound):
+            await gateway.edit("bitso:nosuchorder00001", OrderEdit(quantity="1"))
+
+
+async def test_order_that_ends_meanwhile_is_not_active(sim: Simulator) -> None:
+    """When the order fills before the change arrives, the error carries how it ended."""
+    put = sim.bitso.put(quantity="0.01")
+    sim.bitso.fault("fill_first", operation="edit")
+
+    async with sim.bitso.gateway() as gateway:
+        with pytest.raises((OrderNotActive, OrderRejected)) as raised:
+            await gateway.edit(put.order_id, OrderEdit(quantity="0.02"))
+
+    assert isinstance(raised.value, OrderNotActive)
+    assert raised.value.order is not None
+    assert raised.value.order.status is OrderStatus.FILLED
+
+
+async def test_lost_answer_of_an_edit_is_unknown(sim: Simulator) -> None:
+    """A change is sent once; without an answer its outcome is unknown."""
+    put = sim.bitso.put(quantity="0.01")
+    sim.bitso.fault("accept_then_drop", operation="edit")
+
+    async with sim.bitso.gateway(retries=QUICK) as gateway:
+        with pytest.raises(OutcomeUnknown) as unknown:
+            await gateway.edit(put.order_id, OrderEdit(quantity="0.02"))
+
+    assert unknown.value.order_id == put.order_id
+    assert len(patches(sim)) == 1
+
+
+async def test_accepted_edit_survives_a_failed_read(sim: Simulator) -> None:
+    """A change that was accepted and could not be read back is flagged, and no error."""
+    put = sim.bitso.put(quantity="0.01", price="560000")
+    sim.bitso.fault("error_5xx", operation="lookup", nth=2, times=50)
+
+    async with sim.bitso.gateway(retries=QUICK) as gateway:
+        order = await gateway.edit(put.order_id, OrderEdit(quantity="0.02"))
+
+    assert order.replace_requested
+    assert "edit: accepted, not read back" in order.evidence
+
+
+async def test_replacement_only_behind_its_guard(sim: Simulator) -> None:
+    """v3 replace puts a new order in place, for what is left, and only where the fills are as expected."""
+    put = sim.bitso.put(quantity="0.01", filled_quantity="0.004", price="560000", origin_id="old-one")
+
+    async with sim.bitso.gateway() as gateway:
+        with pytest.raises(OrderDenied, match="expected_filled"):
+            await gateway.edit(put.order_id, OrderEdit(price="570000"), allow_replace=True)
+        with pytest.raises(OrderDenied, match="as expected"):
+            await gateway.edit(put.order_id, OrderEdit(price="570000"), allow_replace=True, expected_filled="0.003")
+        new = await gateway.edit(put.order_id, OrderEdit(price="570000"), allow_replace=True, expected_filled="0.004")
+
+    assert new.order_id != put.order_id
+    assert (new.replaces, new.quantity, new.price) == (put.order_id, Decimal("0.006"), Decimal(570000))
+    assert new.client_order_id not in (None, "old-one")
+    ((target, body),) = patches(sim)
+    assert target == f"/api/v3/orders/{put.order_id}"
+    assert body == {"major": "0.006", "price": "570000", "origin_id": new.client_order_id}
+    assert not put.active
