@@ -15,7 +15,7 @@ from orderbridge.model.permit import LANES, Lane
 
 Simulate = Callable[[Callable[[], Awaitable[Any]]], Any]
 BITSO = Rate(burst=60, per_second=4.0, free_lanes=frozenset({"cancel"}))
-shared_fixture = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+shared_fixture = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=12)
 
 
 def limiter(rate: Rate | None = BITSO, **more: Any) -> Limiter:
