@@ -10,9 +10,12 @@ from typing import Final, Self, TypeVar
 
 from orderbridge.errors import ConfigurationError
 from orderbridge.gateway import OrderGateway, failure_of, order_from
+from orderbridge.http.session import log_facts
+from orderbridge.http.transport import OneLoop
 from orderbridge.model.lookup import Answer, BadRow, BridgeOrders, Failure, Found, LookupResult, OrderList
 from orderbridge.model.order import Order, OrderKey, merge
 from orderbridge.model.ref import OrderRef, RefLike
+from orderbridge.model.symbol import Symbol
 from orderbridge.search import parse_refs
 
 T = TypeVar("T")
@@ -42,6 +45,8 @@ class OrderBridge:
                     f"two gateways are named {gateway.name!r}; tell them apart with account=…", gateway=gateway.name
                 )
             self._gateways[gateway.name] = gateway
+        self._loop = OneLoop("this bridge")
+        self._closed = False
         # Calls that were cut off and have not ended yet; held so that they are not lost in mid-air.
         self._late: set[asyncio.Task[object]] = set()
 
@@ -75,8 +80,10 @@ class OrderBridge:
             A result keyed by the refs as given. What could not be decided says so, and why.
 
         Raises:
-            ConfigurationError: a ref or `gateways` names a gateway that is not there.
+            ConfigurationError: a ref or `gateways` names a gateway that is not there; the bridge is closed, or
+                was first used in another event loop. One gateway's own wrong settings are its failure only.
         """
+        self._check_usable()
         asked = self._asked(gateways)
         parsed = parse_refs(refs, gateways=asked)
         work = {name: list(dict.fromkeys(ref for ref in parsed if ref.gateway in (None, name))) for name in asked}
@@ -115,8 +122,11 @@ class OrderBridge:
         The open orders of every gateway; complete for each that is not in `unreachable`.
 
         Raises:
-            ConfigurationError: `gateways` names a gateway that is not there.
+            ConfigurationError: `gateways` names a gateway that is not there, or `symbol` is none.
         """
+        self._check_usable()
+        if symbol is not None:
+            symbol = self._symbol(symbol)
 
         def call(name: str) -> Callable[[], Awaitable[OrderList]]:
             return lambda: self._gateways[name].open_orders(symbol=symbol, timeout=timeout)
@@ -133,6 +143,18 @@ class OrderBridge:
                 orders.extend(outcome.orders)
                 bad_rows.extend(outcome.bad_rows)
         return BridgeOrders(orders=tuple(orders), unreachable=failures, bad_rows=tuple(bad_rows))
+
+    def _check_usable(self) -> None:
+        if self._closed:
+            raise ConfigurationError("this bridge is closed; make a new one")
+        self._loop.check()
+
+    @staticmethod
+    def _symbol(text: str) -> Symbol:
+        try:
+            return Symbol(text)
+        except ValueError as error:
+            raise ConfigurationError(str(error)) from error
 
     def _asked(self, names: Sequence[str] | None) -> list[str]:
         if names is None:
@@ -165,7 +187,7 @@ class OrderBridge:
                 message = f"{operation} gave a {type(outcome).__name__} instead of a {kind.__name__}"
                 outcome = Failure(kind="unexpected", message=message)
             if isinstance(outcome, Failure):
-                extra = {"gateway": name, "operation": operation}
+                extra = log_facts(name, operation)
                 _log.warning("%s failed: %s", operation, outcome.message, extra=extra)
             outcomes[name] = outcome
         return outcomes
@@ -176,7 +198,8 @@ class OrderBridge:
         task.add_done_callback(self._late.discard)
 
     async def aclose(self) -> None:
-        """Close every gateway, whatever one of them says."""
+        """Close every gateway, whatever one of them says. The bridge cannot be used again."""
+        self._closed = True
         closed = await asyncio.gather(
             *(gateway.aclose() for gateway in self._gateways.values()), return_exceptions=True
         )

@@ -275,12 +275,13 @@ def order_from(result: LookupResult, ref: RefLike, *, gateway: str | None, opera
         proof = "is proven absent" if found.proven_absent else "is not shown, which proves no absence"
         message = f"{text} {proof}"
         raise OrderNotFound(message, found=found, gateway=gateway, operation=operation)
-    failure = next((result.unreachable[name] for name in found.answers if name in result.unreachable), None)
+    failed = next((name for name in found.answers if name in result.unreachable), None)
+    failure = None if failed is None else result.unreachable[failed]
     if failure is None:
         why = "; ".join(found.notes) or ", ".join(f"{name}: {said}" for name, said in found.answers.items())
         message = f"whether {text} exists could not be decided ({why})"
         raise VenueUnavailable(message, gateway=gateway, operation=operation)
-    raise error_of(failure, gateway=gateway, operation=operation)
+    raise error_of(failure, gateway=failed, operation=operation)
 
 
 def error_of(failure: Failure, *, gateway: str | None, operation: str) -> OrderBridgeError:

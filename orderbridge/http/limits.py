@@ -91,12 +91,21 @@ class _Waiter:
         self._event.clear()
 
 
+class LockOut:
+    """Until when a venue has locked a key out: one for all that share the key, paced or not."""
+
+    __slots__ = ("until",)
+
+    def __init__(self) -> None:
+        self.until = float("-inf")
+
+
 class Limiter:
     """
     Grants permits by lane, at the pace of a `Rate`; None paces nothing and still keeps lock-outs.
 
     Thread-safe. A waiter that is cancelled leaves the queue and its slot to the others. `free_lanes` are those
-    that stay free while nothing is paced.
+    that the venue neither counts nor locks out, whatever the figures.
     """
 
     def __init__(
@@ -104,6 +113,7 @@ class Limiter:
         rate: Rate | None,
         *,
         free_lanes: frozenset[Lane] = frozenset(),
+        lock_out: LockOut | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._rate = rate
@@ -112,19 +122,18 @@ class Limiter:
         self._lock = threading.Lock()
         self._tokens = float(rate.burst) if rate else 0.0
         self._filled_at = clock()
-        self._locked_until = float("-inf")
+        self.shared_lock_out = lock_out or LockOut()
         self._queue: list[_Waiter] = []
         self._numbers = itertools.count()
 
     @property
     def locked_for(self) -> float:
         """Seconds until the lock-out ends; 0 when there is none."""
-        return max(0.0, self._locked_until - self._clock())
+        return max(0.0, self.shared_lock_out.until - self._clock())
 
     def is_free(self, lane: Lane) -> bool:
         """Whether requests of this lane neither count nor are locked out."""
-        rate = self._rate
-        return lane in (self._free_lanes if rate is None else rate.free_lanes)
+        return lane in self._free_lanes or (self._rate is not None and lane in self._rate.free_lanes)
 
     def change(self, rate: Rate | None) -> None:
         """Pace by other figures from now on; what was used up stays used up."""
@@ -138,7 +147,7 @@ class Limiter:
     def lock_out(self, seconds: float) -> None:
         """The venue throttled us: stop every lane that counts for so long."""
         with self._lock:
-            self._locked_until = max(self._locked_until, self._clock() + seconds)
+            self.shared_lock_out.until = max(self.shared_lock_out.until, self._clock() + seconds)
 
     def give_back(self, lane: Lane) -> None:
         """A granted request was not sent."""
@@ -186,7 +195,7 @@ class Limiter:
             if not waiter.queued:
                 heapq.heappush(self._queue, waiter)
                 waiter.queued = True
-            locked = self._locked_until - self._clock()
+            locked = self.shared_lock_out.until - self._clock()
             if locked > 0:
                 return locked
             if self._rate is None:
@@ -236,13 +245,21 @@ def shared_limiter(scope: Hashable, limits: LimitsLike, *, venue: Rate) -> Limit
     """
     The limiter of a scope (venue, address and a digest of the key), made at first use and kept for good.
 
-    Gateways of one scope share it whatever they ask; figures that differ from its own replace them.
+    Gateways of one scope share it; figures that differ from its own replace them. A gateway without limits is
+    not paced, takes nothing from the others, and shares their lock-outs.
+
+    Raises:
+        ConfigurationError: `limits` is neither "venue", None nor a Rate.
     """
-    rate = venue if limits == "venue" else limits
+    if limits != "venue" and limits is not None and not isinstance(limits, Rate):
+        raise ConfigurationError(f"limits are 'venue', None or a Rate, not {limits!r}")
+    rate = venue if limits == "venue" or limits is None else limits
     with _shared_lock:
         limiter = _shared.get(scope)
         if limiter is None:
             limiter = _shared[scope] = Limiter(rate, free_lanes=venue.free_lanes)
-        elif limiter._rate != rate:
+        if limits is None:
+            return Limiter(None, free_lanes=venue.free_lanes, lock_out=limiter.shared_lock_out)
+        if limiter._rate != rate:
             limiter.change(rate)
         return limiter

@@ -12,7 +12,7 @@ from orderbridge.http.engines import make_transport
 from orderbridge.http.limits import Limiter, LockedOut, NoPermit
 from orderbridge.http.policy import Deadline, Retries, TryAgain, read
 from orderbridge.http.transport import Limits, NoAnswer, NothingSent, OneLoop, WireRequest, WireResponse
-from orderbridge.model.permit import Lane, Permit
+from orderbridge.model.permit import LANES, Lane, Permit
 
 if TYPE_CHECKING:
     from orderbridge.http.engines import EngineLike
@@ -68,6 +68,8 @@ class Session:
     async def permit(self, lane: Lane, *, timeout: float | None) -> Permit:
         """The right to send one request. NotSent: no slot in time, or a lock-out lasts longer."""
         self.check_usable()
+        if lane not in LANES:
+            raise ConfigurationError(f"there is no lane {lane!r}: {', '.join(LANES)}", gateway=self.gateway)
         try:
             await self.limiter.acquire(lane, within=timeout)
         except (LockedOut, NoPermit) as error:
@@ -98,9 +100,13 @@ class Session:
         except (NothingSent, NoAnswer) as error:
             status = f"{type(error).__name__} ({error})"
             raise
+        except Exception as error:
+            # A caller's own transport may raise anything, and bytes may have left by then.
+            status = f"{type(error).__name__} ({error})"
+            raise NoAnswer(status) from error
         finally:
             took = (time.perf_counter() - started) * 1000
-            extra = {"gateway": self.gateway, "operation": operation, **ids}
+            extra = log_facts(self.gateway, operation, **ids)
             path = request.target.partition("?")[0]
             self.log.debug("%s %s -> %s in %.0f ms", request.method, path, status, took, extra=extra)
         return response
@@ -136,7 +142,7 @@ class Session:
             return VenueUnavailable(f"no answer: {error}", gateway=self.gateway, operation=operation)
 
         def on_retry(error: Exception, wait: float) -> None:
-            extra = {"gateway": self.gateway, "operation": operation}
+            extra = log_facts(self.gateway, operation)
             self.log.warning("%s is tried again in %.1f s: %s", operation, wait, error, extra=extra)
 
         return await read(attempt, deadline=deadline, retries=self._retries, give_up=give_up, on_retry=on_retry)
@@ -155,7 +161,7 @@ class Session:
     def throttled(self, error: RateLimited, *, seconds: float) -> TryAgain:
         """Note a lock-out for every gateway of this key, and say when a read may be tried again."""
         self.limiter.lock_out(seconds)
-        extra = {"gateway": self.gateway, "operation": error.operation}
+        extra = log_facts(self.gateway, error.operation)
         self.log.warning("the venue throttles us: locked out for %.0f s", seconds, extra=extra)
         return TryAgain(error, after=seconds)
 
@@ -164,3 +170,19 @@ class Session:
         self._closed = True
         if self._owns_engine:
             await self._engine.aclose()
+
+
+def log_facts(
+    gateway: str,
+    operation: str | None,
+    *,
+    order_id: str | None = None,
+    client_order_id: str | None = None,
+) -> dict[str, str | None]:
+    """The `extra` of every record: always the same four names, so that a format may use them."""
+    return {
+        "gateway": gateway,
+        "operation": operation,
+        "order_id": order_id,
+        "client_order_id": client_order_id,
+    }

@@ -42,13 +42,25 @@ class Failure(VenueModel):
 
 
 class BadRow(VenueModel):
-    """A row of an answer that is no usable order: its place, its id if it has one, and what is wrong with it."""
+    """
+    A row of an answer that is no usable order: its place, its id if it has one, and what is wrong with it.
+
+    Equality and JSON leave out `raw`.
+    """
 
     gateway: str
     position: int
     reason: str
     order_id: str | None = None
-    raw: Any = Field(default=None, repr=False)
+    raw: Any = Field(default=None, repr=False, exclude=True)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, BadRow):
+            return NotImplemented
+        return {**self.__dict__, "raw": None} == {**other.__dict__, "raw": None}
+
+    def __hash__(self) -> int:
+        return hash((self.gateway, self.position, self.order_id))
 
 
 class Found(VenueModel):

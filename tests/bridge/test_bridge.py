@@ -196,3 +196,21 @@ async def test_a_call_that_a_gateway_lacks_is_refused_when_called(stub: Any, cal
         await made()
 
     assert (refused.value.gateway, refused.value.operation) == ("a", call)
+
+
+async def test_closed_bridge_says_so(stub: Any) -> None:
+    """After it was closed, every call is a ConfigurationError and no answer."""
+    bridge = OrderBridge(stub("bitso"))
+    await bridge.aclose()
+
+    with pytest.raises(errors.ConfigurationError, match="closed"):
+        await bridge.lookup("x")
+    with pytest.raises(errors.ConfigurationError, match="closed"):
+        await bridge.open_orders()
+
+
+async def test_symbol_that_is_none_is_told_at_once(stub: Any) -> None:
+    """A venue's own spelling is an error of the caller's, not an empty list of orders."""
+    async with OrderBridge(stub("bitso")) as bridge:
+        with pytest.raises(errors.ConfigurationError, match="BASE/QUOTE"):
+            await bridge.open_orders(symbol="btc_mxn")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from orderbridge.errors import ConfigurationError
-from orderbridge.http.limits import Limiter, NoPermit, Rate, shared_limiter
+from orderbridge.http.limits import Limiter, LockedOut, NoPermit, Rate, shared_limiter
 
 Simulate = Callable[[Callable[[], Awaitable[Any]]], Any]
 
@@ -120,3 +120,19 @@ def test_figures_that_would_never_grant_are_refused(burst: int, per_second: floa
     """A rate that divides by zero or waits for ever is a wrong setting."""
     with pytest.raises(ConfigurationError, match="a rate needs a burst of at least 1 and a refill above 0"):
         Rate(burst, per_second)
+
+
+async def test_gateway_without_limits_takes_nothing_from_those_with() -> None:
+    """`limits=None` leaves the others' pace as it is, and shares their lock-out."""
+    figures = Rate(burst=1, per_second=0.001)
+    paced = shared_limiter(("venue", "address", "key-of-this-test"), figures, venue=figures)
+    unpaced = shared_limiter(("venue", "address", "key-of-this-test"), None, venue=figures)
+
+    for _ in range(5):
+        await unpaced.acquire("read", within=0.01)
+    await paced.acquire("read", within=0.01)
+    with pytest.raises(NoPermit):
+        await paced.acquire("read", within=0.01)
+    paced.lock_out(60)
+    with pytest.raises(LockedOut):
+        await unpaced.acquire("read", within=0.01)
