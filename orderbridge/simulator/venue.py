@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from orderbridge.simulator.clock import SimClock
 from orderbridge.simulator.faults import AFTER, BEFORE, Fault, FaultPlan, spoil
 from orderbridge.simulator.message import DROPPED, Request, Response
+from orderbridge.simulator.store import Keeper
 
 if TYPE_CHECKING:
     from orderbridge.simulator.server import Server
 
 R = TypeVar("R")
+LOOPBACK = "127.0.0.1"
 REMEMBERED = 100_000
 RECENT = 1_000
 
@@ -58,10 +60,15 @@ class Venue(Generic[R]):
         self._server: Server | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._plan = FaultPlan(rng)
+        self._keeper: Keeper | None = None
         self.lock = RLock()
         self.requests: Counter[str] = Counter()
         self.request_times: deque[tuple[float, str]] = deque(maxlen=REMEMBERED)
         self.last_requests: deque[Request] = deque(maxlen=RECENT)
+
+    def keep(self, keeper: Keeper) -> None:
+        """Have what each request changes saved before it is answered."""
+        self._keeper = keeper
 
     # Faults.
 
@@ -103,8 +110,12 @@ class Venue(Generic[R]):
             route = self._app.route(request)
             fault = self._plan.pick(self._app.operation(route)) if self._plan.rules else None
             if fault is None:
-                return self._app.answer(request, route, None)
-            return self._misbehave(fault, request, route)
+                response = self._app.answer(request, route, None)
+            else:
+                response = self._misbehave(fault, request, route)
+            if self._keeper is not None:
+                self._keeper.save()
+            return response
 
     def _misbehave(self, fault: Fault, request: Request, route: R) -> Response:
         if fault.kind == "drop":
@@ -145,6 +156,8 @@ class Venue(Generic[R]):
             self._server, self._port = server, server.port
 
     async def _stop(self) -> None:
+        if self._keeper is not None:
+            self._keeper.save()
         if self._server is not None:
             server, self._server, self._loop = self._server, None, None
             await server.stop()
