@@ -38,9 +38,7 @@ def as_decimal(value: Amount) -> Decimal:
 def is_reasonable(number: Decimal) -> bool:
     """Whether exact products with this number stay within `EXACT`."""
     _, digits, exponent = number.as_tuple()
-    return (
-        len(digits) <= MOST_DIGITS and isinstance(exponent, int) and -MOST_DIGITS <= exponent <= MOST_DIGITS
-    )
+    return len(digits) <= MOST_DIGITS and isinstance(exponent, int) and -MOST_DIGITS <= exponent <= MOST_DIGITS
 
 
 def floor_to(value: Decimal, step: Decimal) -> Decimal:

@@ -99,9 +99,7 @@ class Connection(asyncio.Protocol):
         if self._refused:
             return
         method = self._parser.get_method().decode("ascii")
-        request = Request(
-            method, self._url.decode("latin-1"), self._headers, b"".join(self._body), self._peer
-        )
+        request = Request(method, self._url.decode("latin-1"), self._headers, b"".join(self._body), self._peer)
         self._waiting.append((request, self._parser.should_keep_alive()))
 
     def _grow_head(self, size: int) -> None:
@@ -113,9 +111,7 @@ class Connection(asyncio.Protocol):
         if not self._refused:
             self._refused = True
             self._waiting.clear()
-            self._transport.write(
-                _bytes(Response(status, _REASONS[status].encode(), "text/plain"), keep=False)
-            )
+            self._transport.write(_bytes(Response(status, _REASONS[status].encode(), "text/plain"), keep=False))
             self._transport.close()
 
     # Answering.

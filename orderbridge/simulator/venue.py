@@ -50,9 +50,7 @@ class Venue(Generic[R]):
         last_requests: the last 1,000 requests as they came, for checks on bytes.
     """
 
-    def __init__(
-        self, app: App[R], *, clock: SimClock, rng: Random, port: int, host: str = "127.0.0.1"
-    ) -> None:
+    def __init__(self, app: App[R], *, clock: SimClock, rng: Random, port: int, host: str = "127.0.0.1") -> None:
         self._app = app
         self._clock = clock
         self._host = host
@@ -133,9 +131,7 @@ class Venue(Generic[R]):
     def origin(self) -> str:
         """`http://host:port` of the running server."""
         if not self._port:
-            raise RuntimeError(
-                "the simulator is not running yet: use `async with Simulator() as sim` or start()"
-            )
+            raise RuntimeError("the simulator is not running yet: use `async with Simulator() as sim` or start()")
         return f"http://{self._host}:{self._port}"
 
     async def start(self) -> None:

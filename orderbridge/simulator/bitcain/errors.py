@@ -10,7 +10,7 @@ from orderbridge.simulator.message import Response, json_response
 BEARER = {"www-authenticate": "Bearer"}
 
 
-class BitcainRefusal(Exception):  # noqa: N818 - it is an answer, not a failure of ours
+class BitcainRefusal(Exception):
     """The request is refused with this status and detail."""
 
     def __init__(self, status: int, detail: Any, headers: Mapping[str, str] | None = None) -> None:

@@ -50,7 +50,5 @@ def _instrument(exchange: str, symbol: str) -> Instrument:
 
 
 MARKETS = {
-    market.name: market
-    for exchange in EXCHANGES
-    for market in (_instrument(exchange, each) for each in _SYMBOLS)
+    market.name: market for exchange in EXCHANGES for market in (_instrument(exchange, each) for each in _SYMBOLS)
 }

@@ -23,9 +23,7 @@ class Reads:
     documented.
     """
 
-    def __init__(
-        self, engines: dict[str, Engine], settings: BitcainSettings, now: Callable[[], datetime]
-    ) -> None:
+    def __init__(self, engines: dict[str, Engine], settings: BitcainSettings, now: Callable[[], datetime]) -> None:
         self._engines = engines
         self._settings = settings
         self._now = now

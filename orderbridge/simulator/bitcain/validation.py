@@ -66,9 +66,7 @@ def _email(text: str) -> str:
     name, at, host = text.partition("@")
     if not (name and at and "." in host.strip(".")) or " " in text:
         reason = "An email address must have an @-sign." if not at else "The email address is not valid."
-        raise PydanticCustomError(
-            "value_error", "value is not a valid email address: {reason}", {"reason": reason}
-        )
+        raise PydanticCustomError("value_error", "value is not a valid email address: {reason}", {"reason": reason})
     return text
 
 
@@ -208,7 +206,6 @@ def _fault(error: Any, where: str) -> dict[str, Any]:
     }
     if error.get("ctx"):
         found["ctx"] = {
-            name: value if isinstance(value, int | float) else str(value)
-            for name, value in error["ctx"].items()
+            name: value if isinstance(value, int | float) else str(value) for name, value in error["ctx"].items()
         }
     return found

@@ -81,9 +81,7 @@ class Keys:
         if scheme != "Bitso" or len(parts) != 3 or parts[0] not in secrets:
             raise BitsoRefusal("0201")
         key, nonce, signature = parts
-        if not hmac.compare_digest(
-            sign(secrets[key], nonce, request).encode(), signature.encode("utf-8", "replace")
-        ):
+        if not hmac.compare_digest(sign(secrets[key], nonce, request).encode(), signature.encode("utf-8", "replace")):
             raise BitsoRefusal("0215")
         self._nonces.setdefault(key, Nonces()).accept(nonce)
         return key

@@ -55,7 +55,7 @@ MESSAGES: Final[Mapping[str, tuple[str, str]]] = {
 _STATUS: Final[Mapping[str, int]] = {"01": 500, "02": 401, "08": 420, "11": 500, "14": 404}
 
 
-class BitsoRefusal(Exception):  # noqa: N818 - it is an answer, not a failure of ours
+class BitsoRefusal(Exception):
     """The request is refused with this code. `status` overrides the one of the code's category."""
 
     def __init__(self, code: str, *, about: str = "", status: int | None = None) -> None:

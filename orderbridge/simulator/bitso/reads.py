@@ -32,11 +32,7 @@ class Reads:
         found: list[Order] = []
         missed = False
         for each in names.ids:
-            orders = [
-                order
-                for order in self.find(call, each, by_origin=names.by_origin)
-                if self._visible(order, call)
-            ]
+            orders = [order for order in self.find(call, each, by_origin=names.by_origin) if self._visible(order, call)]
             found += orders
             missed = missed or not orders
         if missed and found and self._settings.mixed_miss == "refuse":

@@ -35,9 +35,7 @@ def order_row(order: Order, settings: BitsoSettings, *, now: datetime, places: i
     row["unfilled_amount"] = _unfilled(order, settings)
     row["original_value"] = _value(order, places)
     if order.type == "limit":
-        row["time_in_force"] = _TIME_IN_FORCE_WORD.get(
-            (order.time_in_force, order.post_only), "goodtillcancelled"
-        )
+        row["time_in_force"] = _TIME_IN_FORCE_WORD.get((order.time_in_force, order.post_only), "goodtillcancelled")
     if order.stop_price is not None:
         row["stop"] = plain(order.stop_price, places)
     if order.triggered_at is not None:

@@ -27,9 +27,7 @@ class Accounts:
     """
 
     def __init__(self) -> None:
-        self._balances: defaultdict[str, defaultdict[str, Balance]] = defaultdict(
-            lambda: defaultdict(Balance)
-        )
+        self._balances: defaultdict[str, defaultdict[str, Balance]] = defaultdict(lambda: defaultdict(Balance))
 
     def of(self, account: str) -> dict[str, Balance]:
         """The account's balances by currency."""

@@ -38,9 +38,7 @@ async def test_login_gives_a_token_that_expires_and_can_be_refreshed(sim: Any, b
 
 async def test_tokens_can_be_voided(sim: Any, bitcain: Any) -> None:
     """`expire_tokens` ends log-in tokens at once; the ready token stays good."""
-    token = (await bitcain.send("POST", "/auth/login", token=None, json=LOGIN)).json()["session"][
-        "access_token"
-    ]
+    token = (await bitcain.send("POST", "/auth/login", token=None, json=LOGIN)).json()["session"]["access_token"]
 
     sim.bitcain.expire_tokens()
 
@@ -64,9 +62,7 @@ async def test_a_failed_login_is_401_or_a_200_that_says_so(sim: Any, bitcain: An
 
 async def test_login_bodies_are_validated(bitcain: Any) -> None:
     """A missing field, a bad address, a short password and broken JSON are 422 in FastAPI's shape."""
-    short = await bitcain.send(
-        "POST", "/auth/signup", token=None, json={"email": "nobody", "password": "short"}
-    )
+    short = await bitcain.send("POST", "/auth/signup", token=None, json={"email": "nobody", "password": "short"})
     broken = await bitcain.send("POST", "/auth/login", token=None, content=b'{"email": ')
     nothing = await bitcain.send("POST", "/auth/refresh", token=None)
 

@@ -211,9 +211,7 @@ async def test_several_faults_come_in_one_list(bitcain: Any) -> None:
     assert found["offset"]["type"] == "greater_than_equal"
     assert found["start_date"]["type"].startswith("datetime")
     assert found["portfolio_id"]["type"] == "uuid_parsing"
-    assert (await bitcain.send("GET", "/api/v1/orders/history?limit=x")).json()["detail"][0][
-        "type"
-    ] == "int_parsing"
+    assert (await bitcain.send("GET", "/api/v1/orders/history?limit=x")).json()["detail"][0]["type"] == "int_parsing"
 
 
 async def test_a_raw_plus_in_a_date_is_a_blank_and_invalid(bitcain: Any) -> None:

@@ -291,9 +291,7 @@ async def test_public_lists_need_no_key(sim: Any, http: Any) -> None:
         ("GET", "/open_orders/x", (404, "0322")),
     ],
 )
-async def test_wrong_paths_and_verbs_have_codes(
-    bitso: Any, method: str, path: str, expected: tuple[int, str]
-) -> None:
+async def test_wrong_paths_and_verbs_have_codes(bitso: Any, method: str, path: str, expected: tuple[int, str]) -> None:
     """An unknown path is 404, a wrong verb `0901`, both in the envelope."""
     assert await bitso.code(method, path) == expected
 

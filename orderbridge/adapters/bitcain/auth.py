@@ -1,0 +1,320 @@
+"""The bearer token: where it comes from, and how it is renewed. Secrets are used in this file only."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import inspect
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pydantic import SecretStr
+
+from orderbridge.adapters.bitcain import wire
+from orderbridge.adapters.bitcain.errors import Verdict, explain, lock_out_of, verdict_on_read
+from orderbridge.adapters.bitcain.mapping import moment_from_wire
+from orderbridge.adapters.bitcain.wire import inside, pick
+from orderbridge.errors import (
+    AuthenticationFailed,
+    ConfigurationError,
+    OrderBridgeError,
+    RateLimited,
+    UnexpectedResponse,
+    VenueFacts,
+    VenueUnavailable,
+)
+from orderbridge.http import body
+from orderbridge.http.policy import Deadline, TryAgain
+from orderbridge.http.session import Session
+from orderbridge.http.transport import WireRequest, WireResponse
+
+TokenProvider = Callable[[], Awaitable[str] | str]
+# A token with less time than this is renewed before it is used, in seconds.
+RENEW_BEFORE: Final = 60.0
+# How long one renewal may take, whoever waits for it.
+RENEWAL_TIME: Final = 30.0
+# After a renewal that failed while the old token still held, wait so long before the next.
+RENEWAL_PAUSE: Final = 10.0
+_MFA_HINTS: Final = ("mfa_required", "mfa_token", "challenge_id", "factors")
+_INTERACTIVE: Final = "this account needs an interactive step to log in; pass a token"
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a caller gave: a ready token, a provider of tokens, e-mail and password, or a refresh token."""
+
+    token: SecretStr | None = None
+    provider: TokenProvider | None = None
+    email: str | None = None
+    password: SecretStr | None = None
+    refresh_token: SecretStr | None = None
+
+    @classmethod
+    def of(
+        cls,
+        token: str | SecretStr | TokenProvider | None,
+        email: str | None,
+        password: str | SecretStr | None,
+        refresh_token: str | SecretStr | None,
+    ) -> Credentials:
+        """
+        Sort what was given.
+
+        Raises:
+            ConfigurationError: nothing, half a login, a provider beside others, or a token that is none.
+        """
+        if bool(email) != bool(password):
+            raise ConfigurationError("a login needs both email and password")
+        provider = token if callable(token) and not isinstance(token, SecretStr) else None
+        ready = _secret(token, trim=True) if token is not None and provider is None else None
+        if not (ready or provider or email or refresh_token):
+            raise ConfigurationError("no credentials: give a token, email and password, or a refresh_token")
+        if provider and (email or refresh_token):
+            raise ConfigurationError("a token provider renews by itself: give no email, password or refresh_token")
+        if ready is not None and not _is_token(ready.get_secret_value()):
+            raise ConfigurationError("the token holds characters that no header takes; give it without 'Bearer '")
+        return cls(
+            token=ready,
+            provider=provider,
+            email=email or None,
+            password=_secret(password) if password else None,
+            refresh_token=_secret(refresh_token, trim=True) if refresh_token else None,
+        )
+
+    def fingerprint(self, account: str) -> str:
+        """What tells these credentials from others without showing them: gateways of one key share its limit."""
+        secret = self.email or self.token or self.refresh_token
+        text = secret.get_secret_value() if isinstance(secret, SecretStr) else secret
+        return hashlib.sha256((text or f"provider:{account}").encode()).hexdigest()
+
+
+def _secret(value: Any, *, trim: bool = False) -> SecretStr:
+    text = value.get_secret_value() if isinstance(value, SecretStr) else value
+    if not isinstance(text, str):
+        raise ConfigurationError(f"a secret is text, not {type(text).__name__}")
+    # Tokens come out of files and variables with a line end; blanks of a password are its own.
+    return SecretStr(text.strip() if trim else text)
+
+
+def _is_token(text: object) -> bool:
+    return isinstance(text, str) and bool(text) and text.isascii() and all("!" <= sign <= "~" for sign in text)
+
+
+class TokenKeeper:
+    """
+    Keeps the token, and renews it one renewal at a time.
+
+    A renewal is a task of its own: a caller that is cancelled meanwhile does not lose the rotated pair.
+    """
+
+    def __init__(
+        self, credentials: Credentials, *, base_url: str, session: Session, clock: Callable[[], float]
+    ) -> None:
+        self._credentials = credentials
+        self._base_url = base_url
+        self._session = session
+        self._clock = clock
+        self._token = credentials.token
+        self._refresh_token = credentials.refresh_token
+        self._expires_at: float | None = None
+        self._not_before = float("-inf")
+        self._renewal: asyncio.Task[None] | None = None
+        # Counts the tokens, so that whoever was refused knows whether a newer one is there already.
+        self.generation = 1 if self._token else 0
+
+    @property
+    def can_renew(self) -> bool:
+        """Whether there is more than a ready token."""
+        given = self._credentials
+        return bool(given.provider or given.email or self._refresh_token)
+
+    def headers(self) -> dict[str, str]:
+        """The headers of a request, with the token."""
+        token = self._token.get_secret_value() if self._token else ""
+        return {"accept": "application/json", "authorization": f"Bearer {token}"}
+
+    def shown(self, answer: bytes) -> str:
+        """A body as an error may show it."""
+        return body.shown(answer, self._secrets())
+
+    def redacted(self, text: str) -> str:
+        """A text of the server's without any secret that we know."""
+        for secret in self._secrets():
+            text = text.replace(secret, "…")
+        return text
+
+    async def ensure(self) -> None:
+        """Have a token at hand, renewed when its time is nearly up."""
+        if self._token is None:
+            await self._renew()
+        elif self._expires_at is not None and self._expires_at - self._clock() < RENEW_BEFORE:
+            await self._renew_early(self._expires_at)
+
+    async def renew(self, generation: int) -> bool:
+        """After a refusal of that token: have a newer one. False when there is no way to get one."""
+        if generation == self.generation:
+            if not self.can_renew:
+                return False
+            await self._renew()
+        return generation != self.generation
+
+    async def aclose(self) -> None:
+        """Stop a renewal that nobody waits for any more."""
+        if self._renewal is not None and not self._renewal.done():
+            self._renewal.cancel()
+            await asyncio.wait([self._renewal])
+
+    async def _renew_early(self, expires_at: float) -> None:
+        now = self._clock()
+        if now < expires_at and (now < self._not_before or not self.can_renew):
+            return
+        try:
+            await self._renew()
+        except OrderBridgeError as error:
+            if self._clock() >= expires_at:
+                raise
+            self._not_before = self._clock() + RENEWAL_PAUSE
+            extra = {"gateway": self._session.gateway, "operation": "refresh"}
+            self._session.log.warning("the token is not renewed yet: %s", error, extra=extra)
+
+    async def _renew(self) -> None:
+        if self._renewal is None or self._renewal.done():
+            self._renewal = asyncio.create_task(self._renew_once(), name=f"{self._session.gateway} token")
+            # Seen even if every waiter is gone by then.
+            self._renewal.add_done_callback(lambda task: task.cancelled() or task.exception())
+        await asyncio.shield(self._renewal)
+
+    async def _renew_once(self) -> None:
+        try:
+            async with asyncio.timeout(RENEWAL_TIME):
+                if self._credentials.provider is not None:
+                    self._keep(await self._ask_provider(self._credentials.provider))
+                else:
+                    await self._refresh_or_log_in()
+        except TimeoutError as error:
+            message = f"no token within {RENEWAL_TIME:.0f} s"
+            raise VenueUnavailable(message, gateway=self._session.gateway, operation="login") from error
+
+    async def _ask_provider(self, provider: TokenProvider) -> str:
+        where = VenueFacts(gateway=self._session.gateway, operation="token")
+        try:
+            answer = provider()
+            token = await answer if inspect.isawaitable(answer) else answer
+        except Exception as error:
+            raise AuthenticationFailed(f"the token provider failed: {type(error).__name__}", **where) from error
+        if not _is_token(token):
+            raise AuthenticationFailed("the token provider gave no usable token", **where)
+        return token
+
+    async def _refresh_or_log_in(self) -> None:
+        given = self._credentials
+        if self._refresh_token is not None:
+            fields = {"refresh_token": self._refresh_token.get_secret_value()}
+            try:
+                self._take(await self._post(wire.REFRESH, fields, operation="refresh"))
+                return
+            except AuthenticationFailed:
+                if given.password is None:
+                    raise
+                # A refresh token serves once; with a login at hand its end is no failure.
+                self._refresh_token = None
+        assert given.email is not None  # can_renew, and no refresh token
+        assert given.password is not None
+        fields = {"email": given.email, "password": given.password.get_secret_value()}
+        self._take(await self._post(wire.LOGIN, fields, operation="login"))
+
+    async def _post(self, path: str, fields: dict[str, str], *, operation: str) -> dict[str, Any]:
+        headers = {"accept": "application/json", "content-type": "application/json"}
+        request = WireRequest("POST", self._base_url + path, headers, json.dumps(fields).encode())
+        # Repeated when the answer is lost: if the old refresh token is void by then, so is the lost pair.
+        return await self._session.read(
+            lambda: request,
+            lambda response: self._session_in(response, operation),
+            deadline=Deadline(RENEWAL_TIME),
+            operation=operation,
+            lane="cancel",  # every other lane waits for the token
+        )
+
+    def _session_in(self, response: WireResponse, operation: str) -> dict[str, Any]:
+        """The session of a login or refresh. Its errors hold no body: a 422 repeats the password."""
+        gateway = self._session.gateway
+        try:
+            payload = body.load(response.body)
+        except body.Unreadable as error:
+            payload = None
+            if 200 <= response.status < 300:
+                broken = UnexpectedResponse(f"the answer is {error}", gateway=gateway, operation=operation)
+                raise TryAgain(broken) from error
+        said = self.redacted(explain(payload))
+        facts = VenueFacts(gateway=gateway, operation=operation, http_status=response.status)
+        if not 200 <= response.status < 300:
+            raise self._refusal(response, payload, said, facts)
+        return session_from_wire(payload, said, facts)
+
+    def _refusal(self, response: WireResponse, payload: object, said: str, facts: VenueFacts) -> Exception:
+        text = f"{facts['operation']} answered {response.status}" + (f": {said}" if said else "")
+        match verdict_on_read(response.status, payload):
+            case Verdict.AGAIN:
+                where = {"gateway": facts["gateway"], "operation": facts["operation"]}
+                return TryAgain(VenueUnavailable(text, **where))
+            case Verdict.THROTTLED:
+                wait = lock_out_of(response.headers, now=self._clock())
+                return self._session.throttled(RateLimited(text, retry_after=wait, **facts), seconds=wait)
+            case Verdict.ABSENT | Verdict.MOVED:
+                return ConfigurationError(f"{text}; is base_url {self._base_url} right?", gateway=facts["gateway"])
+            case _:
+                return AuthenticationFailed(text, **facts)
+
+    def _take(self, session: dict[str, Any]) -> None:
+        refresh_token = pick(session, ("refresh_token",))
+        if isinstance(refresh_token, str):
+            self._refresh_token = SecretStr(refresh_token)
+        self._keep(pick(session, ("access_token",)), expires_at=expiry_from_wire(pick(session, ("expires_at",))))
+
+    def _keep(self, token: str, *, expires_at: float | None = None) -> None:
+        # An end that is near at once (a short life, or clocks that differ) would renew before every request.
+        soon = expires_at is not None and expires_at - self._clock() < RENEW_BEFORE
+        self._token, self._expires_at = SecretStr(token), None if soon else expires_at
+        self.generation += 1
+
+    def _secrets(self) -> tuple[str, ...]:
+        held = (self._token, self._refresh_token, self._credentials.password, self._credentials.token)
+        texts = dict.fromkeys(secret.get_secret_value() for secret in held if secret is not None)
+        # As JSON text too: a quote or an accent is written otherwise there.
+        return tuple(dict.fromkeys([*texts, *(json.dumps(text)[1:-1] for text in texts)]))
+
+
+def session_from_wire(payload: object, said: str, facts: VenueFacts) -> dict[str, Any]:
+    """
+    The session in a login's or refresh's answer.
+
+    Raises:
+        AuthenticationFailed: `success` is false, an interactive step is asked for, or there is no token.
+
+    Source: Bitcain, "Login", "Refresh Token".
+    """
+    if not isinstance(payload, dict):
+        raise AuthenticationFailed("the answer is no object with a session", **facts)
+    if payload.get("success") is False:
+        raise AuthenticationFailed(said or "the login was refused without a reason", **facts)
+    session = inside(payload, "session")
+    token = pick(session, ("access_token",)) if isinstance(session, dict) else None
+    if _is_token(token) and pick(payload, ("mfa_required",)) is not True:
+        return dict(session)
+    places = [payload, session, inside(payload, "user")]
+    if any(pick(place, _MFA_HINTS) for place in places if isinstance(place, dict)):
+        raise AuthenticationFailed(_INTERACTIVE, **facts)
+    if session is None:
+        text = "the answer has no session: is the e-mail confirmed? Or does the account need a second factor?"
+        raise AuthenticationFailed(text, **facts)
+    raise AuthenticationFailed("the session has no usable access_token", **facts)
+
+
+def expiry_from_wire(value: object) -> float | None:
+    """Unix seconds of `expires_at` (seconds, milliseconds, numeric text or ISO text); None when not usable."""
+    try:
+        return None if value is None else moment_from_wire(value).timestamp()
+    except ValueError:
+        return None

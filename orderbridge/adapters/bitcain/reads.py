@@ -1,0 +1,220 @@
+"""The three reads of Bitcain as decoded orders: one by id, the list, the history."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final, Literal, TypeVar
+
+from orderbridge.adapters.bitcain import wire
+from orderbridge.adapters.bitcain.client import BitcainClient
+from orderbridge.adapters.bitcain.envelope import Page, Shapeless, one_order, one_page
+from orderbridge.adapters.bitcain.mapping import (
+    SymbolBook,
+    Unusable,
+    client_id_from_wire,
+    moment_to_wire,
+    order_from_wire,
+    paper_from_wire,
+)
+from orderbridge.adapters.bitcain.scan import MILLISECOND, PageParams, Row, scan_history, scan_list
+from orderbridge.errors import UnexpectedResponse, VenueUnavailable
+from orderbridge.http.policy import Deadline
+from orderbridge.model.lookup import BadRow
+from orderbridge.model.order import Order, gateway_name
+from orderbridge.model.symbol import Symbol
+
+T = TypeVar("T")
+Mode = Literal["paper", "live"]
+Filters = Mapping[str, str]
+# Anomalies are logged once per order; beyond so many orders the memory of that starts anew.
+_REMEMBERED: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """
+    Rows of a list, sorted out.
+
+    Attributes:
+        orders: of our mode, or of a mode that the row does not state.
+        others: of the other mode. `bad_rows`: unreadable ones, those of the other mode left out.
+        bad_client_ids: the client ids that unreadable rows echo.
+    """
+
+    orders: list[Order] = field(default_factory=list)
+    others: list[Order] = field(default_factory=list)
+    bad_rows: list[BadRow] = field(default_factory=list)
+    bad_client_ids: dict[str, BadRow] = field(default_factory=dict)
+
+
+class BitcainReads:
+    """Reads and decodes; anomalies and bad rows are logged once."""
+
+    def __init__(
+        self,
+        client: BitcainClient,
+        *,
+        account: str,
+        mode: Mode,
+        known_symbols: Mapping[str, Symbol],
+        clock: Callable[[], float],
+    ) -> None:
+        self._client = client
+        self._account = account
+        self._gateway = gateway_name("bitcain", account)
+        self.mode = mode
+        self._symbols = SymbolBook(known_symbols)
+        self._clock = clock
+        self._logged: set[tuple[str | None, str]] = set()
+
+    def now(self) -> datetime:
+        """The present moment, by the gateway's clock."""
+        return datetime.fromtimestamp(self._clock(), UTC)
+
+    def is_other_mode(self, paper: bool | None) -> bool:
+        """Whether an order belongs to the mode that this gateway is not for."""
+        return paper is not None and paper is not (self.mode == "paper")
+
+    async def order(
+        self, order_id: str, *, symbols: Iterable[Symbol | None] = (), deadline: Deadline, operation: str
+    ) -> Order:
+        """
+        One order by its UUID, whatever its mode.
+
+        Raises:
+            UnexpectedResponse: it cannot be read (`bad_rows`), or is another one than asked for.
+            OrderNotFound, and what every read raises.
+        """
+        row = await self._client.get(f"{wire.ORDERS}/{order_id}", one_order, deadline=deadline, operation=operation)
+        try:
+            order = self._decode(row, self._symbols.wanting(*symbols), operation)
+        except Unusable as error:
+            bad = self._bad_row(Row(0, row), error, operation)
+            raise UnexpectedResponse(
+                f"the order cannot be read: {error.reason}",
+                bad_rows=(bad,),
+                gateway=self._gateway,
+                operation=operation,
+            ) from error
+        if order.order_id != order_id:
+            message = f"asked for {order_id}, the server answered with {order.order_id}"
+            raise UnexpectedResponse(message, gateway=self._gateway, operation=operation)
+        return order
+
+    async def list_pages(
+        self,
+        filters: Filters,
+        *,
+        limit: int = wire.LIST_PAGE,
+        symbol: Symbol | None = None,
+        pace: Callable[[], Deadline],
+        operation: str,
+    ) -> AsyncIterator[Batch]:
+        """The list to its end, page by page; `pace` makes the deadline of each page."""
+
+        async def fetch(params: PageParams) -> Page:
+            sent = {**filters, **{name: str(value) for name, value in params.items()}}
+            cursor = sent.get("cursor")
+            return await self._page(
+                wire.ORDERS, lambda payload: one_page(payload, cursor=cursor), sent, pace(), operation
+            )
+
+        async for rows in self._shaped(scan_list(fetch, limit=limit), operation):
+            yield self._sorted_out(rows, self._symbols.wanting(symbol), operation)
+
+    async def history_windows(
+        self,
+        filters: Filters,
+        *,
+        since: datetime,
+        until: datetime | None,
+        limit: int = wire.HISTORY_PAGE,
+        symbol: Symbol | None = None,
+        pace: Callable[[], Deadline],
+        operation: str,
+    ) -> AsyncIterator[Batch]:
+        """The history between two times. HistoryHidden: this server does not serve it."""
+
+        async def fetch(start: datetime, end: datetime | None) -> Page:
+            sent = {**filters, **dates_to_wire(start, end), "limit": str(limit)}
+            return await self._page(wire.HISTORY, one_page, sent, pace(), operation)
+
+        windows = scan_history(fetch, since=since, until=until, now=self.now(), limit=limit)
+        async for rows in self._shaped(windows, operation):
+            yield self._sorted_out(rows, self._symbols.wanting(symbol), operation)
+
+    async def _page(
+        self, path: str, find: Callable[[Any], T], params: Mapping[str, str], deadline: Deadline, operation: str
+    ) -> T:
+        try:
+            async with asyncio.timeout(deadline.as_timeout):
+                return await self._client.get(path, find, params=params, deadline=deadline, operation=operation)
+        except TimeoutError as error:
+            message = "no answer within the time limit"
+            raise VenueUnavailable(message, gateway=self._gateway, operation=operation) from error
+
+    async def _shaped(self, pages: AsyncIterator[T], operation: str) -> AsyncIterator[T]:
+        try:
+            async for page in pages:
+                yield page
+        except Shapeless as error:
+            raise UnexpectedResponse(str(error), keys=error.keys, gateway=self._gateway, operation=operation) from error
+
+    def _sorted_out(self, rows: list[Row], symbols: SymbolBook, operation: str) -> Batch:
+        batch = Batch()
+        for row in rows:
+            try:
+                order = self._decode(row.value, symbols, operation)
+            except Unusable as error:
+                if self.is_other_mode(paper_from_wire(row.value)):
+                    continue
+                bad = self._bad_row(row, error, operation)
+                batch.bad_rows.append(bad)
+                if (client_id := client_id_from_wire(row.value)) is not None:
+                    batch.bad_client_ids[client_id] = bad
+            else:
+                (batch.others if self.is_other_mode(order.paper) else batch.orders).append(order)
+        return batch
+
+    def _decode(self, value: object, symbols: SymbolBook, operation: str) -> Order:
+        order = order_from_wire(value, account=self._account, symbols=symbols, observed_at=self.now())
+        for anomaly in order.anomalies:
+            self._warn(order.order_id, order.client_order_id, anomaly, operation)
+        return order
+
+    def _bad_row(self, row: Row, error: Unusable, operation: str) -> BadRow:
+        self._warn(error.order_id, None, f"a row cannot be read: {error.reason}", operation)
+        return BadRow(
+            gateway=self._gateway,
+            position=row.position,
+            reason=error.reason,
+            order_id=error.order_id,
+            raw=row.value,
+        )
+
+    def _warn(self, order_id: str | None, client_order_id: str | None, text: str, operation: str) -> None:
+        if (order_id, text) in self._logged:
+            return
+        if len(self._logged) >= _REMEMBERED:
+            self._logged.clear()
+        self._logged.add((order_id, text))
+        extra = {
+            "gateway": self._gateway,
+            "operation": operation,
+            "order_id": order_id,
+            "client_order_id": client_order_id,
+        }
+        self._client.session.log.warning("order %s: %s", order_id, text, extra=extra)
+
+
+def dates_to_wire(since: datetime | None, until: datetime | None) -> dict[str, str]:
+    """The dates of a query, a little wider than asked: whether the bounds are part of it is not documented."""
+    dates = {}
+    if since is not None:
+        dates["start_date"] = moment_to_wire(since - MILLISECOND)
+    if until is not None:
+        dates["end_date"] = moment_to_wire(until + MILLISECOND)
+    return dates

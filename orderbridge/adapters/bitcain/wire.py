@@ -1,0 +1,156 @@
+"""
+Bitcain's own names: paths, parameters, and the names under which an answer may hold a fact.
+
+The paths and parameters are documented (`docs.bitcain.net/api/orders`, `/api/auth`). No answer of the order
+operations is: the field names are the candidates of a tolerant reading, first present and non-null wins.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, Final
+
+ORDERS: Final = "/api/v1/orders"
+HISTORY: Final = "/api/v1/orders/history"
+LOGIN: Final = "/auth/login"
+REFRESH: Final = "/auth/refresh"
+
+# The documented upper bounds of `limit`.
+LIST_PAGE: Final = 200
+HISTORY_PAGE: Final = 500
+
+ID: Final = ("id", "order_id", "uuid")
+CLIENT_ID: Final = ("client_order_id", "client_oid", "client_id")
+EXCHANGE_ID: Final = ("exchange_order_id", "external_order_id", "external_id", "venue_order_id")
+SYMBOL: Final = ("symbol", "pair", "trading_pair", "market")
+SIDE: Final = ("side", "trade_type", "order_side")
+TYPE: Final = ("type", "order_type")
+STATUS: Final = ("status", "order_status", "state")
+QUANTITY: Final = ("quantity", "qty", "size", "original_quantity", "orig_qty", "amount")
+FILLED: Final = (
+    "filled_quantity",
+    "executed_quantity",
+    "quantity_filled",
+    "filled_qty",
+    "executed_qty",
+    "cum_qty",
+    "filled_amount",
+    "filled_size",
+    "filled",
+)
+REMAINING: Final = ("remaining_quantity", "quantity_remaining", "remaining_qty", "leaves_qty", "remaining")
+PRICE: Final = ("price", "limit_price")
+STOP_PRICE: Final = ("stop_price", "trigger_price")
+AVERAGE_PRICE: Final = (
+    "average_fill_price",
+    "avg_fill_price",
+    "average_price",
+    "avg_price",
+    "filled_price",
+    "execution_price",
+    "executed_price",
+    "fill_price",
+    "average",
+)
+FILLED_VALUE: Final = (
+    "filled_value",
+    "executed_value",
+    "cumulative_quote_quantity",
+    "quote_quantity",
+    "cost",
+    "total_value",
+)
+TIME_IN_FORCE: Final = ("time_in_force", "tif")
+EXPIRES_AT: Final = ("expires_at", "expire_time", "good_till")
+REDUCE_ONLY: Final = ("reduce_only",)
+POST_ONLY: Final = ("post_only",)
+PORTFOLIO_ID: Final = ("portfolio_id",)
+EXCHANGE: Final = ("exchange", "exchange_name", "venue")
+MODE: Final = ("trading_mode", "mode")
+IS_PAPER: Final = ("is_paper", "paper")
+CREATED_AT: Final = ("created_at", "created", "submitted_at", "placed_at", "timestamp")
+UPDATED_AT: Final = ("updated_at", "updated", "last_updated", "modified_at")
+TRIGGERED_AT: Final = ("triggered_at",)
+REASON: Final = (
+    "error_message",
+    "reject_reason",
+    "rejection_reason",
+    "failure_reason",
+    "status_reason",
+    "error",
+)
+
+# Where an answer may hold its one order, and its list, in order; a dot goes one level down.
+ONE_ORDER: Final = ("order", "data.order", "data", "result.order", "result")
+ORDER_LIST: Final = (
+    "orders",
+    "data.orders",
+    "data",
+    "result.orders",
+    "order_history",
+    "history",
+    "items",
+    "results",
+    "records",
+    "data.items",
+)
+HAS_MORE: Final = ("has_more", "pagination.has_more", "data.has_more", "meta.has_more")
+TOTAL: Final = ("total", "total_count", "pagination.total", "data.total", "meta.total")
+COUNT: Final = "count"
+LIMIT: Final = ("limit", "pagination.limit", "data.limit", "meta.limit")
+NEXT_CURSOR: Final = (
+    "next_cursor",
+    "pagination.next_cursor",
+    "data.next_cursor",
+    "meta.next_cursor",
+    "page_info.end_cursor",
+)
+# An echo of the cursor just sent looks the same, so these count only when they differ from it.
+MAYBE_CURSOR: Final = ("cursor", "next")
+FAILURE_TEXT: Final = ("error", "error_message", "message", "detail")
+
+_SHOWN: Final = 60
+_UUID: Final = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}", re.IGNORECASE)
+
+
+@lru_cache(maxsize=512)
+def _spellings(name: str) -> tuple[str, ...]:
+    head, *rest = name.split("_")
+    return (name, head + "".join(part.capitalize() for part in rest)) if rest else (name,)
+
+
+def pick(row: Mapping[str, Any], names: tuple[str, ...], *, ignore: type | None = None) -> Any:
+    """The first value that is present, neither null nor empty text; each name also in camelCase."""
+    for name in names:
+        for spelled in _spellings(name):
+            value = row.get(spelled)
+            if value is None or value == "" or (ignore is not None and isinstance(value, ignore)):
+                continue
+            return value
+    return None
+
+
+def inside(payload: Mapping[str, Any], path: str) -> Any:
+    """The value at a dotted path, None when a step is missing or no object."""
+    value: Any = payload
+    for step in path.split("."):
+        if not isinstance(value, Mapping):
+            return None
+        value = pick(value, (step,))
+    return value
+
+
+def as_uuid(value: object) -> str | None:
+    """The id in its usual spelling (lower case, dashes), or None when it has not the shape of a UUID."""
+    if not isinstance(value, str) or not _UUID.fullmatch(value):
+        return None
+    digits = value.replace("-", "").lower()
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+
+
+def brief(value: object) -> str:
+    """A value of the venue's for a message: shortened, and printable whatever it holds."""
+    shown = ascii(value)
+    return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"

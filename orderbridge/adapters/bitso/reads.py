@@ -1,0 +1,231 @@
+"""Bitso's lists: open orders and trades, read whole or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final, Generic, TypeVar
+
+from orderbridge.adapters.bitso.client import BitsoClient
+from orderbridge.adapters.bitso.errors import Meaning, meaning_of
+from orderbridge.adapters.bitso.ids import OID, ways_to_ask
+from orderbridge.adapters.bitso.mapping import Unusable, book_from_symbol, fill_from_row, order_from_row
+from orderbridge.errors import OrderNotFound, UnexpectedResponse, VenueError
+from orderbridge.http.policy import Deadline
+from orderbridge.model.fill import Fill
+from orderbridge.model.lookup import BadRow
+from orderbridge.model.order import Order
+from orderbridge.model.ref import OrderRef
+
+T = TypeVar("T")
+# Source: Bitso API v3, "List Open Orders": at most 500 rows, and no paging.
+OPEN_ORDERS_LIMIT: Final = 500
+# Source: Bitso API v3, "User Trades": `limit` up to 100.
+TRADES_PAGE: Final = 100
+AT_ONCE: Final = 8
+
+
+@dataclass(slots=True)
+class Rows(Generic[T]):
+    """What a list held: the good rows, the bad ones beside them, and how many there were."""
+
+    good: list[T] = field(default_factory=list)
+    bad: list[BadRow] = field(default_factory=list)
+
+    @property
+    def count(self) -> int:
+        """Rows in the answer, good and bad."""
+        return len(self.good) + len(self.bad)
+
+
+class BitsoReads:
+    """The reads of one account: rows in, models out, bad rows set aside."""
+
+    def __init__(self, client: BitsoClient, *, account: str, clock: Callable[[], float]) -> None:
+        self.client = client
+        self.account = account
+        self._clock = clock
+
+    def now(self) -> datetime:
+        """The moment, by the gateway's clock."""
+        return datetime.fromtimestamp(self._clock(), UTC)
+
+    async def orders_at(self, path: str, *, deadline: Deadline, operation: str, source: str) -> Rows[Order]:
+        """The orders in the payload of a path."""
+        payload = await self.client.get(path, deadline=deadline, operation=operation)
+        observed_at = self.now()
+
+        def to_order(row: Any) -> Order:
+            return order_from_row(row, account=self.account, source=source, observed_at=observed_at)
+
+        rows = self._rows(payload, to_order, operation)
+        self._warn(rows, operation)
+        return rows
+
+    async def open_orders(self, *, symbol: str | None, deadline: Deadline) -> Rows[Order]:
+        """
+        Every open order. A full page may hide more, so it is read again book by book.
+
+        Raises:
+            UnexpectedResponse: one book alone fills a page: the list cannot be shown to be complete.
+        """
+        rows = await self._open_page(symbol and book_from_symbol(symbol), deadline)
+        if rows.count < OPEN_ORDERS_LIMIT or symbol is not None:
+            return rows
+        books = await self.books(deadline=deadline)
+        gate = asyncio.Semaphore(AT_ONCE)
+
+        async def one(book: str) -> Rows[Order]:
+            async with gate:
+                return await self._open_page(book, deadline)
+
+        pages = await gather_all([one(book) for book in books])
+        unique = {order.order_id: order for page in (*pages, rows) for order in reversed(page.good)}
+        bad = {(row.order_id, repr(row.raw)): row for page in (rows, *pages) for row in page.bad}
+        return Rows(list(unique.values()), list(bad.values()))
+
+    async def _open_page(self, book: str | None, deadline: Deadline) -> Rows[Order]:
+        query = f"limit={OPEN_ORDERS_LIMIT}" + (f"&book={book}" if book else "")
+        rows = await self.orders_at(
+            f"/open_orders?{query}", deadline=deadline, operation="open_orders", source="open orders"
+        )
+        if book and rows.count >= OPEN_ORDERS_LIMIT:
+            raise self._unexpected(
+                f"{rows.count} open orders in {book}: Bitso shows no more than {OPEN_ORDERS_LIMIT} and has no"
+                " pages, so the list cannot be shown to be complete; cancel some, or look orders up by id",
+                "open_orders",
+            )
+        return rows
+
+    async def books(self, *, deadline: Deadline) -> list[str]:
+        """The names of all books."""
+        payload = await self.client.get_public("/available_books", deadline=deadline, operation="books")
+        rows = payload if isinstance(payload, list) else []
+        books = [row["book"] for row in rows if isinstance(row, dict) and isinstance(row.get("book"), str)]
+        if not books:
+            raise self._unexpected("available_books lists no book", "books")
+        return books
+
+    async def trades_of(self, id: str, *, by_oid: bool, deadline: Deadline, operation: str) -> Rows[Fill]:
+        """All trades of one order; by origin id, of every order that ever used it."""
+        path = f"/order_trades/{id}" if by_oid else f"/order_trades?origin_id={id}"
+        payload = await self.client.get(path, deadline=deadline, operation=operation)
+        rows = self._rows(payload, self._to_fill, operation)
+        rows.good = [fill for fill in rows.good if not by_oid or fill.order_id == id]
+        self._warn(rows, operation)
+        return rows
+
+    async def trades_by_ref(self, ref: OrderRef, *, deadline: Deadline) -> Rows[Fill]:
+        """
+        All trades of the order that a ref names; an order that has not matched has none.
+
+        Raises:
+            OrderNotFound: Bitso knows none under any kind that the id could be.
+        """
+        missing = OrderNotFound(f"{ref} cannot be an id at Bitso", gateway=self.client.gateway, operation="fills")
+        empty: Rows[Fill] | None = None
+        for kind, id in ways_to_ask(ref):
+            try:
+                rows = await self.trades_of(id, by_oid=kind == OID, deadline=deadline, operation="fills")
+            except OrderNotFound as error:
+                missing = error
+                continue
+            except VenueError as error:
+                if meaning_of(error.code or "") is not Meaning.NOT_MATCHED:
+                    raise
+                rows = Rows()
+            if rows.count:
+                return rows
+            empty = rows
+        if empty is None:
+            raise missing
+        return empty
+
+    async def account_trades(
+        self, *, since: datetime | None, until: datetime | None, symbol: str | None, timeout: float | None
+    ) -> AsyncIterator[Rows[Fill]]:
+        """Pages of the account's trades, newest first, until `since` is passed."""
+        book = f"&book={book_from_symbol(symbol)}" if symbol else ""
+        marker: str | None = None
+        seen: set[str] = set()
+        while True:
+            query = f"limit={TRADES_PAGE}&sort=desc{book}" + (f"&marker={marker}" if marker else "")
+            payload = await self.client.get(f"/user_trades?{query}", deadline=Deadline(timeout), operation="fills")
+            page = self._rows(payload, self._to_fill, "fills")
+            ids = [fill.fill_id for fill in page.good]
+            if page.count and page.good and seen.issuperset(ids):
+                raise self._unexpected("user_trades repeats a page, so it cannot be read to its end", "fills")
+            good, passed = _within(page.good, since, until)
+            good = [fill for fill in good if fill.fill_id not in seen]
+            seen.update(ids)
+            self._warn(page, "fills")
+            yield Rows(good, page.bad)
+            if passed or page.count < TRADES_PAGE:
+                return
+            if not ids:
+                raise UnexpectedResponse(
+                    "a whole page of user_trades is unreadable, so the pages after it cannot be asked for",
+                    bad_rows=tuple(page.bad),
+                    gateway=self.client.gateway,
+                    operation="fills",
+                )
+            marker = ids[-1]
+
+    def _to_fill(self, row: Any) -> Fill:
+        return fill_from_row(row, account=self.account)
+
+    def _rows(self, payload: Any, convert: Callable[[Any], T], operation: str) -> Rows[T]:
+        if not isinstance(payload, list):
+            raise self._unexpected(f"the payload is no list but {type(payload).__name__}", operation)
+        rows: Rows[T] = Rows()
+        for position, row in enumerate(payload):
+            try:
+                rows.good.append(convert(row))
+            except Unusable as error:
+                rows.bad.append(
+                    BadRow(
+                        gateway=self.client.gateway,
+                        position=position,
+                        reason=str(error),
+                        order_id=error.id,
+                        raw=row,
+                    )
+                )
+        return rows
+
+    def _warn(self, rows: Rows[Order] | Rows[Fill], operation: str) -> None:
+        extra = {"gateway": self.client.gateway, "operation": operation}
+        for bad in rows.bad:
+            self.client.session.log.warning("row %d is unusable: %s", bad.position, bad.reason, extra=extra)
+        for row in rows.good:
+            for anomaly in row.anomalies if isinstance(row, Order) else ():
+                self.client.session.log.warning(
+                    "%s: %s", row.order_id, anomaly, extra={**extra, "order_id": row.order_id}
+                )
+
+    def _unexpected(self, message: str, operation: str) -> UnexpectedResponse:
+        return UnexpectedResponse(message, gateway=self.client.gateway, operation=operation)
+
+
+def _within(fills: list[Fill], since: datetime | None, until: datetime | None) -> tuple[list[Fill], bool]:
+    """The fills of the window, and whether the list has gone past its early end."""
+    kept = [
+        fill
+        for fill in fills
+        if fill.created_at is None
+        or ((since is None or fill.created_at >= since) and (until is None or fill.created_at <= until))
+    ]
+    oldest = next((fill.created_at for fill in reversed(fills) if fill.created_at), None)
+    return kept, since is not None and oldest is not None and oldest < since
+
+
+async def gather_all(calls: list[Any]) -> list[Any]:
+    """Run all at once; the first error cancels the rest and is raised as it is."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(call) for call in calls]
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from errors
+    return [task.result() for task in tasks]

@@ -1,0 +1,228 @@
+"""OrderBridge: many gateways as one."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Final, Self, TypeVar
+
+from orderbridge.errors import ConfigurationError
+from orderbridge.gateway import OrderGateway, failure_of, order_from
+from orderbridge.model.lookup import Answer, BadRow, BridgeOrders, Failure, Found, LookupResult, OrderList
+from orderbridge.model.order import Order, OrderKey, merge
+from orderbridge.model.ref import OrderRef, RefLike
+from orderbridge.search import parse_refs
+
+T = TypeVar("T")
+_log: Final = logging.getLogger("orderbridge.bridge")
+# Gateways keep the time limit themselves and hand in what they know by then; past this they are cut off.
+_GRACE: Final = 0.25
+
+
+class OrderBridge:
+    """
+    Looks orders up on every gateway at once, each within the time limit; a slow or dead one hides nothing.
+
+    Args:
+        gateways: each with its own name. The bridge closes them when it is closed.
+
+    Raises:
+        ConfigurationError: no gateway, or two of one name.
+    """
+
+    def __init__(self, *gateways: OrderGateway) -> None:
+        if not gateways:
+            raise ConfigurationError("a bridge needs at least one gateway")
+        self._gateways: dict[str, OrderGateway] = {}
+        for gateway in gateways:
+            if gateway.name in self._gateways:
+                raise ConfigurationError(
+                    f"two gateways are named {gateway.name!r}; tell them apart with account=…", gateway=gateway.name
+                )
+            self._gateways[gateway.name] = gateway
+        # Calls that were cut off and have not ended yet; held so that they are not lost in mid-air.
+        self._late: set[asyncio.Task[object]] = set()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the gateways, as they were given."""
+        return tuple(self._gateways)
+
+    def __getitem__(self, name: str) -> OrderGateway:
+        try:
+            return self._gateways[name]
+        except KeyError:
+            raise ConfigurationError(f"no gateway is named {name!r}; there are: {', '.join(self.names)}") from None
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._gateways
+
+    async def lookup(
+        self, *refs: RefLike, gateways: Sequence[str] | None = None, timeout: float | None = 10.0
+    ) -> LookupResult:
+        """
+        What became of each order, whatever kind of id it is and wherever it lives.
+
+        Args:
+            refs: `x` asks every gateway for either kind of id; `bitso:x`, `bitso/mm:x` for that venue's order
+                id; `bitso:client:x` for ours. Keys, orders and placements stand for themselves.
+            gateways: names of those to ask; all by default.
+            timeout: seconds, for all gateways together.
+
+        Returns:
+            A result keyed by the refs as given. What could not be decided says so, and why.
+
+        Raises:
+            ConfigurationError: a ref or `gateways` names a gateway that is not there.
+        """
+        asked = self._asked(gateways)
+        parsed = parse_refs(refs, gateways=asked)
+        work = {name: list(dict.fromkeys(ref for ref in parsed if ref.gateway in (None, name))) for name in asked}
+        calls = {name: self._lookup_call(name, mine, timeout) for name, mine in work.items() if mine}
+        results: dict[str, LookupResult] = {}
+        failures: dict[str, Failure] = {}
+        for name, outcome in (await self._ask(calls, timeout, "lookup")).items():
+            if isinstance(outcome, Failure):
+                failures[name] = outcome
+            else:
+                results[name] = outcome
+                failures.update(outcome.unreachable)
+        found = [
+            _combine(ref, [name for name in asked if ref.gateway in (None, name)], results, failures) for ref in parsed
+        ]
+        bad_rows = tuple(row for result in results.values() for row in result.bad_rows)
+        return LookupResult(refs=tuple(refs), found=tuple(found), unreachable=failures, bad_rows=bad_rows)
+
+    def _lookup_call(
+        self, name: str, refs: list[OrderRef], timeout: float | None
+    ) -> Callable[[], Awaitable[LookupResult]]:
+        return lambda: self._gateways[name].lookup(*refs, timeout=timeout)
+
+    async def get(self, ref: RefLike, *, timeout: float | None = 10.0) -> Order:
+        """The one order that answers to `ref`, wherever it is. Raises as `orderbridge.gateway.order_from` says."""
+        return order_from(await self.lookup(ref, timeout=timeout), ref, gateway=None)
+
+    async def open_orders(
+        self,
+        *,
+        symbol: str | None = None,
+        gateways: Sequence[str] | None = None,
+        timeout: float | None = 10.0,
+    ) -> BridgeOrders:
+        """
+        The open orders of every gateway; complete for each that is not in `unreachable`.
+
+        Raises:
+            ConfigurationError: `gateways` names a gateway that is not there.
+        """
+
+        def call(name: str) -> Callable[[], Awaitable[OrderList]]:
+            return lambda: self._gateways[name].open_orders(symbol=symbol, timeout=timeout)
+
+        outcomes = await self._ask({name: call(name) for name in self._asked(gateways)}, timeout, "open_orders")
+        orders: list[Order] = []
+        bad_rows: list[BadRow] = []
+        failures: dict[str, Failure] = {}
+        for name, outcome in outcomes.items():
+            if isinstance(outcome, Failure):
+                failures[name] = outcome
+            else:
+                orders.extend(outcome.orders)
+                bad_rows.extend(outcome.bad_rows)
+        return BridgeOrders(orders=tuple(orders), unreachable=failures, bad_rows=tuple(bad_rows))
+
+    def _asked(self, names: Sequence[str] | None) -> list[str]:
+        if names is None:
+            return list(self._gateways)
+        asked = [names] if isinstance(names, str) else list(names)
+        if not asked:
+            raise ConfigurationError(f"no gateway is asked; there are: {', '.join(self.names)}")
+        return list(dict.fromkeys(self[name].name for name in asked))
+
+    async def _ask(
+        self, calls: Mapping[str, Callable[[], Awaitable[T]]], timeout: float | None, operation: str
+    ) -> dict[str, T | Failure]:
+        """Make every call at once; what fails or is late is a Failure and touches no other."""
+        if not calls:
+            return {}
+        tasks = {name: asyncio.ensure_future(_settled(call)) for name, call in calls.items()}
+        try:
+            await asyncio.wait(tasks.values(), timeout=None if timeout is None else timeout + _GRACE)
+        finally:
+            for task in tasks.values():
+                if not task.done():
+                    self._abandon(task)
+        late = Failure(kind="timed_out", message=f"no answer within {timeout} s")
+        outcomes: dict[str, T | Failure] = {}
+        for name, task in tasks.items():
+            outcome = task.result() if task.done() and not task.cancelled() else late
+            if isinstance(outcome, BaseException):
+                extra = {"gateway": name, "operation": operation}
+                _log.warning("%s failed: %s", operation, outcome, extra=extra)
+                outcome = failure_of(outcome)
+            outcomes[name] = outcome
+        return outcomes
+
+    def _abandon(self, task: asyncio.Task[object]) -> None:
+        task.cancel()
+        self._late.add(task)
+        task.add_done_callback(self._late.discard)
+
+    async def aclose(self) -> None:
+        """Close every gateway, whatever one of them says."""
+        closed = await asyncio.gather(
+            *(gateway.aclose() for gateway in self._gateways.values()), return_exceptions=True
+        )
+        errors = [error for error in closed if isinstance(error, BaseException)]
+        if errors:
+            raise BaseExceptionGroup("some gateways could not be closed", errors)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        return f"OrderBridge({', '.join(map(repr, self._gateways.values()))})"
+
+
+async def _settled(call: Callable[[], Awaitable[T]]) -> T | Exception:
+    # A third party's adapter may raise anything; whatever it is, it must not hide the other venues' answers.
+    try:
+        return await call()
+    except Exception as error:  # noqa: BLE001 - reported as this gateway's failure
+        return error
+
+
+def _combine(
+    ref: OrderRef, names: Sequence[str], results: Mapping[str, LookupResult], failures: Mapping[str, Failure]
+) -> Found:
+    orders: dict[OrderKey, Order] = {}
+    answers: dict[str, Answer] = {}
+    notes: list[str] = []
+    proven = []
+    for name in names:
+        result = results.get(name)
+        if result is None or ref not in result:
+            failure = failures.get(name)
+            timed_out = failure is not None and failure.kind == "timed_out"
+            answers[name] = Answer.TIMED_OUT if timed_out else Answer.FAILED
+            proven.append(False)
+            continue
+        found = result[ref]
+        answers.update(found.answers)
+        notes.extend(f"{name}: {note}" for note in found.notes)
+        proven.append(found.proven_absent)
+        for order in found.orders:
+            orders[order.key] = merge(orders[order.key], order) if order.key in orders else order
+    return Found(
+        orders=tuple(orders.values()),
+        answers=answers,
+        proven_absent=not orders and all(proven),
+        notes=tuple(notes),
+    )

@@ -1,0 +1,70 @@
+"""What a body says: JSON without loss, and a text that may be shown."""
+
+from __future__ import annotations
+
+import json
+import re
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
+
+from orderbridge.model.amount import MAX_DIGITS
+
+_SHOWN: Final = 300
+_READ: Final = 4 * _SHOWN
+_SECRET_FIELD: Final = re.compile(
+    r'("[a-z_-]*(?:token|password|secret|api[_-]?key|signature|authorization)"\s*:\s*)"(?:[^"\\]|\\.)*"?',
+    re.IGNORECASE,
+)
+_BEARER: Final = re.compile(r"\b(Bearer|Bitso)\s+[^\s\"'<>]+", re.IGNORECASE)
+
+
+class Unreadable(ValueError):
+    """A body that is no JSON. The message says what it looks like instead."""
+
+
+def _whole(text: str) -> int | str:
+    # int() refuses thousands of digits with an error that would lose the whole page for one row.
+    return int(text) if len(text) <= 2 * MAX_DIGITS else text
+
+
+def _number(text: str) -> Decimal | str:
+    try:
+        return Decimal(text) if len(text) <= 4 * MAX_DIGITS else text
+    except InvalidOperation:  # an exponent of twenty digits
+        return text
+
+
+def load(body: bytes) -> Any:
+    """
+    Parse JSON with exact decimals. NaN and numbers of absurd length stay text, to fail in their own row.
+
+    Raises:
+        Unreadable: no JSON.
+    """
+    try:
+        return json.loads(body, parse_float=_number, parse_int=_whole, parse_constant=str)
+    except (ValueError, RecursionError) as error:
+        raise Unreadable(describe(body)) from error
+
+
+def describe(body: bytes) -> str:
+    """What a body that is no JSON looks like, in words."""
+    head = body.lstrip()[:64].lower()
+    if not head:
+        return "an empty body"
+    if head.startswith(b"<"):
+        return f"a page of HTML or XML ({len(body)} bytes)"
+    return f"{len(body)} bytes that are no JSON"
+
+
+def shown(body: bytes, secrets: tuple[str, ...] = ()) -> str:
+    """A body for an error or a log: shortened, with every known secret and every secret-looking field removed."""
+    text = body[:_READ].decode("utf-8", "replace")
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret, "…")
+    if len(body) > _READ and secrets:
+        # What the cut left of a secret is shorter than the secret.
+        text = text[: len(text) - max(map(len, secrets))]
+    text = _BEARER.sub(r"\1 …", _SECRET_FIELD.sub(r'\1"…"', text))
+    return text if len(text) <= _SHOWN and len(body) <= _READ else f"{text[:_SHOWN]}… ({len(body)} bytes)"

@@ -1,0 +1,211 @@
+"""
+Rate lanes: who may send next, and the lock-outs that stop everybody.
+
+One limiter per venue, address and key serves every gateway of the process, in whatever thread or loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import threading
+import time
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from orderbridge.model.permit import LANES, Lane
+
+_PRIORITY: Final = {lane: rank for rank, lane in enumerate(LANES)}
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """
+    A burst, then a smooth refill.
+
+    Attributes:
+        burst: requests that may leave at once.
+        per_second: how fast the burst fills up again. In any 60 s at most `burst + 60 * per_second` leave.
+        free_lanes: lanes that neither count nor are locked out.
+    """
+
+    burst: int
+    per_second: float
+    free_lanes: frozenset[Lane] = frozenset()
+
+
+class LockedOut(Exception):
+    """The venue has locked us out for longer than the caller can wait; `seconds` are left."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"locked out for another {seconds:.1f} s")
+        self.seconds = seconds
+
+
+class NoPermit(Exception):
+    """The lanes had no slot within the caller's time."""
+
+
+class _Waiter:
+    __slots__ = ("_event", "_loop", "order")
+
+    def __init__(self, order: tuple[int, int]) -> None:
+        self.order = order
+        self._loop = asyncio.get_running_loop()
+        self._event = asyncio.Event()
+
+    def __lt__(self, other: _Waiter) -> bool:
+        return self.order < other.order
+
+    def wake(self) -> None:
+        """Make it look again, from whatever thread. A loop that has closed has nobody waiting."""
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._event.set)
+
+    async def sleep(self, seconds: float | None) -> None:
+        """Sleep until woken, at most `seconds`."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._event.wait()
+        except TimeoutError:
+            pass
+        self._event.clear()
+
+
+class Limiter:
+    """
+    Grants permits by lane, at the pace of a `Rate`; None paces nothing and still keeps lock-outs.
+
+    Thread-safe. A waiter that is cancelled leaves the queue and its slot to the others.
+    """
+
+    def __init__(self, rate: Rate | None, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._rate = rate
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._tokens = float(rate.burst) if rate else 0.0
+        self._filled_at = clock()
+        self._locked_until = float("-inf")
+        self._queue: list[_Waiter] = []
+        self._numbers = itertools.count()
+
+    @property
+    def locked_for(self) -> float:
+        """Seconds until the lock-out ends; 0 when there is none."""
+        return max(0.0, self._locked_until - self._clock())
+
+    def is_free(self, lane: Lane) -> bool:
+        """Whether requests of this lane neither count nor are locked out."""
+        return self._rate is not None and lane in self._rate.free_lanes
+
+    def change(self, rate: Rate | None) -> None:
+        """Pace by other figures from now on; what was used up stays used up."""
+        with self._lock:
+            self._refill()
+            if rate is not None:
+                self._tokens = min(self._tokens, rate.burst) if self._rate else float(rate.burst)
+            self._rate = rate
+            self._wake_first()
+
+    def lock_out(self, seconds: float) -> None:
+        """The venue throttled us: stop every lane that counts for so long."""
+        with self._lock:
+            self._locked_until = max(self._locked_until, self._clock() + seconds)
+
+    def give_back(self, lane: Lane) -> None:
+        """A granted request was not sent."""
+        if self.is_free(lane):
+            return
+        with self._lock:
+            if self._rate is not None:
+                self._tokens = min(float(self._rate.burst), self._tokens + 1)
+            self._wake_first()
+
+    async def acquire(self, lane: Lane, *, within: float | None = None) -> None:
+        """
+        Wait for a slot.
+
+        Args:
+            within: seconds the caller can wait; None waits as long as it takes.
+
+        Raises:
+            LockedOut: a lock-out lasts longer than `within`.
+            NoPermit: the slot would come later than `within`.
+        """
+        if self.is_free(lane):
+            return
+        ends_at = None if within is None else self._clock() + within
+        waiter = _Waiter((_PRIORITY[lane], next(self._numbers)))
+        with self._lock:
+            heapq.heappush(self._queue, waiter)
+        try:
+            while (wait := self._try_take(waiter)) is not None:
+                await waiter.sleep(self._bounded(wait, ends_at))
+        finally:
+            self._leave(waiter)
+
+    def _bounded(self, wait: float, ends_at: float | None) -> float | None:
+        if ends_at is None:
+            return None if wait == float("inf") else wait
+        left = ends_at - self._clock()
+        if self.locked_for > left:
+            raise LockedOut(self.locked_for)
+        if left <= 0:
+            raise NoPermit(f"no free slot in the rate limit within the time given ({len(self._queue)} wait)")
+        return min(wait, left)
+
+    def _try_take(self, waiter: _Waiter) -> float | None:
+        """None: taken. Otherwise the seconds after which it is worth looking again."""
+        with self._lock:
+            locked = self._locked_until - self._clock()
+            if locked > 0:
+                return locked
+            if self._rate is None:
+                return None
+            if self._queue[0] is not waiter:
+                return float("inf")  # the first in the queue wakes the next when it leaves
+            self._refill()
+            if self._tokens >= 1:
+                self._tokens -= 1
+                return None
+            return (1 - self._tokens) / self._rate.per_second
+
+    def _leave(self, waiter: _Waiter) -> None:
+        with self._lock:
+            self._queue.remove(waiter)
+            heapq.heapify(self._queue)
+            self._wake_first()
+
+    def _refill(self) -> None:
+        now = self._clock()
+        if self._rate is not None:
+            gained = (now - self._filled_at) * self._rate.per_second
+            self._tokens = min(float(self._rate.burst), self._tokens + gained)
+        self._filled_at = now
+
+    def _wake_first(self) -> None:
+        if self._queue:
+            self._queue[0].wake()
+
+
+LimitsLike = Rate | Literal["venue"] | None
+_shared: Final[dict[Hashable, Limiter]] = {}
+_shared_lock: Final = threading.Lock()
+
+
+def shared_limiter(scope: Hashable, limits: LimitsLike, *, venue: Rate) -> Limiter:
+    """
+    The limiter of a scope (venue, address and a digest of the key), made at first use and kept for good.
+
+    Gateways of one scope share it whatever they ask; figures that differ from its own replace them.
+    """
+    rate = venue if limits == "venue" else limits
+    with _shared_lock:
+        limiter = _shared.get(scope)
+        if limiter is None:
+            limiter = _shared[scope] = Limiter(rate)
+        elif limiter._rate != rate:
+            limiter.change(rate)
+        return limiter

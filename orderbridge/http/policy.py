@@ -1,0 +1,109 @@
+"""What may be repeated, and when: reads are, within their time limit; writes are not repeated here."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Final, TypeVar
+
+from orderbridge.http.transport import NoAnswer, NothingSent
+
+T = TypeVar("T")
+_FOREVER: Final = float("inf")
+
+
+class TryAgain(Exception):
+    """Raised inside an attempt at a read: the answer was no use, another try may help. `error` if none does."""
+
+    def __init__(self, error: Exception, *, after: float | None = None) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.after = after
+
+
+@dataclass(frozen=True, slots=True)
+class Retries:
+    """How reads are repeated: capped, jittered waits in seconds."""
+
+    tries: int = 4
+    first_wait: float = 0.2
+    longest_wait: float = 5.0
+
+    def wait_before(self, attempt: int) -> float:
+        """Seconds to wait before the given repetition (1, 2, …), between half and the whole of the cap."""
+        cap = min(self.longest_wait, self.first_wait * 2.0 ** min(attempt - 1, 60))  # 2.0 ** 1024 overflows
+        return cap * random.uniform(0.5, 1.0)
+
+
+class Deadline:
+    """A point in loop time by which a call ends; without a timeout, never."""
+
+    __slots__ = ("at",)
+
+    def __init__(self, timeout: float | None) -> None:
+        self.at = _FOREVER if timeout is None else asyncio.get_running_loop().time() + timeout
+
+    def remaining(self) -> float:
+        """Seconds left, never below zero."""
+        if self.at == _FOREVER:
+            return _FOREVER
+        return max(0.0, self.at - asyncio.get_running_loop().time())
+
+    def allows(self, wait: float) -> bool:
+        """Whether a wait of so many seconds still leaves time for an answer."""
+        return wait < self.remaining()
+
+    @property
+    def as_timeout(self) -> float | None:
+        """What asyncio.timeout takes."""
+        return None if self.at == _FOREVER else self.remaining()
+
+
+async def read(
+    attempt: Callable[[], Awaitable[T]],
+    *,
+    deadline: Deadline,
+    retries: Retries,
+    give_up: Callable[[Exception], Exception],
+    on_retry: Callable[[Exception, float], None] | None = None,
+) -> T:
+    """
+    Make a read, and repeat it after NothingSent, NoAnswer or TryAgain while tries and time allow.
+
+    Args:
+        give_up: makes the error to raise when the last try failed in the engine.
+        on_retry: told of each failure that is followed by another try, and the wait before it.
+    """
+    last: Exception
+    cause: Exception
+    for number in range(1, retries.tries + 1):
+        try:
+            return await attempt()
+        except (NothingSent, NoAnswer) as error:
+            last, cause, wait = give_up(error), error, retries.wait_before(number)
+        except TryAgain as again:
+            last, cause = again.error, again
+            wait = max(again.after or 0.0, retries.wait_before(number))
+        if number == retries.tries or not deadline.allows(wait):
+            raise last from cause
+        if on_retry is not None:
+            on_retry(last, wait)
+        await asyncio.sleep(wait)
+    raise AssertionError("unreachable: the last try returns or raises")
+
+
+def retry_after(value: str | None, *, now: float) -> float | None:
+    """Seconds to wait by a `Retry-After` header, given as seconds or as a date; None when there is none."""
+    if not value:
+        return None
+    text = value.strip()
+    if text.isascii() and text.replace(".", "", 1).isdigit():
+        return seconds if math.isfinite(seconds := float(text)) else None
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - now)
+    except (ValueError, OverflowError):
+        return None

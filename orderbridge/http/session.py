@@ -1,0 +1,166 @@
+"""One account's way out: the lanes, the engine, the log, and how a read is repeated."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from orderbridge.errors import ConfigurationError, NotSent, RateLimited, VenueUnavailable
+from orderbridge.http.engines import make_transport
+from orderbridge.http.limits import Limiter, LockedOut, NoPermit
+from orderbridge.http.policy import Deadline, Retries, TryAgain, read
+from orderbridge.http.transport import Limits, NoAnswer, NothingSent, OneLoop, WireRequest, WireResponse
+from orderbridge.model.permit import Lane, Permit
+
+if TYPE_CHECKING:
+    from orderbridge.http.engines import EngineLike
+
+T = TypeVar("T")
+_ATTEMPT: Final = Limits().attempt
+
+
+class Session:
+    """
+    What an adapter sends through: it paces, signs late, sends once, logs, and repeats reads only.
+
+    Touches no loop and no network until first used; refuses a second event loop.
+    """
+
+    def __init__(
+        self,
+        *,
+        gateway: str,
+        venue: str,
+        transport: EngineLike,
+        limiter: Limiter,
+        retries: Retries | None = None,
+        attempt_timeout: float = _ATTEMPT,
+    ) -> None:
+        self.gateway = gateway
+        self.limiter = limiter
+        self.log = logging.getLogger(f"orderbridge.{venue}")
+        self._venue = venue
+        self._engine, self._owns_engine = make_transport(transport)
+        self._retries = retries or Retries()
+        self._attempt_timeout = attempt_timeout
+        self._loop = OneLoop(f"the gateway {gateway}")
+        self._closed = False
+
+    def beside(self, limiter: Limiter) -> Session:
+        """A session over the same connections that is paced by another limiter. The first one closes them."""
+        return Session(
+            gateway=self.gateway,
+            venue=self._venue,
+            transport=self._engine,
+            limiter=limiter,
+            retries=self._retries,
+            attempt_timeout=self._attempt_timeout,
+        )
+
+    def check_usable(self) -> None:
+        """Raise ConfigurationError when this session was closed or belongs to another event loop."""
+        if self._closed:
+            raise ConfigurationError("this gateway is closed; make a new one", gateway=self.gateway)
+        self._loop.check()
+
+    async def permit(self, lane: Lane, *, timeout: float | None) -> Permit:
+        """The right to send one request. NotSent: no slot in time, or a lock-out lasts longer."""
+        self.check_usable()
+        try:
+            await self.limiter.acquire(lane, within=timeout)
+        except (LockedOut, NoPermit) as error:
+            raise NotSent(f"no permit to send: {error}", gateway=self.gateway, operation=lane) from error
+        return Permit(
+            gateway=self.gateway,
+            lane=lane,
+            granted_at=Deadline(0).at,
+            give_back=lambda: self.limiter.give_back(lane),
+        )
+
+    async def exchange(
+        self, build: Callable[[], WireRequest], *, deadline: Deadline, operation: str, **ids: str | None
+    ) -> WireResponse:
+        """
+        Send once and log. `build` signs, at the last moment.
+
+        Raises:
+            NothingSent, NoAnswer: from the engine.
+        """
+        request = build()
+        started = time.perf_counter()
+        status: object = "no answer"
+        try:
+            timeout = min(self._attempt_timeout, deadline.remaining())
+            response = await self._engine.send(request, timeout=timeout)
+            status = response.status
+        except (NothingSent, NoAnswer) as error:
+            status = f"{type(error).__name__} ({error})"
+            raise
+        finally:
+            took = (time.perf_counter() - started) * 1000
+            extra = {"gateway": self.gateway, "operation": operation, **ids}
+            path = request.target.partition("?")[0]
+            self.log.debug("%s %s -> %s in %.0f ms", request.method, path, status, took, extra=extra)
+        return response
+
+    async def read(
+        self,
+        build: Callable[[], WireRequest],
+        decode: Callable[[WireResponse], T],
+        *,
+        deadline: Deadline,
+        operation: str,
+        lane: Lane = "read",
+        refresh: Callable[[], Awaitable[None]] | None = None,
+    ) -> T:
+        """
+        Make a read, repeated while its time lasts. `decode` raises TryAgain for an answer of no use.
+
+        Args:
+            refresh: awaited before each attempt, to have credentials at hand.
+
+        Raises:
+            VenueUnavailable: no usable answer after all tries. RateLimited: locked out beyond the time limit.
+        """
+        self.check_usable()
+
+        async def attempt() -> T:
+            if refresh is not None:
+                await refresh()
+            await self._slot(lane, deadline, operation)
+            return decode(await self.exchange(build, deadline=deadline, operation=operation))
+
+        def give_up(error: Exception) -> VenueUnavailable:
+            return VenueUnavailable(f"no answer: {error}", gateway=self.gateway, operation=operation)
+
+        def on_retry(error: Exception, wait: float) -> None:
+            extra = {"gateway": self.gateway, "operation": operation}
+            self.log.warning("%s is tried again in %.1f s: %s", operation, wait, error, extra=extra)
+
+        return await read(attempt, deadline=deadline, retries=self._retries, give_up=give_up, on_retry=on_retry)
+
+    async def _slot(self, lane: Lane, deadline: Deadline, operation: str) -> None:
+        left = deadline.remaining()
+        try:
+            await self.limiter.acquire(lane, within=None if left == float("inf") else left)
+        except LockedOut as error:
+            raise RateLimited(
+                str(error), retry_after=error.seconds, gateway=self.gateway, operation=operation
+            ) from error
+        except NoPermit as error:
+            raise VenueUnavailable(str(error), gateway=self.gateway, operation=operation) from error
+
+    def throttled(self, error: RateLimited, *, seconds: float) -> TryAgain:
+        """Note a lock-out for every gateway of this key, and say when a read may be tried again."""
+        self.limiter.lock_out(seconds)
+        extra = {"gateway": self.gateway, "operation": error.operation}
+        self.log.warning("the venue throttles us: locked out for %.0f s", seconds, extra=extra)
+        return TryAgain(error, after=seconds)
+
+    async def aclose(self) -> None:
+        """Close the engine, if it was made here. The session cannot be used again."""
+        self._closed = True
+        if self._owns_engine:
+            await self._engine.aclose()

@@ -1,0 +1,1 @@
+"""What everything speaks: orders, requests, fills, markets. It knows no venue, no HTTP and no clock."""

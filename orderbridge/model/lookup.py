@@ -1,0 +1,183 @@
+"""What became of the orders that were asked for, and how sure that is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any, Literal, overload
+
+from pydantic import Field
+
+from orderbridge.errors import AmbiguousRef
+from orderbridge.model.base import Moment, VenueModel
+from orderbridge.model.order import Order, OrderKey, merge
+from orderbridge.model.ref import RefLike
+from orderbridge.model.words import Word
+
+FailureKind = Literal["unreachable", "timed_out", "throttled", "credentials", "permission", "unexpected"]
+
+
+class Answer(Word):
+    """What one gateway said about one ref. Only `not_seen` is a negative; the last four leave it undecided."""
+
+    FOUND = "found"
+    NOT_SEEN = "not_seen"
+    PARTLY_SEARCHED = "partly_searched"
+    FAILED = "failed"
+    CANNOT_ASK = "cannot_ask"
+    TIMED_OUT = "timed_out"
+
+
+_UNDECIDED = frozenset({Answer.PARTLY_SEARCHED, Answer.FAILED, Answer.CANNOT_ASK, Answer.TIMED_OUT})
+
+
+class Failure(VenueModel):
+    """Why a gateway could not answer. `retry_after` is in seconds, None when not known."""
+
+    kind: FailureKind
+    message: str
+    retry_after: float | None = None
+    code: str | None = None
+    http_status: int | None = None
+
+
+class BadRow(VenueModel):
+    """A row of an answer that is no usable order: its place, its id if it has one, and what is wrong with it."""
+
+    gateway: str
+    position: int
+    reason: str
+    order_id: str | None = None
+    raw: Any = Field(default=None, repr=False)
+
+
+class Found(VenueModel):
+    """
+    What is known of one ref.
+
+    Attributes:
+        orders: every order that answers to it; several are possible by client id.
+        answers: what each gateway asked said.
+        proven_absent: no gateway asked can hold it: the id's shape fits none, or Bitcain said 404 to its UUID.
+        notes: why an answer is what it is, where that is not plain.
+    """
+
+    orders: tuple[Order, ...] = ()
+    answers: dict[str, Answer] = Field(default_factory=dict)
+    proven_absent: bool = False
+    notes: tuple[str, ...] = ()
+
+    @property
+    def order(self) -> Order | None:
+        """
+        The one order, or None.
+
+        Raises:
+            AmbiguousRef: several orders answer; the error carries them.
+        """
+        if len(self.orders) > 1:
+            ids = ", ".join(order.order_id for order in self.orders)
+            raise AmbiguousRef(f"{len(self.orders)} orders answer to one ref: {ids}", orders=self.orders)
+        return self.orders[0] if self.orders else None
+
+    @property
+    def is_undecided(self) -> bool:
+        """Not found, while some gateway that could hold it gave no full answer."""
+        return not self.orders and any(answer in _UNDECIDED for answer in self.answers.values())
+
+
+class LookupResult(VenueModel):
+    """
+    The answer to a look-up: `result[ref]` is what is known of a ref, keyed exactly as it was given.
+
+    Attributes:
+        refs: as given. `found`: what is known of each, in the same order.
+        unreachable: why a gateway could not answer, by gateway name.
+        bad_rows: rows that could not be read; they hide none of their neighbours.
+    """
+
+    refs: tuple[RefLike, ...] = ()
+    found: tuple[Found, ...] = ()
+    unreachable: dict[str, Failure] = Field(default_factory=dict)
+    bad_rows: tuple[BadRow, ...] = ()
+
+    @cached_property
+    def _by_ref(self) -> dict[RefLike, Found]:
+        return dict(zip(self.refs, self.found, strict=True))
+
+    def __getitem__(self, ref: RefLike) -> Found:
+        return self._by_ref[ref]
+
+    def __contains__(self, ref: object) -> bool:
+        return ref in self._by_ref
+
+    def __len__(self) -> int:
+        return len(self.refs)
+
+    def __bool__(self) -> bool:
+        return True
+
+    @property
+    def orders(self) -> tuple[Order, ...]:
+        """Every order found, each venue order once; what two refs saw of one order is merged."""
+        unique: dict[OrderKey, Order] = {}
+        for found in self.found:
+            for order in found.orders:
+                unique[order.key] = merge(unique[order.key], order) if order.key in unique else order
+        return tuple(unique.values())
+
+    @property
+    def not_seen(self) -> tuple[RefLike, ...]:
+        """Refs that every gateway that could hold them answered without showing. No proof of absence."""
+        return tuple(
+            ref for ref, found in zip(self.refs, self.found, strict=True) if not found.orders and not found.is_undecided
+        )
+
+    @property
+    def undecided(self) -> tuple[RefLike, ...]:
+        """Refs not found while a gateway failed, could not be asked, searched in part or ran out of time."""
+        return tuple(ref for ref, found in zip(self.refs, self.found, strict=True) if found.is_undecided)
+
+
+class OrderList(VenueModel, Sequence[Order]):
+    """A complete list of orders, as of the moment it was asked for; rows that could not be read stand aside."""
+
+    orders: tuple[Order, ...] = ()
+    as_of: Moment
+    bad_rows: tuple[BadRow, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.orders)
+
+    @overload
+    def __getitem__(self, index: int) -> Order: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Order, ...]: ...
+    def __getitem__(self, index: int | slice) -> Order | tuple[Order, ...]:
+        return self.orders[index]
+
+    # BaseModel iterates over its fields; a sequence of orders iterates over orders.
+    def __iter__(self) -> Iterator[Order]:  # type: ignore[override]
+        return iter(self.orders)
+
+
+class BridgeOrders(VenueModel, Sequence[Order]):
+    """The open orders of several gateways; `unreachable` names those whose orders are missing, and why."""
+
+    orders: tuple[Order, ...] = ()
+    unreachable: Mapping[str, Failure] = Field(default_factory=dict)
+    bad_rows: tuple[BadRow, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.orders)
+
+    @overload
+    def __getitem__(self, index: int) -> Order: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Order, ...]: ...
+    def __getitem__(self, index: int | slice) -> Order | tuple[Order, ...]:
+        return self.orders[index]
+
+    # As in OrderList.
+    def __iter__(self) -> Iterator[Order]:  # type: ignore[override]
+        return iter(self.orders)

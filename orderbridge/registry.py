@@ -1,0 +1,93 @@
+"""From a gateway's name to the gateway: the only file that knows adapters by name."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Final
+
+from orderbridge.bridge import OrderBridge
+from orderbridge.errors import ConfigurationError
+from orderbridge.gateway import OrderGateway
+from orderbridge.model.order import gateway_name
+from orderbridge.settings import Settings, load_settings
+
+# Loaded when first built, so that a bot pays only for the venues it uses.
+_ADAPTERS: Final[Mapping[str, tuple[str, str]]] = {
+    "bitso": ("orderbridge.adapters.bitso", "BitsoGateway"),
+    "bitcain": ("orderbridge.adapters.bitcain", "BitcainGateway"),
+}
+_ENTRY_POINTS: Final = "orderbridge.gateways"
+
+
+def connect(*names: str, settings: Mapping[str, Any] | str | Path | None = None) -> OrderBridge:
+    """
+    A bridge over the named gateways, or over all that the settings and the environment speak of.
+
+    Args:
+        names: `bitso`, `bitcain`, or with an account, `bitso/mm`.
+        settings: a settings file, or a mapping of its shape; by default `orderbridge.toml` is searched for.
+
+    Raises:
+        ConfigurationError: nothing to connect to, an unknown name, or a setting that is missing or wrong.
+    """
+    known = load_settings(settings)
+    wanted = names or known.gateways
+    if not wanted:
+        raise ConfigurationError(
+            "no gateway is set up: " + "; or ".join(f"for {venue} use {known.hint(venue)}" for venue in _ADAPTERS)
+        )
+    return OrderBridge(*(_build_named(name, known) for name in wanted))
+
+
+def _build_named(name: str, settings: Settings) -> OrderGateway:
+    venue, _, account = name.partition("/")
+    try:
+        return build_gateway(venue, account or "default", settings.of(name))
+    except ConfigurationError as error:
+        message = f"{Exception.__str__(error)} (settings: {settings.hint(name)})"
+        raise ConfigurationError(message, gateway=name) from error
+
+
+def build_gateway(venue: str, account: str, settings: Mapping[str, Any]) -> OrderGateway:
+    """
+    One gateway from plain settings, by the adapter's constructor or a third party's entry point.
+
+    Raises:
+        ConfigurationError: no such venue, or settings that its adapter does not take or lacks.
+    """
+    if venue in _ADAPTERS:
+        module, name = _ADAPTERS[venue]
+        return _construct(getattr(import_module(module), name), venue, account, settings)
+    for entry in entry_points(group=_ENTRY_POINTS, name=venue):
+        gateway: OrderGateway = entry.load()(account, settings)
+        return gateway
+    others = sorted(entry.name for entry in entry_points(group=_ENTRY_POINTS))
+    raise ConfigurationError(f"no venue is named {venue!r}; there are: {', '.join([*_ADAPTERS, *others])}")
+
+
+def _construct(
+    adapter: Callable[..., OrderGateway], venue: str, account: str, settings: Mapping[str, Any]
+) -> OrderGateway:
+    name = gateway_name(venue, account)
+    parameters = inspect.signature(adapter).parameters
+    given = dict(settings)
+    if "scan_since_days" in given and "scan_since" in parameters:
+        given["scan_since"] = timedelta(days=given.pop("scan_since_days"))
+    unknown = sorted(set(given) - set(parameters))
+    if unknown:
+        raise ConfigurationError(
+            f"unknown settings: {', '.join(unknown)}; known are: {', '.join(parameters)}", gateway=name
+        )
+    missing = [
+        key
+        for key, parameter in parameters.items()
+        if parameter.default is parameter.empty and key not in given and key != "account"
+    ]
+    if missing:
+        raise ConfigurationError(f"missing settings: {', '.join(missing)}", gateway=name)
+    return adapter(account=account, **given)

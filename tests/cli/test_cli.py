@@ -1,0 +1,153 @@
+"""The command line, as a person or a script meets it."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from orderbridge.cli.app import app
+from orderbridge.simulator import Simulator
+
+
+@pytest.fixture
+def venue() -> Iterator[Simulator]:
+    """The simulated venues in a thread of their own: commands bring their own loop."""
+    with Simulator(seed=1) as sim:
+        yield sim
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No settings of the machine reach a command."""
+    for name in ("BITSO_API_KEY", "BITSO_API_SECRET", "BITCAIN_TOKEN", "BITCAIN_EMAIL", "ORDERBRIDGE_CONFIG"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "none"))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def keys(venue: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both gateways, set up by the environment."""
+    monkeypatch.setenv("BITSO_API_KEY", venue.bitso.api_key)
+    monkeypatch.setenv("BITSO_API_SECRET", venue.bitso.api_secret)
+    monkeypatch.setenv("BITSO_BASE_URL", venue.bitso.base_url)
+    monkeypatch.setenv("BITCAIN_TOKEN", venue.bitcain.token)
+    monkeypatch.setenv("BITCAIN_BASE_URL", venue.bitcain.base_url)
+    monkeypatch.setenv("BITCAIN_TRADING_MODE", "paper")
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(app, list(arguments))
+
+
+@pytest.mark.usefixtures("keys")
+def test_lookup_prints_a_table(venue: Simulator) -> None:
+    """Orders of both venues are found by any id, and the exit code is 0."""
+    bitso = venue.bitso.put(origin_id="mine", status="partially filled", quantity="0.01", price="560000")
+    bitcain = venue.bitcain.put(status="filled", quantity="0.5", price="60000")
+
+    result = run("lookup", "mine", f"bitcain:{bitcain.order_id}")
+
+    assert result.exit_code == 0, result.output
+    assert bitso.order_id in result.output
+    assert "partially filled" in result.output
+    assert "0.005 / 0.01" in result.output
+    assert "filled, paper" in result.output
+
+
+@pytest.mark.usefixtures("keys")
+def test_lookup_that_finds_not_all_exits_with_1(venue: Simulator) -> None:
+    """A script can tell from the exit code that something was not found."""
+    result = run("lookup", "bitso:nosuchorder00001", "bitso:a/b")
+
+    assert result.exit_code == 1
+    assert "not seen" in result.output
+    assert "proven absent" in result.output
+
+
+@pytest.mark.usefixtures("keys")
+def test_lookup_names_the_venue_that_is_down(venue: Simulator) -> None:
+    """An undecided ref says which gateway could not answer, and why."""
+    venue.run(venue.bitcain.stop())
+
+    result = run("lookup", "--timeout", "1", "bitcain:client:mine")
+
+    assert result.exit_code == 1
+    assert "undecided" in result.output
+    assert "bitcain could not answer" in result.output
+
+
+@pytest.mark.usefixtures("keys")
+def test_lookup_prints_json(venue: Simulator) -> None:
+    """`--json` prints the models, with plain decimals."""
+    put = venue.bitso.put(status="open", quantity="0.00000001")
+
+    result = run("lookup", "--json", "-g", "bitso", f"bitso:{put.order_id}")
+
+    (found,) = json.loads(result.stdout)["found"]
+    assert found["orders"][0]["quantity"] == "0.00000001"
+    assert found["answers"] == {"bitso": "found"}
+
+
+def test_nothing_set_up_is_told_in_one_line(venue: Simulator) -> None:
+    """Without settings the command says where they go, exits 2, and shows no traceback."""
+    result = run("lookup", "x")
+
+    assert result.exit_code == 2
+    assert "BITSO_API_KEY" in result.output
+    assert "Traceback" not in result.output
+
+
+@pytest.mark.usefixtures("keys")
+def test_unknown_gateway_is_told_in_one_line(venue: Simulator) -> None:
+    """A prefix that names no gateway lists those that are there."""
+    result = run("lookup", "kraken:x")
+
+    assert result.exit_code == 2
+    assert "bitso, bitcain" in result.output.replace("\n", " ")
+
+
+@pytest.mark.parametrize("module", ["typer", "rich"])
+def test_without_its_extra_the_command_says_how_to_get_it(module: str) -> None:
+    """No traceback from a missing package: the install line."""
+    code = f"import sys; sys.modules[{module!r}] = None; from orderbridge.cli import main; main()"
+
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+    assert ran.returncode == 1
+    assert "pip install 'orderbridge[cli]'" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_demo_is_right_in_every_line() -> None:
+    """The demo finds every order, calls nothing found that is not, and exits 0."""
+    result = run("demo")
+
+    assert result.exit_code == 0, result.output
+    assert "Every answer was right." in result.output
+    assert "NO" not in result.output.split()
+    for word in ("accepted", "open", "partially filled", "filled", "cancelled", "expired", "rejected", "failed"):
+        assert word in result.output
+    for word in ("ended, inferred", "unknown (on hold)", "not seen", "proven absent", "undecided"):
+        assert word in result.output
+
+
+def test_demo_fails_when_an_answer_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The demo's exit code is earned: a venue that shows something else makes it 1."""
+    from orderbridge.simulator.bitso.reads import Reads
+
+    real = Reads._row
+
+    def lie(self: Reads, order: object, call: object) -> dict[str, object]:
+        return {**real(self, order, call), "status": "completed"}  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Reads, "_row", lie)
+
+    result = run("demo")
+
+    assert result.exit_code == 1
+    assert "Some answers were wrong" in result.output

@@ -1,0 +1,142 @@
+"""A loopback server that answers by script, a loop whose time is simulated, and both engines."""
+
+import asyncio
+import selectors
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
+
+import pytest
+from hypothesis import settings
+
+from orderbridge.http import AiohttpTransport, HttpxTransport, Transport
+from orderbridge.http.transport import Limits
+
+settings.register_profile("orderbridge", deadline=None, max_examples=100)
+settings.load_profile("orderbridge")
+
+T = TypeVar("T")
+Answer = bytes | Callable[[asyncio.StreamWriter], Awaitable[None]]
+ENGINES: dict[str, Callable[..., Transport]] = {"httpx": HttpxTransport, "aiohttp": AiohttpTransport}
+
+
+class Peer:
+    """Answers the n-th request with the n-th answer, the last one again and again, and counts what it got."""
+
+    def __init__(self, answers: tuple[Answer, ...]) -> None:
+        self.requests: list[bytes] = []
+        self.connections = 0
+        self.received = asyncio.Event()
+        self._answers = answers
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+
+    @property
+    def url(self) -> str:
+        """Its address, with a path."""
+        assert self._server is not None
+        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/api"
+
+    @property
+    def lines(self) -> list[str]:
+        """The first line of every request, as it came over the wire."""
+        return [request.split(b"\r\n", 1)[0].decode("latin-1") for request in self.requests]
+
+    async def start(self, **more: Any) -> None:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, **more)
+
+    async def stop(self) -> None:
+        assert self._server is not None
+        self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        self.connections += 1
+        try:
+            while not writer.is_closing():
+                await self._one(reader, writer)
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            pass
+        finally:
+            writer.transport.abort()
+
+    async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = next((line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), b":0")
+        body = await reader.readexactly(int(length.split(b":")[1]))
+        answer = self._answers[min(len(self.requests), len(self._answers) - 1)]
+        self.requests.append(head + body)
+        self.received.set()
+        if isinstance(answer, bytes):
+            writer.write(answer)
+            await writer.drain()
+        else:
+            await answer(writer)
+
+
+@pytest.fixture
+async def serve() -> AsyncIterator[Callable[..., Awaitable[Peer]]]:
+    """Start a server with its answers, one per request: raw bytes, or what writes to the connection."""
+    peers: list[Peer] = []
+
+    async def start(*answers: Answer, **more: Any) -> Peer:
+        peer = Peer(answers)
+        await peer.start(**more)
+        peers.append(peer)
+        return peer
+
+    yield start
+    for peer in peers:
+        await peer.stop()
+
+
+@pytest.fixture(params=list(ENGINES))
+def engine_name(request: pytest.FixtureRequest) -> str:
+    """Each engine in turn."""
+    return str(request.param)
+
+
+@pytest.fixture
+async def engine(engine_name: str) -> AsyncIterator[Callable[..., Transport]]:
+    """Make a transport of each engine in turn; it is closed after the test."""
+    made: list[Transport] = []
+
+    def make(**limits: Any) -> Transport:
+        made.append(ENGINES[engine_name](limits=Limits(**limits)))
+        return made[-1]
+
+    yield make
+    for transport in made:
+        await transport.aclose()
+
+
+class _Jump(selectors.DefaultSelector):  # type: ignore[misc, valid-type]
+    """A selector that moves a clock instead of waiting."""
+
+    now = 1000.0
+
+    def select(self, timeout: float | None = None) -> list[Any]:
+        ready = super().select(0)
+        if not ready and timeout is None:
+            return super().select(None)  # only another thread can wake us
+        if not ready and timeout:
+            self.now += timeout
+        return ready
+
+
+@pytest.fixture
+def in_simulated_time() -> Callable[[Callable[[], Coroutine[Any, Any, T]]], T]:
+    """Run a coroutine function in a loop whose waits take no time; `loop.time` is its clock."""
+
+    def run(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        selector = _Jump()
+        loop = asyncio.SelectorEventLoop(selector)
+        loop.time = lambda: selector.now  # type: ignore[method-assign]
+        with asyncio.Runner(loop_factory=lambda: loop) as runner:
+            return runner.run(main())
+
+    return run

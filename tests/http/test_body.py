@@ -1,0 +1,156 @@
+"""What a body says: exact numbers, a description of what is no JSON, and nothing secret in what is shown."""
+
+import contextlib
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orderbridge.http.body import Unreadable, describe, load, shown
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b'{"price": 0.1}', {"price": Decimal("0.1")}),
+        (b"5600000.000000000000000000000000000001", Decimal("5600000.000000000000000000000000000001")),
+        (b"1e-8", Decimal("0.00000001")),
+        (b"123456789012345678901234567890", 123456789012345678901234567890),
+        (b"[NaN, Infinity, -Infinity]", ["NaN", "Infinity", "-Infinity"]),
+        (b'\xef\xbb\xbf{"a": "\xc3\xb1"}', {"a": "ñ"}),
+        (b'"\\ud800"', "\ud800"),
+        (b"null", None),
+    ],
+)
+def test_json_is_read_without_loss(body: bytes, expected: Any) -> None:
+    """Decimals keep every digit, and what is no number stays text, to fail in its own row."""
+    read = load(body)
+
+    assert read == expected
+    assert type(read) is type(expected)
+
+
+@pytest.mark.parametrize(
+    "number",
+    ["9" * 5000, "-" + "9" * 100_000, "0." + "1" * 5000, "1e" + "9" * 500],
+    ids=["int", "minus", "decimal", "e"],
+)
+def test_a_number_of_absurd_length_costs_its_own_row_only(number: str) -> None:
+    """The neighbours of such a number are read; it stays text."""
+    read = load(f'[{{"amount": {number}}}, {{"amount": 1.5}}]'.encode())
+
+    assert read == [{"amount": number}, {"amount": Decimal("1.5")}]
+
+
+@given(st.decimals(allow_nan=False, allow_infinity=False))
+def test_any_decimal_comes_through_unquoted(number: Decimal) -> None:
+    """Whatever decimal a venue writes as a JSON number arrives digit by digit."""
+    read = load(str(number).encode())
+
+    assert Decimal(read) == number
+
+
+@pytest.mark.parametrize(
+    ("body", "described"),
+    [
+        (b"", "an empty body"),
+        (b" \n ", "an empty body"),
+        (b"<!DOCTYPE html><title>502</title>", "a page of HTML or XML (33 bytes)"),
+        (b"\n <html>", "a page of HTML or XML (8 bytes)"),
+        (b'{"success": tru', "15 bytes that are no JSON"),
+        (b"{'a': 1}", "8 bytes that are no JSON"),
+        (b'{"a": 1}{"b": 2}', "16 bytes that are no JSON"),
+        (b"\xff\xfe\x00", "3 bytes that are no JSON"),
+        (b'"\xff"', "3 bytes that are no JSON"),
+    ],
+)
+def test_what_is_no_json_is_described(body: bytes, described: str) -> None:
+    """A page, a cut body and an empty one are told apart in words."""
+    with pytest.raises(Unreadable) as unreadable:
+        load(body)
+
+    assert str(unreadable.value) == describe(body) == described
+
+
+@pytest.mark.parametrize("piece", [b"[", b'{"a":', b"[[", b'[{"a":'])
+def test_thirty_megabytes_of_nesting_are_no_json(piece: bytes) -> None:
+    """Nesting without end is refused, and does not end the process."""
+    with pytest.raises(Unreadable, match="bytes that are no JSON"):
+        load(piece * (30_000_000 // len(piece)))
+
+
+@pytest.mark.parametrize("body", [b'{"n": 1e99999999999999999999}', b"[1e-99999999999999999999]"])
+def test_an_exponent_beyond_any_number_stays_text(body: bytes) -> None:
+    """A number that not even a Decimal can hold is text, like every other absurd one."""
+    read = load(body)
+
+    (value,) = read.values() if isinstance(read, dict) else read
+    assert isinstance(value, str)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_json_or_unreadable(body: bytes) -> None:
+    """No body whatever raises anything but Unreadable, and any can be shown."""
+    with contextlib.suppress(Unreadable):
+        load(body)
+
+    assert isinstance(shown(body), str)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"token": "hunter2"}',
+        '{"access_token":"hunter2", "x": 1}',
+        '{"refreshToken": "hunter2"}',
+        '{"API_KEY" : "hunter2"}',
+        '{"apiSecret": "hunter2"}',
+        '{"client_secret": "hunter2"}',
+        '{"password": "a\\"hunter2"}',
+        '{"password": "a\\\\\\"hunter2"}',
+        '{"new_password": "hunter2"}',
+        '{"authorization": "Bitso key:1:hunter2"}',
+        '{"signature": "hunter2',
+        "you sent Authorization: Bearer hunter2.x",
+        "you sent <b>Bitso key:1:hunter2</b>",
+    ],
+)
+def test_what_looks_secret_is_not_shown(body: str) -> None:
+    """Fields and headers that carry secrets are emptied, whatever is in them."""
+    text = shown(body.encode())
+
+    assert "hunter2" not in text
+    assert "…" in text
+
+
+def test_known_secrets_are_removed_wherever_they_stand() -> None:
+    """A secret that a venue echoes in plain text is not shown."""
+    text = shown(b"unknown key s3cr3t-k3y for user", secrets=("s3cr3t-k3y", ""))
+
+    assert text == "unknown key … for user"
+
+
+@pytest.mark.parametrize("offset", range(0, 40, 3))
+def test_no_part_of_a_known_secret_survives_the_cut(offset: int) -> None:
+    """Wherever a long body is cut, no half of a secret is left at its end."""
+    secret = "0123456789abcdefghijklmnopqrstuvwxyzABCD"
+
+    text = shown(b"." * offset + secret.encode() * 200, secrets=(secret,))
+
+    assert not any(secret[at : at + 6] in text for at in range(len(secret) - 5))
+
+
+def test_a_long_body_is_shortened() -> None:
+    """An error does not carry a page; it says how long the page was."""
+    text = shown(b"x" * 10_000)
+
+    assert text == "x" * 300 + "… (10000 bytes)"
+
+
+def test_an_ordinary_body_is_shown_as_it_is() -> None:
+    """What holds no secret is left alone."""
+    body = '{"success": false, "error": {"code": "0312", "message": "Bitso: ñ"}}'
+
+    assert shown(body.encode()) == body

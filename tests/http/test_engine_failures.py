@@ -1,0 +1,367 @@
+"""Both engines against a peer that misbehaves: what surely was not sent, what may have been, and nothing twice."""
+
+import asyncio
+import contextlib
+import gzip
+import json
+import socket
+import ssl
+import tracemalloc
+import zlib
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from orderbridge.http import Transport, WireRequest
+from orderbridge.http.body import Unreadable, load
+from orderbridge.http.transport import Limits, NoAnswer, NothingSent
+
+Serve = Callable[..., Awaitable[Any]]
+Engine = Callable[..., Transport]
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+METHODS = ["GET", "POST", "DELETE", "PATCH", "PUT"]
+
+
+async def close(writer: asyncio.StreamWriter) -> None:
+    """Close the connection without a word."""
+    writer.close()
+
+
+async def reset(writer: asyncio.StreamWriter) -> None:
+    """Tear the connection down, so that the other side sees a reset."""
+    raw = writer.get_extra_info("socket")
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+    writer.transport.abort()
+
+
+async def silence(writer: asyncio.StreamWriter) -> None:
+    """Never answer."""
+    await asyncio.Event().wait()
+
+
+def cut(data: bytes) -> Callable[[asyncio.StreamWriter], Awaitable[None]]:
+    """Send the data, then close."""
+
+    async def answer(writer: asyncio.StreamWriter) -> None:
+        writer.write(data)
+        await writer.drain()
+        writer.close()
+
+    return answer
+
+
+@pytest.fixture
+def closed_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+async def test_a_refused_connection_sent_nothing(engine: Engine, closed_port: int) -> None:
+    """Where nobody listens nothing left."""
+    with pytest.raises(NothingSent):
+        await engine().send(WireRequest("POST", f"http://127.0.0.1:{closed_port}/"), timeout=5)
+
+
+async def test_an_unknown_host_sent_nothing(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the name has no address nothing left."""
+
+    def unknown(*args: object, **more: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+
+    with pytest.raises(NothingSent):
+        await engine().send(WireRequest("POST", "http://venue.invalid/"), timeout=5)
+
+
+@pytest.fixture
+def full_backlog() -> Iterator[int]:
+    """A port that listens and whose queue is full: a connect neither succeeds nor fails."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                waiting.connect(listener.getsockname())
+        yield int(listener.getsockname()[1])
+
+
+@pytest.mark.parametrize("limits", [{"connect": 0.1}, {"connect": 5.0}], ids=["connect limit", "whole attempt"])
+async def test_running_out_of_time_while_connecting_sent_nothing(
+    engine: Engine, full_backlog: int, limits: dict[str, float]
+) -> None:
+    """Whichever limit ends it, an attempt that was still connecting sent nothing."""
+    timeout = 5.0 if limits["connect"] < 1 else 0.1
+
+    with pytest.raises(NothingSent):
+        await engine(**limits).send(WireRequest("POST", f"http://127.0.0.1:{full_backlog}/"), timeout=timeout)
+
+
+@pytest.fixture(scope="module")
+def self_signed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate for 127.0.0.1 that nobody vouches for, with its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    builder = builder.serial_number(1).not_valid_before(now - timedelta(1)).not_valid_after(now + timedelta(1))
+    path = tmp_path_factory.mktemp("tls") / "both.pem"
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    path.write_bytes(pem + builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+    return path
+
+
+async def test_a_certificate_that_nobody_vouches_for_is_refused(
+    serve: Serve, engine: Engine, self_signed: Path
+) -> None:
+    """TLS is verified before anything is sent."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(self_signed)
+    peer = await serve(OK, ssl=context)
+
+    with pytest.raises(NothingSent):
+        await engine().send(WireRequest("POST", peer.url.replace("http:", "https:")), timeout=5)
+
+    assert peer.requests == []
+
+
+async def test_a_peer_that_speaks_no_tls_gets_nothing(engine: Engine) -> None:
+    """A handshake that fails is before the first byte of the request."""
+
+    async def garbage(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(100)
+        writer.write(b"SSH-2.0-OpenSSH\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(garbage, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+
+        with pytest.raises(NothingSent):
+            await engine().send(WireRequest("POST", f"https://127.0.0.1:{port}/"), timeout=5)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("end", [close, reset], ids=["close", "reset"])
+async def test_a_fresh_connection_that_dies_after_the_request_is_no_answer(
+    serve: Serve, engine: Engine, method: str, end: Any
+) -> None:
+    """The request may have been carried out: it is reported so, and sent once."""
+    peer = await serve(end)
+
+    with pytest.raises(NoAnswer):
+        await engine().send(WireRequest(method, peer.url, {}, b"{}" if method == "POST" else b""), timeout=5)
+
+    assert len(peer.requests) == 1
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("end", [close, reset], ids=["close", "reset"])
+async def test_a_kept_connection_that_dies_after_the_request_is_no_answer(
+    serve: Serve, engine: Engine, method: str, end: Any
+) -> None:
+    """A connection that served before and dies now leads to no second request behind our back."""
+    peer = await serve(OK, end)
+    transport = engine()
+    await transport.send(WireRequest("GET", peer.url), timeout=5)
+
+    with pytest.raises(NoAnswer):
+        await transport.send(WireRequest(method, peer.url), timeout=5)
+
+    assert (len(peer.requests), peer.connections) == (2, 1)
+
+
+BOMB = gzip.compress(b"\0" * 3_000_000)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{}",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Le",
+        b"SSH-2.0-OpenSSH\r\n\r\n",
+        b"HTTP/1.1 abc OK\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 300_000 + b"\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: deflate\r\nContent-Length: 4\r\n\r\n\xff\xff\xff\xff",
+    ],
+    ids=[
+        "short length", "cut chunk", "no last chunk", "cut head", "no HTTP", "no status", "no number", "huge header",
+        "no gzip", "no deflate",
+    ],
+)  # fmt: skip
+async def test_a_cut_or_broken_answer_is_no_answer(serve: Serve, engine: Engine, data: bytes) -> None:
+    """An answer that is not whole is none, and nothing of it is handed up."""
+    peer = await serve(cut(data))
+
+    with pytest.raises(NoAnswer):
+        await engine().send(WireRequest("POST", peer.url), timeout=5)
+
+    assert len(peer.requests) == 1
+
+
+async def test_a_cut_gzip_stream_never_passes_as_a_whole_answer(serve: Serve, engine: Engine) -> None:
+    """Compressed data that ends early is refused here or cannot be read above."""
+    packed = gzip.compress(json.dumps({"success": True, "payload": list(range(999))}).encode())[:-700]
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(packed)
+    peer = await serve(head + packed)
+
+    with pytest.raises((NoAnswer, Unreadable)):
+        load((await engine().send(WireRequest("GET", peer.url), timeout=5)).body)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2000000\r\n\r\n" + b" " * 2_000_000,
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + (b"10000\r\n" + b" " * 65536 + b"\r\n") * 20,
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(BOMB) + BOMB,
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: deflate\r\n\r\n" + zlib.compress(b"\0" * 3_000_000),
+    ],
+    ids=["length", "chunks", "gzip bomb", "deflate bomb"],
+)
+async def test_a_body_over_the_cap_is_no_answer(serve: Serve, engine: Engine, answer: bytes) -> None:
+    """The cap holds after decompression, whatever the head says about the length."""
+    peer = await serve(answer)
+
+    with pytest.raises(NoAnswer):
+        await engine(max_body=1_000_000).send(WireRequest("GET", peer.url), timeout=5)
+
+
+async def test_a_body_of_just_the_cap_is_an_answer(serve: Serve, engine: Engine) -> None:
+    """The cap itself is allowed, and 8 MiB by default."""
+    peer = await serve(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + b" " * 1000)
+
+    response = await engine(max_body=1000).send(WireRequest("GET", peer.url), timeout=5)
+
+    assert len(response.body) == 1000
+    assert Limits().max_body == 8 * 1024 * 1024
+
+
+async def drip(writer: asyncio.StreamWriter) -> None:
+    """Answer byte by byte, for ever."""
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+    while True:
+        writer.write(b" ")
+        await writer.drain()
+        await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("answer", [silence, drip])
+async def test_a_slow_answer_is_no_answer(serve: Serve, engine: Engine, answer: Any) -> None:
+    """The attempt ends at its time limit, whether the peer is silent or slow, and is not repeated."""
+    peer = await serve(answer)
+    started = asyncio.get_running_loop().time()
+
+    with pytest.raises(NoAnswer):
+        await engine().send(WireRequest("GET", peer.url), timeout=0.2)
+
+    assert asyncio.get_running_loop().time() - started < 1
+    assert len(peer.requests) == 1
+
+
+async def test_a_silent_peer_is_given_up_at_the_read_limit(serve: Serve, engine: Engine) -> None:
+    """Without a byte for the time to read, the attempt ends early."""
+    peer = await serve(silence)
+
+    with pytest.raises(NoAnswer):
+        await engine(read=0.1).send(WireRequest("GET", peer.url), timeout=30)
+
+
+async def test_an_engine_works_on_after_a_failure(serve: Serve, engine: Engine) -> None:
+    """A broken exchange spoils no later one: its connection is not used again."""
+    peer = await serve(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}", OK)
+    transport = engine()
+
+    with pytest.raises(NoAnswer):
+        await transport.send(WireRequest("GET", peer.url), timeout=0.1)
+    response = await transport.send(WireRequest("GET", peer.url), timeout=5)
+
+    assert (response.body, peer.connections) == (b"{}", 2)
+
+
+async def test_a_cancelled_exchange_leaves_its_connection_to_nobody(serve: Serve, engine: Engine) -> None:
+    """Cancelling is not turned into an error, and a late answer never reaches the next request."""
+    late = asyncio.Event()
+
+    async def answer_late(writer: asyncio.StreamWriter) -> None:
+        late.set()
+        await asyncio.sleep(0.05)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate")
+
+    peer = await serve(answer_late, OK)
+    transport = engine()
+    task = asyncio.ensure_future(transport.send(WireRequest("GET", peer.url), timeout=5))
+    await late.wait()
+
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await asyncio.sleep(0.1)
+    response = await transport.send(WireRequest("GET", peer.url), timeout=5)
+
+    assert response.body == b"{}"
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://127.0.0.1:0/", "http://127.0.0.1:99999/", "http://[::1/", f"http://{'a' * 70}.invalid/", "http:///x"],
+)
+async def test_an_address_that_cannot_be_one_sent_nothing(engine: Engine, url: str) -> None:
+    """Whatever the library says about a broken address, it is our word for it that comes out."""
+    with pytest.raises(NothingSent):
+        await engine().send(WireRequest("POST", url), timeout=5)
+
+
+@pytest.mark.parametrize("url", ["/\0", "/\n", "/ñ", "/a b"])
+async def test_a_target_that_cannot_be_sent_as_it_stands_is_not_sent(serve: Serve, engine: Engine, url: str) -> None:
+    """A path that would have to be changed, or would break the request in two, does not leave."""
+    peer = await serve(OK)
+
+    with pytest.raises(NothingSent):
+        await engine().send(WireRequest("GET", peer.url + url), timeout=5)
+
+    assert peer.requests == []
+
+
+@pytest.mark.parametrize("value", ["a\r\nx-evil: 1", "a\nb", "ñ✓"])
+async def test_a_header_that_would_break_the_request_is_not_sent(serve: Serve, engine: Engine, value: str) -> None:
+    """A header value with a line break makes no second header, on either engine."""
+    peer = await serve(OK)
+
+    with contextlib.suppress(NothingSent, NoAnswer):
+        await engine().send(WireRequest("GET", peer.url, {"x-a": value}), timeout=5)
+
+    assert not any(b"\r\nx-evil" in request.lower() for request in peer.requests)
+
+
+async def test_a_bomb_within_a_bomb_is_never_unpacked(serve: Serve, engine: Engine) -> None:
+    """A few hundred bytes that were compressed twice do not become a hundred megabytes in memory."""
+    bomb = gzip.compress(gzip.compress(b"\0" * 100_000_000, 1))
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip, gzip\r\nContent-Length: %d\r\n\r\n" % len(bomb)
+    peer = await serve(head + bomb)
+
+    tracemalloc.start()
+    try:
+        with pytest.raises((NoAnswer, Unreadable)):
+            load((await engine(max_body=1_000_000).send(WireRequest("GET", peer.url), timeout=5)).body)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 20_000_000

@@ -1,0 +1,199 @@
+"""What is repeated, how long is waited, and when it ends."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from email.utils import formatdate
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orderbridge.errors import RateLimited, VenueUnavailable
+from orderbridge.http.policy import Deadline, Retries, TryAgain, read, retry_after
+from orderbridge.http.transport import NoAnswer, NothingSent
+
+Simulate = Callable[[Callable[[], Awaitable[Any]]], Any]
+
+
+class Attempts:
+    """Fails with each of the errors in turn, then answers; keeps when it was tried."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self.errors = list(errors)
+        self.times: list[float] = []
+
+    async def __call__(self) -> str:
+        self.times.append(asyncio.get_running_loop().time())
+        if self.errors:
+            raise self.errors.pop(0)
+        return "answer"
+
+    @property
+    def waits(self) -> list[float]:
+        return [later - earlier for earlier, later in zip(self.times, self.times[1:], strict=False)]
+
+
+def give_up(error: Exception) -> Exception:
+    """What a session raises in the end."""
+    return VenueUnavailable(f"no answer: {error}")
+
+
+async def run(attempts: Attempts, *, timeout: float | None = None, **retries: Any) -> str:
+    """Read by the policy."""
+    return await read(attempts, deadline=Deadline(timeout), retries=Retries(**retries), give_up=give_up)
+
+
+@pytest.mark.parametrize("error", [NothingSent("refused"), NoAnswer("cut"), TryAgain(RateLimited("slow"))])
+def test_a_read_is_repeated_until_it_answers(in_simulated_time: Simulate, error: Exception) -> None:
+    """Neither what was not sent nor what was not answered ends a read at once."""
+    attempts = Attempts(error, error, error)
+
+    answer = in_simulated_time(lambda: run(attempts))
+
+    assert (answer, len(attempts.times)) == ("answer", 4)
+
+
+@pytest.mark.parametrize("error", [RateLimited("no"), KeyError("bug"), VenueUnavailable("gone"), TimeoutError()])
+def test_what_is_an_answer_or_a_bug_is_not_repeated(in_simulated_time: Simulate, error: Exception) -> None:
+    """Only a failed exchange is repeated."""
+    attempts = Attempts(error)
+
+    with pytest.raises(type(error)):
+        in_simulated_time(lambda: run(attempts))
+
+    assert len(attempts.times) == 1
+
+
+def test_the_fourth_failure_is_the_last(in_simulated_time: Simulate) -> None:
+    """After all tries the error of the caller's making comes out, chained to what the engine said."""
+    attempts = Attempts(*[NoAnswer(f"cut {number}") for number in range(9)])
+
+    with pytest.raises(VenueUnavailable, match="no answer: cut 3") as failed:
+        in_simulated_time(lambda: run(attempts))
+
+    assert len(attempts.times) == 4
+    assert isinstance(failed.value.__cause__, NoAnswer)
+
+
+def test_an_answer_of_no_use_ends_in_its_own_error(in_simulated_time: Simulate) -> None:
+    """TryAgain carries the error that stands if no try helps."""
+    attempts = Attempts(*[TryAgain(RateLimited("slow down", retry_after=1.0)) for _ in range(4)])
+
+    with pytest.raises(RateLimited, match="slow down"):
+        in_simulated_time(lambda: run(attempts))
+
+
+def test_waits_double_jittered_and_capped(in_simulated_time: Simulate) -> None:
+    """Between half and the whole of 0.2, 0.4, 0.8 … seconds, never more than 5."""
+    attempts = Attempts(*[NothingSent("refused") for _ in range(9)])
+
+    in_simulated_time(lambda: run(attempts, tries=10))
+
+    caps = [0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0, 5.0, 5.0]
+    assert all(cap / 2 - 1e-6 <= wait <= cap + 1e-6 for wait, cap in zip(attempts.waits, caps, strict=True))
+
+
+@given(st.integers(1, 2000))
+def test_a_wait_is_bounded_whatever_the_try(attempt: int) -> None:
+    """No number of tries leads to an overflow or an endless wait."""
+    assert 0.1 <= Retries().wait_before(attempt) <= 5.0
+
+
+def test_a_venue_that_says_how_long_is_waited_for(in_simulated_time: Simulate) -> None:
+    """`after` is kept to, unless our own wait is longer."""
+    attempts = Attempts(TryAgain(RateLimited("x"), after=7.0), TryAgain(RateLimited("x"), after=0.01))
+
+    in_simulated_time(lambda: run(attempts, timeout=30.0))
+
+    assert attempts.waits[0] == pytest.approx(7.0)
+    assert 0.2 - 1e-6 <= attempts.waits[1] <= 0.4 + 1e-6
+
+
+def test_no_wait_goes_past_the_deadline(in_simulated_time: Simulate) -> None:
+    """A wait that would outlast the call is not begun: the error comes at once."""
+    attempts = Attempts(TryAgain(RateLimited("locked out"), after=60.0))
+
+    with pytest.raises(RateLimited):
+        in_simulated_time(lambda: run(attempts, timeout=10.0))
+
+    assert len(attempts.times) == 1
+
+
+def test_reads_end_within_their_time(in_simulated_time: Simulate) -> None:
+    """However many tries are left, the time limit ends them."""
+    attempts = Attempts(*[NoAnswer("cut") for _ in range(100)])
+
+    with pytest.raises(VenueUnavailable):
+        in_simulated_time(lambda: run(attempts, timeout=3.0, tries=100))
+
+    assert attempts.times[-1] - attempts.times[0] <= 3.0
+    assert len(attempts.times) > 3
+
+
+def test_each_failure_that_is_repeated_is_told(in_simulated_time: Simulate) -> None:
+    """The log hears of every repetition, and not of the failure that ends it."""
+    told: list[str] = []
+    attempts = Attempts(NoAnswer("one"), NoAnswer("two"), NoAnswer("three"))
+
+    async def main() -> None:
+        await read(
+            attempts,
+            deadline=Deadline(None),
+            retries=Retries(tries=3),
+            give_up=give_up,
+            on_retry=lambda error, wait: told.append(str(error)),
+        )
+
+    with pytest.raises(VenueUnavailable, match="three"):
+        in_simulated_time(main)
+
+    assert told == ["no answer: one", "no answer: two"]
+
+
+def test_a_deadline_counts_down_and_never_below_zero(in_simulated_time: Simulate) -> None:
+    """A deadline is a point in loop time; without one there is no end."""
+
+    async def main() -> tuple[float, float, float, bool, float | None]:
+        ends, never = Deadline(2.0), Deadline(None)
+        before = ends.remaining()
+        await asyncio.sleep(3)
+        return before, ends.remaining(), never.remaining(), ends.allows(0.0), never.as_timeout
+
+    assert in_simulated_time(main) == (2.0, 0.0, float("inf"), False, None)
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("120", 120.0),
+        (" 1.5 ", 1.5),
+        ("0", 0.0),
+        (formatdate(1_000_060, usegmt=True), 60.0),
+        (formatdate(999_000, usegmt=True), 0.0),
+        ("Sunday, 01-Jan-40 00:00:00 GMT", 2208988800.0 - 1_000_000),
+        (None, None),
+        ("", None),
+        ("soon", None),
+        ("-5", None),
+        ("1.2.3", None),
+        ("²", None),
+        ("١٢", None),
+        ("nan", None),
+        ("9" * 400, None),
+        ("Wed, 99 Foo 2015 07:28:00 GMT", None),
+        ("Wed, 21 Oct 99999999999 07:28:00 GMT", None),
+        ("Wed, 21 Oct 2015 07:28:00 +99999999999", None),
+    ],
+)
+def test_retry_after_is_read_as_seconds_and_as_a_date(header: str | None, seconds: float | None) -> None:
+    """Both documented forms are understood; whatever else stands there is nothing said."""
+    assert retry_after(header, now=1_000_000) == seconds
+
+
+@given(st.text(max_size=30) | st.from_regex(r"[A-Z][a-z]{2}, \d{1,12} [A-Z][a-z]{2} \d{1,12} \d+:\d+:\d+ [+-]?\w+"))
+def test_no_retry_after_whatever_raises(header: str) -> None:
+    """A header that makes no sense is not waited for, and breaks nothing."""
+    seconds = retry_after(header, now=0.0)
+
+    assert seconds is None or seconds >= 0

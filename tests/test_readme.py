@@ -1,0 +1,78 @@
+"""The README says what is so: its examples run, and its tables are those of the code."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from orderbridge import OrderStatus, errors
+from orderbridge.model.lookup import Answer
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+EXAMPLES = re.findall(r"^```python\n(.*?)^```$", README, flags=re.DOTALL | re.MULTILINE)
+
+
+def section(title: str) -> str:
+    return README.split(f"\n## {title}\n", 1)[1].split("\n## ", 1)[0]
+
+
+def first_column(text: str) -> list[str]:
+    return re.findall(r"^\| `(\w+)` \|", text, flags=re.MULTILINE)
+
+
+def run(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
+
+
+def test_quick_start_is_two_blocks_of_one_line() -> None:
+    """A newcomer copies two lines: the demo, then the tests."""
+    blocks = re.findall(r"^```sh\n(.*?)\n```$", section("Quick start"), flags=re.DOTALL | re.MULTILINE)
+
+    assert len(blocks) == 2
+    assert all("\n" not in block for block in blocks)
+    assert blocks[0].endswith("orderbridge demo")
+    assert "pytest" in blocks[1]
+
+
+def test_ten_lines_of_a_bot_run_and_pass_mypy(tmp_path: Path) -> None:
+    """The bot is ten lines long between its start and its run, prints both answers, and is fully typed."""
+    bot = EXAMPLES[0]
+    body = [line for line in bot.splitlines() if line.strip() and not line.startswith(("import", "from"))]
+    file = tmp_path / "bot.py"
+    file.write_text(bot)
+
+    ran = run(bot)
+    checked = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", str(file)], capture_output=True, text=True, check=False, cwd=ROOT
+    )
+
+    assert len(body) <= 10
+    assert ran.returncode == 0, ran.stderr
+    assert "my-bot-42 -> bitso:" in ran.stdout
+    assert "partially_filled" in ran.stdout
+    assert "543cr2v32a1h6844 -> {'bitso'" in ran.stdout
+    assert checked.returncode == 0, checked.stdout
+
+
+def test_every_other_example_runs() -> None:
+    """Each further block of Python is executed; a test function in it is run."""
+    for example in EXAMPLES[1:]:
+        tests = [node.name for node in ast.parse(example).body if isinstance(node, ast.AsyncFunctionDef)]
+        ran = run(example + "".join(f"\nimport asyncio; asyncio.run({name}())" for name in tests))
+
+        assert ran.returncode == 0, ran.stderr
+
+
+def test_tables_are_those_of_the_code() -> None:
+    """Every error and every status has its row, and no row is of something else."""
+    kinds = [
+        name
+        for name, kind in vars(errors).items()
+        if isinstance(kind, type) and issubclass(kind, errors.OrderBridgeError) and name != "OrderBridgeError"
+    ]
+
+    assert first_column(section("Errors")) == kinds
+    assert first_column(section("Statuses")) == [status.value for status in OrderStatus]
+    assert all(f"`{answer}`" in README for answer in Answer)
