@@ -32,9 +32,7 @@ class MarketHandle:
         with self._lock:
             self._engine.trade(self._market, price=as_decimal(price), quantity=size)
 
-    def fill(
-        self, order: Order | str, *, quantity: Amount | None = None, price: Amount | None = None
-    ) -> None:
+    def fill(self, order: Order | str, *, quantity: Amount | None = None, price: Amount | None = None) -> None:
         """
         Fill this order, wherever it stands: whole unless a quantity, at its own price unless a price is
         given.

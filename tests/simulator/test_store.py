@@ -22,10 +22,7 @@ def ground_truth(sim: Simulator) -> list[Any]:
     return [
         [(o.order_id, o.client_order_id, o.state, o.filled, o.locked, len(o.fills), o.raw) for o in orders],
         {name: (b.total, b.locked) for name, b in sim.bitso.balances.items()},
-        {
-            mode: {n: (b.total, b.locked) for n, b in all_.items()}
-            for mode, all_ in sim.bitcain.balances.items()
-        },
+        {mode: {n: (b.total, b.locked) for n, b in all_.items()} for mode, all_ in sim.bitcain.balances.items()},
         sim.bitso.market("btc_mxn").last,
     ]
 
@@ -104,9 +101,7 @@ with Simulator(state=sys.argv[1]) as sim:
 def test_a_killed_simulation_comes_back_with_every_answered_order(tmp_path: Path) -> None:
     """After kill -9, each order whose creation was answered is there, with its client id, and no other."""
     file = str(tmp_path / "state.db")
-    child = subprocess.Popen(
-        [sys.executable, "-c", CHILD, file], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
+    child = subprocess.Popen([sys.executable, "-c", CHILD, file], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert child.stdout is not None
     url = child.stdout.readline().decode().strip()
     order = {"symbol": "BTC/USDT", "side": "buy", "type": "limit", "quantity": "0.5", "price": "60000"}

@@ -107,9 +107,7 @@ class Tokens:
             user = self._user(email)
             if user is not None:
                 self._access[token] = (user, expires)
-        self._refresh = {
-            token: user for token, email in kept["refresh"].items() if (user := self._user(email))
-        }
+        self._refresh = {token: user for token, email in kept["refresh"].items() if (user := self._user(email))}
         self._rng.seed(f"{self._rng.random()} after {sorted(self._refresh)}")
 
     def _user(self, email: str) -> User | None:

@@ -35,9 +35,7 @@ def positive(name: str, value: Decimal | None) -> Decimal:
     return value
 
 
-def order_from(
-    body: v.CreateBody, query: v.CreateQuery, *, account: str, order_id: str, now: datetime
-) -> Order:
+def order_from(body: v.CreateBody, query: v.CreateQuery, *, account: str, order_id: str, now: datetime) -> Order:
     """The order that a create call describes; nothing is placed yet."""
     market = _market(body, query)
     quantity = positive("quantity", body.quantity)

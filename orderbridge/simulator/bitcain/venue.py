@@ -86,9 +86,7 @@ class SimBitcain(Venue[Route]):
             own["token"] = self.token
         return hand_out("bitcain", own, clock=self.clock, settings=settings)
 
-    def market(
-        self, symbol: str, *, trading_mode: str = "paper", exchange: str = "binanceus"
-    ) -> MarketHandle:
+    def market(self, symbol: str, *, trading_mode: str = "paper", exchange: str = "binanceus") -> MarketHandle:
         """A market of one exchange, paper or live: make prices, fill orders, look at the book."""
         return MarketHandle(self.engines[trading_mode], name_of(exchange, symbol), self.lock)
 

@@ -56,9 +56,7 @@ class Writes:
             return 200, self._answer(twin, "Order exists")
         self._check_post_only(engine, order)
         if fault is not None and fault.kind == "late_visibility":
-            order.shown_from = order.created_at + timedelta(
-                seconds=LATE if fault.seconds is None else fault.seconds
-            )
+            order.shown_from = order.created_at + timedelta(seconds=LATE if fault.seconds is None else fault.seconds)
         self._route(engine, order)
         return self._settings.create_status, self._answer(order, "Order created")
 

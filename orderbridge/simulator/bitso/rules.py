@@ -172,9 +172,7 @@ def check_tick(market: Instrument, price: Decimal | None) -> None:
         raise BitsoRefusal("0407")
 
 
-def check_bounds(
-    market: Instrument, *, major: Decimal | None, minor: Decimal | None, price: Decimal | None
-) -> None:
+def check_bounds(market: Instrument, *, major: Decimal | None, minor: Decimal | None, price: Decimal | None) -> None:
     """The book's bounds on price, amount and value, and the currencies' decimals."""
     if major is not None and floor_to(major, market.step) != major:
         raise BitsoRefusal("0407", about="major")

@@ -112,7 +112,5 @@ class SimBitso(Venue[Route]):
         """
         with self.lock:
             spec = spec_from(about, self.engine.instruments)
-            built = build(
-                spec, account=ACCOUNT, order_id=spec.order_id or self.new_id(), now=self.clock.now()
-            )
+            built = build(spec, account=ACCOUNT, order_id=spec.order_id or self.new_id(), now=self.clock.now())
             return built.put_on(self.engine)

@@ -62,9 +62,7 @@ class Writes:
 
     def _named(self, call: Call) -> list[Order]:
         names = named(call)
-        return [
-            order for each in names.ids for order in self._reads.find(call, each, by_origin=names.by_origin)
-        ]
+        return [order for each in names.ids for order in self._reads.find(call, each, by_origin=names.by_origin)]
 
     def _fill_first(self, orders: list[Order], call: Call) -> None:
         if call.fault is not None and call.fault.kind == "fill_first":
@@ -109,14 +107,10 @@ class Writes:
             merged |= {"major": old.remaining} if old.quantity is not None else {"minor": old.quote_quantity}
         if old.price is not None:
             merged["price"] = old.price
-            merged["time_in_force"] = (
-                "postonly" if old.post_only else _WIRE_TIME_IN_FORCE.get(old.time_in_force)
-            )
+            merged["time_in_force"] = "postonly" if old.post_only else _WIRE_TIME_IN_FORCE.get(old.time_in_force)
         if waits:
             merged["stop"] = old.stop_price
-        changed = {
-            name: body[name] for name in ("major", "minor", "price", "stop", "origin_id") if name in body
-        }
+        changed = {name: body[name] for name in ("major", "minor", "price", "stop", "origin_id") if name in body}
         return merged | changed
 
     def modify(self, call: Call) -> dict[str, str]:

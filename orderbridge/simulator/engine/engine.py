@@ -16,7 +16,7 @@ from orderbridge.simulator.engine.order import Order, State
 from orderbridge.simulator.engine.schedule import Schedule
 
 
-class NotEnough(Exception):  # noqa: N818 - a refusal, which each venue words in its own way
+class NotEnough(Exception):
     """The account cannot pay for the order; nothing was done."""
 
 

@@ -76,15 +76,11 @@ class Matcher:
     def _match(self, market: Market, order: Order) -> None:
         """Trade with the opposite side as far as the order's terms allow, then rest, fill or cancel it."""
         if order.post_only and market.book.crosses(order.side, order.price):
-            self.end(
-                order, State.CANCELLED, at=self.clock.now(), reason="post-only order would take liquidity"
-            )
+            self.end(order, State.CANCELLED, at=self.clock.now(), reason="post-only order would take liquidity")
             return
         limit = self._limit(market, order)
         if order.time_in_force == "fok" and not self.sizing.fillable(market, order, limit):
-            self.end(
-                order, State.CANCELLED, at=self.clock.now(), reason="fill-or-kill order cannot be filled"
-            )
+            self.end(order, State.CANCELLED, at=self.clock.now(), reason="fill-or-kill order cannot be filled")
             return
         opposite = market.book.opposite(order.side)
         while (maker := opposite.first()) is not None:
@@ -125,9 +121,7 @@ class Matcher:
     def trade_with_house(self, market: Market, order: Order, price: Decimal, size: Decimal) -> None:
         """One execution with the house, wherever the order stands."""
         trade_id, now = self.next_trade_id(), self.clock.now()
-        self.settlement.against_house(
-            market.instrument, order, price=price, quantity=size, trade_id=trade_id, at=now
-        )
+        self.settlement.against_house(market.instrument, order, price=price, quantity=size, trade_id=trade_id, at=now)
         order.updated_at = now
         market.print_trade(PublicTrade(trade_id, price, size, order.side, now))
         self.settlement.relock(market.instrument, order)

@@ -175,9 +175,7 @@ async def test_accepted_spellings_of_a_number(bitcain: Any, quantity: Any) -> No
         ("", {"post_only": True, "price": "70000"}), ("", {"quantity": "1000000000"}),
     ],
 )  # fmt: skip
-async def test_business_rules_are_a_400_with_a_text(
-    sim: Any, bitcain: Any, path: str, change: dict[str, Any]
-) -> None:
+async def test_business_rules_are_a_400_with_a_text(sim: Any, bitcain: Any, path: str, change: dict[str, Any]) -> None:
     """What passes validation and cannot be done is refused with a text, and no order exists."""
     status, text = await detail(bitcain, "POST", ORDERS + path, json=LIMIT | change)
 
@@ -242,9 +240,7 @@ async def test_an_update_changes_what_it_names(sim: Any, bitcain: Any) -> None:
     row = await created(bitcain)
     path = f"{ORDERS}/{row['id']}"
 
-    new = (
-        await bitcain.send("PATCH", path, json={"quantity": "0.7", "price": 61000, "stop_price": None})
-    ).json()
+    new = (await bitcain.send("PATCH", path, json={"quantity": "0.7", "price": 61000, "stop_price": None})).json()
     same = (await bitcain.send("PATCH", path, json={})).json()
 
     assert (new["order"]["quantity"], new["order"]["price"]) == ("0.70000000", "61000.00")
@@ -262,14 +258,10 @@ async def test_an_update_may_carry_a_status(bitcain: Any) -> None:
 
     assert (await bitcain.send("PATCH", path, json={"status": "open"})).json()["order"]["status"] == "open"
     assert (await detail(bitcain, "PATCH", path, json={"status": "filled"}))[0] == 400
-    assert (await bitcain.send("PATCH", path, json={"status": "cancelled"})).json()["order"][
-        "status"
-    ] == "cancelled"
+    assert (await bitcain.send("PATCH", path, json={"status": "cancelled"})).json()["order"]["status"] == "cancelled"
 
 
-@pytest.mark.parametrize(
-    "change", [{"quantity": "0"}, {"quantity": "0.1"}, {"price": "-1"}, {"stop_price": "5"}]
-)
+@pytest.mark.parametrize("change", [{"quantity": "0"}, {"quantity": "0.1"}, {"price": "-1"}, {"stop_price": "5"}])
 async def test_updates_that_make_no_sense(sim: Any, bitcain: Any, change: dict[str, str]) -> None:
     """Below what is filled, not positive, or a stop for an order without one: 400, unchanged."""
     row = await created(bitcain)
