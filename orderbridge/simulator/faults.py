@@ -35,6 +35,7 @@ AFTER = frozenset(
 INSIDE = frozenset({"late_visibility", "duplicate_rows", "unknown_word", "fill_first"})
 KINDS = BEFORE | AFTER | INSIDE
 
+MOST = 1_000_000_000
 _HTML = b"<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
 
 
@@ -68,6 +69,10 @@ class Fault:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"unknown fault {self.kind!r}; known: {', '.join(sorted(KINDS))}")
+        numbers = {"nth": self.nth, "times": self.times, "probability": self.probability, "seconds": self.seconds}
+        for name, value in (numbers | {"share": self.share, "piece": self.piece, "size": self.size}).items():
+            if value is not None and not 0 <= value <= MOST:
+                raise ValueError(f"{name}={value!r} of a fault")
         if self.nth is not None and self.times is None:
             self.times = 1
 

@@ -19,6 +19,9 @@ class _Checked:
         allowed = _CHOICES[type(self).__name__].get(name)
         if allowed is not None and value not in allowed:
             raise ValueError(f"{name}={value!r}; allowed: {', '.join(map(repr, allowed))}")
+        kinds = _KINDS[type(self).__name__].get(name)
+        if kinds is not None and (not isinstance(value, kinds) or isinstance(value, bool) != (kinds == (bool,))):
+            raise ValueError(f"{name}={value!r}; a {kinds[0].__name__} is wanted")
         object.__setattr__(self, name, value)
 
 
@@ -136,4 +139,10 @@ def _choices(settings: type[Any]) -> dict[str, tuple[Any, ...]]:
     return found
 
 
+def _kinds(settings: type[Any]) -> dict[str, tuple[type, ...]]:
+    known: dict[Any, tuple[type, ...]] = {float: (float, int), int: (int,), bool: (bool,), str: (str,)}
+    return {each.name: known[each.type] for each in fields(settings) if each.type in known}
+
+
+_KINDS = {each.__name__: _kinds(each) for each in (BitsoSettings, BitcainSettings)}
 _CHOICES = {each.__name__: _choices(each) for each in (BitsoSettings, BitcainSettings)}

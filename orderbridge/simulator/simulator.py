@@ -11,6 +11,7 @@ from typing import Any, Self, TypeVar
 from orderbridge.simulator.bitcain.venue import SimBitcain
 from orderbridge.simulator.bitso.venue import SimBitso
 from orderbridge.simulator.clock import SimClock
+from orderbridge.simulator.console import Console
 from orderbridge.simulator.settings import BitcainSettings, BitsoSettings
 from orderbridge.simulator.store import Store
 
@@ -29,6 +30,8 @@ class Simulator:
         seed: fixes ids, probabilities and the counter-party's sizes.
         clock: time; the machine's own unless given.
         bitso_port, bitcain_port: 0 picks free ports.
+        host: the address to listen on.
+        page: whether each venue shows a page about itself at `/` and takes controls below `/_simulator/`.
         state: a SQLite file that keeps the simulation over restarts; in memory only, unless given.
         bitso, bitcain: settings by name, see `BitsoSettings` and `BitcainSettings`.
     """
@@ -42,6 +45,7 @@ class Simulator:
         bitcain_port: int = 0,
         host: str = "127.0.0.1",
         state: str | Path | None = None,
+        page: bool = False,
         bitso: Mapping[str, Any] | None = None,
         bitcain: Mapping[str, Any] | None = None,
     ) -> None:
@@ -61,6 +65,9 @@ class Simulator:
             port=bitcain_port,
             host=host,
         )
+        if page:
+            self.bitso.show_page(Console("Bitso", self.bitso, {"bitso": self.bitso.engine}, self.clock))
+            self.bitcain.show_page(Console("Bitcain", self.bitcain, self.bitcain.engines, self.clock))
         self._store: Store | None = None
         if state is not None:
             self._store = Store(state)

@@ -38,13 +38,16 @@ class Store:
 
     def __init__(self, path: str | Path) -> None:
         self._lock = Lock()
-        self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        try:
+            self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        except sqlite3.Error as e:
+            raise StateFileError(f"{path}: {e}") from e
         try:
             self._connection.execute("PRAGMA journal_mode=WAL")
             self._connection.execute("PRAGMA synchronous=NORMAL")
             self._connection.executescript(_SCHEMA)
             version = self.fact("version")
-        except sqlite3.DatabaseError as e:
+        except sqlite3.Error as e:
             self._connection.close()
             raise StateFileError(f"{path} is not a simulation's state: {e}") from e
         if version not in (None, VERSION):

@@ -8,6 +8,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from orderbridge.simulator.clock import SimClock
+from orderbridge.simulator.console import Console
 from orderbridge.simulator.faults import AFTER, BEFORE, Fault, FaultPlan, spoil
 from orderbridge.simulator.message import DROPPED, Request, Response
 from orderbridge.simulator.store import Keeper
@@ -59,6 +60,7 @@ class Venue(Generic[R]):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._plan = FaultPlan(rng)
         self._keeper: Keeper | None = None
+        self._console: Console | None = None
         self.lock = RLock()
         self.requests: Counter[str] = Counter()
         self.request_times: deque[tuple[float, str]] = deque(maxlen=REMEMBERED)
@@ -67,6 +69,10 @@ class Venue(Generic[R]):
     def keep(self, keeper: Keeper) -> None:
         """Have what each request changes saved before it is answered."""
         self._keeper = keeper
+
+    def show_page(self, console: Console) -> None:
+        """Have the console answer for `/` and its controls; they are not counted as requests."""
+        self._console = console
 
     # Faults.
 
@@ -100,6 +106,9 @@ class Venue(Generic[R]):
 
     def handle(self, request: Request) -> Response:
         """Answer one request, or misbehave. Safe to call from any thread."""
+        if self._console is not None and self._console.wants(request):
+            with self.lock:
+                return self._console.answer(request)
         with self.lock:
             name = f"{request.method} {request.path}"
             self.requests[name] += 1
