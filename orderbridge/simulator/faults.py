@@ -19,7 +19,11 @@ wrong_nonce       refused for its nonce (Bitso `0207`, Bitcain 401); not acted u
 late_visibility   acted upon; the new order is shown only after `seconds` (default 2) of simulated time
 duplicate_rows    the list's first row comes twice
 unknown_word      every row's status is `word` (default `pending_review`)
-fill_first        cancel and edit: the order fills whole just before the request is acted upon
+fill_first        cancel, edit, replace: the order fills whole just before the request is acted upon
+
+Operations: Bitso place, lookup, open_orders, cancel, replace (v3), edit (v4), order_trades, user_trades, balance, fees,
+books, catalogues, order_book, trades, ticker; Bitcain place, lookup, list (also as open_orders), history, cancel, edit,
+retry, login, refresh, signup.
 """
 
 from dataclasses import dataclass, field, replace

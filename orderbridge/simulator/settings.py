@@ -49,6 +49,8 @@ class BitsoSettings(_Checked):
             (`0304`).
         trading, market_orders, closed_books: the switches behind `1008`, `0411` and `0410`.
         liquidity: whether the counter-party quotes.
+        error_style: with the newer `details` and `errorData`, without, or with the bare number of early replies.
+        origin_id_unique: among active orders, or among all, as before May 2025.
         language: of error messages, unless `Accept-Language` says otherwise.
     """
 
@@ -67,7 +69,8 @@ class BitsoSettings(_Checked):
     market_price_null: bool = True
     time_format: TimeFormat = "millis"
     status_spelling: Literal["documented", "old", "upper"] = "documented"
-    error_style: Literal["new", "old"] = "new"
+    error_style: Literal["new", "old", "number"] = "new"
+    origin_id_unique: Literal["active", "ever"] = "active"
     language: Literal["en", "es"] = "en"
     open_orders_types: Literal["all", "limit"] = "all"
     stop_locks: bool = True

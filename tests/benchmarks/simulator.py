@@ -126,7 +126,7 @@ def large_book() -> None:
     size = _megabytes()
     oids = [order.oid for order in sim.bitso.accepted()[:: RESTING // LOOKUPS]]
     times = asyncio.run(look_ups(sim, oids))
-    print(f"{RESTING:,} resting orders: {size:,.0f} MB in all, {size - before:,.0f} MB of it for them; put in {filled:.1f} s")
+    print(f"{RESTING:,} resting orders: {size:,.0f} MB in all, {size - before:,.0f} MB for them, put in {filled:.1f} s")
     print(
         f"a look-up by id in that book, over a socket: median {statistics.median(times) * 1000:.2f} ms, "
         f"worst {max(times) * 1000:.2f} ms"

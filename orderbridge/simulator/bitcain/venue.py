@@ -1,7 +1,7 @@
 """The simulated Bitcain as tests and bots hold it."""
 
 from random import Random
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 from uuid import UUID
 
 from orderbridge.simulator.bitcain.app import BitcainApp, Route
@@ -18,6 +18,9 @@ from orderbridge.simulator.putting import build
 from orderbridge.simulator.settings import BitcainSettings
 from orderbridge.simulator.store import Extra, Keeper, Store
 from orderbridge.simulator.venue import LOOPBACK, Venue
+
+if TYPE_CHECKING:
+    from orderbridge.gateway import OrderGateway
 
 
 class SimBitcain(Venue[Route]):
@@ -72,7 +75,7 @@ class SimBitcain(Venue[Route]):
         with self.lock:
             self._tokens.expire_all()
 
-    def gateway(self, *, trading_mode: str = "paper", **settings: Any) -> Any:
+    def gateway(self, *, trading_mode: str = "paper", **settings: Any) -> "OrderGateway":
         """
         An `OrderGateway` of this library's, pointed here and without pacing.
 

@@ -3,7 +3,7 @@
 import string
 from decimal import Decimal
 from random import Random
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from orderbridge.simulator.bitso.app import ACCOUNT, BitsoApp, Route
 from orderbridge.simulator.bitso.books import BOOKS, PRECISION
@@ -17,6 +17,9 @@ from orderbridge.simulator.putting import build
 from orderbridge.simulator.settings import BitsoSettings
 from orderbridge.simulator.store import Extra, Keeper, Store
 from orderbridge.simulator.venue import LOOPBACK, Venue
+
+if TYPE_CHECKING:
+    from orderbridge.gateway import OrderGateway
 
 FUNDS = Decimal(1_000_000_000)
 ID_LENGTH = 16
@@ -60,7 +63,7 @@ class SimBitso(Venue[Route]):
         """Its secret."""
         return self.settings.api_secret
 
-    def gateway(self, **settings: Any) -> Any:
+    def gateway(self, **settings: Any) -> "OrderGateway":
         """
         An `OrderGateway` of this library's, pointed here and without pacing.
 
