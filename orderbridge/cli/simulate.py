@@ -45,9 +45,7 @@ def simulate(
                 announce=_say,
             )
         )
-    except ImportError as error:
-        _fail(f"the simulator needs its extra: pip install 'orderbridge[simulator]' ({error})")
-    except (NotExposed, StateFileError, ValueError, TypeError, OSError) as error:
+    except (NotExposed, StateFileError, ValueError, TypeError, OSError, ImportError) as error:
         _fail(str(error))
 
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -183,3 +184,32 @@ def test_the_command_refuses_in_one_line(arguments: list[str], reason: str) -> N
     assert process.returncode == 2
     assert reason in errors
     assert len(errors.strip().splitlines()) == 1
+
+
+def test_without_its_extra_the_command_says_how_to_get_it() -> None:
+    """A missing httptools is one line with the install command."""
+    root = str(Path(__file__).parents[2])
+    ran = subprocess.run(
+        [sys.executable, "-c", "import sys; sys.modules['httptools'] = None; " + COMMAND, "--bitso", "0"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"PYTHONPATH": root},
+    )
+
+    assert ran.returncode == 2
+    assert "pip install 'orderbridge[simulator]'" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+async def test_what_a_control_changes_is_kept_too(tmp_path: Path, http: Any) -> None:
+    """A trade made by a control is in the file before the control is answered."""
+    file = tmp_path / "state.db"
+    async with Simulator(state=file, page=True) as sim:
+        order = sim.bitso.put(price=1000000)
+        await http.post(sim.bitso.origin + "/_simulator/trade", json={"market": "btc_mxn", "price": "1000000"})
+        rows = sqlite3.connect(file)
+        body = rows.execute("SELECT body FROM orders WHERE order_id = ?", (order.oid,)).fetchone()[0]
+        rows.close()
+
+    assert json.loads(body)["state"] == "filled"

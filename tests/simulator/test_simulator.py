@@ -80,7 +80,7 @@ async def test_the_ground_truth_counts_requests_and_orders(sim: Any, bitso: Any,
     await bitso.get("/orders?oids=A1")
 
     assert sim.bitso.requests == {"GET /api/v3/orders": 1}
-    assert list(sim.bitso.request_times) == [(clock.time(), "GET /api/v3/orders")]
+    assert sim.bitso.request_times == [(clock.time(), "GET /api/v3/orders")]
     assert sim.bitso.last_requests[-1].target == "/api/v3/orders?oids=A1"
     assert sim.bitso.last_requests[-1].headers["authorization"].startswith("Bitso simulated-key:")
     assert [order.oid for order in sim.bitso.accepted(client_order_id="me")] == ["A1"]
