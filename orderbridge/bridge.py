@@ -83,7 +83,7 @@ class OrderBridge:
         calls = {name: self._lookup_call(name, mine, timeout) for name, mine in work.items() if mine}
         results: dict[str, LookupResult] = {}
         failures: dict[str, Failure] = {}
-        for name, outcome in (await self._ask(calls, timeout, "lookup")).items():
+        for name, outcome in (await self._ask(calls, LookupResult, timeout, "lookup")).items():
             if isinstance(outcome, Failure):
                 failures[name] = outcome
             else:
@@ -121,7 +121,8 @@ class OrderBridge:
         def call(name: str) -> Callable[[], Awaitable[OrderList]]:
             return lambda: self._gateways[name].open_orders(symbol=symbol, timeout=timeout)
 
-        outcomes = await self._ask({name: call(name) for name in self._asked(gateways)}, timeout, "open_orders")
+        calls = {name: call(name) for name in self._asked(gateways)}
+        outcomes = await self._ask(calls, OrderList, timeout, "open_orders")
         orders: list[Order] = []
         bad_rows: list[BadRow] = []
         failures: dict[str, Failure] = {}
@@ -142,9 +143,9 @@ class OrderBridge:
         return list(dict.fromkeys(self[name].name for name in asked))
 
     async def _ask(
-        self, calls: Mapping[str, Callable[[], Awaitable[T]]], timeout: float | None, operation: str
+        self, calls: Mapping[str, Callable[[], Awaitable[T]]], kind: type[T], timeout: float | None, operation: str
     ) -> dict[str, T | Failure]:
-        """Make every call at once; what fails or is late is a Failure and touches no other."""
+        """Make every call at once; what fails, is late or is of another kind is a Failure and touches no other."""
         if not calls:
             return {}
         tasks = {name: asyncio.ensure_future(_settled(call)) for name, call in calls.items()}
@@ -159,9 +160,13 @@ class OrderBridge:
         for name, task in tasks.items():
             outcome = task.result() if task.done() and not task.cancelled() else late
             if isinstance(outcome, BaseException):
-                extra = {"gateway": name, "operation": operation}
-                _log.warning("%s failed: %s", operation, outcome, extra=extra)
                 outcome = failure_of(outcome)
+            elif not isinstance(outcome, (kind, Failure)):
+                message = f"{operation} gave a {type(outcome).__name__} instead of a {kind.__name__}"
+                outcome = Failure(kind="unexpected", message=message)
+            if isinstance(outcome, Failure):
+                extra = {"gateway": name, "operation": operation}
+                _log.warning("%s failed: %s", operation, outcome.message, extra=extra)
             outcomes[name] = outcome
         return outcomes
 

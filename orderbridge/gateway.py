@@ -8,12 +8,14 @@ from typing import Any, NoReturn, Protocol, Self, runtime_checkable
 
 from orderbridge.errors import (
     AuthenticationFailed,
+    NotSent,
     NotSupported,
     OrderBridgeError,
     OrderNotFound,
     PermissionDenied,
     RateLimited,
     UnexpectedResponse,
+    VenueError,
     VenueFacts,
     VenueUnavailable,
 )
@@ -299,7 +301,11 @@ def error_of(failure: Failure, *, gateway: str | None, operation: str) -> OrderB
 
 def failure_of(error: BaseException) -> Failure:
     """The failure that an error of a read stands for."""
-    facts = {"code": getattr(error, "code", None), "http_status": getattr(error, "http_status", None)}
+    # Another library's error may have attributes of these names with anything in them.
+    facts: dict[str, Any] = {}
+    if isinstance(error, VenueError):
+        facts = {"code": error.code, "http_status": error.http_status}
+    # Not str(error): it names gateway and operation again, and a third party's may fail.
     message = Exception.__str__(error) if isinstance(error, Exception) else repr(error)
     match error:
         case AuthenticationFailed():
@@ -308,9 +314,11 @@ def failure_of(error: BaseException) -> Failure:
             return Failure(kind="permission", message=message, **facts)
         case RateLimited():
             return Failure(kind="throttled", message=message, retry_after=error.retry_after, **facts)
-        case VenueUnavailable():
+        case VenueUnavailable() | NotSent():
             return Failure(kind="unreachable", message=message)
         case TimeoutError():
             return Failure(kind="timed_out", message=message or "no answer within the time limit")
+        case OrderBridgeError():
+            return Failure(kind="unexpected", message=message, **facts)
         case _:
-            return Failure(kind="unexpected", message=message or type(error).__name__, **facts)
+            return Failure(kind="unexpected", message=f"{type(error).__name__}: {message}".removesuffix(": "))

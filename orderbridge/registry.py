@@ -76,13 +76,16 @@ def _construct(
     name = gateway_name(venue, account)
     parameters = inspect.signature(adapter).parameters
     given = dict(settings)
+    if "account" in given:
+        raise ConfigurationError(
+            f'write the account into the name, as in [gateways."{venue}/{given["account"]}"]', gateway=name
+        )
     if "scan_since_days" in given and "scan_since" in parameters:
         given["scan_since"] = timedelta(days=given.pop("scan_since_days"))
     unknown = sorted(set(given) - set(parameters))
     if unknown:
-        raise ConfigurationError(
-            f"unknown settings: {', '.join(unknown)}; known are: {', '.join(parameters)}", gateway=name
-        )
+        known = ", ".join(key for key in parameters if key != "account")
+        raise ConfigurationError(f"unknown settings: {', '.join(unknown)}; known are: {known}", gateway=name)
     missing = [
         key
         for key, parameter in parameters.items()

@@ -7,6 +7,7 @@ One limiter per venue, address and key serves every gateway of the process, in w
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import heapq
 import itertools
 import threading
@@ -15,8 +16,11 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from orderbridge.errors import ConfigurationError
 from orderbridge.model.permit import LANES, Lane
 
+# How long a waiter that is not the first sleeps at most, in case the loop of the first one stops.
+_LOOK_AGAIN: Final = 1.0
 _PRIORITY: Final = {lane: rank for rank, lane in enumerate(LANES)}
 
 
@@ -29,11 +33,18 @@ class Rate:
         burst: requests that may leave at once.
         per_second: how fast the burst fills up again. In any 60 s at most `burst + 60 * per_second` leave.
         free_lanes: lanes that neither count nor are locked out.
+
+    Raises:
+        ConfigurationError: figures that would never grant anything.
     """
 
     burst: int
     per_second: float
     free_lanes: frozenset[Lane] = frozenset()
+
+    def __post_init__(self) -> None:
+        if not (self.burst >= 1 and 0 < self.per_second < float("inf")):
+            raise ConfigurationError(f"a rate needs a burst of at least 1 and a refill above 0, not {self}")
 
 
 class LockedOut(Exception):
@@ -49,22 +60,28 @@ class NoPermit(Exception):
 
 
 class _Waiter:
-    __slots__ = ("_event", "_loop", "order")
+    __slots__ = ("_event", "_loop", "order", "queued")
 
     def __init__(self, order: tuple[int, int]) -> None:
         self.order = order
+        self.queued = False
         self._loop = asyncio.get_running_loop()
         self._event = asyncio.Event()
 
     def __lt__(self, other: _Waiter) -> bool:
         return self.order < other.order
 
+    @property
+    def is_stranded(self) -> bool:
+        """Whether its loop does not run, now or ever again: it cannot take a slot, and must hold nobody up."""
+        return not self._loop.is_running()
+
     def wake(self) -> None:
         """Make it look again, from whatever thread. A loop that has closed has nobody waiting."""
-        if not self._loop.is_closed():
+        with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._event.set)
 
-    async def sleep(self, seconds: float | None) -> None:
+    async def sleep(self, seconds: float) -> None:
         """Sleep until woken, at most `seconds`."""
         try:
             async with asyncio.timeout(seconds):
@@ -78,11 +95,19 @@ class Limiter:
     """
     Grants permits by lane, at the pace of a `Rate`; None paces nothing and still keeps lock-outs.
 
-    Thread-safe. A waiter that is cancelled leaves the queue and its slot to the others.
+    Thread-safe. A waiter that is cancelled leaves the queue and its slot to the others. `free_lanes` are those
+    that stay free while nothing is paced.
     """
 
-    def __init__(self, rate: Rate | None, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        rate: Rate | None,
+        *,
+        free_lanes: frozenset[Lane] = frozenset(),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._rate = rate
+        self._free_lanes = free_lanes
         self._clock = clock
         self._lock = threading.Lock()
         self._tokens = float(rate.burst) if rate else 0.0
@@ -98,7 +123,8 @@ class Limiter:
 
     def is_free(self, lane: Lane) -> bool:
         """Whether requests of this lane neither count nor are locked out."""
-        return self._rate is not None and lane in self._rate.free_lanes
+        rate = self._rate
+        return lane in (self._free_lanes if rate is None else rate.free_lanes)
 
     def change(self, rate: Rate | None) -> None:
         """Pace by other figures from now on; what was used up stays used up."""
@@ -138,19 +164,17 @@ class Limiter:
             return
         ends_at = None if within is None else self._clock() + within
         waiter = _Waiter((_PRIORITY[lane], next(self._numbers)))
-        with self._lock:
-            heapq.heappush(self._queue, waiter)
         try:
             while (wait := self._try_take(waiter)) is not None:
                 await waiter.sleep(self._bounded(wait, ends_at))
         finally:
             self._leave(waiter)
 
-    def _bounded(self, wait: float, ends_at: float | None) -> float | None:
+    def _bounded(self, wait: float, ends_at: float | None) -> float:
         if ends_at is None:
-            return None if wait == float("inf") else wait
+            return wait
         left = ends_at - self._clock()
-        if self.locked_for > left:
+        if self.locked_for > max(0.0, left):
             raise LockedOut(self.locked_for)
         if left <= 0:
             raise NoPermit(f"no free slot in the rate limit within the time given ({len(self._queue)} wait)")
@@ -159,13 +183,16 @@ class Limiter:
     def _try_take(self, waiter: _Waiter) -> float | None:
         """None: taken. Otherwise the seconds after which it is worth looking again."""
         with self._lock:
+            if not waiter.queued:
+                heapq.heappush(self._queue, waiter)
+                waiter.queued = True
             locked = self._locked_until - self._clock()
             if locked > 0:
                 return locked
             if self._rate is None:
                 return None
-            if self._queue[0] is not waiter:
-                return float("inf")  # the first in the queue wakes the next when it leaves
+            if self._first() is not waiter:
+                return _LOOK_AGAIN  # the first in the queue wakes the next when it leaves, unless its loop stops
             self._refill()
             if self._tokens >= 1:
                 self._tokens -= 1
@@ -174,9 +201,18 @@ class Limiter:
 
     def _leave(self, waiter: _Waiter) -> None:
         with self._lock:
-            self._queue.remove(waiter)
-            heapq.heapify(self._queue)
+            if waiter.queued:
+                self._queue.remove(waiter)
+                heapq.heapify(self._queue)
             self._wake_first()
+
+    def _first(self) -> _Waiter | None:
+        """The first waiter that can take a slot. One whose loop stopped queues again if the loop runs again."""
+        while self._queue and self._queue[0].is_stranded:
+            stranded = heapq.heappop(self._queue)
+            stranded.queued = False
+            stranded.wake()
+        return self._queue[0] if self._queue else None
 
     def _refill(self) -> None:
         now = self._clock()
@@ -186,8 +222,9 @@ class Limiter:
         self._filled_at = now
 
     def _wake_first(self) -> None:
-        if self._queue:
-            self._queue[0].wake()
+        first = self._first()
+        if first is not None:
+            first.wake()
 
 
 LimitsLike = Rate | Literal["venue"] | None
@@ -205,7 +242,7 @@ def shared_limiter(scope: Hashable, limits: LimitsLike, *, venue: Rate) -> Limit
     with _shared_lock:
         limiter = _shared.get(scope)
         if limiter is None:
-            limiter = _shared[scope] = Limiter(rate)
+            limiter = _shared[scope] = Limiter(rate, free_lanes=venue.free_lanes)
         elif limiter._rate != rate:
             limiter.change(rate)
         return limiter

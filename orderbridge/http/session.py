@@ -124,9 +124,9 @@ class Session:
         Raises:
             VenueUnavailable: no usable answer after all tries. RateLimited: locked out beyond the time limit.
         """
-        self.check_usable()
 
         async def attempt() -> T:
+            self.check_usable()
             if refresh is not None:
                 await refresh()
             await self._slot(lane, deadline, operation)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any, Literal, overload
+from typing import Any, Literal, Self, overload
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from orderbridge.errors import AmbiguousRef
 from orderbridge.model.base import Moment, VenueModel
@@ -100,6 +100,12 @@ class LookupResult(VenueModel):
     found: tuple[Found, ...] = ()
     unreachable: dict[str, Failure] = Field(default_factory=dict)
     bad_rows: tuple[BadRow, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_found_per_ref(self) -> Self:
+        if len(self.refs) != len(self.found):
+            raise ValueError(f"{len(self.refs)} refs need as many found, not {len(self.found)}")
+        return self
 
     @cached_property
     def _by_ref(self) -> dict[RefLike, Found]:
