@@ -4,9 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import reduce
 from typing import Any
 
-from orderbridge.simulator.amounts import ZERO, Amount, as_decimal, floor_divide, floor_to, mul, sub
+from orderbridge.simulator.amounts import ZERO, Amount, add, as_decimal, floor_divide, floor_to, mul, sub
+from orderbridge.simulator.engine.engine import Engine
 from orderbridge.simulator.engine.instrument import Instrument
 from orderbridge.simulator.engine.order import Order, State
 
@@ -61,13 +63,32 @@ class Spec:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-def build(spec: Spec, *, account: str, order_id: str, now: datetime) -> tuple[Order, list[tuple[Decimal, Decimal]]]:
-    """The order, with nothing filled yet, and the (price, quantity) of its fills."""
+@dataclass(frozen=True, slots=True)
+class Built:
+    """
+    An order, the (price, quantity) of its fills, and how much of it counts as filled, fills or no fills.
+    """
+
+    order: Order
+    executions: list[tuple[Decimal, Decimal]]
+    filled: Decimal
+    filled_quote: Decimal
+
+    def put_on(self, engine: Engine) -> Order:
+        """Record it; a sum that the fills already make is left to them."""
+        made = reduce(add, (size for _, size in self.executions), ZERO)
+        told = None if made == self.filled else (self.filled, self.filled_quote)
+        return engine.put(self.order, executions=self.executions, filled=told)
+
+
+def build(spec: Spec, *, account: str, order_id: str, now: datetime) -> Built:
+    """The order as it was described, with nothing filled yet, and what is to be filled."""
     quantity, quote_quantity = _sizes(spec)
     price = decimal_or_none(spec.price)
     trade_price = price if price is not None else default_price(spec.market, spec.side)
     whole = quantity if quantity is not None else _bought(quote_quantity, trade_price, spec.market)
-    filled = _filled_part(spec, whole)
+    executions = None if isinstance(spec.trades, bool) else _listed(spec.trades)
+    filled = _filled_part(spec, whole, executions)
     state = _state(spec.status, whole, filled)
     created, updated = moment_or_none(spec.created_at) or now, moment_or_none(spec.updated_at)
     started = moment_or_none(spec.triggered_at)
@@ -98,7 +119,9 @@ def build(spec: Spec, *, account: str, order_id: str, now: datetime) -> tuple[Or
     )
     if not order.active:
         order.ended_at = updated or now
-    return order, _executions(spec.trades, filled, trade_price)
+    if executions is None:
+        executions = [(trade_price, filled)] if spec.trades and filled else []
+    return Built(order, executions, filled, mul(filled, trade_price))
 
 
 def _sizes(spec: Spec) -> tuple[Decimal | None, Decimal | None]:
@@ -112,11 +135,13 @@ def _bought(value: Decimal | None, price: Decimal, market: Instrument) -> Decima
     return ZERO if value is None or not price else floor_divide(value, price, market.step)
 
 
-def _filled_part(spec: Spec, whole: Decimal) -> Decimal:
+def _filled_part(spec: Spec, whole: Decimal, executions: list[tuple[Decimal, Decimal]] | None) -> Decimal:
     if spec.filled is not None:
         return as_decimal(spec.filled)
     if spec.unfilled is not None:
         return max(ZERO, sub(whole, as_decimal(spec.unfilled)))
+    if executions:
+        return reduce(add, (size for _, size in executions))
     word = fold(spec.status or "")
     if word in ("completed", "filled"):
         return whole
@@ -129,10 +154,8 @@ def _state(status: str | None, whole: Decimal, filled: Decimal) -> State:
     return State.FILLED if filled and filled >= whole else State.OPEN
 
 
-def _executions(trades: Executions, filled: Decimal, price: Decimal) -> list[tuple[Decimal, Decimal]]:
-    if isinstance(trades, bool):
-        return [(price, filled)] if filled else []
-    return [(as_decimal(each), as_decimal(size)) for each, size in trades]
+def _listed(trades: Iterable[tuple[Amount, Amount]]) -> list[tuple[Decimal, Decimal]]:
+    return [(as_decimal(price), as_decimal(size)) for price, size in trades]
 
 
 def fold(word: str) -> str:

@@ -5,7 +5,7 @@ Defaults are what the facts pages name; where they name nothing, the first value
 """
 
 from dataclasses import dataclass, fields
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin
 
 TimeFormat = Literal["millis", "seconds", "compact"]
 
@@ -19,6 +19,9 @@ class _Checked:
         allowed = _CHOICES[type(self).__name__].get(name)
         if allowed is not None and value not in allowed:
             raise ValueError(f"{name}={value!r}; allowed: {', '.join(map(repr, allowed))}")
+        kinds = _KINDS[type(self).__name__].get(name)
+        if kinds is not None and (not isinstance(value, kinds) or isinstance(value, bool) != (kinds == (bool,))):
+            raise ValueError(f"{name}={value!r}; a {kinds[0].__name__} is wanted")
         object.__setattr__(self, name, value)
 
 
@@ -40,6 +43,14 @@ class BitsoSettings(_Checked):
         stop_locks: whether a waiting stop order locks its funds.
         pacing: count requests and lock out with 420 `0801`.
         lockout_spares_cancels: cancels go through during a lock-out.
+        most_open_orders: the cap behind `1001`.
+        bad_time_in_force: the code for a wrong `time_in_force`.
+        unknown_fields, market_price: whether an unknown field, or a price on a market order, is refused
+            (`0304`).
+        trading, market_orders, closed_books: the switches behind `1008`, `0411` and `0410`.
+        liquidity: whether the counter-party quotes.
+        error_style: with the newer `details` and `errorData`, without, or with the bare number of early replies.
+        origin_id_unique: among active orders, or among all, as before May 2025.
         language: of error messages, unless `Accept-Language` says otherwise.
     """
 
@@ -58,7 +69,8 @@ class BitsoSettings(_Checked):
     market_price_null: bool = True
     time_format: TimeFormat = "millis"
     status_spelling: Literal["documented", "old", "upper"] = "documented"
-    error_style: Literal["new", "old"] = "new"
+    error_style: Literal["new", "old", "number"] = "new"
+    origin_id_unique: Literal["active", "ever"] = "active"
     language: Literal["en", "es"] = "en"
     open_orders_types: Literal["all", "limit"] = "all"
     stop_locks: bool = True
@@ -69,6 +81,12 @@ class BitsoSettings(_Checked):
     lockout: float = 60.0
     lockout_spares_cancels: bool = True
     most_open_orders: int = 1_000_000
+    bad_time_in_force: Literal["0302", "0304"] = "0302"
+    unknown_fields: Literal["ignored", "refused"] = "ignored"
+    market_price: Literal["ignored", "refused"] = "ignored"
+    trading: Literal["on", "off"] = "on"
+    market_orders: Literal["on", "off"] = "on"
+    closed_books: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -83,6 +101,10 @@ class BitcainSettings(_Checked):
         token_lifetime: seconds for which a token from a login is good.
         login_failure: a wrong password: 401, or 200 with `success` false.
         login_session: `mfa` answers a right login without a session and with a hint at a second factor.
+        cancel_answer: the cancelled order, an acknowledgement, or one for an order that goes on for a while.
+        cancel_takes: the seconds of that while.
+        routing: what the exchange behind does with new orders; `fails` makes orders that can be retried.
+        funds_status: the status of a refusal for lack of money.
         show_mode: whether an order's row has `trading_mode`.
     """
 
@@ -105,6 +127,9 @@ class BitcainSettings(_Checked):
     missing_bearer: Literal[401, 403] = 401
     login_failure: Literal[401, 200] = 401
     login_session: Literal["given", "mfa"] = "given"
+    routing: Literal["works", "fails", "rejects"] = "works"
+    funds_status: Literal[400, 402] = 400
+    cancel_takes: float = 2.0
     show_mode: bool = True
     liquidity: bool = True
 
@@ -112,10 +137,15 @@ class BitcainSettings(_Checked):
 def _choices(settings: type[Any]) -> dict[str, tuple[Any, ...]]:
     found = {}
     for each in fields(settings):
-        allowed = getattr(each.type, "__args__", None)
-        if allowed is not None:
-            found[each.name] = tuple(allowed)
+        if get_origin(each.type) is Literal:
+            found[each.name] = get_args(each.type)
     return found
 
 
+def _kinds(settings: type[Any]) -> dict[str, tuple[type, ...]]:
+    known: dict[Any, tuple[type, ...]] = {float: (float, int), int: (int,), bool: (bool,), str: (str,)}
+    return {each.name: known[each.type] for each in fields(settings) if each.type in known}
+
+
+_KINDS = {each.__name__: _kinds(each) for each in (BitsoSettings, BitcainSettings)}
 _CHOICES = {each.__name__: _choices(each) for each in (BitsoSettings, BitcainSettings)}

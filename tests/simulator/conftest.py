@@ -19,10 +19,10 @@ START = datetime(2026, 1, 5, 10, 0, tzinfo=UTC)
 class BitsoClient:
     """Signs as Bitso's documents say."""
 
-    def __init__(self, sim: Simulator, http: httpx.AsyncClient) -> None:
+    def __init__(self, sim: Simulator, http: httpx.AsyncClient, *, first_nonce: int = 10**18) -> None:
         self._sim = sim
         self._http = http
-        self._nonces = itertools.count(1700000000000000000)
+        self._nonces = itertools.count(first_nonce)
         self.prefix = "/api/v3"
 
     async def send(
@@ -47,6 +47,29 @@ class BitsoClient:
         body = response.json()
         assert body["success"] is True
         return body["payload"]
+
+    async def ok(self, method: str, path: str, body: Any = None) -> Any:
+        """The payload of a good answer to a write."""
+        response = await self.send(method, path, body)
+        assert response.status_code == 200, response.text
+        return response.json()["payload"]
+
+    async def place(self, **body: Any) -> str:
+        """The oid of a new order: a small resting buy unless told otherwise."""
+        whole = {"book": "btc_mxn", "side": "buy", "type": "limit"}
+        if "major" not in body and "minor" not in body:
+            whole["major"] = "0.01"
+        if body.get("type", "limit") == "limit":
+            whole["price"] = "1000000"
+        payload = await self.ok("POST", "/orders", whole | body)
+        assert payload.keys() == {"oid"}
+        return str(payload["oid"])
+
+    async def row(self, oid: str) -> Any:
+        """One order as look-up shows it."""
+        rows = await self.get(f"/orders/{oid}")
+        assert len(rows) == 1
+        return rows[0]
 
     async def code(self, method: str, path: str, body: Any = None) -> tuple[int, str]:
         """Status and code of a refusal."""
@@ -105,3 +128,15 @@ def bitso(sim: Simulator, http: httpx.AsyncClient) -> BitsoClient:
 def bitcain(sim: Simulator, http: httpx.AsyncClient) -> BitcainClient:
     """An independent Bitcain client."""
     return BitcainClient(sim, http)
+
+
+@pytest.fixture
+def bitso_client() -> type[BitsoClient]:
+    """Makes Bitso clients for simulators that a test starts itself."""
+    return BitsoClient
+
+
+@pytest.fixture
+def bitcain_client() -> type[BitcainClient]:
+    """Makes Bitcain clients for simulators that a test starts itself."""
+    return BitcainClient

@@ -16,7 +16,9 @@ from pydantic import BaseModel
 from orderbridge.simulator.bitcain import validation as v
 from orderbridge.simulator.bitcain.auth import Tokens
 from orderbridge.simulator.bitcain.errors import BitcainRefusal, invalid
+from orderbridge.simulator.bitcain.markets import CURRENCIES, FUNDS
 from orderbridge.simulator.bitcain.reads import Reads
+from orderbridge.simulator.bitcain.writes import Writes
 from orderbridge.simulator.clock import SimClock
 from orderbridge.simulator.engine.engine import Engine
 from orderbridge.simulator.faults import Fault
@@ -56,19 +58,34 @@ class BitcainApp:
 
     aliases: Mapping[str, str] = MappingProxyType({"open_orders": "list", "orders": "list", "get": "lookup"})
 
-    def __init__(self, engines: dict[str, Engine], settings: BitcainSettings, *, clock: SimClock, rng: Random) -> None:
+    def __init__(
+        self,
+        engines: dict[str, Engine],
+        settings: BitcainSettings,
+        *,
+        clock: SimClock,
+        rng: Random,
+        new_id: Callable[[], str],
+    ) -> None:
+        self._engines = engines
         self._settings = settings
         self.tokens = Tokens(settings, clock=clock, rng=rng)
         self._reads = Reads(engines, settings, clock.now)
+        self._writes = Writes(engines, settings, self._reads, clock=clock, new_id=new_id)
         self._plain: dict[str, dict[str, Route]] = {
             "auth/login": {"POST": Route("login", self._login, private=False)},
             "auth/refresh": {"POST": Route("refresh", self._refresh, private=False)},
             "auth/signup": {"POST": Route("signup", self._signup, private=False)},
-            "api/v1/orders": {"GET": Route("list", self._list)},
+            "api/v1/orders": {"GET": Route("list", self._list), "POST": Route("place", self._create)},
             "api/v1/orders/history": {"GET": Route("history", self._history)},
         }
         self._by_id: dict[str, dict[str, tuple[str, Handler]]] = {
-            "": {"GET": ("lookup", self._get)},
+            "": {
+                "GET": ("lookup", self._get),
+                "PATCH": ("edit", self._update),
+                "DELETE": ("cancel", self._cancel),
+            },
+            "retry": {"POST": ("retry", self._retry)},
         }
         self.operations = frozenset(
             {route.operation for verbs in self._plain.values() for route in verbs.values()}
@@ -99,8 +116,11 @@ class BitcainApp:
         try:
             if route.handler is None:
                 raise route.refusal or BitcainRefusal(404, "Not Found")
+            for engine in self._engines.values():
+                engine.set_liquidity(self._settings.liquidity)
+                engine.tick()
             call = Call(request, route.order_id, fault)
-            if request.method in ("POST", "PATCH", "PUT"):
+            if request.method in ("POST", "PATCH") and route.operation != "retry":
                 call.body = v.read_body(request)
             if route.private:
                 call.account = self.tokens.account(request)
@@ -134,6 +154,28 @@ class BitcainApp:
         query = _query(v.HistoryQuery, call)
         return json_response(200, self._reads.history(call.account, query, call.fault))
 
+    def _create(self, call: Call) -> Response:
+        faults: list[dict[str, Any]] = []
+        query = v.checked(v.CreateQuery, call.request.parameters(), "query", faults)
+        body = v.checked(v.CreateBody, call.body, "body", faults)
+        if query is None or body is None:
+            raise invalid(*faults)
+        return json_response(*self._writes.create(call.account, query, body, call.fault))
+
+    def _update(self, call: Call) -> Response:
+        faults: list[dict[str, Any]] = []
+        path = v.checked(v.OrderPath, {"order_id": call.order_id}, "path", faults)
+        body = v.checked(v.UpdateBody, call.body, "body", faults)
+        if path is None or body is None:
+            raise invalid(*faults)
+        return json_response(200, self._writes.update(call.account, str(path.order_id), body, call.fault))
+
+    def _cancel(self, call: Call) -> Response:
+        return json_response(200, self._writes.cancel(call.account, self._path(call), call.fault))
+
+    def _retry(self, call: Call) -> Response:
+        return json_response(200, self._writes.retry(call.account, self._path(call), call.fault))
+
     def _login(self, call: Call) -> Response:
         return json_response(200, self.tokens.login(_body(v.LoginBody, call)))
 
@@ -141,7 +183,10 @@ class BitcainApp:
         return json_response(200, self.tokens.refresh(_body(v.RefreshBody, call)))
 
     def _signup(self, call: Call) -> Response:
-        answer, _ = self.tokens.signup(_body(v.SignupBody, call))
+        answer, account = self.tokens.signup(_body(v.SignupBody, call))
+        for engine in self._engines.values():
+            for currency in CURRENCIES:
+                engine.accounts.deposit(account, currency, FUNDS)
         return json_response(200, answer)
 
     def _path(self, call: Call) -> str:

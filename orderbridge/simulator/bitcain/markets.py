@@ -4,6 +4,7 @@ from decimal import Decimal
 
 from orderbridge.simulator.engine.instrument import Instrument
 
+FUNDS = Decimal(1_000_000_000)
 EXCHANGES = ("binanceus", "binance", "coinbase", "kraken")
 _D = Decimal
 
@@ -43,6 +44,7 @@ def _instrument(exchange: str, symbol: str) -> Instrument:
         maximum_value=_D("1000000000"),
         maker_fee=_D("0.001"),
         taker_fee=_D("0.001"),
+        depth=_D("0.1") if quote == "BTC" else _D("5000"),
         quote_places=_PLACES[quote],
     )
 

@@ -209,9 +209,3 @@ def _fault(error: Any, where: str) -> dict[str, Any]:
             name: value if isinstance(value, int | float) else str(value) for name, value in error["ctx"].items()
         }
     return found
-
-
-def all_good(*parts: M | None, faults: list[dict[str, Any]]) -> None:
-    """Raise the 422 that lists every fault of the request."""
-    if faults or None in parts:
-        raise invalid(*faults)

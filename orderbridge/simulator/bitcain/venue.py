@@ -1,24 +1,26 @@
 """The simulated Bitcain as tests and bots hold it."""
 
-from decimal import Decimal
 from random import Random
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 from uuid import UUID
 
 from orderbridge.simulator.bitcain.app import BitcainApp, Route
 from orderbridge.simulator.bitcain.auth import BOT
-from orderbridge.simulator.bitcain.markets import CURRENCIES, MARKETS
+from orderbridge.simulator.bitcain.markets import CURRENCIES, FUNDS, MARKETS, name_of
 from orderbridge.simulator.bitcain.putting import BitcainPut, mode_of, spec_from
+from orderbridge.simulator.bitcain.rules import MODES
 from orderbridge.simulator.clock import SimClock
 from orderbridge.simulator.engine.account import Balance
 from orderbridge.simulator.engine.engine import Engine
 from orderbridge.simulator.engine.order import Order
+from orderbridge.simulator.handle import MarketHandle
 from orderbridge.simulator.putting import build
 from orderbridge.simulator.settings import BitcainSettings
-from orderbridge.simulator.venue import Venue
+from orderbridge.simulator.store import Extra, Keeper, Store
+from orderbridge.simulator.venue import LOOPBACK, Venue
 
-FUNDS = Decimal(1_000_000_000)
-MODES = ("paper", "live")
+if TYPE_CHECKING:
+    from orderbridge.gateway import OrderGateway
 
 
 class SimBitcain(Venue[Route]):
@@ -30,7 +32,9 @@ class SimBitcain(Venue[Route]):
         engines: the exchanges themselves, `paper` and `live`, for tests that go below HTTP.
     """
 
-    def __init__(self, settings: BitcainSettings, *, clock: SimClock, rng: Random, port: int = 0) -> None:
+    def __init__(
+        self, settings: BitcainSettings, *, clock: SimClock, rng: Random, port: int = 0, host: str = LOOPBACK
+    ) -> None:
         self.settings = settings
         self.clock = clock
         self._ids = Random(rng.random())
@@ -40,9 +44,9 @@ class SimBitcain(Venue[Route]):
         for engine in self.engines.values():
             for currency in CURRENCIES:
                 engine.accounts.deposit(BOT, currency, FUNDS)
-        app = BitcainApp(self.engines, settings, clock=clock, rng=Random(rng.random()))
+        app = BitcainApp(self.engines, settings, clock=clock, rng=Random(rng.random()), new_id=self.new_id)
         self._tokens = app.tokens
-        super().__init__(app, clock=clock, rng=Random(rng.random()), port=port)
+        super().__init__(app, clock=clock, rng=Random(rng.random()), port=port, host=host)
 
     @property
     def base_url(self) -> str:
@@ -71,7 +75,7 @@ class SimBitcain(Venue[Route]):
         with self.lock:
             self._tokens.expire_all()
 
-    def gateway(self, *, trading_mode: str = "paper", **settings: Any) -> Any:
+    def gateway(self, *, trading_mode: str = "paper", **settings: Any) -> "OrderGateway":
         """
         An `OrderGateway` of this library's, pointed here and without pacing.
 
@@ -84,6 +88,10 @@ class SimBitcain(Venue[Route]):
         if not settings.keys() & {"token", "email", "refresh_token"}:
             own["token"] = self.token
         return hand_out("bitcain", own, clock=self.clock, settings=settings)
+
+    def market(self, symbol: str, *, trading_mode: str = "paper", exchange: str = "binanceus") -> MarketHandle:
+        """A market of one exchange, paper or live: make prices, fill orders, look at the book."""
+        return MarketHandle(self.engines[trading_mode], name_of(exchange, symbol), self.lock)
 
     @property
     def balances(self) -> dict[str, dict[str, Balance]]:
@@ -103,7 +111,15 @@ class SimBitcain(Venue[Route]):
 
     def new_id(self) -> str:
         """A UUID, from the seed."""
-        return str(UUID(int=self._ids.getrandbits(128), version=4))
+        while True:  # a restored simulation begins its seed anew, and must not give an id twice
+            order_id = str(UUID(int=self._ids.getrandbits(128), version=4))
+            if not any(order_id in engine.ledger.orders for engine in self.engines.values()):
+                return order_id
+
+    def keep_in(self, store: Store) -> None:
+        """Take up what the store has, and save every change to it."""
+        tokens = Extra(self._tokens.dump, self._tokens.load)
+        self.keep(Keeper(store, self.engines, {"tokens": tokens}))
 
     def put(self, **about: Unpack[BitcainPut]) -> Order:
         """
@@ -121,6 +137,6 @@ class SimBitcain(Venue[Route]):
             engine = self.engines[mode_of(about)]
             status_field = "order_status" if self.settings.names == "variants" else "status"
             spec = spec_from(about, engine.instruments, status_field=status_field)
-            order, executions = build(spec, account=BOT, order_id=spec.order_id or self.new_id(), now=self.clock.now())
-            order.reason = about.get("error_message")
-            return engine.put(order, executions=executions)
+            built = build(spec, account=BOT, order_id=spec.order_id or self.new_id(), now=self.clock.now())
+            built.order.reason = about.get("error_message")
+            return built.put_on(engine)

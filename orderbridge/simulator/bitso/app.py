@@ -14,8 +14,12 @@ from typing import Any
 from orderbridge.simulator.bitso.auth import Keys
 from orderbridge.simulator.bitso.call import Call
 from orderbridge.simulator.bitso.errors import BitsoRefusal, error_body
+from orderbridge.simulator.bitso.limits import Limits
+from orderbridge.simulator.bitso.money import Money
 from orderbridge.simulator.bitso.public import Public
 from orderbridge.simulator.bitso.reads import Reads
+from orderbridge.simulator.bitso.rules import Rules
+from orderbridge.simulator.bitso.writes import Writes
 from orderbridge.simulator.engine.engine import Engine
 from orderbridge.simulator.faults import Fault
 from orderbridge.simulator.message import Request, Response, json_response
@@ -49,16 +53,29 @@ class BitsoApp:
 
     aliases: Mapping[str, str] = MappingProxyType({})
 
-    def __init__(self, engine: Engine, settings: BitsoSettings) -> None:
+    def __init__(self, engine: Engine, settings: BitsoSettings, new_id: Callable[[], str]) -> None:
         self._engine = engine
         self._settings = settings
-        self._keys = Keys()
-        reads, public = Reads(engine, settings), Public(engine)
+        self.keys = Keys()
+        self._limits = Limits(settings, engine.clock)
+        reads, public, money = Reads(engine, settings), Public(engine, settings), Money(engine)
+        writes = Writes(engine, settings, Rules(engine, settings, new_id), reads)
         self._endpoints: dict[tuple[str, str], dict[str, Endpoint]] = {
-            ("v3", "orders"): {"GET": Endpoint("lookup", reads.lookup, rest=True)},
+            ("v3", "orders"): {
+                "GET": Endpoint("lookup", reads.lookup, rest=True),
+                "POST": Endpoint("place", writes.place),
+                "DELETE": Endpoint("cancel", writes.cancel, rest=True),
+                "PATCH": Endpoint("replace", writes.replace, rest=True),
+            },
+            ("v4", "orders"): {"PATCH": Endpoint("edit", writes.modify, rest=True)},
             ("v3", "open_orders"): {"GET": Endpoint("open_orders", reads.open_orders)},
             ("v3", "order_trades"): {"GET": Endpoint("order_trades", reads.order_trades, rest=True)},
             ("v3", "user_trades"): {"GET": Endpoint("user_trades", reads.user_trades, rest=True)},
+            ("v3", "balance"): {"GET": Endpoint("balance", money.balance)},
+            ("v3", "fees"): {"GET": Endpoint("fees", money.fees)},
+            ("v3", "order_book"): {"GET": Endpoint("order_book", public.order_book, private=False)},
+            ("v3", "trades"): {"GET": Endpoint("trades", public.trades, private=False)},
+            ("v3", "ticker"): {"GET": Endpoint("ticker", public.ticker, private=False)},
             ("v3", "available_books"): {"GET": Endpoint("books", public.available_books, private=False)},
             ("v3", "catalogues"): {"GET": Endpoint("catalogues", public.catalogues, private=False)},
         }
@@ -86,13 +103,25 @@ class BitsoApp:
         try:
             if route.endpoint is None:
                 raise BitsoRefusal(route.wrong, status=404 if route.wrong == "0322" else None)
+            self._engine.settlement.stop_locks = self._settings.stop_locks
+            self._engine.set_liquidity(self._settings.liquidity)
+            self._engine.tick()
             call = Call(request, route.rest, request.parameters(), self._engine.clock.now(), fault=fault)
-            if route.endpoint.private:
-                self._keys.check(request, secrets={self._settings.api_key: self._settings.api_secret})
-                call.account = ACCOUNT
+            self._admit(call, route.endpoint)
             return json_response(200, {"success": True, "payload": route.endpoint.handler(call)})
         except BitsoRefusal as refusal:
             return self._refused(refusal, request.headers.get("accept-language", ""))
+
+    def _admit(self, call: Call, endpoint: Endpoint) -> None:
+        """Check the signature and count the request, by user or by address."""
+        settings, request = self._settings, call.request
+        if not endpoint.private:
+            self._limits.count(request.peer, most=settings.public_per_minute, is_cancel=False)
+            return
+        self.keys.check(request, secrets={settings.api_key: settings.api_secret})
+        call.account = ACCOUNT
+        is_cancel = endpoint.operation == "cancel"
+        self._limits.count(call.account, most=settings.private_per_minute, is_cancel=is_cancel)
 
     def broken(self, fault: Fault) -> Response:
         headers = {} if fault.retry_after is None else {"retry-after": f"{fault.retry_after:g}"}

@@ -6,6 +6,7 @@ from orderbridge.simulator.engine.instrument import Instrument
 
 _D = Decimal
 
+DEPTH = 2_000
 # The first tier as seen in production in 2026.
 MAKER_FEE, TAKER_FEE = _D("0.006"), _D("0.0078")
 
@@ -34,6 +35,7 @@ def _book(
         maximum_value=_D(values[1]),
         maker_fee=MAKER_FEE,
         taker_fee=TAKER_FEE,
+        depth=_D(values[0]) * DEPTH,
         quote_places=PRECISION[quote],
     )
 

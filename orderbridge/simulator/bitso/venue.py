@@ -3,7 +3,7 @@
 import string
 from decimal import Decimal
 from random import Random
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from orderbridge.simulator.bitso.app import ACCOUNT, BitsoApp, Route
 from orderbridge.simulator.bitso.books import BOOKS, PRECISION
@@ -12,9 +12,14 @@ from orderbridge.simulator.clock import SimClock
 from orderbridge.simulator.engine.account import Balance
 from orderbridge.simulator.engine.engine import Engine
 from orderbridge.simulator.engine.order import Order
+from orderbridge.simulator.handle import MarketHandle
 from orderbridge.simulator.putting import build
 from orderbridge.simulator.settings import BitsoSettings
-from orderbridge.simulator.venue import Venue
+from orderbridge.simulator.store import Extra, Keeper, Store
+from orderbridge.simulator.venue import LOOPBACK, Venue
+
+if TYPE_CHECKING:
+    from orderbridge.gateway import OrderGateway
 
 FUNDS = Decimal(1_000_000_000)
 ID_LENGTH = 16
@@ -30,14 +35,18 @@ class SimBitso(Venue[Route]):
         engine: the exchange itself, for tests that go below HTTP.
     """
 
-    def __init__(self, settings: BitsoSettings, *, clock: SimClock, rng: Random, port: int = 0) -> None:
+    def __init__(
+        self, settings: BitsoSettings, *, clock: SimClock, rng: Random, port: int = 0, host: str = LOOPBACK
+    ) -> None:
         self.settings = settings
         self.clock = clock
         self._ids = Random(rng.random())
         self.engine = Engine(instruments=dict(BOOKS), clock=clock, rng=Random(rng.random()))
         for currency in PRECISION:
             self.engine.accounts.deposit(ACCOUNT, currency, FUNDS)
-        super().__init__(BitsoApp(self.engine, settings), clock=clock, rng=Random(rng.random()), port=port)
+        app = BitsoApp(self.engine, settings, self.new_id)
+        self._keys = app.keys
+        super().__init__(app, clock=clock, rng=Random(rng.random()), port=port)
 
     @property
     def base_url(self) -> str:
@@ -54,7 +63,7 @@ class SimBitso(Venue[Route]):
         """Its secret."""
         return self.settings.api_secret
 
-    def gateway(self, **settings: Any) -> Any:
+    def gateway(self, **settings: Any) -> "OrderGateway":
         """
         An `OrderGateway` of this library's, pointed here and without pacing.
 
@@ -65,6 +74,10 @@ class SimBitso(Venue[Route]):
 
         own = {"api_key": self.api_key, "api_secret": self.api_secret, "base_url": self.base_url}
         return hand_out("bitso", own, clock=self.clock, settings=settings)
+
+    def market(self, book: str) -> MarketHandle:
+        """A market by Bitso's name of it: make prices, fill orders, look at the book."""
+        return MarketHandle(self.engine, book, self.lock)
 
     @property
     def balances(self) -> dict[str, Balance]:
@@ -78,7 +91,13 @@ class SimBitso(Venue[Route]):
 
     def new_id(self) -> str:
         """Sixteen letters and digits, from the seed."""
-        return "".join(self._ids.choices(_LETTERS, k=ID_LENGTH))
+        while (oid := "".join(self._ids.choices(_LETTERS, k=ID_LENGTH))) in self.engine.ledger.orders:
+            continue  # a restored simulation begins its seed anew
+        return oid
+
+    def keep_in(self, store: Store) -> None:
+        """Take up what the store has, and save every change to it."""
+        self.keep(Keeper(store, {"bitso": self.engine}, {"nonces": Extra(self._keys.dump, self._keys.load)}))
 
     def put(self, **about: Unpack[BitsoPut]) -> Order:
         """
@@ -96,7 +115,5 @@ class SimBitso(Venue[Route]):
         """
         with self.lock:
             spec = spec_from(about, self.engine.instruments)
-            order, executions = build(
-                spec, account=ACCOUNT, order_id=spec.order_id or self.new_id(), now=self.clock.now()
-            )
-            return self.engine.put(order, executions=executions)
+            built = build(spec, account=ACCOUNT, order_id=spec.order_id or self.new_id(), now=self.clock.now())
+            return built.put_on(self.engine)

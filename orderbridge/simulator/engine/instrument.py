@@ -13,6 +13,7 @@ class Instrument:
         name: as the venue spells it.
         step: the smallest step of a base amount.
         reference: the price around which the counter-party quotes until a trade moves it.
+        depth: the least value of one of the counter-party's quotes.
         quote_places: decimals with which prices and values are shown.
     """
 
@@ -30,4 +31,5 @@ class Instrument:
     maximum_value: Decimal
     maker_fee: Decimal
     taker_fee: Decimal
+    depth: Decimal
     quote_places: int = 2

@@ -1,6 +1,6 @@
 """Every order and fill, found by id, by client id or in order of arrival."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from orderbridge.simulator.engine.order import Fill, Order
@@ -15,6 +15,7 @@ class Ledger:
         self.fills: defaultdict[str, list[Fill]] = defaultdict(list)
         self._by_client: defaultdict[tuple[str, str], list[Order]] = defaultdict(list)
         self._by_account: defaultdict[str, list[Order]] = defaultdict(list)
+        self._active_count: Counter[str] = Counter()
 
     def add(self, order: Order) -> None:
         """Record a new order."""
@@ -25,7 +26,15 @@ class Ledger:
         if order.client_order_id is not None:
             self._by_client[order.account, order.client_order_id].append(order)
         if order.active:
-            self.active[order.order_id] = order
+            self.revived(order)
+
+    def restore_fills(self) -> None:
+        """Gather the fills of all orders again, by number of trade."""
+        self.fills.clear()
+        for order in self.orders.values():
+            self.fills[order.account] += order.fills
+        for fills in self.fills.values():
+            fills.sort(key=lambda fill: fill.trade_id)
 
     def of_client(self, account: str, client_order_id: str) -> list[Order]:
         """The account's orders with this client id, oldest first."""
@@ -34,6 +43,21 @@ class Ledger:
     def of_account(self, account: str) -> list[Order]:
         """The account's orders, in order of arrival."""
         return self._by_account.get(account, [])
+
+    def count_active(self, account: str) -> int:
+        """How many orders of the account may still trade."""
+        return self._active_count[account]
+
+    def ended(self, order: Order) -> None:
+        """The order may trade no longer."""
+        if self.active.pop(order.order_id, None) is not None:
+            self._active_count[order.account] -= 1
+
+    def revived(self, order: Order) -> None:
+        """The order may trade again."""
+        if order.order_id not in self.active:
+            self._active_count[order.account] += 1
+        self.active[order.order_id] = order
 
     def newest_active(self, account: str) -> Iterator[Order]:
         """The account's orders that may still trade, newest first."""

@@ -294,3 +294,16 @@ async def test_public_lists_need_no_key(sim: Any, http: Any) -> None:
 async def test_wrong_paths_and_verbs_have_codes(bitso: Any, method: str, path: str, expected: tuple[int, str]) -> None:
     """An unknown path is 404, a wrong verb `0901`, both in the envelope."""
     assert await bitso.code(method, path) == expected
+
+
+async def test_a_filled_part_may_have_no_trades_or_listed_ones(sim: Any, bitso: Any) -> None:
+    """`trades=False` fills without records; a list makes exactly those executions."""
+    sim.bitso.put(oid="A1", status="partially filled", quantity="0.02", trades=False)
+    sim.bitso.put(oid="B2", quantity="0.02", trades=[("1000000", "0.005"), ("999990", "0.006")])
+
+    silent, listed = await bitso.get("/orders?oids=A1,B2")
+
+    assert (silent["status"], silent["unfilled_amount"]) == ("partially filled", "0.01000000")
+    assert await bitso.code("GET", "/order_trades/A1") == (400, "0378")
+    assert (listed["status"], listed["unfilled_amount"]) == ("partially filled", "0.00900000")
+    assert [row["price"] for row in await bitso.get("/order_trades/B2")] == ["999990.00", "1000000.00"]

@@ -1,0 +1,67 @@
+"""A market in the hand of a test."""
+
+from collections.abc import Iterable
+from decimal import Decimal
+from threading import RLock
+
+from orderbridge.simulator.amounts import Amount, as_decimal
+from orderbridge.simulator.engine.engine import Engine
+from orderbridge.simulator.engine.market import Market
+from orderbridge.simulator.engine.order import Order
+
+
+class MarketHandle:
+    """One market of a simulated venue. Its calls are safe from any thread."""
+
+    def __init__(self, engine: Engine, name: str, lock: "RLock") -> None:
+        if name not in engine.instruments:
+            raise ValueError(f"no market {name!r}; there are: {', '.join(engine.instruments)}")
+        self._engine = engine
+        self._name = name
+        self._lock = lock
+
+    def trade(self, *, price: Amount, quantity: Amount | None = None) -> None:
+        """
+        Have the market trade at `price`, by which orders fill and stops trigger.
+
+        Args:
+            quantity: how much trades in all. Orders at that price or better get it first, best price and
+                oldest first; with None, all of them fill.
+        """
+        size = None if quantity is None else as_decimal(quantity)
+        with self._lock:
+            self._engine.trade(self._market, price=as_decimal(price), quantity=size)
+
+    def fill(self, order: Order | str, *, quantity: Amount | None = None, price: Amount | None = None) -> None:
+        """
+        Fill this order, wherever it stands: whole unless a quantity, at its own price unless a price is
+        given.
+        """
+        with self._lock:
+            found = self._engine.ledger.orders[order] if isinstance(order, str) else order
+            size = None if quantity is None else as_decimal(quantity)
+            self._engine.fill(found, quantity=size, price=None if price is None else as_decimal(price))
+
+    @property
+    def last(self) -> Decimal:
+        """The last price."""
+        return self._market.last
+
+    @property
+    def bid(self) -> Decimal | None:
+        """The best price that somebody pays."""
+        return self._market.book.bids.best()
+
+    @property
+    def ask(self) -> Decimal | None:
+        """The best price at which somebody sells."""
+        return self._market.book.asks.best()
+
+    def levels(self, side: str) -> Iterable[tuple[Decimal, Decimal]]:
+        """(price, quantity) of each level of the bids (`buy`) or asks (`sell`), best first."""
+        with self._lock:
+            return list(self._market.book.own(side).sizes())
+
+    @property
+    def _market(self) -> Market:
+        return self._engine.market(self._name)

@@ -1,0 +1,328 @@
+"""Creating, updating, cancelling and retrying on the simulated Bitcain."""
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+ORDERS = "/api/v1/orders"
+PAPER = ORDERS + "?trading_mode=paper"
+LIMIT = {"symbol": "BTC/USDT", "side": "buy", "type": "limit", "quantity": "0.5", "price": "60000"}
+
+
+async def created(bitcain: Any, path: str = PAPER, **change: Any) -> Any:
+    """The row of a new order."""
+    response = await bitcain.send("POST", path, json=LIMIT | change)
+    assert response.status_code == 201, response.text
+    assert response.json()["success"] is True
+    return response.json()["order"]
+
+
+async def detail(bitcain: Any, method: str, path: str, **how: Any) -> tuple[int, Any]:
+    """Status and detail of a refusal."""
+    response = await bitcain.send(method, path, **how)
+    return response.status_code, response.json()["detail"]
+
+
+async def test_a_new_order_is_answered_whole(sim: Any, bitcain: Any) -> None:
+    """201, the canonical row, open; the ground truth has it under its client id."""
+    row = await created(bitcain, client_order_id="ob-000001")
+
+    assert (row["status"], row["quantity"], row["trading_mode"]) == ("open", "0.50000000", "paper")
+    assert [order.id for order in sim.bitcain.accepted(client_order_id="ob-000001")] == [row["id"]]
+
+
+async def test_the_default_is_live_money(sim: Any, bitcain: Any) -> None:
+    """Without `trading_mode` an order goes to the live book, whose money and market are its own."""
+    row = await created(bitcain, ORDERS)
+
+    assert row["trading_mode"] == "live"
+    assert sim.bitcain.balances["live"]["USDT"].locked == Decimal(30000)
+    assert sim.bitcain.balances["paper"]["USDT"].locked == 0
+    sim.bitcain.market("BTC/USDT").trade(price="50000")
+    assert (await bitcain.get(f"{ORDERS}/{row['id']}"))["order"]["status"] == "open"
+    sim.bitcain.market("BTC/USDT", trading_mode="live").trade(price="50000")
+    assert (await bitcain.get(f"{ORDERS}/{row['id']}"))["order"]["status"] == "filled"
+
+
+async def test_each_exchange_has_books_of_its_own(sim: Any, bitcain: Any) -> None:
+    """An order is shown with the exchange it was routed to, and only that exchange's market fills it."""
+    row = await created(bitcain, PAPER + "&exchange=coinbase&source=agent")
+
+    assert (row["exchange"], row["source"]) == ("coinbase", "agent")
+    sim.bitcain.market("BTC/USDT").trade(price="50000")
+    assert (await bitcain.get(f"{ORDERS}/{row['id']}"))["order"]["filled_quantity"] == "0.00000000"
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ({"type": "market", "price": None}, "filled"),
+        ({"time_in_force": "ioc"}, "cancelled"),
+        ({"time_in_force": "fok", "price": "65100", "quantity": "1000"}, "cancelled"),
+        ({"type": "stop_loss", "stop_price": "70000"}, "pending"),
+        ({"type": "take_profit", "stop_price": "50000"}, "pending"),
+        ({"type": "stop_limit", "stop_price": "70000", "price": "70100"}, "pending"),
+        ({"post_only": True}, "open"),
+        ({"quantity": 0.5, "price": 60000}, "open"),
+        ({"unknown_field": 1}, "open"),
+    ],
+)
+async def test_types_and_terms(bitcain: Any, change: dict[str, Any], status: str) -> None:
+    """Every expressible type and time in force is taken and does what its name says."""
+    assert (await created(bitcain, **change))["status"] == status
+
+
+async def test_stops_trigger_on_their_side(sim: Any, bitcain: Any) -> None:
+    """A stop-loss buy triggers when the price rises, a take-profit buy when it falls."""
+    loss = await created(bitcain, type="stop_loss", stop_price="70000", price=None)
+    profit = await created(bitcain, type="take_profit", stop_price="50000", price=None)
+
+    sim.bitcain.market("BTC/USDT").trade(price="70000")
+    assert (await bitcain.get(f"{ORDERS}/{loss['id']}"))["order"]["status"] == "filled"
+    assert (await bitcain.get(f"{ORDERS}/{profit['id']}"))["order"]["status"] == "pending"
+    sim.bitcain.market("BTC/USDT").trade(price="50000")
+    assert (await bitcain.get(f"{ORDERS}/{profit['id']}"))["order"]["status"] == "filled"
+
+
+async def test_fills_show_average_and_fee(sim: Any, bitcain: Any) -> None:
+    """A partly filled order tells filled and remaining sizes, its average price and its fee."""
+    row = await created(bitcain)
+    sim.bitcain.market("BTC/USDT").trade(price="60000", quantity="0.2")
+
+    row = (await bitcain.get(f"{ORDERS}/{row['id']}"))["order"]
+
+    assert (row["status"], row["filled_quantity"], row["remaining_quantity"]) == (
+        "partially_filled", "0.20000000", "0.30000000",
+    )  # fmt: skip
+    assert (row["average_fill_price"], row["fee"], row["fee_currency"]) == ("60000.00", "0.0002", "BTC")
+
+
+async def test_a_good_till_time_order_expires(sim: Any, bitcain: Any) -> None:
+    """gtt ends at `expires_at`, shown as expired."""
+    until = (sim.clock.now() + timedelta(hours=1)).isoformat()
+    row = await created(bitcain, time_in_force="gtt", expires_at=until)
+
+    sim.clock.advance(3600)
+
+    assert (await bitcain.get(f"{ORDERS}/{row['id']}"))["order"]["status"] == "expired"
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "where"),
+    [
+        ({"side": "long"}, "enum", "side"),
+        ({"type": "unheard"}, "enum", "type"),
+        ({"symbol": "x" * 21}, "string_too_long", "symbol"),
+        ({"symbol": None}, "string_type", "symbol"),
+        ({"quantity": "1,000"}, "decimal_parsing", "quantity"),
+        ({"quantity": True}, "decimal_type", "quantity"),
+        ({"quantity": None}, "decimal_type", "quantity"),
+        ({"quantity": []}, "decimal_type", "quantity"),
+        ({"quantity": "NaN"}, "finite_number", "quantity"),
+        ({"price": "Infinity"}, "finite_number", "price"),
+        ({"portfolio_id": "x"}, "uuid_parsing", "portfolio_id"),
+        ({"expires_at": "soon"}, "datetime_from_date_parsing", "expires_at"),
+        ({"time_in_force": "day"}, "enum", "time_in_force"),
+        ({"reduce_only": "perhaps"}, "bool_parsing", "reduce_only"),
+    ],
+)
+async def test_types_are_validated_in_the_frameworks_shape(
+    bitcain: Any, change: dict[str, Any], kind: str, where: str
+) -> None:
+    """Each wrong field is a 422 entry with type, place and input."""
+    status, faults = await detail(bitcain, "POST", PAPER, json=LIMIT | change)
+
+    assert status == 422
+    assert [(fault["type"], fault["loc"]) for fault in faults] == [(kind, ["body", where])]
+    assert faults[0]["input"] == change[where]
+
+
+async def test_validation_examples_of_the_facts_page(bitcain: Any) -> None:
+    """
+    `expected` of an enum, a missing field, broken JSON with its offset, a body that is no object, no body.
+    """
+    side = await detail(bitcain, "POST", PAPER, json=LIMIT | {"side": "long"})
+    missing = await detail(bitcain, "POST", PAPER, json={})
+    broken = await detail(bitcain, "POST", PAPER, content=b'{"symbol": }')
+    array = await detail(bitcain, "POST", PAPER, json=[1])
+    nothing = await detail(bitcain, "POST", PAPER + "&agent_id=x")
+
+    assert side[1][0]["ctx"] == {"expected": "'buy' or 'sell'"}
+    assert {tuple(fault["loc"]) for fault in missing[1]} == {
+        ("body", "symbol"), ("body", "side"), ("body", "type"), ("body", "quantity"),
+    }  # fmt: skip
+    assert (broken[1][0]["type"], broken[1][0]["loc"]) == ("json_invalid", ["body", 11])
+    assert array[1][0]["type"] == "model_attributes_type"
+    assert [fault["loc"][0] for fault in nothing[1]] == ["query", "body"]
+
+
+@pytest.mark.parametrize("quantity", ["0.1", "1E-3", " 1 ", 1, 0.1])
+async def test_accepted_spellings_of_a_number(bitcain: Any, quantity: Any) -> None:
+    """Text with exponent or blanks, and numbers, are read as decimals."""
+    assert Decimal((await created(bitcain, quantity=quantity))["quantity"]) == Decimal(str(quantity).strip())
+
+
+@pytest.mark.parametrize(
+    ("path", "change"),
+    [
+        ("?trading_mode=demo", {}), ("?trading_mode=paper&exchange=mtgox", {}), ("", {"symbol": "BTC-USDT"}),
+        ("", {"quantity": "0"}), ("", {"quantity": "-1"}), ("", {"quantity": "1e-9999"}),
+        ("", {"price": None}),
+        ("", {"type": "stop_limit"}), ("", {"type": "trailing_stop"}), ("", {"type": "iceberg"}),
+        ("", {"type": "oco"}), ("", {"time_in_force": "gtt"}), ("", {"expires_at": "2020-01-01T00:00:00Z"}),
+        ("", {"post_only": True, "price": "70000"}), ("", {"quantity": "1000000000"}),
+    ],
+)  # fmt: skip
+async def test_business_rules_are_a_400_with_a_text(sim: Any, bitcain: Any, path: str, change: dict[str, Any]) -> None:
+    """What passes validation and cannot be done is refused with a text, and no order exists."""
+    status, text = await detail(bitcain, "POST", ORDERS + path, json=LIMIT | change)
+
+    assert status == 400
+    assert isinstance(text, str)
+    assert sim.bitcain.accepted() == []
+
+
+async def test_client_ids_may_repeat_conflict_or_find_the_first(sim: Any, bitcain: Any) -> None:
+    """The three readings of an undocumented field."""
+    first = await created(bitcain, client_order_id="mine")
+    second = await created(bitcain, client_order_id="mine")
+    assert first["id"] != second["id"]
+
+    sim.bitcain.settings.duplicate_client_order_id = "409"
+    assert (await detail(bitcain, "POST", PAPER, json=LIMIT | {"client_order_id": "mine"}))[0] == 409
+    sim.bitcain.settings.duplicate_client_order_id = "first"
+    again = await bitcain.send("POST", PAPER, json=LIMIT | {"client_order_id": "mine"})
+    assert (again.status_code, again.json()["order"]["id"]) == (200, first["id"])
+
+
+@pytest.mark.parametrize("status", [201, 200, 202])
+async def test_the_create_status_is_a_switch(sim: Any, bitcain: Any, status: int) -> None:
+    """201, 200 or 202."""
+    sim.bitcain.settings.create_status = status
+
+    assert (await bitcain.send("POST", PAPER, json=LIMIT)).status_code == status
+
+
+async def test_cancel_answers_in_three_ways(sim: Any, bitcain: Any) -> None:
+    """
+    The order; an acknowledgement of a done cancel; an acknowledgement while the order goes on for a while.
+    """
+    paths = [f"{ORDERS}/{(await created(bitcain))['id']}" for _ in range(3)]
+    plain = (await bitcain.send("DELETE", paths[0])).json()
+    sim.bitcain.settings.cancel_answer = "acknowledgement"
+    told = (await bitcain.send("DELETE", paths[1])).json()
+    sim.bitcain.settings.cancel_answer = "still_open"
+    await bitcain.send("DELETE", paths[2])
+
+    assert plain["order"]["status"] == "cancelled"
+    assert told == {"success": True, "message": "Cancel requested", "order_id": paths[1].rpartition("/")[2]}
+    assert (await bitcain.get(paths[1]))["order"]["status"] == "cancelled"
+    assert (await bitcain.get(paths[2]))["order"]["status"] == "open"
+    sim.clock.advance(2)
+    assert (await bitcain.get(paths[2]))["order"]["status"] == "cancelled"
+
+
+async def test_an_ended_order_can_neither_be_cancelled_nor_updated(sim: Any, bitcain: Any) -> None:
+    """409 with a text; also when a fill won the race."""
+    row = await created(bitcain)
+    sim.bitcain.fault("fill_first", operation="cancel", times=1)
+
+    assert (await detail(bitcain, "DELETE", f"{ORDERS}/{row['id']}"))[0] == 409
+    assert (await detail(bitcain, "PATCH", f"{ORDERS}/{row['id']}", json={"price": "1"}))[0] == 409
+    assert (await bitcain.get(f"{ORDERS}/{row['id']}"))["order"]["status"] == "filled"
+    assert (await detail(bitcain, "DELETE", f"{ORDERS}/{'0' * 8}-0000-4000-8000-{'0' * 12}"))[0] == 404
+
+
+async def test_an_update_changes_what_it_names(sim: Any, bitcain: Any) -> None:
+    """Quantity, price, time in force and expiry change in place; null and nothing change nothing."""
+    row = await created(bitcain)
+    path = f"{ORDERS}/{row['id']}"
+
+    new = (await bitcain.send("PATCH", path, json={"quantity": "0.7", "price": 61000, "stop_price": None})).json()
+    same = (await bitcain.send("PATCH", path, json={})).json()
+
+    assert (new["order"]["quantity"], new["order"]["price"]) == ("0.70000000", "61000.00")
+    assert (new["order"]["id"], same["order"]["price"]) == (row["id"], "61000.00")
+    assert sim.bitcain.balances["paper"]["USDT"].locked == Decimal("0.7") * 61000
+    later = (sim.clock.now() + timedelta(hours=1)).isoformat()
+    await bitcain.send("PATCH", path, json={"time_in_force": "gtt", "expires_at": later})
+    sim.clock.advance(3601)
+    assert (await bitcain.get(path))["order"]["status"] == "expired"
+
+
+async def test_an_update_may_carry_a_status(bitcain: Any) -> None:
+    """`cancelled` cancels, the present word does nothing, another is refused."""
+    path = f"{ORDERS}/{(await created(bitcain))['id']}"
+
+    assert (await bitcain.send("PATCH", path, json={"status": "open"})).json()["order"]["status"] == "open"
+    assert (await detail(bitcain, "PATCH", path, json={"status": "filled"}))[0] == 400
+    assert (await bitcain.send("PATCH", path, json={"status": "cancelled"})).json()["order"]["status"] == "cancelled"
+
+
+@pytest.mark.parametrize("change", [{"quantity": "0"}, {"quantity": "0.1"}, {"price": "-1"}, {"stop_price": "5"}])
+async def test_updates_that_make_no_sense(sim: Any, bitcain: Any, change: dict[str, str]) -> None:
+    """Below what is filled, not positive, or a stop for an order without one: 400, unchanged."""
+    row = await created(bitcain)
+    sim.bitcain.market("BTC/USDT").trade(price="60000", quantity="0.2")
+
+    assert (await detail(bitcain, "PATCH", f"{ORDERS}/{row['id']}", json=change))[0] == 400
+    assert (await bitcain.get(f"{ORDERS}/{row['id']}"))["order"]["quantity"] == "0.50000000"
+
+
+async def test_a_failed_order_can_be_retried(sim: Any, bitcain: Any) -> None:
+    """Routing fails: the order exists and is failed. A retry revives it under its id, or makes another."""
+    sim.bitcain.settings.routing = "fails"
+    row = await created(bitcain)
+    path = f"{ORDERS}/{row['id']}"
+    assert (row["status"], bool(row["error_message"])) == ("failed", True)
+    assert (await bitcain.send("POST", path + "/retry")).json()["order"]["retry_count"] == 1
+
+    sim.bitcain.settings.routing, sim.bitcain.settings.retry_answer = "works", "new"
+    other = (await bitcain.send("POST", path + "/retry")).json()["order"]
+    sim.bitcain.settings.retry_answer = "same"
+    same = (await bitcain.send("POST", path + "/retry")).json()["order"]
+
+    assert (other["status"], other["id"] != row["id"]) == ("open", True)
+    assert (same["status"], same["id"], same["retry_count"], same["error_message"]) == (
+        "open",
+        row["id"],
+        2,
+        None,
+    )
+    assert (await detail(bitcain, "POST", path + "/retry"))[0] == 409
+
+
+async def test_the_exchange_behind_may_reject(sim: Any, bitcain: Any) -> None:
+    """Routing rejects: 201 and an order that is rejected, with a reason."""
+    sim.bitcain.settings.routing = "rejects"
+
+    row = await created(bitcain)
+
+    assert (row["status"], row["error_message"]) == ("rejected", "rejected by the exchange")
+
+
+async def test_lack_of_money_may_be_402(sim: Any, bitcain: Any) -> None:
+    """The status of that refusal is a switch."""
+    sim.bitcain.settings.funds_status = 402
+
+    assert await detail(bitcain, "POST", PAPER, json=LIMIT | {"quantity": "999999999"}) == (
+        402, "Insufficient funds",
+    )  # fmt: skip
+
+
+async def test_lost_answers_and_late_orders(sim: Any, bitcain: Any) -> None:
+    """`nothing_said` creates and answers `{}`; `late_visibility` hides a new order for a while."""
+    sim.bitcain.fault("nothing_said", operation="place", nth=1)
+    sim.bitcain.fault("late_visibility", operation="place", nth=2, seconds=3)
+
+    silent = await bitcain.send("POST", PAPER, json=LIMIT)
+    late = await created(bitcain)
+
+    assert silent.json() == {}
+    assert len(sim.bitcain.accepted()) == 2
+    assert (await detail(bitcain, "GET", f"{ORDERS}/{late['id']}"))[0] == 404
+    assert len((await bitcain.get(ORDERS))["orders"]) == 1
+    sim.clock.advance(3)
+    assert len((await bitcain.get(ORDERS))["orders"]) == 2
