@@ -41,7 +41,8 @@ class BitsoSettings(_Checked):
         queued_for: seconds for which a new order is shown as `queued`.
         open_orders_types: whether open orders show market orders too (a waiting stop), or limit orders only.
         stop_locks: whether a waiting stop order locks its funds.
-        pacing: count requests and lock out with 420 `0801`.
+        pacing: count requests and lock out with 420 `0801`, as Bitso does; off, for tests of more than 300
+            calls a minute.
         lockout_spares_cancels: cancels go through during a lock-out.
         most_open_orders: the cap behind `1001`.
         bad_time_in_force: the code for a wrong `time_in_force`.
@@ -75,7 +76,7 @@ class BitsoSettings(_Checked):
     open_orders_types: Literal["all", "limit"] = "all"
     stop_locks: bool = True
     liquidity: bool = True
-    pacing: bool = False
+    pacing: bool = True
     public_per_minute: int = 60
     private_per_minute: int = 300
     lockout: float = 60.0

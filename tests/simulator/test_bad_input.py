@@ -162,3 +162,10 @@ def test_raw_bytes_on_the_socket_are_answered_or_ignored(chunks: list[bytes]) ->
     answer = asyncio.run(talk())
 
     assert answer == b"" or answer.startswith(b"HTTP/1.1 4")
+
+
+async def test_a_time_at_the_edge_of_the_calendar_is_no_crash(bitcain: Any) -> None:
+    """A date whose UTC form lies before the year 1 is answered like any other."""
+    answer = await bitcain.send("GET", "/api/v1/orders", params={"start_date": "0001-01-01T00:00:00+05:00"})
+
+    assert answer.status_code == 200

@@ -65,7 +65,10 @@ class SimBitso(Venue[Route]):
 
     def gateway(self, **settings: Any) -> "OrderGateway":
         """
-        An `OrderGateway` of this library's, pointed here and without pacing.
+        An `OrderGateway` of this library's, pointed here and without pacing, so that tests do not wait.
+
+        The simulated Bitso does count, as the real one does: past 300 private calls in a minute it locks out,
+        unless `settings.pacing` is off. `limits="venue"` paces the gateway too.
 
         Args:
             settings: the gateway's settings, over those that the simulator gives.
