@@ -9,7 +9,7 @@ from orderbridge import errors
 from orderbridge.bridge import OrderBridge
 from orderbridge.gateway import Capabilities, OrderGateway, UnsupportedCalls
 from orderbridge.model.fill import Fill
-from orderbridge.model.lookup import BridgeOrders, Failure, Found, LookupResult, OrderList
+from orderbridge.model.lookup import Answer, BadRow, BridgeOrders, Failure, Found, LookupResult, OrderList
 from orderbridge.model.market import Market
 from orderbridge.model.order import Order, OrderKey
 from orderbridge.model.permit import Permit
@@ -30,6 +30,8 @@ from orderbridge.registry import connect
 
 __version__ = "0.1.0"
 __all__ = [
+    "Answer",
+    "BadRow",
     "BridgeOrders",
     "Capabilities",
     "Failure",

@@ -10,9 +10,12 @@ from typing import Final, Self, TypeVar
 
 from orderbridge.errors import ConfigurationError
 from orderbridge.gateway import OrderGateway, failure_of, order_from
+from orderbridge.http.session import log_facts
+from orderbridge.http.transport import OneLoop
 from orderbridge.model.lookup import Answer, BadRow, BridgeOrders, Failure, Found, LookupResult, OrderList
 from orderbridge.model.order import Order, OrderKey, merge
 from orderbridge.model.ref import OrderRef, RefLike
+from orderbridge.model.symbol import Symbol
 from orderbridge.search import parse_refs
 
 T = TypeVar("T")
@@ -42,6 +45,8 @@ class OrderBridge:
                     f"two gateways are named {gateway.name!r}; tell them apart with account=…", gateway=gateway.name
                 )
             self._gateways[gateway.name] = gateway
+        self._loop = OneLoop("this bridge")
+        self._closed = False
         # Calls that were cut off and have not ended yet; held so that they are not lost in mid-air.
         self._late: set[asyncio.Task[object]] = set()
 
@@ -75,15 +80,17 @@ class OrderBridge:
             A result keyed by the refs as given. What could not be decided says so, and why.
 
         Raises:
-            ConfigurationError: a ref or `gateways` names a gateway that is not there.
+            ConfigurationError: a ref or `gateways` names a gateway that is not there; the bridge is closed, or
+                was first used in another event loop. One gateway's own wrong settings are its failure only.
         """
+        self._check_usable()
         asked = self._asked(gateways)
         parsed = parse_refs(refs, gateways=asked)
         work = {name: list(dict.fromkeys(ref for ref in parsed if ref.gateway in (None, name))) for name in asked}
         calls = {name: self._lookup_call(name, mine, timeout) for name, mine in work.items() if mine}
         results: dict[str, LookupResult] = {}
         failures: dict[str, Failure] = {}
-        for name, outcome in (await self._ask(calls, timeout, "lookup")).items():
+        for name, outcome in (await self._ask(calls, LookupResult, timeout, "lookup")).items():
             if isinstance(outcome, Failure):
                 failures[name] = outcome
             else:
@@ -115,13 +122,17 @@ class OrderBridge:
         The open orders of every gateway; complete for each that is not in `unreachable`.
 
         Raises:
-            ConfigurationError: `gateways` names a gateway that is not there.
+            ConfigurationError: `gateways` names a gateway that is not there, or `symbol` is none.
         """
+        self._check_usable()
+        if symbol is not None:
+            symbol = self._symbol(symbol)
 
         def call(name: str) -> Callable[[], Awaitable[OrderList]]:
             return lambda: self._gateways[name].open_orders(symbol=symbol, timeout=timeout)
 
-        outcomes = await self._ask({name: call(name) for name in self._asked(gateways)}, timeout, "open_orders")
+        calls = {name: call(name) for name in self._asked(gateways)}
+        outcomes = await self._ask(calls, OrderList, timeout, "open_orders")
         orders: list[Order] = []
         bad_rows: list[BadRow] = []
         failures: dict[str, Failure] = {}
@@ -133,6 +144,18 @@ class OrderBridge:
                 bad_rows.extend(outcome.bad_rows)
         return BridgeOrders(orders=tuple(orders), unreachable=failures, bad_rows=tuple(bad_rows))
 
+    def _check_usable(self) -> None:
+        if self._closed:
+            raise ConfigurationError("this bridge is closed; make a new one")
+        self._loop.check()
+
+    @staticmethod
+    def _symbol(text: str) -> Symbol:
+        try:
+            return Symbol(text)
+        except ValueError as error:
+            raise ConfigurationError(str(error)) from error
+
     def _asked(self, names: Sequence[str] | None) -> list[str]:
         if names is None:
             return list(self._gateways)
@@ -142,9 +165,9 @@ class OrderBridge:
         return list(dict.fromkeys(self[name].name for name in asked))
 
     async def _ask(
-        self, calls: Mapping[str, Callable[[], Awaitable[T]]], timeout: float | None, operation: str
+        self, calls: Mapping[str, Callable[[], Awaitable[T]]], kind: type[T], timeout: float | None, operation: str
     ) -> dict[str, T | Failure]:
-        """Make every call at once; what fails or is late is a Failure and touches no other."""
+        """Make every call at once; what fails, is late or is of another kind is a Failure and touches no other."""
         if not calls:
             return {}
         tasks = {name: asyncio.ensure_future(_settled(call)) for name, call in calls.items()}
@@ -159,9 +182,13 @@ class OrderBridge:
         for name, task in tasks.items():
             outcome = task.result() if task.done() and not task.cancelled() else late
             if isinstance(outcome, BaseException):
-                extra = {"gateway": name, "operation": operation}
-                _log.warning("%s failed: %s", operation, outcome, extra=extra)
                 outcome = failure_of(outcome)
+            elif not isinstance(outcome, (kind, Failure)):
+                message = f"{operation} gave a {type(outcome).__name__} instead of a {kind.__name__}"
+                outcome = Failure(kind="unexpected", message=message)
+            if isinstance(outcome, Failure):
+                extra = log_facts(name, operation)
+                _log.warning("%s failed: %s", operation, outcome.message, extra=extra)
             outcomes[name] = outcome
         return outcomes
 
@@ -171,7 +198,8 @@ class OrderBridge:
         task.add_done_callback(self._late.discard)
 
     async def aclose(self) -> None:
-        """Close every gateway, whatever one of them says."""
+        """Close every gateway, whatever one of them says. The bridge cannot be used again."""
+        self._closed = True
         closed = await asyncio.gather(
             *(gateway.aclose() for gateway in self._gateways.values()), return_exceptions=True
         )

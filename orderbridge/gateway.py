@@ -8,12 +8,14 @@ from typing import Any, NoReturn, Protocol, Self, runtime_checkable
 
 from orderbridge.errors import (
     AuthenticationFailed,
+    NotSent,
     NotSupported,
     OrderBridgeError,
     OrderNotFound,
     PermissionDenied,
     RateLimited,
     UnexpectedResponse,
+    VenueError,
     VenueFacts,
     VenueUnavailable,
 )
@@ -277,12 +279,13 @@ def order_from(result: LookupResult, ref: RefLike, *, gateway: str | None, opera
         proof = "is proven absent" if found.proven_absent else "is not shown, which proves no absence"
         message = f"{text} {proof}"
         raise OrderNotFound(message, found=found, gateway=gateway, operation=operation)
-    failure = next((result.unreachable[name] for name in found.answers if name in result.unreachable), None)
+    failed = next((name for name in found.answers if name in result.unreachable), None)
+    failure = None if failed is None else result.unreachable[failed]
     if failure is None:
         why = "; ".join(found.notes) or ", ".join(f"{name}: {said}" for name, said in found.answers.items())
         message = f"whether {text} exists could not be decided ({why})"
         raise VenueUnavailable(message, gateway=gateway, operation=operation)
-    raise error_of(failure, gateway=gateway, operation=operation)
+    raise error_of(failure, gateway=failed, operation=operation)
 
 
 def error_of(failure: Failure, *, gateway: str | None, operation: str) -> OrderBridgeError:
@@ -303,7 +306,11 @@ def error_of(failure: Failure, *, gateway: str | None, operation: str) -> OrderB
 
 def failure_of(error: BaseException) -> Failure:
     """The failure that an error of a read stands for."""
-    facts = {"code": getattr(error, "code", None), "http_status": getattr(error, "http_status", None)}
+    # Another library's error may have attributes of these names with anything in them.
+    facts: dict[str, Any] = {}
+    if isinstance(error, VenueError):
+        facts = {"code": error.code, "http_status": error.http_status}
+    # Not str(error): it names gateway and operation again, and a third party's may fail.
     message = Exception.__str__(error) if isinstance(error, Exception) else repr(error)
     match error:
         case AuthenticationFailed():
@@ -312,9 +319,11 @@ def failure_of(error: BaseException) -> Failure:
             return Failure(kind="permission", message=message, **facts)
         case RateLimited():
             return Failure(kind="throttled", message=message, retry_after=error.retry_after, **facts)
-        case VenueUnavailable():
+        case VenueUnavailable() | NotSent():
             return Failure(kind="unreachable", message=message)
         case TimeoutError():
             return Failure(kind="timed_out", message=message or "no answer within the time limit")
+        case OrderBridgeError():
+            return Failure(kind="unexpected", message=message, **facts)
         case _:
-            return Failure(kind="unexpected", message=message or type(error).__name__, **facts)
+            return Failure(kind="unexpected", message=f"{type(error).__name__}: {message}".removesuffix(": "))

@@ -45,7 +45,9 @@ def connect(*names: str, settings: Mapping[str, Any] | str | Path | None = None)
 
 
 def _build_named(name: str, settings: Settings) -> OrderGateway:
-    venue, _, account = name.partition("/")
+    venue, slash, account = name.partition("/")
+    if slash and account in {"", "default"}:
+        raise ConfigurationError(f"the account `default` has no name of its own: write {venue!r}", gateway=name)
     try:
         return build_gateway(venue, account or "default", settings.of(name))
     except ConfigurationError as error:
@@ -76,13 +78,16 @@ def _construct(
     name = gateway_name(venue, account)
     parameters = inspect.signature(adapter).parameters
     given = dict(settings)
+    if "account" in given:
+        raise ConfigurationError(
+            f'write the account into the name, as in [gateways."{venue}/{given["account"]}"]', gateway=name
+        )
     if "scan_since_days" in given and "scan_since" in parameters:
-        given["scan_since"] = timedelta(days=given.pop("scan_since_days"))
+        given["scan_since"] = _days(given.pop("scan_since_days"), name)
     unknown = sorted(set(given) - set(parameters))
     if unknown:
-        raise ConfigurationError(
-            f"unknown settings: {', '.join(unknown)}; known are: {', '.join(parameters)}", gateway=name
-        )
+        known = ", ".join(key for key in parameters if key != "account")
+        raise ConfigurationError(f"unknown settings: {', '.join(unknown)}; known are: {known}", gateway=name)
     missing = [
         key
         for key, parameter in parameters.items()
@@ -90,4 +95,13 @@ def _construct(
     ]
     if missing:
         raise ConfigurationError(f"missing settings: {', '.join(missing)}", gateway=name)
-    return adapter(account=account, **given)
+    try:
+        return adapter(account=account, **given)
+    except (TypeError, AttributeError, ValueError) as error:
+        raise ConfigurationError(f"a setting is of the wrong type: {error}", gateway=name) from error
+
+
+def _days(number: object, gateway: str) -> timedelta:
+    if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0 < number < 100_000:
+        raise ConfigurationError(f"scan_since_days is a number of days, not {number!r}", gateway=gateway)
+    return timedelta(days=number)

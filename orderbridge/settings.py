@@ -32,11 +32,14 @@ _TELLING: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 class Settings:
-    """The tables of a settings file, or of a mapping of its shape, over the environment."""
+    """The tables of a settings file under the environment, or a caller's own tables (`arguments`) over it."""
 
-    def __init__(self, tables: Mapping[str, Any], *, source: str, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, tables: Mapping[str, Any], *, source: str, environ: Mapping[str, str], arguments: bool = False
+    ) -> None:
         self._source = source
         self._environ = environ
+        self._arguments = arguments
         unknown = set(tables) - {"gateways"}
         if unknown:
             raise ConfigurationError(
@@ -53,7 +56,7 @@ class Settings:
         return list(dict.fromkeys([*self._gateways, *by_environment]))
 
     def of(self, name: str) -> dict[str, Any]:
-        """The settings of one gateway: the environment over the file."""
+        """The settings of one gateway: arguments over the environment over the file."""
         venue, _, account = name.partition("/")
         table = dict(self._gateways.get(name, {}))
         settings = {key: value for key, value in table.items() if not key.endswith("_env")}
@@ -62,7 +65,8 @@ class Settings:
                 settings[key.removesuffix("_env")] = self._variable(name, key, variable)
         if not account:
             for key, variable in _VARIABLES.get(venue, {}).items():
-                if self._environ.get(variable) and f"{key}_env" not in table:
+                settled = f"{key}_env" in table or (self._arguments and key in table)
+                if self._environ.get(variable) and not settled:
                     settings[key] = self._environ[variable]
         return settings
 
@@ -94,7 +98,7 @@ def load_settings(
     """
     environ = os.environ if environ is None else environ
     if isinstance(settings, Mapping):
-        return Settings(settings, source="settings", environ=environ)
+        return Settings(settings, source="settings", environ=environ, arguments=True)
     named = settings or environ.get("ORDERBRIDGE_CONFIG")
     path = Path(named).expanduser() if named else _first_existing(environ)
     if path is None:

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from orderbridge.cli.simulate import simulate
 from orderbridge.cli.tables import console, lookup_json, print_lookup
 from orderbridge.errors import OrderBridgeError
 from orderbridge.model.lookup import LookupResult
@@ -75,6 +76,9 @@ def demo() -> None:
     from orderbridge.cli.demo import run_demo
 
     sys.exit(0 if _run(run_demo()) else 1)
+
+
+app.command()(simulate)
 
 
 def _run(call: Coroutine[Any, Any, Any]) -> Any:

@@ -47,7 +47,7 @@ async def run_demo() -> bool:
     Returns:
         Whether every answer was right.
     """
-    if find_spec("starlette") is None or find_spec("uvicorn") is None:
+    if find_spec("httptools") is None:
         raise ConfigurationError("the demo needs the simulated exchanges: pip install 'orderbridge[cli,simulator]'")
     out = console()
     async with Simulator(seed=1) as sim:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from orderbridge.http.transport import Transport, WireRequest, WireResponse
+from orderbridge.http.transport import NoAnswer, NothingSent, Transport, WireRequest, WireResponse
 
 if TYPE_CHECKING:
     from orderbridge.http.aiohttp_engine import AiohttpTransport
     from orderbridge.http.httpx_engine import HttpxTransport
 
-__all__ = ["AiohttpTransport", "HttpxTransport", "Transport", "WireRequest", "WireResponse"]
+__all__ = ["AiohttpTransport", "HttpxTransport", "NoAnswer", "NothingSent", "Transport", "WireRequest", "WireResponse"]
 
 _ENGINES = {
     "AiohttpTransport": "orderbridge.http.aiohttp_engine",

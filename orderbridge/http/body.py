@@ -15,6 +15,7 @@ _SECRET_FIELD: Final = re.compile(
     r'("[a-z_-]*(?:token|password|secret|api[_-]?key|signature|authorization)"\s*:\s*)"(?:[^"\\]|\\.)*"?',
     re.IGNORECASE,
 )
+_SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")
 _BEARER: Final = re.compile(r"\b(Bearer|Bitso)\s+[^\s\"'<>]+", re.IGNORECASE)
 
 
@@ -42,9 +43,21 @@ def load(body: bytes) -> Any:
         Unreadable: no JSON.
     """
     try:
-        return json.loads(body, parse_float=_number, parse_int=_whole, parse_constant=str)
+        loaded = json.loads(body, parse_float=_number, parse_int=_whole, parse_constant=str)
+        # Half a surrogate pair is legal in JSON and can be written to no file and no terminal.
+        return _writable(loaded) if _SURROGATE.search(body) else loaded
     except (ValueError, RecursionError) as error:
         raise Unreadable(describe(body)) from error
+
+
+def _writable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, list):
+        return [_writable(item) for item in value]
+    if isinstance(value, dict):
+        return {_writable(key): _writable(item) for key, item in value.items()}
+    return value
 
 
 def describe(body: bytes) -> str:

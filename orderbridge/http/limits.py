@@ -7,6 +7,7 @@ One limiter per venue, address and key serves every gateway of the process, in w
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import heapq
 import itertools
 import threading
@@ -15,8 +16,11 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from orderbridge.errors import ConfigurationError
 from orderbridge.model.permit import LANES, Lane
 
+# How long a waiter that is not the first sleeps at most, in case the loop of the first one stops.
+_LOOK_AGAIN: Final = 1.0
 _PRIORITY: Final = {lane: rank for rank, lane in enumerate(LANES)}
 
 
@@ -29,11 +33,18 @@ class Rate:
         burst: requests that may leave at once.
         per_second: how fast the burst fills up again. In any 60 s at most `burst + 60 * per_second` leave.
         free_lanes: lanes that neither count nor are locked out.
+
+    Raises:
+        ConfigurationError: figures that would never grant anything.
     """
 
     burst: int
     per_second: float
     free_lanes: frozenset[Lane] = frozenset()
+
+    def __post_init__(self) -> None:
+        if not (self.burst >= 1 and 0 < self.per_second < float("inf")):
+            raise ConfigurationError(f"a rate needs a burst of at least 1 and a refill above 0, not {self}")
 
 
 class LockedOut(Exception):
@@ -49,22 +60,28 @@ class NoPermit(Exception):
 
 
 class _Waiter:
-    __slots__ = ("_event", "_loop", "order")
+    __slots__ = ("_event", "_loop", "order", "queued")
 
     def __init__(self, order: tuple[int, int]) -> None:
         self.order = order
+        self.queued = False
         self._loop = asyncio.get_running_loop()
         self._event = asyncio.Event()
 
     def __lt__(self, other: _Waiter) -> bool:
         return self.order < other.order
 
+    @property
+    def is_stranded(self) -> bool:
+        """Whether its loop does not run, now or ever again: it cannot take a slot, and must hold nobody up."""
+        return not self._loop.is_running()
+
     def wake(self) -> None:
         """Make it look again, from whatever thread. A loop that has closed has nobody waiting."""
-        if not self._loop.is_closed():
+        with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._event.set)
 
-    async def sleep(self, seconds: float | None) -> None:
+    async def sleep(self, seconds: float) -> None:
         """Sleep until woken, at most `seconds`."""
         try:
             async with asyncio.timeout(seconds):
@@ -74,11 +91,21 @@ class _Waiter:
         self._event.clear()
 
 
+class LockOut:
+    """Until when a venue has locked a key out: one for all that share the key, paced or not."""
+
+    __slots__ = ("until",)
+
+    def __init__(self) -> None:
+        self.until = float("-inf")
+
+
 class Limiter:
     """
     Grants permits by lane, at the pace of a `Rate`; None paces nothing and still keeps lock-outs.
 
-    Thread-safe. A waiter that is cancelled leaves the queue and its slot to the others.
+    Thread-safe. A waiter that is cancelled leaves the queue and its slot to the others. `free_lanes` are those
+    that the venue neither counts nor locks out, whatever the figures.
     """
 
     def __init__(
@@ -86,23 +113,23 @@ class Limiter:
         rate: Rate | None,
         *,
         free_lanes: frozenset[Lane] = frozenset(),
+        lock_out: LockOut | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._rate = rate
-        # The venue's word, which holds without pacing too: a lock-out does not concern these lanes.
         self._free_lanes = free_lanes
         self._clock = clock
         self._lock = threading.Lock()
         self._tokens = float(rate.burst) if rate else 0.0
         self._filled_at = clock()
-        self._locked_until = float("-inf")
+        self.shared_lock_out = lock_out or LockOut()
         self._queue: list[_Waiter] = []
         self._numbers = itertools.count()
 
     @property
     def locked_for(self) -> float:
         """Seconds until the lock-out ends; 0 when there is none."""
-        return max(0.0, self._locked_until - self._clock())
+        return max(0.0, self.shared_lock_out.until - self._clock())
 
     def is_free(self, lane: Lane) -> bool:
         """Whether requests of this lane neither count nor are locked out."""
@@ -128,7 +155,7 @@ class Limiter:
     def lock_out(self, seconds: float) -> None:
         """The venue throttled us: stop every lane that counts for so long."""
         with self._lock:
-            self._locked_until = max(self._locked_until, self._clock() + seconds)
+            self.shared_lock_out.until = max(self.shared_lock_out.until, self._clock() + seconds)
 
     def give_back(self, lane: Lane) -> None:
         """A granted request was not sent."""
@@ -154,19 +181,17 @@ class Limiter:
             return
         ends_at = None if within is None else self._clock() + within
         waiter = _Waiter((_PRIORITY[lane], next(self._numbers)))
-        with self._lock:
-            heapq.heappush(self._queue, waiter)
         try:
             while (wait := self._try_take(waiter)) is not None:
                 await waiter.sleep(self._bounded(wait, ends_at))
         finally:
             self._leave(waiter)
 
-    def _bounded(self, wait: float, ends_at: float | None) -> float | None:
+    def _bounded(self, wait: float, ends_at: float | None) -> float:
         if ends_at is None:
-            return None if wait == float("inf") else wait
+            return wait
         left = ends_at - self._clock()
-        if self.locked_for > left:
+        if self.locked_for > max(0.0, left):
             raise LockedOut(self.locked_for)
         if left <= 0:
             raise NoPermit(f"no free slot in the rate limit within the time given ({len(self._queue)} wait)")
@@ -175,13 +200,16 @@ class Limiter:
     def _try_take(self, waiter: _Waiter) -> float | None:
         """None: taken. Otherwise the seconds after which it is worth looking again."""
         with self._lock:
-            locked = self._locked_until - self._clock()
+            if not waiter.queued:
+                heapq.heappush(self._queue, waiter)
+                waiter.queued = True
+            locked = self.shared_lock_out.until - self._clock()
             if locked > 0:
                 return locked
             if self._rate is None:
                 return None
-            if self._queue[0] is not waiter:
-                return float("inf")  # the first in the queue wakes the next when it leaves
+            if self._first() is not waiter:
+                return _LOOK_AGAIN  # the first in the queue wakes the next when it leaves, unless its loop stops
             self._refill()
             if self._tokens >= 1:
                 self._tokens -= 1
@@ -190,9 +218,18 @@ class Limiter:
 
     def _leave(self, waiter: _Waiter) -> None:
         with self._lock:
-            self._queue.remove(waiter)
-            heapq.heapify(self._queue)
+            if waiter.queued:
+                self._queue.remove(waiter)
+                heapq.heapify(self._queue)
             self._wake_first()
+
+    def _first(self) -> _Waiter | None:
+        """The first waiter that can take a slot. One whose loop stopped queues again if the loop runs again."""
+        while self._queue and self._queue[0].is_stranded:
+            stranded = heapq.heappop(self._queue)
+            stranded.queued = False
+            stranded.wake()
+        return self._queue[0] if self._queue else None
 
     def _refill(self) -> None:
         now = self._clock()
@@ -202,8 +239,9 @@ class Limiter:
         self._filled_at = now
 
     def _wake_first(self) -> None:
-        if self._queue:
-            self._queue[0].wake()
+        first = self._first()
+        if first is not None:
+            first.wake()
 
 
 LimitsLike = Rate | Literal["venue"] | None
@@ -215,13 +253,21 @@ def shared_limiter(scope: Hashable, limits: LimitsLike, *, venue: Rate) -> Limit
     """
     The limiter of a scope (venue, address and a digest of the key), made at first use and kept for good.
 
-    Gateways of one scope share it whatever they ask; figures that differ from its own replace them.
+    Gateways of one scope share it; figures that differ from its own replace them. A gateway without limits is
+    not paced, takes nothing from the others, and shares their lock-outs.
+
+    Raises:
+        ConfigurationError: `limits` is neither "venue", None nor a Rate.
     """
-    rate = venue if limits == "venue" else limits
+    if limits != "venue" and limits is not None and not isinstance(limits, Rate):
+        raise ConfigurationError(f"limits are 'venue', None or a Rate, not {limits!r}")
+    rate = venue if limits == "venue" or limits is None else limits
     with _shared_lock:
         limiter = _shared.get(scope)
         if limiter is None:
             limiter = _shared[scope] = Limiter(rate, free_lanes=venue.free_lanes)
-        elif limiter._rate != rate:
+        if limits is None:
+            return Limiter(None, free_lanes=venue.free_lanes, lock_out=limiter.shared_lock_out)
+        if limiter._rate != rate:
             limiter.change(rate)
         return limiter

@@ -13,7 +13,7 @@ from orderbridge.http.engines import make_transport
 from orderbridge.http.limits import Limiter, LockedOut, NoPermit
 from orderbridge.http.policy import Deadline, Retries, TryAgain, read
 from orderbridge.http.transport import Limits, NoAnswer, NothingSent, OneLoop, WireRequest, WireResponse
-from orderbridge.model.permit import Lane, Permit
+from orderbridge.model.permit import LANES, Lane, Permit
 
 if TYPE_CHECKING:
     from orderbridge.http.engines import EngineLike
@@ -69,6 +69,8 @@ class Session:
     async def permit(self, lane: Lane, *, timeout: float | None) -> Permit:
         """The right to send one request. NotSent: no slot in time, or a lock-out lasts longer."""
         self.check_usable()
+        if lane not in LANES:
+            raise ConfigurationError(f"there is no lane {lane!r}: {', '.join(LANES)}", gateway=self.gateway)
         try:
             await self.limiter.acquire(lane, within=timeout)
         except (LockedOut, NoPermit) as error:
@@ -99,9 +101,13 @@ class Session:
         except (NothingSent, NoAnswer) as error:
             status = f"{type(error).__name__} ({error})"
             raise
+        except Exception as error:
+            # A caller's own transport may raise anything, and bytes may have left by then.
+            status = f"{type(error).__name__} ({error})"
+            raise NoAnswer(status) from error
         finally:
             took = (time.perf_counter() - started) * 1000
-            extra = {"gateway": self.gateway, "operation": operation, **ids}
+            extra = log_facts(self.gateway, operation, **ids)
             path = request.target.partition("?")[0]
             self.log.debug("%s %s -> %s in %.0f ms", request.method, path, status, took, extra=extra)
         return response
@@ -127,9 +133,9 @@ class Session:
         Raises:
             VenueUnavailable: no usable answer after all tries. RateLimited: locked out beyond the time limit.
         """
-        self.check_usable()
 
         async def attempt() -> T:
+            self.check_usable()
             if refresh is not None:
                 await refresh()
             await self._slot(lane, deadline, operation)
@@ -139,7 +145,7 @@ class Session:
             return VenueUnavailable(f"no answer: {error}", gateway=self.gateway, operation=operation)
 
         def on_retry(error: Exception, wait: float) -> None:
-            extra = {"gateway": self.gateway, "operation": operation}
+            extra = log_facts(self.gateway, operation)
             self.log.warning("%s is tried again in %.1f s: %s", operation, wait, error, extra=extra)
 
         retries = replace(self._retries, tries=1) if once else self._retries
@@ -189,7 +195,7 @@ class Session:
                 gateway=self.gateway,
                 operation=operation,
             ) from error
-        extra = {"gateway": self.gateway, "operation": operation, **ids}
+        extra = log_facts(self.gateway, operation, **ids)
         self.log.info("%s -> %s", operation, response.status, extra=extra)
         return response
 
@@ -216,7 +222,7 @@ class Session:
     def lock_out(self, seconds: float, *, operation: str | None) -> None:
         """The venue throttles us: every lane of this key that counts stops for so long."""
         self.limiter.lock_out(seconds)
-        extra = {"gateway": self.gateway, "operation": operation}
+        extra = log_facts(self.gateway, operation)
         self.log.warning("the venue throttles us: locked out for %.0f s", seconds, extra=extra)
 
     async def aclose(self) -> None:
@@ -228,3 +234,19 @@ class Session:
 
 def _finite(seconds: float) -> float | None:
     return None if seconds == float("inf") else seconds
+
+
+def log_facts(
+    gateway: str,
+    operation: str | None,
+    *,
+    order_id: str | None = None,
+    client_order_id: str | None = None,
+) -> dict[str, str | None]:
+    """The `extra` of every record: always the same four names, so that a format may use them."""
+    return {
+        "gateway": gateway,
+        "operation": operation,
+        "order_id": order_id,
+        "client_order_id": client_order_id,
+    }

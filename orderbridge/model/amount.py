@@ -47,9 +47,20 @@ def check_bounds(number: Decimal) -> Decimal:
         raise ValueError("the amount is not finite")
     _, digits, exponent = number.as_tuple()
     assert isinstance(exponent, int)  # finite numbers have one
-    if len(digits) > MAX_DIGITS or abs(exponent) > MAX_EXPONENT or abs(number.adjusted()) > MAX_EXPONENT:
+    # Zeros at the end are not counted: `1E100` is written with 101 digits and must be readable again.
+    significant = len("".join(map(str, digits)).rstrip("0"))
+    if significant > MAX_DIGITS or abs(exponent) > MAX_EXPONENT or abs(number.adjusted()) > MAX_EXPONENT:
         raise ValueError(f"an amount has at most {MAX_DIGITS} digits and an exponent within ±{MAX_EXPONENT}")
     return number
+
+
+def is_within_bounds(number: Decimal) -> bool:
+    """Whether a computed number may be an amount."""
+    try:
+        check_bounds(number)
+    except ValueError:
+        return False
+    return True
 
 
 def plain(number: Decimal) -> str:
@@ -64,8 +75,8 @@ def add(*numbers: Decimal) -> Decimal:
 
 
 def subtract(a: Decimal, b: Decimal) -> Decimal:
-    """The exact difference."""
-    return EXACT.subtract(a, b)
+    """The exact difference; zero as plain 0, which reads better than `0E-8`."""
+    return EXACT.subtract(a, b) or ZERO
 
 
 def multiply(a: Decimal, b: Decimal) -> Decimal:
@@ -75,7 +86,7 @@ def multiply(a: Decimal, b: Decimal) -> Decimal:
 
 def divide(a: Decimal, b: Decimal) -> Decimal:
     """The quotient to 40 significant digits."""
-    return QUOTIENT.divide(a, b)
+    return Decimal(plain(QUOTIENT.divide(a, b)))
 
 
 def _must_be_positive(number: Decimal) -> Decimal:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any, Literal, overload
+from typing import Any, Literal, Self, overload
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from orderbridge.errors import AmbiguousRef
 from orderbridge.model.base import Moment, VenueModel
@@ -42,13 +42,25 @@ class Failure(VenueModel):
 
 
 class BadRow(VenueModel):
-    """A row of an answer that is no usable order: its place, its id if it has one, and what is wrong with it."""
+    """
+    A row of an answer that is no usable order: its place, its id if it has one, and what is wrong with it.
+
+    Equality and JSON leave out `raw`.
+    """
 
     gateway: str
     position: int
     reason: str
     order_id: str | None = None
-    raw: Any = Field(default=None, repr=False)
+    raw: Any = Field(default=None, repr=False, exclude=True)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, BadRow):
+            return NotImplemented
+        return {**self.__dict__, "raw": None} == {**other.__dict__, "raw": None}
+
+    def __hash__(self) -> int:
+        return hash((self.gateway, self.position, self.order_id))
 
 
 class Found(VenueModel):
@@ -100,6 +112,12 @@ class LookupResult(VenueModel):
     found: tuple[Found, ...] = ()
     unreachable: dict[str, Failure] = Field(default_factory=dict)
     bad_rows: tuple[BadRow, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_found_per_ref(self) -> Self:
+        if len(self.refs) != len(self.found):
+            raise ValueError(f"{len(self.refs)} refs need as many found, not {len(self.found)}")
+        return self
 
     @cached_property
     def _by_ref(self) -> dict[RefLike, Found]:

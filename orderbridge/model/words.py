@@ -8,6 +8,9 @@ from enum import StrEnum
 class Word(StrEnum):
     """A lower-case word of a closed list; `Word("GTC")` and `Word("gtc")` are one."""
 
+    def __repr__(self) -> str:
+        return repr(self.value)
+
     @classmethod
     def _missing_(cls, value: object) -> Word | None:
         folded = value.strip().lower() if isinstance(value, str) else None

@@ -3,6 +3,9 @@
 import time
 from datetime import UTC, datetime
 
+LONGEST = 100 * 366 * 86_400.0
+END = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
+
 
 class SimClock:
     """
@@ -32,6 +35,8 @@ class SimClock:
 
     def advance(self, seconds: float) -> None:
         """Move on by `seconds` at once; nobody waits."""
-        if seconds < 0:
-            raise ValueError("a simulated clock does not go back")
+        if not 0 <= seconds < LONGEST:
+            raise ValueError("a simulated clock does not go back, and not on by more than a century at once")
+        if self.time() + seconds >= END:
+            raise ValueError("a simulated clock ends with the year 9999")
         self._base += seconds

@@ -19,7 +19,11 @@ wrong_nonce       refused for its nonce (Bitso `0207`, Bitcain 401); not acted u
 late_visibility   acted upon; the new order is shown only after `seconds` (default 2) of simulated time
 duplicate_rows    the list's first row comes twice
 unknown_word      every row's status is `word` (default `pending_review`)
-fill_first        cancel and edit: the order fills whole just before the request is acted upon
+fill_first        cancel, edit, replace: the order fills whole just before the request is acted upon
+
+Operations: Bitso place, lookup, open_orders, cancel, replace (v3), edit (v4), order_trades, user_trades, balance, fees,
+books, catalogues, order_book, trades, ticker; Bitcain place, lookup, list (also as open_orders), history, cancel, edit,
+retry, login, refresh, signup.
 """
 
 from dataclasses import dataclass, field, replace
@@ -35,6 +39,7 @@ AFTER = frozenset(
 INSIDE = frozenset({"late_visibility", "duplicate_rows", "unknown_word", "fill_first"})
 KINDS = BEFORE | AFTER | INSIDE
 
+MOST = 1_000_000_000
 _HTML = b"<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
 
 
@@ -68,6 +73,10 @@ class Fault:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"unknown fault {self.kind!r}; known: {', '.join(sorted(KINDS))}")
+        numbers = {"nth": self.nth, "times": self.times, "probability": self.probability, "seconds": self.seconds}
+        for name, value in (numbers | {"share": self.share, "piece": self.piece, "size": self.size}).items():
+            if value is not None and not 0 <= value <= MOST:
+                raise ValueError(f"{name}={value!r} of a fault")
         if self.nth is not None and self.times is None:
             self.times = 1
 

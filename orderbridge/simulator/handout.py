@@ -4,16 +4,19 @@ adapter.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orderbridge.simulator.clock import SimClock
 
+if TYPE_CHECKING:
+    from orderbridge.gateway import OrderGateway
 
-def hand_out(venue: str, own: Mapping[str, Any], *, clock: SimClock, settings: Mapping[str, Any]) -> Any:
+
+def hand_out(venue: str, own: Mapping[str, Any], *, clock: SimClock, settings: Mapping[str, Any]) -> "OrderGateway":
     """
     Build the venue's gateway: the simulator's address and keys, its clock, no pacing; the caller's word wins.
     """
-    from orderbridge.registry import build_gateway  # type: ignore[import-not-found,unused-ignore]
+    from orderbridge.registry import build_gateway
 
     merged = {"clock": clock.time, "limits": None, **own, **settings}
     account = merged.pop("account", "default")

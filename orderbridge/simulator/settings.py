@@ -19,6 +19,9 @@ class _Checked:
         allowed = _CHOICES[type(self).__name__].get(name)
         if allowed is not None and value not in allowed:
             raise ValueError(f"{name}={value!r}; allowed: {', '.join(map(repr, allowed))}")
+        kinds = _KINDS[type(self).__name__].get(name)
+        if kinds is not None and (not isinstance(value, kinds) or isinstance(value, bool) != (kinds == (bool,))):
+            raise ValueError(f"{name}={value!r}; a {kinds[0].__name__} is wanted")
         object.__setattr__(self, name, value)
 
 
@@ -38,7 +41,8 @@ class BitsoSettings(_Checked):
         queued_for: seconds for which a new order is shown as `queued`.
         open_orders_types: whether open orders show market orders too (a waiting stop), or limit orders only.
         stop_locks: whether a waiting stop order locks its funds.
-        pacing: count requests and lock out with 420 `0801`.
+        pacing: count requests and lock out with 420 `0801`, as Bitso does; off, for tests of more than 300
+            calls a minute.
         lockout_spares_cancels: cancels go through during a lock-out.
         most_open_orders: the cap behind `1001`.
         bad_time_in_force: the code for a wrong `time_in_force`.
@@ -46,6 +50,8 @@ class BitsoSettings(_Checked):
             (`0304`).
         trading, market_orders, closed_books: the switches behind `1008`, `0411` and `0410`.
         liquidity: whether the counter-party quotes.
+        error_style: with the newer `details` and `errorData`, without, or with the bare number of early replies.
+        origin_id_unique: among active orders, or among all, as before May 2025.
         language: of error messages, unless `Accept-Language` says otherwise.
     """
 
@@ -64,12 +70,13 @@ class BitsoSettings(_Checked):
     market_price_null: bool = True
     time_format: TimeFormat = "millis"
     status_spelling: Literal["documented", "old", "upper"] = "documented"
-    error_style: Literal["new", "old"] = "new"
+    error_style: Literal["new", "old", "number"] = "new"
+    origin_id_unique: Literal["active", "ever"] = "active"
     language: Literal["en", "es"] = "en"
     open_orders_types: Literal["all", "limit"] = "all"
     stop_locks: bool = True
     liquidity: bool = True
-    pacing: bool = False
+    pacing: bool = True
     public_per_minute: int = 60
     private_per_minute: int = 300
     lockout: float = 60.0
@@ -136,4 +143,10 @@ def _choices(settings: type[Any]) -> dict[str, tuple[Any, ...]]:
     return found
 
 
+def _kinds(settings: type[Any]) -> dict[str, tuple[type, ...]]:
+    known: dict[Any, tuple[type, ...]] = {float: (float, int), int: (int,), bool: (bool,), str: (str,)}
+    return {each.name: known[each.type] for each in fields(settings) if each.type in known}
+
+
+_KINDS = {each.__name__: _kinds(each) for each in (BitsoSettings, BitcainSettings)}
 _CHOICES = {each.__name__: _choices(each) for each in (BitsoSettings, BitcainSettings)}

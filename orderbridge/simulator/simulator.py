@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine, Mapping
+from pathlib import Path
 from random import Random
 from threading import Thread
 from types import TracebackType
@@ -10,7 +11,9 @@ from typing import Any, Self, TypeVar
 from orderbridge.simulator.bitcain.venue import SimBitcain
 from orderbridge.simulator.bitso.venue import SimBitso
 from orderbridge.simulator.clock import SimClock
+from orderbridge.simulator.console import Console
 from orderbridge.simulator.settings import BitcainSettings, BitsoSettings
+from orderbridge.simulator.store import Store
 
 T = TypeVar("T")
 
@@ -27,6 +30,9 @@ class Simulator:
         seed: fixes ids, probabilities and the counter-party's sizes.
         clock: time; the machine's own unless given.
         bitso_port, bitcain_port: 0 picks free ports.
+        host: the address to listen on.
+        page: whether each venue shows a page about itself at `/` and takes controls below `/_simulator/`.
+        state: a SQLite file that keeps the simulation over restarts; in memory only, unless given.
         bitso, bitcain: settings by name, see `BitsoSettings` and `BitcainSettings`.
     """
 
@@ -37,17 +43,36 @@ class Simulator:
         clock: SimClock | None = None,
         bitso_port: int = 0,
         bitcain_port: int = 0,
+        host: str = "127.0.0.1",
+        state: str | Path | None = None,
+        page: bool = False,
         bitso: Mapping[str, Any] | None = None,
         bitcain: Mapping[str, Any] | None = None,
     ) -> None:
         self.clock = clock or SimClock()
         rng = Random(seed)
         self.bitso = SimBitso(
-            BitsoSettings(**(bitso or {})), clock=self.clock, rng=Random(rng.random()), port=bitso_port
+            BitsoSettings(**(bitso or {})),
+            clock=self.clock,
+            rng=Random(rng.random()),
+            port=bitso_port,
+            host=host,
         )
         self.bitcain = SimBitcain(
-            BitcainSettings(**(bitcain or {})), clock=self.clock, rng=Random(rng.random()), port=bitcain_port
+            BitcainSettings(**(bitcain or {})),
+            clock=self.clock,
+            rng=Random(rng.random()),
+            port=bitcain_port,
+            host=host,
         )
+        if page:
+            self.bitso.show_page(Console("Bitso", self.bitso, {"bitso": self.bitso.engine}, self.clock))
+            self.bitcain.show_page(Console("Bitcain", self.bitcain, self.bitcain.engines, self.clock))
+        self._store: Store | None = None
+        if state is not None:
+            self._store = Store(state)
+            self.bitso.keep_in(self._store)
+            self.bitcain.keep_in(self._store)
         self._thread: _LoopThread | None = None
 
     async def start(self) -> None:
@@ -80,6 +105,7 @@ class Simulator:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.stop()
+        self._close_store()
 
     def __enter__(self) -> Self:
         self._thread = _LoopThread()
@@ -97,6 +123,12 @@ class Simulator:
             self._thread.run(self.stop())
             self._thread.close()
             self._thread = None
+            self._close_store()
+
+    def _close_store(self) -> None:
+        if self._store is not None:
+            self._store.close()
+            self._store = None
 
 
 class _LoopThread:

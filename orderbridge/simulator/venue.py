@@ -8,13 +8,16 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from orderbridge.simulator.clock import SimClock
+from orderbridge.simulator.console import Console
 from orderbridge.simulator.faults import AFTER, BEFORE, Fault, FaultPlan, spoil
 from orderbridge.simulator.message import DROPPED, Request, Response
+from orderbridge.simulator.store import Keeper
 
 if TYPE_CHECKING:
     from orderbridge.simulator.server import Server
 
 R = TypeVar("R")
+LOOPBACK = "127.0.0.1"
 REMEMBERED = 100_000
 RECENT = 1_000
 
@@ -44,11 +47,9 @@ class Venue(Generic[R]):
 
     Attributes:
         requests: how often each `METHOD /raw/path` was asked for, without its query.
-        request_times: (simulated time, `METHOD /raw/path`) of the last 100,000 requests.
-        last_requests: the last 1,000 requests as they came, for checks on bytes.
     """
 
-    def __init__(self, app: App[R], *, clock: SimClock, rng: Random, port: int, host: str = "127.0.0.1") -> None:
+    def __init__(self, app: App[R], *, clock: SimClock, rng: Random, port: int, host: str = LOOPBACK) -> None:
         self._app = app
         self._clock = clock
         self._host = host
@@ -56,10 +57,20 @@ class Venue(Generic[R]):
         self._server: Server | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._plan = FaultPlan(rng)
+        self._keeper: Keeper | None = None
+        self._console: Console | None = None
         self.lock = RLock()
         self.requests: Counter[str] = Counter()
-        self.request_times: deque[tuple[float, str]] = deque(maxlen=REMEMBERED)
-        self.last_requests: deque[Request] = deque(maxlen=RECENT)
+        self._times: deque[tuple[float, str]] = deque(maxlen=REMEMBERED)
+        self._recent: deque[Request] = deque(maxlen=RECENT)
+
+    def keep(self, keeper: Keeper) -> None:
+        """Have what each request changes saved before it is answered."""
+        self._keeper = keeper
+
+    def show_page(self, console: Console) -> None:
+        """Have the console answer for `/` and its controls; they are not counted as requests."""
+        self._console = console
 
     # Faults.
 
@@ -94,15 +105,32 @@ class Venue(Generic[R]):
     def handle(self, request: Request) -> Response:
         """Answer one request, or misbehave. Safe to call from any thread."""
         with self.lock:
-            name = f"{request.method} {request.path}"
-            self.requests[name] += 1
-            self.request_times.append((self._clock.time(), name))
-            self.last_requests.append(request)
-            route = self._app.route(request)
-            fault = self._plan.pick(self._app.operation(route)) if self._plan.rules else None
-            if fault is None:
-                return self._app.answer(request, route, None)
-            return self._misbehave(fault, request, route)
+            if self._console is not None and self._console.wants(request):
+                response = self._console.answer(request)
+            else:
+                response = self._ask_app(request)
+            if self._keeper is not None:
+                self._keeper.save()
+            return response
+
+    def _ask_app(self, request: Request) -> Response:
+        name = f"{request.method} {request.path}"
+        self.requests[name] += 1
+        self._times.append((self._clock.time(), name))
+        self._recent.append(request)
+        route = self._app.route(request)
+        fault = self._plan.pick(self._app.operation(route)) if self._plan.rules else None
+        return self._app.answer(request, route, None) if fault is None else self._misbehave(fault, request, route)
+
+    @property
+    def request_times(self) -> list[tuple[float, str]]:
+        """(simulated time, `METHOD /raw/path`) of the last 100,000 requests."""
+        return list(self._times)
+
+    @property
+    def last_requests(self) -> list[Request]:
+        """The last 1,000 requests as they came, for checks on bytes."""
+        return list(self._recent)
 
     def _misbehave(self, fault: Fault, request: Request, route: R) -> Response:
         if fault.kind == "drop":
@@ -132,8 +160,10 @@ class Venue(Generic[R]):
         await self._on_own_loop(self._stop())
 
     async def _start(self) -> None:
-        from orderbridge.simulator.server import Server  # loaded on use: needs the `simulator` extra
-
+        try:
+            from orderbridge.simulator.server import Server  # loaded on use: needs the `simulator` extra
+        except ImportError as e:
+            raise ImportError(f"the simulator needs its extra: pip install 'orderbridge[simulator]' ({e})") from e
         if self._server is None:
             self._loop = asyncio.get_running_loop()
             server = Server(self.handle, host=self._host, port=self._port)
@@ -141,6 +171,8 @@ class Venue(Generic[R]):
             self._server, self._port = server, server.port
 
     async def _stop(self) -> None:
+        if self._keeper is not None:
+            self._keeper.save()
         if self._server is not None:
             server, self._server, self._loop = self._server, None, None
             await server.stop()

@@ -123,8 +123,8 @@ class _Jump(selectors.DefaultSelector):  # type: ignore[misc, valid-type]
         ready = super().select(0)
         if not ready and timeout is None:
             return super().select(None)  # only another thread can wake us
-        if not ready and timeout:
-            self.now += timeout
+        # A real clock never stands still: a wait below its grain would be waited for ever.
+        self.now += max(timeout or 0.0, 1e-9) if not ready else 1e-9
         return ready
 
 

@@ -20,7 +20,7 @@ from orderbridge.http.body import Unreadable, describe, load, shown
         (b"123456789012345678901234567890", 123456789012345678901234567890),
         (b"[NaN, Infinity, -Infinity]", ["NaN", "Infinity", "-Infinity"]),
         (b'\xef\xbb\xbf{"a": "\xc3\xb1"}', {"a": "ñ"}),
-        (b'"\\ud800"', "\ud800"),
+        (b'["\\ud800", {"\\uD83D": "\\ud83d\\ude00"}]', ["\\ud800", {"\\ud83d": "\U0001f600"}]),
         (b"null", None),
     ],
 )

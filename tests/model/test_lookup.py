@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from orderbridge import (
     BridgeOrders,
@@ -196,3 +197,9 @@ def test_an_order_seen_twice_is_listed_as_the_two_observations_say_together() ->
 
         (listed,) = result.orders
         assert (listed.status, listed.client_order_id, listed.filled_quantity) == ("filled", "c1", 1)
+
+
+def test_every_ref_of_a_result_has_its_answer() -> None:
+    """A result that leaves a ref without an answer cannot be made."""
+    with pytest.raises(ValidationError, match="2 refs need as many found, not 1"):
+        LookupResult(refs=("x", "y"), found=(Found(),))

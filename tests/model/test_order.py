@@ -215,3 +215,15 @@ def test_a_fill_refuses_floats_and_ignores_newer_fields() -> None:
     assert fill(new_in_2030=1) == fill()
     with pytest.raises(ValidationError, match="never a float"):
         fill(quantity=0.1)
+
+
+def test_a_time_that_utc_cannot_hold_is_refused_in_words() -> None:
+    """A moment a few hours before the year 1 is a validation error, and no overflow."""
+    with pytest.raises(ValidationError, match="years 1 to 9999"):
+        Order(
+            venue="bitso",
+            order_id="x",
+            symbol="BTC/MXN",
+            side="buy",
+            created_at="0001-01-01T00:00:00+05:00",
+        )

@@ -19,10 +19,10 @@ START = datetime(2026, 1, 5, 10, 0, tzinfo=UTC)
 class BitsoClient:
     """Signs as Bitso's documents say."""
 
-    def __init__(self, sim: Simulator, http: httpx.AsyncClient) -> None:
+    def __init__(self, sim: Simulator, http: httpx.AsyncClient, *, first_nonce: int = 10**18) -> None:
         self._sim = sim
         self._http = http
-        self._nonces = itertools.count(1700000000000000000)
+        self._nonces = itertools.count(first_nonce)
         self.prefix = "/api/v3"
 
     async def send(
@@ -128,3 +128,15 @@ def bitso(sim: Simulator, http: httpx.AsyncClient) -> BitsoClient:
 def bitcain(sim: Simulator, http: httpx.AsyncClient) -> BitcainClient:
     """An independent Bitcain client."""
     return BitcainClient(sim, http)
+
+
+@pytest.fixture
+def bitso_client() -> type[BitsoClient]:
+    """Makes Bitso clients for simulators that a test starts itself."""
+    return BitsoClient
+
+
+@pytest.fixture
+def bitcain_client() -> type[BitcainClient]:
+    """Makes Bitcain clients for simulators that a test starts itself."""
+    return BitcainClient

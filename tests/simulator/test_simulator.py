@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from orderbridge.errors import ConfigurationError
 from orderbridge.simulator import SimClock, Simulator
 
 
@@ -79,7 +80,7 @@ async def test_the_ground_truth_counts_requests_and_orders(sim: Any, bitso: Any,
     await bitso.get("/orders?oids=A1")
 
     assert sim.bitso.requests == {"GET /api/v3/orders": 1}
-    assert list(sim.bitso.request_times) == [(clock.time(), "GET /api/v3/orders")]
+    assert sim.bitso.request_times == [(clock.time(), "GET /api/v3/orders")]
     assert sim.bitso.last_requests[-1].target == "/api/v3/orders?oids=A1"
     assert sim.bitso.last_requests[-1].headers["authorization"].startswith("Bitso simulated-key:")
     assert [order.oid for order in sim.bitso.accepted(client_order_id="me")] == ["A1"]
@@ -190,3 +191,43 @@ def test_binding_is_to_loopback_only() -> None:
         with socket.socket() as probe:
             probe.settimeout(0.2)
             assert probe.connect_ex(("127.0.0.2", port)) != 0
+
+
+async def test_stopping_does_not_wait_for_late_answers(clock: SimClock, http: httpx.AsyncClient) -> None:
+    """A venue that owes somebody an answer in an hour stops at once, and that somebody learns it."""
+    async with Simulator(clock=clock) as sim:
+        sim.bitso.fault("delay", seconds=3600, times=1)
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(sim.bitso.origin.rpartition(":")[2]))
+        writer.write(b"GET /v3/catalogues HTTP/1.1\r\n\r\n")
+        await http.get(sim.bitso.base_url + "/catalogues")
+        assert sim.bitso.requests.total() == 2
+
+    assert await reader.read() == b""
+    writer.close()
+
+
+async def test_a_taken_port_is_an_error_and_nothing_stays_open(sim: Any) -> None:
+    """If the second venue cannot listen, the first one does not either."""
+    taken = int(sim.bitcain.origin.rpartition(":")[2])
+    other = Simulator(bitcain_port=taken)
+
+    with pytest.raises(OSError, match="in use"):
+        await other.start()
+
+    with pytest.raises(httpx.TransportError):
+        async with httpx.AsyncClient(trust_env=False) as http:
+            await http.get(other.bitso.origin)
+
+
+async def test_gateways_are_handed_out_ready_to_use(sim: Any) -> None:
+    """Each venue gives a gateway of this library that finds its orders; the caller's settings win."""
+    order, other = sim.bitso.put(origin_id="mine"), sim.bitcain.put()
+
+    async with sim.bitso.gateway() as bitso, sim.bitcain.gateway() as bitcain:
+        found = await bitso.get(f"bitso:{order.oid}", timeout=5)
+        seen = await bitcain.get(f"bitcain:{other.id}", timeout=5)
+
+    assert found.client_order_id == "mine"
+    assert seen.order_id == other.id
+    with pytest.raises(ConfigurationError):
+        sim.bitso.gateway(no_such_setting=1)

@@ -27,7 +27,7 @@ from orderbridge.errors import (
 )
 from orderbridge.http import body
 from orderbridge.http.policy import Deadline, TryAgain
-from orderbridge.http.session import Session
+from orderbridge.http.session import Session, log_facts
 from orderbridge.http.transport import WireRequest, WireResponse
 
 TokenProvider = Callable[[], Awaitable[str] | str]
@@ -176,7 +176,7 @@ class TokenKeeper:
             if self._clock() >= expires_at:
                 raise
             self._not_before = self._clock() + RENEWAL_PAUSE
-            extra = {"gateway": self._session.gateway, "operation": "refresh"}
+            extra = log_facts(self._session.gateway, "refresh")
             self._session.log.warning("the token is not renewed yet: %s", error, extra=extra)
 
     async def _renew(self) -> None:

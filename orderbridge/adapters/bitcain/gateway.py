@@ -18,7 +18,7 @@ from orderbridge.adapters.bitcain.settings import check_settings
 from orderbridge.gateway import Capabilities, UnsupportedCalls, order_from
 from orderbridge.http.limits import LimitsLike, Rate, shared_limiter
 from orderbridge.http.policy import Deadline, Retries
-from orderbridge.http.session import Session
+from orderbridge.http.session import Session, log_facts
 from orderbridge.model.lookup import BadRow, LookupResult, OrderList
 from orderbridge.model.order import Order, gateway_name
 from orderbridge.model.permit import Lane, Permit
@@ -54,8 +54,8 @@ class BitcainGateway(UnsupportedCalls):
         ConfigurationError: a setting is missing or wrong.
     """
 
-    venue: Final = VENUE
-    capabilities: Final = Capabilities(lookup_batch=1, history=True)
+    venue: str = VENUE
+    capabilities: Capabilities = Capabilities(lookup_batch=1, history=True)
     instead: Mapping[str, str] = {
         "submit": _NOT_YET,
         "cancel": _NOT_YET,
@@ -201,7 +201,7 @@ class BitcainGateway(UnsupportedCalls):
         span = span_of(since, until, symbol, status, venue_filters)
 
         def warn(text: str) -> None:
-            self._session.log.warning("%s", text, extra={"gateway": self.name, "operation": "orders"})
+            self._session.log.warning("%s", text, extra=log_facts(self.name, "orders"))
 
         return Listing(self._reads, span, self.name, pace=lambda: Deadline(timeout), warn=warn).orders()
 

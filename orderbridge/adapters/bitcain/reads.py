@@ -22,6 +22,7 @@ from orderbridge.adapters.bitcain.mapping import (
 from orderbridge.adapters.bitcain.scan import MILLISECOND, PageParams, Row, scan_history, scan_list
 from orderbridge.errors import UnexpectedResponse, VenueUnavailable
 from orderbridge.http.policy import Deadline
+from orderbridge.http.session import log_facts
 from orderbridge.model.lookup import BadRow
 from orderbridge.model.order import Order, gateway_name
 from orderbridge.model.symbol import Symbol
@@ -201,12 +202,7 @@ class BitcainReads:
         if len(self._logged) >= _REMEMBERED:
             self._logged.clear()
         self._logged.add((order_id, text))
-        extra = {
-            "gateway": self._gateway,
-            "operation": operation,
-            "order_id": order_id,
-            "client_order_id": client_order_id,
-        }
+        extra = log_facts(self._gateway, operation, order_id=order_id, client_order_id=client_order_id)
         self._client.session.log.warning("order %s: %s", order_id, text, extra=extra)
 
 

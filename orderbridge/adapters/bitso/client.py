@@ -33,6 +33,7 @@ from orderbridge.model.permit import Lane, Permit
 PRIVATE_RATE: Final = Rate(burst=60, per_second=4.0, free_lanes=frozenset({"cancel"}))
 PUBLIC_RATE: Final = Rate(burst=20, per_second=40 / 60)
 LOCK_OUT_SECONDS: Final = 60.0
+_NO_SUCH_PATH: Final = "0322"
 # Trades of a matched order are there within a second or so.
 _NOT_READY_WAIT: Final = 0.5
 
@@ -176,8 +177,10 @@ class BitsoClient:
         try:
             envelope = load(response.body)
         except Unreadable as error:
-            raise self._no_json(response, operation, error) from error
+            raise self._no_json(session, response, facts, error) from error
         if not isinstance(envelope, dict) or "success" not in envelope:
+            if response.status in {420, 429}:
+                raise self._throttled(session, f"HTTP {response.status} without Bitso's envelope", facts, response)
             keys = tuple(envelope) if isinstance(envelope, dict) else (type(envelope).__name__,)
             self._check_address(response, operation)
             raise TryAgain(
@@ -193,7 +196,7 @@ class BitsoClient:
             return envelope.get("payload")
         code, message = _code_and_message(envelope.get("error"))
         facts["code"] = code
-        raise self._read_error(session, code, message, facts, response)
+        raise self._read_error(session, code, self._safe(message), facts, response)
 
     def _read_error(
         self, session: Session, code: str, message: str, facts: VenueFacts, response: WireResponse
@@ -201,9 +204,7 @@ class BitsoClient:
         text = f"Bitso says {code}: {message}" if code else f"Bitso answers HTTP {response.status} without a code"
         meaning = meaning_of(code)
         if meaning is Meaning.THROTTLED or response.status in {420, 429}:
-            said = retry_after(response.headers.get("retry-after"), now=time.time())
-            seconds = LOCK_OUT_SECONDS if said is None else said
-            return session.throttled(RateLimited(text, retry_after=seconds, **facts), seconds=seconds)
+            return self._throttled(session, text, facts, response)
         if meaning is Meaning.NONCE:
             return TryAgain(AuthenticationFailed(text, **facts))
         if meaning is Meaning.CREDENTIALS:
@@ -215,16 +216,36 @@ class BitsoClient:
         if meaning is Meaning.NOT_READY:
             return TryAgain(VenueError(text, **facts), after=_NOT_READY_WAIT)
         if meaning is Meaning.UNCLEAR or response.status >= 500:
-            return TryAgain(VenueUnavailable(text, gateway=self.gateway, operation=facts["operation"]))
+            return self._try_again(VenueUnavailable(text, gateway=self.gateway, operation=facts["operation"]), response)
+        if code == _NO_SUCH_PATH:
+            return ConfigurationError(
+                f"{self._base_url} knows no such path ({text}): is base_url right?",
+                gateway=self.gateway,
+                operation=facts["operation"],
+            )
         return VenueError(text, **facts)
 
-    def _no_json(self, response: WireResponse, operation: str, error: Unreadable) -> Exception:
-        text = f"HTTP {response.status} with {error}"
+    def _no_json(self, session: Session, response: WireResponse, facts: VenueFacts, error: Unreadable) -> Exception:
+        operation, text = facts["operation"] or "", f"HTTP {response.status} with {error}"
+        if response.status in {420, 429}:
+            # A proxy in front of Bitso throttles with a page of its own.
+            return self._throttled(session, text, facts, response)
         if response.status >= 500:
-            return TryAgain(VenueUnavailable(text, gateway=self.gateway, operation=operation))
+            return self._try_again(VenueUnavailable(text, gateway=self.gateway, operation=operation), response)
         self._check_address(response, operation)
-        body = shown(response.body, self._signer.secrets)
-        return TryAgain(UnexpectedResponse(text, body=body, gateway=self.gateway, operation=operation))
+        return TryAgain(UnexpectedResponse(text, body=facts["body"], gateway=self.gateway, operation=operation))
+
+    def _throttled(self, session: Session, text: str, facts: VenueFacts, response: WireResponse) -> TryAgain:
+        said = retry_after(response.headers.get("retry-after"), now=time.time())
+        seconds = LOCK_OUT_SECONDS if said is None else said
+        return session.throttled(RateLimited(text, retry_after=seconds, **facts), seconds=seconds)
+
+    def _try_again(self, error: Exception, response: WireResponse) -> TryAgain:
+        return TryAgain(error, after=retry_after(response.headers.get("retry-after"), now=time.time()))
+
+    def _safe(self, text: str) -> str:
+        """A text of the venue's, fit to be shown: without secrets, and short."""
+        return shown(text.encode("utf-8", "replace"), self._signer.secrets)
 
     def _check_address(self, response: WireResponse, operation: str) -> None:
         # Bitso answers in its envelope even to a path it does not know, so this is somebody else.

@@ -92,8 +92,8 @@ class BitsoGateway(UnsupportedCalls):
     Source: Bitso API v3, docs.bitso.com.
     """
 
-    venue: Final = VENUE
-    capabilities: Final = CAPABILITIES
+    venue: str = VENUE
+    capabilities: Capabilities = CAPABILITIES
     instead: Mapping[str, str] = {"orders": "Bitso lists open orders only: use open_orders, lookup or fills"}
 
     def __init__(
@@ -377,6 +377,9 @@ class BitsoGateway(UnsupportedCalls):
         Source: Bitso API v3, "User Trades", "List Order Trades".
         """
         self._check_symbol(symbol)
+        for moment in (since, until):
+            if moment is not None and moment.tzinfo is None:
+                raise ConfigurationError("since and until need their zone: datetime(…, tzinfo=UTC)", gateway=self.name)
         if ref is None:
             return self._account_fills(since, until, symbol, timeout)
         (known,) = parse_refs([ref], gateways=[self.name])

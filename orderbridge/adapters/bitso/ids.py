@@ -37,8 +37,9 @@ def ways_to_ask(ref: OrderRef) -> list[tuple[str, str]]:
     Its own id names one order and a client id may name several, so a ref with both is asked for by the former.
     """
     oid = ref.order_id or ref.id
-    origin_id = None if ref.order_id else ref.client_order_id or ref.id
     ways = [(OID, oid)] if oid and could_be_oid(oid) else []
+    origin_id = ref.client_order_id if ref.order_id is None or not ways else None
+    origin_id = origin_id or ref.id
     if origin_id and could_be_origin_id(origin_id):
         ways.append((ORIGIN, origin_id))
     return ways

@@ -28,6 +28,7 @@ from orderbridge.errors import (
     VenueError,
 )
 from orderbridge.http.policy import Deadline
+from orderbridge.http.session import log_facts
 from orderbridge.model.fill import Fill
 from orderbridge.model.lookup import Answer
 from orderbridge.model.order import Order
@@ -35,8 +36,9 @@ from orderbridge.search import Ask, Search
 
 # Undocumented; long lists make long URLs.
 BATCH: Final = 50
-# A list is refused for one of its ids: unknown to Bitso, or of a form that it does not take.
-_LIST_REFUSALS: Final = frozenset({Meaning.NOT_FOUND, Meaning.INVALID, Meaning.REFUSED})
+# A list may be refused for one of its ids: unknown to Bitso, or of a form that it does not take. Every other refusal
+# is about the account or the call, and would meet each part of the list alike.
+_BAD_ID_CODES: Final = frozenset({"0304", "0372"})
 _STOPS_ALL: Final = (AuthenticationFailed, PermissionDenied, RateLimited, ConfigurationError)
 
 
@@ -58,7 +60,7 @@ class BitsoLookup:
         Search until everything is answered or the time ends; what is known is in the search.
 
         Raises:
-            ConfigurationError: the address is not Bitso's.
+            ConfigurationError: the address is not Bitso's, and nothing was found there.
         """
         for position, ref in enumerate(self._search.refs):
             for kind, id in ways_to_ask(ref):
@@ -69,7 +71,7 @@ class BitsoLookup:
                 await self._rebuild()
         except TimeoutError:
             self._conclude(still_open=None)
-        if isinstance(self._stopped_by, ConfigurationError):
+        if isinstance(self._stopped_by, ConfigurationError) and not self._search.answered(Answer.FOUND):
             raise self._stopped_by
 
     async def _ask_lists(self) -> None:
@@ -83,8 +85,8 @@ class BitsoLookup:
         try:
             rows = await self._look_up(kind, asks)
         except VenueError as error:
-            if isinstance(error, _STOPS_ALL) or meaning_of(error.code or "") not in _LIST_REFUSALS:
-                self._fail(asks, error)
+            if not _blames_an_id(error):
+                self._fail(asks, error, stop=True)
             elif len(asks) > 1:
                 middle = len(asks) // 2
                 await self._ask_list(kind, asks[:middle])
@@ -115,15 +117,19 @@ class BitsoLookup:
                     position=position, reason="this row was not asked for", order_id=order.order_id, raw=order.raw
                 )
         self._search.add_bad_rows(rows.bad)
+        # A row without an id, or in a list by origin ids, may be that of any ask that was not met.
         unreadable = {row.order_id for row in rows.bad}
-        hidden = [ask for ask in asks if ask.id in unreadable or (kind == ORIGIN and rows.bad)]
+        nameless = None in unreadable or (
+            kind == ORIGIN and (rows.bad or any(not o.client_order_id for o in rows.good))
+        )
+        hidden = [ask for ask in asks if nameless or ask.id in unreadable]
         self._search.answer(hidden, Answer.PARTLY_SEARCHED, note="its row could not be read: see bad_rows")
 
-    def _fail(self, asks: Sequence[Ask], error: OrderBridgeError) -> None:
+    def _fail(self, asks: Sequence[Ask], error: OrderBridgeError, *, stop: bool = False) -> None:
         if not self._deadline.remaining():
             self._search.fail(asks, TimeoutError(str(error)))
             return
-        if isinstance(error, _STOPS_ALL):
+        if stop or isinstance(error, _STOPS_ALL):
             # The same answer awaits every further request, and repeating it may cost a longer lock-out.
             self._stopped_by = self._stopped_by or error
         self._search.fail(asks, error)
@@ -185,7 +191,7 @@ class BitsoLookup:
             self._reads.client.session.log.warning(
                 "whether rebuilt orders still work could not be read: %s",
                 error,
-                extra={"gateway": self._search.gateway, "operation": "lookup"},
+                extra=log_facts(self._search.gateway, "lookup"),
             )
             return None
         # An unreadable row may be any of them.
@@ -207,3 +213,7 @@ class BitsoLookup:
                 )
                 self._search.found(ask, shown or rebuilt)
         self._rebuilt = []
+
+
+def _blames_an_id(error: VenueError) -> bool:
+    return isinstance(error, OrderNotFound) or error.code in _BAD_ID_CODES

@@ -6,12 +6,12 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from orderbridge.adapters.bitso.wire import OrderRow, TradeRow
-from orderbridge.model.amount import ZERO, add, divide, parse_amount, plain, subtract
+from orderbridge.model.amount import ZERO, add, divide, is_within_bounds, parse_amount, plain, subtract
 from orderbridge.model.fill import Fill
 from orderbridge.model.order import Order
 from orderbridge.model.symbol import Symbol
@@ -69,7 +69,10 @@ def symbol_from_book(book: str) -> Symbol:
 def book_from_symbol(symbol: str) -> str:
     """`BTC/MXN` as `btc_mxn`. ValueError: no symbol."""
     known = Symbol(symbol)
-    return f"{known.base}_{known.quote}".lower()
+    book = f"{known.base}_{known.quote}".lower()
+    if not _BOOK.fullmatch(book):
+        raise ValueError(f"{symbol!r} cannot be a market of Bitso's")
+    return book
 
 
 def order_from_row(row: Any, *, account: str, source: str, observed_at: datetime) -> Order:
@@ -89,7 +92,9 @@ def order_from_row(row: Any, *, account: str, source: str, observed_at: datetime
     status = _status(wire, size, anomalies)
     life, post_only = _life(wire, anomalies)
     triggered_at = _time("triggered_at", wire.triggered_at, anomalies)
-    return Order(
+    return _built(
+        Order,
+        wire.oid,
         venue=VENUE,
         account=account,
         order_id=wire.oid,
@@ -189,7 +194,9 @@ def fill_from_row(row: Any, *, account: str) -> Fill:
     side = _side(wire.side, wire.tid)
     maker_side = wire.maker_side or wire.make_side
     fee = _signed("fees_amount", wire.fees_amount, wire.tid)
-    return Fill(
+    return _built(
+        Fill,
+        wire.tid,
         venue=VENUE,
         account=account,
         fill_id=wire.tid,
@@ -228,6 +235,10 @@ def order_from_fills(
     base = add(*(fill.quantity for fill in fills))
     quote = add(*(fill.quote_quantity for fill in fills))
     seen = f"order trades: {len(fills)}, {plain(base)} {last.symbol.base} in all"
+    anomalies = [] if complete else ["some of its trades could not be read"]
+    if not all(is_within_bounds(total) for total in (base, quote)):
+        complete = False
+        anomalies.append("its trades add up to no amount that can be computed with")
     why = "open orders: not among them" if over else "open orders: could not be read"
     return Order(
         venue=VENUE,
@@ -244,19 +255,27 @@ def order_from_fills(
         average_price=divide(quote, base) if complete and base else None,
         updated_at=last.created_at,
         observed_at=observed_at,
-        anomalies=() if complete else ("some of its trades could not be read",),
+        anomalies=tuple(anomalies),
     )
 
 
-def _checked(model: type[Any], row: Any, id_field: str) -> Any:
+M = TypeVar("M", bound=BaseModel)
+
+
+def _checked(model: type[M], row: Any, id_field: str) -> M:
     if not isinstance(row, dict):
         raise Unusable(f"a row is an object, not {type(row).__name__}")
     known = row.get(id_field)
+    is_id = isinstance(known, (str, int)) and not isinstance(known, bool) and known != ""
+    return _built(model, str(known) if is_id else None, **row)
+
+
+def _built(model: type[M], id: str | None, /, **fields: Any) -> M:
     try:
-        return model.model_validate(row)
+        return model.model_validate(fields)
     except ValidationError as error:
-        fields = ", ".join(".".join(map(str, item["loc"])) + f" ({item['type']})" for item in error.errors())
-        raise Unusable(f"unusable fields: {fields}", id=known if isinstance(known, str) and known else None) from error
+        what = ", ".join(".".join(map(str, item["loc"])) + f" ({item['type']})" for item in error.errors())
+        raise Unusable(f"unusable fields: {what}", id=id) from error
 
 
 def _symbol(book: str, id: str) -> Symbol:

@@ -11,6 +11,7 @@ from orderbridge.adapters.bitso.client import BitsoClient
 from orderbridge.adapters.bitso.mapping import symbol_from_book
 from orderbridge.errors import OrderBridgeError, UnexpectedResponse
 from orderbridge.http.policy import Deadline
+from orderbridge.http.session import log_facts
 from orderbridge.model.amount import divide, parse_amount
 from orderbridge.model.market import Market
 from orderbridge.model.symbol import Symbol
@@ -141,7 +142,7 @@ class BitsoMarkets:
         return {row["book"]: row for row in rows if isinstance(row, dict) and isinstance(row.get("book"), str)}
 
     def _warn(self, text: str) -> None:
-        extra = {"gateway": self._client.gateway, "operation": "markets"}
+        extra = log_facts(self._client.gateway, "markets")
         self._client.session.log.warning("%s", text, extra=extra)
 
 

@@ -14,11 +14,13 @@ from orderbridge.adapters.bitso.ids import OID, ways_to_ask
 from orderbridge.adapters.bitso.mapping import Unusable, book_from_symbol, fill_from_row, order_from_row
 from orderbridge.errors import OrderNotFound, UnexpectedResponse, VenueError
 from orderbridge.http.policy import Deadline
+from orderbridge.http.session import log_facts
 from orderbridge.model.fill import Fill
 from orderbridge.model.lookup import BadRow
 from orderbridge.model.order import Order
 from orderbridge.model.permit import Lane
 from orderbridge.model.ref import OrderRef
+from orderbridge.model.symbol import Symbol
 
 T = TypeVar("T")
 # Source: Bitso API v3, "List Open Orders": at most 500 rows, and no paging.
@@ -78,7 +80,10 @@ class BitsoReads:
             UnexpectedResponse: one book alone fills a page: the list cannot be shown to be complete.
         """
         rows = await self._open_page(symbol and book_from_symbol(symbol), deadline)
-        if rows.count < OPEN_ORDERS_LIMIT or symbol is not None:
+        if symbol is not None:
+            rows.good = [order for order in rows.good if order.symbol == Symbol(symbol)]
+            return rows
+        if rows.count < OPEN_ORDERS_LIMIT:
             return rows
         books = await self.books(deadline=deadline)
         gate = asyncio.Semaphore(AT_ONCE)
@@ -119,9 +124,28 @@ class BitsoReads:
         path = f"/order_trades/{id}" if by_oid else f"/order_trades?origin_id={id}"
         payload = await self.client.get(path, deadline=deadline, operation=operation, lane=self._lane)
         rows = self._rows(payload, self._to_fill, operation)
-        rows.good = [fill for fill in rows.good if not by_oid or fill.order_id == id]
+        rows = self._asked_for(rows, id, by_oid=by_oid)
         self._warn(rows, operation)
         return rows
+
+    def _asked_for(self, rows: Rows[Fill], id: str, *, by_oid: bool) -> Rows[Fill]:
+        # A trade without an origin id may be one of an order that has it; one with another is not.
+        mine: Rows[Fill] = Rows(bad=rows.bad)
+        for position, fill in enumerate(rows.good):
+            if (fill.order_id if by_oid else fill.client_order_id or id) == id:
+                mine.good.append(fill)
+            else:
+                reason = "this trade is of another order than was asked for"
+                mine.bad.append(
+                    BadRow(
+                        gateway=self.client.gateway,
+                        position=position,
+                        reason=reason,
+                        order_id=fill.order_id,
+                        raw=fill.raw,
+                    )
+                )
+        return mine
 
     async def trades_by_ref(self, ref: OrderRef, *, deadline: Deadline) -> Rows[Fill]:
         """
@@ -204,14 +228,14 @@ class BitsoReads:
         return rows
 
     def _warn(self, rows: Rows[Order] | Rows[Fill], operation: str) -> None:
-        extra = {"gateway": self.client.gateway, "operation": operation}
+        log, gateway = self.client.session.log, self.client.gateway
         for bad in rows.bad:
-            self.client.session.log.warning("row %d is unusable: %s", bad.position, bad.reason, extra=extra)
+            extra = log_facts(gateway, operation, order_id=bad.order_id)
+            log.warning("row %d is unusable: %s", bad.position, bad.reason, extra=extra)
         for row in rows.good:
             for anomaly in row.anomalies if isinstance(row, Order) else ():
-                self.client.session.log.warning(
-                    "%s: %s", row.order_id, anomaly, extra={**extra, "order_id": row.order_id}
-                )
+                extra = log_facts(gateway, operation, order_id=row.order_id, client_order_id=row.client_order_id)
+                log.warning("%s: %s", row.order_id, anomaly, extra=extra)
 
     def _unexpected(self, message: str, operation: str) -> UnexpectedResponse:
         return UnexpectedResponse(message, gateway=self.client.gateway, operation=operation)

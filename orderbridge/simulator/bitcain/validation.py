@@ -59,7 +59,12 @@ class Source(StrEnum):
 
 
 def _as_utc(moment: datetime) -> datetime:
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    if moment.tzinfo is None:
+        return moment.replace(tzinfo=UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:  # within a day of the first or the last moment that there is
+        return moment.replace(tzinfo=UTC)
 
 
 def _email(text: str) -> str:

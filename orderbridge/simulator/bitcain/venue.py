@@ -1,7 +1,7 @@
 """The simulated Bitcain as tests and bots hold it."""
 
 from random import Random
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 from uuid import UUID
 
 from orderbridge.simulator.bitcain.app import BitcainApp, Route
@@ -16,7 +16,11 @@ from orderbridge.simulator.engine.order import Order
 from orderbridge.simulator.handle import MarketHandle
 from orderbridge.simulator.putting import build
 from orderbridge.simulator.settings import BitcainSettings
-from orderbridge.simulator.venue import Venue
+from orderbridge.simulator.store import Extra, Keeper, Store
+from orderbridge.simulator.venue import LOOPBACK, Venue
+
+if TYPE_CHECKING:
+    from orderbridge.gateway import OrderGateway
 
 
 class SimBitcain(Venue[Route]):
@@ -28,7 +32,9 @@ class SimBitcain(Venue[Route]):
         engines: the exchanges themselves, `paper` and `live`, for tests that go below HTTP.
     """
 
-    def __init__(self, settings: BitcainSettings, *, clock: SimClock, rng: Random, port: int = 0) -> None:
+    def __init__(
+        self, settings: BitcainSettings, *, clock: SimClock, rng: Random, port: int = 0, host: str = LOOPBACK
+    ) -> None:
         self.settings = settings
         self.clock = clock
         self._ids = Random(rng.random())
@@ -40,7 +46,7 @@ class SimBitcain(Venue[Route]):
                 engine.accounts.deposit(BOT, currency, FUNDS)
         app = BitcainApp(self.engines, settings, clock=clock, rng=Random(rng.random()), new_id=self.new_id)
         self._tokens = app.tokens
-        super().__init__(app, clock=clock, rng=Random(rng.random()), port=port)
+        super().__init__(app, clock=clock, rng=Random(rng.random()), port=port, host=host)
 
     @property
     def base_url(self) -> str:
@@ -69,7 +75,7 @@ class SimBitcain(Venue[Route]):
         with self.lock:
             self._tokens.expire_all()
 
-    def gateway(self, *, trading_mode: str = "paper", **settings: Any) -> Any:
+    def gateway(self, *, trading_mode: str = "paper", **settings: Any) -> "OrderGateway":
         """
         An `OrderGateway` of this library's, pointed here and without pacing.
 
@@ -105,7 +111,15 @@ class SimBitcain(Venue[Route]):
 
     def new_id(self) -> str:
         """A UUID, from the seed."""
-        return str(UUID(int=self._ids.getrandbits(128), version=4))
+        while True:  # a restored simulation begins its seed anew, and must not give an id twice
+            order_id = str(UUID(int=self._ids.getrandbits(128), version=4))
+            if not any(order_id in engine.ledger.orders for engine in self.engines.values()):
+                return order_id
+
+    def keep_in(self, store: Store) -> None:
+        """Take up what the store has, and save every change to it."""
+        tokens = Extra(self._tokens.dump, self._tokens.load)
+        self.keep(Keeper(store, self.engines, {"tokens": tokens}))
 
     def put(self, **about: Unpack[BitcainPut]) -> Order:
         """

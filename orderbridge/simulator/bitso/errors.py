@@ -66,9 +66,11 @@ class BitsoRefusal(Exception):
 
 
 def error_body(code: str, *, about: str = "", language: str = "en", style: str = "new") -> dict[str, Any]:
-    """The documented envelope; the newer style adds two fields."""
+    """The documented envelope; the newer style adds two fields, the oldest had a number as code."""
     message = MESSAGES[code][language == "es"]
     error: dict[str, Any] = {"code": code, "message": f"{message}: {about}" if about else message}
     if style == "new":
         error |= {"details": [], "errorData": None}
+    if style == "number":
+        error["code"] = int(code)
     return {"success": False, "error": error}

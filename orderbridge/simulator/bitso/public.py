@@ -147,7 +147,8 @@ def _book_row(book: Instrument) -> dict[str, Any]:
         "maker": plain(mul(book.maker_fee, HUNDRED), 3),
         "taker": plain(mul(book.taker_fee, HUNDRED), 3),
     }
-    tier = {"volume": "1500000", "maker": plain(book.maker_fee, 5), "taker": plain(book.taker_fee, 5)}
+    first = {"volume": "1500000", "maker": plain(book.maker_fee, 5), "taker": plain(book.taker_fee, 5)}
+    second = {"volume": "2000000", "maker": "0.00550", "taker": "0.00700"}  # shown, never reached
     return {
         "book": book.name,
         "default_chart": "candle",
@@ -159,5 +160,5 @@ def _book_row(book: Instrument) -> dict[str, Any]:
         "maximum_value": plain(book.maximum_value),
         "tick_size": plain(book.tick),
         "margin_enabled": False,
-        "fees": {"flat_rate": percent, "structure": [tier]},
+        "fees": {"flat_rate": percent, "structure": [first, second]},
     }

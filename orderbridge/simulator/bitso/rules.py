@@ -125,7 +125,8 @@ class Rules:
             return None
         if _ORIGIN_ID.fullmatch(origin_id) is None:
             raise BitsoRefusal("0304", about="origin_id")
-        if any(order.active for order in self._engine.ledger.of_client(account, origin_id)):
+        ever = self._settings.origin_id_unique == "ever"
+        if any(ever or order.active for order in self._engine.ledger.of_client(account, origin_id)):
             raise BitsoRefusal("0356")
         return origin_id
 

@@ -3,7 +3,7 @@
 import string
 from decimal import Decimal
 from random import Random
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from orderbridge.simulator.bitso.app import ACCOUNT, BitsoApp, Route
 from orderbridge.simulator.bitso.books import BOOKS, PRECISION
@@ -15,7 +15,11 @@ from orderbridge.simulator.engine.order import Order
 from orderbridge.simulator.handle import MarketHandle
 from orderbridge.simulator.putting import build
 from orderbridge.simulator.settings import BitsoSettings
-from orderbridge.simulator.venue import Venue
+from orderbridge.simulator.store import Extra, Keeper, Store
+from orderbridge.simulator.venue import LOOPBACK, Venue
+
+if TYPE_CHECKING:
+    from orderbridge.gateway import OrderGateway
 
 FUNDS = Decimal(1_000_000_000)
 ID_LENGTH = 16
@@ -31,14 +35,18 @@ class SimBitso(Venue[Route]):
         engine: the exchange itself, for tests that go below HTTP.
     """
 
-    def __init__(self, settings: BitsoSettings, *, clock: SimClock, rng: Random, port: int = 0) -> None:
+    def __init__(
+        self, settings: BitsoSettings, *, clock: SimClock, rng: Random, port: int = 0, host: str = LOOPBACK
+    ) -> None:
         self.settings = settings
         self.clock = clock
         self._ids = Random(rng.random())
         self.engine = Engine(instruments=dict(BOOKS), clock=clock, rng=Random(rng.random()))
         for currency in PRECISION:
             self.engine.accounts.deposit(ACCOUNT, currency, FUNDS)
-        super().__init__(BitsoApp(self.engine, settings, self.new_id), clock=clock, rng=Random(rng.random()), port=port)
+        app = BitsoApp(self.engine, settings, self.new_id)
+        self._keys = app.keys
+        super().__init__(app, clock=clock, rng=Random(rng.random()), port=port)
 
     @property
     def base_url(self) -> str:
@@ -55,9 +63,12 @@ class SimBitso(Venue[Route]):
         """Its secret."""
         return self.settings.api_secret
 
-    def gateway(self, **settings: Any) -> Any:
+    def gateway(self, **settings: Any) -> "OrderGateway":
         """
-        An `OrderGateway` of this library's, pointed here and without pacing.
+        An `OrderGateway` of this library's, pointed here and without pacing, so that tests do not wait.
+
+        The simulated Bitso does count, as the real one does: past 300 private calls in a minute it locks out,
+        unless `settings.pacing` is off. `limits="venue"` paces the gateway too.
 
         Args:
             settings: the gateway's settings, over those that the simulator gives.
@@ -83,7 +94,13 @@ class SimBitso(Venue[Route]):
 
     def new_id(self) -> str:
         """Sixteen letters and digits, from the seed."""
-        return "".join(self._ids.choices(_LETTERS, k=ID_LENGTH))
+        while (oid := "".join(self._ids.choices(_LETTERS, k=ID_LENGTH))) in self.engine.ledger.orders:
+            continue  # a restored simulation begins its seed anew
+        return oid
+
+    def keep_in(self, store: Store) -> None:
+        """Take up what the store has, and save every change to it."""
+        self.keep(Keeper(store, {"bitso": self.engine}, {"nonces": Extra(self._keys.dump, self._keys.load)}))
 
     def put(self, **about: Unpack[BitsoPut]) -> Order:
         """

@@ -72,7 +72,7 @@ class Engine:
         self._check_funds(market, order)
         order.sequence = self.matcher.next_sequence()
         self.ledger.add(order)
-        self._expire_later(order)
+        self.expire_later(order)
         self.matcher.start(market, order)
         return order
 
@@ -111,7 +111,7 @@ class Engine:
         order.time_in_force = change.time_in_force or order.time_in_force
         order.expires_at = change.expires_at or order.expires_at
         order.updated_at = self.clock.now()
-        self._expire_later(order)
+        self.expire_later(order)
         if smaller:
             self.settlement.relock(market.instrument, order)
             self.matcher.touch(order)
@@ -192,7 +192,7 @@ class Engine:
             currency = market.instrument.quote if order.side == "buy" else market.instrument.base
             self.accounts.deposit(order.account, currency, missing)
         self.settlement.relock(market.instrument, order)
-        self._expire_later(order)
+        self.expire_later(order)
         if order.state is State.WAITING:
             market.watch(order)
         elif order.price is not None and order.remaining > 0:
@@ -249,7 +249,8 @@ class Engine:
         if needed > self.settlement.available(market.instrument, order):
             raise NotEnough
 
-    def _expire_later(self, order: Order) -> None:
+    def expire_later(self, order: Order) -> None:
+        """Have the order end when its time comes, if it has one."""
         if order.expires_at is not None and order.active:
             self.schedule.add(order.expires_at, order, State.EXPIRED)
 

@@ -1,0 +1,5 @@
+"""`python -m orderbridge.cli`."""
+
+from orderbridge.cli import main
+
+main()

@@ -1,0 +1,289 @@
+"""Answers of Bitso's that no page foresees: each costs its own row or its own request, and nothing beside it."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from orderbridge import LookupResult, OrderBridge, OrderRef, OrderStatus
+from orderbridge.adapters.bitso import BitsoGateway
+from orderbridge.errors import AuthenticationFailed, ConfigurationError
+from orderbridge.http import WireRequest, WireResponse
+from orderbridge.http.policy import Retries
+
+QUICK = Retries(tries=2, first_wait=0.001, longest_wait=0.001)
+_keys = itertools.count()
+Answer = Callable[[str], tuple[int, Any]]
+
+
+class Scripted:
+    """A transport that answers by the request's target, and remembers it."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+        self.targets: list[str] = []
+
+    async def send(self, request: WireRequest, *, timeout: float) -> WireResponse:
+        self.targets.append(request.target)
+        status, body = self._answer(request.target)
+        return WireResponse(status, {}, body if isinstance(body, bytes) else json.dumps(body).encode())
+
+    async def aclose(self) -> None:
+        """There is nothing to close."""
+
+
+@pytest.fixture
+async def bitso() -> AsyncIterator[Callable[[Answer], tuple[BitsoGateway, Scripted]]]:
+    """Makes gateways over scripted answers, each with a key of its own."""
+    made: list[BitsoGateway] = []
+
+    def make(answer: Answer) -> tuple[BitsoGateway, Scripted]:
+        transport = Scripted(answer)
+        key = f"ODDKEY{next(_keys)}"
+        gateway = BitsoGateway(api_key=key, api_secret="ODDSECRET", transport=transport, limits=None, retries=QUICK)
+        made.append(gateway)
+        return gateway, transport
+
+    yield make
+    for gateway in made:
+        await gateway.aclose()
+
+
+def row(oid: object, **changes: Any) -> dict[str, Any]:
+    plain = {"book": "btc_mxn", "side": "buy", "type": "limit", "status": "open", "price": "1"}
+    return {"oid": oid, **plain, "original_amount": "2", "unfilled_amount": "1", **changes}
+
+
+def trade(**changes: Any) -> dict[str, Any]:
+    plain = {"tid": 1, "oid": "A", "book": "btc_mxn", "side": "buy", "price": "1", "major": "1", "minor": "-1"}
+    return {**plain, **changes}
+
+
+def ok(*rows: Any) -> tuple[int, Any]:
+    return 200, {"success": True, "payload": list(rows)}
+
+
+def refusal(code: str, message: str = "no", status: int = 400) -> tuple[int, Any]:
+    return status, {"success": False, "error": {"code": code, "message": message}}
+
+
+async def test_amounts_too_far_apart_to_compute_with_cost_their_own_row(bitso: Any) -> None:
+    """A row whose fills cannot be computed is a bad row; its neighbour is found."""
+    gateway, _ = bitso(lambda target: ok(row("A", original_amount="1E90", unfilled_amount="1E-90"), row("B")))
+
+    result = await gateway.lookup("bitso:A", "bitso:B")
+
+    assert [order.order_id for order in result.orders] == ["B"]
+    assert [bad.order_id for bad in result.bad_rows] == ["A"]
+    assert result.undecided == ("bitso:A",)
+
+
+async def test_trades_too_far_apart_to_add_up_leave_the_fills_unknown(bitso: Any) -> None:
+    """An order whose trades have no computable sum is rebuilt without one."""
+
+    def answer(target: str) -> tuple[int, Any]:
+        trades = ok(trade(tid=1, major="1E90"), trade(tid=2, major="1E-90"))
+        return trades if "order_trades" in target else ok()
+
+    gateway, _ = bitso(answer)
+
+    order = await gateway.get("bitso:A")
+
+    assert (order.status, order.filled_quantity) == (OrderStatus.ENDED, None)
+    assert len(order.anomalies) == 1
+
+
+@pytest.mark.parametrize("code", ["0705", "0346", "0327", "0303", "0379", "1005"])
+async def test_refusal_that_blames_no_id_is_not_split(bitso: Any, code: str) -> None:
+    """A suspended account or new terms meet every list alike: the search stops within its first requests."""
+    gateway, transport = bitso(lambda target: refusal(code))
+
+    result = await gateway.lookup(*[f"bitso:{number:016}" for number in range(1000)])
+
+    assert len(transport.targets) <= 8
+    assert len(result.undecided) == 1000
+
+
+@pytest.mark.parametrize("status", [420, 429])
+@pytest.mark.parametrize("body", [b"<html>slow down</html>", b"", b"{}", {"error": "rate"}])
+async def test_throttling_in_any_dress_locks_out(bitso: Any, status: int, body: object) -> None:
+    """A 420 or 429 without Bitso's envelope is throttling all the same, and nothing is sent after it."""
+    gateway, transport = bitso(lambda target: (status, body))
+
+    result = await gateway.lookup("bitso:A", timeout=1)
+
+    assert result.unreachable["bitso"].kind == "throttled"
+    assert len(transport.targets) == 1
+
+
+@pytest.mark.parametrize("oid", [None, "", True, {}])
+async def test_row_without_an_id_may_be_that_of_any_id_asked_for(bitso: Any, oid: object) -> None:
+    """What was shown and cannot be read is not "not seen"."""
+    gateway, _ = bitso(lambda target: ok(row(oid), row("B")) if "/orders?" in target else ok())
+
+    result = await gateway.lookup("bitso:A", "bitso:B")
+
+    assert result.undecided == ("bitso:A",)
+    assert [order.order_id for order in result.orders] == ["B"]
+
+
+async def test_bad_row_keeps_an_id_that_is_a_number(bitso: Any) -> None:
+    """An id that came as a number still says whose row could not be read."""
+    gateway, _ = bitso(lambda target: ok(row(123, side="both")))
+
+    result = await gateway.lookup("bitso:123")
+
+    assert [bad.order_id for bad in result.bad_rows] == ["123"]
+
+
+async def test_row_without_its_origin_id_may_be_the_one(bitso: Any) -> None:
+    """A look-up by origin id that shows an order without one leaves the ref undecided."""
+    gateway, _ = bitso(lambda target: ok(row("A")) if "/orders" in target else refusal("0357"))
+
+    result = await gateway.lookup("bitso:client:mine")
+
+    assert result.undecided == ("bitso:client:mine",)
+
+
+async def test_venue_texts_are_short_and_without_secrets(bitso: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """An error message that echoes the key, or is a million characters long, is cleaned like a body."""
+    caplog.set_level(logging.DEBUG)
+    gateway, _ = bitso(lambda target: refusal("0201", f"key ODDKEY{next(_keys) - 1} secret ODDSECRET " + "x" * 10**6))
+
+    result = await gateway.lookup("bitso:A")
+    with pytest.raises(AuthenticationFailed) as refused:
+        await gateway.get("bitso:A")
+
+    texts = [result.unreachable["bitso"].message, str(refused.value), *(record.message for record in caplog.records)]
+    assert not [text for text in texts if "ODDSECRET" in text or len(text) > 1000]
+
+
+async def test_page_of_another_server_discards_nothing_that_was_found(bitso: Any) -> None:
+    """One request that lands on a 404 page fails its own ids; orders that others found stay."""
+    gateway, _ = bitso(lambda target: (404, b"<html></html>") if "origin_ids" in target else ok(row("A"), row("B")))
+
+    result = await gateway.lookup("A", "B")
+
+    assert {order.order_id for order in result.orders} == {"A", "B"}
+    assert result.unreachable["bitso"].kind == "unexpected"
+
+
+async def test_path_that_bitso_does_not_know_is_a_wrong_address(bitso: Any) -> None:
+    """Code 0322 says that base_url is wrong."""
+    gateway, _ = bitso(lambda target: refusal("0322", status=404))
+
+    with pytest.raises(ConfigurationError, match="base_url"):
+        await gateway.lookup("bitso:A")
+
+
+async def test_trades_of_another_client_id_are_not_taken(bitso: Any) -> None:
+    """An order is rebuilt from its own trades only; others are bad rows."""
+
+    def answer(target: str) -> tuple[int, Any]:
+        return ok(trade(origin_id="other")) if "order_trades" in target else ok()
+
+    gateway, _ = bitso(answer)
+
+    result = await gateway.lookup("bitso:client:mine")
+
+    assert result.orders == ()
+    assert len(result.bad_rows) == 1
+
+
+async def test_ref_with_an_impossible_oid_is_asked_for_by_its_client_id(bitso: Any) -> None:
+    """Nothing is proven absent while one of its ids could be held."""
+    gateway, transport = bitso(lambda target: ok(row("A", origin_id="good")))
+    ref = OrderRef(gateway="bitso", order_id="a/b", client_order_id="good")
+
+    result = await gateway.lookup(ref)
+
+    assert [order.order_id for order in result.orders] == ["A"]
+    assert transport.targets == ["/api/v3/orders?origin_ids=good"]
+
+
+async def test_half_a_character_pair_can_be_printed_and_written(bitso: Any) -> None:
+    """A text that no file can hold is escaped on reading, and the result is JSON and back."""
+    body = json.dumps({"success": True, "payload": [row("A", status="\ud800", price="x\ud800"), row("B\ud800")]})
+    gateway, _ = bitso(lambda target: (200, body.encode()))
+
+    result = await gateway.lookup("bitso:A")
+
+    assert LookupResult.model_validate_json(result.model_dump_json()) == result
+    str(result).encode()
+
+
+@pytest.mark.parametrize("symbol", ["BTC/MXN&limit=1#x", "BTC/M?N", "BTC_X/MXN"])
+async def test_symbol_cannot_smuggle_anything_into_the_query(bitso: Any, symbol: str) -> None:
+    """A symbol that is no book of Bitso's is refused before anything is sent."""
+    gateway, transport = bitso(lambda target: ok())
+
+    with pytest.raises(ConfigurationError):
+        await gateway.open_orders(symbol=symbol)
+
+    assert transport.targets == []
+
+
+async def test_filter_that_the_server_ignores_is_applied_here(bitso: Any) -> None:
+    """Open orders of one symbol hold that symbol only."""
+    gateway, _ = bitso(lambda target: ok(row("A"), row("B", book="eth_mxn")))
+
+    orders = await gateway.open_orders(symbol="ETH/MXN")
+
+    assert [order.order_id for order in orders] == ["B"]
+
+
+def test_naive_times_are_refused_when_fills_is_called(bitso: Any) -> None:
+    """A time without its zone is told at the call, not at the first item."""
+    gateway = BitsoGateway(api_key="k", api_secret="s", transport="httpx")
+
+    with pytest.raises(ConfigurationError, match="zone"):
+        gateway.fills(since=datetime(2026, 1, 1))
+
+
+async def test_bridge_names_the_gateway_that_failed(bitso: Any) -> None:
+    """An error of `bridge.get` carries the gateway whose answer it is."""
+    gateway, _ = bitso(lambda target: refusal("0201"))
+
+    async with OrderBridge(gateway) as bridge:
+        with pytest.raises(AuthenticationFailed) as refused:
+            await bridge.get("A")
+
+    assert refused.value.gateway == "bitso"
+
+
+async def test_transport_that_raises_anything_is_no_answer(bitso: Any) -> None:
+    """A caller's own transport may fail in any way: the ref is undecided."""
+
+    def broken(target: str) -> tuple[int, Any]:
+        raise RuntimeError("socket on fire")
+
+    gateway, _ = bitso(broken)
+
+    result = await gateway.lookup("bitso:A")
+
+    assert result.unreachable["bitso"].kind == "unreachable"
+
+
+async def test_every_record_has_the_four_names(bitso: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """A log format may use gateway, operation, order_id and client_order_id of any record."""
+    caplog.set_level(logging.DEBUG)
+    gateway, _ = bitso(lambda target: ok(row("A", unfilled_amount="3")))
+
+    await gateway.get("bitso:A")
+
+    names = ("gateway", "operation", "order_id", "client_order_id")
+    assert caplog.records
+    assert all(name in record.__dict__ for record in caplog.records for name in names)
+
+
+@pytest.mark.parametrize("limits", ["off", 5, object()])
+def test_limits_that_are_none_are_refused(limits: Any) -> None:
+    """Limits are "venue", None or a Rate."""
+    with pytest.raises(ConfigurationError, match="limits"):
+        BitsoGateway(api_key="k", api_secret="s", transport="httpx", limits=limits)

@@ -1,0 +1,121 @@
+"""The bodies that the facts pages print, asked of the simulator word for word."""
+
+from typing import Any
+
+BOOK = {
+    "book": "btc_mxn", "default_chart": "candle", "minimum_amount": "0.00001", "maximum_amount": "600",
+    "minimum_price": "100000", "maximum_price": "40000000", "minimum_value": "10", "maximum_value": "200000000",
+    "tick_size": "10", "margin_enabled": False,
+    "fees": {"flat_rate": {"maker": "0.600", "taker": "0.780"},
+             "structure": [{"volume": "1500000", "maker": "0.00600", "taker": "0.00780"},
+                           {"volume": "2000000", "maker": "0.00550", "taker": "0.00700"}]},
+}  # fmt: skip
+FIRST = {
+    "book": "btc_mxn", "oid": "Zx81kQw02LmTr7Vb", "origin_id": "ob_7f3a91", "side": "buy", "type": "limit",
+    "status": "partially filled", "price": "1200000.00", "original_amount": "0.00150000",
+    "unfilled_amount": "0.00050000", "original_value": "1800.00", "time_in_force": "goodtillcancelled",
+    "created_at": "2026-01-05T10:00:00.000+00:00", "updated_at": "2026-01-05T10:00:04.000+00:00",
+}  # fmt: skip
+SECOND = {
+    "book": "eth_mxn", "oid": "Pq55sdf9LLk20aZ1", "side": "sell", "type": "limit", "status": "open",
+    "price": "41000.00", "original_amount": "0.20000000", "unfilled_amount": "0.20000000",
+    "original_value": "8200.00", "time_in_force": "goodtillcancelled",
+    "created_at": "2026-01-05T10:01:00.000+00:00", "updated_at": None,
+}  # fmt: skip
+TRADE = {
+    "tid": 98000001, "oid": "Zx81kQw02LmTr7Vb", "origin_id": "ob_7f3a91", "book": "btc_mxn", "side": "buy",
+    "maker_side": "buy", "price": "1200000.00", "major": "0.00100000", "minor": "-1200.00000000",
+    "major_currency": "btc", "minor_currency": "mxn", "fees_amount": "0.00000600", "fees_currency": "btc",
+    "created_at": "2026-01-05T10:00:04.000+00:00",
+}  # fmt: skip
+EMPTY_LIST = {
+    "success": True, "orders": [], "total": 0, "limit": 50, "offset": 0, "has_more": False, "next_cursor": None,
+}  # fmt: skip
+
+
+async def test_bitso_examples_of_orders_trades_and_cancels(sim: Any, bitso: Any) -> None:
+    """§6.6, §10.4, §7 and §8: two orders, their one trade, the open list, a cancel that lists one oid."""
+    sim.bitso.put(
+        oid="Zx81kQw02LmTr7Vb", origin_id="ob_7f3a91", price="1200000", original_amount="0.0015",
+        unfilled_amount="0.0005", created_at="2026-01-05T10:00:00Z", updated_at="2026-01-05T10:00:04Z",
+    )  # fmt: skip
+    sim.bitso.put(
+        oid="Pq55sdf9LLk20aZ1", book="eth_mxn", side="sell", price="41000", original_amount="0.2",
+        created_at="2026-01-05T10:01:00Z",
+    )  # fmt: skip
+    sim.clock.advance(60)
+
+    assert await bitso.get("/orders?oids=Zx81kQw02LmTr7Vb,Pq55sdf9LLk20aZ1") == [FIRST, SECOND]
+    assert await bitso.get("/order_trades/Zx81kQw02LmTr7Vb") == [TRADE]
+    assert await bitso.get("/user_trades") == [TRADE]
+    assert await bitso.get("/open_orders?book=btc_mxn") == [FIRST]
+    cancelled = await bitso.send("DELETE", "/orders?origin_ids=ob_7f3a91")
+    assert cancelled.json() == {"success": True, "payload": ["Zx81kQw02LmTr7Vb"]}
+
+
+async def test_bitso_example_of_available_books(sim: Any, http: Any) -> None:
+    """§11, whole."""
+    body = (await http.get(sim.bitso.base_url + "/available_books")).json()
+
+    assert body["success"] is True
+    assert body["payload"][0] == BOOK
+
+
+async def test_bitso_example_of_a_failure(sim: Any, bitso: Any) -> None:
+    """§2.4 and §4.1: the body recorded for a wrong signature, the shorter one, and the bare number of early days."""
+    settings = sim.bitso.settings
+    settings.api_secret = "another"
+    wrong = {"authorization": f"Bitso {settings.api_key}:1700000000000:" + "0" * 64}
+
+    response = await bitso.send("GET", "/balance", **wrong)
+
+    assert response.status_code == 401
+    assert response.json() == {
+        "success": False,
+        "error": {
+            "code": "0215", "message": "Invalid Nonce or Invalid Credentials", "details": [], "errorData": None,
+        },
+    }  # fmt: skip
+    settings.error_style = "old"
+    assert (await bitso.send("GET", "/orders")).json()["error"].keys() == {"code", "message"}
+    settings.error_style = "number"
+    assert (await bitso.send("GET", "/orders")).json()["error"]["code"] == 360
+
+
+async def test_bitso_example_of_a_balance(bitso: Any) -> None:
+    """§14: rows with these six fields, available being total less locked."""
+    rows = (await bitso.get("/balance"))["balances"]
+
+    assert rows[0].keys() == {
+        "currency", "available", "locked", "total", "pending_deposit", "pending_withdrawal",
+    }  # fmt: skip
+
+
+async def test_an_origin_id_may_be_taken_for_ever(sim: Any, bitso: Any) -> None:
+    """§5.3: before May 2025 an origin id was never free again."""
+    sim.bitso.settings.origin_id_unique = "ever"
+    await bitso.ok("DELETE", f"/orders/{await bitso.place(origin_id='mine')}")
+
+    body = {"book": "btc_mxn", "side": "buy", "type": "limit", "major": "1", "price": "1000000", "origin_id": "mine"}
+    assert await bitso.code("POST", "/orders", body) == (400, "0356")
+
+
+async def test_bitcain_example_of_an_empty_list(bitcain: Any) -> None:
+    """§5.2, whole."""
+    assert await bitcain.get("/api/v1/orders") == EMPTY_LIST
+
+
+async def test_bitcain_examples_of_validation(bitcain: Any) -> None:
+    """§1.8: the table's types, places and contexts."""
+    path = "/api/v1/orders"
+    found = []
+    for query in ("limit=201", "limit=0", "limit=x", "offset=-1"):
+        fault = (await bitcain.send("GET", f"{path}?{query}")).json()["detail"][0]
+        found.append((fault["type"], fault["loc"], fault.get("ctx")))
+
+    assert found == [
+        ("less_than_equal", ["query", "limit"], {"le": 200}),
+        ("greater_than_equal", ["query", "limit"], {"ge": 1}),
+        ("int_parsing", ["query", "limit"], None),
+        ("greater_than_equal", ["query", "offset"], {"ge": 0}),
+    ]

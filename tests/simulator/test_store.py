@@ -1,0 +1,117 @@
+"""A simulation in a file survives restarts, also the rude ones."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from orderbridge.simulator import SimClock, Simulator
+from orderbridge.simulator.store import StateFileError
+
+
+def ground_truth(sim: Simulator) -> list[Any]:
+    """What both venues know."""
+    orders = sim.bitso.accepted() + sim.bitcain.accepted()
+    return [
+        [(o.order_id, o.client_order_id, o.state, o.filled, o.locked, len(o.fills), o.raw) for o in orders],
+        {name: (b.total, b.locked) for name, b in sim.bitso.balances.items()},
+        {mode: {n: (b.total, b.locked) for n, b in all_.items()} for mode, all_ in sim.bitcain.balances.items()},
+        sim.bitso.market("btc_mxn").last,
+    ]
+
+
+async def test_a_restart_shows_the_same_orders_and_they_go_on_living(
+    tmp_path: Path, clock: SimClock, bitso_client: Any, bitcain_client: Any
+) -> None:
+    """
+    Orders, fills, locks and prices come back; stops still wait, the book still matches, ids stay unique.
+    """
+    file = tmp_path / "state.db"
+    async with Simulator(seed=3, clock=clock, state=file) as sim, httpx.AsyncClient(trust_env=False) as http:
+        bitso, bitcain = bitso_client(sim, http), bitcain_client(sim, http)
+        resting = await bitso.place(origin_id="mine", major="0.02")
+        stop = await bitso.place(side="sell", type="market", major="0.01", stop="900000")
+        sim.bitso.market("btc_mxn").trade(price="1000000", quantity="0.005")
+        sim.bitso.put(oid="odd", status="melted", raw={"price": Decimal("1.10"), "side": ...})
+        order = {"symbol": "BTC/USDT", "side": "buy", "type": "limit", "quantity": "0.5", "price": "60000"}
+        await bitcain.send("POST", "/api/v1/orders", json=order)
+        before = ground_truth(sim)
+
+    async with Simulator(seed=3, clock=clock, state=file) as sim, httpx.AsyncClient(trust_env=False) as http:
+        assert ground_truth(sim) == before
+        bitso = bitso_client(sim, http, first_nonce=2 * 10**18)
+        sim.bitso.market("btc_mxn").trade(price="900000")
+        assert (await bitso.row(resting))["status"] == "completed"
+        assert (await bitso.row(stop))["status"] == "completed"
+        assert await bitso.code("POST", "/orders", {}) == (400, "0303")
+        assert await bitso.place(origin_id="mine") not in {resting, stop}
+        assert sim.bitso.engine.total("mxn") == 1_000_000_000
+
+
+async def test_nonces_and_sessions_are_kept(tmp_path: Path, bitso_client: Any, bitcain_client: Any) -> None:
+    """A nonce cannot be used again after a restart, and a token from a log-in stays good."""
+    file = tmp_path / "state.db"
+    login = {"email": "bot@example.com", "password": "simulated-password"}
+    async with Simulator(state=file) as sim, httpx.AsyncClient(trust_env=False) as http:
+        await bitso_client(sim, http).send("GET", "/open_orders", nonce="1700000000000000005")
+        bitcain = bitcain_client(sim, http)
+        token = (await bitcain.send("POST", "/auth/login", json=login)).json()["session"]["access_token"]
+
+    async with Simulator(state=file) as sim, httpx.AsyncClient(trust_env=False) as http:
+        bitso, bitcain = bitso_client(sim, http), bitcain_client(sim, http)
+        used = await bitso.send("GET", "/open_orders", nonce="1700000000000000005")
+        again = (await bitcain.send("POST", "/auth/login", json=login)).json()["session"]["access_token"]
+        assert used.json()["error"]["code"] == "0207"
+        assert (await bitcain.send("GET", "/api/v1/orders", token=token)).status_code == 200
+        assert again != token
+
+
+def test_other_files_are_refused(tmp_path: Path) -> None:
+    """A file that is no database, or has state of another version, is an error and is left alone."""
+    text, newer = tmp_path / "text", tmp_path / "newer.db"
+    text.write_text("not a database, but long enough to be looked at as one" * 20)
+    with sqlite3.connect(newer) as connection:
+        connection.execute("CREATE TABLE facts (name TEXT PRIMARY KEY, body TEXT NOT NULL)")
+        connection.execute("INSERT INTO facts VALUES ('version', '99')")
+    connection.close()
+
+    for path in (text, newer):
+        before = path.read_bytes()
+        with pytest.raises(StateFileError):
+            Simulator(state=path)
+        assert path.read_bytes()[:16] == before[:16]
+
+
+CHILD = """
+import sys
+from orderbridge.simulator import Simulator
+with Simulator(state=sys.argv[1]) as sim:
+    print(sim.bitcain.base_url, flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_killed_simulation_comes_back_with_every_answered_order(tmp_path: Path) -> None:
+    """After kill -9, each order whose creation was answered is there, with its client id, and no other."""
+    file = str(tmp_path / "state.db")
+    child = subprocess.Popen([sys.executable, "-c", CHILD, file], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert child.stdout is not None
+    url = child.stdout.readline().decode().strip()
+    order = {"symbol": "BTC/USDT", "side": "buy", "type": "limit", "quantity": "0.5", "price": "60000"}
+    answered = {}
+    with httpx.Client(trust_env=False, headers={"authorization": "Bearer simulated-token"}) as http:
+        for number in range(20):
+            response = http.post(f"{url}/api/v1/orders", json=order | {"client_order_id": f"n{number}"})
+            answered[response.json()["order"]["id"]] = f"n{number}"
+    os.kill(child.pid, signal.SIGKILL)
+    child.communicate()
+
+    with Simulator(state=file) as sim:
+        assert {each.order_id: each.client_order_id for each in sim.bitcain.accepted()} == answered

@@ -1,0 +1,62 @@
+"""The package is light to import, and its public names are exactly those it lists."""
+
+import subprocess
+import sys
+import types
+
+import pytest
+from pydantic import BaseModel
+
+import orderbridge
+
+HEAVY = ("ccxt", "aiohttp", "starlette", "uvicorn", "typer", "rich", "httpx", "redis", "psycopg", "hypothesis", "yaml")
+
+
+@pytest.mark.parametrize("module", ["orderbridge", "orderbridge.http", "orderbridge.errors"])
+def test_importing_loads_nothing_heavy(module: str) -> None:
+    """A fresh interpreter that imports us has no HTTP library, no ccxt, no web framework and no terminal in it."""
+    code = f"import sys, {module}; print(*sorted({set(HEAVY)!r} & set(sys.modules)))"
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+
+    assert done.stdout.strip() == ""
+    assert done.stderr == ""
+
+
+def test_all_is_what_is_public() -> None:
+    """`__all__` holds every public name that is no submodule, and each of its names is there."""
+    public = {
+        name
+        for name, value in vars(orderbridge).items()
+        if not name.startswith("_") and not isinstance(value, types.ModuleType)
+    }
+
+    assert public | {"errors"} == set(orderbridge.__all__)
+    assert list(orderbridge.__all__) == sorted(orderbridge.__all__, key=str)
+    assert all(getattr(orderbridge, name) is not None for name in orderbridge.__all__)
+
+
+def test_every_public_class_says_what_it_is() -> None:
+    """No public name is without a docstring of its own."""
+    for name in orderbridge.__all__:
+        value = getattr(orderbridge, name)
+        if isinstance(value, type | types.FunctionType | types.ModuleType):
+            assert value.__doc__, name
+            assert len(value.__doc__.split()) >= 3, name
+
+
+def test_every_public_method_says_what_it_does() -> None:
+    """Nor is a public method or property of a public class, where the class itself defines it."""
+    # The refusals of UnsupportedCalls are documented where the calls are.
+    names = set(orderbridge.__all__) - {"RefLike", "UnsupportedCalls"}
+    classes = {name: getattr(orderbridge, name) for name in sorted(names)}
+    silent = [
+        f"{name}.{member}"
+        for name, kind in classes.items()
+        if isinstance(kind, type)
+        for member, value in vars(kind).items()
+        if not member.startswith("_") and isinstance(value, types.FunctionType | property | classmethod)
+        if not value.__doc__ and member not in BaseModel.__dict__
+    ]
+
+    assert silent == []
