@@ -1,0 +1,313 @@
+"""
+The life of one order over time: what a new observation makes of what was known.
+
+`merge` combines observations whose order does not matter; `advance` knows which came first, so that a stale read
+or a contradiction is told apart from news. The table is that of the design, and its rows are numbered as there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from orderbridge.model.amount import ZERO
+from orderbridge.model.order import Order, merge
+from orderbridge.model.words import KnownBy, OrderStatus, OrderType, Word
+
+
+class Sign(Word):
+    """
+    What is learnt of an order without being shown it.
+
+    `gone`: the visibility window has passed, and a complete list of open orders lacks it.
+    """
+
+    CANCEL_SENT = "cancel_sent"
+    REPLACE_SENT = "replace_sent"
+    ACKNOWLEDGED = "acknowledged"
+    REFUSED_TOO_LATE = "refused_too_late"
+    REFUSED_UNKNOWN = "refused_unknown"
+    NOT_SEEN = "not_seen"
+    GONE = "gone"
+
+
+class Change(Word):
+    """What an observation did. `look_up`: read this order again, by its id; `stale`: nothing, it was old news."""
+
+    STATUS = "status"
+    FILL = "fill"
+    ENDED = "ended"
+    FLAG = "flag"
+    REOPENED = "reopened"
+    REPLACED = "replaced"
+    STALE = "stale"
+    ANOMALY = "anomaly"
+    LOOK_UP = "look_up"
+
+
+class _Phase(Word):
+    """Where an order stands, as far as the table tells it apart."""
+
+    WORKING = "working"
+    UNKNOWN = "unknown"
+    ENDED = "ended"  # reported: cancelled, expired or ended, which may still show a late fill
+    CLOSED = "closed"  # reported: filled or rejected
+    FAILED = "failed"
+    SOFT_END = "soft_end"  # an end that is inferred or assumed
+
+
+class _Rule(Word):
+    """What becomes of a pair."""
+
+    MERGE = "merge"  # rows 15 to 18, 31: as the later of both says
+    STILL = "still"  # rows 27, 28: an end does not become undone by one word
+    RETELL = "retell"  # row 29 for two ends: the same end again, perhaps with more filled
+    REVIVE = "revive"  # row 30
+    CORRECT = "correct"  # row 32: the venue's word in place of our conclusion
+    ODD = "odd"  # not listed
+
+
+_P, _R = _Phase, _Rule
+_DONE: Final = (_P.ENDED, _P.CLOSED, _P.FAILED, _P.SOFT_END)
+TABLE: Final[Mapping[tuple[_Phase, _Phase], _Rule]] = {
+    (_P.WORKING, _P.WORKING): _R.MERGE,
+    (_P.WORKING, _P.UNKNOWN): _R.ODD,
+    **{(_P.WORKING, seen): _R.MERGE for seen in _DONE},
+    (_P.UNKNOWN, _P.WORKING): _R.MERGE,
+    (_P.UNKNOWN, _P.UNKNOWN): _R.MERGE,
+    **{(_P.UNKNOWN, seen): _R.MERGE for seen in _DONE},
+    **{(known, seen): _R.STILL for known in (_P.ENDED, _P.CLOSED) for seen in (_P.WORKING, _P.UNKNOWN)},
+    **{(known, seen): _R.RETELL for known in (_P.ENDED, _P.CLOSED, _P.FAILED) for seen in _DONE},
+    (_P.FAILED, _P.WORKING): _R.REVIVE,
+    (_P.FAILED, _P.UNKNOWN): _R.STILL,
+    **{(_P.SOFT_END, seen): _R.CORRECT for seen in (_P.WORKING, _P.UNKNOWN, *_DONE)},
+}
+_PHASES: Final = {
+    OrderStatus.UNKNOWN: _P.UNKNOWN,
+    OrderStatus.FILLED: _P.CLOSED,
+    OrderStatus.REJECTED: _P.CLOSED,
+    OrderStatus.FAILED: _P.FAILED,
+    OrderStatus.CANCELLED: _P.ENDED,
+    OrderStatus.EXPIRED: _P.ENDED,
+    OrderStatus.ENDED: _P.ENDED,
+}
+# What an order was made with; an observation that leaves it out does not unsay it.
+_LASTING: Final = (
+    "quantity",
+    "quote_quantity",
+    "price",
+    "stop_price",
+    "time_in_force",
+    "expires_at",
+    "post_only",
+    "reduce_only",
+    "paper",
+    "created_at",
+    "triggered_at",
+    "routed_to",
+    "reason",
+)
+_FLAGS: Final = {Sign.CANCEL_SENT: "cancel_requested", Sign.REPLACE_SENT: "replace_requested"}
+
+
+def advance(current: Order, observation: Order | Sign) -> tuple[Order, tuple[Change, ...]]:
+    """
+    What is known of an order after an observation, and what changed.
+
+    Fills never shrink; an end that the venue reported stays, unless two agreeing observations with a newer venue
+    time say that the order works (row 28) or the broker retried it (row 30).
+
+    Raises:
+        ValueError: the observation is of another order.
+    """
+    if isinstance(observation, Sign):
+        return _signed(current, observation)
+    if observation == current:
+        return current, ()
+    merged = merge(current, observation)
+    rule = TABLE[_phase(current), _phase(observation)]
+    if observation.replaced_by is not None and current.may_be_live and observation.may_be_live:
+        order = _over(merged, OrderStatus.CANCELLED, "replaced by the venue")  # row 26
+    elif rule is _R.MERGE:
+        order = merged
+    elif rule is _R.CORRECT:
+        order = _corrected(current, observation, merged)
+    elif rule is _R.RETELL:
+        order = _retold(current, observation, merged)
+    elif rule is _R.ODD:
+        order = _kept(current, merged, f"{_said(observation)} of an order that is {current.status}")
+    else:
+        order = _contradicted(current, observation, merged, revive=rule is _R.REVIVE)
+    order = _completed(order, current, observation)
+    return order, _changes(current, observation, order)
+
+
+def _phase(order: Order) -> _Phase:
+    if order.status.is_end and order.known_by is not KnownBy.REPORTED:
+        return _P.SOFT_END
+    return _PHASES.get(order.status, _P.WORKING)
+
+
+def _contradicted(current: Order, seen: Order, merged: Order, *, revive: bool) -> Order:
+    """Rows 27, 28 and 30: a word that says it works, of an order that had ended."""
+    older, newer = _is_newer(current, seen), _is_newer(seen, current)
+    if revive and not older:
+        return _taken(seen, merged)
+    if not newer:
+        return _kept(current, merged)
+    said = f"said to be {seen.status} after it was {current.status}, seen "
+    before = [note for note in current.anomalies if note.startswith(said)]
+    note = f"{said}{seen.observed_at}"
+    if before and note not in before:
+        return _taken(seen, merged)
+    return _kept(current, merged, note)
+
+
+def _retold(current: Order, seen: Order, merged: Order) -> Order:
+    """Row 29, and two ends that disagree: the first that the venue reported stays."""
+    soft = _phase(seen) is _P.SOFT_END
+    if seen.status is current.status and not soft:
+        return merged
+    late_fill = _phase(current) is _P.ENDED and seen.status is OrderStatus.FILLED and not soft
+    if late_fill or (current.status is OrderStatus.ENDED and not soft):
+        return _taken(seen, merged)
+    if soft or seen.status is OrderStatus.ENDED:
+        return _kept(current, merged)
+    return _kept(current, merged, f"said to be {seen.status} after it was {current.status}")
+
+
+def _corrected(current: Order, seen: Order, merged: Order) -> Order:
+    """Row 32: what we concluded gives way to what the venue says, unless that is older than what we knew."""
+    if _phase(seen) is _P.SOFT_END:
+        return merged
+    return _kept(current, merged) if seen.may_be_live and not _is_fresh(seen, current) else _taken(seen, merged)
+
+
+def _is_newer(a: Order, b: Order) -> bool:
+    mine, theirs = _venue_time(a), _venue_time(b)
+    return mine is not None and theirs is not None and mine > theirs
+
+
+def _is_fresh(seen: Order, current: Order) -> bool:
+    # Our own conclusion has no venue time of its own, so what counts is when either was seen.
+    if seen.observed_at is None or current.observed_at is None:
+        return not _is_newer(current, seen)
+    return seen.observed_at > current.observed_at
+
+
+def _venue_time(order: Order) -> datetime | None:
+    return order.updated_at or order.created_at
+
+
+def _taken(winner: Order, merged: Order, **more: Any) -> Order:
+    """The winner's plain fields with what merge combined: ids, fills, evidence and anomalies."""
+    combined = (
+        "client_order_id",
+        "exchange_order_id",
+        "replaces",
+        "replaced_by",
+        "filled_quantity",
+        "filled_quote_quantity",
+        "average_price",
+        "evidence",
+        "anomalies",
+    )
+    return winner.model_copy(update={name: getattr(merged, name) for name in combined} | more)
+
+
+def _kept(current: Order, merged: Order, anomaly: str | None = None) -> Order:
+    kept = _taken(current, merged)
+    return kept if anomaly is None else _noted(kept, anomaly)
+
+
+def _noted(order: Order, anomaly: str) -> Order:
+    return order.model_copy(update={"anomalies": tuple(sorted({*order.anomalies, anomaly}))})
+
+
+def _completed(order: Order, current: Order, seen: Order) -> Order:
+    """Nothing that was known is unsaid, a request stands until the order is over, and numbers beat words."""
+    changes: dict[str, Any] = {}
+    for name in _LASTING:
+        if getattr(order, name) is None:
+            known = getattr(current, name) if getattr(current, name) is not None else getattr(seen, name)
+            if known is not None:
+                changes[name] = known
+    if order.type is OrderType.UNKNOWN and current.type is not OrderType.UNKNOWN:
+        changes |= {"type": current.type, "raw_type": current.raw_type}
+    if order.may_be_live and current.may_be_live:
+        changes |= {name: getattr(order, name) or getattr(current, name) for name in _FLAGS.values()}
+    order = order.model_copy(update=changes) if changes else order
+    return _by_numbers(order)
+
+
+def _by_numbers(order: Order) -> Order:
+    filled, quantity = order.filled_quantity, order.quantity
+    if filled is None:
+        return order
+    if order.status in {OrderStatus.ACCEPTED, OrderStatus.OPEN} and filled > ZERO:
+        return order.model_copy(update={"status": OrderStatus.PARTIALLY_FILLED})
+    may_be_whole = order.status in {OrderStatus.CANCELLED, OrderStatus.EXPIRED, OrderStatus.ENDED}
+    if quantity is not None and may_be_whole and filled >= quantity:
+        return _over(order, OrderStatus.FILLED, "fills: the whole quantity")  # rows 24, 29
+    if quantity is not None and order.status is OrderStatus.ENDED:
+        return _over(order, OrderStatus.CANCELLED, "over with a part filled")  # row 25
+    return order
+
+
+def _over(order: Order, status: OrderStatus, evidence: str) -> Order:
+    return order.model_copy(
+        update={
+            "status": status,
+            "known_by": KnownBy.INFERRED,
+            "evidence": tuple(sorted({*order.evidence, evidence})),
+            "cancel_requested": False,
+            "replace_requested": False,
+            "trigger_waiting": False,
+        }
+    )
+
+
+def _signed(current: Order, sign: Sign) -> tuple[Order, tuple[Change, ...]]:
+    """Rows 19 to 25: what is learnt without the order being shown."""
+    if current.is_done:
+        return current, (Change.STALE,)
+    if sign in _FLAGS:
+        order = current.model_copy(update={_FLAGS[sign]: True})
+        return order, (Change.FLAG,) if order != current else ()
+    if sign is Sign.ACKNOWLEDGED:
+        return current, ()
+    if sign is Sign.REFUSED_TOO_LATE:
+        order = current.model_copy(update=dict.fromkeys(_FLAGS.values(), False))
+        return order, (Change.FLAG, Change.LOOK_UP)
+    if sign is not Sign.GONE:
+        return current, (Change.LOOK_UP,)
+    order = _by_numbers(_over(current, OrderStatus.ENDED, "not shown any more, and not among the open orders"))
+    return order, (Change.STATUS, Change.ENDED)
+
+
+def _changes(before: Order, seen: Order, after: Order) -> tuple[Change, ...]:
+    found: list[Change] = []
+    if after.status is not before.status:
+        found.append(Change.STATUS)
+    if (after.filled_quantity or ZERO) > (before.filled_quantity or ZERO):
+        found.append(Change.FILL)
+    if after.is_done and before.may_be_live:
+        found.append(Change.ENDED)
+    if before.is_done and after.may_be_live:
+        found.append(Change.REOPENED)
+    if after.replaced_by is not None and before.replaced_by is None:
+        found.append(Change.REPLACED)
+    if (after.cancel_requested, after.replace_requested) != (before.cancel_requested, before.replace_requested):
+        found.append(Change.FLAG)
+    if set(after.anomalies) - set(before.anomalies):
+        found.append(Change.ANOMALY)
+        if before.is_done:
+            found.append(Change.LOOK_UP)
+    if not found and seen.status is not after.status:
+        found.append(Change.STALE)
+    return tuple(found)
+
+
+def _said(order: Order) -> str:
+    return f"said to be {order.raw_status or order.status}"
