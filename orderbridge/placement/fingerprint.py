@@ -1,0 +1,68 @@
+"""What makes two requests the same order, and whether an order is what a request asked for."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Final
+
+from orderbridge.model.amount import plain
+from orderbridge.model.order import Order
+from orderbridge.model.request import OrderRequest
+from orderbridge.model.words import OrderType
+
+# Two clocks are compared; a venue's may be so far behind ours.
+SKEW: Final = timedelta(seconds=30)
+
+
+def fingerprint(request: OrderRequest, *, gateway: str, mode: str | None) -> str:
+    """A text that is the same for the same order at the same gateway, however its amounts were written."""
+    fields = {
+        name: _plain(value)
+        for name, value in request.model_dump(exclude={"client_order_id"}).items()
+        if value is not None
+    }
+    text = json.dumps({"gateway": gateway, "mode": mode, **fields}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Decimal):
+        return plain(value.normalize())
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return value
+
+
+def disagreements(request: OrderRequest, order: Order, *, since: datetime | None) -> list[str]:
+    """
+    In what an order is not what was asked for; empty when it may be it.
+
+    Only what both sides say is compared: an order rebuilt from its trades has no price and no size.
+
+    Args:
+        since: when the placement was made; an order that the venue made before is another one.
+    """
+    pairs: list[tuple[str, object, object]] = [
+        ("symbol", request.symbol, order.symbol),
+        ("side", request.side, order.side),
+        ("quantity", request.quantity, order.quantity),
+        ("price", request.price, order.price),
+        ("stop_price", request.stop_price, order.stop_price),
+    ]
+    if order.type is not OrderType.UNKNOWN:
+        pairs.append(("type", request.type, order.type))
+    if request.quote_quantity is not None:
+        # The base size of an order sized in quote is the venue's arithmetic.
+        pairs = [pair for pair in pairs if pair[0] != "quantity"]
+        pairs.append(("quote_quantity", request.quote_quantity, order.quote_quantity))
+    found = [
+        f"{name}: asked for {asked}, shown {shown}"
+        for name, asked, shown in pairs
+        if asked is not None and shown is not None and asked != shown
+    ]
+    if since is not None and order.created_at is not None and order.created_at < since - SKEW:
+        found.append(f"created_at: {order.created_at}, before the placement of {since}")
+    return found

@@ -1,0 +1,236 @@
+"""Where placements and what was seen of orders are kept: the interface, and the one that lives in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol, TypeVar
+
+from orderbridge.model.advance import advance
+from orderbridge.model.order import Order, OrderKey
+from orderbridge.model.words import PlacementState
+from orderbridge.placement.states import IN_FLIGHT, Event, Record, Step, stored
+
+K = TypeVar("K")
+V = TypeVar("V")
+# Reads a record and says what it becomes; None leaves it. It runs inside the transaction: pure, and quick.
+Change = Callable[[Record], Step | None]
+
+
+class InFlight(Exception):
+    """Another placement of the same fingerprint may be live: `record`."""
+
+    def __init__(self, record: Record) -> None:
+        super().__init__(record.id)
+        self.record = record
+
+
+class Journal(Protocol):
+    """
+    Keeps placements, their events, and every observation of an order. Each call is one transaction.
+
+    A call returns after its writes are as durable as the journal makes them. Every call may raise JournalError.
+    """
+
+    @property
+    def durable(self) -> bool:
+        """Whether what was written outlives the process."""
+        ...
+
+    async def create(self, record: Record, *then: Step, alone: bool = False) -> Record:
+        """
+        Store a new record and what happened to it at once. The record that holds its key, if another does.
+
+        Args:
+            alone: raise InFlight while another placement of its fingerprint is in flight.
+
+        Raises:
+            ValueError: its client order id was used before at this gateway.
+        """
+        ...
+
+    async def change(self, placement_id: str, change: Change, *, alone: bool = False) -> Record:
+        """Read a record, change it, and store it with its event. KeyError: there is none."""
+        ...
+
+    async def get(self, placement_id: str) -> Record | None:
+        """The record of this id."""
+        ...
+
+    async def find(
+        self,
+        *,
+        gateway: str | None = None,
+        key: str | None = None,
+        client_order_id: str | None = None,
+        states: Sequence[PlacementState] | None = None,
+    ) -> list[Record]:
+        """The records that fit all that is given, oldest first."""
+        ...
+
+    async def events(self, placement_id: str) -> list[Event]:
+        """What happened to a placement, in order."""
+        ...
+
+    async def observe(self, orders: Sequence[Order]) -> list[Order]:
+        """Store what was seen of each order; each as it is known after that."""
+        ...
+
+    async def orders(
+        self, *, gateway: str | None = None, order_id: str | None = None, client_order_id: str | None = None
+    ) -> list[Order]:
+        """The orders of an id, as last known; of either kind when both are the same text."""
+        ...
+
+    async def keep_alive(self, owner: str, *, until: float) -> None:
+        """An owner says that it lives, until an epoch second."""
+        ...
+
+    async def alive_until(self, owner: str) -> float:
+        """Until when an owner said to live; 0 for one that is not known."""
+        ...
+
+    async def aclose(self) -> None:
+        """Write what is waiting, and close."""
+        ...
+
+
+class MemoryJournal:
+    """
+    The same protocol in this process's memory: nothing outlives it.
+
+    It forgets the oldest placements that are over, and the oldest orders, beyond `most` of each.
+    """
+
+    durable: Final = False
+
+    def __init__(self, *, most: int = 10_000) -> None:
+        self._most = most
+        self._records: dict[str, Record] = {}
+        self._events: dict[str, list[Event]] = {}
+        self._keys: dict[tuple[str, str], str] = {}
+        self._clients: dict[tuple[str, str], str] = {}
+        self._orders: dict[OrderKey, Order] = {}
+        self._alive: dict[str, float] = {}
+
+    async def create(self, record: Record, *then: Step, alone: bool = False) -> Record:
+        """See `Journal.create`."""
+        placement = record.placement
+        holder = self._holder(placement.gateway, placement.key)
+        if holder is not None:
+            return holder
+        client = (placement.gateway, placement.client_order_id or "")
+        if placement.client_order_id is not None and client in self._clients:
+            raise ValueError(f"the client order id {placement.client_order_id} was used before")
+        last = then[-1].record if then else record
+        self._check_alone(last, alone)
+        self._events[record.id] = []
+        self._add(record.id, stored(record), *(step.event for step in then))
+        self._keep(last)
+        if placement.client_order_id is not None:
+            self._clients[client] = record.id
+        return last
+
+    async def change(self, placement_id: str, change: Change, *, alone: bool = False) -> Record:
+        """See `Journal.change`."""
+        record = self._records[placement_id]
+        done = change(record)
+        if done is None:
+            return record
+        if done.record.state in IN_FLIGHT:
+            self._check_alone(done.record, alone)
+        self._add(placement_id, done.event)
+        self._keep(done.record)
+        return done.record
+
+    async def get(self, placement_id: str) -> Record | None:
+        """See `Journal.get`."""
+        return self._records.get(placement_id)
+
+    async def find(
+        self,
+        *,
+        gateway: str | None = None,
+        key: str | None = None,
+        client_order_id: str | None = None,
+        states: Sequence[PlacementState] | None = None,
+    ) -> list[Record]:
+        """See `Journal.find`."""
+        return [
+            record
+            for record in self._records.values()
+            if gateway in (None, record.placement.gateway)
+            and key in (None, record.placement.key)
+            and client_order_id in (None, record.placement.client_order_id)
+            and (states is None or record.state in states)
+        ]
+
+    async def events(self, placement_id: str) -> list[Event]:
+        """See `Journal.events`."""
+        return list(self._events.get(placement_id, ()))
+
+    async def observe(self, orders: Sequence[Order]) -> list[Order]:
+        """See `Journal.observe`."""
+        known = []
+        for order in orders:
+            before = self._orders.pop(order.key, None)
+            self._orders[order.key] = order if before is None else advance(before, order)[0]
+            known.append(self._orders[order.key])
+        while len(self._orders) > self._most:
+            del self._orders[next(iter(self._orders))]
+        return known
+
+    async def orders(
+        self, *, gateway: str | None = None, order_id: str | None = None, client_order_id: str | None = None
+    ) -> list[Order]:
+        """See `Journal.orders`."""
+        return [
+            order
+            for order in self._orders.values()
+            if gateway in (None, order.gateway)
+            and (
+                (order_id is not None and order.order_id == order_id)
+                or (client_order_id is not None and order.client_order_id == client_order_id)
+            )
+        ]
+
+    async def keep_alive(self, owner: str, *, until: float) -> None:
+        """See `Journal.keep_alive`."""
+        self._alive[owner] = until
+
+    async def alive_until(self, owner: str) -> float:
+        """See `Journal.alive_until`."""
+        return self._alive.get(owner, 0.0)
+
+    async def aclose(self) -> None:
+        """There is nothing to close."""
+
+    def _holder(self, gateway: str, key: str | None) -> Record | None:
+        held = self._records.get(self._keys.get((gateway, key), "")) if key is not None else None
+        return held if held is not None and held.placement.holds_key else None
+
+    def _check_alone(self, record: Record, alone: bool) -> None:
+        if not alone:
+            return
+        for other in self._records.values():
+            if other.fingerprint == record.fingerprint and other.state in IN_FLIGHT and other.id != record.id:
+                raise InFlight(other)
+
+    def _add(self, placement_id: str, *events: Event) -> None:
+        held = self._events[placement_id]
+        for event in events:
+            held.append(event.model_copy(update={"seq": len(held) + 1}))
+
+    def _keep(self, record: Record) -> None:
+        placement = record.placement
+        self._records[record.id] = record
+        if placement.key is not None and placement.holds_key:
+            self._keys[placement.gateway, placement.key] = record.id
+        if len(self._records) > self._most:
+            self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
+        over = (each for each in self._records.values() if not each.placement.may_be_live and not each.watch_until)
+        oldest = next((each for each in over if each.state is not PlacementState.PREPARED), None)
+        if oldest is not None:
+            del self._records[oldest.id], self._events[oldest.id]
+            self._clients.pop((oldest.placement.gateway, oldest.placement.client_order_id or ""), None)

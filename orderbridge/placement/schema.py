@@ -1,0 +1,74 @@
+"""The tables of a journal file, as numbered steps: a file is brought forward, never back."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from orderbridge.errors import JournalError
+
+# "obrj": tells a journal from another application's SQLite file.
+APPLICATION_ID: Final = 0x6F62726A
+# Step n makes version n of version n - 1. A step that was released is never changed.
+STEPS: Final[Sequence[Sequence[str]]] = (
+    (
+        """CREATE TABLE placements (
+            placement_id TEXT PRIMARY KEY, gateway TEXT NOT NULL, key TEXT, client_order_id TEXT, state TEXT NOT NULL,
+            fingerprint TEXT NOT NULL, created REAL NOT NULL, body TEXT NOT NULL) STRICT""",
+        """CREATE UNIQUE INDEX placements_key ON placements (gateway, key)
+            WHERE key IS NOT NULL AND state IN ('prepared', 'sending', 'uncertain', 'placed')""",
+        "CREATE INDEX placements_any_key ON placements (key) WHERE key IS NOT NULL",
+        """CREATE UNIQUE INDEX placements_client ON placements (client_order_id, gateway)
+            WHERE client_order_id IS NOT NULL""",
+        """CREATE INDEX placements_unfinished ON placements (state, fingerprint)
+            WHERE state IN ('prepared', 'sending', 'uncertain', 'not_placed')""",
+        """CREATE TABLE events (
+            placement_id TEXT NOT NULL, seq INTEGER NOT NULL, at REAL NOT NULL, happened TEXT NOT NULL,
+            after TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (placement_id, seq)) STRICT, WITHOUT ROWID""",
+        """CREATE TABLE orders (
+            gateway TEXT NOT NULL, order_id TEXT NOT NULL, client_order_id TEXT, body TEXT NOT NULL,
+            PRIMARY KEY (order_id, gateway)) STRICT""",
+        "CREATE INDEX orders_client ON orders (client_order_id) WHERE client_order_id IS NOT NULL",
+        "CREATE TABLE owners (owner TEXT PRIMARY KEY, until REAL NOT NULL) STRICT",
+    ),
+)
+VERSION: Final = len(STEPS)
+
+
+def version_of(db: sqlite3.Connection) -> int:
+    """Which version's tables a file has; 0 when it has none."""
+    return int(db.execute("PRAGMA user_version").fetchone()[0])
+
+
+def migrate(db: sqlite3.Connection, path: Path) -> None:
+    """
+    Bring a file to this version.
+
+    Raises:
+        JournalError: the file is of a newer version, or no journal.
+    """
+    if version_of(db) == VERSION and _application(db) == APPLICATION_ID:
+        return
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        found = version_of(db)
+        if found > VERSION:
+            raise JournalError(f"{path} is of version {found}, and this orderbridge knows up to {VERSION}: update it")
+        has_tables = db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is not None
+        if has_tables and _application(db) != APPLICATION_ID:
+            raise JournalError(f"{path} is another application's file, no journal")
+        for statements in STEPS[found:]:
+            for statement in statements:
+                db.execute(statement)
+        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        db.execute(f"PRAGMA user_version = {VERSION}")
+    except BaseException:
+        db.execute("ROLLBACK")
+        raise
+    db.execute("COMMIT")
+
+
+def _application(db: sqlite3.Connection) -> int:
+    return int(db.execute("PRAGMA application_id").fetchone()[0])

@@ -1,0 +1,173 @@
+"""
+The life of a placement: its record, what may happen to it, and where that leads.
+
+A placement is our act, an order is what the venue shows. The table is that of the design; what it does not list
+changes nothing and is stored as an anomaly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from pydantic import Field
+
+from orderbridge.model.base import Moment, VenueModel
+from orderbridge.model.placement import Placement
+from orderbridge.model.words import PlacementState, Word
+
+
+class Happened(Word):
+    """
+    What happened to a placement.
+
+    `nothing_left`: no byte left, or a refusal before admission. `exists`: the venue refused the id as a
+    duplicate. `conflict`: an order under our id that is not what was asked for. `taken`: another process goes on.
+    """
+
+    STORED = "stored"
+    DENIED = "denied"
+    SENDING = "sending"
+    NOTHING_LEFT = "nothing_left"
+    REFUSED = "refused"
+    ACKNOWLEDGED = "acknowledged"
+    UNCLEAR = "unclear"
+    EXISTS = "exists"
+    FOUND = "found"
+    CONFLICT = "conflict"
+    ABSENT = "absent"
+    GAVE_UP = "gave_up"
+    DECIDED_PLACED = "decided_placed"
+    DECIDED_NOT_PLACED = "decided_not_placed"
+    TAKEN = "taken"
+
+
+_S, _H = PlacementState, Happened
+NEXT: Final[Mapping[tuple[PlacementState, Happened], PlacementState]] = {
+    (_S.PREPARED, _H.DENIED): _S.DENIED,  # row 2
+    (_S.PREPARED, _H.SENDING): _S.SENDING,  # 3
+    (_S.SENDING, _H.NOTHING_LEFT): _S.PREPARED,  # 4
+    (_S.SENDING, _H.REFUSED): _S.REJECTED,  # 5
+    (_S.SENDING, _H.ACKNOWLEDGED): _S.PLACED,  # 6
+    (_S.SENDING, _H.UNCLEAR): _S.UNCERTAIN,  # 7
+    (_S.SENDING, _H.EXISTS): _S.UNCERTAIN,  # 8
+    (_S.UNCERTAIN, _H.EXISTS): _S.UNCERTAIN,
+    (_S.SENDING, _H.FOUND): _S.PLACED,  # 9
+    (_S.UNCERTAIN, _H.FOUND): _S.PLACED,
+    (_S.UNCERTAIN, _H.ACKNOWLEDGED): _S.PLACED,  # the reply came late: the strongest evidence of all
+    (_S.SENDING, _H.CONFLICT): _S.UNCERTAIN,  # 10
+    (_S.UNCERTAIN, _H.CONFLICT): _S.UNCERTAIN,
+    (_S.UNCERTAIN, _H.ABSENT): _S.NOT_PLACED,  # 11
+    (_S.UNCERTAIN, _H.GAVE_UP): _S.UNCERTAIN,  # 12
+    (_S.UNCERTAIN, _H.DECIDED_PLACED): _S.PLACED,  # 13
+    (_S.UNCERTAIN, _H.DECIDED_NOT_PLACED): _S.NOT_PLACED,
+    (_S.NOT_PLACED, _H.FOUND): _S.PLACED,  # 14
+    (_S.NOT_PLACED, _H.ACKNOWLEDGED): _S.PLACED,
+    **{(state, _H.TAKEN): state for state in (_S.PREPARED, _S.SENDING, _S.UNCERTAIN, _S.NOT_PLACED)},
+}
+# States that hold a caller's key, and those that somebody still works on.
+HOLDING: Final = (_S.PREPARED, _S.SENDING, _S.UNCERTAIN, _S.PLACED)
+UNFINISHED: Final = (_S.PREPARED, _S.SENDING, _S.UNCERTAIN)
+IN_FLIGHT: Final = (_S.SENDING, _S.UNCERTAIN)
+
+
+class Record(VenueModel):
+    """
+    A placement as the journal keeps it. No secret, header or body is ever part of it.
+
+    Attributes:
+        fingerprint: of the normalised request, gateway and mode: the same text for the same order.
+        owner, fence: who works on it, and a number that grows with each change of hands.
+        sent_at, not_after: of the last attempt: when it was begun, and after when no byte of it leaves.
+        exists: the venue said that an order of this id exists: it is never called absent.
+        conflicts: sightings that do not fit; they keep it from being adopted, sent or called absent.
+        reason: why it was denied or refused. `watch_until`: until when a sighting after a verdict is looked for.
+    """
+
+    placement: Placement
+    fingerprint: str
+    mode: str | None = None
+    owner: str | None = None
+    fence: int = 0
+    sent_at: Moment | None = None
+    not_after: Moment | None = None
+    exists: bool = False
+    conflicts: tuple[str, ...] = ()
+    reason: str | None = None
+    watch_until: Moment | None = None
+
+    @property
+    def id(self) -> str:
+        """The placement's id."""
+        return self.placement.placement_id
+
+    @property
+    def state(self) -> PlacementState:
+        """How far the placement has come."""
+        return self.placement.state
+
+
+class Event(VenueModel):
+    """One thing that happened to a placement; `seq` counts from 1, and an anomaly changed nothing."""
+
+    placement_id: str
+    seq: int = 0
+    at: Moment
+    happened: Happened
+    before: PlacementState | None = None
+    after: PlacementState
+    anomaly: bool = False
+    facts: dict[str, str] = Field(default_factory=dict)
+
+
+class Step(NamedTuple):
+    """A record after something happened, and the event to be stored with it, in one transaction."""
+
+    record: Record
+    event: Event
+
+
+def stored(record: Record) -> Event:
+    """The first event of a new record (row 1), in whatever state it is stored."""
+    return Event(placement_id=record.id, at=record.placement.created_at, happened=Happened.STORED, after=record.state)
+
+
+def step(
+    record: Record,
+    happened: Happened,
+    *,
+    at: datetime,
+    facts: Mapping[str, object] | None = None,
+    placement: Mapping[str, Any] | None = None,
+    **changes: Any,
+) -> Step:
+    """
+    What becomes of a record.
+
+    Args:
+        facts: stored with the event. `placement`, `changes`: new values of the placement's and record's fields.
+    """
+    before = record.state
+    told = {name: str(value) for name, value in (facts or {}).items() if value is not None}
+    after = None if _is_barred(record, happened) else NEXT.get((before, happened))
+    event = Event(
+        placement_id=record.id,
+        at=at,
+        happened=happened,
+        before=before,
+        after=after or before,
+        anomaly=after is None,
+        facts=told,
+    )
+    if after is None:
+        return Step(record, event)
+    new = record.placement.model_copy(update={**(placement or {}), "state": after})
+    return Step(record.model_copy(update={**changes, "placement": new}), event)
+
+
+def _is_barred(record: Record, happened: Happened) -> bool:
+    """A placement with contradicting sightings is neither sent nor called absent, nor one that is known to exist."""
+    if happened is Happened.ABSENT:
+        return record.exists or bool(record.conflicts)
+    return happened is Happened.SENDING and bool(record.conflicts)

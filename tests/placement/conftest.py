@@ -1,0 +1,24 @@
+"""Journals and simulated venues for the tests of placing."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from orderbridge.placement import Journal, MemoryJournal, SqliteJournal
+from orderbridge.simulator import Simulator
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+async def journal(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Journal]:
+    """Each kind of journal."""
+    made: Journal = MemoryJournal() if request.param == "memory" else SqliteJournal(tmp_path / "orders.db")
+    yield made
+    await made.aclose()
+
+
+@pytest.fixture
+async def sim() -> AsyncIterator[Simulator]:
+    """The simulated venues, without pacing."""
+    async with Simulator(seed=1, bitso={"pacing": False}) as running:
+        yield running
