@@ -8,6 +8,7 @@ One typed interface to the orders of several exchanges.
 from orderbridge import errors
 from orderbridge.bridge import OrderBridge
 from orderbridge.gateway import Capabilities, OrderGateway, UnsupportedCalls
+from orderbridge.model.alarm import Alarm
 from orderbridge.model.fill import Fill
 from orderbridge.model.lookup import Answer, BadRow, BridgeOrders, Failure, Found, LookupResult, OrderList
 from orderbridge.model.market import Market
@@ -26,10 +27,12 @@ from orderbridge.model.words import (
     Side,
     TimeInForce,
 )
+from orderbridge.placement.recovery import RecoveryReport
 from orderbridge.registry import connect
 
 __version__ = "0.1.0"
 __all__ = [
+    "Alarm",
     "Answer",
     "BadRow",
     "BridgeOrders",
@@ -54,6 +57,7 @@ __all__ = [
     "Permit",
     "Placement",
     "PlacementState",
+    "RecoveryReport",
     "RefLike",
     "Side",
     "Symbol",

@@ -4,38 +4,72 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
+from orderbridge.client_ids import mint
 from orderbridge.errors import ConfigurationError
 from orderbridge.gateway import OrderGateway, failure_of, order_from
 from orderbridge.http.session import log_facts
 from orderbridge.http.transport import OneLoop
+from orderbridge.model.alarm import Alarm
 from orderbridge.model.lookup import Answer, BadRow, BridgeOrders, Failure, Found, LookupResult, OrderList
 from orderbridge.model.order import Order, OrderKey, merge
 from orderbridge.model.ref import OrderRef, RefLike
 from orderbridge.model.symbol import Symbol
+from orderbridge.model.words import KnownBy
+from orderbridge.placement.calls import PlacementCalls
+from orderbridge.placement.journal import Journal
+from orderbridge.placement.placing import Placing
+from orderbridge.placement.recovery import Stale
+from orderbridge.placement.resolver import PROBE_TIMES, SETTLE_HORIZON, Ghost, Probing, Uncertain
 from orderbridge.search import parse_refs
 
 T = TypeVar("T")
 _log: Final = logging.getLogger("orderbridge.bridge")
 # Gateways keep the time limit themselves and hand in what they know by then; past this they are cut off.
 _GRACE: Final = 0.25
+_SILENT: Final = frozenset({Answer.FAILED, Answer.TIMED_OUT, Answer.CANNOT_ASK})
 
 
-class OrderBridge:
+class OrderBridge(PlacementCalls):
     """
-    Looks orders up on every gateway at once, each within the time limit; a slow or dead one hides nothing.
+    Looks orders up on every gateway at once, each within the time limit, and places each order at most once.
 
     Args:
-        gateways: each with its own name. The bridge closes them when it is closed.
+        gateways: each with its own name. The bridge closes them when it is closed, and the journal too.
+        journal: where placements and what is seen of orders outlive this process. Without one they are kept in
+            memory, and nothing is recovered.
+        on_uncertain: `hold`, or `fence`: cancel by client id at every probe, where the venue can.
+        on_stale: what recovery does with a placement that was prepared and never sent: `deny`, or `send` within
+            a minute.
+        on_ghost: what to do with an order that appears after it was proven absent, beside the alarm: `alert`,
+            `cancel`, or `adopt`. `watch_for`: seconds for which that is looked for.
+        on_alarm: called with each `Alarm`; without it they are logged as errors.
+        settle_horizon: seconds after which an order that was accepted is certainly shown.
+        probe_times: seconds after an attempt at which its outcome is asked for; then every five minutes.
+        clock: epoch seconds. `ids`: makes client order ids, as `orderbridge.client_ids.mint`.
 
     Raises:
         ConfigurationError: no gateway, or two of one name.
     """
 
-    def __init__(self, *gateways: OrderGateway) -> None:
+    def __init__(
+        self,
+        *gateways: OrderGateway,
+        journal: Journal | None = None,
+        on_uncertain: Uncertain = "hold",
+        on_stale: Stale = "deny",
+        on_ghost: Ghost = "alert",
+        watch_for: float = 86_400.0,
+        on_alarm: Callable[[Alarm], object] | None = None,
+        settle_horizon: float = SETTLE_HORIZON,
+        probe_times: Sequence[float] = PROBE_TIMES,
+        clock: Callable[[], float] = time.time,
+        ids: Callable[..., str] = mint,
+    ) -> None:
         if not gateways:
             raise ConfigurationError("a bridge needs at least one gateway")
         self._gateways: dict[str, OrderGateway] = {}
@@ -49,6 +83,25 @@ class OrderBridge:
         self._closed = False
         # Calls that were cut off and have not ended yet; held so that they are not lost in mid-air.
         self._late: set[asyncio.Task[object]] = set()
+        for name, word, words in (
+            ("on_uncertain", on_uncertain, ("hold", "fence")),
+            ("on_stale", on_stale, ("deny", "send")),
+            ("on_ghost", on_ghost, ("alert", "cancel", "adopt")),
+        ):
+            if word not in words:
+                raise ConfigurationError(f"{name} is one of {', '.join(words)}, not {word!r}")
+        self._placing = Placing(
+            self._gateways,
+            journal=journal,
+            probing=Probing(
+                horizon=settle_horizon, times=tuple(probe_times), on_uncertain=on_uncertain, on_ghost=on_ghost
+            ),
+            on_stale=on_stale,
+            watch_for=watch_for,
+            on_alarm=on_alarm,
+            clock=clock,
+            ids=ids,
+        )
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -100,7 +153,27 @@ class OrderBridge:
             _combine(ref, [name for name in asked if ref.gateway in (None, name)], results, failures) for ref in parsed
         ]
         bad_rows = tuple(row for result in results.values() for row in result.bad_rows)
+        self._placing.seen([order for each in found for order in each.orders], source="look-up")
+        found = [await self._remembered(ref, each) for ref, each in zip(parsed, found, strict=True)]
         return LookupResult(refs=tuple(refs), found=tuple(found), unreachable=failures, bad_rows=bad_rows)
+
+    async def _remembered(self, ref: OrderRef, found: Found) -> Found:
+        """What no venue shows any more, from the journal; while one is silent, only what can no longer change."""
+        if found.orders:
+            return found
+        orders = [order for order in await self._placing.remembered(ref) if order.gateway in found.answers]
+        if _SILENT.intersection(found.answers.values()):
+            orders = [order for order in orders if order.is_done and order.known_by is KnownBy.REPORTED]
+        if not orders:
+            return found
+        notes = [f"{order.gateway}: from the journal, last seen {order.observed_at}" for order in orders]
+        return found.model_copy(
+            update={
+                "orders": tuple(_from_journal(order) for order in orders),
+                "proven_absent": False,
+                "notes": (*found.notes, *notes),
+            }
+        )
 
     def _lookup_call(
         self, name: str, refs: list[OrderRef], timeout: float | None
@@ -142,6 +215,7 @@ class OrderBridge:
             else:
                 orders.extend(outcome.orders)
                 bad_rows.extend(outcome.bad_rows)
+        self._placing.seen(orders, source="open orders")
         return BridgeOrders(orders=tuple(orders), unreachable=failures, bad_rows=tuple(bad_rows))
 
     def _check_usable(self) -> None:
@@ -198,16 +272,20 @@ class OrderBridge:
         task.add_done_callback(self._late.discard)
 
     async def aclose(self) -> None:
-        """Close every gateway, whatever one of them says. The bridge cannot be used again."""
+        """Close every gateway and the journal, whatever one of them says. The bridge cannot be used again."""
         self._closed = True
+        # Placing first: what is under way is written down while there is still a way to the venue.
+        placed = await asyncio.gather(self._placing.aclose(), return_exceptions=True)
         closed = await asyncio.gather(
             *(gateway.aclose() for gateway in self._gateways.values()), return_exceptions=True
         )
-        errors = [error for error in closed if isinstance(error, BaseException)]
+        errors = [error for error in [*placed, *closed] if isinstance(error, BaseException)]
         if errors:
             raise BaseExceptionGroup("some gateways could not be closed", errors)
 
     async def __aenter__(self) -> Self:
+        self._check_usable()
+        self._placing.start()
         return self
 
     async def __aexit__(
@@ -225,6 +303,14 @@ async def _settled(call: Callable[[], Awaitable[T]]) -> T | Exception:
         return await call()
     except Exception as error:  # noqa: BLE001 - reported as this gateway's failure
         return error
+
+
+def _from_journal(order: Order) -> Order:
+    # An end that the venue reported stays one; anything else is our conclusion now, since the venue is silent.
+    if order.is_done and order.known_by is KnownBy.REPORTED:
+        return order
+    evidence = tuple(sorted({*order.evidence, "journal: the venue no longer shows it"}))
+    return order.model_copy(update={"known_by": KnownBy.INFERRED, "evidence": evidence})
 
 
 def _combine(

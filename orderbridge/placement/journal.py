@@ -136,8 +136,7 @@ class MemoryJournal:
         done = change(record)
         if done is None:
             return record
-        if done.record.state in IN_FLIGHT:
-            self._check_alone(done.record, alone)
+        self._check_alone(done.record, alone)
         self._add(placement_id, done.event)
         self._keep(done.record)
         return done.record
@@ -209,7 +208,7 @@ class MemoryJournal:
         return held if held is not None and held.placement.holds_key else None
 
     def _check_alone(self, record: Record, alone: bool) -> None:
-        if not alone:
+        if not alone or record.state not in IN_FLIGHT:
             return
         for other in self._records.values():
             if other.fingerprint == record.fingerprint and other.state in IN_FLIGHT and other.id != record.id:

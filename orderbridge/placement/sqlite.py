@@ -87,8 +87,7 @@ class SqliteJournal:
             done = change(record)
             if done is None:
                 return record
-            if done.record.state in IN_FLIGHT:
-                _check_alone(db, done.record, alone)
+            _check_alone(db, done.record, alone)
             _add(db, done.event)
             if done.record != record:
                 _put(db, done.record)
@@ -220,7 +219,8 @@ class SqliteJournal:
 
 
 def _check_alone(db: sqlite3.Connection, record: Record, alone: bool) -> None:
-    twin = db.execute(_TWIN, (record.fingerprint, record.id)).fetchone() if alone else None
+    begins = alone and record.state in IN_FLIGHT
+    twin = db.execute(_TWIN, (record.fingerprint, record.id)).fetchone() if begins else None
     if twin is not None:
         raise InFlight(Record.model_validate_json(twin[0]))
 

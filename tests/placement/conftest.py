@@ -7,6 +7,7 @@ import pytest
 
 from orderbridge.placement import Journal, MemoryJournal, SqliteJournal
 from orderbridge.simulator import Simulator
+from tests.placement.kit import Bridges
 
 
 @pytest.fixture(params=["memory", "sqlite"])
@@ -22,3 +23,12 @@ async def sim() -> AsyncIterator[Simulator]:
     """The simulated venues, without pacing."""
     async with Simulator(seed=1, bitso={"pacing": False}) as running:
         yield running
+
+
+@pytest.fixture
+async def bridges(sim: Simulator) -> AsyncIterator[Bridges]:
+    """Makes bridges over the simulated Bitso that probe at once, and closes them."""
+    maker = Bridges(sim)
+    yield maker
+    for bridge in maker.made:
+        await bridge.aclose()

@@ -1,11 +1,13 @@
 """Records and orders for the tests of placing."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from orderbridge import Order, OrderRequest, Placement
+from orderbridge import Alarm, Order, OrderBridge, OrderRequest, Placement
 from orderbridge.placement import Record
 from orderbridge.placement.fingerprint import fingerprint
+from orderbridge.simulator import Simulator
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -32,3 +34,27 @@ def record(id: str = "p1", *, state: str = "prepared", key: str | None = None, *
 def seen(status: str = "open", **changes: Any) -> Order:
     fields = {"symbol": "BTC/MXN", "side": "buy", "quantity": "0.01", "price": "100000", "observed_at": NOW}
     return Order(venue="bitso", order_id="oid1", client_order_id="ob-p1", status=status, **{**fields, **changes})
+
+
+class Bridges:
+    """Makes bridges over the simulated Bitso whose horizon is short, and remembers their alarms."""
+
+    def __init__(self, sim: Simulator) -> None:
+        self._sim = sim
+        self.made: list[OrderBridge] = []
+        self.alarms: list[Alarm] = []
+
+    def __call__(
+        self, *, horizon: float = 0.1, times: Sequence[float] = (0.01, 0.03, 0.06, 0.15, 0.2, 0.3), **settings: Any
+    ) -> OrderBridge:
+        gateway = self._sim.bitso.gateway(**settings.pop("gateway", {}))
+        bridge = OrderBridge(
+            gateway, settle_horizon=horizon, probe_times=times, on_alarm=self.alarms.append, **settings
+        )
+        self.made.append(bridge)
+        return bridge
+
+    @property
+    def kinds(self) -> list[str]:
+        """The kinds of the alarms so far."""
+        return [alarm.kind.value for alarm in self.alarms]

@@ -1,0 +1,204 @@
+"""The calls of a bridge that place orders, and follow up what became of placing them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Protocol
+
+from orderbridge.errors import ConfigurationError, KeyInUse, NotSupported, OrderBridgeError, OrderDenied, OrderNotFound
+from orderbridge.gateway import OrderGateway
+from orderbridge.model.order import Order
+from orderbridge.model.placement import Placement
+from orderbridge.model.ref import OrderRef, RefLike
+from orderbridge.model.request import OrderRequest
+from orderbridge.model.words import PlacementState
+from orderbridge.placement.explain import explain
+from orderbridge.placement.placing import Placing
+from orderbridge.placement.recovery import RecoveryReport
+
+
+class _Bridge(Protocol):
+    _placing: Placing
+
+    def __getitem__(self, name: str) -> OrderGateway: ...
+    def _check_usable(self) -> None: ...
+
+
+class PlacementCalls:
+    """Placing at most once. Mixed into `OrderBridge`."""
+
+    async def prepare(self: _Bridge, gateway: str, request: OrderRequest, *, key: str | None = None) -> Placement:
+        """
+        Store a placement without sending it: its client order id exists, and is durable, from then on.
+
+        Args:
+            key: the caller's own name of this act; a held key gives the placement that holds it.
+
+        Raises:
+            OrderDenied, NotSupported: refused here. KeyInUse: the key's holder asks for something else.
+        """
+        self._check_usable()
+        name = self[gateway].name
+        await self._placing.come_alive()
+        record = await self._placing.line(name).placer.prepare(request, key=key)
+        return await self._placing.desk.placement(record)
+
+    async def place(
+        self: _Bridge,
+        gateway: str,
+        request: OrderRequest | Placement,
+        *,
+        key: str | None = None,
+        send_within: float = 5.0,
+        timeout: float | None = 15.0,
+        read_back: bool = False,
+    ) -> Order:
+        """
+        Place an order at most once, and return it as the venue answered.
+
+        A cancelled task loses nothing: if the order was being sent, its outcome is written down and followed up.
+
+        Args:
+            request: what to place, or a placement that was prepared.
+            key: while it is held by a placement of the same request, that is gone on with and nothing is placed
+                twice; after a proven refusal or absence it is free again.
+            send_within: seconds to wait for the right to send; then `NotSent`.
+            timeout: seconds for an answer once it is sent; then `OutcomeUnknown`, and it is followed up.
+            read_back: look the order up once, as Bitso answers with an id only.
+
+        Raises:
+            OutcomeUnknown: sent, outcome not known. `await bridge.resolve(error.placement)` is the next line.
+            NotSent: nothing was sent; with the same key, or the same placement, it may be tried again.
+            OrderDenied, NotSupported, KeyInUse: refused here, nothing was sent.
+            OrderRejected, AuthenticationFailed, PermissionDenied: refused by the venue.
+            JournalError: the intention could not be stored, so nothing was sent.
+        """
+        self._check_usable()
+        name = self[gateway].name
+        began = asyncio.get_running_loop().time()
+        line = await self._placing.ready(name, within=send_within)
+        left = max(0.0, send_within - (asyncio.get_running_loop().time() - began))
+        order = await line.placer.place(request, key=key, send_within=left, timeout=timeout)
+        return await _read_back(self, order, timeout) if read_back else order
+
+    async def place_many(
+        self: _Bridge,
+        gateway: str,
+        requests: Mapping[str, OrderRequest],
+        *,
+        send_within: float = 5.0,
+        timeout: float | None = 15.0,
+    ) -> Mapping[str, Placement]:
+        """
+        Place several orders at once, each under its key; look at the state of each placement.
+
+        Never raises for one order. A refused one is `denied` or `rejected`, one that was not sent is `prepared`,
+        and where a key is held by another request, that one's placement is given.
+
+        Raises:
+            JournalError: the journal cannot be written.
+        """
+        self._check_usable()
+        line = await self._placing.ready(self[gateway].name, within=send_within)
+        desk = self._placing.desk
+
+        async def one(key: str, request: OrderRequest) -> Placement:
+            try:
+                record = await line.placer.prepare(request, key=key)
+            except KeyInUse as error:
+                return error.placement
+            except (OrderDenied, NotSupported):
+                denied = await desk.journal.find(gateway=line.gateway.name, key=key)
+                return denied[-1].placement
+            try:
+                await line.placer.place(record.placement, key=None, send_within=send_within, timeout=timeout)
+            except OrderBridgeError:
+                # What came of it stands in the journal, and is what this call returns.
+                record = await self._placing.record_of(record.placement)
+            return await desk.placement(await self._placing.record_of(record.placement))
+
+        done = await asyncio.gather(*(one(key, request) for key, request in requests.items()))
+        return dict(zip(requests, done, strict=True))
+
+    async def resolve(self: _Bridge, placement: Placement, *, timeout: float | None = None) -> Placement:
+        """
+        Wait until a placement is settled, or probing gave up without proof; look at `.state` and `.order`.
+
+        Args:
+            timeout: seconds; when they end, the placement as it is then. Probing goes on.
+        """
+        self._check_usable()
+        record = await self._placing.record_of(placement)
+        await self._placing.come_alive()
+        line = self._placing.line(self[record.placement.gateway].name)
+        return await self._placing.desk.placement(await line.resolver.resolve(record, timeout=timeout))
+
+    async def placement(self: _Bridge, *, key: str, gateway: str | None = None) -> Placement | None:
+        """The placement of a key: the one that holds it, else the last one that did, else None."""
+        self._check_usable()
+        found = await self._placing.placements(gateway=gateway, key=key)
+        return next((each for each in found if each.holds_key), found[-1] if found else None)
+
+    async def placements(self: _Bridge, *, state: PlacementState | str | None = None) -> list[Placement]:
+        """Every placement of the journal, or those of one state, oldest first."""
+        self._check_usable()
+        try:
+            wanted = None if state is None else PlacementState(state)
+        except ValueError as error:
+            raise ConfigurationError(f"{error}; there are: {', '.join(PlacementState)}") from error
+        return await self._placing.placements(state=wanted)
+
+    async def recover(self: _Bridge) -> RecoveryReport:
+        """
+        Settle what was under way when the last process ended, and adopt its orders.
+
+        `async with` starts this by itself when the bridge has a journal; placing waits for it, gateway by gateway.
+        """
+        self._check_usable()
+        return await self._placing.recover()
+
+    async def observe(self: _Bridge, order: Order) -> Order:
+        """
+        Take in an order that the caller's own stream has shown, as evidence; it may settle a placement.
+
+        Returns:
+            The order as it is known now.
+        """
+        self._check_usable()
+        (known,) = await self._placing.desk.observe([order], source="observed")
+        return known
+
+    async def explain(self: _Bridge, ref: RefLike) -> str:
+        """
+        How a placement came to be as it is, line by line, from the journal.
+
+        Raises:
+            OrderNotFound: the journal knows no placement of this ref.
+        """
+        self._check_usable()
+        known, journal = OrderRef.of(ref), self._placing.desk.journal
+        client = known.client_order_id or known.id
+        found = await journal.find(gateway=known.gateway, client_order_id=client) if client else []
+        order_id = known.order_id or known.id
+        if not found and order_id is not None:
+            for order in await journal.orders(gateway=known.gateway, order_id=order_id):
+                if order.client_order_id is not None:
+                    found += await journal.find(gateway=order.gateway, client_order_id=order.client_order_id)
+        if isinstance(ref, Placement) and not found:
+            found = [await self._placing.record_of(ref)]
+        if not found:
+            raise OrderNotFound(f"the journal knows no placement of {known}", operation="explain")
+        parts = [
+            explain(record, await self._placing.desk.placement(record), await journal.events(record.id))
+            for record in found
+        ]
+        return "\n\n".join(parts)
+
+
+async def _read_back(bridge: _Bridge, order: Order, timeout: float | None) -> Order:
+    """The order with what one look adds; a look that fails changes nothing about a placed order."""
+    result = await bridge[order.gateway].lookup(order, timeout=timeout)
+    same = [seen for seen in result.orders if seen.key == order.key]
+    known = await bridge._placing.desk.observe(same, source="read back")
+    return known[0] if known else order

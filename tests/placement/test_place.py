@@ -1,0 +1,288 @@
+"""`bridge.place` and its kin on the simulated Bitso."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orderbridge import Order, PlacementState
+from orderbridge.client_ids import is_ours
+from orderbridge.errors import (
+    AuthenticationFailed,
+    ConfigurationError,
+    KeyInUse,
+    NotSent,
+    OrderDenied,
+    OrderRejected,
+    OutcomeUnknown,
+)
+from orderbridge.placement import MemoryJournal, SqliteJournal
+from orderbridge.simulator import Simulator
+from tests.placement.kit import Bridges, limit_buy
+
+PLACE = "POST /api/v3/orders"
+
+
+@pytest.fixture(params=["none", "sqlite"])
+def journal(request: pytest.FixtureRequest, tmp_path: Path) -> SqliteJournal | None:
+    """Without a journal, and with one in a file."""
+    return SqliteJournal(tmp_path / "orders.db") if request.param == "sqlite" else None
+
+
+async def test_a_placed_order_is_the_venues_and_is_written_down(sim: Simulator, bridges: Bridges, journal: Any) -> None:
+    """The order carries both ids; the placement says how it came to be."""
+    bridge = bridges(journal=journal)
+
+    order = await bridge.place("bitso", limit_buy(), key="k1")
+    placement = await bridge.placement(key="k1")
+
+    assert [each.order_id for each in sim.bitso.accepted(client_order_id=order.client_order_id)] == [order.order_id]
+    assert is_ours(order.client_order_id or "")
+    assert placement is not None
+    assert (placement.state, placement.attempts, placement.order) == (PlacementState.PLACED, 1, order)
+
+
+async def test_a_key_places_once(sim: Simulator, bridges: Bridges, journal: Any) -> None:
+    """The same request under the same key is one order, however its amounts are written; another is refused."""
+    bridge = bridges(journal=journal)
+    first = await bridge.place("bitso", limit_buy(), key="k1")
+
+    again = await bridge.place("bitso", limit_buy(quantity="0.0100"), key="k1")
+    with pytest.raises(KeyInUse) as caught:
+        await bridge.place("bitso", limit_buy(quantity="0.02"), key="k1")
+
+    assert again.key == first.key
+    assert caught.value.placement.key == "k1"
+    assert sim.bitso.requests[PLACE] == 1
+
+
+async def test_a_key_used_at_the_same_time_places_once(sim: Simulator, bridges: Bridges, journal: Any) -> None:
+    """Ten calls with one key at once all get the one order."""
+    bridge = bridges(journal=journal)
+
+    orders = await asyncio.gather(*(bridge.place("bitso", limit_buy(), key="k1") for _ in range(10)))
+
+    assert len({order.key for order in orders}) == 1
+    assert sim.bitso.requests[PLACE] == 1
+
+
+async def test_without_a_key_each_call_is_an_order_of_its_own(sim: Simulator, bridges: Bridges) -> None:
+    """Two equal requests are two orders."""
+    bridge = bridges()
+
+    first, second = await asyncio.gather(*(bridge.place("bitso", limit_buy()) for _ in range(2)))
+
+    assert first.key != second.key
+
+
+async def test_a_prepared_placement_has_its_id_before_anything_is_sent(
+    sim: Simulator, bridges: Bridges, journal: Any
+) -> None:
+    """`prepare` sends nothing; `place` with what it gave sends under that id, once."""
+    bridge = bridges(journal=journal)
+    prepared = await bridge.prepare("bitso", limit_buy(), key="k1")
+    assert sim.bitso.requests[PLACE] == 0
+
+    order = await bridge.place("bitso", prepared)
+    again = await bridge.place("bitso", prepared)
+
+    assert order.client_order_id == prepared.client_order_id
+    assert again.key == order.key
+    assert sim.bitso.requests[PLACE] == 1
+
+
+async def test_a_refusal_is_proven_and_frees_the_key(sim: Simulator, bridges: Bridges, journal: Any) -> None:
+    """What the venue refused is `rejected`, and the key may be used for something else."""
+    bridge = bridges(journal=journal, gateway={"markets": None})
+
+    with pytest.raises(OrderRejected):
+        await bridge.place("bitso", limit_buy(quantity="400", price="9000000"), key="k1")
+    refused = await bridge.placement(key="k1")
+    await bridge.place("bitso", limit_buy(), key="k1")
+
+    assert refused is not None
+    assert refused.state is PlacementState.REJECTED
+    assert len(sim.bitso.accepted()) == 1
+
+
+async def test_what_is_denied_here_is_not_sent(sim: Simulator, bridges: Bridges, journal: Any) -> None:
+    """A request that breaks the market's rules, or one with an id of no legal form, never leaves."""
+    bridge = bridges(journal=journal, gateway={"markets": "lazy"})
+
+    with pytest.raises(OrderDenied):
+        await bridge.place("bitso", limit_buy(price="0.000001"), key="k1")
+    with pytest.raises(OrderDenied):
+        await bridge.place("bitso", limit_buy(client_order_id="no/good"), key="k1")
+
+    assert [each.state for each in await bridge.placements()] == [PlacementState.DENIED] * 2
+    assert sim.bitso.requests[PLACE] == 0
+
+
+async def test_wrong_credentials_leave_it_prepared(sim: Simulator, bridges: Bridges, journal: Any) -> None:
+    """A refusal before admission proves that nothing was placed: the same placement may be sent again."""
+    bridge = bridges(journal=journal)
+    await bridge.place("bitso", limit_buy())
+    sim.bitso.settings.api_secret = "another"
+    with pytest.raises(AuthenticationFailed):
+        await bridge.place("bitso", limit_buy(), key="k1")
+    before = await bridge.placement(key="k1")
+    sim.bitso.settings.api_secret = "simulated-secret"
+
+    order = await bridge.place("bitso", limit_buy(), key="k1")
+
+    assert before is not None
+    assert before.state is PlacementState.PREPARED
+    assert order.client_order_id == before.client_order_id
+
+
+async def test_an_unreachable_venue_is_tried_three_times_and_nothing_was_sent(
+    sim: Simulator, bridges: Bridges, journal: Any
+) -> None:
+    """A refused connection is tried again under the same id; then NotSent, and the placement is as before."""
+    bridge = bridges(journal=journal, gateway={"markets": None})
+    await bridge.place("bitso", limit_buy())
+    await sim.bitso.stop()
+
+    with pytest.raises(NotSent):
+        await bridge.place("bitso", limit_buy(), key="k1")
+    placement = await bridge.placement(key="k1")
+    await sim.bitso.start()
+    order = await bridge.place("bitso", limit_buy(), key="k1")
+
+    assert placement is not None
+    assert (placement.state, placement.attempts) == (PlacementState.PREPARED, 3)
+    assert order.client_order_id == placement.client_order_id
+
+
+async def test_no_permit_in_time_is_not_sent(sim: Simulator, bridges: Bridges) -> None:
+    """`send_within` bounds the wait before risk begins; the placement is prepared, and its key is held."""
+    bridge = bridges(gateway={"api_key": "slow", "limits": "venue"})
+    bridge["bitso"]._client.session.lock_out(5.0, operation=None)  # type: ignore[attr-defined]
+
+    with pytest.raises(NotSent):
+        await bridge.place("bitso", limit_buy(), key="k1", send_within=0.05)
+    placement = await bridge.placement(key="k1")
+
+    assert placement is not None
+    assert placement.state is PlacementState.PREPARED
+
+
+async def test_many_at_once_give_a_placement_each(sim: Simulator, bridges: Bridges, journal: Any) -> None:
+    """`place_many` raises for none of them: the good are placed, the bad say what became of them."""
+    bridge = bridges(journal=journal, gateway={"markets": None})
+    requests = {f"k{n}": limit_buy() for n in range(20)}
+    requests |= {"poor": limit_buy(quantity="400", price="9000000"), "odd": limit_buy(client_order_id="no/good")}
+
+    done = await bridge.place_many("bitso", requests)
+
+    states = {key: placement.state.value for key, placement in done.items()}
+    assert states == {**{f"k{n}": "placed" for n in range(20)}, "poor": "rejected", "odd": "denied"}
+    assert len(sim.bitso.accepted()) == 20
+
+
+async def test_read_back_adds_what_one_look_shows(sim: Simulator, bridges: Bridges) -> None:
+    """Bitso answers with an id only; with `read_back` the order comes as it stands."""
+    bridge = bridges()
+
+    plain = await bridge.place("bitso", limit_buy())
+    looked_up = await bridge.place("bitso", limit_buy(), read_back=True)
+
+    assert plain.status == "accepted"
+    assert looked_up.status == "open"
+
+
+async def test_a_lost_answer_is_outcome_unknown_and_resolves_to_the_order(
+    sim: Simulator, bridges: Bridges, journal: Any
+) -> None:
+    """The error carries the placement; resolving it finds the one order that the venue took."""
+    bridge = bridges(journal=journal)
+    sim.bitso.fault("accept_then_drop", operation="place", nth=1)
+
+    with pytest.raises(OutcomeUnknown) as caught:
+        await bridge.place("bitso", limit_buy(), key="k1")
+    assert caught.value.placement is not None
+    placement = await bridge.resolve(caught.value.placement, timeout=5)
+    order = await bridge.place("bitso", limit_buy(), key="k1")
+
+    assert placement.state is PlacementState.PLACED
+    assert placement.order is not None
+    assert placement.order.key == order.key
+    assert [each.order_id for each in sim.bitso.accepted()] == [order.order_id]
+
+
+async def test_a_lost_request_is_proven_absent_and_frees_the_key(
+    sim: Simulator, bridges: Bridges, journal: Any
+) -> None:
+    """Three complete rounds past the horizon certify absence; until then the key is held."""
+    bridge = bridges(journal=journal)
+    sim.bitso.fault("drop", operation="place", nth=1)
+
+    with pytest.raises(OutcomeUnknown) as caught:
+        await bridge.place("bitso", limit_buy(), key="k1")
+    with pytest.raises(OutcomeUnknown):
+        await bridge.place("bitso", limit_buy(), key="k1")
+    assert caught.value.placement is not None
+    placement = await bridge.resolve(caught.value.placement, timeout=5)
+    order = await bridge.place("bitso", limit_buy(), key="k1")
+
+    assert placement.state is PlacementState.NOT_PLACED
+    assert order.client_order_id != placement.client_order_id
+    assert len(sim.bitso.accepted()) == 1
+
+
+async def test_explain_tells_the_chain(sim: Simulator, bridges: Bridges, journal: Any) -> None:
+    """By client id, order id or placement: each event in a line, and how it stands."""
+    bridge = bridges(journal=journal)
+    order = await bridge.place("bitso", limit_buy(), key="k1")
+    placement = await bridge.placement(key="k1")
+    assert placement is not None
+
+    by_ref = await bridge.explain(f"bitso:{order.order_id}")
+
+    assert by_ref == await bridge.explain(placement) == await bridge.explain(f"client:{order.client_order_id}")
+    assert "was written down, before anything was sent" in by_ref
+    assert f"order_id {order.order_id}" in by_ref
+    assert "It is placed." in by_ref
+
+
+async def test_an_order_that_the_venue_forgot_is_answered_from_the_journal(
+    sim: Simulator, bridges: Bridges, tmp_path: Path
+) -> None:
+    """A look-up after the venue's window still answers, and says that it does so by inference."""
+    bridge = bridges(journal=SqliteJournal(tmp_path / "orders.db"))
+    order = await bridge.place("bitso", limit_buy(), read_back=True)
+    sim.bitso.settings.visibility_window = 0
+    await bridge["bitso"].cancel(order)
+
+    found = (await bridge.lookup(f"bitso:{order.order_id}"))[f"bitso:{order.order_id}"]
+
+    assert found.order is not None
+    assert (found.order.quantity, found.order.known_by) == (order.quantity, "inferred")
+    assert any("from the journal" in note for note in found.notes)
+
+
+async def test_a_placement_of_another_journal_is_refused(bridges: Bridges) -> None:
+    """A bridge does not send what its journal does not hold."""
+    prepared = await bridges().prepare("bitso", limit_buy())
+    other = bridges(journal=MemoryJournal())
+
+    with pytest.raises(ConfigurationError, match="not in the journal"):
+        await other.place("bitso", prepared)
+
+
+@pytest.mark.parametrize("setting", [{"on_uncertain": "guess"}, {"on_stale": "keep"}, {"on_ghost": "hide"}])
+def test_unknown_policies_are_refused(sim: Simulator, setting: dict[str, Any]) -> None:
+    """A typo in a policy is no silent default."""
+    with pytest.raises(ConfigurationError, match="is one of"):
+        Bridges(sim)(**setting)
+
+
+async def test_observed_orders_add_up(bridges: Bridges) -> None:
+    """What the caller's own stream shows is combined with what was known."""
+    bridge = bridges()
+    order = await bridge.place("bitso", limit_buy())
+
+    known = await bridge.observe(Order(**{**dict(order), "status": "open", "quantity": None}))
+
+    assert (known.status, known.quantity) == ("open", order.quantity)
