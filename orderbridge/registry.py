@@ -14,6 +14,7 @@ from orderbridge.bridge import OrderBridge
 from orderbridge.errors import ConfigurationError
 from orderbridge.gateway import OrderGateway
 from orderbridge.model.order import gateway_name
+from orderbridge.placement import Journal, SqliteJournal
 from orderbridge.settings import Settings, load_settings
 
 # Loaded when first built, so that a bot pays only for the venues it uses.
@@ -24,12 +25,17 @@ _ADAPTERS: Final[Mapping[str, tuple[str, str]]] = {
 _ENTRY_POINTS: Final = "orderbridge.gateways"
 
 
-def connect(*names: str, settings: Mapping[str, Any] | str | Path | None = None) -> OrderBridge:
+def connect(
+    *names: str,
+    journal: Journal | str | Path | None = None,
+    settings: Mapping[str, Any] | str | Path | None = None,
+) -> OrderBridge:
     """
     A bridge over the named gateways, or over all that the settings and the environment speak of.
 
     Args:
         names: `bitso`, `bitcain`, or with an account, `bitso/mm`.
+        journal: a journal, or the path of one; by default that of `[journal] path` in the settings, if any.
         settings: a settings file, or a mapping of its shape; by default `orderbridge.toml` is searched for.
 
     Raises:
@@ -41,7 +47,9 @@ def connect(*names: str, settings: Mapping[str, Any] | str | Path | None = None)
         raise ConfigurationError(
             "no gateway is set up: " + "; or ".join(f"for {venue} use {known.hint(venue)}" for venue in _ADAPTERS)
         )
-    return OrderBridge(*(_build_named(name, known) for name in wanted))
+    gateways = [_build_named(name, known) for name in wanted]
+    kept = known.journal_path if journal is None else journal
+    return OrderBridge(*gateways, journal=SqliteJournal(kept) if isinstance(kept, str | Path) else kept)
 
 
 def _build_named(name: str, settings: Settings) -> OrderGateway:

@@ -40,14 +40,24 @@ class Settings:
         self._source = source
         self._environ = environ
         self._arguments = arguments
-        unknown = set(tables) - {"gateways"}
+        unknown = set(tables) - {"gateways", "journal"}
         if unknown:
+            odd = ", ".join(sorted(unknown))
             raise ConfigurationError(
-                f"{source} has tables that this version does not know: {', '.join(sorted(unknown))}; it knows: gateways"
+                f"{source} has tables that this version does not know: {odd}; it knows: gateways, journal"
             )
         self._gateways = _table(tables.get("gateways", {}), f"{source}: gateways")
+        self._journal = _table(tables.get("journal", {}), f"{source}: journal")
+        if set(self._journal) - {"path"} or not isinstance(self._journal.get("path", ""), str):
+            raise ConfigurationError(f"{source}: [journal] holds a path, as text, and nothing else")
         for name, table in self._gateways.items():
             _table(table, f"{source}: gateways.{name}")
+
+    @property
+    def journal_path(self) -> Path | None:
+        """Where the journal is; None when the settings name none. A relative path starts in the working folder."""
+        path = self._journal.get("path")
+        return Path(path).expanduser() if path else None
 
     @property
     def gateways(self) -> list[str]:

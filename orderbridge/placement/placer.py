@@ -82,9 +82,12 @@ class Placer:
         self._unsettled = unsettled
         self._ids = ids
         self._running: set[asyncio.Task[Order]] = set()
-        # Where ids do not keep a second order away, equal orders are kept apart here.
-        self._alone = gateway.capabilities.idempotency in {Idempotency.TAG_ONLY, Idempotency.NONE}
         self._warned = False
+
+    @property
+    def _alone(self) -> bool:
+        """Whether equal orders are kept apart here, as the venue's ids do not keep a second one away."""
+        return self._gateway.capabilities.idempotency in {Idempotency.TAG_ONLY, Idempotency.NONE}
 
     async def prepare(self, request: OrderRequest, *, key: str | None) -> Record:
         """

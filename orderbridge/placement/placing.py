@@ -84,6 +84,7 @@ class Placing:
             NotSent: it is not over within so many seconds. JournalError: the journal cannot be written.
         """
         line = self._lines[name]
+        line.resolver.check_policy()
         await self.come_alive()
         self.start()
         if self.journal_given and not line.recovered.is_set():

@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from orderbridge.errors import JournalError, OrderBridgeError, OrderNotFound, OutcomeUnknown
+from orderbridge.errors import JournalError, NotSupported, OrderBridgeError, OrderNotFound, OutcomeUnknown
 from orderbridge.gateway import OrderGateway
 from orderbridge.http.session import log_facts
 from orderbridge.model.alarm import AlarmKind
 from orderbridge.model.ref import OrderRef
-from orderbridge.model.words import PlacementState
+from orderbridge.model.words import Idempotency, PlacementState
 from orderbridge.placement.desk import Desk, log
 from orderbridge.placement.probe import Round, probe
 from orderbridge.placement.states import IN_FLIGHT, Happened, Record
@@ -70,6 +70,16 @@ class Resolver:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._tallies: dict[str, _Tally] = {}
         self._settled = asyncio.Condition()
+
+    def check_policy(self) -> None:
+        """NotSupported: unsettled placements are to be fenced, and this venue cannot cancel by client id."""
+        idempotency = self._gateway.capabilities.idempotency
+        if self._probing.on_uncertain == "fence" and idempotency in {Idempotency.TAG_ONLY, Idempotency.NONE}:
+            raise NotSupported(
+                "it cannot cancel by client order id: use on_uncertain='hold'",
+                gateway=self._gateway.name,
+                operation="place",
+            )
 
     def start(self, record: Record) -> None:
         """Follow a placement up in the background, if nobody does yet."""
@@ -158,16 +168,20 @@ class Resolver:
 
     async def _conclude(self, record: Record, said: Round, *, began: datetime) -> None:
         desk, tally = self._desk, self._tallies.setdefault(record.id, _Tally())
+        past = began >= self._horizon(record)
         if said.orders:
             after = await desk.sighted(record, said.orders, source=said.source)
             if record.state is PlacementState.NOT_PLACED and self._probing.on_ghost == "cancel":
                 await self._cancel_ghost(after)
+            if after.state is PlacementState.UNCERTAIN:  # what is shown does not fit
+                tally.blocked_after_horizon += past
+                if tally.blocked_after_horizon >= ROUNDS:
+                    await self._give_up(after, tally)
             return
         if record.state is not PlacementState.UNCERTAIN:
             return
         if said.exists and not record.exists:
             record = await desk.note(record, Happened.EXISTS, facts={"source": "trades"}, exists=True)
-        past = began >= self._horizon(record)
         if said.is_negative:
             tally.negative += 1
         else:

@@ -33,7 +33,8 @@ def record(id: str = "p1", *, state: str = "prepared", key: str | None = None, *
 
 def seen(status: str = "open", **changes: Any) -> Order:
     fields = {"symbol": "BTC/MXN", "side": "buy", "quantity": "0.01", "price": "100000", "observed_at": NOW}
-    return Order(venue="bitso", order_id="oid1", client_order_id="ob-p1", status=status, **{**fields, **changes})
+    ids = {"venue": "bitso", "order_id": "oid1", "client_order_id": "ob-p1"}
+    return Order(**{**ids, **fields, "status": status, **changes})
 
 
 class Bridges:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from orderbridge import Order, PlacementState
+from orderbridge import Order, PlacementState, connect
 from orderbridge.client_ids import is_ours
 from orderbridge.errors import (
     AuthenticationFailed,
@@ -286,3 +286,25 @@ async def test_observed_orders_add_up(bridges: Bridges) -> None:
     known = await bridge.observe(Order(**{**dict(order), "status": "open", "quantity": None}))
 
     assert (known.status, known.quantity) == ("open", order.quantity)
+
+
+async def test_connect_opens_the_journal_of_the_settings(sim: Simulator, tmp_path: Path) -> None:
+    """`[journal] path`, or the argument, which goes before it."""
+    bitso = {"api_key": "simulated-key", "api_secret": "simulated-secret", "base_url": sim.bitso.base_url}
+    settings = {"journal": {"path": str(tmp_path / "a.db")}, "gateways": {"bitso": {**bitso, "allow_plain_http": True}}}
+
+    async with connect("bitso", settings=settings) as bridge:
+        await bridge.place("bitso", limit_buy(), key="k1")
+    async with connect("bitso", settings=settings, journal=tmp_path / "b.db") as bridge:
+        other = await bridge.placement(key="k1")
+    kept = await SqliteJournal(tmp_path / "a.db", read_only=True).find()
+
+    assert [record.placement.key for record in kept] == ["k1"]
+    assert other is None
+
+
+@pytest.mark.parametrize("table", [{"path": 5}, {"file": "x"}])
+def test_a_wrong_journal_table_is_refused(table: dict[str, Any]) -> None:
+    """Nothing is journalled elsewhere by a typo."""
+    with pytest.raises(ConfigurationError, match="journal"):
+        connect("bitso", settings={"journal": table})
