@@ -1,0 +1,300 @@
+"""What a new process makes of what the last one left behind, on the simulated Bitso."""
+
+import asyncio
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orderbridge import OrderBridge, PlacementState
+from orderbridge.client_ids import mint
+from orderbridge.errors import JournalError, NotSent
+from orderbridge.placement import Happened, Record, SqliteJournal
+from orderbridge.placement.states import step
+from orderbridge.simulator import Simulator
+from tests.placement.kit import NOW, Bridges, limit_buy
+
+PLACE = "POST /api/v3/orders"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where the journal of both processes is."""
+    return tmp_path / "orders.db"
+
+
+async def left_behind(bridges: Bridges, path: Path, *, sending: bool, key: str = "k1") -> Record:
+    """A placement of a process that is gone: prepared, or with `sending` stored and perhaps sent."""
+    bridge = bridges(journal=SqliteJournal(path))
+    placement = await bridge.prepare("bitso", limit_buy(), key=key)
+    journal = bridge._placing.desk.journal
+    past = bridge._placing.desk.now() - timedelta(seconds=60)
+    gone = {"owner": "elsewhere:1:gone", "sent_at": past, "not_after": past}
+
+    def leave(record: Record) -> Any:
+        if not sending:
+            return step(record, Happened.TAKEN, at=NOW, owner="elsewhere:1:gone")
+        return step(record, Happened.SENDING, at=NOW, **gone)
+
+    record = await journal.change(placement.placement_id, leave)
+    await bridge.aclose()
+    return record
+
+
+async def restarted(bridges: Bridges, path: Path, **settings: Any) -> OrderBridge:
+    return bridges(journal=SqliteJournal(path), **settings)
+
+
+async def test_case_3_what_was_prepared_and_never_sent_is_denied(sim: Simulator, bridges: Bridges, path: Path) -> None:
+    """By default a stale intention is dropped, which frees its key."""
+    await left_behind(bridges, path, sending=False)
+    bridge = await restarted(bridges, path)
+
+    report = await bridge.recover()
+
+    assert [placement.state for placement in report.denied] == [PlacementState.DENIED]
+    assert sim.bitso.requests[PLACE] == 0
+
+
+async def test_case_3_or_sent_if_the_policy_says_so(sim: Simulator, bridges: Bridges, path: Path) -> None:
+    """With `on_stale="send"` a young one is sent under the id that it was prepared with."""
+    record = await left_behind(bridges, path, sending=False)
+    bridge = await restarted(bridges, path, on_stale="send")
+
+    report = await bridge.recover()
+
+    assert [placement.state for placement in report.sent] == [PlacementState.PLACED]
+    assert [each.client_order_id for each in sim.bitso.accepted()] == [record.placement.client_order_id]
+
+
+async def test_case_4_killed_before_any_byte_is_proven_absent(sim: Simulator, bridges: Bridges, path: Path) -> None:
+    """`sending` on disk looks like sent: it is probed, and certified absent; nothing is sent again."""
+    await left_behind(bridges, path, sending=True)
+    bridge = await restarted(bridges, path)
+
+    report = await bridge.recover()
+    after = await bridge.resolve(report.uncertain[0], timeout=5)
+
+    assert after.state is PlacementState.NOT_PLACED
+    assert sim.bitso.requests[PLACE] == 0
+
+
+async def test_case_11_killed_after_the_reply_is_found(sim: Simulator, bridges: Bridges, path: Path) -> None:
+    """The order that nobody wrote down is found by its client id and adopted, with its key."""
+    record = await left_behind(bridges, path, sending=True)
+    put = sim.bitso.put(origin_id=record.placement.client_order_id, quantity="0.01", price="100000")
+    bridge = await restarted(bridges, path)
+
+    report = await bridge.recover()
+    order = await bridge.place("bitso", limit_buy(), key="k1")
+
+    assert [placement.state for placement in report.settled] == [PlacementState.PLACED]
+    assert order.order_id == put.order_id
+    assert sim.bitso.requests[PLACE] == 0
+
+
+async def test_case_8_and_19_an_order_that_was_filled_and_forgotten_is_found_by_its_trades(
+    sim: Simulator, bridges: Bridges, path: Path
+) -> None:
+    """Past the hour the venue shows no order; its trades under the origin id tell that it was filled."""
+    record = await left_behind(bridges, path, sending=True)
+    sim.bitso.put(
+        origin_id=record.placement.client_order_id,
+        quantity="0.01",
+        price="100000",
+        status="completed",
+        trades=True,
+        visible=False,
+    )
+    bridge = await restarted(bridges, path)
+
+    report = await bridge.recover()
+
+    (placement,) = report.settled
+    assert placement.order is not None
+    assert placement.order.is_done
+    assert placement.order.filled_quantity == Decimal("0.01")
+
+
+async def test_case_12_killed_after_it_was_stored(sim: Simulator, bridges: Bridges, path: Path) -> None:
+    """The caller that repeats its key gets the placement that was stored."""
+    first = bridges(journal=SqliteJournal(path))
+    order = await first.place("bitso", limit_buy(), key="k1")
+    await first.aclose()
+
+    again = await (await restarted(bridges, path)).place("bitso", limit_buy(), key="k1")
+
+    assert again.key == order.key
+    assert sim.bitso.requests[PLACE] == 1
+
+
+async def test_case_24_two_processes_with_one_key_place_once(sim: Simulator, bridges: Bridges, path: Path) -> None:
+    """Two bridges on one file, at once: both get the one order."""
+    both = [bridges(journal=SqliteJournal(path)) for _ in range(2)]
+
+    orders = await asyncio.gather(*(bridge.place("bitso", limit_buy(), key="k1") for bridge in both))
+
+    assert orders[0].key == orders[1].key
+    assert sim.bitso.requests[PLACE] == 1
+
+
+async def test_case_25_a_frozen_sender_is_not_certified_before_its_deadline(
+    sim: Simulator, bridges: Bridges, path: Path
+) -> None:
+    """While bytes of the frozen process could still leave, no verdict is given by another one."""
+    record = await left_behind(bridges, path, sending=True)
+    journal = SqliteJournal(path)
+    soon = record.sent_at + timedelta(seconds=3600) if record.sent_at else NOW
+
+    def frozen(known: Record) -> Any:
+        return step(known, Happened.TAKEN, at=NOW, not_after=soon)
+
+    await journal.change(record.id, frozen)
+    await journal.aclose()
+    bridge = await restarted(bridges, path)
+
+    report = await bridge.recover()
+    after = await bridge.resolve(report.uncertain[0], timeout=0.5)
+
+    assert after.state is PlacementState.UNCERTAIN
+
+
+async def test_a_living_owner_keeps_its_placements(sim: Simulator, bridges: Bridges, path: Path) -> None:
+    """What another process that lives is sending is not taken from it."""
+    first = bridges(journal=SqliteJournal(path))
+    placement = await first.prepare("bitso", limit_buy())
+    second = await restarted(bridges, path)
+
+    report = await second.recover()
+    order = await first.place("bitso", placement)
+
+    assert report.denied == ()
+    assert order.client_order_id == placement.client_order_id
+
+
+async def test_case_34_own_orders_are_adopted_and_foreign_ones_left_alone(
+    sim: Simulator, bridges: Bridges, path: Path
+) -> None:
+    """A journal restored from a backup takes up the orders with ids of ours, and no others."""
+    ours = mint(sim.clock.time())
+    sim.bitso.put(origin_id=ours, status="open")
+    sim.bitso.put(origin_id="theirs", status="open")
+    bridge = await restarted(bridges, path)
+
+    report = await bridge.recover()
+
+    assert [order.client_order_id for order in report.orphans] == [ours]
+    assert [order.client_order_id for order in report.foreign] == ["theirs"]
+    assert sim.bitso.requests["DELETE /api/v3/orders"] == 0
+
+
+async def test_placing_waits_for_the_recovery_of_its_gateway(sim: Simulator, bridges: Bridges, path: Path) -> None:
+    """While the venue cannot be asked what was under way, nothing new is sent; then it goes on by itself."""
+    rule = sim.bitso.fault("error_5xx", operation="open_orders")
+    bridge = await restarted(bridges, path, gateway={"markets": None})
+
+    async with bridge:
+        with pytest.raises(NotSent, match="not settled"):
+            await bridge.place("bitso", limit_buy(), send_within=0.1)
+        report_before = sim.bitso.requests[PLACE]
+        rule.times = 0
+        report = await bridge.recover()
+        await bridge.place("bitso", limit_buy())
+
+    assert report_before == 0
+    assert report.unreachable == {}
+
+
+async def test_case_2_a_journal_that_cannot_be_written_stops_placing_only(
+    sim: Simulator, bridges: Bridges, path: Path
+) -> None:
+    """Nothing is sent that is not written down first; cancel and look-up go on."""
+    journal = SqliteJournal(path)
+    bridge = bridges(journal=journal)
+    order = await bridge.place("bitso", limit_buy())
+    await journal._writer.run(lambda db: db.execute("PRAGMA query_only = 1"))
+
+    with pytest.raises(JournalError):
+        await bridge.place("bitso", limit_buy())
+    found = await bridge.lookup(order)
+    cancelled = await bridge["bitso"].cancel(order)
+
+    assert sim.bitso.requests[PLACE] == 1
+    assert found[order].order is not None
+    assert cancelled.status == "cancelled"
+
+
+async def test_an_outcome_that_cannot_be_stored_is_alarmed_and_still_told(
+    sim: Simulator, bridges: Bridges, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk fills between the send and the answer: the caller gets its order, and a person is told."""
+    journal = SqliteJournal(path)
+    bridge = bridges(journal=journal)
+    await bridge.place("bitso", limit_buy())
+
+    async def full(*args: Any, **how: Any) -> Any:
+        raise JournalError("database or disk is full")
+
+    monkeypatch.setattr(journal, "change", full)
+    order = await bridge.place("bitso", limit_buy(), key="k1")
+
+    assert sim.bitso.accepted(order_id=order.order_id)
+    assert bridges.kinds == ["journal"]
+
+
+@pytest.mark.parametrize(
+    "kind", ["accept_then_drop", "accept_then_5xx", "cut", "html", "empty", "nothing_said", "not_success"]
+)
+async def test_case_7_9_and_10_an_answer_that_is_none_is_followed_up(
+    sim: Simulator, bridges: Bridges, path: Path, kind: str
+) -> None:
+    """However the answer was lost, the one order that the venue took is found, and none is added."""
+    bridge = await restarted(bridges, path)
+    sim.bitso.fault(kind, operation="place", nth=1)
+
+    (placement,) = (await bridge.place_many("bitso", {"k1": limit_buy()})).values()
+    after = await bridge.resolve(placement, timeout=5)
+
+    assert after.state is PlacementState.PLACED
+    assert after.order is not None
+    assert [each.order_id for each in sim.bitso.accepted()] == [after.order.order_id]
+
+
+async def test_case_13_a_duplicate_refusal_is_looked_up_and_compared(
+    sim: Simulator, bridges: Bridges, path: Path
+) -> None:
+    """Somebody used the id: the order is adopted if it is what was asked for."""
+    sim.bitso.put(origin_id="mine-1", quantity="0.01", price="100000", status="open", side="buy", book="btc_mxn")
+    bridge = await restarted(bridges, path)
+
+    done = await bridge.place_many("bitso", {"k1": limit_buy(client_order_id="mine-1")})
+    after = await bridge.resolve(done["k1"], timeout=5)
+
+    assert (after.state, after.evidence) == (PlacementState.PLACED, ("look-up",))
+
+
+async def test_case_22_a_nonce_refusal_is_sent_again_under_the_same_id(
+    sim: Simulator, bridges: Bridges, path: Path
+) -> None:
+    """A refusal before admission is no outcome: the order is placed once."""
+    bridge = await restarted(bridges, path)
+    sim.bitso.fault("wrong_nonce", operation="place", nth=1)
+
+    order = await bridge.place("bitso", limit_buy())
+
+    assert [each.order_id for each in sim.bitso.accepted()] == [order.order_id]
+
+
+async def test_case_23_a_throttled_order_is_uncertain_until_proven(
+    sim: Simulator, bridges: Bridges, path: Path
+) -> None:
+    """Whether a throttled write was looked at is not known: it is probed, never sent again."""
+    bridge = await restarted(bridges, path, gateway={"api_key": "simulated-key"})
+    sim.bitso.fault("throttle", operation="place", nth=1, retry_after=0.1)
+
+    done = await bridge.place_many("bitso", {"k1": limit_buy()})
+
+    assert done["k1"].state is PlacementState.UNCERTAIN
+    assert sim.bitso.requests[PLACE] == 1
