@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import secrets
@@ -54,6 +55,7 @@ class Desk:
         self._on_alarm = on_alarm
         # Client ids whose placements are not settled for good, so that a sighting finds its placement at once.
         self._watched: dict[tuple[str, str], str] = {}
+        self._waiting: dict[str, list[asyncio.Future[None]]] = {}
 
     def now(self) -> datetime:
         """The time, in UTC."""
@@ -103,7 +105,28 @@ class Desk:
 
         after = await self.journal.change(record.id, change, alone=alone)
         self.watch(after)
+        self.wake(record.id)
         return after
+
+    def change_of(self, placement_id: str) -> asyncio.Future[None]:
+        """Done once something happens to a placement; ask before reading it, and cancel when it is not waited for."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(placement_id, []).append(future)
+        future.add_done_callback(lambda done: self._no_longer_waits(placement_id, done))
+        return future
+
+    def _no_longer_waits(self, placement_id: str, future: asyncio.Future[None]) -> None:
+        left = [other for other in self._waiting.get(placement_id, ()) if other is not future]
+        if left:
+            self._waiting[placement_id] = left
+        else:
+            self._waiting.pop(placement_id, None)
+
+    def wake(self, placement_id: str) -> None:
+        """Have those who wait for a placement look at it again."""
+        for future in list(self._waiting.get(placement_id, ())):
+            if not future.done():
+                future.set_result(None)
 
     async def observe(self, orders: Iterable[Order], *, source: str) -> list[Order]:
         """Store what was seen of orders, and let it settle the placements that wait for it."""
@@ -188,7 +211,7 @@ class Desk:
         )
 
     async def _lives(self, owner: str) -> bool:
-        host, process, _ = owner.split(":")
+        host, process, _ = owner.rsplit(":", 2)
         if host == socket.gethostname() and not _runs(int(process)):
             return False
         return await self.journal.alive_until(owner) > self.clock()

@@ -69,7 +69,6 @@ class Resolver:
         self._probing = probing
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._tallies: dict[str, _Tally] = {}
-        self._settled = asyncio.Condition()
 
     def check_policy(self) -> None:
         """NotSupported: unsettled placements are to be fenced, and this venue cannot cancel by client id."""
@@ -93,12 +92,16 @@ class Resolver:
         """Wait until a placement is settled or given up, or the time ends; the record as it is then."""
         self.start(record)
         try:
-            async with asyncio.timeout(timeout), self._settled:
+            async with asyncio.timeout(timeout):
                 while True:
-                    record = await self._desk.journal.get(record.id) or record
-                    if record.state not in IN_FLIGHT or record.placement.gave_up:
-                        return record
-                    await self._settled.wait()
+                    change = self._desk.change_of(record.id)
+                    try:
+                        record = await self._desk.journal.get(record.id) or record
+                        if record.state not in IN_FLIGHT or record.placement.gave_up:
+                            return record
+                        await change
+                    finally:
+                        change.cancel()
         except TimeoutError:
             return await self._desk.journal.get(record.id) or record
 
@@ -119,7 +122,7 @@ class Resolver:
         began, number = self._desk.now(), 0
         while (record := await self._desk.journal.get(placement_id)) is not None:
             if not self._goes_on(record):
-                await self._tell()
+                self._desk.wake(placement_id)  # a sibling process may have settled it
                 return
             await asyncio.sleep(self._wait(record, number, began))
             number += 1
@@ -160,11 +163,6 @@ class Resolver:
         rounds = await probe(self._gateway, mine, timeout=_PROBE_TIMEOUT)
         for record in mine:
             await self._conclude(record, rounds[record.id], began=began)
-        await self._tell()
-
-    async def _tell(self) -> None:
-        async with self._settled:
-            self._settled.notify_all()
 
     async def _conclude(self, record: Record, said: Round, *, began: datetime) -> None:
         desk, tally = self._desk, self._tallies.setdefault(record.id, _Tally())

@@ -307,9 +307,11 @@ async def test_case_28_a_sighting_settles_what_is_uncertain() -> None:
     venue = Venue()
     settled = Settled(venue, settle_horizon=60.0)
     placement = await settled.place()
+    waiting = asyncio.ensure_future(settled.bridge.resolve(placement, timeout=1))
+    await asyncio.sleep(0.15)
 
     await settled.bridge.observe(seen(client_order_id=placement.client_order_id))
-    after = await settled.bridge.resolve(placement, timeout=1)
+    after = await asyncio.wait_for(waiting, 0.5)
 
     assert (after.state, after.evidence) == ("placed", ("observed",))
 

@@ -1,0 +1,95 @@
+"""The states of a placement, row by row, and what makes two requests the same."""
+
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orderbridge.model.words import PlacementState
+from orderbridge.placement import Happened
+from orderbridge.placement.fingerprint import disagreements, fingerprint
+from orderbridge.placement.states import NEXT, step
+from tests.placement.kit import NOW, limit_buy, record, seen
+
+ROWS = [
+    (2, "prepared", "denied", "denied"),
+    (3, "prepared", "sending", "sending"),
+    (4, "sending", "nothing_left", "prepared"),
+    (5, "sending", "refused", "rejected"),
+    (6, "sending", "acknowledged", "placed"),
+    (7, "sending", "unclear", "uncertain"),
+    (8, "sending", "exists", "uncertain"),
+    (8, "uncertain", "exists", "uncertain"),
+    (9, "sending", "found", "placed"),
+    (9, "uncertain", "found", "placed"),
+    (9, "uncertain", "acknowledged", "placed"),
+    (10, "sending", "conflict", "uncertain"),
+    (10, "uncertain", "conflict", "uncertain"),
+    (11, "uncertain", "absent", "not_placed"),
+    (12, "uncertain", "gave_up", "uncertain"),
+    (13, "uncertain", "decided_placed", "placed"),
+    (13, "uncertain", "decided_not_placed", "not_placed"),
+    (14, "not_placed", "found", "placed"),
+    (14, "not_placed", "acknowledged", "placed"),
+]
+
+
+@pytest.mark.parametrize(("row", "before", "happened", "after"), ROWS)
+def test_row(row: int, before: str, happened: str, after: str) -> None:
+    """Each row of the design's table leads where it says, and is no anomaly."""
+    done = step(record(state=before), Happened(happened), at=NOW)
+
+    assert (done.record.state, done.event.after, done.event.anomaly) == (after, after, False)
+
+
+def test_what_is_not_listed_changes_nothing_and_is_kept_as_an_anomaly() -> None:
+    """Every other pair leaves the record as it was; `taken` changes hands and no state."""
+    listed = {(before, happened) for _, before, happened, _ in ROWS}
+    for before, happened in product(PlacementState, Happened):
+        if (before, happened) not in listed:
+            known = record(state=before)
+            done = step(known, happened, at=NOW)
+            assert done.record == known
+            assert done.event.anomaly is not (happened is Happened.TAKEN and (before, happened) in NEXT)
+
+
+def test_nothing_that_exists_is_called_absent() -> None:
+    """A duplicate refusal, or a sighting that does not fit, bars the certificate and a further send."""
+    exists = step(record(state="uncertain", exists=True), Happened.ABSENT, at=NOW)
+    conflicting = step(record(state="uncertain", conflicts=("a",)), Happened.ABSENT, at=NOW)
+    sent = step(record(conflicts=("a",)), Happened.SENDING, at=NOW)
+
+    assert all(done.event.anomaly for done in (exists, conflicting, sent))
+
+
+@given(st.lists(st.sampled_from(Happened), max_size=12))
+def test_no_way_leads_back_to_sending_from_where_an_order_may_be(happenings: list[Happened]) -> None:
+    """Whatever happens, nothing is sent again after an attempt that may have left."""
+    known, may_have_left = record(), False
+    for happened in happenings:
+        before, known = known.state, step(known, happened, at=NOW).record
+        may_have_left = may_have_left or known.state in {PlacementState.UNCERTAIN, PlacementState.PLACED}
+        if may_have_left:
+            assert not (known.state is PlacementState.SENDING and before is not PlacementState.SENDING)
+
+
+def test_the_same_order_has_the_same_fingerprint() -> None:
+    """However its amounts are written, and whatever its id; another mode, gateway or price is another order."""
+    prints = [
+        fingerprint(limit_buy(), gateway="bitso", mode=None),
+        fingerprint(limit_buy(quantity="0.0100", client_order_id="x"), gateway="bitso", mode=None),
+        fingerprint(limit_buy(), gateway="bitso", mode="paper"),
+        fingerprint(limit_buy(), gateway="bitso/mm", mode=None),
+        fingerprint(limit_buy(price="100001"), gateway="bitso", mode=None),
+    ]
+
+    assert prints[0] == prints[1]
+    assert len(set(prints)) == 4
+
+
+def test_an_order_is_held_against_what_was_asked_for() -> None:
+    """Only what both sides say is compared."""
+    assert disagreements(limit_buy(), seen(quantity=None, price=None), since=NOW) == []
+    assert disagreements(limit_buy(), seen(side="sell"), since=NOW) == ["side: asked for buy, shown sell"]
+    assert len(disagreements(limit_buy(), seen(quantity="1", price="2"), since=NOW)) == 2
