@@ -279,18 +279,27 @@ class Placer:
             )
         except Exception as error:
             raise await self._failed(call, error) from error
-        call.record = await self._desk.outcome(
-            call.record,
+        # Both in one commit.
+        call.record, order = await asyncio.gather(self._acknowledged(call.record, order), self._kept(order))
+        return order
+
+    async def _acknowledged(self, record: Record, order: Order) -> Record:
+        return await self._desk.outcome(
+            record,
             Happened.ACKNOWLEDGED,
             facts={"order_id": order.order_id},
             evidence="reply",
             placement={"order": order},
         )
+
+    async def _kept(self, order: Order) -> Order:
+        """The order with what a stream may have shown of it before the answer came."""
         try:
-            (order,) = await self._desk.journal.observe([order])
+            (known,) = await self._desk.journal.observe([order])
         except JournalError as error:
             log.error("what was seen of %s could not be stored: %s", order.order_id, error)
-        return order
+            return order
+        return known
 
     async def _begin(self, call: _Call, *, seconds: float) -> bool:
         """Write down that it is about to be sent. False when another call came first: go on with that one."""

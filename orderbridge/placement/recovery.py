@@ -79,9 +79,13 @@ class Recovery:
             JournalError: nothing can be told from the journal. An unreachable venue is in the report.
         """
         desk, name = self._desk, self._gateway.name
+        if not self._gateway.capabilities.order_types:
+            return RecoveryReport()  # nothing can be placed here, so nothing was
         prepared, probed = [], []
         for record in await desk.journal.find(gateway=name, states=[*UNFINISHED, PlacementState.NOT_PLACED]):
             left_behind = record.owner != desk.owner
+            if record.state is PlacementState.NOT_PLACED and not self._is_watched(record):
+                continue
             if (taken := await desk.take(record)) is None:
                 desk.watch(record)
             elif taken.state is not PlacementState.PREPARED:
@@ -100,6 +104,9 @@ class Recovery:
             foreign=foreign,
             unreachable=unreachable,
         )
+
+    def _is_watched(self, record: Record) -> bool:
+        return record.watch_until is not None and record.watch_until > self._desk.now()
 
     async def _probe(self, records: list[Record]) -> tuple[tuple[Placement, ...], tuple[Placement, ...]]:
         together = self._gateway.capabilities.lookup_batch or _TOGETHER

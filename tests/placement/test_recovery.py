@@ -298,3 +298,35 @@ async def test_case_23_a_throttled_order_is_uncertain_until_proven(
 
     assert done["k1"].state is PlacementState.UNCERTAIN
     assert sim.bitso.requests[PLACE] == 1
+
+
+async def test_a_gateway_that_only_reads_needs_no_recovery(sim: Simulator, bridges: Bridges, path: Path) -> None:
+    """Where nothing can be placed nothing was, so its open orders are not asked for."""
+    gateway = sim.bitso.gateway()
+    gateway.capabilities = gateway.capabilities.model_copy(update={"order_types": frozenset()})  # type: ignore[misc]
+
+    async with OrderBridge(gateway, journal=SqliteJournal(path)) as bridge:
+        report = await bridge.recover()
+
+    assert report.foreign == ()
+    assert sim.bitso.requests["GET /api/v3/open_orders"] == 0
+
+
+async def test_a_verdict_is_watched_over_a_restart_and_no_longer_than_said(
+    sim: Simulator, bridges: Bridges, path: Path
+) -> None:
+    """A sighting after a restart is still a ghost; once the watch is over the placement is left alone."""
+    await left_behind(bridges, path, sending=True)
+    first = await restarted(bridges, path)
+    absent = await first.resolve((await first.recover()).uncertain[0], timeout=5)
+    await first.aclose()
+    sim.bitso.put(origin_id=absent.client_order_id, quantity="0.01", price="100000", status="open")
+    second = await restarted(bridges, path)
+
+    await second.recover()
+    after = await second.placement(key="k1")
+
+    assert absent.state is PlacementState.NOT_PLACED
+    assert after is not None
+    assert after.state is PlacementState.PLACED
+    assert bridges.kinds == ["ghost"]
