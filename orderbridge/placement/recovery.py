@@ -17,12 +17,11 @@ from orderbridge.model.placement import Placement
 from orderbridge.model.words import PlacementState
 from orderbridge.placement.desk import Desk, log
 from orderbridge.placement.placer import Placer
-from orderbridge.placement.resolver import Resolver
+from orderbridge.placement.resolver import TOGETHER, Resolver
 from orderbridge.placement.states import UNFINISHED, Happened, Record
 
 # Under `on_stale="send"`: what was prepared longer ago is denied all the same.
 SEND_UP_TO: Final = timedelta(seconds=60)
-_TOGETHER: Final = 50
 _READ_TIMEOUT: Final = 15.0
 Stale = Literal["deny", "send"]
 
@@ -109,7 +108,7 @@ class Recovery:
         return record.watch_until is not None and record.watch_until > self._desk.now()
 
     async def _probe(self, records: list[Record]) -> tuple[tuple[Placement, ...], tuple[Placement, ...]]:
-        together = self._gateway.capabilities.lookup_batch or _TOGETHER
+        together = self._gateway.capabilities.lookup_batch or TOGETHER
         uncertain = [record for record in records if record.state is not PlacementState.NOT_PLACED]
         for start in range(0, len(uncertain), together):
             await self._resolver.round(uncertain[start : start + together])

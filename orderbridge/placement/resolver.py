@@ -27,6 +27,8 @@ PROBE_TIMES: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 120.0)
 SETTLE_HORIZON: Final = 120.0
 EVERY: Final = 300.0
 ROUNDS: Final = 3
+# Asked for in one round, where the venue does not say how many ids it takes at once.
+TOGETHER: Final = 50
 _PROBE_TIMEOUT: Final = 15.0
 Uncertain = Literal["hold", "fence"]
 Ghost = Literal["alert", "cancel", "adopt"]
@@ -69,6 +71,9 @@ class Resolver:
         self._probing = probing
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._tallies: dict[str, _Tally] = {}
+        # Whoever wants a probe while one is under way shares the next: one round at a time asks for many.
+        self._one_at_a_time = asyncio.Lock()
+        self._next: dict[str, Record] = {}
 
     def check_policy(self) -> None:
         """NotSupported: unsettled placements are to be fenced, and this venue cannot cancel by client id."""
@@ -129,7 +134,7 @@ class Resolver:
             try:
                 record = await self._desk.journal.get(placement_id) or record
                 if self._goes_on(record):
-                    await self.round([record])
+                    await self._join(record)
             except JournalError as error:
                 self._desk.alarm(AlarmKind.JOURNAL, f"a probe could not be stored: {error}", record=record)
             except Exception as error:  # noqa: BLE001 - a third party's adapter may raise anything; probing goes on
@@ -152,6 +157,19 @@ class Resolver:
     def _horizon(self, record: Record) -> datetime:
         begin = record.not_after or record.sent_at or record.placement.created_at
         return begin + timedelta(seconds=self._probing.horizon)
+
+    async def _join(self, record: Record) -> None:
+        """One round about a placement, together with the others that wait for theirs."""
+        self._next[record.id] = record
+        async with self._one_at_a_time:
+            if record.id not in self._next:
+                return  # it was part of a round that began after it asked
+            batch = list(self._next.values())[: self._gateway.capabilities.lookup_batch or TOGETHER]
+            if record not in batch:
+                batch[-1] = record
+            for each in batch:
+                del self._next[each.id]
+            await self.round(batch)
 
     async def round(self, records: Sequence[Record]) -> None:
         """One round about placements that this process has, or can take over."""
