@@ -224,7 +224,7 @@ async def test_cancel_waits_for_no_limit_and_no_lock_out(sim: Simulator) -> None
     rate = Rate(burst=1, per_second=0.001)
 
     async with sim.bitso.gateway(limits=rate, retries=QUICK) as gateway:
-        order = await gateway.get(put.order_id)
+        order = await gateway.get(f"bitso:{put.order_id}")
         sim.bitso.fault("throttle", operation="lookup")
         started = time.monotonic()
         after = await gateway.cancel(order, timeout=1)
