@@ -176,9 +176,12 @@ class Session:
             raise NotSent("it was too late to send", gateway=self.gateway, operation=operation)
         permit.spend()
         ids = {"order_id": order_id, "client_order_id": client_order_id}
+        outcome: object = "no answer"
         try:
             response = await self.exchange(build, deadline=deadline, operation=operation, **ids)
+            outcome = response.status
         except NothingSent as error:
+            outcome = "nothing was sent"
             self.limiter.give_back(permit.lane)
             raise NotSent(f"nothing was sent: {error}", gateway=self.gateway, operation=operation) from error
         except NoAnswer as error:
@@ -189,8 +192,9 @@ class Session:
                 gateway=self.gateway,
                 operation=operation,
             ) from error
-        extra = {"gateway": self.gateway, "operation": operation, **ids}
-        self.log.info("%s -> %s", operation, response.status, extra=extra)
+        finally:
+            extra = {"gateway": self.gateway, "operation": operation, **ids}
+            self.log.info("%s -> %s", operation, outcome, extra=extra)
         return response
 
     def _check_permit(self, permit: Permit, operation: str) -> None:
