@@ -182,9 +182,12 @@ class Session:
             raise NotSent("it was too late to send", gateway=self.gateway, operation=operation)
         permit.spend()
         ids = {"order_id": order_id, "client_order_id": client_order_id}
+        outcome: object = "no answer"
         try:
             response = await self.exchange(build, deadline=deadline, operation=operation, **ids)
+            outcome = response.status
         except NothingSent as error:
+            outcome = "nothing was sent"
             self.limiter.give_back(permit.lane)
             raise NotSent(f"nothing was sent: {error}", gateway=self.gateway, operation=operation) from error
         except NoAnswer as error:
@@ -195,8 +198,9 @@ class Session:
                 gateway=self.gateway,
                 operation=operation,
             ) from error
-        extra = log_facts(self.gateway, operation, **ids)
-        self.log.info("%s -> %s", operation, response.status, extra=extra)
+        finally:
+            extra = log_facts(self.gateway, operation, **ids)
+            self.log.info("%s -> %s", operation, outcome, extra=extra)
         return response
 
     def _check_permit(self, permit: Permit, operation: str) -> None:

@@ -1,0 +1,125 @@
+"""Which order a cancel, an edit or a retry is about: found, and of our mode."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from orderbridge.adapters.bitcain.lookup import Lookup
+from orderbridge.adapters.bitcain.mapping import paper_from_wire
+from orderbridge.adapters.bitcain.reads import BitcainReads
+from orderbridge.adapters.bitcain.wire import as_uuid
+from orderbridge.errors import (
+    AmbiguousRef,
+    NotSent,
+    OrderDenied,
+    OrderNotFound,
+    RateLimited,
+    VenueUnavailable,
+    Where,
+)
+from orderbridge.gateway import order_from
+from orderbridge.http.policy import Deadline
+from orderbridge.model.base import EARLIEST
+from orderbridge.model.lookup import Answer, Found, LookupResult
+from orderbridge.model.order import Order
+from orderbridge.model.ref import OrderRef, RefLike
+from orderbridge.search import Search, parse_refs
+
+_MODES: Final = {True: "paper", False: "live"}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The order that is meant; `order` None when its row names our mode and cannot be read otherwise."""
+
+    order_id: str
+    order: Order | None
+
+
+class Targets:
+    """Finds orders by any ref before something is done to them."""
+
+    def __init__(self, reads: BitcainReads, *, gateway: str, scan_since: timedelta) -> None:
+        self._reads = reads
+        self._gateway = gateway
+        self._scan_since = scan_since
+
+    async def find(self, given: RefLike, *, deadline: Deadline, operation: str, fresh: bool = False) -> Target:
+        """
+        The order that `given` names. It is read first, unless it is an `Order` that works in our mode.
+
+        Args:
+            fresh: read it in any case.
+
+        Raises:
+            OrderDenied: it is of the other mode.
+            OrderNotFound: not shown; the error says whether that proves anything.
+            AmbiguousRef: several orders that may be live answer to it.
+            NotSent: it could not be asked for, so nothing was done.
+            UnexpectedResponse, AuthenticationFailed, PermissionDenied, ConfigurationError.
+        """
+        (ref,) = parse_refs([given], gateways=[self._gateway])
+        where = Where(gateway=self._gateway, operation=operation)
+        if ref.order_id is not None and as_uuid(ref.order_id) is None:
+            found = Found(answers={self._gateway: Answer.NOT_SEEN}, proven_absent=True)
+            message = f"{ref} is no id of Bitcain's, whose ids are UUIDs; nothing was sent"
+            raise OrderNotFound(message, found=found, **where)
+        if isinstance(given, Order):
+            if self._reads.is_other_mode(given.paper):
+                theirs = _MODES[bool(given.paper)]
+                text = f"{given.order_id} is a {theirs} order, and this gateway is for {self._reads.mode} orders"
+                raise OrderDenied(f"{text}; nothing was done", rule="trading_mode", **where)
+            if given.may_be_live and given.paper is not None and not fresh:
+                return Target(given.order_id, given)
+        return self._chosen(ref, await self._look_up(ref, deadline), where)
+
+    async def _look_up(self, ref: OrderRef, deadline: Deadline) -> LookupResult:
+        search = Search(self._gateway, [ref])
+        call = Lookup(search, self._reads, deadline=deadline, scan_since=self._scan_since)
+        try:
+            async with asyncio.timeout(deadline.as_timeout):
+                await call.run()
+        except TimeoutError:
+            pass  # what is known by now is the result
+        return search.result()
+
+    def _chosen(self, ref: OrderRef, result: LookupResult, where: Where) -> Target:
+        found = result[ref]
+        answer = found.answers.get(self._gateway)
+        if answer is Answer.FOUND:
+            order = _the_one(found.orders, ref, where)
+            return Target(order.order_id, order)
+        notes = "; ".join(found.notes)
+        if answer is Answer.CANNOT_ASK:
+            raise OrderDenied(f"{notes}; nothing was done", rule="trading_mode", **where)
+        if answer is Answer.PARTLY_SEARCHED:
+            raise OrderNotFound(f"{ref} is {notes}", found=found, **where)
+        uuid = as_uuid(ref.order_id or ref.id)
+        for bad in result.bad_rows:
+            # An order whose row is broken can still be stopped; but not one of a mode that is not ours.
+            if bad.order_id is not None and bad.order_id == uuid and self._is_ours(bad.raw):
+                return Target(uuid, None)
+        operation = where.get("operation") or ""
+        try:
+            order = order_from(result, ref, gateway=self._gateway, operation=operation)
+        except (VenueUnavailable, RateLimited) as error:
+            raise NotSent(f"nothing was sent: {Exception.__str__(error)}", **where) from error
+        return Target(order.order_id, order)
+
+    def _is_ours(self, row: object) -> bool:
+        return paper_from_wire(row) is (self._reads.mode == "paper")
+
+
+def _the_one(orders: tuple[Order, ...], ref: OrderRef, where: Where) -> Order:
+    """A client id may stand for several orders: the one that works is meant, else the newest."""
+    live = [order for order in orders if order.may_be_live]
+    if len(live) > 1:
+        raise AmbiguousRef(f"{len(live)} orders that may be live answer to {ref}", orders=tuple(live), **where)
+    return live[0] if live else max(orders, key=_last_change)
+
+
+def _last_change(order: Order) -> datetime:
+    return order.updated_at or order.created_at or EARLIEST
