@@ -8,6 +8,7 @@ One typed interface to the orders of several exchanges.
 from orderbridge import errors
 from orderbridge.bridge import OrderBridge
 from orderbridge.gateway import Capabilities, OrderGateway, UnsupportedCalls
+from orderbridge.model.cancelling import CancelReceipt
 from orderbridge.model.fill import Fill
 from orderbridge.model.lookup import Answer, BadRow, BridgeOrders, Failure, Found, LookupResult, OrderList
 from orderbridge.model.market import Market
@@ -33,6 +34,7 @@ __all__ = [
     "Answer",
     "BadRow",
     "BridgeOrders",
+    "CancelReceipt",
     "Capabilities",
     "Failure",
     "Fill",

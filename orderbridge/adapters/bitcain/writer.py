@@ -23,6 +23,7 @@ from orderbridge.errors import (
 )
 from orderbridge.http import body
 from orderbridge.http.policy import Deadline, TryAgain
+from orderbridge.http.session import log_facts
 from orderbridge.http.transport import NothingSent, WireRequest, WireResponse
 from orderbridge.model.permit import Permit
 
@@ -207,12 +208,7 @@ class BitcainWriter:
             raise
 
     def _decode_cancel(self, response: WireResponse, write: Write) -> Payload:
-        extra = {
-            "gateway": self._session.gateway,
-            "operation": CANCEL,
-            "order_id": write.order_id,
-            "client_order_id": write.client_order_id,
-        }
+        extra = log_facts(self._session.gateway, CANCEL, order_id=write.order_id, client_order_id=write.client_order_id)
         self._session.log.info("%s -> %s", CANCEL, response.status, extra=extra)
         try:
             return self._decode(response, write)

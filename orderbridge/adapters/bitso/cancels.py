@@ -27,6 +27,7 @@ from orderbridge.errors import (
     VenueUnavailable,
 )
 from orderbridge.http.policy import Deadline
+from orderbridge.http.session import log_facts
 from orderbridge.http.transport import NothingSent
 from orderbridge.model.base import EARLIEST
 from orderbridge.model.lookup import Answer, Found, LookupResult
@@ -142,6 +143,7 @@ class BitsoCancels:
                 gateway=self._name,
                 operation=operation,
             ) from error
+        self._log(operation, payload, order_id, client_order_id)
         if isinstance(payload, list) and all(isinstance(oid, str) for oid in payload):
             return payload
         raise OutcomeUnknown(
@@ -151,6 +153,11 @@ class BitsoCancels:
             gateway=self._name,
             operation=operation,
         )
+
+    def _log(self, operation: str, payload: object, order_id: str | None, client_order_id: str | None) -> None:
+        extra = log_facts(self._name, operation, order_id=order_id, client_order_id=client_order_id)
+        count = len(payload) if isinstance(payload, list) else "no list of"
+        self._client.session.log.info("%s -> %s orders cancelled", operation, count, extra=extra)
 
     async def _read(self, oid: str, deadline: Deadline) -> Found:
         key = OrderRef(gateway=self._name, order_id=oid)

@@ -14,6 +14,7 @@ from orderbridge.errors import (
     OrderDenied,
     OrderNotActive,
     OrderNotFound,
+    OrderRejected,
     OutcomeUnknown,
 )
 from orderbridge.http.policy import Deadline
@@ -23,6 +24,7 @@ from orderbridge.model.request import OrderEdit
 from orderbridge.model.words import OrderStatus, OrderType, Side
 
 GetOrder = Callable[[str, Deadline], Awaitable[Order]]
+_READ_SECONDS: Final = 5.0
 _STOPS: Final = frozenset({OrderType.STOP_LOSS, OrderType.STOP_LIMIT})
 
 
@@ -127,11 +129,15 @@ class BitsoEdits:
                 client_order_id=client_order_id,
                 version=version,
             )
-        except OrderNotFound as error:
-            now = await self._get(order.order_id, deadline)
-            if now.may_be_live:
-                raise
-            raise self._not_active(now) from error
+        except (OrderNotFound, OrderRejected) as error:
+            # Which code an order gets that has ended meanwhile is not documented: the order itself tells.
+            try:
+                now = await self._get(order.order_id, deadline.within(_READ_SECONDS))
+            except OrderBridgeError:
+                raise error from None
+            if now.is_done:
+                raise self._not_active(now) from error
+            raise
         return payload
 
     def _check(self, order: Order, changes: OrderEdit) -> None:

@@ -46,8 +46,8 @@ def market_from_row(row: Any, *, precision: Mapping[str, int], fees: Mapping[str
         max_price=_amount(row, "maximum_price"),
         min_value=_amount(row, "minimum_value"),
         max_value=_amount(row, "maximum_value"),
-        maker_fee=_amount(own, "maker_fee_decimal") or _percent(flat, "maker"),
-        taker_fee=_amount(own, "taker_fee_decimal") or _percent(flat, "taker"),
+        maker_fee=_fee("maker", own, flat),
+        taker_fee=_fee("taker", own, flat),
     )
 
 
@@ -56,9 +56,11 @@ def _amount(row: Mapping[str, Any], name: str) -> Decimal | None:
     return None if value is None or value == "" else parse_amount(value)
 
 
-def _percent(row: Mapping[str, Any], name: str) -> Decimal | None:
-    value = _amount(row, name)
-    return None if value is None else divide(value, Decimal(100))
+def _fee(side: str, own: Mapping[str, Any], flat: Mapping[str, Any]) -> Decimal | None:
+    mine, percent = _amount(own, f"{side}_fee_decimal"), _amount(flat, side)
+    if mine is not None or percent is None:
+        return mine
+    return divide(percent, Decimal(100))
 
 
 class BitsoMarkets:

@@ -50,7 +50,7 @@ async def test_price_alone(sim: Simulator) -> None:
         order = await gateway.edit(sell.order_id, OrderEdit(price="1310000"))
 
     assert (order.quantity, order.price) == (Decimal("0.01"), Decimal(1310000))
-    assert [body for _, body in patches(sim)] == [{"major": "0.01", "price": "1310000", "cancel": "0"}]
+    assert [body for _, body in patches(sim)] == [{"major": "0.01000000", "price": "1310000", "cancel": "0"}]
 
 
 async def test_stop_price_of_a_waiting_stop(sim: Simulator) -> None:
@@ -150,5 +150,5 @@ async def test_replacement_only_behind_its_guard(sim: Simulator) -> None:
     assert new.client_order_id not in (None, "old-one")
     ((target, body),) = patches(sim)
     assert target == f"/api/v3/orders/{put.order_id}"
-    assert body == {"major": "0.006", "price": "570000", "origin_id": new.client_order_id}
+    assert body == {"major": "0.00600000", "price": "570000", "origin_id": new.client_order_id}
     assert not put.active
