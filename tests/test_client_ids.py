@@ -50,9 +50,7 @@ def test_swapped_neighbours_are_noticed() -> None:
     for first, second in itertools.permutations(ALPHABET, 2):
         body = mint(1_700_000_000.0)[:-1]
         made = next(
-            candidate
-            for check in ALPHABET
-            if is_ours(candidate := body[:12] + first + second + body[14:] + check)
+            candidate for check in ALPHABET if is_ours(candidate := body[:12] + first + second + body[14:] + check)
         )
         if is_ours(made[:12] + second + first + made[14:]):
             missed.add(frozenset({first, second}))
