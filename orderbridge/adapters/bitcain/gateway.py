@@ -75,8 +75,8 @@ class BitcainGateway(UnsupportedCalls):
     def __init__(
         self,
         *,
-        base_url: str = "",
-        trading_mode: str = "",
+        base_url: str,
+        trading_mode: str,
         token: str | TokenProvider | None = None,
         email: str | None = None,
         password: str | None = None,

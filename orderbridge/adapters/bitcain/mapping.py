@@ -166,6 +166,9 @@ def _text(value: object) -> str | None:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
 
 
+_NEEDED: Final = (wire.PRICE, wire.STOP_PRICE, wire.FILLED, wire.REMAINING)
+
+
 class _Row:
     """Reads the facts of one row and notes the contradictions on the way."""
 
@@ -251,7 +254,10 @@ class _Row:
             return None
         try:
             number = parse_amount(value)
-        except ValueError:
+        except ValueError as error:
+            # What was ordered, and how much of it is done, must be readable; what it came to need not be.
+            if names in _NEEDED:
+                raise ValueError(f"the {label} is no amount: {brief(value)}") from error
             self.anomalies.append(f"the {label} is no amount: {brief(value)}")
             return None
         if number < 0:
@@ -282,7 +288,8 @@ class _Row:
         if filled is not None:
             if quantity is not None and filled > quantity:
                 self.anomalies.append(f"filled {filled:f} is more than the quantity {quantity:f}")
-            elif remaining is not None and quantity is not None and add(filled, remaining) != quantity:
+                return None
+            if remaining is not None and quantity is not None and add(filled, remaining) != quantity:
                 self.anomalies.append(f"filled {filled:f} and remaining {remaining:f} do not make up {quantity:f}")
             return filled
         if quantity is None or remaining is None:
