@@ -18,7 +18,7 @@ from orderbridge.errors import (
     OutcomeUnknown,
 )
 from orderbridge.http.policy import Deadline
-from orderbridge.model.amount import plain, subtract
+from orderbridge.model.amount import parse_amount, plain, subtract
 from orderbridge.model.order import Order
 from orderbridge.model.request import OrderEdit
 from orderbridge.model.words import OrderStatus, OrderType, Side
@@ -57,7 +57,7 @@ class BitsoEdits:
         order: Order,
         changes: OrderEdit,
         *,
-        expected_filled: Decimal,
+        expected_filled: Decimal | str | int | None,
         client_order_id: str,
         deadline: Deadline,
     ) -> Order:
@@ -67,15 +67,7 @@ class BitsoEdits:
         Source: Bitso API v3, "Replace an Order".
         """
         self._check(order, changes)
-        if order.filled_quantity != expected_filled:
-            filled = "unknown" if order.filled_quantity is None else plain(order.filled_quantity)
-            raise self._denied(f"filled is {filled} and not {plain(expected_filled)} as expected", "expected_filled")
-        total = changes.quantity or order.quantity
-        if total is None:
-            raise self._denied("an order without a known quantity cannot be replaced", "quantity")
-        left = subtract(total, expected_filled)
-        if left <= 0:
-            raise self._denied(f"{plain(expected_filled)} of {plain(total)} is filled: nothing is left", "quantity")
+        left = self._left(order, changes, expected_filled)
         body = replace_to_wire(changes, quantity=left, price=order.price, client_order_id=client_order_id)
         payload = await self._send(
             order, f"/orders/{order.order_id}", body, deadline, version=3, client_order_id=client_order_id
@@ -106,6 +98,24 @@ class BitsoEdits:
             "raw": {},
         }
         return order.model_copy(update=new)
+
+    def _left(self, order: Order, changes: OrderEdit, expected: Decimal | str | int | None) -> Decimal:
+        """What the replacement is to trade: the new total less what is filled, if that is as expected."""
+        if expected is None:
+            raise self._denied(
+                "a replacement needs expected_filled: what of the order you know to be filled", "expected_filled"
+            )
+        filled = parse_amount(expected)
+        if order.filled_quantity != filled:
+            known = "unknown" if order.filled_quantity is None else plain(order.filled_quantity)
+            raise self._denied(f"filled is {known} and not {plain(filled)} as expected", "expected_filled")
+        total = changes.quantity or order.quantity
+        if total is None:
+            raise self._denied("an order without a known quantity cannot be replaced", "quantity")
+        left = subtract(total, filled)
+        if left <= 0:
+            raise self._denied(f"{plain(filled)} of {plain(total)} is filled: nothing is left", "quantity")
+        return left
 
     async def _send(
         self,
