@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, NoReturn, TypeVar
 import typer
 from pydantic import ValidationError
 
-from orderbridge.cli.tables import console
+from orderbridge.cli.tables import console, printable
 from orderbridge.errors import ConfigurationError, NotSent, NotSupported, OrderBridgeError, OrderDenied, OutcomeUnknown
 
 T = TypeVar("T")
@@ -82,7 +82,7 @@ def checked(make: Callable[[], T]) -> T:
 
 def told(error: OrderBridgeError) -> str:
     """An error in one line."""
-    return f"{type(error).__name__}: {error}"
+    return printable(f"{type(error).__name__}: {error}")
 
 
 def end(line: str, code: Exit) -> NoReturn:

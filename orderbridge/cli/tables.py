@@ -39,6 +39,11 @@ def console(*, stderr: bool = False) -> Console:
     return found
 
 
+def printable(text: str) -> str:
+    """A venue's text without what a terminal would obey: it could redraw the line above it."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
 def print_lookup(result: LookupResult, *, title: str, marks: dict[RefLike, str] | None = None) -> None:
     """The answers as a table, and below it what could not be asked or read."""
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
@@ -61,10 +66,11 @@ def print_missing(unreachable: Mapping[str, Failure], bad_rows: Iterable[BadRow]
     """Which gateways could not answer, and which rows could not be read."""
     out = console(stderr=stderr)
     for name, failure in unreachable.items():
-        out.print(f"{name} could not answer ({failure.kind}): {failure.message}", style="yellow", markup=False)
+        line = f"{name} could not answer ({failure.kind}): {failure.message}"
+        out.print(printable(line), style="yellow", markup=False)
     for bad in bad_rows:
         at = f"{bad.gateway}, row {bad.position}" + (f", {bad.order_id}" if bad.order_id else "")
-        out.print(f"unusable row ({at}): {bad.reason}", style="yellow", markup=False)
+        out.print(printable(f"unusable row ({at}): {bad.reason}"), style="yellow", markup=False)
 
 
 def lookup_json(result: LookupResult) -> str:
@@ -132,10 +138,10 @@ class Rows:
         if not self.count:
             self._print(self._heads)
         self.count += 1
-        lines = [cell if isinstance(cell, Text) else Text(cell) for cell in cells]
+        lines = [cell if isinstance(cell, Text) else Text(printable(cell)) for cell in cells]
         self._print([Text("\n").join(lines[place] for place in stack if lines[place]) for stack in self._stacks])
         for note in notes:
-            self._out.print(f"  {note}", style="yellow", markup=False)
+            self._out.print(f"  {printable(note)}", style="yellow", markup=False)
 
     def _print(self, cells: Sequence[Text]) -> None:
         table = Table.grid(padding=(0, _GAP, 0, 0))
@@ -171,9 +177,9 @@ def add_order(rows: Rows, order: Order) -> None:
     """One order: its id, below that when it was made and our own id, and what it is."""
     status, what, filled = _description(order)
     made = "" if order.created_at is None else f"{order.created_at:%Y-%m-%d %H:%M} "
-    ids = Text(f"{order.gateway}:{order.order_id}")
+    ids = Text(printable(f"{order.gateway}:{order.order_id}"))
     if second := f"{made} {order.client_order_id or ''}".strip():
-        ids.append(f"\n{second}", style="dim")
+        ids.append(f"\n{printable(second)}", style="dim")
     notes = [f"reason: {order.reason}"] if order.reason else []
     rows.add([ids, status, what, filled], *notes, *(f"check this: {anomaly}" for anomaly in order.anomalies))
 
@@ -181,7 +187,7 @@ def add_order(rows: Rows, order: Order) -> None:
 def order_in_line(order: Order) -> str:
     """One order in one line."""
     status, what, filled = _description(order)
-    return f"{order.gateway}:{order.order_id} {what}: {status}, filled {filled}"
+    return printable(f"{order.gateway}:{order.order_id} {what}: {status}, filled {filled}")
 
 
 def add_fill(rows: Rows, fill: Fill) -> None:
@@ -226,7 +232,7 @@ def _description(order: Order) -> tuple[Text, str, str]:
     if order.average_price is not None:
         price += f", traded at {amount(order.average_price)}"
     return (
-        Text(word, style=_COLOURS.get(order.status, "")),
+        Text(printable(word), style=_COLOURS.get(order.status, "")),
         f"{order.symbol} {order.side}{kind}{price}",
         f"{amount(order.filled_quantity)} / {_size(order)}",
     )

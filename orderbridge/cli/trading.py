@@ -30,7 +30,7 @@ from orderbridge.cli.running import (
     told,
     warn,
 )
-from orderbridge.cli.tables import order_in_line, print_missing, print_model, print_orders
+from orderbridge.cli.tables import order_in_line, print_missing, print_model, print_orders, printable
 from orderbridge.client_ids import mint
 from orderbridge.errors import (
     AuthenticationFailed,
@@ -126,7 +126,7 @@ def submit(
     order = _sent(_submit(bridge, target, request, timeout), lookup)
     _show([order], json=json)
     if order.status in _REFUSED:
-        end(f"{order.status}: {order.reason or 'the venue gives no reason'}", Exit.NOT_ALL)
+        end(f"{order.status}: {printable(order.reason or 'the venue gives no reason')}", Exit.NOT_ALL)
 
 
 async def _submit(bridge: OrderBridge, target: OrderGateway, request: OrderRequest, timeout: float) -> Order:

@@ -212,3 +212,13 @@ def test_tables_keep_ids_whole_at_every_width(venue: Simulator, monkeypatch: pyt
     if width >= 80:
         assert f"bitcain:{put.order_id}" in result.stdout
         assert "a-strategy-of-mine" in result.stdout
+
+
+def test_a_venue_cannot_redraw_the_terminal(venue: Simulator) -> None:
+    """Control characters in what a venue says do not reach the terminal."""
+    venue.bitcain.put(status="failed", quantity="0.5", filled_quantity="0", error_message="\x1b[2Afilled\r\nall well")
+
+    result = run("orders", "--since", "2020-01-01")
+
+    assert "\x1b" not in result.stdout
+    assert "reason:  [2Afilled  all well" in result.stdout
