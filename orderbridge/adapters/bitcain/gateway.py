@@ -140,6 +140,16 @@ class BitcainGateway(UnsupportedCalls):
             f"BitcainGateway(base_url={settings.base_url!r}, trading_mode={settings.mode!r}, account={self.account!r})"
         )
 
+    @property
+    def base_url(self) -> str:
+        """Where requests go."""
+        return self.settings.base_url
+
+    @property
+    def paper(self) -> bool:
+        """Whether its orders are paper, by its trading mode."""
+        return self.settings.mode == "paper"
+
     async def permit(self, lane: Lane = "place", *, timeout: float | None = None) -> Permit:
         """Wait for the right to send one request. NotSent: none in time, or a lock-out lasts longer."""
         return await self._session.permit(lane, timeout=timeout)

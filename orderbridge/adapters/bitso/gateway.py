@@ -130,6 +130,16 @@ class BitsoGateway(UnsupportedCalls):
         self._cancels = BitsoCancels(self._client, resolving, self._resolve)
         self._edits = BitsoEdits(self._client, self._get_by_oid)
 
+    @property
+    def base_url(self) -> str:
+        """Where requests go."""
+        return self._base_url
+
+    @property
+    def paper(self) -> bool:
+        """Whether its orders are paper: Bitso has none; its staging is told by `base_url`."""
+        return False
+
     async def permit(self, lane: Lane = "place", *, timeout: float | None = None) -> Permit:
         """Wait for the right to send one request; cancels never wait. Raises NotSent when none comes in time."""
         return await self._client.session.permit(lane, timeout=timeout)
