@@ -82,9 +82,7 @@ def submit(
     price: Price = None,
     stop_price: StopPrice = None,
     quote: Annotated[bool, typer.Option("--quote", help="QUANTITY is in quote units.")] = False,
-    kind: Annotated[
-        str | None, typer.Option("--type", help=f"{_TYPES}. By default what the prices make it; without any, market.")
-    ] = None,
+    kind: Annotated[str | None, typer.Option("--type", help=f"{_TYPES}. By default what the prices make it.")] = None,
     tif: Tif = None,
     expires_at: ExpiresAt = None,
     post_only: Annotated[bool, typer.Option("--post-only", help="Never take from the book.")] = False,
@@ -118,8 +116,15 @@ def submit(
         "client_order_id": _id_for(target) if client_order_id is None else client_order_id,
     }
     fields: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    fields |= {"symbol": symbol, "side": side, "type": kind or _type_of(price, stop_price)}
+    fields |= {
+        "symbol": symbol,
+        "side": side,
+        "type": kind or _type_of(price, stop_price, at_market=quote or slippage is not None),
+    }
     request = checked(lambda: OrderRequest(**fields, post_only=post_only, reduce_only=reduce_only))
+    if request.type is OrderType.MARKET and not (kind or quote or slippage):
+        # A price that was forgotten must not trade at whatever the market asks.
+        end("give --price for a limit order, or --type market to trade at the market's price", Exit.WRONG)
     lookup = _lookup_line(target, request, config)
     id_line = f"client order id {request.client_order_id or 'none: the venue takes none'}"
     ask([destination(target), f"  {order_line(request)}", f"  {id_line}"], "Send this order?", yes=yes)

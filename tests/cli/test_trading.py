@@ -469,3 +469,14 @@ def test_an_edit_of_nothing_is_told_in_one_line(arguments: tuple[str, ...], code
     assert result.exit_code == code
     assert said in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_forgotten_price_is_no_market_order(venue: Simulator) -> None:
+    """Without a price the type must be said: `--yes` sends nothing that trades at whatever the market asks."""
+    result = run("submit", "bitso", "buy", "0.01", "BTC/MXN", "--yes")
+    said = run("submit", "bitso", "buy", "0.01", "BTC/MXN", "--type", "market", "--yes")
+
+    assert result.exit_code == 2
+    assert "--type market" in result.stderr
+    assert said.exit_code == 0
+    assert venue.bitso.requests[PLACE] == 1
