@@ -119,7 +119,7 @@ def submit(
     fields |= {
         "symbol": symbol,
         "side": side,
-        "type": kind or _type_of(price, stop_price, at_market=quote or slippage is not None),
+        "type": kind or _type_of(price, stop_price),
     }
     request = checked(lambda: OrderRequest(**fields, post_only=post_only, reduce_only=reduce_only))
     if request.type is OrderType.MARKET and not (kind or quote or slippage):
