@@ -7,10 +7,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from types import TracebackType
-from typing import Any, Final, Literal, Self
+from typing import Any, Literal, Self
 
 from orderbridge.asking import Asking, combine
 from orderbridge.errors import ConfigurationError, NotSupported, OrderBridgeError
+from orderbridge.finding import cancel_wherever, until_done
 from orderbridge.gateway import OrderGateway, order_from
 from orderbridge.http.policy import Deadline
 from orderbridge.http.transport import OneLoop
@@ -24,10 +25,6 @@ from orderbridge.model.request import OrderEdit
 from orderbridge.model.symbol import Symbol
 from orderbridge.model.words import OrderStatus
 from orderbridge.search import parse_refs
-
-# How long between two looks at an order that a caller waits for.
-_FIRST_LOOK: Final = 0.25
-_LONGEST_BETWEEN_LOOKS: Final = 5.0
 
 
 class OrderBridge:
@@ -118,8 +115,8 @@ class OrderBridge:
 
     async def open_orders(
         self,
-        *,
         symbol: str | None = None,
+        *,
         gateways: Sequence[str] | None = None,
         timeout: float | None = 10.0,
     ) -> BridgeOrders:
@@ -174,12 +171,17 @@ class OrderBridge:
         Raises:
             As the gateway's `cancel` does, and as `get` does where the order must be found first.
         """
+        if wait not in ("ack", "done"):
+            raise ConfigurationError(f"wait is 'ack' or 'done', not {wait!r}", operation="cancel")
         deadline = Deadline(timeout)
-        gateway, known = await self._place_of(ref, deadline)
-        order = await gateway.cancel(known, timeout=deadline.as_timeout)
+        direct = self._direct(ref)
+        if direct is not None:
+            order = await direct.cancel(ref, timeout=deadline.as_timeout)
+        else:
+            order = await cancel_wherever(ref, self._gateways, self.lookup, deadline=deadline)
         if wait == "ack":
             return order
-        return await self._until_done(gateway, order, deadline)
+        return await until_done(self[order.gateway], order, deadline)
 
     async def edit(
         self,
@@ -203,25 +205,19 @@ class OrderBridge:
 
     async def _place_of(self, ref: RefLike, deadline: Deadline) -> tuple[OrderGateway, RefLike]:
         """The gateway that an order is at, and the ref to use there."""
-        self._check_usable()
-        (parsed,) = parse_refs([ref], gateways=self.names)
-        if parsed.gateway is not None:
-            return self[parsed.gateway], ref
-        if len(self._gateways) == 1:
-            return next(iter(self._gateways.values())), ref
+        direct = self._direct(ref)
+        if direct is not None:
+            return direct, ref
         order = order_from(await self.lookup(ref, timeout=deadline.as_timeout), ref, gateway=None)
         return self[order.gateway], order
 
-    async def _until_done(self, gateway: OrderGateway, order: Order, deadline: Deadline) -> Order:
-        wait = _FIRST_LOOK
-        while order.may_be_live and deadline.allows(wait):
-            await asyncio.sleep(wait)
-            wait = min(2 * wait, _LONGEST_BETWEEN_LOOKS)
-            try:
-                order = await gateway.get(order, timeout=deadline.as_timeout)
-            except OrderBridgeError:
-                continue  # a look that fails says nothing about the order
-        return order
+    def _direct(self, ref: RefLike) -> OrderGateway | None:
+        """The one gateway that a ref can only be at, if it says so or there is no other."""
+        self._check_usable()
+        (parsed,) = parse_refs([ref], gateways=self.names)
+        if parsed.gateway is not None:
+            return self[parsed.gateway]
+        return next(iter(self._gateways.values())) if len(self._gateways) == 1 else None
 
     async def cancel_all(
         self,

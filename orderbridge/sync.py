@@ -15,13 +15,14 @@ import anyio
 from anyio.from_thread import BlockingPortal
 
 from orderbridge.bridge import OrderBridge
-from orderbridge.errors import ConfigurationError
+from orderbridge.errors import ConfigurationError, NotSupported
 from orderbridge.gateway import Capabilities, OrderGateway
 from orderbridge.model.cancelling import CancelReceipt
 from orderbridge.model.fill import Fill
 from orderbridge.model.lookup import BridgeOrders, LookupResult, OrderList
 from orderbridge.model.market import Market
 from orderbridge.model.order import Order
+from orderbridge.model.permit import Lane, Permit
 from orderbridge.model.ref import RefLike
 from orderbridge.model.request import OrderEdit, OrderRequest
 from orderbridge.model.symbol import Symbol
@@ -112,13 +113,43 @@ class SyncGateway:
         return self._gateway.name
 
     @property
+    def venue(self) -> str:
+        """The API spoken to."""
+        return self._gateway.venue
+
+    @property
+    def account(self) -> str:
+        """The label of the credentials."""
+        return self._gateway.account
+
+    @property
     def capabilities(self) -> Capabilities:
         """What this gateway can do."""
         return self._gateway.capabilities
 
-    def submit(self, request: OrderRequest, *, not_after: float | None = None, timeout: float | None = None) -> Order:
-        """As `OrderGateway.submit`."""
-        return self._loop.call(partial(self._gateway.submit, request, not_after=not_after, timeout=timeout))
+    def permit(self, lane: Lane = "place", *, timeout: float | None = None) -> Permit:
+        """As `OrderGateway.permit`; give it back with `permit.give_back()` if no submit gets it."""
+        return self._loop.call(partial(self._gateway.permit, lane, timeout=timeout))
+
+    def submit(
+        self,
+        request: OrderRequest,
+        *,
+        permit: Permit | None = None,
+        not_after: float | None = None,
+        timeout: float | None = None,
+    ) -> Order:
+        """As `OrderGateway.submit`; `not_after` is by `time.monotonic()`, which the loop counts by."""
+        more: dict[str, Any] = {"permit": permit, "not_after": not_after}
+        return self._loop.call(partial(self._gateway.submit, request, timeout=timeout, **more))
+
+    def retry_failed(self, ref: RefLike, *, timeout: float | None = None) -> Order:
+        """As `BitcainGateway.retry_failed`. NotSupported: the venue has no such operation."""
+        call = getattr(self._gateway, "retry_failed", None)
+        if call is None:
+            raise NotSupported(f"{self.name} has no retry_failed", gateway=self.name, operation="retry_failed")
+        retried: Order = self._loop.call(partial(call, ref, timeout=timeout))
+        return retried
 
     def lookup(self, *refs: RefLike, timeout: float | None = None) -> LookupResult:
         """As `OrderGateway.lookup`."""
@@ -235,8 +266,8 @@ class SyncBridge:
 
     def open_orders(
         self,
-        *,
         symbol: str | None = None,
+        *,
         gateways: Sequence[str] | None = None,
         timeout: float | None = 10.0,
     ) -> BridgeOrders:

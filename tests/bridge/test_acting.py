@@ -10,7 +10,14 @@ from typing import Any
 import pytest
 
 from orderbridge import CancelReceipt, OrderBridge, OrderEdit, OrderStatus
-from orderbridge.errors import AmbiguousRef, ConfigurationError, NotSupported, OrderNotFound, VenueUnavailable
+from orderbridge.errors import (
+    AmbiguousRef,
+    ConfigurationError,
+    NotSupported,
+    OrderNotFound,
+    OutcomeUnknown,
+    VenueUnavailable,
+)
 from orderbridge.http.policy import Retries
 from orderbridge.simulator import Simulator
 
@@ -152,3 +159,25 @@ async def test_market_of_a_gateway(bridge: OrderBridge) -> None:
         await bridge.market("bitso", "NO/SUCH")
     with pytest.raises(NotSupported):
         await bridge.market("bitcain", "BTC/USDT")
+
+
+async def test_slow_or_locked_out_gateway_keeps_no_cancel_from_another(sim: Simulator) -> None:
+    """Whoever has the order is asked to cancel it in time, whatever the others do."""
+    slow, locked = sim.bitso.put(), sim.bitso.put()
+    sim.bitcain.fault("delay", seconds=20)
+
+    async with OrderBridge(sim.bitso.gateway(retries=QUICK), sim.bitcain.gateway(retries=QUICK)) as bridge:
+        await bridge.cancel(slow.order_id, timeout=3)
+        sim.bitso.fault("throttle", operation="lookup")
+        await bridge.lookup("bitso:x1", timeout=0.3)
+        with pytest.raises(OutcomeUnknown):
+            await bridge.cancel(locked.order_id, timeout=3)
+
+    assert not slow.active
+    assert not locked.active
+
+
+async def test_wait_is_one_of_two_words(bridge: OrderBridge) -> None:
+    """A misspelt `wait` is told, and nothing is cancelled."""
+    with pytest.raises(ConfigurationError, match="ack"):
+        await bridge.cancel("x", wait="don")  # type: ignore[arg-type]

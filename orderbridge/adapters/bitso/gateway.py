@@ -127,8 +127,8 @@ class BitsoGateway(UnsupportedCalls):
             self._client, self._reads, self._markets, capabilities=self.capabilities, mint=self._mint
         )
         resolving = self._reads.in_lane("resolve")
-        self._cancels = BitsoCancels(self._client, resolving, self._resolve)
-        self._edits = BitsoEdits(self._client, self._get_by_oid)
+        self._cancels = BitsoCancels(self._client, resolving, self._resolve, self._submits.recall)
+        self._edits = BitsoEdits(self._client, self._get_by_oid, self._submits.rules)
 
     @property
     def base_url(self) -> str:
