@@ -149,7 +149,8 @@ class Venue(Generic[R]):
         """`http://host:port` of the running server."""
         if not self._port:
             raise RuntimeError("the simulator is not running yet: use `async with Simulator() as sim` or start()")
-        return f"http://{self._host}:{self._port}"
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"http://{host}:{self._port}"
 
     async def start(self) -> None:
         """Listen; after a `stop`, on the same port again."""

@@ -193,6 +193,18 @@ def test_binding_is_to_loopback_only() -> None:
             assert probe.connect_ex(("127.0.0.2", port)) != 0
 
 
+@pytest.mark.allow_hosts(["127.0.0.2", "::1"])
+@pytest.mark.parametrize(("host", "shown"), [("127.0.0.2", "127.0.0.2"), ("::1", "[::1]")])
+async def test_both_venues_listen_where_they_are_told(host: str, shown: str) -> None:
+    """The host is each venue's, stands in its origin as an address does in a URL, and answers there."""
+    async with Simulator(host=host) as sim:
+        for venue in (sim.bitso, sim.bitcain):
+            assert venue.origin.startswith(f"http://{shown}:")
+            port = int(venue.origin.rpartition(":")[2])
+            _, writer = await asyncio.open_connection(host, port)
+            writer.close()
+
+
 async def test_stopping_does_not_wait_for_late_answers(clock: SimClock, http: httpx.AsyncClient) -> None:
     """A venue that owes somebody an answer in an hour stops at once, and that somebody learns it."""
     async with Simulator(clock=clock) as sim:

@@ -46,7 +46,7 @@ class SimBitso(Venue[Route]):
             self.engine.accounts.deposit(ACCOUNT, currency, FUNDS)
         app = BitsoApp(self.engine, settings, self.new_id)
         self._keys = app.keys
-        super().__init__(app, clock=clock, rng=Random(rng.random()), port=port)
+        super().__init__(app, clock=clock, rng=Random(rng.random()), port=port, host=host)
 
     @property
     def base_url(self) -> str:
