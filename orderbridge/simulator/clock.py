@@ -4,7 +4,8 @@ import time
 from datetime import UTC, datetime
 
 LONGEST = 100 * 366 * 86_400.0
-END = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
+# Leaves room below the last year that a datetime knows, so that now and any duration can be added.
+END = datetime(9900, 1, 1, tzinfo=UTC).timestamp()
 
 
 class SimClock:
@@ -38,5 +39,5 @@ class SimClock:
         if not 0 <= seconds < LONGEST:
             raise ValueError("a simulated clock does not go back, and not on by more than a century at once")
         if self.time() + seconds >= END:
-            raise ValueError("a simulated clock ends with the year 9999")
+            raise ValueError("a simulated clock ends with the year 9900")
         self._base += seconds

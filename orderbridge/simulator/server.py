@@ -6,6 +6,7 @@ lean: a request is answered by one plain call, without a task of its own. Connec
 """
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable
 from http import HTTPStatus
@@ -13,6 +14,8 @@ from http import HTTPStatus
 import httptools
 
 from orderbridge.simulator.message import Delivery, Request, Response
+
+_log = logging.getLogger(__name__)
 
 Handler = Callable[[Request], Response]
 
@@ -120,12 +123,30 @@ class Connection(asyncio.Protocol):
         while self._waiting and not self._busy and not self._transport.is_closing():
             request, keep = self._waiting.popleft()
             keep = keep and not self._last
-            response = self._handler(request)
+            response = self._ask(request)
+            if response is None:
+                return
             data = _bytes(response, keep=keep, head_only=request.method == "HEAD")
             if response.delivery is None:
                 self._send(data, keep)
             else:
                 self._deliver(data, len(response.body), response.delivery, keep)
+
+    def _ask(self, request: Request) -> Response | None:
+        try:
+            return self._handler(request)
+        except Exception as e:  # noqa: BLE001
+            # Nothing is expected to come here. If something does, the client shall see what it sees of a real
+            # exchange that breaks, a lost connection, and the others shall go on.
+            _log.error(
+                "%s %s has no answer, its connection is dropped: %r",
+                request.method,
+                request.target,
+                e,
+                exc_info=_log.isEnabledFor(logging.DEBUG),
+            )
+            self._transport.abort()
+            return None
 
     def _send(self, data: bytes, keep: bool) -> None:
         self._transport.write(data)

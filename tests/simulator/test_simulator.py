@@ -1,6 +1,7 @@
 """Starting, stopping, the clock, the counters, and the use from plain synchronous code."""
 
 import asyncio
+import contextlib
 import socket
 import subprocess
 import sys
@@ -112,6 +113,33 @@ def test_settings_refuse_unknown_names_and_values() -> None:
         sim.bitso.settings.misss = "empty"
 
 
+@pytest.mark.parametrize(
+    ("venue", "name", "value"),
+    [
+        ("bitso", "closed_books", 5), ("bitso", "closed_books", "btc_mxn"), ("bitso", "closed_books", [1]),
+        ("bitso", "visibility_window", 1e12), ("bitso", "trade_lag", float("nan")), ("bitso", "lockout", 10**400),
+        ("bitso", "lockout", -1), ("bitso", "lockout", True), ("bitso", "private_per_minute", -5),
+        ("bitso", "private_per_minute", 5.0), ("bitso", "api_secret", "\ud800"), ("bitso", "pacing", 1),
+        ("bitcain", "token_lifetime", float("inf")), ("bitcain", "create_status", 201.0),
+        ("bitcain", "create_status", "201"), ("bitcain", "names", ["camel"]), ("bitcain", "email", None),
+    ],
+)  # fmt: skip
+def test_settings_have_types_and_ranges(venue: str, name: str, value: Any) -> None:
+    """What is of another type, not finite or out of range is a ValueError that names the setting; nothing changes."""
+    settings = getattr(Simulator(), venue).settings
+    before = getattr(settings, name)
+
+    with pytest.raises(ValueError, match=name if name != "api_secret" else "surrogates"):
+        setattr(settings, name, value)
+
+    assert getattr(settings, name) == before
+
+
+def test_closed_books_may_be_any_list() -> None:
+    """JSON knows no sets."""
+    assert Simulator(bitso={"closed_books": ["btc_mxn"]}).bitso.settings.closed_books == {"btc_mxn"}
+
+
 def test_put_refuses_floats_and_misspelt_keywords() -> None:
     """A float is no amount, and an unknown keyword is no field."""
     sim = Simulator()
@@ -139,6 +167,40 @@ async def test_bytes_that_are_no_http_get_400_and_large_ones_413(sim: Any) -> No
             answer = b"HTTP/1.1 413 "  # the server closed while bytes were still coming in
         assert answer.startswith(b"HTTP/1.1 " + status)
         writer.close()
+
+
+async def test_a_bug_drops_one_connection_and_nothing_else(
+    sim: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Should a request ever break the simulator, its connection closes without a byte and a line is logged."""
+    monkeypatch.setattr(sim.bitso, "_ask_app", lambda _: 1 / 0)
+    broken, writer = await asyncio.open_connection("127.0.0.1", int(sim.bitso.origin.rpartition(":")[2]))
+
+    writer.write(b"GET /v3/catalogues HTTP/1.1\r\n\r\n")
+    with contextlib.suppress(ConnectionResetError):
+        assert await broken.read() == b""
+
+    writer.close()
+    assert [record.getMessage() for record in caplog.records if record.name.startswith("orderbridge")] == [
+        "GET /v3/catalogues has no answer, its connection is dropped: ZeroDivisionError('division by zero')"
+    ]
+    monkeypatch.undo()
+    async with httpx.AsyncClient(trust_env=False) as http:
+        assert (await http.get(sim.bitso.base_url + "/catalogues")).status_code == 200
+
+
+def test_a_market_trades_above_zero_only() -> None:
+    """Prices and quantities of a trade or fill made by hand are positive."""
+    sim = Simulator()
+    market, order = sim.bitso.market("btc_mxn"), sim.bitso.put()
+
+    for price, quantity in (("0", "1"), ("-1", None), ("1000000", "0"), ("1000000", "-0.1")):
+        with pytest.raises(ValueError, match="above zero"):
+            market.trade(price=price, quantity=quantity)
+        with pytest.raises(ValueError, match="above zero"):
+            market.fill(order, price=price, quantity=quantity)
+
+    assert market.last == 1_200_000
 
 
 async def test_pipelined_requests_are_answered_in_order(sim: Any) -> None:

@@ -131,7 +131,7 @@ class BitcainApp:
     def broken(self, fault: Fault) -> Response:
         match fault.kind:
             case "throttle":
-                headers = {"retry-after": f"{1 if fault.retry_after is None else fault.retry_after:g}"}
+                headers = {"retry-after": str(1 if fault.retry_after is None else fault.retry_after)}
                 return json_response(fault.status or 429, {"detail": "Too Many Requests"}, headers)
             case "wrong_nonce":
                 return BitcainRefusal(fault.status or 401, "Invalid or expired token").response()

@@ -56,7 +56,7 @@ class Reads:
         if order.active:
             return True
         ended = order.ended_at or order.created_at
-        return call.now < ended + timedelta(seconds=self._settings.visibility_window)
+        return call.now - ended < timedelta(seconds=self._settings.visibility_window)
 
     def _row(self, order: Order, call: Call) -> dict[str, Any]:
         return order_row(order, self._settings, now=call.now)
@@ -104,7 +104,7 @@ class Reads:
 
     def _ready(self, fills: list[Fill], call: Call) -> list[Fill]:
         lag = timedelta(seconds=self._settings.trade_lag)
-        return [fill for fill in fills if fill.created_at + lag <= call.now] if lag else fills
+        return [fill for fill in fills if call.now - fill.created_at >= lag] if lag else fills
 
     def user_trades(self, call: Call) -> list[dict[str, Any]]:
         """`GET user_trades`: pages by `marker`, the tid after which the page begins, itself excluded."""
