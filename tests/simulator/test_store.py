@@ -73,6 +73,20 @@ async def test_nonces_and_sessions_are_kept(tmp_path: Path, bitso_client: Any, b
         assert again != token
 
 
+async def test_a_vain_retry_is_counted_over_a_restart(tmp_path: Path, bitcain_client: Any) -> None:
+    """`retry_count` of an order that still fails is kept."""
+    file = tmp_path / "state.db"
+    body = {"symbol": "BTC/USDT", "side": "buy", "type": "limit", "quantity": "0.5", "price": "60000"}
+    settings = {"routing": "fails"}
+    async with Simulator(state=file, bitcain=settings) as sim, httpx.AsyncClient(trust_env=False) as http:
+        bitcain = bitcain_client(sim, http)
+        path = f"/api/v1/orders/{(await bitcain.send('POST', '/api/v1/orders', json=body)).json()['order']['id']}"
+        await bitcain.send("POST", f"{path}/retry")
+
+    async with Simulator(state=file) as sim, httpx.AsyncClient(trust_env=False) as http:
+        assert (await bitcain_client(sim, http).get(path))["order"]["retry_count"] == 1
+
+
 def test_other_files_are_refused(tmp_path: Path) -> None:
     """A file that is no database, or has state of another version, is an error and is left alone."""
     text, newer = tmp_path / "text", tmp_path / "newer.db"

@@ -74,9 +74,9 @@ def _market(body: v.CreateBody, query: v.CreateQuery) -> str:
     return name
 
 
-def check_expiry(time_in_force: v.TimeInForce, expires_at: datetime | None, now: datetime) -> None:
+def check_expiry(time_in_force: str, expires_at: datetime | None, now: datetime) -> None:
     """Good-till-time needs a time, and a time must lie ahead."""
-    if time_in_force is v.TimeInForce.GTT and expires_at is None:
+    if time_in_force == v.TimeInForce.GTT and expires_at is None:
         raise refuse("expires_at is required for gtt")
     if expires_at is not None and expires_at <= now:
         raise refuse("expires_at is in the past")

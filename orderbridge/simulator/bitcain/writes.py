@@ -148,15 +148,20 @@ class Writes:
             positive("stop_price", body.stop_price)
             if order.state is not State.WAITING:
                 raise refuse("this order does not wait for a stop_price")
-        tif = body.time_in_force or v.TimeInForce(order.time_in_force)
+        tif = body.time_in_force or order.time_in_force
         check_expiry(tif, body.expires_at or order.expires_at, self._clock.now())
 
     def retry(self, account: str, order_id: str, fault: Fault | None) -> dict[str, Any]:
         """
         Start a failed order again: the same one, or by the switch `retry_answer` a new one with a new id.
+
+        An order whose time is over by now is a 400. While routing works, the answer shows the order as its
+        exchange took it (`open`, `filled` …): `pending` of `facts/bitcain-v1.md` §5.5 lasts for no time here, as
+        it does for a new order.
         """
         engine, order = self._reads.find(account, order_id)
         check_failed(order)
+        check_expiry(order.time_in_force, order.expires_at, self._clock.now())
         count = order.facts.get("retry_count", 0) + 1
         if self._settings.retry_answer == "new":
             fresh = self._copy(order, count)
@@ -165,6 +170,7 @@ class Writes:
         if self._settings.routing == "works":
             self._start(lambda: engine.revive(order))
         order.facts["retry_count"] = count
+        engine.matcher.touch(order)
         return self._answer(order, "Order retried")
 
     def _copy(self, order: Order, count: int) -> Order:

@@ -153,6 +153,7 @@ class Engine:
         order.updated_at = self.clock.now()
         order.sequence = self.matcher.next_sequence()
         self.ledger.revived(order)
+        self.expire_later(order)
         self.matcher.start(market, order)
 
     def put(

@@ -294,6 +294,25 @@ async def test_a_failed_order_can_be_retried(sim: Any, bitcain: Any) -> None:
     assert (await detail(bitcain, "POST", path + "/retry"))[0] == 409
 
 
+@pytest.mark.parametrize("answer", ["same", "new"])
+async def test_a_retried_order_still_has_its_end(sim: Any, bitcain: Any, answer: str) -> None:
+    """A good-till-time order expires after a retry as well, and cannot be retried once its time is over."""
+    sim.bitcain.settings.routing, sim.bitcain.settings.retry_answer = "fails", answer
+    until = (sim.clock.now() + timedelta(hours=1)).isoformat()
+    first = await created(bitcain, time_in_force="gtt", expires_at=until)
+    second = await created(bitcain, time_in_force="gtt", expires_at=until)
+    sim.bitcain.settings.routing = "works"
+
+    row = (await bitcain.send("POST", f"{ORDERS}/{first['id']}/retry")).json()["order"]
+    sim.clock.advance(3600)
+
+    assert row["status"] == "open"
+    assert (await bitcain.get(f"{ORDERS}/{row['id']}"))["order"]["status"] == "expired"
+    status, text = await detail(bitcain, "POST", f"{ORDERS}/{second['id']}/retry")
+    assert (status, text) == (400, "expires_at is in the past")
+    assert (await bitcain.get(f"{ORDERS}/{second['id']}"))["order"]["status"] == "failed"
+
+
 async def test_the_exchange_behind_may_reject(sim: Any, bitcain: Any) -> None:
     """Routing rejects: 201 and an order that is rejected, with a reason."""
     sim.bitcain.settings.routing = "rejects"
