@@ -13,7 +13,7 @@ from orderbridge.simulator.bitso.venue import SimBitso
 from orderbridge.simulator.clock import SimClock
 from orderbridge.simulator.console import Console
 from orderbridge.simulator.settings import BitcainSettings, BitsoSettings
-from orderbridge.simulator.store import Store
+from orderbridge.simulator.store import Extra, Store
 
 T = TypeVar("T")
 
@@ -71,8 +71,10 @@ class Simulator:
         self._store: Store | None = None
         if state is not None:
             self._store = Store(state)
-            self.bitso.keep_in(self._store)
-            self.bitcain.keep_in(self._store)
+            # A clock of the caller's own is in the caller's hand.
+            kept = {} if clock else {"clock": Extra(lambda: self.clock.advanced, self.clock.catch_up)}
+            self.bitso.keep_in(self._store, kept)
+            self.bitcain.keep_in(self._store, kept)
         self._thread: _LoopThread | None = None
 
     async def start(self) -> None:

@@ -2,7 +2,8 @@
 A simulation kept in a SQLite file, so that it survives a restart, `kill -9` included.
 
 Whatever a request changed is committed before its answer leaves. Kept are orders with their fills, balances,
-last and reference prices, the highest nonce of each key, users and their tokens. Not kept are faults and
+last and reference prices, the highest nonce of each key, users and their tokens, and how far the clock was
+moved on by hand (unless the caller brought a clock). Not kept are faults and
 settings (they belong to the command line), requests that were counted, the list of public trades, and the
 counter-party's quotes, which come back with other sizes. After a restart a nonce must be above all that were
 used before.

@@ -5,6 +5,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,20 @@ async def test_a_vain_retry_is_counted_over_a_restart(tmp_path: Path, bitcain_cl
 
     async with Simulator(state=file) as sim, httpx.AsyncClient(trust_env=False) as http:
         assert (await bitcain_client(sim, http).get(path))["order"]["retry_count"] == 1
+
+
+async def test_time_goes_on_where_it_was(tmp_path: Path, http: httpx.AsyncClient) -> None:
+    """A clock that was moved on is as far ahead after a restart; one that the caller brings is left alone."""
+    file = tmp_path / "state.db"
+    async with Simulator(state=file, page=True) as sim:
+        await http.post(sim.bitcain.origin + "/_simulator/clock", json={"seconds": 86_400})
+        sim.clock.advance(0.5)
+
+    async with Simulator(state=file) as sim:
+        assert sim.clock.advanced == 86_400.5
+        assert abs(sim.clock.time() - time.time() - 86_400.5) < 5
+    async with Simulator(state=file, clock=SimClock(start=1000, running=False)) as sim:
+        assert sim.clock.time() == 1000
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:
