@@ -102,6 +102,35 @@ async def test_time_goes_on_where_it_was(tmp_path: Path, http: httpx.AsyncClient
         assert sim.clock.time() == 1000
 
 
+def test_one_file_belongs_to_one_simulation(tmp_path: Path) -> None:
+    """A second process, or a second simulator in this one, is refused at once; afterwards the file is free."""
+    file = tmp_path / "state.db"
+    with Simulator(state=file) as sim:
+        sim.bitso.put(oid="A1")
+        with pytest.raises(StateFileError, match="in use"):
+            Simulator(state=file)
+        ran = subprocess.run([sys.executable, "-c", CHILD, str(file)], capture_output=True, text=True, check=False)
+        assert ran.returncode != 0
+        assert "StateFileError" in ran.stderr
+        assert "in use" in ran.stderr
+
+    with Simulator(state=file) as sim:
+        assert [order.oid for order in sim.bitso.accepted()] == ["A1"]
+
+
+async def test_a_triggered_order_keeps_its_place_behind_those_before_it(tmp_path: Path, clock: SimClock) -> None:
+    """A stop-limit that was placed first and triggered last is behind in the queue, after a restart as before."""
+    file = tmp_path / "state.db"
+    for _ in range(2):
+        async with Simulator(clock=clock, state=file, bitso={"liquidity": False}) as sim:
+            if not sim.bitso.accepted():
+                sim.bitso.put(oid="stop", side="sell", price=1300000, stop=1100000)
+                sim.bitso.put(oid="plain", side="sell", price=1300000)
+                sim.bitso.market("btc_mxn").trade(price=1100000)
+            orders = sim.bitso.engine.market("btc_mxn").book.asks.orders()
+            assert [order.oid for order in orders if order.account == "bot"] == ["plain", "stop"]
+
+
 def test_other_files_are_refused(tmp_path: Path) -> None:
     """A file that is no database, or has state of another version, is an error and is left alone."""
     text, newer = tmp_path / "text", tmp_path / "newer.db"
