@@ -22,13 +22,14 @@ class NotEnough(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What an edit changes; None leaves as it is."""
+    """What an edit changes; None leaves as it is. `endless` takes an expiry away."""
 
     quantity: Decimal | None = None
     price: Decimal | None = None
     stop_price: Decimal | None = None
     time_in_force: str | None = None
     expires_at: datetime | None = None
+    endless: bool = False
 
 
 class Engine:
@@ -109,7 +110,7 @@ class Engine:
             market.book.own(order.side).remove(order)
         order.quantity, order.price, order.stop_price = after
         order.time_in_force = change.time_in_force or order.time_in_force
-        order.expires_at = change.expires_at or order.expires_at
+        order.expires_at = None if change.endless else change.expires_at or order.expires_at
         order.updated_at = self.clock.now()
         self.expire_later(order)
         if smaller:

@@ -252,6 +252,30 @@ async def test_an_update_changes_what_it_names(sim: Any, bitcain: Any) -> None:
     assert (await bitcain.get(path))["order"]["status"] == "expired"
 
 
+@pytest.mark.parametrize("term", ["ioc", "fok"])
+async def test_an_order_that_rests_cannot_become_one_that_never_does(bitcain: Any, term: str) -> None:
+    """ioc and fok are refused for a resting order, and taken for one that waits for its stop."""
+    rests = (await created(bitcain))["id"]
+    waits = (await created(bitcain, type="stop_limit", stop_price="70000", price="70100"))["id"]
+
+    assert (await detail(bitcain, "PATCH", f"{ORDERS}/{rests}", json={"time_in_force": term}))[0] == 400
+    assert (await bitcain.get(f"{ORDERS}/{rests}"))["order"]["time_in_force"] == "gtc"
+    changed = await bitcain.send("PATCH", f"{ORDERS}/{waits}", json={"time_in_force": term})
+    assert changed.json()["order"]["time_in_force"] == term
+
+
+async def test_an_order_that_is_gtt_no_longer_lives_on(sim: Any, bitcain: Any) -> None:
+    """Leaving gtt clears `expires_at`, and nothing ends the order at the old time."""
+    until = (sim.clock.now() + timedelta(hours=1)).isoformat()
+    path = f"{ORDERS}/{(await created(bitcain, time_in_force='gtt', expires_at=until))['id']}"
+
+    row = (await bitcain.send("PATCH", path, json={"time_in_force": "gtc"})).json()["order"]
+    sim.clock.advance(3600)
+
+    assert (row["time_in_force"], row["expires_at"]) == ("gtc", None)
+    assert (await bitcain.get(path))["order"]["status"] == "open"
+
+
 async def test_an_update_may_carry_a_status(bitcain: Any) -> None:
     """`cancelled` cancels, the present word does nothing, another is refused."""
     path = f"{ORDERS}/{(await created(bitcain))['id']}"
