@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -218,15 +219,14 @@ def test_without_its_extra_the_command_says_how_to_get_it() -> None:
     assert "Traceback" not in ran.stderr
 
 
-async def test_what_a_control_changes_is_kept_too(tmp_path: Path, http: Any) -> None:
+async def test_what_a_control_changes_is_kept_too(tmp_path_factory: pytest.TempPathFactory, http: Any) -> None:
     """A trade made by a control is in the file before the control is answered."""
-    file = tmp_path / "state.db"
-    async with Simulator(state=file, page=True) as sim:
+    folder, tmp_path = tmp_path_factory.mktemp("live"), tmp_path_factory.mktemp("other")
+    async with Simulator(state=folder / "state.db", page=True) as sim:
         order = sim.bitso.put(price=1000000)
         await http.post(sim.bitso.origin + "/_simulator/trade", json={"market": "btc_mxn", "price": "1000000"})
-        for path in tmp_path.iterdir():  # the simulation holds its file; a copy may be looked into
-            (tmp_path / path.name.replace("state", "copy")).write_bytes(path.read_bytes())
-        rows = sqlite3.connect(tmp_path / "copy.db")
+        shutil.copytree(folder, tmp_path / "copy")  # the simulation holds its file; a copy may be looked into
+        rows = sqlite3.connect(tmp_path / "copy" / "state.db")
         body = rows.execute("SELECT body FROM orders WHERE order_id = ?", (order.oid,)).fetchone()[0]
         rows.close()
 
