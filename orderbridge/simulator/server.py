@@ -21,6 +21,7 @@ Handler = Callable[[Request], Response]
 
 MOST_BODY = 1 << 20
 MOST_HEAD = 1 << 16
+LINGER, MOST_DISCARDED = 2.0, 1 << 26
 _REASONS = {status.value: status.phrase for status in HTTPStatus} | {420: "Enhance Your Calm"}
 
 
@@ -37,6 +38,7 @@ class Connection(asyncio.Protocol):
         self._peer = ""
         self.closed: asyncio.Future[None]
         self._refused = False
+        self._discarded = 0
         self._last = False
         self.on_message_begin()
 
@@ -61,6 +63,9 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self._refused:
+            self._discarded += len(data)
+            if self._discarded > MOST_DISCARDED:
+                self._transport.close()
             return
         try:
             self._parser.feed_data(data)
@@ -88,6 +93,9 @@ class Connection(asyncio.Protocol):
         self._grow_head(len(name) + len(value))
 
     def on_headers_complete(self) -> None:
+        length = self._headers.get("content-length", "")
+        if length.isdecimal() and int(length) > MOST_BODY:
+            self._refuse(413)
         if self._headers.get("expect", "").lower() == "100-continue" and not self._refused:
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
@@ -111,11 +119,21 @@ class Connection(asyncio.Protocol):
             self._refuse(413)
 
     def _refuse(self, status: int) -> None:
-        if not self._refused:
-            self._refused = True
-            self._waiting.clear()
-            self._transport.write(_bytes(Response(status, _REASONS[status].encode(), "text/plain"), keep=False))
-            self._transport.close()
+        """
+        Answer at once, then read on for a while without looking.
+
+        To close over unread bytes resets the connection, and a client that is still sending then loses the
+        answer.
+        """
+        if self._refused or self._transport.is_closing():
+            return
+        self._refused = True
+        self._waiting.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._transport.write(_bytes(Response(status, _REASONS[status].encode(), "text/plain"), keep=False))
+        self._transport.write_eof()
+        self._timer = asyncio.get_running_loop().call_later(LINGER, self._transport.close)
 
     # Answering.
 

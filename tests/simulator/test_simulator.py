@@ -157,15 +157,32 @@ async def test_bytes_that_are_no_http_get_400_and_large_ones_413(sim: Any) -> No
         (b"GET\r\n\r\n", b"400"),
         (b"POST /api/v3/orders HTTP/1.1\r\ncontent-length: 2000000\r\n\r\n" + b"x" * 2_000_000, b"413"),
         (b"GET / HTTP/1.1\r\nx: " + b"y" * 100_000 + b"\r\n\r\n", b"413"),
+        (b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n2dc6c0\r\n" + b"x" * 3_000_000, b"413"),
+        (b"POST / HTTP/1.1\r\nexpect: 100-continue\r\ncontent-length: 99999999999\r\n\r\n", b"413"),
     ]
     for sent, status in cases:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(sent)
-        try:
-            answer = await reader.read(64)
-        except ConnectionResetError:
-            answer = b"HTTP/1.1 413 "  # the server closed while bytes were still coming in
+        await writer.drain()
+        answer = await reader.read()
         assert answer.startswith(b"HTTP/1.1 " + status)
+        writer.close()
+
+
+async def test_a_client_that_sends_too_much_reads_why(sim: Any, http: httpx.AsyncClient) -> None:
+    """413 reaches a common client that is still sending; one that never ends is cut off after a while."""
+    assert (await http.post(sim.bitso.base_url + "/orders", content=b"x" * 20_000_000)).status_code == 413
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("orderbridge.simulator.server.LINGER", 0.05)
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(sim.bitso.origin.rpartition(":")[2]))
+        writer.write(b"GET\r\n\r\n")
+        await reader.read()
+        for _ in range(100):
+            await asyncio.sleep(0.01)
+            writer.write(b"x")
+        with pytest.raises(OSError):  # noqa: PT011
+            await writer.drain()
         writer.close()
 
 
