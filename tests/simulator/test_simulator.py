@@ -181,7 +181,7 @@ async def test_a_client_that_sends_too_much_reads_why(sim: Any, http: httpx.Asyn
         for _ in range(100):
             await asyncio.sleep(0.01)
             writer.write(b"x")
-        with pytest.raises(OSError):  # noqa: PT011
+        with pytest.raises(OSError):
             await writer.drain()
         writer.close()
 
