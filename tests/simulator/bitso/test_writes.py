@@ -310,6 +310,58 @@ async def test_modify_keeps_the_order_and_the_quote_value(sim: Any, bitso: Any) 
     assert (row["original_amount"], row["price"], row["origin_id"]) == ("0.83333333", "120000.00", "mine")
 
 
+async def test_modify_sizes_a_waiting_market_order_anew(sim: Any, bitso: Any) -> None:
+    """`minor` makes it an order for so much money, `major` one for so much base, `stop` alone keeps the size."""
+    oid = await bitso.place(type="market", major="0.01", stop="1300000")
+    path = f"/orders/{oid}"
+
+    async def shown() -> tuple[Any, Any, Any]:
+        bitso.prefix = "/api/v3"
+        row = await bitso.row(oid)
+        bitso.prefix = "/api/v4"
+        return row["original_amount"], row["original_value"], row["stop"]
+
+    assert await shown() == ("0.01000000", None, "1300000.00")
+    assert await bitso.ok("PATCH", path, {"minor": "5000"}) == {"oid": oid}
+    assert await shown() == (None, "5000.00", "1300000.00")
+    assert sim.bitso.balances["mxn"].locked == 5000
+    await bitso.ok("PATCH", path, {"stop": "1290000"})
+    assert await shown() == (None, "5000.00", "1290000.00")
+    for body, code in (
+        ({"minor": "0"}, "0408"),
+        ({"minor": "1"}, "0405"),
+        ({"minor": "5000.001"}, "0407"),
+        ({"minor": "100000000", "stop": "5"}, "0412"),
+        ({"price": "1300000"}, "1005"),
+    ):
+        assert await bitso.code("PATCH", path, body) == (400, code)
+    await bitso.ok("PATCH", path, {"major": "0.02"})
+    assert await shown() == ("0.02000000", None, "1290000.00")
+    await bitso.ok("PATCH", path, {"minor": "6000"})
+
+    sim.bitso.market("btc_mxn").trade(price="1290000")
+
+    order = sim.bitso.accepted(order_id=oid)[0]
+    assert order.state == "filled"
+    assert 5900 < order.filled_quote <= 6000
+
+
+async def test_replace_keeps_what_may_not_change(sim: Any, bitso: Any) -> None:
+    """A null is no value, side and type cannot change, and a waiting market order keeps its slippage tolerance."""
+    old = await bitso.place(major="0.01")
+    for change in ({"side": "sell"}, {"type": "market"}):
+        assert await bitso.code("PATCH", f"/orders/{old}", change) == (400, "1005")
+
+    nulls = {"major": None, "minor": None, "price": None, "stop": None, "side": "buy"}
+    new = (await bitso.ok("PATCH", f"/orders/{old}", nulls))["oid"]
+    row = await bitso.row(new)
+    assert (row["price"], row["original_amount"]) == ("1000000.00", "0.01000000")
+
+    stop = await bitso.place(type="market", minor="500", stop="1300000", slippage_tolerance="0.5")
+    new = (await bitso.ok("PATCH", f"/orders/{stop}", {"stop": "1310000"}))["oid"]
+    assert sim.bitso.accepted(order_id=new)[0].slippage == Decimal("0.5")
+
+
 async def test_modify_checks_as_placing_does(sim: Any, bitso: Any) -> None:
     """Both sizes, none, wrong ticks, sizes below what is filled, ended orders: each has its code."""
     oid = await bitso.place(major="0.02")
