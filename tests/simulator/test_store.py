@@ -88,6 +88,24 @@ async def test_a_vain_retry_is_counted_over_a_restart(tmp_path: Path, bitcain_cl
         assert (await bitcain_client(sim, http).get(path))["order"]["retry_count"] == 1
 
 
+async def test_a_cancel_that_takes_its_time_takes_effect_after_a_restart(
+    tmp_path: Path, clock: SimClock, bitcain_client: Any
+) -> None:
+    """A cancel that was acknowledged is not forgotten, and comes at its time."""
+    file = tmp_path / "state.db"
+    settings = {"cancel_answer": "still_open", "cancel_takes": 60}
+    async with Simulator(state=file, clock=clock, bitcain=settings) as sim, httpx.AsyncClient(trust_env=False) as http:
+        path = f"/api/v1/orders/{sim.bitcain.put().id}"
+        await bitcain_client(sim, http).send("DELETE", path)
+
+    async with Simulator(state=file, clock=clock) as sim, httpx.AsyncClient(trust_env=False) as http:
+        bitcain = bitcain_client(sim, http)
+        clock.advance(59)
+        assert (await bitcain.get(path))["order"]["status"] == "open"
+        clock.advance(1)
+        assert (await bitcain.get(path))["order"]["status"] == "cancelled"
+
+
 async def test_time_goes_on_where_it_was(tmp_path: Path, http: httpx.AsyncClient) -> None:
     """A clock that was moved on is as far ahead after a restart; one that the caller brings is left alone."""
     file = tmp_path / "state.db"

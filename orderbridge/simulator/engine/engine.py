@@ -112,7 +112,9 @@ class Engine:
 
     def cancel_later(self, order: Order, *, at: datetime) -> None:
         """End an order at a later moment, if it is then still active."""
+        order.cancel_at = min(at, order.cancel_at or at)
         self.schedule.add(at, order, State.CANCELLED)
+        self.matcher.touch(order)
 
     def edit(self, order: Order, change: Change) -> None:
         """
