@@ -30,8 +30,10 @@ def positive(name: str, value: Decimal | None) -> Decimal:
     """The amount, if it is one."""
     if value is None:
         raise refuse(f"{name} is required for this order type")
-    if not is_reasonable(value) or value <= ZERO:
+    if value <= ZERO:
         raise refuse(f"{name} must be greater than zero")
+    if not is_reasonable(value):
+        raise refuse(f"{name} is out of range")
     return value
 
 

@@ -184,6 +184,15 @@ async def test_business_rules_are_a_400_with_a_text(sim: Any, bitcain: Any, path
     assert sim.bitcain.accepted() == []
 
 
+@pytest.mark.parametrize(
+    ("quantity", "text"),
+    [("1e999999", "out of range"), ("1e-9999", "out of range"), ("-1e999999", "greater than zero")],
+)
+async def test_a_number_without_end_is_called_so(bitcain: Any, quantity: str, text: str) -> None:
+    """What is too large or too fine is told apart from what is not above zero."""
+    assert text in (await detail(bitcain, "POST", PAPER, json=LIMIT | {"quantity": quantity}))[1]
+
+
 async def test_client_ids_may_repeat_conflict_or_find_the_first(sim: Any, bitcain: Any) -> None:
     """The three readings of an undocumented field."""
     first = await created(bitcain, client_order_id="mine")
