@@ -229,10 +229,12 @@ async def test_a_late_order_is_there_before_it_is_shown(sim: Any, bitso: Any) ->
     oid = await bitso.place(type="market", side="sell", major="0.001")
     assert await bitso.get(f"/orders/{oid}") == []
     assert await bitso.code("GET", f"/order_trades/{oid}") == (400, "0312")
+    assert await bitso.get("/user_trades") == []
     assert len(sim.bitso.accepted(order_id=oid)) == 1
 
     sim.clock.advance(5)
     assert (await bitso.row(oid))["status"] == "completed"
+    assert {row["oid"] for row in await bitso.get("/user_trades")} == {oid}
 
 
 async def test_a_lost_answer_leaves_the_order_on_the_book(sim: Any, bitso: Any) -> None:
