@@ -70,12 +70,16 @@ class Simulator:
             self.bitcain.show_page(Console("Bitcain", self.bitcain, self.bitcain.engines, self.clock))
         self._store: Store | None = None
         if state is not None:
-            self._store = Store(state)
-            # A clock of the caller's own is in the caller's hand.
-            kept = {} if clock else {"clock": Extra(lambda: self.clock.advanced, self.clock.catch_up)}
-            self.bitso.keep_in(self._store, kept)
-            self.bitcain.keep_in(self._store, kept)
+            self._store = self._keep(state, keep_clock=clock is None)
         self._thread: _LoopThread | None = None
+
+    def _keep(self, state: str | Path, *, keep_clock: bool) -> Store:
+        """Have both venues in the file; a clock of the caller's own is in the caller's hand."""
+        store = Store(state)
+        extras = {"clock": Extra(lambda: self.clock.advanced, self.clock.catch_up)} if keep_clock else {}
+        self.bitso.keep_in(store, extras)
+        self.bitcain.keep_in(store, extras)
+        return store
 
     async def start(self) -> None:
         """Serve both venues."""
