@@ -77,8 +77,12 @@ class Simulator:
         """Have both venues in the file; a clock of the caller's own is in the caller's hand."""
         store = Store(state)
         extras = {"clock": Extra(lambda: self.clock.advanced, self.clock.catch_up)} if keep_clock else {}
-        self.bitso.keep_in(store, extras)
-        self.bitcain.keep_in(store, extras)
+        try:
+            self.bitso.keep_in(store, extras)
+            self.bitcain.keep_in(store, extras)
+        except BaseException:
+            store.close()
+            raise
         return store
 
     async def start(self) -> None:
