@@ -34,6 +34,10 @@ class OwnActs:
         """An order of ours was given this id."""
         _remember(self._created, order_id, "")
 
+    def is_created(self, order_id: str) -> bool:
+        """Whether it is an order of ours, and so of our mode."""
+        return order_id in self._created
+
     def note_cancel(self, order_id: str) -> bool:
         """A cancel of it is about to leave: whether it is the first."""
         is_first = order_id not in self._cancelled

@@ -49,7 +49,7 @@ class BitcainCancels:
 
     async def cancel(self, given: RefLike, *, deadline: Deadline) -> Order:
         """Cancel one order; see `BitcainGateway.cancel`."""
-        target = await self._targets.find(given, deadline=deadline, operation=CANCEL)
+        target = await self._targets.find_to_cancel(given, deadline=deadline)
         if target.order is not None and target.order.is_done:
             return target.order
         return await self._by_id(target.order_id, target.order, deadline)

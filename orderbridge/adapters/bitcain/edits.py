@@ -15,11 +15,11 @@ from orderbridge.adapters.bitcain.targets import Targets
 from orderbridge.adapters.bitcain.writer import BitcainWriter, Payload, Write
 from orderbridge.errors import (
     InvalidOrder,
+    NotSent,
     OrderDenied,
     OrderNotActive,
     OrderRejected,
     OutcomeUnknown,
-    UnexpectedResponse,
     VenueError,
 )
 from orderbridge.http.policy import Deadline
@@ -117,11 +117,8 @@ class BitcainEdits:
     async def _find(self, given: RefLike, operation: str, deadline: Deadline, *, fresh: bool) -> Order:
         target = await self._targets.find(given, deadline=deadline, operation=operation, fresh=fresh)
         if target.order is None:
-            raise UnexpectedResponse(
-                f"{target.order_id} cannot be read, so nothing was done to it",
-                gateway=self._gateway,
-                operation=operation,
-            )
+            text = f"nothing was done: {target.order_id} cannot be read"
+            raise NotSent(text, gateway=self._gateway, operation=operation)
         return target.order
 
     def _check(self, order: Order, changes: OrderEdit, expected_filled: Decimal | None) -> None:

@@ -387,8 +387,54 @@ async def test_a_broken_row_can_still_be_stopped(server: Any, make: Callable[...
 
     for mode in (None, "live"):
         server.rows = [kit.row(1, quantity="many", trading_mode=mode)]
-        with pytest.raises(errors.UnexpectedResponse):
+        with pytest.raises(errors.NotSent, match="paper or a live order could not be read"):
             await make().cancel(kit.uuid(1))
+
+    assert len(server.sent) == 1
+
+
+async def slow(_: Any) -> Any:
+    await asyncio.sleep(30)
+
+
+async def test_a_slow_read_leaves_time_for_the_cancel(server: Any, make: Callable[..., Any], kit: Any) -> None:
+    """An order that was created here, or given as one of our mode, is stopped without its read."""
+    server.writes = [kit.reply({"order": kit.row(1)})]
+    gateway = make()
+    order = await gateway.submit(LIMIT)
+    server.answers[f"/api/v1/orders/{kit.uuid(1)}"] = [slow]
+    server.writes = [kit.reply({"order": kit.row(1, status="cancelled")})]
+    ended = order.model_copy(update={"status": OrderStatus.CANCELLED, "known_by": KnownBy.INFERRED})
+
+    for by, ref in ((gateway, order.order_id), (gateway, f"bitcain:{order.order_id}"), (make(), ended)):
+        assert (await by.cancel(ref, timeout=0.3)).status is OrderStatus.CANCELLED
+
+    assert [request.method for request in server.sent] == ["POST", "DELETE", "DELETE", "DELETE"]
+
+
+async def test_a_mode_that_cannot_be_read_is_told_early(server: Any, make: Callable[..., Any], kit: Any) -> None:
+    """Nothing is sent to an order that may be live, and a third of the time is enough to say so."""
+    server.answers[f"/api/v1/orders/{kit.uuid(1)}"] = [slow]
+    start = asyncio.get_running_loop().time()
+
+    with pytest.raises(errors.NotSent, match="paper or a live order could not be read"):
+        await make().cancel(kit.uuid(1), timeout=0.6)
+
+    assert asyncio.get_running_loop().time() - start < 0.4
+    assert not server.sent
+
+
+async def test_an_order_of_ours_that_shows_the_other_mode_is_left(
+    server: Any, make: Callable[..., Any], kit: Any
+) -> None:
+    """What its row says goes before what was sent, also where the row is broken."""
+    server.writes = [kit.reply({"order": kit.row(1)})]
+    gateway = make()
+    await gateway.submit(LIMIT)
+    for broken, kind in (({}, errors.OrderDenied), ({"quantity": "many"}, errors.NotSent)):
+        server.rows = [kit.row(1, trading_mode="live", **broken)]
+        with pytest.raises(kind):
+            await gateway.cancel(kit.uuid(1))
 
     assert len(server.sent) == 1
 

@@ -253,11 +253,16 @@ async def test_an_order_of_the_other_mode_is_never_touched(sim: Simulator, conne
 
 
 async def test_an_unreadable_order_is_not_edited(server: Any, make: Callable[..., Any], kit: Any) -> None:
-    """Nothing is done to what nobody can read."""
-    server.rows = [kit.row(1, quantity="many")]
-
-    with pytest.raises(errors.UnexpectedResponse, match="nothing was done"):
-        await make().edit(kit.uuid(1), OrderEdit(price="1"))
+    """Nothing is done to what nobody can read, and NotSent says so, whatever the read failed with."""
+    for rows, answers in (
+        ([kit.row(1, quantity="many")], []),
+        ([], [kit.reply(b"<html>", 200)]),
+        ([], [kit.reply([])]),
+    ):
+        server.rows, server.answers[f"/api/v1/orders/{kit.uuid(1)}"] = rows, answers
+        for call in (make().edit(kit.uuid(1), OrderEdit(price="1")), make().retry_failed(kit.uuid(1))):
+            with pytest.raises(errors.NotSent, match="nothing was done"):
+                await call
 
     assert not server.sent
 
