@@ -30,9 +30,13 @@ class OwnActs:
         """The orders that we asked to cancel."""
         return self._cancelled
 
-    def note_created(self, order_id: str) -> None:
-        """An order of ours was given this id."""
-        _remember(self._created, order_id, "")
+    def note_created(self, order_id: str, client_order_id: str | None = None) -> None:
+        """An order of ours was given this id; it went out under this client id."""
+        _remember(self._created, order_id, client_order_id or self._created.get(order_id, ""))
+
+    def created_under(self, client_order_id: str) -> frozenset[str]:
+        """The orders of ours that went out under a client id, as far as their ids are known."""
+        return frozenset(order_id for order_id, sent in self._created.items() if sent == client_order_id)
 
     def is_created(self, order_id: str) -> bool:
         """Whether it is an order of ours, and so of our mode."""
@@ -52,7 +56,7 @@ class OwnActs:
         """A retry of `old` made the order `new`."""
         _remember(self._replaced_by, old, new)
         _remember(self._replaces, new, old)
-        self.note_created(new)
+        self.note_created(new, self._created.get(old))
 
     def told(self, order: Order) -> Order:
         """The order with what is known here beside its row."""

@@ -197,7 +197,9 @@ class BitcainGateway(UnsupportedCalls):
 
         Raises:
             OrderDenied: the order is of the other mode; nothing was sent.
-            OrderNotFound, AmbiguousRef: nothing was cancelled.
+            OrderNotFound: nothing was cancelled.
+            AmbiguousRef: nothing was cancelled; several working orders have this client id, or only ended ones are
+                seen under it that are not all that were sent here, so that others may be unseen.
             VenueError: Bitcain refused the cancel, and the order works on.
             OutcomeUnknown: sent, and neither the answer nor the order tells: look it up, cancel again.
             NotSent: nothing was cancelled; perhaps since whether the order is paper or live could not be read.

@@ -71,7 +71,7 @@ class BitcainSubmits:
         order = self._in_answer(payload, request)
         if order is None:
             order_id = self._named(payload, client_order_id)
-            self._reads.acts.note_created(order_id)
+            self._reads.acts.note_created(order_id, client_order_id)
             order = await self._reads.read_back(
                 order_id, symbol=request.symbol, deadline=deadline, operation=SUBMIT
             ) or order_as_asked(
@@ -82,7 +82,7 @@ class BitcainSubmits:
                 account=self._account,
                 observed_at=self._reads.now(),
             )
-        self._reads.acts.note_created(order.order_id)
+        self._reads.acts.note_created(order.order_id, client_order_id)
         return self._checked(self._reads.acts.told(order), request, route, client_order_id)
 
     def _screened(self, request: OrderRequest) -> tuple[Route, str]:

@@ -85,6 +85,7 @@ class Targets:
         not be read.
 
         Raises:
+            AmbiguousRef: several that may be live answer to a client id, or only ended ones, which prove nothing.
             NotSent: it could not be read; of an id, whether it is paper or live is not known.
             The other errors of `find`.
         """
@@ -101,7 +102,25 @@ class Targets:
             soon = deadline
         else:
             soon = deadline.within(deadline.remaining() * _SEEKING_SHARE)
-        return self._chosen(ref, await self._look_up(ref, soon), where, is_ours=is_ours)
+        result = await self._look_up(ref, soon)
+        target = self._chosen(ref, result, where, is_ours=is_ours)
+        if target.order is None or target.order.may_be_live or target.order_id == uuid:
+            return target
+        return self._ended(ref, result[ref].orders, where)
+
+    def _ended(self, ref: OrderRef, orders: tuple[Order, ...], where: Where) -> Target:
+        """Client ids are not unique: that one has ended says nothing of another, unless it is the one sent here."""
+        sent = self._reads.acts.created_under(ref.client_order_id or ref.id or "")
+        ours = [order for order in orders if order.order_id in sent]
+        newest = max(ours or orders, key=_last_change)
+        if ours and len({order.order_id for order in ours}) == len(sent):
+            return Target(newest.order_id, newest)
+        raise AmbiguousRef(
+            f"nothing was done: the newest order seen under {ref}, {newest.order_id}, is {newest.status}, and others"
+            " under it may be unseen; cancel by order id",
+            orders=orders,
+            **where,
+        )
 
     def _checked(self, given: RefLike, where: Where) -> OrderRef:
         (ref,) = parse_refs([given], gateways=[self._gateway])

@@ -454,6 +454,27 @@ async def test_of_several_the_working_one_is_meant(sim: Simulator, connect: Any)
     assert len(caught.value.orders) == 2
 
 
+async def test_an_ended_order_does_not_settle_a_client_id(server: Any, make: Callable[..., Any], kit: Any) -> None:
+    """Another one under it may be unseen yet; only the very order that was sent here settles it."""
+    gateway = make()
+    server.rows = [kit.row(2, client_order_id="bot-1", status="filled"), kit.row(1, status="cancelled")]
+
+    with pytest.raises(errors.AmbiguousRef, match=f"{kit.uuid(2)}, is filled, and others under it") as caught:
+        await gateway.cancel("bot-1")
+    assert {order.order_id for order in caught.value.orders} == {kit.uuid(1), kit.uuid(2)}
+
+    server.writes = [kit.reply({"order": kit.row(1)})]
+    await gateway.submit(LIMIT)
+    assert (await gateway.cancel(OrderRef(client_order_id="bot-1"))).order_id == kit.uuid(1)
+
+    server.writes = [kit.reply({"order": kit.row(3, client_order_id="bot-1")})]
+    await gateway.submit(LIMIT)
+    with pytest.raises(errors.AmbiguousRef):
+        await gateway.cancel("bot-1")
+    assert (await gateway.cancel(kit.uuid(2))).status is OrderStatus.FILLED
+    assert [request.method for request in server.sent] == ["POST", "POST"]
+
+
 async def test_a_cancel_goes_before_reads(sim: Simulator, connect: Any) -> None:
     """It counts, and stands first in line."""
     gateway = connect(limits=Rate(burst=2, per_second=5), token="simulated-token", account="queue")
