@@ -1,6 +1,7 @@
 """Cancelling: never concluded from an acknowledgement, never in the wrong mode, and told as the order stands."""
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Callable
 from decimal import Decimal
@@ -17,6 +18,16 @@ from orderbridge.model.words import KnownBy, OrderStatus
 from orderbridge.simulator import Simulator
 
 LIMIT = OrderRequest.limit(symbol="BTC/USDT", side="buy", quantity="0.5", price="60000", client_order_id="bot-1")
+
+
+def iter_tokens() -> Callable[[], Any]:
+    """A provider whose every token is another."""
+    numbers = itertools.count()
+
+    async def token() -> str:
+        return f"refused-later-{next(numbers)}"
+
+    return token
 
 
 def deletes(sim: Simulator) -> int:
@@ -307,6 +318,59 @@ async def test_a_token_refused_after_a_lost_answer_proves_nothing(
 
     with pytest.raises(errors.OutcomeUnknown):
         await make().cancel(kit.uuid(1))
+
+
+REFUSALS = [
+    (404, "Order not found", errors.OrderNotFound),
+    (403, "not yours", errors.PermissionDenied),
+    (422, "no", errors.VenueError),
+    (409, "ended", errors.VenueError),
+]
+
+
+@pytest.mark.parametrize(("status", "detail", "kind"), REFUSALS)
+@pytest.mark.parametrize("lost", ["no answer", "503", "expired"])
+async def test_a_refusal_after_a_lost_answer_leaves_the_order_to_tell(
+    server: Any, make: Callable[..., Any], kit: Any, status: int, detail: str, kind: Any, lost: str
+) -> None:
+    """The first try may have cancelled it: ended it is returned, working it is the refusal, else nobody knows."""
+    server.rows = [kit.row(1)]
+    gateway = make(token=iter_tokens())
+    order = await gateway.get(kit.uuid(1))
+    refuse = kit.reply({"detail": detail}, status)
+    first = {"no answer": [NoAnswer("reset")], "503": [kit.reply(b"", 503)]}
+    answers = first.get(lost) or [NoAnswer("reset"), kit.reply({"detail": "expired"}, 401)]
+
+    server.rows, server.writes = [kit.row(1, status="cancelled")], [*answers, refuse]
+    after = await gateway.cancel(order)
+    assert (after.status, after.known_by) == (OrderStatus.CANCELLED, KnownBy.REPORTED)
+
+    server.rows, server.writes = [kit.row(1)], [*answers, refuse]
+    with pytest.raises(kind, match=detail):
+        await gateway.cancel(order)
+
+    for rows, answer in (([], []), ([kit.row(1)], [kit.reply(b"", 503)])):
+        server.rows, server.writes = rows, [*answers, refuse]
+        server.answers[f"/api/v1/orders/{kit.uuid(1)}"] = answer
+        with pytest.raises(errors.OutcomeUnknown) as caught:
+            await gateway.cancel(order)
+        assert (caught.value.order_id, caught.value.client_order_id) == (kit.uuid(1), "bot-1")
+
+
+@pytest.mark.parametrize(("status", "detail", "kind"), REFUSALS[:3])
+async def test_a_refusal_of_the_only_try_is_raised(
+    server: Any, make: Callable[..., Any], kit: Any, status: int, detail: str, kind: Any
+) -> None:
+    """Nothing was done then, and nothing is read."""
+    server.rows = [kit.row(1)]
+    gateway = make()
+    order = await gateway.get(kit.uuid(1))
+    server.writes = [kit.reply({"detail": detail}, status)]
+
+    with pytest.raises(kind, match=detail):
+        await gateway.cancel(order)
+
+    assert len(server.requests) == 2
 
 
 async def test_a_dead_venue_is_not_sent(sim: Simulator, connect: Any) -> None:
