@@ -166,7 +166,8 @@ class BitcainGateway(UnsupportedCalls):
         Send a new order to Bitcain, once, in the mode of this gateway, and return what the answer shows of it.
 
         An answer with no more than an id is read back; if that fails the order comes back `accepted`, as it was
-        asked for. Where an answer contradicts the request, the order is as the answer says, with an anomaly.
+        asked for. Where an answer contradicts the request, the order is as the answer says, with an anomaly; but one
+        of another client id, symbol, side or mode is not taken for the order.
 
         Args:
             request: quantity in base. Its `options` portfolio_id, source, agent_id and exchange go before the
@@ -179,7 +180,8 @@ class BitcainGateway(UnsupportedCalls):
             NotSent: no permit or token in time, too late, or unreachable.
             OrderRejected (InvalidOrder; InsufficientFunds for a 402 only): by Bitcain, in its words.
             AuthenticationFailed: the token was refused, and so was a newer one, or there is none.
-            OutcomeUnknown: sent, and no clear answer. Resolve it; do not send it again.
+            OutcomeUnknown: sent, and no clear answer, or one about another order (`order_id`). Resolve it; do not
+                send it again.
 
         Source: Bitcain, "Create Trading Order".
         """
