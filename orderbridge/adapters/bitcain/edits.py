@@ -43,10 +43,17 @@ class BitcainEdits:
         self._gateway = gateway
 
     async def modify(
-        self, given: RefLike, changes: OrderEdit, *, expected_filled: Decimal | None, deadline: Deadline
+        self,
+        given: RefLike,
+        changes: OrderEdit,
+        *,
+        expected_filled: Decimal | None,
+        include_unknown_mode: bool,
+        deadline: Deadline,
     ) -> Order:
         """Change a working order in place; see `BitcainGateway.edit`."""
         order = await self._find(given, EDIT, deadline, fresh=expected_filled is not None)
+        self._check_mode(order, EDIT, include_unknown_mode=include_unknown_mode)
         self._check(order, changes, expected_filled)
         write = Write(
             operation=EDIT,
@@ -68,9 +75,10 @@ class BitcainEdits:
             return order.model_copy(update={"replace_requested": True, "evidence": evidence})
         return shown.model_copy(update={"replace_requested": shown.may_be_live and differs(shown, changes)})
 
-    async def retry(self, given: RefLike, *, deadline: Deadline) -> Order:
+    async def retry(self, given: RefLike, *, include_unknown_mode: bool, deadline: Deadline) -> Order:
         """Have a failed order begin anew; see `BitcainGateway.retry_failed`."""
         order = await self._find(given, RETRY, deadline, fresh=True)
+        self._check_mode(order, RETRY, include_unknown_mode=include_unknown_mode)
         if order.status is not OrderStatus.FAILED:
             raise self._not_active(f"only a failed order can be retried, and this one is {order.status}", order, RETRY)
         write = Write(
@@ -121,6 +129,15 @@ class BitcainEdits:
             raise NotSent(text, gateway=self._gateway, operation=operation)
         return target.order
 
+    def _check_mode(self, order: Order, operation: str, *, include_unknown_mode: bool) -> None:
+        if order.paper is None and not include_unknown_mode:
+            raise self._denied(
+                f"nothing was done: whether {order.order_id} is a paper or a live order is not stated, and it was not"
+                " created here; include_unknown_mode=True does it all the same",
+                "trading_mode",
+                operation,
+            )
+
     def _check(self, order: Order, changes: OrderEdit, expected_filled: Decimal | None) -> None:
         if order.is_done:
             raise self._not_active(f"the order is {order.status}: nothing can be changed", order, EDIT)
@@ -165,8 +182,8 @@ class BitcainEdits:
     async def _read_back(self, order_id: str, order: Order, operation: str, deadline: Deadline) -> Order | None:
         return await self._reads.read_back(order_id, symbol=order.symbol, deadline=deadline, operation=operation)
 
-    def _denied(self, text: str, rule: str) -> OrderDenied:
-        return OrderDenied(text, rule=rule, gateway=self._gateway, operation=EDIT)
+    def _denied(self, text: str, rule: str, operation: str = EDIT) -> OrderDenied:
+        return OrderDenied(text, rule=rule, gateway=self._gateway, operation=operation)
 
     def _not_active(self, text: str, order: Order, operation: str) -> OrderNotActive:
         return OrderNotActive(text, order=order, gateway=self._gateway, operation=operation)

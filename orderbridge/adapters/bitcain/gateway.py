@@ -196,6 +196,7 @@ class BitcainGateway(UnsupportedCalls):
         An acknowledgement is no end: unless the answer shows the order ended, it is read, and a working one has
         `cancel_requested`. The order is read beforehand too, for its mode, unless it is given as an `Order`; that
         takes two seconds at most, and a third of the time. One that was created here is cancelled without it.
+        An order that is read and states no mode is cancelled: whoever names it means it.
 
         Raises:
             OrderDenied: the order is of the other mode; nothing was sent.
@@ -242,6 +243,7 @@ class BitcainGateway(UnsupportedCalls):
         allow_replace: bool = False,
         expected_filled: Decimal | str | int | None = None,
         timeout: float | None = None,
+        include_unknown_mode: bool = False,
     ) -> Order:
         """
         Change a working order in place, sent once, and return it as it is after that.
@@ -252,9 +254,10 @@ class BitcainGateway(UnsupportedCalls):
             changes: only these are sent; quantity is the new total.
             allow_replace: of no use here, where an order keeps its id.
             expected_filled: refuse the change here unless just so much is filled.
+            include_unknown_mode: change it too if its row states no mode and it was not created here.
 
         Raises:
-            OrderDenied: refused here, or an order of the other mode; nothing was sent.
+            OrderDenied: refused here, or an order of the other mode or of none stated; nothing was sent.
             OrderNotActive: it had ended; the error carries it.
             OrderRejected (InvalidOrder, InsufficientFunds): Bitcain refused the change; the order stands.
             OrderNotFound, AmbiguousRef, NotSent, AuthenticationFailed, PermissionDenied: nothing was changed.
@@ -264,16 +267,28 @@ class BitcainGateway(UnsupportedCalls):
         """
         self._session.check_usable()
         filled = None if expected_filled is None else parse_amount(expected_filled)
-        return await self._edits.modify(ref, changes, expected_filled=filled, deadline=Deadline(timeout))
+        return await self._edits.modify(
+            ref,
+            changes,
+            expected_filled=filled,
+            include_unknown_mode=include_unknown_mode,
+            deadline=Deadline(timeout),
+        )
 
-    async def retry_failed(self, ref: RefLike, *, timeout: float | None = None) -> Order:
+    async def retry_failed(
+        self, ref: RefLike, *, timeout: float | None = None, include_unknown_mode: bool = False
+    ) -> Order:
         """
         Have a failed order begin anew: an explicit new act, sent once, which may make a second order.
 
         Where it gets an id of its own, the new order has `replaces`, and the old one `replaced_by` from then on.
 
+        Args:
+            include_unknown_mode: retry it too if its row states no mode and it was not created here.
+
         Raises:
-            OrderNotActive: it is not failed; the error carries it. OrderDenied: it is of the other mode.
+            OrderNotActive: it is not failed; the error carries it.
+            OrderDenied: it is of the other mode, or of none stated; nothing was sent.
             OrderRejected (InvalidOrder, InsufficientFunds), OrderNotFound, AmbiguousRef, NotSent,
                 AuthenticationFailed, PermissionDenied: nothing was begun.
             OutcomeUnknown: sent, and no clear answer: look for it in `orders`; do not retry again.
@@ -281,7 +296,7 @@ class BitcainGateway(UnsupportedCalls):
         Source: Bitcain, "Retry Failed Order".
         """
         self._session.check_usable()
-        return await self._edits.retry(ref, deadline=Deadline(timeout))
+        return await self._edits.retry(ref, include_unknown_mode=include_unknown_mode, deadline=Deadline(timeout))
 
     async def lookup(self, *refs: RefLike, timeout: float | None = None) -> LookupResult:
         """

@@ -252,6 +252,31 @@ async def test_an_order_of_the_other_mode_is_never_touched(sim: Simulator, conne
     assert writes(sim, "P") == 0
 
 
+@pytest.mark.parametrize("call", ["edit", "retry_failed"])
+async def test_an_order_without_a_mode_is_not_touched(
+    server: Any, make: Callable[..., Any], kit: Any, call: str
+) -> None:
+    """It may be live: unless it was created here, or the caller takes that on himself, it is refused."""
+    status, arguments = ("open", [OrderEdit(price="1")]) if call == "edit" else ("failed", [])
+    shown = kit.row(1, trading_mode=None, status=status)
+    server.rows = [shown]
+    gateway = make()
+    read = await gateway.get(kit.uuid(1))
+
+    for ref in (kit.uuid(1), "bot-1", read):
+        with pytest.raises(errors.OrderDenied, match="paper or a live order is not stated") as caught:
+            await getattr(gateway, call)(ref, *arguments)
+        assert (caught.value.rule, caught.value.operation) == ("trading_mode", call)
+    assert not server.sent
+
+    server.writes = [kit.reply({"success": True})]
+    await getattr(gateway, call)(kit.uuid(1), *arguments, include_unknown_mode=True)
+    server.writes = [kit.reply({"order": shown}), kit.reply({"success": True})]
+    await gateway.submit(LIMIT)
+    await getattr(gateway, call)(kit.uuid(1), *arguments)
+    assert len(server.sent) == 3
+
+
 async def test_an_unreadable_order_is_not_edited(server: Any, make: Callable[..., Any], kit: Any) -> None:
     """Nothing is done to what nobody can read, and NotSent says so, whatever the read failed with."""
     for rows, answers in (
