@@ -1,5 +1,6 @@
 """Editing in place, and retrying what failed: each sent once, each told as the order stands after it."""
 
+import asyncio
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -288,6 +289,33 @@ async def test_an_unreadable_order_is_not_edited(server: Any, make: Callable[...
         for call in (make().edit(kit.uuid(1), OrderEdit(price="1")), make().retry_failed(kit.uuid(1))):
             with pytest.raises(errors.NotSent, match="nothing was done"):
                 await call
+
+    assert not server.sent
+
+
+async def never(_: Any) -> Any:
+    await asyncio.sleep(30)
+
+
+@pytest.mark.parametrize("ref", ["order", "bot-1"])
+@pytest.mark.parametrize("answer", [(b"", 503), (b'{"detail": "slow down"}', 429), (b"{", 200), (b'"none"', 200), None])
+async def test_a_failed_read_before_a_write_is_not_sent(
+    server: Any, make: Callable[..., Any], kit: Any, ref: str, answer: tuple[bytes, int] | None
+) -> None:
+    """Whatever it failed with: nothing left that could have changed anything."""
+    ref = kit.uuid(1) if ref == "order" else ref
+    for path in (f"/api/v1/orders/{kit.uuid(1)}", "/api/v1/orders"):
+        server.answers[path] = [kit.reply(*answer) if answer else never]
+    gateway = make()
+
+    for call in (
+        gateway.edit(ref, OrderEdit(price="1"), timeout=0.2),
+        gateway.edit(ref, OrderEdit(price="1"), expected_filled=0, timeout=0.2),
+        gateway.retry_failed(ref, timeout=0.2),
+        gateway.cancel(ref, timeout=0.2),
+    ):
+        with pytest.raises(errors.NotSent, match="nothing was done"):
+            await call
 
     assert not server.sent
 
