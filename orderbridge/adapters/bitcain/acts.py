@@ -52,11 +52,12 @@ class OwnActs:
         """The cancel did not leave, was refused while the order worked, or the order has begun anew."""
         self._cancelled.pop(order_id, None)
 
-    def note_retry(self, old: str, new: str) -> None:
-        """A retry of `old` made the order `new`."""
+    def note_retry(self, old: str, new: str, *, is_ours: bool) -> None:
+        """A retry of `old` made the order `new`; `is_ours` if `old` is known to be of our mode."""
         _remember(self._replaced_by, old, new)
         _remember(self._replaces, new, old)
-        self.note_created(new, self._created.get(old))
+        if is_ours:
+            self.note_created(new, self._created.get(old))
 
     def told(self, order: Order) -> Order:
         """The order with what is known here beside its row."""

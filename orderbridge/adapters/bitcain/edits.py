@@ -100,7 +100,7 @@ class BitcainEdits:
         if order_id == order.order_id:
             self._reads.acts.forget_cancel(order_id)
         else:
-            self._reads.acts.note_retry(order.order_id, order_id)
+            self._reads.acts.note_retry(order.order_id, order_id, is_ours=order.paper is not None)
         if shown is None or shown.order_id != order_id:
             shown = await self._read_back(order_id, order, RETRY, deadline)
         return self._begun(order, order_id) if shown is None else self._reads.acts.told(shown)

@@ -194,9 +194,9 @@ class BitcainGateway(UnsupportedCalls):
         Cancel an order, and return it as it is after that: perhaps filled, perhaps still working.
 
         An acknowledgement is no end: unless the answer shows the order ended, it is read, and a working one has
-        `cancel_requested`. The order is read beforehand too, for its mode, unless it is given as an `Order`; that
-        takes two seconds at most, and a third of the time. One that was created here is cancelled without it.
-        An order that is read and states no mode is cancelled: whoever names it means it.
+        `cancel_requested`. The order is read beforehand too, for its mode, unless it is given as an `Order`. By
+        an id that takes two seconds at most, and a third of the time; one that was created here is cancelled even
+        where it could not be read. An order that states no mode is cancelled too: whoever names it means it.
 
         Raises:
             OrderDenied: the order is of the other mode; nothing was sent.

@@ -293,6 +293,16 @@ async def test_an_unreadable_order_is_not_edited(server: Any, make: Callable[...
     assert not server.sent
 
 
+async def test_a_retry_of_no_stated_mode_tells_no_mode(server: Any, make: Callable[..., Any], kit: Any) -> None:
+    """The new order is of the mode of the old one, which nobody knows."""
+    server.rows = [kit.row(1, trading_mode=None, status="failed"), kit.row(2, trading_mode=None)]
+    server.writes = [kit.reply({"new_order_id": kit.uuid(2)})]
+
+    after = await make().retry_failed(kit.uuid(1), include_unknown_mode=True)
+
+    assert (after.order_id, after.replaces, after.paper) == (kit.uuid(2), kit.uuid(1), None)
+
+
 async def never(_: Any) -> Any:
     await asyncio.sleep(30)
 
