@@ -30,9 +30,17 @@ class OwnActs:
         """The orders that we asked to cancel."""
         return self._cancelled
 
-    def note_created(self, order_id: str) -> None:
-        """An order of ours was given this id."""
-        _remember(self._created, order_id, "")
+    def note_created(self, order_id: str, client_order_id: str | None = None) -> None:
+        """An order of ours was given this id; it went out under this client id."""
+        _remember(self._created, order_id, client_order_id or self._created.get(order_id, ""))
+
+    def created_under(self, client_order_id: str) -> frozenset[str]:
+        """The orders of ours that went out under a client id, as far as their ids are known."""
+        return frozenset(order_id for order_id, sent in self._created.items() if sent == client_order_id)
+
+    def is_created(self, order_id: str) -> bool:
+        """Whether it is an order of ours, and so of our mode."""
+        return order_id in self._created
 
     def note_cancel(self, order_id: str) -> bool:
         """A cancel of it is about to leave: whether it is the first."""
@@ -44,11 +52,12 @@ class OwnActs:
         """The cancel did not leave, was refused while the order worked, or the order has begun anew."""
         self._cancelled.pop(order_id, None)
 
-    def note_retry(self, old: str, new: str) -> None:
-        """A retry of `old` made the order `new`."""
+    def note_retry(self, old: str, new: str, *, is_ours: bool) -> None:
+        """A retry of `old` made the order `new`; `is_ours` if `old` is known to be of our mode."""
         _remember(self._replaced_by, old, new)
         _remember(self._replaces, new, old)
-        self.note_created(new)
+        if is_ours:
+            self.note_created(new, self._created.get(old))
 
     def told(self, order: Order) -> Order:
         """The order with what is known here beside its row."""

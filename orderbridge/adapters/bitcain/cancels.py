@@ -18,7 +18,7 @@ from orderbridge.adapters.bitcain.refusals import CANCEL, facts_of
 from orderbridge.adapters.bitcain.targets import Targets
 from orderbridge.adapters.bitcain.wire import pick
 from orderbridge.adapters.bitcain.words import read_status
-from orderbridge.adapters.bitcain.writer import BitcainWriter, Payload, Write
+from orderbridge.adapters.bitcain.writer import BitcainWriter, Payload, RefusedLater, Write
 from orderbridge.errors import (
     AuthenticationFailed,
     NotSent,
@@ -49,7 +49,7 @@ class BitcainCancels:
 
     async def cancel(self, given: RefLike, *, deadline: Deadline) -> Order:
         """Cancel one order; see `BitcainGateway.cancel`."""
-        target = await self._targets.find(given, deadline=deadline, operation=CANCEL)
+        target = await self._targets.find_to_cancel(given, deadline=deadline)
         if target.order is not None and target.order.is_done:
             return target.order
         return await self._by_id(target.order_id, target.order, deadline)
@@ -66,7 +66,9 @@ class BitcainCancels:
         try:
             payload = await self._writer.cancel(write, deadline=deadline)
         except OrderNotActive as refused:
-            return await self._too_late(refused, order_id, known, deadline, is_first=is_first)
+            return await self._refused(refused, order_id, known, deadline, may_have_left=False, is_first=is_first)
+        except RefusedLater as later:
+            return await self._refused(later.error, order_id, known, deadline, may_have_left=True, is_first=is_first)
         except OutcomeUnknown:
             seen = await self._read_back(order_id, known, deadline)
             if seen is not None and seen.is_done:
@@ -78,19 +80,29 @@ class BitcainCancels:
             raise
         return await self._after(payload, order_id, known, deadline)
 
-    async def _too_late(
-        self, refused: OrderNotActive, order_id: str, known: Order | None, deadline: Deadline, *, is_first: bool
+    async def _refused(
+        self,
+        refused: VenueError,
+        order_id: str,
+        known: Order | None,
+        deadline: Deadline,
+        *,
+        may_have_left: bool,
+        is_first: bool,
     ) -> Order:
+        """What the order says after a refusal: too late, or after an earlier try that may have been carried out."""
         seen = await self._read_back(order_id, known, deadline)
         text = Exception.__str__(refused)
         if seen is None:
-            raise self._unclear(f"the cancel was refused ({text}), and the order could not be read", order_id) from (
-                refused
-            )
+            before = ", after a try that may have been carried out" if may_have_left else ""
+            message = f"the cancel was refused ({text}){before}, and the order could not be read"
+            raise self._unclear(message, order_id, known) from refused
         if seen.is_done or _says_pending(seen):
             return seen
-        if is_first:
+        if is_first and not may_have_left:
             self._reads.acts.forget_cancel(order_id)
+        if not isinstance(refused, OrderNotActive):
+            raise refused
         raise VenueError(f"the cancel was refused: {text}; the order is {seen.status}", **facts_of(refused)) from (
             refused
         )
@@ -104,7 +116,7 @@ class BitcainCancels:
         if seen is not None:
             return seen
         if known is None:
-            raise self._unclear("the cancel was acknowledged, and the order could not be read", order_id)
+            raise self._unclear("the cancel was acknowledged, and the order could not be read", order_id, known)
         evidence = tuple(sorted({*known.evidence, "cancel: acknowledged, not read back"}))
         return known.model_copy(update={"cancel_requested": True, "evidence": evidence})
 
@@ -121,8 +133,11 @@ class BitcainCancels:
         symbol = known.symbol if known else None
         return await self._reads.read_back(order_id, symbol=symbol, deadline=deadline, operation=CANCEL)
 
-    def _unclear(self, text: str, order_id: str) -> OutcomeUnknown:
-        return OutcomeUnknown(text, order_id=order_id, gateway=self._gateway, operation=CANCEL)
+    def _unclear(self, text: str, order_id: str, known: Order | None) -> OutcomeUnknown:
+        client_order_id = known.client_order_id if known else None
+        return OutcomeUnknown(
+            text, order_id=order_id, client_order_id=client_order_id, gateway=self._gateway, operation=CANCEL
+        )
 
     async def cancel_all(self, *, symbol: Symbol | None, include_unknown_mode: bool, deadline: Deadline) -> list[Order]:
         """Cancel every open order of our mode, one by one; see `BitcainGateway.cancel_all`."""

@@ -15,11 +15,11 @@ from orderbridge.adapters.bitcain.targets import Targets
 from orderbridge.adapters.bitcain.writer import BitcainWriter, Payload, Write
 from orderbridge.errors import (
     InvalidOrder,
+    NotSent,
     OrderDenied,
     OrderNotActive,
     OrderRejected,
     OutcomeUnknown,
-    UnexpectedResponse,
     VenueError,
 )
 from orderbridge.http.policy import Deadline
@@ -43,10 +43,17 @@ class BitcainEdits:
         self._gateway = gateway
 
     async def modify(
-        self, given: RefLike, changes: OrderEdit, *, expected_filled: Decimal | None, deadline: Deadline
+        self,
+        given: RefLike,
+        changes: OrderEdit,
+        *,
+        expected_filled: Decimal | None,
+        include_unknown_mode: bool,
+        deadline: Deadline,
     ) -> Order:
         """Change a working order in place; see `BitcainGateway.edit`."""
         order = await self._find(given, EDIT, deadline, fresh=expected_filled is not None)
+        self._check_mode(order, EDIT, include_unknown_mode=include_unknown_mode)
         self._check(order, changes, expected_filled)
         write = Write(
             operation=EDIT,
@@ -68,9 +75,10 @@ class BitcainEdits:
             return order.model_copy(update={"replace_requested": True, "evidence": evidence})
         return shown.model_copy(update={"replace_requested": shown.may_be_live and differs(shown, changes)})
 
-    async def retry(self, given: RefLike, *, deadline: Deadline) -> Order:
+    async def retry(self, given: RefLike, *, include_unknown_mode: bool, deadline: Deadline) -> Order:
         """Have a failed order begin anew; see `BitcainGateway.retry_failed`."""
         order = await self._find(given, RETRY, deadline, fresh=True)
+        self._check_mode(order, RETRY, include_unknown_mode=include_unknown_mode)
         if order.status is not OrderStatus.FAILED:
             raise self._not_active(f"only a failed order can be retried, and this one is {order.status}", order, RETRY)
         write = Write(
@@ -92,7 +100,7 @@ class BitcainEdits:
         if order_id == order.order_id:
             self._reads.acts.forget_cancel(order_id)
         else:
-            self._reads.acts.note_retry(order.order_id, order_id)
+            self._reads.acts.note_retry(order.order_id, order_id, is_ours=order.paper is not None)
         if shown is None or shown.order_id != order_id:
             shown = await self._read_back(order_id, order, RETRY, deadline)
         return self._begun(order, order_id) if shown is None else self._reads.acts.told(shown)
@@ -117,12 +125,18 @@ class BitcainEdits:
     async def _find(self, given: RefLike, operation: str, deadline: Deadline, *, fresh: bool) -> Order:
         target = await self._targets.find(given, deadline=deadline, operation=operation, fresh=fresh)
         if target.order is None:
-            raise UnexpectedResponse(
-                f"{target.order_id} cannot be read, so nothing was done to it",
-                gateway=self._gateway,
-                operation=operation,
-            )
+            text = f"nothing was done: {target.order_id} cannot be read"
+            raise NotSent(text, gateway=self._gateway, operation=operation)
         return target.order
+
+    def _check_mode(self, order: Order, operation: str, *, include_unknown_mode: bool) -> None:
+        if order.paper is None and not include_unknown_mode:
+            raise self._denied(
+                f"nothing was done: whether {order.order_id} is a paper or a live order is not stated, and it was not"
+                " created here; include_unknown_mode=True does it all the same",
+                "trading_mode",
+                operation,
+            )
 
     def _check(self, order: Order, changes: OrderEdit, expected_filled: Decimal | None) -> None:
         if order.is_done:
@@ -168,8 +182,8 @@ class BitcainEdits:
     async def _read_back(self, order_id: str, order: Order, operation: str, deadline: Deadline) -> Order | None:
         return await self._reads.read_back(order_id, symbol=order.symbol, deadline=deadline, operation=operation)
 
-    def _denied(self, text: str, rule: str) -> OrderDenied:
-        return OrderDenied(text, rule=rule, gateway=self._gateway, operation=EDIT)
+    def _denied(self, text: str, rule: str, operation: str = EDIT) -> OrderDenied:
+        return OrderDenied(text, rule=rule, gateway=self._gateway, operation=operation)
 
     def _not_active(self, text: str, order: Order, operation: str) -> OrderNotActive:
         return OrderNotActive(text, order=order, gateway=self._gateway, operation=operation)

@@ -187,8 +187,8 @@ def order_as_asked(
     )
 
 
-def contradictions(order: Order, request: OrderRequest, route: Route, *, client_order_id: str) -> list[str]:
-    """Where an answer states something else than was sent; what it does not state contradicts nothing."""
+def contradictions(order: Order, request: OrderRequest, route: Route, *, client_order_id: str) -> dict[str, str]:
+    """By field, where an answer states something else than was sent; what it does not state contradicts nothing."""
     sent = {
         "client_order_id": client_order_id,
         "symbol": request.symbol,
@@ -203,11 +203,11 @@ def contradictions(order: Order, request: OrderRequest, route: Route, *, client_
         "paper": route.mode == "paper",
     }
     stated = {name: getattr(order, name) for name in sent}
-    return [
-        f"{name} was sent as {value}, and the answer says {stated[name]}"
+    return {
+        name: f"{name} was sent as {value}, and the answer says {stated[name]}"
         for name, value in sent.items()
         if value is not None and stated[name] is not None and stated[name] != value
-    ]
+    }
 
 
 def differs(order: Order, changes: OrderEdit) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Final
 
 from orderbridge.adapters.bitcain import wire
 from orderbridge.adapters.bitcain.envelope import Shapeless, ids_in, one_order
@@ -30,6 +31,9 @@ from orderbridge.model.order import Order, gateway_name
 from orderbridge.model.permit import Permit
 from orderbridge.model.request import OrderRequest
 from orderbridge.screening import refuse_undeclared
+
+# An answer that contradicts one of these is about another order than was sent.
+IDENTITY: Final = frozenset({"client_order_id", "symbol", "side", "paper"})
 
 
 class BitcainSubmits:
@@ -71,7 +75,6 @@ class BitcainSubmits:
         order = self._in_answer(payload, request)
         if order is None:
             order_id = self._named(payload, client_order_id)
-            self._reads.acts.note_created(order_id)
             order = await self._reads.read_back(
                 order_id, symbol=request.symbol, deadline=deadline, operation=SUBMIT
             ) or order_as_asked(
@@ -82,8 +85,17 @@ class BitcainSubmits:
                 account=self._account,
                 observed_at=self._reads.now(),
             )
-        self._reads.acts.note_created(order.order_id)
-        return self._checked(self._reads.acts.told(order), request, route, client_order_id)
+        doubts = contradictions(order, request, route, client_order_id=client_order_id)
+        if IDENTITY & doubts.keys():
+            raise OutcomeUnknown(
+                f"the order was sent, and the answer shows another, {order.order_id}: {'; '.join(doubts.values())}",
+                order_id=order.order_id,
+                client_order_id=client_order_id,
+                gateway=self._gateway,
+                operation=SUBMIT,
+            )
+        self._reads.acts.note_created(order.order_id, client_order_id)
+        return self._told(self._reads.acts.told(order), doubts.values(), client_order_id)
 
     def _screened(self, request: OrderRequest) -> tuple[Route, str]:
         if request.type in INEXPRESSIBLE and request.type not in self._capabilities.order_types:
@@ -119,9 +131,8 @@ class BitcainSubmits:
             operation=SUBMIT,
         )
 
-    def _checked(self, order: Order, request: OrderRequest, route: Route, client_order_id: str) -> Order:
-        """The order as the venue says it, with every contradiction to what was sent as an anomaly."""
-        doubts = contradictions(order, request, route, client_order_id=client_order_id)
+    def _told(self, order: Order, doubts: Iterable[str], client_order_id: str) -> Order:
+        """The order as the venue says it, with what contradicts the request as anomalies."""
         if order.client_order_id is None:
             note = "its client order id is the one it was sent with: the answer states none"
             evidence = tuple(sorted({*order.evidence, note}))

@@ -18,6 +18,7 @@ from orderbridge.errors import (
     OutcomeUnknown,
     RateLimited,
     UnexpectedResponse,
+    VenueError,
     VenueUnavailable,
     Where,
 )
@@ -44,6 +45,14 @@ class Write:
     fields: Mapping[str, str | bool] | None = None
     order_id: str | None = None
     client_order_id: str | None = None
+
+
+class RefusedLater(Exception):
+    """Raised inside the adapter: a cancel was refused, and an earlier try of it may have been carried out."""
+
+    def __init__(self, error: VenueError) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 class BitcainWriter:
@@ -153,6 +162,7 @@ class BitcainWriter:
 
         Raises:
             NotSent, OutcomeUnknown, AuthenticationFailed, and the refusals of `REFUSALS`, as `send` does.
+            RefusedLater: such a refusal, but not of the first try.
         """
         tries = _Tries(write)
         error: Exception
@@ -204,6 +214,11 @@ class BitcainWriter:
             tries.may_have_left |= built > 1
             raise
         except (OrderBridgeError, asyncio.CancelledError) as error:
+            if isinstance(error, VenueError) and not isinstance(error, AuthenticationFailed | RateLimited):
+                # What went wrong with the tries before it is not known here: any of them may have left.
+                if tries.may_have_left or built > 1:
+                    raise RefusedLater(error) from None
+                raise
             tries.may_have_left |= built > 0 and not isinstance(error.__cause__, NothingSent)
             raise
 

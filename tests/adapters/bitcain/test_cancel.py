@@ -1,6 +1,7 @@
 """Cancelling: never concluded from an acknowledgement, never in the wrong mode, and told as the order stands."""
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Callable
 from decimal import Decimal
@@ -17,6 +18,16 @@ from orderbridge.model.words import KnownBy, OrderStatus
 from orderbridge.simulator import Simulator
 
 LIMIT = OrderRequest.limit(symbol="BTC/USDT", side="buy", quantity="0.5", price="60000", client_order_id="bot-1")
+
+
+def iter_tokens() -> Callable[[], Any]:
+    """A provider whose every token is another."""
+    numbers = itertools.count()
+
+    async def token() -> str:
+        return f"refused-later-{next(numbers)}"
+
+    return token
 
 
 def deletes(sim: Simulator) -> int:
@@ -309,6 +320,59 @@ async def test_a_token_refused_after_a_lost_answer_proves_nothing(
         await make().cancel(kit.uuid(1))
 
 
+REFUSALS = [
+    (404, "Order not found", errors.OrderNotFound),
+    (403, "not yours", errors.PermissionDenied),
+    (422, "no", errors.VenueError),
+    (409, "ended", errors.VenueError),
+]
+
+
+@pytest.mark.parametrize(("status", "detail", "kind"), REFUSALS)
+@pytest.mark.parametrize("lost", ["no answer", "503", "expired"])
+async def test_a_refusal_after_a_lost_answer_leaves_the_order_to_tell(
+    server: Any, make: Callable[..., Any], kit: Any, status: int, detail: str, kind: Any, lost: str
+) -> None:
+    """The first try may have cancelled it: ended it is returned, working it is the refusal, else nobody knows."""
+    server.rows = [kit.row(1)]
+    gateway = make(token=iter_tokens())
+    order = await gateway.get(kit.uuid(1))
+    refuse = kit.reply({"detail": detail}, status)
+    first = {"no answer": [NoAnswer("reset")], "503": [kit.reply(b"", 503)]}
+    answers = first.get(lost) or [NoAnswer("reset"), kit.reply({"detail": "expired"}, 401)]
+
+    server.rows, server.writes = [kit.row(1, status="cancelled")], [*answers, refuse]
+    after = await gateway.cancel(order)
+    assert (after.status, after.known_by) == (OrderStatus.CANCELLED, KnownBy.REPORTED)
+
+    server.rows, server.writes = [kit.row(1)], [*answers, refuse]
+    with pytest.raises(kind, match=detail):
+        await gateway.cancel(order)
+
+    for rows, answer in (([], []), ([kit.row(1)], [kit.reply(b"", 503)])):
+        server.rows, server.writes = rows, [*answers, refuse]
+        server.answers[f"/api/v1/orders/{kit.uuid(1)}"] = answer
+        with pytest.raises(errors.OutcomeUnknown) as caught:
+            await gateway.cancel(order)
+        assert (caught.value.order_id, caught.value.client_order_id) == (kit.uuid(1), "bot-1")
+
+
+@pytest.mark.parametrize(("status", "detail", "kind"), REFUSALS[:3])
+async def test_a_refusal_of_the_only_try_is_raised(
+    server: Any, make: Callable[..., Any], kit: Any, status: int, detail: str, kind: Any
+) -> None:
+    """Nothing was done then, and nothing is read."""
+    server.rows = [kit.row(1)]
+    gateway = make()
+    order = await gateway.get(kit.uuid(1))
+    server.writes = [kit.reply({"detail": detail}, status)]
+
+    with pytest.raises(kind, match=detail):
+        await gateway.cancel(order)
+
+    assert len(server.requests) == 2
+
+
 async def test_a_dead_venue_is_not_sent(sim: Simulator, connect: Any) -> None:
     """Neither the reading before nor the cancel left."""
     gateway = connect()
@@ -387,8 +451,54 @@ async def test_a_broken_row_can_still_be_stopped(server: Any, make: Callable[...
 
     for mode in (None, "live"):
         server.rows = [kit.row(1, quantity="many", trading_mode=mode)]
-        with pytest.raises(errors.UnexpectedResponse):
+        with pytest.raises(errors.NotSent, match="paper or a live order could not be read"):
             await make().cancel(kit.uuid(1))
+
+    assert len(server.sent) == 1
+
+
+async def slow(_: Any) -> Any:
+    await asyncio.sleep(30)
+
+
+async def test_a_slow_read_leaves_time_for_the_cancel(server: Any, make: Callable[..., Any], kit: Any) -> None:
+    """An order that was created here, or given as one of our mode, is stopped without its read."""
+    server.writes = [kit.reply({"order": kit.row(1)})]
+    gateway = make()
+    order = await gateway.submit(LIMIT)
+    server.answers[f"/api/v1/orders/{kit.uuid(1)}"] = [slow]
+    server.writes = [kit.reply({"order": kit.row(1, status="cancelled")})]
+    ended = order.model_copy(update={"status": OrderStatus.CANCELLED, "known_by": KnownBy.INFERRED})
+
+    for by, ref in ((gateway, order.order_id), (gateway, f"bitcain:{order.order_id}"), (make(), ended)):
+        assert (await by.cancel(ref, timeout=0.3)).status is OrderStatus.CANCELLED
+
+    assert [request.method for request in server.sent] == ["POST", "DELETE", "DELETE", "DELETE"]
+
+
+async def test_a_mode_that_cannot_be_read_is_told_early(server: Any, make: Callable[..., Any], kit: Any) -> None:
+    """Nothing is sent to an order that may be live, and a third of the time is enough to say so."""
+    server.answers[f"/api/v1/orders/{kit.uuid(1)}"] = [slow]
+    start = asyncio.get_running_loop().time()
+
+    with pytest.raises(errors.NotSent, match="paper or a live order could not be read"):
+        await make().cancel(kit.uuid(1), timeout=0.6)
+
+    assert asyncio.get_running_loop().time() - start < 0.4
+    assert not server.sent
+
+
+async def test_an_order_of_ours_that_shows_the_other_mode_is_left(
+    server: Any, make: Callable[..., Any], kit: Any
+) -> None:
+    """What its row says goes before what was sent, also where the row is broken."""
+    server.writes = [kit.reply({"order": kit.row(1)})]
+    gateway = make()
+    await gateway.submit(LIMIT)
+    for broken, kind in (({}, errors.OrderDenied), ({"quantity": "many"}, errors.NotSent)):
+        server.rows = [kit.row(1, trading_mode="live", **broken)]
+        with pytest.raises(kind):
+            await gateway.cancel(kit.uuid(1))
 
     assert len(server.sent) == 1
 
@@ -406,6 +516,27 @@ async def test_of_several_the_working_one_is_meant(sim: Simulator, connect: Any)
     with pytest.raises(errors.AmbiguousRef) as caught:
         await gateway.cancel("bot-1")
     assert len(caught.value.orders) == 2
+
+
+async def test_an_ended_order_does_not_settle_a_client_id(server: Any, make: Callable[..., Any], kit: Any) -> None:
+    """Another one under it may be unseen yet; only the very order that was sent here settles it."""
+    gateway = make()
+    server.rows = [kit.row(2, client_order_id="bot-1", status="filled"), kit.row(1, status="cancelled")]
+
+    with pytest.raises(errors.AmbiguousRef, match=f"{kit.uuid(2)}, is filled, and others under it") as caught:
+        await gateway.cancel("bot-1")
+    assert {order.order_id for order in caught.value.orders} == {kit.uuid(1), kit.uuid(2)}
+
+    server.writes = [kit.reply({"order": kit.row(1)})]
+    await gateway.submit(LIMIT)
+    assert (await gateway.cancel(OrderRef(client_order_id="bot-1"))).order_id == kit.uuid(1)
+
+    server.writes = [kit.reply({"order": kit.row(3, client_order_id="bot-1")})]
+    await gateway.submit(LIMIT)
+    with pytest.raises(errors.AmbiguousRef):
+        await gateway.cancel("bot-1")
+    assert (await gateway.cancel(kit.uuid(2))).status is OrderStatus.FILLED
+    assert [request.method for request in server.sent] == ["POST", "POST"]
 
 
 async def test_a_cancel_goes_before_reads(sim: Simulator, connect: Any) -> None:

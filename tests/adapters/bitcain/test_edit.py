@@ -1,5 +1,6 @@
 """Editing in place, and retrying what failed: each sent once, each told as the order stands after it."""
 
+import asyncio
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -252,12 +253,79 @@ async def test_an_order_of_the_other_mode_is_never_touched(sim: Simulator, conne
     assert writes(sim, "P") == 0
 
 
-async def test_an_unreadable_order_is_not_edited(server: Any, make: Callable[..., Any], kit: Any) -> None:
-    """Nothing is done to what nobody can read."""
-    server.rows = [kit.row(1, quantity="many")]
+@pytest.mark.parametrize("call", ["edit", "retry_failed"])
+async def test_an_order_without_a_mode_is_not_touched(
+    server: Any, make: Callable[..., Any], kit: Any, call: str
+) -> None:
+    """It may be live: unless it was created here, or the caller takes that on himself, it is refused."""
+    status, arguments = ("open", [OrderEdit(price="1")]) if call == "edit" else ("failed", [])
+    shown = kit.row(1, trading_mode=None, status=status)
+    server.rows = [shown]
+    gateway = make()
+    read = await gateway.get(kit.uuid(1))
 
-    with pytest.raises(errors.UnexpectedResponse, match="nothing was done"):
-        await make().edit(kit.uuid(1), OrderEdit(price="1"))
+    for ref in (kit.uuid(1), "bot-1", read):
+        with pytest.raises(errors.OrderDenied, match="paper or a live order is not stated") as caught:
+            await getattr(gateway, call)(ref, *arguments)
+        assert (caught.value.rule, caught.value.operation) == ("trading_mode", call)
+    assert not server.sent
+
+    server.writes = [kit.reply({"success": True})]
+    await getattr(gateway, call)(kit.uuid(1), *arguments, include_unknown_mode=True)
+    server.writes = [kit.reply({"order": shown}), kit.reply({"success": True})]
+    await gateway.submit(LIMIT)
+    await getattr(gateway, call)(kit.uuid(1), *arguments)
+    assert len(server.sent) == 3
+
+
+async def test_an_unreadable_order_is_not_edited(server: Any, make: Callable[..., Any], kit: Any) -> None:
+    """Nothing is done to what nobody can read, and NotSent says so, whatever the read failed with."""
+    for rows, answers in (
+        ([kit.row(1, quantity="many")], []),
+        ([], [kit.reply(b"<html>", 200)]),
+        ([], [kit.reply([])]),
+    ):
+        server.rows, server.answers[f"/api/v1/orders/{kit.uuid(1)}"] = rows, answers
+        for call in (make().edit(kit.uuid(1), OrderEdit(price="1")), make().retry_failed(kit.uuid(1))):
+            with pytest.raises(errors.NotSent, match="nothing was done"):
+                await call
+
+    assert not server.sent
+
+
+async def test_a_retry_of_no_stated_mode_tells_no_mode(server: Any, make: Callable[..., Any], kit: Any) -> None:
+    """The new order is of the mode of the old one, which nobody knows."""
+    server.rows = [kit.row(1, trading_mode=None, status="failed"), kit.row(2, trading_mode=None)]
+    server.writes = [kit.reply({"new_order_id": kit.uuid(2)})]
+
+    after = await make().retry_failed(kit.uuid(1), include_unknown_mode=True)
+
+    assert (after.order_id, after.replaces, after.paper) == (kit.uuid(2), kit.uuid(1), None)
+
+
+async def never(_: Any) -> Any:
+    await asyncio.sleep(30)
+
+
+@pytest.mark.parametrize("ref", ["order", "bot-1"])
+@pytest.mark.parametrize("answer", [(b"", 503), (b'{"detail": "slow down"}', 429), (b"{", 200), (b'"none"', 200), None])
+async def test_a_failed_read_before_a_write_is_not_sent(
+    server: Any, make: Callable[..., Any], kit: Any, ref: str, answer: tuple[bytes, int] | None
+) -> None:
+    """Whatever it failed with: nothing left that could have changed anything."""
+    ref = kit.uuid(1) if ref == "order" else ref
+    for path in (f"/api/v1/orders/{kit.uuid(1)}", "/api/v1/orders"):
+        server.answers[path] = [kit.reply(*answer) if answer else never]
+    gateway = make()
+
+    for call in (
+        gateway.edit(ref, OrderEdit(price="1"), timeout=0.2),
+        gateway.edit(ref, OrderEdit(price="1"), expected_filled=0, timeout=0.2),
+        gateway.retry_failed(ref, timeout=0.2),
+        gateway.cancel(ref, timeout=0.2),
+    ):
+        with pytest.raises(errors.NotSent, match="nothing was done"):
+            await call
 
     assert not server.sent
 

@@ -54,7 +54,7 @@ async def test_the_bytes_of_a_limit_order(sim: Simulator, connect: Any) -> None:
 
 async def test_every_documented_parameter_goes_out(server: Any, make: Callable[..., Any], kit: Any) -> None:
     """Source and agent stand in query and body alike; the time is UTC with Z."""
-    server.writes = [kit.reply({"success": True, "order": kit.row(1)})]
+    server.writes = [kit.reply({"success": True, "order": kit.row(1, side="sell", trading_mode="live")})]
     until = datetime(2026, 1, 3, 4, 5, 6, 700, tzinfo=UTC)
     request = OrderRequest.stop_limit(
         symbol="BTC/USDT",
@@ -308,16 +308,37 @@ async def test_a_contradicting_answer_is_kept_and_flagged(
     server: Any, make: Callable[..., Any], kit: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The order is as the venue says, and everything that was sent otherwise is an anomaly and a warning."""
-    wrong = kit.row(1, symbol="ETH/USDT", side="sell", quantity="0.05", price="6000", trading_mode="live")
+    wrong = kit.row(1, quantity="0.05", price="6000")
     server.writes = [kit.reply({"success": True, "order": wrong})]
 
     with caplog.at_level(logging.WARNING, "orderbridge.bitcain"):
-        order = await make().submit(limit_buy(client_order_id="mine"))
+        order = await make().submit(limit_buy(client_order_id="bot-1"))
 
-    assert (order.symbol, order.side, order.client_order_id, order.paper) == ("ETH/USDT", "sell", "bot-1", False)
-    for name in ("client_order_id", "symbol", "side", "quantity", "price", "paper"):
+    assert (order.quantity, order.price) == (Decimal("0.05"), Decimal(6000))
+    for name in ("quantity", "price"):
         assert any(anomaly.startswith(f"{name} was sent as") for anomaly in order.anomalies)
     assert "quantity was sent as 0.5, and the answer says 0.05" in caplog.text
+
+
+@pytest.mark.parametrize("way", ["order", "order_id"])
+@pytest.mark.parametrize(
+    "wrong", [{"client_order_id": "bot-2"}, {"symbol": "ETH/USDT"}, {"side": "sell"}, {"trading_mode": "live"}]
+)
+async def test_an_answer_about_another_order_is_no_success(
+    server: Any, make: Callable[..., Any], kit: Any, wrong: dict[str, str], way: str
+) -> None:
+    """Nobody knows what became of ours; the one that is shown is named, and not taken for one of ours."""
+    row = kit.row(1, **wrong)
+    server.rows = [row]
+    server.writes = [kit.reply({"success": True, **({"order": row} if way == "order" else {"order_id": kit.uuid(1)})})]
+    gateway = make()
+
+    with pytest.raises(errors.OutcomeUnknown, match=kit.uuid(1)) as caught:
+        await gateway.submit(limit_buy(client_order_id="bot-1"))
+
+    assert (caught.value.order_id, caught.value.client_order_id) == (kit.uuid(1), "bot-1")
+    server.rows = [kit.row(1, trading_mode=None)]
+    assert (await gateway.get(kit.uuid(1))).paper is None
 
 
 async def test_an_id_that_is_not_echoed_is_known_all_the_same(server: Any, make: Callable[..., Any], kit: Any) -> None:
