@@ -9,6 +9,7 @@ from orderbridge import errors
 from orderbridge.bridge import OrderBridge
 from orderbridge.gateway import Capabilities, OrderGateway, UnsupportedCalls
 from orderbridge.model.alarm import Alarm
+from orderbridge.model.cancelling import CancelReceipt
 from orderbridge.model.fill import Fill
 from orderbridge.model.lookup import Answer, BadRow, BridgeOrders, Failure, Found, LookupResult, OrderList
 from orderbridge.model.market import Market
@@ -36,6 +37,7 @@ __all__ = [
     "Answer",
     "BadRow",
     "BridgeOrders",
+    "CancelReceipt",
     "Capabilities",
     "Failure",
     "Fill",

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from datetime import datetime
+from decimal import Decimal
 from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import Any, Final, Literal, Self
 
+from orderbridge.asking import Asking, combine
 from orderbridge.client_ids import mint
-from orderbridge.errors import ConfigurationError
-from orderbridge.gateway import OrderGateway, failure_of, order_from
-from orderbridge.http.session import log_facts
+from orderbridge.errors import ConfigurationError, NotSupported, OrderBridgeError
+from orderbridge.finding import cancel_wherever, until_done
+from orderbridge.gateway import OrderGateway, order_from
+from orderbridge.http.policy import Deadline
 from orderbridge.http.transport import OneLoop
 from orderbridge.model.alarm import Alarm
+from orderbridge.model.cancelling import CancelReceipt
+from orderbridge.model.fill import Fill
 from orderbridge.model.lookup import Answer, BadRow, BridgeOrders, Failure, Found, LookupResult, OrderList
-from orderbridge.model.order import Order, OrderKey, merge
+from orderbridge.model.market import Market
+from orderbridge.model.order import Order
 from orderbridge.model.ref import OrderRef, RefLike
+from orderbridge.model.request import OrderEdit
 from orderbridge.model.symbol import Symbol
-from orderbridge.model.words import KnownBy
+from orderbridge.model.words import KnownBy, OrderStatus
 from orderbridge.placement.calls import PlacementCalls
 from orderbridge.placement.journal import Journal
 from orderbridge.placement.placing import Placing
@@ -27,10 +34,6 @@ from orderbridge.placement.recovery import Stale
 from orderbridge.placement.resolver import PROBE_TIMES, SETTLE_HORIZON, Ghost, Probing, Uncertain
 from orderbridge.search import parse_refs
 
-T = TypeVar("T")
-_log: Final = logging.getLogger("orderbridge.bridge")
-# Gateways keep the time limit themselves and hand in what they know by then; past this they are cut off.
-_GRACE: Final = 0.25
 _SILENT: Final = frozenset({Answer.FAILED, Answer.TIMED_OUT, Answer.CANNOT_ASK})
 
 
@@ -81,8 +84,7 @@ class OrderBridge(PlacementCalls):
             self._gateways[gateway.name] = gateway
         self._loop = OneLoop("this bridge")
         self._closed = False
-        # Calls that were cut off and have not ended yet; held so that they are not lost in mid-air.
-        self._late: set[asyncio.Task[object]] = set()
+        self._asking = Asking()
         for name, word, words in (
             ("on_uncertain", on_uncertain, ("hold", "fence")),
             ("on_stale", on_stale, ("deny", "send")),
@@ -143,14 +145,14 @@ class OrderBridge(PlacementCalls):
         calls = {name: self._lookup_call(name, mine, timeout) for name, mine in work.items() if mine}
         results: dict[str, LookupResult] = {}
         failures: dict[str, Failure] = {}
-        for name, outcome in (await self._ask(calls, LookupResult, timeout, "lookup")).items():
+        for name, outcome in (await self._asking.all(calls, LookupResult, timeout, "lookup")).items():
             if isinstance(outcome, Failure):
                 failures[name] = outcome
             else:
                 results[name] = outcome
                 failures.update(outcome.unreachable)
         found = [
-            _combine(ref, [name for name in asked if ref.gateway in (None, name)], results, failures) for ref in parsed
+            combine(ref, [name for name in asked if ref.gateway in (None, name)], results, failures) for ref in parsed
         ]
         bad_rows = tuple(row for result in results.values() for row in result.bad_rows)
         self._placing.seen([order for each in found for order in each.orders], source="look-up")
@@ -186,8 +188,8 @@ class OrderBridge(PlacementCalls):
 
     async def open_orders(
         self,
-        *,
         symbol: str | None = None,
+        *,
         gateways: Sequence[str] | None = None,
         timeout: float | None = 10.0,
     ) -> BridgeOrders:
@@ -205,7 +207,7 @@ class OrderBridge(PlacementCalls):
             return lambda: self._gateways[name].open_orders(symbol=symbol, timeout=timeout)
 
         calls = {name: call(name) for name in self._asked(gateways)}
-        outcomes = await self._ask(calls, OrderList, timeout, "open_orders")
+        outcomes = await self._asking.all(calls, OrderList, timeout, "open_orders")
         orders: list[Order] = []
         bad_rows: list[BadRow] = []
         failures: dict[str, Failure] = {}
@@ -230,6 +232,198 @@ class OrderBridge(PlacementCalls):
         except ValueError as error:
             raise ConfigurationError(str(error)) from error
 
+    async def cancel(
+        self, ref: RefLike, *, wait: Literal["ack", "done"] = "ack", timeout: float | None = 15.0
+    ) -> Order:
+        """
+        Cancel an order wherever it is, and return it as it is after that; filled, if it turned out so.
+
+        Args:
+            ref: one that names no gateway is looked up first, on all of them.
+            wait: `"done"` goes on looking until the order is over or the time is up.
+
+        Raises:
+            As the gateway's `cancel` does, and as `get` does where the order must be found first.
+        """
+        if wait not in ("ack", "done"):
+            raise ConfigurationError(f"wait is 'ack' or 'done', not {wait!r}", operation="cancel")
+        deadline = Deadline(timeout)
+        direct = self._direct(ref)
+        if direct is not None:
+            order = await direct.cancel(ref, timeout=deadline.as_timeout)
+        else:
+            order = await cancel_wherever(ref, self._gateways, self.lookup, deadline=deadline)
+        if wait == "ack":
+            return order
+        return await until_done(self[order.gateway], order, deadline)
+
+    async def edit(
+        self,
+        ref: RefLike,
+        changes: OrderEdit,
+        *,
+        allow_replace: bool = False,
+        expected_filled: Decimal | str | int | None = None,
+        timeout: float | None = 15.0,
+    ) -> Order:
+        """Change a working order wherever it is. Raises as the gateway's `edit` does, and as `get` does."""
+        deadline = Deadline(timeout)
+        gateway, known = await self._place_of(ref, deadline)
+        return await gateway.edit(
+            known,
+            changes,
+            allow_replace=allow_replace,
+            expected_filled=expected_filled,
+            timeout=deadline.as_timeout,
+        )
+
+    async def _place_of(self, ref: RefLike, deadline: Deadline) -> tuple[OrderGateway, RefLike]:
+        """The gateway that an order is at, and the ref to use there."""
+        direct = self._direct(ref)
+        if direct is not None:
+            return direct, ref
+        order = order_from(await self.lookup(ref, timeout=deadline.as_timeout), ref, gateway=None)
+        return self[order.gateway], order
+
+    def _direct(self, ref: RefLike) -> OrderGateway | None:
+        """The one gateway that a ref can only be at, if it says so or there is no other."""
+        self._check_usable()
+        (parsed,) = parse_refs([ref], gateways=self.names)
+        if parsed.gateway is not None:
+            return self[parsed.gateway]
+        return next(iter(self._gateways.values())) if len(self._gateways) == 1 else None
+
+    async def cancel_all(
+        self,
+        *,
+        scope: Literal["account"],
+        gateway: str | None = None,
+        symbol: str | None = None,
+        timeout: float | None = 20.0,
+    ) -> CancelReceipt:
+        """
+        Cancel every open order of the accounts, by whomever it was placed.
+
+        Args:
+            scope: `"account"`, said out loud, since it cancels orders that are not this bot's too.
+            gateway: one gateway only; by default all.
+
+        Returns:
+            What was cancelled or is known to be left, and which gateways could not be asked.
+
+        Raises:
+            ConfigurationError: an unknown gateway or symbol. NotSupported: another scope.
+        """
+        self._check_usable()
+        if scope != "account":
+            raise NotSupported(f"scope {scope!r} is not there; 'account' cancels all", operation="cancel_all")
+        market = None if symbol is None else self._symbol(symbol)
+
+        def call(name: str) -> Callable[[], Awaitable[list[Order]]]:
+            return lambda: self._gateways[name].cancel_all(symbol=market, timeout=timeout)
+
+        asked = self._asked(None if gateway is None else [gateway])
+        outcomes = await self._asking.all({name: call(name) for name in asked}, list, timeout, "cancel_all")
+        orders: list[Order] = []
+        failures: dict[str, Failure] = {}
+        for name, outcome in outcomes.items():
+            if isinstance(outcome, Failure):
+                failures[name] = outcome
+            else:
+                orders.extend(outcome)
+        return CancelReceipt(scope=scope, orders=tuple(orders), unreachable=failures)
+
+    def orders(
+        self,
+        *,
+        since: datetime,
+        until: datetime | None = None,
+        symbol: str | None = None,
+        status: OrderStatus | str | None = None,
+        gateways: Sequence[str] | None = None,
+        timeout: float | None = 10.0,
+    ) -> AsyncIterator[Order]:
+        """
+        The orders created in a time, gateway by gateway; `timeout` is per page.
+
+        Args:
+            gateways: by default those that have a history; named ones must have it.
+
+        Raises:
+            NotSupported: at once, where no gateway asked can tell. While iterating: the first error of a
+                gateway, after every other gateway's orders were given.
+        """
+        names = self._able("orders", gateways, lambda gateway: gateway.capabilities.history)
+        calls = [
+            self._gateways[name].orders(since=since, until=until, symbol=symbol, status=status, timeout=timeout)
+            for name in names
+        ]
+        return _one_after_another(calls)
+
+    def fills(
+        self,
+        ref: RefLike | None = None,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        symbol: str | None = None,
+        gateways: Sequence[str] | None = None,
+        timeout: float | None = 10.0,
+    ) -> AsyncIterator[Fill]:
+        """
+        The executions of one order, or of the accounts gateway by gateway; `timeout` is per page.
+
+        Args:
+            ref: one that names no gateway is looked up first, on all of them.
+            gateways: by default those that can list fills; named ones must be able to.
+
+        Raises:
+            NotSupported: at once, where no gateway asked can tell. While iterating: as `orders` does.
+        """
+        if ref is not None:
+            self._check_usable()
+            parse_refs([ref], gateways=self.names)
+            return self._fills_of(ref, since, until, symbol, timeout)
+        names = self._able("fills", gateways, lambda gateway: gateway.capabilities.fills)
+        calls = [self._gateways[name].fills(since=since, until=until, symbol=symbol, timeout=timeout) for name in names]
+        return _one_after_another(calls)
+
+    async def _fills_of(
+        self,
+        ref: RefLike,
+        since: datetime | None,
+        until: datetime | None,
+        symbol: str | None,
+        timeout: float | None,
+    ) -> AsyncIterator[Fill]:
+        gateway, known = await self._place_of(ref, Deadline(timeout))
+        async for fill in gateway.fills(known, since=since, until=until, symbol=symbol, timeout=timeout):
+            yield fill
+
+    def _able(self, call: str, gateways: Sequence[str] | None, can: Callable[[OrderGateway], bool]) -> list[str]:
+        self._check_usable()
+        asked = self._asked(gateways)
+        able = [name for name in asked if can(self._gateways[name])]
+        unable = [name for name in asked if name not in able]
+        if not able or (gateways is not None and unable):
+            raise NotSupported(f"{', '.join(unable)} cannot list {call}", operation=call)
+        return able
+
+    async def market(self, gateway: str, symbol: str, *, timeout: float | None = 10.0) -> Market:
+        """
+        The rules of one market at one gateway.
+
+        Raises:
+            ConfigurationError: no such gateway or market. NotSupported: the venue tells no rules.
+            VenueUnavailable and the other errors of a read.
+        """
+        self._check_usable()
+        wanted = self._symbol(symbol)
+        market = (await self[gateway].markets(timeout=timeout)).get(wanted)
+        if market is None:
+            raise ConfigurationError(f"there is no market {wanted}", gateway=gateway, operation="market")
+        return market
+
     def _asked(self, names: Sequence[str] | None) -> list[str]:
         if names is None:
             return list(self._gateways)
@@ -237,39 +431,6 @@ class OrderBridge(PlacementCalls):
         if not asked:
             raise ConfigurationError(f"no gateway is asked; there are: {', '.join(self.names)}")
         return list(dict.fromkeys(self[name].name for name in asked))
-
-    async def _ask(
-        self, calls: Mapping[str, Callable[[], Awaitable[T]]], kind: type[T], timeout: float | None, operation: str
-    ) -> dict[str, T | Failure]:
-        """Make every call at once; what fails, is late or is of another kind is a Failure and touches no other."""
-        if not calls:
-            return {}
-        tasks = {name: asyncio.ensure_future(_settled(call)) for name, call in calls.items()}
-        try:
-            await asyncio.wait(tasks.values(), timeout=None if timeout is None else timeout + _GRACE)
-        finally:
-            for task in tasks.values():
-                if not task.done():
-                    self._abandon(task)
-        late = Failure(kind="timed_out", message=f"no answer within {timeout} s")
-        outcomes: dict[str, T | Failure] = {}
-        for name, task in tasks.items():
-            outcome = task.result() if task.done() and not task.cancelled() else late
-            if isinstance(outcome, BaseException):
-                outcome = failure_of(outcome)
-            elif not isinstance(outcome, (kind, Failure)):
-                message = f"{operation} gave a {type(outcome).__name__} instead of a {kind.__name__}"
-                outcome = Failure(kind="unexpected", message=message)
-            if isinstance(outcome, Failure):
-                extra = log_facts(name, operation)
-                _log.warning("%s failed: %s", operation, outcome.message, extra=extra)
-            outcomes[name] = outcome
-        return outcomes
-
-    def _abandon(self, task: asyncio.Task[object]) -> None:
-        task.cancel()
-        self._late.add(task)
-        task.add_done_callback(self._late.discard)
 
     async def aclose(self) -> None:
         """Close every gateway and the journal, whatever one of them says. The bridge cannot be used again."""
@@ -297,14 +458,6 @@ class OrderBridge(PlacementCalls):
         return f"OrderBridge({', '.join(map(repr, self._gateways.values()))})"
 
 
-async def _settled(call: Callable[[], Awaitable[T]]) -> T | Exception:
-    # A third party's adapter may raise anything; whatever it is, it must not hide the other venues' answers.
-    try:
-        return await call()
-    except Exception as error:  # noqa: BLE001 - reported as this gateway's failure
-        return error
-
-
 def _from_journal(order: Order) -> Order:
     # An end that the venue reported stays one; anything else is our conclusion now, since the venue is silent.
     if order.is_done and order.known_by is KnownBy.REPORTED:
@@ -313,30 +466,13 @@ def _from_journal(order: Order) -> Order:
     return order.model_copy(update={"known_by": KnownBy.INFERRED, "evidence": evidence})
 
 
-def _combine(
-    ref: OrderRef, names: Sequence[str], results: Mapping[str, LookupResult], failures: Mapping[str, Failure]
-) -> Found:
-    orders: dict[OrderKey, Order] = {}
-    answers: dict[str, Answer] = {}
-    notes: list[str] = []
-    proven = []
-    for name in names:
-        result = results.get(name)
-        if result is None or ref not in result:
-            failure = failures.get(name)
-            timed_out = failure is not None and failure.kind == "timed_out"
-            answers[name] = Answer.TIMED_OUT if timed_out else Answer.FAILED
-            proven.append(False)
-            continue
-        found = result[ref]
-        answers.update(found.answers)
-        notes.extend(f"{name}: {note}" for note in found.notes)
-        proven.append(found.proven_absent)
-        for order in found.orders:
-            orders[order.key] = merge(orders[order.key], order) if order.key in orders else order
-    return Found(
-        orders=tuple(orders.values()),
-        answers=answers,
-        proven_absent=not orders and all(proven),
-        notes=tuple(notes),
-    )
+async def _one_after_another(calls: Sequence[AsyncIterator[Any]]) -> AsyncIterator[Any]:
+    failed: OrderBridgeError | None = None
+    for call in calls:
+        try:
+            async for item in call:
+                yield item
+        except OrderBridgeError as error:
+            failed = failed or error
+    if failed is not None:
+        raise failed

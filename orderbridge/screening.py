@@ -6,7 +6,7 @@ import re
 
 from orderbridge.errors import NotSupported, OrderDenied
 from orderbridge.gateway import Capabilities
-from orderbridge.model.market import Market
+from orderbridge.model.market import BrokenRule, Market
 from orderbridge.model.request import OrderRequest
 from orderbridge.model.words import TimeInForce
 
@@ -62,15 +62,13 @@ def _check_client_id(client_order_id: str | None, capabilities: Capabilities, *,
         )
 
 
-def refuse_broken_rules(request: OrderRequest, market: Market, *, gateway: str) -> None:
-    """Hold a request against its market. OrderDenied: it breaks a rule; the nearest legal values are told."""
-    broken = market.check(request)
+def refuse_broken_rules(broken: list[BrokenRule], market: Market, *, gateway: str, operation: str) -> None:
+    """OrderDenied where a rule of the market is broken; the nearest legal values are told."""
     if broken:
-        first = broken[0]
         raise OrderDenied(
             f"{market.symbol}: " + "; ".join(rule.message for rule in broken),
-            rule=first.rule,
-            nearest=first.nearest,
+            rule=broken[0].rule,
+            nearest=broken[0].nearest,
             gateway=gateway,
-            operation="submit",
+            operation=operation,
         )

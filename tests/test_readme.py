@@ -4,9 +4,14 @@ import ast
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
-from orderbridge import OrderStatus, errors
+import pytest
+
+from orderbridge import Capabilities, OrderStatus, errors
+from orderbridge.adapters.bitcain import BitcainGateway
+from orderbridge.adapters.bitso import BitsoGateway
 from orderbridge.model.lookup import Answer
 
 ROOT = Path(__file__).parents[1]
@@ -76,3 +81,19 @@ def test_tables_are_those_of_the_code() -> None:
     assert first_column(section("Errors")) == kinds
     assert first_column(section("Statuses")) == [status.value for status in OrderStatus]
     assert all(f"`{answer}`" in README for answer in Answer)
+
+
+@pytest.mark.parametrize(
+    ("row", "of"),
+    [
+        ("order types", lambda known: known.order_types),
+        ("times in force", lambda known: known.times_in_force),
+    ],
+)
+def test_capability_table_is_that_of_the_code(row: str, of: Callable[[Capabilities], frozenset[str]]) -> None:
+    """What the table says each venue takes is what its gateway declares."""
+    (line,) = re.findall(rf"^\| {row} \|(.*)\|$", README, flags=re.MULTILINE)
+    bitso, bitcain = (set(re.findall(r"`(\w+)`", cell)) for cell in line.split("|"))
+
+    assert bitso == of(BitsoGateway.capabilities)
+    assert bitcain == of(BitcainGateway.capabilities)

@@ -1,19 +1,18 @@
-"""Every command of `orderbridge`, and how its errors end."""
+"""Every command of `orderbridge`: registered here, written in the files beside this one."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import sys
-from collections.abc import Coroutine
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from orderbridge.cli.orders import fills, open_orders, orders
+from orderbridge.cli.running import Config, Gateways, Json, Timeout, run
 from orderbridge.cli.simulate import simulate
-from orderbridge.cli.tables import console, lookup_json, print_lookup
-from orderbridge.errors import OrderBridgeError
+from orderbridge.cli.tables import lookup_json, print_lookup
+from orderbridge.cli.trading import cancel, edit, submit
 from orderbridge.model.lookup import LookupResult
 from orderbridge.registry import connect
 
@@ -23,17 +22,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-Config = Annotated[
-    Path | None,
-    typer.Option("--config", help="Settings file; by default orderbridge.toml here or in the user's config folder."),
-]
-Gateways = Annotated[
-    list[str] | None,
-    typer.Option("--gateway", "-g", help="Ask this gateway only (bitso, bitso/mm …). May be repeated."),
-]
-Timeout = Annotated[float, typer.Option("--timeout", help="Seconds for all gateways together.", min=0.1)]
-Json = Annotated[bool, typer.Option("--json", help="Print the models as JSON.")]
 
 
 @app.callback()
@@ -58,11 +46,11 @@ def lookup(
 ) -> None:
     """Tell what became of orders, by any of their ids. Exits 0 when all were found, 1 when not, 2 on an error."""
 
-    async def run() -> LookupResult:
+    async def look() -> LookupResult:
         async with connect(*(gateways or ()), settings=config) as bridge:
             return await bridge.lookup(*ids, timeout=timeout)
 
-    result = _run(run())
+    result = run(look())
     if json:
         typer.echo(lookup_json(result))
     else:
@@ -75,17 +63,13 @@ def demo() -> None:
     """Look a dozen orders up on two simulated exchanges, one of which goes down. Needs no keys."""
     from orderbridge.cli.demo import run_demo
 
-    sys.exit(0 if _run(run_demo()) else 1)
+    sys.exit(0 if run(run_demo()) else 1)
 
 
+app.command("open")(open_orders)
+app.command()(orders)
+app.command()(fills)
+app.command()(submit)
+app.command()(cancel)
+app.command()(edit)
 app.command()(simulate)
-
-
-def _run(call: Coroutine[Any, Any, Any]) -> Any:
-    try:
-        return asyncio.run(call)
-    except OrderBridgeError as error:
-        console(stderr=True).print(f"{type(error).__name__}: {error}", style="red", markup=False)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.exit(130)

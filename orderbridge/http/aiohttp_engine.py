@@ -102,6 +102,8 @@ class AiohttpTransport:
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(sock_connect=self._limits.connect, sock_read=self._limits.read),
             trace_configs=[trace],
+            # A POST without a body would be called application/octet-stream.
+            skip_auto_headers=("Content-Type",),
         )
         # aiohttp replays GET and DELETE when a kept connection dies after the request left, and offers no
         # public switch. A cancel by client id must not be sent twice behind our back.

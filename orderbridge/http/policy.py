@@ -19,10 +19,12 @@ _FOREVER: Final = float("inf")
 class TryAgain(Exception):
     """Raised inside an attempt at a read: the answer was no use, another try may help. `error` if none does."""
 
-    def __init__(self, error: Exception, *, after: float | None = None) -> None:
+    def __init__(self, error: Exception, *, after: float | None = None, admitted: bool = True) -> None:
         super().__init__(str(error))
         self.error = error
         self.after = after
+        # False: refused before it was looked at, so that even what must not be done twice may be sent again.
+        self.admitted = admitted
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,7 @@ async def read(
     retries: Retries,
     give_up: Callable[[Exception], Exception],
     on_retry: Callable[[Exception, float], None] | None = None,
+    once: bool = False,
 ) -> T:
     """
     Make a read, and repeat it after NothingSent, NoAnswer or TryAgain while tries and time allow.
@@ -83,6 +86,7 @@ async def read(
     Args:
         give_up: makes the error to raise when the last try failed in the engine.
         on_retry: told of each failure that is followed by another try, and the wait before it.
+        once: never again after bytes may have left, unless the answer was that it was not admitted.
     """
     last: Exception
     # What the caller may conclude from: a try that may have left outweighs one that did not.
@@ -98,12 +102,16 @@ async def read(
         except TryAgain as again:
             last, wait = again.error, max(again.after or 0.0, retries.wait_before(number))
             cause = left = again
-        if number == retries.tries or not deadline.allows(wait):
+        if number == retries.tries or not deadline.allows(wait) or (once and _was_admitted(left)):
             raise last from cause
         if on_retry is not None:
             on_retry(last, wait)
         await asyncio.sleep(wait)
     raise AssertionError("unreachable: the last try returns or raises")
+
+
+def _was_admitted(left: Exception | None) -> bool:
+    return left is not None and (not isinstance(left, TryAgain) or left.admitted)
 
 
 def retry_after(value: str | None, *, now: float) -> float | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from orderbridge.errors import ConfigurationError, NotSent, OutcomeUnknown, RateLimited, VenueUnavailable
@@ -79,6 +78,7 @@ class Session:
             gateway=self.gateway,
             lane=lane,
             granted_at=Deadline(0).at,
+            issuer=self.limiter,
             give_back=lambda: self.limiter.give_back(lane),
         )
 
@@ -100,6 +100,9 @@ class Session:
             status = response.status
         except (NothingSent, NoAnswer) as error:
             status = f"{type(error).__name__} ({error})"
+            raise
+        except ConfigurationError:
+            status = "not sent"
             raise
         except Exception as error:
             # A caller's own transport may raise anything, and bytes may have left by then.
@@ -127,7 +130,7 @@ class Session:
         Make a read, repeated while its time lasts. `decode` raises TryAgain for an answer of no use.
 
         Args:
-            once: make one attempt only.
+            once: never again after bytes may have left.
             refresh: awaited before each attempt, to have credentials at hand.
 
         Raises:
@@ -148,8 +151,9 @@ class Session:
             extra = log_facts(self.gateway, operation)
             self.log.warning("%s is tried again in %.1f s: %s", operation, wait, error, extra=extra)
 
-        retries = replace(self._retries, tries=1) if once else self._retries
-        return await read(attempt, deadline=deadline, retries=retries, give_up=give_up, on_retry=on_retry)
+        return await read(
+            attempt, deadline=deadline, retries=self._retries, give_up=give_up, on_retry=on_retry, once=once
+        )
 
     async def write(
         self,
@@ -177,14 +181,20 @@ class Session:
         self.check_usable()
         permit = permit or await self.permit("place", timeout=_finite(deadline.remaining()))
         self._check_permit(permit, operation)
+        if self.limiter.locked_for and not self.limiter.is_free(permit.lane):
+            permit.give_back()
+            raise NotSent("the venue has locked us out meanwhile", gateway=self.gateway, operation=operation)
         if not deadline.remaining() or (not_after is not None and Deadline(0).at > not_after):
             permit.give_back()
             raise NotSent("it was too late to send", gateway=self.gateway, operation=operation)
         permit.spend()
         ids = {"order_id": order_id, "client_order_id": client_order_id}
+        outcome: object = "no answer"
         try:
             response = await self.exchange(build, deadline=deadline, operation=operation, **ids)
+            outcome = response.status
         except NothingSent as error:
+            outcome = "nothing was sent"
             self.limiter.give_back(permit.lane)
             raise NotSent(f"nothing was sent: {error}", gateway=self.gateway, operation=operation) from error
         except NoAnswer as error:
@@ -195,13 +205,15 @@ class Session:
                 gateway=self.gateway,
                 operation=operation,
             ) from error
-        extra = log_facts(self.gateway, operation, **ids)
-        self.log.info("%s -> %s", operation, response.status, extra=extra)
+        finally:
+            extra = log_facts(self.gateway, operation, **ids)
+            self.log.info("%s -> %s", operation, outcome, extra=extra)
         return response
 
     def _check_permit(self, permit: Permit, operation: str) -> None:
-        if permit.gateway != self.gateway or permit.spent:
-            wrong = "spent already" if permit.spent else f"for {permit.gateway}"
+        foreign = permit.gateway != self.gateway or permit.issuer is not self.limiter
+        if foreign or permit.spent or permit.lane != "place":
+            wrong = "spent already" if permit.spent else f"for {permit.gateway}, lane {permit.lane}"
             raise ConfigurationError(f"this permit is {wrong}", gateway=self.gateway, operation=operation)
 
     async def _slot(self, lane: Lane, deadline: Deadline, operation: str) -> None:

@@ -52,22 +52,34 @@ class Market(VenueModel):
 
     def check(self, request: OrderRequest) -> list[BrokenRule]:
         """Every rule of this market that the request breaks; an empty list when it may be sent."""
+        return self.check_amounts(
+            quantity=request.quantity,
+            quote_quantity=request.quote_quantity,
+            price=request.price,
+            stop_price=request.stop_price,
+        )
+
+    def check_amounts(
+        self,
+        *,
+        quantity: Decimal | None = None,
+        quote_quantity: Decimal | None = None,
+        price: Decimal | None = None,
+        stop_price: Decimal | None = None,
+    ) -> list[BrokenRule]:
+        """Every rule that the amounts of an order break, new or changed; None is not checked."""
+        value = quote_quantity
+        if value is None and price is not None and quantity is not None:
+            value = multiply(price, quantity)
+        # At market, sized in base, the value is known only once it has traded.
         return [
-            *_off_step("price_tick", "price", request.price, self.price_tick),
-            *_off_step("price_tick", "stop_price", request.stop_price, self.price_tick),
-            *_off_step("quantity_step", "quantity", request.quantity, self.quantity_step),
-            *_out_of("price", request.price, self.min_price, self.max_price),
-            *_out_of("quantity", request.quantity, self.min_quantity, self.max_quantity),
-            *_out_of("value", _value(request), self.min_value, self.max_value),
+            *_off_step("price_tick", "price", price, self.price_tick),
+            *_off_step("price_tick", "stop_price", stop_price, self.price_tick),
+            *_off_step("quantity_step", "quantity", quantity, self.quantity_step),
+            *_out_of("price", price, self.min_price, self.max_price),
+            *_out_of("quantity", quantity, self.min_quantity, self.max_quantity),
+            *_out_of("value", value, self.min_value, self.max_value),
         ]
-
-
-def _value(request: OrderRequest) -> Decimal | None:
-    if request.quote_quantity is not None:
-        return request.quote_quantity
-    if request.price is None or request.quantity is None:
-        return None  # at market, sized in base: the value is known only once it has traded
-    return multiply(request.price, request.quantity)
 
 
 def _to_step(number: Decimal, step: Decimal | None, rounding: str) -> Decimal:

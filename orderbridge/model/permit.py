@@ -18,7 +18,7 @@ class Permit:
     The `submit` that gets it spends it. Left unspent, it gives its slot back when its context ends.
     """
 
-    __slots__ = ("_give_back", "_open", "gateway", "granted_at", "lane")
+    __slots__ = ("_give_back", "_open", "gateway", "granted_at", "issuer", "lane")
 
     def __init__(
         self,
@@ -26,11 +26,14 @@ class Permit:
         gateway: str,
         lane: Lane,
         granted_at: float,
+        issuer: object = None,
         give_back: Callable[[], None] | None = None,
     ) -> None:
         self.gateway = gateway
         self.lane = lane
         self.granted_at = granted_at
+        # Whose slot it is: two gateways of one name may be of different keys.
+        self.issuer = issuer
         self._give_back = give_back
         self._open = True
 

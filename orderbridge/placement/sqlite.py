@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,6 +22,7 @@ from orderbridge.placement.writer import Writer
 
 T = TypeVar("T")
 _BUSY_SECONDS: Final = 10.0
+_LOOK_AGAIN: Final = 0.01
 
 
 def _listed(states: Sequence[PlacementState]) -> str:
@@ -206,7 +208,7 @@ class SqliteJournal:
         # autocommit: transactions are begun and ended by the writer alone
         db = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, isolation_level=None)
         try:
-            db.execute("PRAGMA journal_mode = WAL")
+            _switch_to_wal(db)
             db.execute("PRAGMA synchronous = FULL")
             migrate(db, self.path)
         except BaseException:
@@ -216,6 +218,19 @@ class SqliteJournal:
 
     def __repr__(self) -> str:
         return f"SqliteJournal({str(self.path)!r})"
+
+
+def _switch_to_wal(db: sqlite3.Connection) -> None:
+    # A new file changes its mode once, and SQLite does not wait for another process that does so at this moment.
+    give_up_at = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > give_up_at:
+                raise
+            time.sleep(_LOOK_AGAIN)
 
 
 def _check_alone(db: sqlite3.Connection, record: Record, alone: bool) -> None:

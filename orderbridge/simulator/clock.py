@@ -4,7 +4,8 @@ import time
 from datetime import UTC, datetime
 
 LONGEST = 100 * 366 * 86_400.0
-END = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
+# Leaves room below the last year that a datetime knows, so that now and any duration can be added.
+END = datetime(9900, 1, 1, tzinfo=UTC).timestamp()
 
 
 class SimClock:
@@ -24,6 +25,7 @@ class SimClock:
         begin = start.timestamp() if isinstance(start, datetime) else start
         self._base = time.time() if begin is None else float(begin)
         self._anchor = time.time()
+        self._advanced = 0.0
 
     def time(self) -> float:
         """Seconds since the epoch."""
@@ -38,5 +40,17 @@ class SimClock:
         if not 0 <= seconds < LONGEST:
             raise ValueError("a simulated clock does not go back, and not on by more than a century at once")
         if self.time() + seconds >= END:
-            raise ValueError("a simulated clock ends with the year 9999")
+            raise ValueError("a simulated clock ends with the year 9900")
         self._base += seconds
+        self._advanced += seconds
+
+    @property
+    def advanced(self) -> float:
+        """The seconds that it was moved on by hand, in all."""
+        return self._advanced
+
+    def catch_up(self, advanced: float) -> None:
+        """Have been moved on by so much in all, as another clock was before a restart; never back."""
+        missing = max(0.0, advanced - self._advanced)
+        self._base += missing
+        self._advanced += missing

@@ -11,8 +11,10 @@ POST   /_simulator/settings {"visibility_window": 0, ...}
 GET    /_simulator/state    what the page shows
 """
 
+import ipaddress
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 from urllib.parse import urlsplit
@@ -74,7 +76,7 @@ class Console:
         try:
             body = json.loads(request.body or b"{}")
             action(body if isinstance(body, dict) else {})
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as e:
+        except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as e:
             return json_response(400, {"error": f"{type(e).__name__}: {e}"})
         return json_response(200, {"done": True})
 
@@ -87,8 +89,10 @@ class Console:
         market.trade(price=str(body["price"]), quantity=None if "quantity" not in body else str(body["quantity"]))
 
     def _set(self, body: dict[str, Any]) -> None:
+        settings = self._venue.settings
+        replace(settings, **body)  # all of them, or none
         for name, value in body.items():
-            setattr(self._venue.settings, name, value)
+            setattr(settings, name, value)
 
     def state(self) -> dict[str, Any]:
         """What the page shows."""
@@ -116,9 +120,22 @@ class Console:
 
 
 def _own_page(request: Request) -> bool:
-    """A browser tells which page a request comes from; anything else has no Origin."""
+    """
+    A browser tells which page a request comes from; anything else has no Origin.
+
+    A name from the DNS is not believed, since it may be made to lead here (rebinding): `localhost` and
+    addresses are.
+    """
     origin = request.headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == request.headers.get("host")
+    if origin is None:
+        return True
+    try:
+        page = urlsplit(origin)
+        if page.hostname != "localhost":
+            ipaddress.ip_address(page.hostname or "")
+    except ValueError:
+        return False
+    return page.netloc == request.headers.get("host")
 
 
 def _fault_row(rule: Any) -> dict[str, Any]:

@@ -40,6 +40,19 @@ INSIDE = frozenset({"late_visibility", "duplicate_rows", "unknown_word", "fill_f
 KINDS = BEFORE | AFTER | INSIDE
 
 MOST = 1_000_000_000
+_WHOLE, _ANY = (int,), (int, float)
+_RANGES: dict[str, tuple[tuple[type, ...], int, int]] = {
+    "nth": (_WHOLE, 1, MOST),
+    "times": (_WHOLE, 0, MOST),
+    "probability": (_ANY, 0, 1),
+    "status": (_WHOLE, 200, 599),
+    "seconds": (_ANY, 0, MOST),
+    "retry_after": (_ANY, 0, MOST),
+    "share": (_ANY, 0, 1),
+    "piece": (_WHOLE, 1, MOST),
+    "size": (_WHOLE, 0, MOST),
+}
+_OPTIONAL = frozenset({"nth", "times", "probability", "status", "seconds", "retry_after"})
 _HTML = b"<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
 
 
@@ -67,16 +80,21 @@ class Fault:
     size: int = 30_000_000
     retry_after: float | None = None
     word: str = "pending_review"
-    seen: int = field(default=0, repr=False)
-    struck: int = field(default=0, repr=False)
+    seen: int = field(default=0, repr=False, init=False)
+    struck: int = field(default=0, repr=False, init=False)
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS:
+        if not isinstance(self.kind, str) or self.kind not in KINDS:
             raise ValueError(f"unknown fault {self.kind!r}; known: {', '.join(sorted(KINDS))}")
-        numbers = {"nth": self.nth, "times": self.times, "probability": self.probability, "seconds": self.seconds}
-        for name, value in (numbers | {"share": self.share, "piece": self.piece, "size": self.size}).items():
-            if value is not None and not 0 <= value <= MOST:
-                raise ValueError(f"{name}={value!r} of a fault")
+        if not isinstance(self.word, str):
+            raise ValueError(f"word={self.word!r} of a fault is no text")
+        for name, (kind, least, most) in _RANGES.items():
+            value = getattr(self, name)
+            if value is None and name in _OPTIONAL:
+                continue
+            fits = isinstance(value, kind) and not isinstance(value, bool)
+            if not (fits and least <= value <= most):  # NaN is in no range
+                raise ValueError(f"{name}={value!r} of a fault; {least} to {most} is wanted")
         if self.nth is not None and self.times is None:
             self.times = 1
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from threading import RLock
 
-from orderbridge.simulator.amounts import Amount, as_decimal
+from orderbridge.simulator.amounts import ZERO, Amount, as_decimal
 from orderbridge.simulator.engine.engine import Engine
 from orderbridge.simulator.engine.market import Market
 from orderbridge.simulator.engine.order import Order
@@ -27,10 +27,13 @@ class MarketHandle:
         Args:
             quantity: how much trades in all. Orders at that price or better get it first, best price and
                 oldest first; with None, all of them fill.
+
+        Raises:
+            ValueError: a price or quantity that is not above zero.
         """
-        size = None if quantity is None else as_decimal(quantity)
+        at, size = _positive(price), None if quantity is None else _positive(quantity)
         with self._lock:
-            self._engine.trade(self._market, price=as_decimal(price), quantity=size)
+            self._engine.trade(self._market, price=at, quantity=size)
 
     def fill(self, order: Order | str, *, quantity: Amount | None = None, price: Amount | None = None) -> None:
         """
@@ -39,8 +42,8 @@ class MarketHandle:
         """
         with self._lock:
             found = self._engine.ledger.orders[order] if isinstance(order, str) else order
-            size = None if quantity is None else as_decimal(quantity)
-            self._engine.fill(found, quantity=size, price=None if price is None else as_decimal(price))
+            size = None if quantity is None else _positive(quantity)
+            self._engine.fill(found, quantity=size, price=None if price is None else _positive(price))
 
     @property
     def last(self) -> Decimal:
@@ -65,3 +68,10 @@ class MarketHandle:
     @property
     def _market(self) -> Market:
         return self._engine.market(self._name)
+
+
+def _positive(value: Amount) -> Decimal:
+    amount = as_decimal(value)
+    if amount <= ZERO:
+        raise ValueError(f"a market trades above zero only, not {value!r}")
+    return amount

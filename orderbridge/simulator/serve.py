@@ -6,10 +6,14 @@ import ipaddress
 import json
 import signal
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from orderbridge.simulator.settings import BitcainSettings, BitsoSettings, is_text, unknown
 from orderbridge.simulator.simulator import Simulator
+
+_SETTINGS: dict[str, type[Any]] = {"bitso": BitsoSettings, "bitcain": BitcainSettings}
 
 
 class NotExposed(Exception):
@@ -39,7 +43,7 @@ def read_settings(texts: Iterable[str]) -> dict[str, dict[str, Any]]:
     Settings such as `bitso.miss=0312` or `bitcain.create_status=200`, by venue.
 
     Raises:
-        ValueError: not of that form, or of no venue.
+        ValueError: not of that form, of no venue, or of a name that the venue's settings lack.
     """
     found: dict[str, dict[str, Any]] = {"bitso": {}, "bitcain": {}}
     for text in texts:
@@ -47,7 +51,10 @@ def read_settings(texts: Iterable[str]) -> dict[str, dict[str, Any]]:
         venue, dot, name = where.partition(".")
         if not (equals and dot) or venue not in found:
             raise ValueError(f"a setting is written venue.name=value, for bitso or bitcain; not {text!r}")
-        found[venue][name] = _value(value)
+        kind = _SETTINGS[venue]
+        if name not in {each.name for each in fields(kind)}:
+            raise ValueError(f"{venue}: {unknown(name, kind)}")
+        found[venue][name] = value if is_text(name, kind, value) else _value(value)
     return found
 
 

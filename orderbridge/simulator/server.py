@@ -6,6 +6,7 @@ lean: a request is answered by one plain call, without a task of its own. Connec
 """
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable
 from http import HTTPStatus
@@ -14,10 +15,13 @@ import httptools
 
 from orderbridge.simulator.message import Delivery, Request, Response
 
+_log = logging.getLogger(__name__)
+
 Handler = Callable[[Request], Response]
 
 MOST_BODY = 1 << 20
 MOST_HEAD = 1 << 16
+LINGER, MOST_DISCARDED = 2.0, 1 << 26
 _REASONS = {status.value: status.phrase for status in HTTPStatus} | {420: "Enhance Your Calm"}
 
 
@@ -34,6 +38,7 @@ class Connection(asyncio.Protocol):
         self._peer = ""
         self.closed: asyncio.Future[None]
         self._refused = False
+        self._discarded = 0
         self._last = False
         self.on_message_begin()
 
@@ -58,6 +63,9 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self._refused:
+            self._discarded += len(data)
+            if self._discarded > MOST_DISCARDED:
+                self._transport.close()
             return
         try:
             self._parser.feed_data(data)
@@ -85,6 +93,9 @@ class Connection(asyncio.Protocol):
         self._grow_head(len(name) + len(value))
 
     def on_headers_complete(self) -> None:
+        length = self._headers.get("content-length", "")
+        if length.isdecimal() and int(length) > MOST_BODY:
+            self._refuse(413)
         if self._headers.get("expect", "").lower() == "100-continue" and not self._refused:
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
@@ -108,11 +119,21 @@ class Connection(asyncio.Protocol):
             self._refuse(413)
 
     def _refuse(self, status: int) -> None:
-        if not self._refused:
-            self._refused = True
-            self._waiting.clear()
-            self._transport.write(_bytes(Response(status, _REASONS[status].encode(), "text/plain"), keep=False))
-            self._transport.close()
+        """
+        Answer at once, then read on for a while without looking.
+
+        To close over unread bytes resets the connection, and a client that is still sending then loses the
+        answer.
+        """
+        if self._refused or self._transport.is_closing():
+            return
+        self._refused = True
+        self._waiting.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._transport.write(_bytes(Response(status, _REASONS[status].encode(), "text/plain"), keep=False))
+        self._transport.write_eof()
+        self._timer = asyncio.get_running_loop().call_later(LINGER, self._transport.close)
 
     # Answering.
 
@@ -120,12 +141,30 @@ class Connection(asyncio.Protocol):
         while self._waiting and not self._busy and not self._transport.is_closing():
             request, keep = self._waiting.popleft()
             keep = keep and not self._last
-            response = self._handler(request)
+            response = self._ask(request)
+            if response is None:
+                return
             data = _bytes(response, keep=keep, head_only=request.method == "HEAD")
             if response.delivery is None:
                 self._send(data, keep)
             else:
                 self._deliver(data, len(response.body), response.delivery, keep)
+
+    def _ask(self, request: Request) -> Response | None:
+        try:
+            return self._handler(request)
+        except Exception as e:  # noqa: BLE001
+            # Nothing is expected to come here. If something does, the client shall see what it sees of a real
+            # exchange that breaks, a lost connection, and the others shall go on.
+            _log.error(
+                "%s %s has no answer, its connection is dropped: %r",
+                request.method,
+                request.target,
+                e,
+                exc_info=_log.isEnabledFor(logging.DEBUG),
+            )
+            self._transport.abort()
+            return None
 
     def _send(self, data: bytes, keep: bool) -> None:
         self._transport.write(data)

@@ -8,21 +8,22 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args, get_origin
 
 TimeFormat = Literal["millis", "seconds", "compact"]
+MOST = 1_000_000_000
 
 
 class _Checked:
-    """Refuses a value that the field's annotation does not list, so that a typo is no silent default."""
+    """
+    Refuses a value that the field's annotation does not allow, so that neither a typo nor a strange number is a
+    silent default.
+    """
 
     __slots__ = ()
 
     def __setattr__(self, name: str, value: Any) -> None:
-        allowed = _CHOICES[type(self).__name__].get(name)
-        if allowed is not None and value not in allowed:
-            raise ValueError(f"{name}={value!r}; allowed: {', '.join(map(repr, allowed))}")
-        kinds = _KINDS[type(self).__name__].get(name)
-        if kinds is not None and (not isinstance(value, kinds) or isinstance(value, bool) != (kinds == (bool,))):
-            raise ValueError(f"{name}={value!r}; a {kinds[0].__name__} is wanted")
-        object.__setattr__(self, name, value)
+        kind = _KINDS[type(self).__name__].get(name)
+        if kind is None:
+            raise AttributeError(unknown(name, type(self)))
+        object.__setattr__(self, name, _checked(name, kind, value))
 
 
 @dataclass(slots=True)
@@ -135,18 +136,44 @@ class BitcainSettings(_Checked):
     liquidity: bool = True
 
 
-def _choices(settings: type[Any]) -> dict[str, tuple[Any, ...]]:
-    found = {}
-    for each in fields(settings):
-        if get_origin(each.type) is Literal:
-            found[each.name] = get_args(each.type)
-    return found
+def unknown(name: str, settings: type[Any]) -> str:
+    """The sentence about a setting that there is not."""
+    return f"no setting {name!r}; there are: {', '.join(each.name for each in fields(settings))}"
 
 
-def _kinds(settings: type[Any]) -> dict[str, tuple[type, ...]]:
-    known: dict[Any, tuple[type, ...]] = {float: (float, int), int: (int,), bool: (bool,), str: (str,)}
-    return {each.name: known[each.type] for each in fields(settings) if each.type in known}
+def is_text(name: str, settings: type[Any], value: str) -> bool:
+    """Whether the setting takes this text as it is, even if it could be read as a number."""
+    kind = _KINDS[settings.__name__].get(name)
+    return kind is str or (get_origin(kind) is Literal and value in get_args(kind))
 
 
-_KINDS = {each.__name__: _kinds(each) for each in (BitsoSettings, BitcainSettings)}
-_CHOICES = {each.__name__: _choices(each) for each in (BitsoSettings, BitcainSettings)}
+def _checked(name: str, kind: Any, value: Any) -> Any:
+    """The value as it is to be kept."""
+    if get_origin(kind) is Literal:
+        allowed = get_args(kind)
+        if not any(type(value) is type(each) and value == each for each in allowed):
+            raise ValueError(f"{name}={value!r}; allowed: {', '.join(map(repr, allowed))}")
+    elif kind in (int, float):
+        right = isinstance(value, int if kind is int else int | float) and not isinstance(value, bool)
+        if not (right and 0 <= value <= MOST):  # NaN is in no range
+            raise ValueError(f"{name}={value!r}; a {kind.__name__} from 0 to {MOST} is wanted")
+    elif kind in (bool, str):
+        if not isinstance(value, kind):
+            raise ValueError(f"{name}={value!r}; a {kind.__name__} is wanted")
+        if isinstance(value, str):
+            value.encode()  # half a surrogate pair cannot be sent, nor signed with
+    else:
+        return _words(name, value)
+    return value
+
+
+def _words(name: str, value: Any) -> frozenset[str]:
+    if not isinstance(value, list | tuple | set | frozenset) or not all(isinstance(each, str) for each in value):
+        raise ValueError(f"{name}={value!r}; a list of names is wanted")
+    return frozenset(value)
+
+
+_KINDS = {
+    settings.__name__: {each.name: each.type for each in fields(settings)}
+    for settings in (BitsoSettings, BitcainSettings)
+}

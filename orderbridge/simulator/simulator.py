@@ -13,7 +13,7 @@ from orderbridge.simulator.bitso.venue import SimBitso
 from orderbridge.simulator.clock import SimClock
 from orderbridge.simulator.console import Console
 from orderbridge.simulator.settings import BitcainSettings, BitsoSettings
-from orderbridge.simulator.store import Store
+from orderbridge.simulator.store import Extra, Store
 
 T = TypeVar("T")
 
@@ -70,10 +70,20 @@ class Simulator:
             self.bitcain.show_page(Console("Bitcain", self.bitcain, self.bitcain.engines, self.clock))
         self._store: Store | None = None
         if state is not None:
-            self._store = Store(state)
-            self.bitso.keep_in(self._store)
-            self.bitcain.keep_in(self._store)
+            self._store = self._keep(state, keep_clock=clock is None)
         self._thread: _LoopThread | None = None
+
+    def _keep(self, state: str | Path, *, keep_clock: bool) -> Store:
+        """Have both venues in the file; a clock of the caller's own is in the caller's hand."""
+        store = Store(state)
+        extras = {"clock": Extra(lambda: self.clock.advanced, self.clock.catch_up)} if keep_clock else {}
+        try:
+            self.bitso.keep_in(store, extras)
+            self.bitcain.keep_in(store, extras)
+        except BaseException:
+            store.close()
+            raise
+        return store
 
     async def start(self) -> None:
         """Serve both venues."""

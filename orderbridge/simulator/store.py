@@ -2,10 +2,13 @@
 A simulation kept in a SQLite file, so that it survives a restart, `kill -9` included.
 
 Whatever a request changed is committed before its answer leaves. Kept are orders with their fills, balances,
-last and reference prices, the highest nonce of each key, users and their tokens. Not kept are faults and
+last and reference prices, the highest nonce of each key, users and their tokens, and how far the clock was
+moved on by hand (unless the caller brought a clock). Not kept are faults and
 settings (they belong to the command line), requests that were counted, the list of public trades, and the
 counter-party's quotes, which come back with other sizes. After a restart a nonce must be above all that were
 used before.
+
+One process holds the file at a time; to look into it meanwhile, copy it together with its `-wal`.
 """
 
 import json
@@ -30,7 +33,10 @@ CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, body TEXT NOT NULL);
 
 
 class StateFileError(Exception):
-    """The state file cannot be used: it is no simulation's, or of another version. Choose another file."""
+    """
+    The state file cannot be used: it is no simulation's, of another version, or in use by another simulation.
+    Choose another file.
+    """
 
 
 class Store:
@@ -39,17 +45,20 @@ class Store:
     def __init__(self, path: str | Path) -> None:
         self._lock = Lock()
         try:
-            self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+            self._connection = sqlite3.connect(path, timeout=0, check_same_thread=False, isolation_level=None)
         except sqlite3.Error as e:
             raise StateFileError(f"{path}: {e}") from e
         try:
+            # The file is this process's from the first write until it closes or dies: two simulations on one
+            # file would overwrite each other's orders.
+            self._connection.execute("PRAGMA locking_mode=EXCLUSIVE")
             self._connection.execute("PRAGMA journal_mode=WAL")
             self._connection.execute("PRAGMA synchronous=NORMAL")
             self._connection.executescript(_SCHEMA)
             version = self.fact("version")
         except sqlite3.Error as e:
             self._connection.close()
-            raise StateFileError(f"{path} is not a simulation's state: {e}") from e
+            raise StateFileError(_why(path, e)) from e
         if version not in (None, VERSION):
             self._connection.close()
             raise StateFileError(f"{path} has state of version {version}, not {VERSION}")
@@ -82,6 +91,13 @@ class Store:
                 [(name, json.dumps(value)) for name, value in facts.items()],
             )
             self._connection.execute("COMMIT")
+
+
+def _why(path: str | Path, error: sqlite3.Error) -> str:
+    # Compared with the low byte: extended codes of "busy" tell which kind of it.
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
+        return f"{path} is in use by another simulation"
+    return f"{path} is not a simulation's state: {error}"
 
 
 @dataclass(frozen=True, slots=True)

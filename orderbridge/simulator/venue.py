@@ -1,7 +1,7 @@
 """What both simulated venues share: a server, a fault plan, counters and a lock around the whole of it."""
 
 import asyncio
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Mapping
 from random import Random
 from threading import RLock
@@ -11,6 +11,7 @@ from orderbridge.simulator.clock import SimClock
 from orderbridge.simulator.console import Console
 from orderbridge.simulator.faults import AFTER, BEFORE, Fault, FaultPlan, spoil
 from orderbridge.simulator.message import DROPPED, Request, Response
+from orderbridge.simulator.seen import Seen
 from orderbridge.simulator.store import Keeper
 
 if TYPE_CHECKING:
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 LOOPBACK = "127.0.0.1"
-REMEMBERED = 100_000
-RECENT = 1_000
 
 
 class App(Protocol[R]):
@@ -42,12 +41,7 @@ class App(Protocol[R]):
 
 
 class Venue(Generic[R]):
-    """
-    One simulated exchange on one port.
-
-    Attributes:
-        requests: how often each `METHOD /raw/path` was asked for, without its query.
-    """
+    """One simulated exchange on one port."""
 
     def __init__(self, app: App[R], *, clock: SimClock, rng: Random, port: int, host: str = LOOPBACK) -> None:
         self._app = app
@@ -60,9 +54,7 @@ class Venue(Generic[R]):
         self._keeper: Keeper | None = None
         self._console: Console | None = None
         self.lock = RLock()
-        self.requests: Counter[str] = Counter()
-        self._times: deque[tuple[float, str]] = deque(maxlen=REMEMBERED)
-        self._recent: deque[Request] = deque(maxlen=RECENT)
+        self._seen = Seen()
 
     def keep(self, keeper: Keeper) -> None:
         """Have what each request changes saved before it is answered."""
@@ -114,23 +106,28 @@ class Venue(Generic[R]):
             return response
 
     def _ask_app(self, request: Request) -> Response:
-        name = f"{request.method} {request.path}"
-        self.requests[name] += 1
-        self._times.append((self._clock.time(), name))
-        self._recent.append(request)
+        self._seen.note(request, self._clock.time())
         route = self._app.route(request)
         fault = self._plan.pick(self._app.operation(route)) if self._plan.rules else None
         return self._app.answer(request, route, None) if fault is None else self._misbehave(fault, request, route)
 
     @property
+    def requests(self) -> Counter[str]:
+        """
+        How often each `METHOD /raw/path` was asked for, without its query; past 200,000 different ones new ones
+        count together.
+        """
+        return self._seen.counts
+
+    @property
     def request_times(self) -> list[tuple[float, str]]:
         """(simulated time, `METHOD /raw/path`) of the last 100,000 requests."""
-        return list(self._times)
+        return list(self._seen.times)
 
     @property
     def last_requests(self) -> list[Request]:
-        """The last 1,000 requests as they came, for checks on bytes."""
-        return list(self._recent)
+        """The last 1,000 requests (or 16 MB of bodies) as they came, for checks on bytes."""
+        return list(self._seen.recent)
 
     def _misbehave(self, fault: Fault, request: Request, route: R) -> Response:
         if fault.kind == "drop":
@@ -149,7 +146,8 @@ class Venue(Generic[R]):
         """`http://host:port` of the running server."""
         if not self._port:
             raise RuntimeError("the simulator is not running yet: use `async with Simulator() as sim` or start()")
-        return f"http://{self._host}:{self._port}"
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"http://{host}:{self._port}"
 
     async def start(self) -> None:
         """Listen; after a `stop`, on the same port again."""

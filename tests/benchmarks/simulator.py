@@ -45,7 +45,7 @@ class Lean:
         self._reader, self._writer = await asyncio.open_connection("127.0.0.1", port)
 
     async def call(self, method: str, target: str, body: bytes = b"") -> bytes:
-        """The body of the answer."""
+        """The body of the answer, which must be a 200."""
         nonce = str(next(self.nonces))
         signature = hmac.new(self._secret, f"{nonce}{method}{target}".encode() + body, hashlib.sha256).hexdigest()
         head = (
@@ -54,6 +54,7 @@ class Lean:
         )
         self._writer.write(head.encode() + body)
         answer = await self._reader.readuntil(b"\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 200 "), answer
         length = int(answer.partition(b"content-length: ")[2].partition(b"\r\n")[0])
         return await self._reader.readexactly(length)
 
@@ -82,10 +83,10 @@ async def pairs(port: int, key: str, secret: str, count: int) -> float:
     return time.perf_counter() - begin
 
 
-def run_pairs(port: int, key: str, secret: str) -> None:
+def run_pairs(port: int, key: str, secret: str, count: int) -> None:
     """The clients' process."""
-    seconds = asyncio.run(pairs(port, key, secret, PAIRS))
-    print(f"over sockets: {PAIRS / seconds:,.0f} place-and-look-up pairs a second ({CLIENTS} connections)")
+    seconds = asyncio.run(pairs(port, key, secret, count))
+    print(f"over sockets: {count / seconds:,.0f} place-and-look-up pairs a second ({CLIENTS} connections)")
 
 
 def in_process_of_its_own(target: Callable[..., None], *arguments: object) -> None:
@@ -93,13 +94,15 @@ def in_process_of_its_own(target: Callable[..., None], *arguments: object) -> No
     process = multiprocessing.get_context("spawn").Process(target=target, args=arguments)
     process.start()
     process.join()
+    if process.exitcode:
+        raise SystemExit(f"{target.__name__} failed with exit code {process.exitcode}")
 
 
-def throughput() -> None:
+def throughput(count: int = PAIRS) -> None:
     """Servers here, in a thread; clients in another process."""
-    with Simulator(seed=1) as sim:
+    with Simulator(seed=1, bitso={"pacing": False}) as sim:
         port = int(sim.bitso.origin.rpartition(":")[2])
-        in_process_of_its_own(run_pairs, port, sim.bitso.api_key, sim.bitso.api_secret)
+        in_process_of_its_own(run_pairs, port, sim.bitso.api_key, sim.bitso.api_secret, count)
 
 
 async def look_ups(sim: Simulator, oids: list[str]) -> list[float]:
@@ -109,24 +112,25 @@ async def look_ups(sim: Simulator, oids: list[str]) -> list[float]:
         await lean.connect(int(sim.bitso.origin.rpartition(":")[2]))
         for oid in oids:
             begin = time.perf_counter()
-            await lean.call("GET", f"/api/v3/orders/{oid}")
+            found = await lean.call("GET", f"/api/v3/orders/{oid}")
             times.append(time.perf_counter() - begin)
+            assert json.loads(found)["payload"][0]["oid"] == oid
         lean.close()
     return times
 
 
-def large_book() -> None:
+def large_book(resting: int = RESTING, lookups: int = LOOKUPS) -> None:
     """Fill a book, then look orders up in it."""
     before = _megabytes()
-    sim = Simulator(seed=1)
+    sim = Simulator(seed=1, bitso={"pacing": False})
     begin = time.perf_counter()
-    for number in range(RESTING):
+    for number in range(resting):
         sim.bitso.put(price=500_000 + 10 * (number % 30_000), quantity="0.001", origin_id=f"n{number}")
     filled = time.perf_counter() - begin
     size = _megabytes()
-    oids = [order.oid for order in sim.bitso.accepted()[:: RESTING // LOOKUPS]]
+    oids = [order.oid for order in sim.bitso.accepted()[:: resting // lookups]]
     times = asyncio.run(look_ups(sim, oids))
-    print(f"{RESTING:,} resting orders: {size:,.0f} MB in all, {size - before:,.0f} MB for them, put in {filled:.1f} s")
+    print(f"{resting:,} resting orders: {size:,.0f} MB in all, {size - before:,.0f} MB for them, put in {filled:.1f} s")
     print(
         f"a look-up by id in that book, over a socket: median {statistics.median(times) * 1000:.2f} ms, "
         f"worst {max(times) * 1000:.2f} ms"

@@ -11,14 +11,15 @@ import asyncio
 
 from orderbridge.simulator import SimClock, Simulator
 from tests.cassettes.kit import BITCAIN_PORT, BITSO_PORT, FOLDER, START, player
-from tests.cassettes.scenarios import SCENARIOS, Scenario
+from tests.cassettes.scenarios import Scenario, all_scenarios
 
 
 async def record(case: Scenario) -> None:
     """Record one scenario over sockets; its own assertions must hold."""
     (FOLDER / case.path).unlink(missing_ok=True)
     clock = SimClock(start=START, running=False)
-    async with Simulator(seed=1, clock=clock, bitso_port=BITSO_PORT, bitcain_port=BITCAIN_PORT) as sim:
+    keys = {"bitso": {"api_key": case.key}, "bitcain": {"ready_token": case.key}}
+    async with Simulator(seed=1, clock=clock, bitso_port=BITSO_PORT, bitcain_port=BITCAIN_PORT, **keys) as sim:
         case.prepare(sim)
         venue = sim.bitso if case.venue == "bitso" else sim.bitcain
         with player(record=True).use_cassette(case.path):
@@ -28,7 +29,7 @@ async def record(case: Scenario) -> None:
 
 def main() -> None:
     """Record them all."""
-    for case in SCENARIOS:
+    for case in all_scenarios():
         asyncio.run(record(case))
         print(case.path)
 

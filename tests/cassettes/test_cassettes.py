@@ -17,18 +17,17 @@ from orderbridge import Order
 from orderbridge.adapters.bitso import BitsoGateway
 from orderbridge.registry import build_gateway
 from tests.cassettes.kit import BITCAIN_PORT, BITSO_PORT, FOLDER, START, player
-from tests.cassettes.scenarios import SCENARIOS, Scenario
+from tests.cassettes.scenarios import Scenario, all_scenarios
 
 DOCUMENTED = {"bitso/lookup__documented_example.yaml"}
+SCENARIOS = all_scenarios()
 SETTINGS = {
     "bitso": {
         "base_url": f"http://127.0.0.1:{BITSO_PORT}/api/v3",
-        "api_key": "simulated-key",
         "api_secret": "simulated-secret",
     },
     "bitcain": {
         "base_url": f"http://127.0.0.1:{BITCAIN_PORT}",
-        "token": "simulated-token",
         "trading_mode": "paper",
     },
 }
@@ -62,6 +61,7 @@ async def test_replay(case: Scenario) -> None:
         "transport": "httpx",
         "limits": None,
         "clock": lambda: START,
+        "api_key" if case.venue == "bitso" else "token": case.key,
         **SETTINGS[case.venue],
         **case.gateway,
     }

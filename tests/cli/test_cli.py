@@ -3,41 +3,16 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import typer
 from typer.testing import CliRunner, Result
 
 from orderbridge.cli.app import app
 from orderbridge.simulator import Simulator
 
-
-@pytest.fixture
-def venue() -> Iterator[Simulator]:
-    """The simulated venues in a thread of their own: commands bring their own loop."""
-    with Simulator(seed=1) as sim:
-        yield sim
-
-
-@pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No settings of the machine reach a command."""
-    for name in ("BITSO_API_KEY", "BITSO_API_SECRET", "BITCAIN_TOKEN", "BITCAIN_EMAIL", "ORDERBRIDGE_CONFIG"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "none"))
-    monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture
-def keys(venue: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both gateways, set up by the environment."""
-    monkeypatch.setenv("BITSO_API_KEY", venue.bitso.api_key)
-    monkeypatch.setenv("BITSO_API_SECRET", venue.bitso.api_secret)
-    monkeypatch.setenv("BITSO_BASE_URL", venue.bitso.base_url)
-    monkeypatch.setenv("BITCAIN_TOKEN", venue.bitcain.token)
-    monkeypatch.setenv("BITCAIN_BASE_URL", venue.bitcain.base_url)
-    monkeypatch.setenv("BITCAIN_TRADING_MODE", "paper")
+README = Path(__file__).parents[2] / "README.md"
 
 
 def run(*arguments: str) -> Result:
@@ -151,3 +126,13 @@ def test_demo_fails_when_an_answer_is_wrong(monkeypatch: pytest.MonkeyPatch) -> 
 
     assert result.exit_code == 1
     assert "Some answers were wrong" in result.output
+
+
+def test_the_readme_names_every_command() -> None:
+    """Whoever reads the README's section meets each command there is."""
+    section = README.read_text().split("## The command line", 1)[1].split("\n## ", 1)[0]
+
+    commands = typer.main.get_command(app).commands
+
+    assert {"open", "orders", "fills", "submit", "cancel", "edit"} <= set(commands)
+    assert [name for name in commands if f"orderbridge {name}" not in section] == []

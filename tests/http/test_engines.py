@@ -58,6 +58,17 @@ async def test_a_whole_exchange(serve: Serve, engine: Engine) -> None:
     assert all(name == name.lower() for name in response.headers)
 
 
+@pytest.mark.parametrize("method", ["GET", "POST", "PATCH", "DELETE"])
+async def test_no_body_has_no_type(serve: Serve, engine: Engine, method: str) -> None:
+    """An engine adds no content type of its own to a request without a body."""
+    peer = await serve(OK)
+
+    await engine().send(WireRequest(method, peer.url), timeout=5)
+
+    (received,) = peer.requests
+    assert b"content-type" not in received.lower()
+
+
 @pytest.mark.parametrize("status", [204, 400, 404, 420, 429, 500, 503])
 async def test_every_status_is_an_answer(serve: Serve, engine: Engine, status: int) -> None:
     """An engine judges no status: that is the adapter's."""

@@ -5,13 +5,15 @@ import hashlib
 import hmac
 import itertools
 import json
+from dataclasses import fields
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orderbridge.simulator import Simulator
+from orderbridge.simulator import BitcainSettings, BitsoSettings, Simulator
+from orderbridge.simulator.faults import KINDS
 from orderbridge.simulator.message import Request, Response
 
 TEXT = st.text(max_size=30)
@@ -59,14 +61,16 @@ BITCAIN_PATHS = st.sampled_from(
     "auth/login",
      "api/v1/orders/%ff", "api/v1/orders/x/retry", "auth/signup", "auth/refresh", "", "api"]
 )  # fmt: skip
+BITCAIN_ORDER = {"symbol": "BTC/USDT", "side": "buy", "type": "limit", "quantity": "0.5", "price": "70000"}
+LOGIN = {"email": "bot@example.com", "password": "simulated-password"}
 FEW = {"max_examples": 300, "deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 
 
 class Bench:
     """Venues that are asked without sockets."""
 
-    def __init__(self) -> None:
-        self.sim = Simulator()
+    def __init__(self, *, page: bool = False) -> None:
+        self.sim = Simulator(page=page)
         self._nonces = itertools.count(1)
 
     def bitso(self, method: str, target: str, body: bytes) -> Response:
@@ -138,6 +142,56 @@ def test_headers_and_targets_of_any_kind(bench: Bench, target: str, header: str,
         ):
             response = venue.handle(Request("POST", target, {"authorization": value}, body))
             assert response.status in (400, 401, 404, 405, 422)
+
+
+ODD = st.sampled_from([0, -1, 10**400, 1e400, float("nan"), 1e12, "x\r\ny", "\ud800", "", 5, 0.5, True, None]) | JSON
+CONTROLS = st.sampled_from(["faults", "clock", "trade", "settings", "state", "", "\x00"])
+CONTROL = st.one_of(
+    st.fixed_dictionaries(
+        {"kind": st.sampled_from(sorted(KINDS)) | JSON},
+        optional=dict.fromkeys(
+            ["nth", "times", "probability", "status", "seconds", "share", "piece", "retry_after", "word", "seen", "x"],
+            ODD,
+        ),
+    ),
+    st.fixed_dictionaries(
+        {"market": st.sampled_from(["btc_mxn", "binanceus:BTC/USDT"]) | JSON, "price": NUMBERS | ODD},
+        optional={"quantity": NUMBERS | ODD, "book": JSON},
+    ),
+    st.fixed_dictionaries({"seconds": ODD}),
+    st.dictionaries(
+        st.sampled_from([each.name for kind in (BitsoSettings, BitcainSettings) for each in fields(kind)]), ODD
+    ),
+)
+ORIGINS = st.sampled_from(["http://[", "http://127.0.0.1", "null", "//", "http://\x00@[::1"]) | TEXT
+
+
+@settings(**FEW)
+@given(method=METHODS, what=CONTROLS, origin=st.none() | ORIGINS, body=CONTROL | JSON | st.binary(max_size=80))
+def test_controls_refuse_what_they_cannot_do_and_break_nothing(
+    method: str, what: str, origin: str | None, body: Any
+) -> None:
+    """A control works or is a 4xx, and whatever it was told, both venues go on answering."""
+    bench = Bench(page=True)
+    headers = {"host": "127.0.0.1"} | ({} if origin is None else {"origin": origin})
+
+    for venue in (bench.sim.bitso, bench.sim.bitcain):
+        answer = venue.handle(Request(method, f"/_simulator/{what}", headers, as_bytes(body)))
+        assert answer.status in (200, 400, 403, 404)
+        assert json.loads(answer.body)
+
+    order = {"book": "btc_mxn", "side": "buy", "type": "limit", "major": "0.01", "price": "1300000"}
+    for call in (
+        lambda: bench.bitso("POST", "/api/v3/orders", as_bytes(order)),
+        lambda: bench.bitso("GET", "/api/v3/open_orders", b""),
+        lambda: bench.bitso("GET", "/api/v3/user_trades", b""),
+        lambda: bench.bitso("GET", "/api/v3/ticker?book=btc_mxn", b""),
+        lambda: bench.bitcain("POST", "/api/v1/orders", as_bytes(BITCAIN_ORDER)),
+        lambda: bench.bitcain("DELETE", f"/api/v1/orders/{bench.sim.bitcain.put().id}", b""),
+        lambda: bench.bitcain("POST", "/auth/login", as_bytes(LOGIN)),
+        lambda: bench.sim.bitso.handle(Request("GET", "/_simulator/state", {})),
+    ):
+        assert 200 <= call().status < 600
 
 
 @settings(max_examples=60, deadline=None)

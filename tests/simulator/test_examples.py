@@ -1,6 +1,10 @@
 """The bodies that the facts pages print, asked of the simulator word for word."""
 
+import json
+from decimal import Decimal
 from typing import Any
+
+import pytest
 
 BOOK = {
     "book": "btc_mxn", "default_chart": "candle", "minimum_amount": "0.00001", "maximum_amount": "600",
@@ -82,13 +86,21 @@ async def test_bitso_example_of_a_failure(sim: Any, bitso: Any) -> None:
     assert (await bitso.send("GET", "/orders")).json()["error"]["code"] == 360
 
 
-async def test_bitso_example_of_a_balance(bitso: Any) -> None:
+async def test_bitso_example_of_a_balance(sim: Any, bitso: Any) -> None:
     """§14: rows with these six fields, available being total less locked."""
-    rows = (await bitso.get("/balance"))["balances"]
+    await bitso.place(major="0.02", price="1000000")
+    await bitso.place(side="sell", major="0.5", price="1300000")
+    sim.bitso.market("btc_mxn").trade(price="1300000", quantity="0.1")
 
-    assert rows[0].keys() == {
-        "currency", "available", "locked", "total", "pending_deposit", "pending_withdrawal",
-    }  # fmt: skip
+    rows = {row["currency"]: row for row in (await bitso.get("/balance"))["balances"]}
+
+    for row in rows.values():
+        assert row.keys() == {
+            "currency", "available", "locked", "total", "pending_deposit", "pending_withdrawal",
+        }  # fmt: skip
+        assert Decimal(row["available"]) == Decimal(row["total"]) - Decimal(row["locked"])
+    assert (Decimal(rows["mxn"]["locked"]), Decimal(rows["btc"]["locked"])) == (20_000, Decimal("0.4"))
+    assert Decimal(rows["btc"]["total"]) == 1_000_000_000 - Decimal("0.1")
 
 
 async def test_an_origin_id_may_be_taken_for_ever(sim: Any, bitso: Any) -> None:
@@ -105,17 +117,41 @@ async def test_bitcain_example_of_an_empty_list(bitcain: Any) -> None:
     assert await bitcain.get("/api/v1/orders") == EMPTY_LIST
 
 
-async def test_bitcain_examples_of_validation(bitcain: Any) -> None:
-    """§1.8: the table's types, places and contexts."""
-    path = "/api/v1/orders"
-    found = []
-    for query in ("limit=201", "limit=0", "limit=x", "offset=-1"):
-        fault = (await bitcain.send("GET", f"{path}?{query}")).json()["detail"][0]
-        found.append((fault["type"], fault["loc"], fault.get("ctx")))
+ORDER = {"symbol": "BTC/USDT", "side": "buy", "type": "limit", "quantity": "0.5", "price": "60000"}
+Q, B = "query", "body"
 
-    assert found == [
-        ("less_than_equal", ["query", "limit"], {"le": 200}),
-        ("greater_than_equal", ["query", "limit"], {"ge": 1}),
-        ("int_parsing", ["query", "limit"], None),
-        ("greater_than_equal", ["query", "offset"], {"ge": 0}),
-    ]
+
+@pytest.mark.parametrize(
+    ("request_", "kind", "loc", "ctx"),
+    [
+        ("/x", "uuid_parsing", ["path", "order_id"], ...),
+        ("?limit=201", "less_than_equal", [Q, "limit"], {"le": 200}),
+        ("/history?limit=501", "less_than_equal", [Q, "limit"], {"le": 500}),
+        ("?limit=0", "greater_than_equal", [Q, "limit"], {"ge": 1}),
+        ("?offset=-1", "greater_than_equal", [Q, "offset"], {"ge": 0}),
+        ("?limit=x", "int_parsing", [Q, "limit"], None),
+        (ORDER | {"side": "long"}, "enum", [B, "side"], {"expected": "'buy' or 'sell'"}),
+        ({name: ORDER[name] for name in ORDER if name != "symbol"}, "missing", [B, "symbol"], None),
+        (ORDER | {"symbol": "x" * 21}, "string_too_long", [B, "symbol"], {"max_length": 20}),
+        (ORDER | {"quantity": "1,000"}, "decimal_parsing", [B, "quantity"], None),
+        (ORDER | {"quantity": True}, "decimal_type", [B, "quantity"], None),
+        (ORDER | {"quantity": None}, "decimal_type", [B, "quantity"], None),
+        (ORDER | {"quantity": []}, "decimal_type", [B, "quantity"], None),
+        (ORDER | {"quantity": "NaN"}, "finite_number", [B, "quantity"], None),
+        (ORDER | {"quantity": "-Infinity"}, "finite_number", [B, "quantity"], None),
+        (b'{"symbol": }', "json_invalid", [B, 11], {"error": "Expecting value"}),
+    ],
+)
+async def test_bitcain_examples_of_validation(bitcain: Any, request_: Any, kind: str, loc: list[Any], ctx: Any) -> None:
+    """§1.8: each row of the table with its type, place and context, and no fault besides."""
+    if isinstance(request_, str):
+        response = await bitcain.send("GET", f"/api/v1/orders{request_}")
+    else:
+        content = request_ if isinstance(request_, bytes) else json.dumps(request_).encode()
+        response = await bitcain.send("POST", "/api/v1/orders", content=content)
+
+    (fault,) = response.json()["detail"]
+    assert response.status_code == 422
+    assert (fault["type"], fault["loc"]) == (kind, loc)
+    assert fault.keys() - {"ctx"} == {"type", "loc", "msg", "input"}
+    assert fault["ctx"].keys() == {"error"} if ctx is ... else fault.get("ctx") == ctx

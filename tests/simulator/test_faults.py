@@ -116,6 +116,25 @@ async def test_rules_strike_by_number_operation_and_chance(sim: Any, bitso: Any,
     assert (await bitso.send("GET", ORDERS)).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("nth", 0), ("nth", 1.5), ("nth", True), ("times", -1), ("times", "2"), ("probability", 1.1),
+        ("probability", float("nan")), ("status", "abc\r\nX: y"), ("status", 99), ("status", 600),
+        ("seconds", float("inf")), ("seconds", 10**400), ("share", None), ("share", 2), ("piece", 0), ("piece", 1.0),
+        ("size", -1), ("retry_after", "x"), ("retry_after", -1), ("word", 5),
+    ],
+)  # fmt: skip
+def test_every_field_of_a_rule_has_its_type_and_range(sim: Any, name: str, value: Any) -> None:
+    """A rule that could not strike as it says is refused when it is made."""
+    with pytest.raises(ValueError, match=name):
+        sim.bitso.fault("drip", **{name: value})
+    with pytest.raises(ValueError, match="unknown fault"):
+        sim.bitso.fault(["drip"])
+
+    assert sim.bitso.faults == []
+
+
 def test_misspelt_rules_are_refused(sim: Any) -> None:
     """An unknown kind or operation is a ValueError that lists what is known."""
     with pytest.raises(ValueError, match="accept_then_drop"):

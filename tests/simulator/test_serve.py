@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -94,19 +95,31 @@ async def test_bots_in_any_language_can_command_it(paged: Any, http: Any) -> Non
         ("settings", {"miss": "never"}),
         ("settings", {"mis": "0312"}),
         ("settings", {"visibility_window": "long"}),
+        ("clock", {"seconds": 10**400}),
+        ("faults", {"kind": "drip", "piece": 0}),
+        ("faults", {"kind": "throttle", "retry_after": "x"}),
+        ("faults", {"kind": "html", "status": "abc\r\nX: y"}),
+        ("settings", {"closed_books": 5}),
+        ("settings", {"miss": "empty", "trade_lag": float("nan")}),
+        ("trade", {"market": "btc_mxn", "price": "0"}),
+        ("trade", {"market": "btc_mxn", "price": "5", "quantity": "-1"}),
+        ("trade", {"market": ["btc_mxn"], "price": "5"}),
     ):
         content = json.dumps(body).encode()
         assert (await http.post(controls + what, content=content)).status_code == 400
+    assert paged.bitso.settings.miss == "0312"
     assert (await http.get(controls + "nothing")).status_code == 404
     assert (await http.post(controls + "clock", content=b"\xff")).status_code == 400
 
 
 async def test_pages_of_other_origins_have_no_say(paged: Any, http: Any) -> None:
-    """A browser's cross-site request to a control is refused."""
+    """A browser's cross-site request to a control is refused, and so is a name of the DNS that leads here."""
     control = paged.bitso.origin + "/_simulator/clock"
     body = {"seconds": 5}
 
-    assert (await http.post(control, json=body, headers={"origin": "http://evil.example"})).status_code == 403
+    rebound = {"origin": "http://evil.example:80", "host": "evil.example:80"}
+    for headers in ({"origin": "http://evil.example"}, {"origin": "http://["}, {"origin": "null"}, rebound):
+        assert (await http.post(control, json=body, headers=headers)).status_code == 403
     assert (await http.post(control, json=body, headers={"origin": paged.bitso.origin})).status_code == 200
 
 
@@ -128,6 +141,10 @@ def test_settings_from_the_command_line() -> None:
         "bitso": {"miss": "0312", "visibility_window": 0},
         "bitcain": {"create_status": 200, "show_mode": False},
     }
+    told = read_settings(["bitcain.duplicate_client_order_id=409", "bitso.api_key=12"])
+    assert told == {"bitso": {"api_key": "12"}, "bitcain": {"duplicate_client_order_id": "409"}}
+    with pytest.raises(ValueError, match=r"bitso: no setting 'mis'; there are: .*visibility_window"):
+        read_settings(["bitso.mis=1"])
     for wrong in ("miss=0312", "kraken.x=1", "bitso.miss"):
         with pytest.raises(ValueError, match=r"venue\.name=value"):
             read_settings([wrong])
@@ -172,7 +189,7 @@ def test_the_command_serves_until_it_is_told_to_stop(tmp_path: Path) -> None:
     [
         (["--host", "0.0.0.0"], "--yes-expose"),
         (["--set", "bitso.miss=never"], "allowed"),
-        (["--set", "bitso.mis=x"], "mis"),
+        (["--set", "bitso.mis=x"], "no setting 'mis'"),
         (["--state", "/"], "open"),
     ],
 )
@@ -202,13 +219,14 @@ def test_without_its_extra_the_command_says_how_to_get_it() -> None:
     assert "Traceback" not in ran.stderr
 
 
-async def test_what_a_control_changes_is_kept_too(tmp_path: Path, http: Any) -> None:
+async def test_what_a_control_changes_is_kept_too(tmp_path_factory: pytest.TempPathFactory, http: Any) -> None:
     """A trade made by a control is in the file before the control is answered."""
-    file = tmp_path / "state.db"
-    async with Simulator(state=file, page=True) as sim:
+    folder, tmp_path = tmp_path_factory.mktemp("live"), tmp_path_factory.mktemp("other")
+    async with Simulator(state=folder / "state.db", page=True) as sim:
         order = sim.bitso.put(price=1000000)
         await http.post(sim.bitso.origin + "/_simulator/trade", json={"market": "btc_mxn", "price": "1000000"})
-        rows = sqlite3.connect(file)
+        shutil.copytree(folder, tmp_path / "copy")  # the simulation holds its file; a copy may be looked into
+        rows = sqlite3.connect(tmp_path / "copy" / "state.db")
         body = rows.execute("SELECT body FROM orders WHERE order_id = ?", (order.oid,)).fetchone()[0]
         rows.close()
 

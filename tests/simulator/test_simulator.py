@@ -1,6 +1,7 @@
 """Starting, stopping, the clock, the counters, and the use from plain synchronous code."""
 
 import asyncio
+import contextlib
 import socket
 import subprocess
 import sys
@@ -112,6 +113,33 @@ def test_settings_refuse_unknown_names_and_values() -> None:
         sim.bitso.settings.misss = "empty"
 
 
+@pytest.mark.parametrize(
+    ("venue", "name", "value"),
+    [
+        ("bitso", "closed_books", 5), ("bitso", "closed_books", "btc_mxn"), ("bitso", "closed_books", [1]),
+        ("bitso", "visibility_window", 1e12), ("bitso", "trade_lag", float("nan")), ("bitso", "lockout", 10**400),
+        ("bitso", "lockout", -1), ("bitso", "lockout", True), ("bitso", "private_per_minute", -5),
+        ("bitso", "private_per_minute", 5.0), ("bitso", "api_secret", "\ud800"), ("bitso", "pacing", 1),
+        ("bitcain", "token_lifetime", float("inf")), ("bitcain", "create_status", 201.0),
+        ("bitcain", "create_status", "201"), ("bitcain", "names", ["camel"]), ("bitcain", "email", None),
+    ],
+)  # fmt: skip
+def test_settings_have_types_and_ranges(venue: str, name: str, value: Any) -> None:
+    """What is of another type, not finite or out of range is a ValueError that names the setting; nothing changes."""
+    settings = getattr(Simulator(), venue).settings
+    before = getattr(settings, name)
+
+    with pytest.raises(ValueError, match=name if name != "api_secret" else "surrogates"):
+        setattr(settings, name, value)
+
+    assert getattr(settings, name) == before
+
+
+def test_closed_books_may_be_any_list() -> None:
+    """JSON knows no sets."""
+    assert Simulator(bitso={"closed_books": ["btc_mxn"]}).bitso.settings.closed_books == {"btc_mxn"}
+
+
 def test_put_refuses_floats_and_misspelt_keywords() -> None:
     """A float is no amount, and an unknown keyword is no field."""
     sim = Simulator()
@@ -129,16 +157,67 @@ async def test_bytes_that_are_no_http_get_400_and_large_ones_413(sim: Any) -> No
         (b"GET\r\n\r\n", b"400"),
         (b"POST /api/v3/orders HTTP/1.1\r\ncontent-length: 2000000\r\n\r\n" + b"x" * 2_000_000, b"413"),
         (b"GET / HTTP/1.1\r\nx: " + b"y" * 100_000 + b"\r\n\r\n", b"413"),
+        (b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n2dc6c0\r\n" + b"x" * 3_000_000, b"413"),
+        (b"POST / HTTP/1.1\r\nexpect: 100-continue\r\ncontent-length: 99999999999\r\n\r\n", b"413"),
     ]
     for sent, status in cases:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(sent)
-        try:
-            answer = await reader.read(64)
-        except ConnectionResetError:
-            answer = b"HTTP/1.1 413 "  # the server closed while bytes were still coming in
+        await writer.drain()
+        answer = await reader.read()
         assert answer.startswith(b"HTTP/1.1 " + status)
         writer.close()
+
+
+async def test_a_client_that_sends_too_much_reads_why(sim: Any, http: httpx.AsyncClient) -> None:
+    """413 reaches a common client that is still sending; one that never ends is cut off after a while."""
+    assert (await http.post(sim.bitso.base_url + "/orders", content=b"x" * 20_000_000)).status_code == 413
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("orderbridge.simulator.server.LINGER", 0.05)
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(sim.bitso.origin.rpartition(":")[2]))
+        writer.write(b"GET\r\n\r\n")
+        await reader.read()
+        for _ in range(100):
+            await asyncio.sleep(0.01)
+            writer.write(b"x")
+        with pytest.raises(OSError):
+            await writer.drain()
+        writer.close()
+
+
+async def test_a_bug_drops_one_connection_and_nothing_else(
+    sim: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Should a request ever break the simulator, its connection closes without a byte and a line is logged."""
+    monkeypatch.setattr(sim.bitso, "_ask_app", lambda _: 1 / 0)
+    broken, writer = await asyncio.open_connection("127.0.0.1", int(sim.bitso.origin.rpartition(":")[2]))
+
+    writer.write(b"GET /v3/catalogues HTTP/1.1\r\n\r\n")
+    with contextlib.suppress(ConnectionResetError):
+        assert await broken.read() == b""
+
+    writer.close()
+    assert [record.getMessage() for record in caplog.records if record.name.startswith("orderbridge")] == [
+        "GET /v3/catalogues has no answer, its connection is dropped: ZeroDivisionError('division by zero')"
+    ]
+    monkeypatch.undo()
+    async with httpx.AsyncClient(trust_env=False) as http:
+        assert (await http.get(sim.bitso.base_url + "/catalogues")).status_code == 200
+
+
+def test_a_market_trades_above_zero_only() -> None:
+    """Prices and quantities of a trade or fill made by hand are positive."""
+    sim = Simulator()
+    market, order = sim.bitso.market("btc_mxn"), sim.bitso.put()
+
+    for price, quantity in (("0", "1"), ("-1", None), ("1000000", "0"), ("1000000", "-0.1")):
+        with pytest.raises(ValueError, match="above zero"):
+            market.trade(price=price, quantity=quantity)
+        with pytest.raises(ValueError, match="above zero"):
+            market.fill(order, price=price, quantity=quantity)
+
+    assert market.last == 1_200_000
 
 
 async def test_pipelined_requests_are_answered_in_order(sim: Any) -> None:
@@ -191,6 +270,18 @@ def test_binding_is_to_loopback_only() -> None:
         with socket.socket() as probe:
             probe.settimeout(0.2)
             assert probe.connect_ex(("127.0.0.2", port)) != 0
+
+
+@pytest.mark.allow_hosts(["127.0.0.2", "::1"])
+@pytest.mark.parametrize(("host", "shown"), [("127.0.0.2", "127.0.0.2"), ("::1", "[::1]")])
+async def test_both_venues_listen_where_they_are_told(host: str, shown: str) -> None:
+    """The host is each venue's, stands in its origin as an address does in a URL, and answers there."""
+    async with Simulator(host=host) as sim:
+        for venue in (sim.bitso, sim.bitcain):
+            assert venue.origin.startswith(f"http://{shown}:")
+            port = int(venue.origin.rpartition(":")[2])
+            _, writer = await asyncio.open_connection(host, port)
+            writer.close()
 
 
 async def test_stopping_does_not_wait_for_late_answers(clock: SimClock, http: httpx.AsyncClient) -> None:

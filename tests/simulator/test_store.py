@@ -5,6 +5,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,81 @@ async def test_nonces_and_sessions_are_kept(tmp_path: Path, bitso_client: Any, b
         assert used.json()["error"]["code"] == "0207"
         assert (await bitcain.send("GET", "/api/v1/orders", token=token)).status_code == 200
         assert again != token
+
+
+async def test_a_vain_retry_is_counted_over_a_restart(tmp_path: Path, bitcain_client: Any) -> None:
+    """`retry_count` of an order that still fails is kept."""
+    file = tmp_path / "state.db"
+    body = {"symbol": "BTC/USDT", "side": "buy", "type": "limit", "quantity": "0.5", "price": "60000"}
+    settings = {"routing": "fails"}
+    async with Simulator(state=file, bitcain=settings) as sim, httpx.AsyncClient(trust_env=False) as http:
+        bitcain = bitcain_client(sim, http)
+        path = f"/api/v1/orders/{(await bitcain.send('POST', '/api/v1/orders', json=body)).json()['order']['id']}"
+        await bitcain.send("POST", f"{path}/retry")
+
+    async with Simulator(state=file) as sim, httpx.AsyncClient(trust_env=False) as http:
+        assert (await bitcain_client(sim, http).get(path))["order"]["retry_count"] == 1
+
+
+async def test_a_cancel_that_takes_its_time_takes_effect_after_a_restart(
+    tmp_path: Path, clock: SimClock, bitcain_client: Any
+) -> None:
+    """A cancel that was acknowledged is not forgotten, and comes at its time."""
+    file = tmp_path / "state.db"
+    settings = {"cancel_answer": "still_open", "cancel_takes": 60}
+    async with Simulator(state=file, clock=clock, bitcain=settings) as sim, httpx.AsyncClient(trust_env=False) as http:
+        path = f"/api/v1/orders/{sim.bitcain.put().id}"
+        await bitcain_client(sim, http).send("DELETE", path)
+
+    async with Simulator(state=file, clock=clock) as sim, httpx.AsyncClient(trust_env=False) as http:
+        bitcain = bitcain_client(sim, http)
+        clock.advance(59)
+        assert (await bitcain.get(path))["order"]["status"] == "open"
+        clock.advance(1)
+        assert (await bitcain.get(path))["order"]["status"] == "cancelled"
+
+
+async def test_time_goes_on_where_it_was(tmp_path: Path, http: httpx.AsyncClient) -> None:
+    """A clock that was moved on is as far ahead after a restart; one that the caller brings is left alone."""
+    file = tmp_path / "state.db"
+    async with Simulator(state=file, page=True) as sim:
+        await http.post(sim.bitcain.origin + "/_simulator/clock", json={"seconds": 86_400})
+        sim.clock.advance(0.5)
+
+    async with Simulator(state=file) as sim:
+        assert sim.clock.advanced == 86_400.5
+        assert abs(sim.clock.time() - time.time() - 86_400.5) < 5
+    async with Simulator(state=file, clock=SimClock(start=1000, running=False)) as sim:
+        assert sim.clock.time() == 1000
+
+
+def test_one_file_belongs_to_one_simulation(tmp_path: Path) -> None:
+    """A second process, or a second simulator in this one, is refused at once; afterwards the file is free."""
+    file = tmp_path / "state.db"
+    with Simulator(state=file) as sim:
+        sim.bitso.put(oid="A1")
+        with pytest.raises(StateFileError, match="in use"):
+            Simulator(state=file)
+        ran = subprocess.run([sys.executable, "-c", CHILD, str(file)], capture_output=True, text=True, check=False)
+        assert ran.returncode != 0
+        assert "StateFileError" in ran.stderr
+        assert "in use" in ran.stderr
+
+    with Simulator(state=file) as sim:
+        assert [order.oid for order in sim.bitso.accepted()] == ["A1"]
+
+
+async def test_a_triggered_order_keeps_its_place_behind_those_before_it(tmp_path: Path, clock: SimClock) -> None:
+    """A stop-limit that was placed first and triggered last is behind in the queue, after a restart as before."""
+    file = tmp_path / "state.db"
+    for _ in range(2):
+        async with Simulator(clock=clock, state=file, bitso={"liquidity": False}) as sim:
+            if not sim.bitso.accepted():
+                sim.bitso.put(oid="stop", side="sell", price=1300000, stop=1100000)
+                sim.bitso.put(oid="plain", side="sell", price=1300000)
+                sim.bitso.market("btc_mxn").trade(price=1100000)
+            orders = sim.bitso.engine.market("btc_mxn").book.asks.orders()
+            assert [order.oid for order in orders if order.account == "bot"] == ["plain", "stop"]
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Self, TypeVar
 from urllib.parse import quote, urlencode
 
 from orderbridge.adapters.bitcain import wire
@@ -35,6 +36,7 @@ from orderbridge.http import body
 from orderbridge.http.policy import Deadline, TryAgain, retry_after
 from orderbridge.http.session import Session
 from orderbridge.http.transport import WireRequest, WireResponse
+from orderbridge.model.permit import Lane
 
 T = TypeVar("T")
 _COLLECTIONS: Final = frozenset({wire.ORDERS, wire.HISTORY})
@@ -45,9 +47,20 @@ class BitcainClient:
 
     def __init__(self, *, base_url: str, session: Session, keeper: TokenKeeper, clock: Callable[[], float]) -> None:
         self.session = session
+        self.keeper = keeper
+        self.clock = clock
         self._base_url = base_url
-        self._keeper = keeper
-        self._clock = clock
+        self._lane: Lane = "read"
+
+    def in_lane(self, lane: Lane) -> Self:
+        """The same client, whose reads wait in another lane."""
+        other = copy.copy(self)
+        other._lane = lane
+        return other
+
+    def url(self, path: str, params: Mapping[str, str] | None = None) -> str:
+        """The address of a path with its query."""
+        return self._base_url + path + (f"?{urlencode(params, quote_via=quote, safe='')}" if params else "")
 
     async def get(
         self,
@@ -67,7 +80,7 @@ class BitcainClient:
             HistoryHidden: this server does not serve its history.
             UnexpectedResponse, VenueUnavailable, RateLimited, PermissionDenied, VenueError, ConfigurationError.
         """
-        url = self._base_url + path + (f"?{urlencode(params, quote_via=quote, safe='')}" if params else "")
+        url = self.url(path, params)
 
         def decode(response: WireResponse) -> T:
             return self._decode(response, path, find, operation)
@@ -75,7 +88,7 @@ class BitcainClient:
         try:
             return await self._once(url, decode, deadline, operation)
         except TokenRefused as refused:
-            if not await self._keeper.renew(refused.generation):
+            if not await self.keeper.renew(refused.generation):
                 raise refused.error from refused
         try:
             return await self._once(url, decode, deadline, operation)
@@ -87,12 +100,17 @@ class BitcainClient:
 
         def build() -> WireRequest:
             nonlocal used
-            used = self._keeper.generation
-            return WireRequest("GET", url, self._keeper.headers())
+            used = self.keeper.generation
+            return WireRequest("GET", url, self.keeper.headers())
 
         try:
             return await self.session.read(
-                build, decode, deadline=deadline, operation=operation, refresh=self._keeper.ensure
+                build,
+                decode,
+                deadline=deadline,
+                operation=operation,
+                lane=self._lane,
+                refresh=self.keeper.ensure,
             )
         except TokenRefused as refused:
             refused.generation = used
@@ -105,40 +123,40 @@ class BitcainClient:
             payload = body.load(response.body)
         except body.Unreadable as error:
             if is_success:
-                shown = self._keeper.shown(response.body)
+                shown = self.keeper.shown(response.body)
                 raise TryAgain(UnexpectedResponse(f"the answer is {error}", body=shown, **where)) from error
             payload = None
         if not is_success:
             raise self._refusal(response, payload, path, where)
         if isinstance(payload, Mapping) and payload.get("success") is False:
-            text = self._keeper.redacted(explain(payload)) or "it says success: false without a reason"
-            raise VenueError(text, **self._facts(response, payload, where))
+            text = self.keeper.redacted(explain(payload)) or "it says success: false without a reason"
+            raise VenueError(text, **self.facts(response, payload, where))
         try:
             return find(payload)
         except Shapeless as error:
-            shown = self._keeper.shown(response.body)
+            shown = self.keeper.shown(response.body)
             raise UnexpectedResponse(str(error), keys=error.keys, body=shown, **where) from error
 
     def _refusal(self, response: WireResponse, payload: object, path: str, where: Where) -> Exception:
         status = response.status
-        said = self._keeper.redacted(explain(payload)) or body.describe(response.body)
+        said = self.keeper.redacted(explain(payload)) or body.describe(response.body)
         text = f"HTTP {status}: {said}"
         verdict = verdict_on_read(status, payload)
-        facts = self._facts(response, payload, where)
+        facts = self.facts(response, payload, where)
         if path == wire.HISTORY and (status == 404 or (status == 422 and is_shadowed_history(payload))):
             return HistoryHidden("history is not reachable on this server")
         match verdict:
             case Verdict.CREDENTIALS:
                 return TokenRefused(AuthenticationFailed(text, **facts))
             case Verdict.AGAIN:
-                wait = retry_after(response.headers.get("retry-after"), now=self._clock())
+                wait = retry_after(response.headers.get("retry-after"), now=self.clock())
                 return TryAgain(VenueUnavailable(text, **where), after=wait)
             case Verdict.THROTTLED:
-                seconds = lock_out_of(response.headers, now=self._clock())
+                seconds = lock_out_of(response.headers, now=self.clock())
                 return self.session.throttled(RateLimited(text, retry_after=seconds, **facts), seconds=seconds)
             case Verdict.MOVED:
                 goal = response.headers.get("location", "elsewhere")
-                hint = f"HTTP {status} sends us to {self._keeper.redacted(goal)}: is base_url {self._base_url} right?"
+                hint = f"HTTP {status} sends us to {self.keeper.redacted(goal)}: is base_url {self._base_url} right?"
                 return UnexpectedResponse(hint, **where)
             case Verdict.ABSENT if not is_proof_of_absence(payload) or path in _COLLECTIONS:
                 return self._no_route(path, text, response, where)
@@ -149,14 +167,15 @@ class BitcainClient:
         hint = f"{text}; nothing is served at {path}: is base_url {self._base_url} right?"
         if path in _COLLECTIONS:
             return ConfigurationError(hint, **where)
-        return UnexpectedResponse(hint, body=self._keeper.shown(response.body), **where)
+        return UnexpectedResponse(hint, body=self.keeper.shown(response.body), **where)
 
-    def _facts(self, response: WireResponse, payload: object, where: Where) -> VenueFacts:
+    def facts(self, response: WireResponse, payload: object, where: Where) -> VenueFacts:
+        """What an error tells of an answer, redacted."""
         return VenueFacts(
             gateway=where["gateway"],
             operation=where["operation"],
             code=code_of(payload),
             http_status=response.status,
             request_id=response.headers.get("x-request-id"),
-            body=self._keeper.shown(response.body),
+            body=self.keeper.shown(response.body),
         )

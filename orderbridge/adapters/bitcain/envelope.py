@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orderbridge.adapters.bitcain import wire
-from orderbridge.adapters.bitcain.wire import inside, pick
+from orderbridge.adapters.bitcain.wire import as_uuid, inside, pick
 
 
 class Shapeless(ValueError):
@@ -51,22 +51,29 @@ class Page:
         return self.total > offset + size or (self.is_full(limit) and self.total <= size)
 
 
-def one_order(payload: object) -> Mapping[str, Any]:
+def one_order(payload: object, *, first: tuple[str, ...] = ()) -> Mapping[str, Any]:
     """
-    The order in an answer about one order.
+    The order in an answer about one order; `first` are the places that the call has of its own.
 
     Raises:
         Shapeless: there is none.
     """
     if not isinstance(payload, Mapping) or not payload:
         raise Shapeless("the answer is no object with an order in it", payload=payload)
-    for path in wire.ONE_ORDER:
+    for path in (*first, *wire.ONE_ORDER):
         value = inside(payload, path)
         if isinstance(value, Mapping) and (path.endswith("order") or _looks_like_order(value)):
             return value
     if _looks_like_order(payload):
         return payload
     raise Shapeless(f"no order in the answer; its keys are: {_names(payload)}", payload=payload)
+
+
+def ids_in(payload: Mapping[str, Any], *, names: tuple[str, ...] = wire.ID) -> tuple[str, ...]:
+    """The different UUIDs of orders that an answer names, whether or not it holds a whole order."""
+    places = (payload, *(inside(payload, path) for path in wire.ONE_ORDER))
+    values = (pick(place, (name,)) for place in places if isinstance(place, Mapping) for name in names)
+    return tuple(dict.fromkeys(filter(None, map(as_uuid, values))))
 
 
 def one_page(payload: object, *, cursor: str | None = None) -> Page:

@@ -101,8 +101,8 @@ def is_shadowed_history(payload: object) -> bool:
 
 def explain(payload: object) -> str:
     """What the server says went wrong, in its own words; empty when it says nothing."""
-    if faults := _faults(payload):
-        return "; ".join(_fault_text(item) for item in faults)
+    if lines := fault_lines(payload):
+        return "; ".join(lines)
     if not isinstance(payload, Mapping):
         return ""
     for name in wire.FAILURE_TEXT:
@@ -112,6 +112,11 @@ def explain(payload: object) -> str:
         if isinstance(value, str):
             return value
     return ""
+
+
+def fault_lines(payload: object) -> list[str]:
+    """What a 422 lists, a line for each fault; empty for every other answer."""
+    return [_fault_text(item) for item in _faults(payload)]
 
 
 def code_of(payload: object) -> str | None:

@@ -6,23 +6,32 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from orderbridge.adapters.bitcain.auth import Credentials, TokenKeeper, TokenProvider
+from orderbridge.adapters.bitcain.cancels import BitcainCancels
 from orderbridge.adapters.bitcain.client import BitcainClient
+from orderbridge.adapters.bitcain.edits import BitcainEdits
 from orderbridge.adapters.bitcain.listing import Listing, checked_symbol, span_of
 from orderbridge.adapters.bitcain.lookup import Lookup
 from orderbridge.adapters.bitcain.mapping import VENUE
+from orderbridge.adapters.bitcain.outgoing import CAPABILITIES, FORCED_CAPABILITIES
 from orderbridge.adapters.bitcain.reads import BitcainReads
 from orderbridge.adapters.bitcain.settings import check_settings
+from orderbridge.adapters.bitcain.submits import BitcainSubmits
+from orderbridge.adapters.bitcain.targets import Targets
+from orderbridge.adapters.bitcain.writer import BitcainWriter
 from orderbridge.gateway import Capabilities, UnsupportedCalls, order_from
 from orderbridge.http.limits import LimitsLike, Rate, shared_limiter
 from orderbridge.http.policy import Deadline, Retries
 from orderbridge.http.session import Session, log_facts
+from orderbridge.model.amount import parse_amount
 from orderbridge.model.lookup import BadRow, LookupResult, OrderList
 from orderbridge.model.order import Order, gateway_name
 from orderbridge.model.permit import Lane, Permit
 from orderbridge.model.ref import RefLike
+from orderbridge.model.request import OrderEdit, OrderRequest
 from orderbridge.model.words import OrderStatus
 from orderbridge.search import Search
 
@@ -31,36 +40,34 @@ if TYPE_CHECKING:
 
 # No limit is documented. Burst and refill keep any 60 s at 600 or below, cancels included.
 RATE: Final = Rate(burst=60, per_second=9.0)
-_NOT_YET: Final = "this version reads only"
 
 
 class BitcainGateway(UnsupportedCalls):
     """
-    One Bitcain account, paper or live: look-up by UUID or client id, open orders, list and history.
+    One Bitcain account, paper or live: all seven operations on orders.
 
     Bitcain documents none of its order answers, so they are read tolerantly: what a row does not say stays
-    None, and what contradicts itself is an anomaly. Rows of the other mode are left out.
+    None, and what contradicts itself is an anomaly. Orders of the other mode are left out, and never touched.
 
     Args:
         base_url: the origin, without `/api/v1`. trading_mode: `paper` or `live`. Neither has a default.
         token: a ready bearer token, or an async callable that gives one (asked at first and when refused).
         email, password, refresh_token: for a session that is renewed here.
-        exchange, portfolio_id, source, agent_id: what new orders go out with.
-        symbols: the venue's spelling of a pair to ours, as in {"BTCUSDT": "BTC/USDT"}.
+        exchange, portfolio_id, source, agent_id: what new orders go out with, unless their `options` say other.
+        symbols: the venue's spelling of a pair to ours, as in {"BTCUSDT": "BTC/USDT"}; orders go out in the
+            first spelling of their pair, and without one in slash form.
         scan_since: how far back client ids are sought; there is no look-up by them.
         allow_plain_http: send the token unencrypted to another machine. retries: how reads are repeated.
+        allow_inexpressible: send trailing_stop, iceberg and oco orders too, with the documented fields, although
+            none of these holds what such an order needs.
 
     Raises:
         ConfigurationError: a setting is missing or wrong.
     """
 
     venue: str = VENUE
-    capabilities: Capabilities = Capabilities(lookup_batch=1, history=True)
+    capabilities: Capabilities = CAPABILITIES
     instead: Mapping[str, str] = {
-        "submit": _NOT_YET,
-        "cancel": _NOT_YET,
-        "edit": _NOT_YET,
-        "cancel_all": _NOT_YET,
         "fills": "Bitcain documents no fills; see filled_quantity and average_price of an order",
         "markets": "Bitcain documents no market rules",
     }
@@ -68,8 +75,8 @@ class BitcainGateway(UnsupportedCalls):
     def __init__(
         self,
         *,
-        base_url: str = "",
-        trading_mode: str = "",
+        base_url: str,
+        trading_mode: str,
         token: str | TokenProvider | None = None,
         email: str | None = None,
         password: str | None = None,
@@ -85,6 +92,7 @@ class BitcainGateway(UnsupportedCalls):
         limits: LimitsLike = "venue",
         clock: Callable[[], float] = time.time,
         allow_plain_http: bool = False,
+        allow_inexpressible: bool = False,
         retries: Retries | None = None,
     ) -> None:
         self.settings = check_settings(
@@ -105,13 +113,26 @@ class BitcainGateway(UnsupportedCalls):
         limiter = shared_limiter((VENUE, origin, credentials.fingerprint(account)), limits, venue=RATE)
         self._session = Session(gateway=self.name, venue=VENUE, transport=transport, limiter=limiter, retries=retries)
         self._keeper = TokenKeeper(credentials, base_url=origin, session=self._session, clock=clock)
+        if allow_inexpressible:
+            self.capabilities = FORCED_CAPABILITIES
+        client = BitcainClient(base_url=origin, session=self._session, keeper=self._keeper, clock=clock)
         self._reads = BitcainReads(
-            BitcainClient(base_url=origin, session=self._session, keeper=self._keeper, clock=clock),
+            client, account=account, mode=self.settings.mode, known_symbols=self.settings.symbols, clock=clock
+        )
+        writer, resolving, first = BitcainWriter(client), self._reads.in_lane("resolve"), self._reads.in_lane("cancel")
+        self._submits = BitcainSubmits(
+            writer,
+            resolving,
             account=account,
-            mode=self.settings.mode,
-            known_symbols=self.settings.symbols,
+            settings=self.settings,
+            capabilities=self.capabilities,
             clock=clock,
         )
+        self._cancels = BitcainCancels(writer, first, self._targets(first), gateway=self.name)
+        self._edits = BitcainEdits(writer, resolving, self._targets(resolving), gateway=self.name)
+
+    def _targets(self, reads: BitcainReads) -> Targets:
+        return Targets(reads, gateway=self.name, scan_since=self.settings.scan_since)
 
     def __repr__(self) -> str:
         settings = self.settings
@@ -119,9 +140,163 @@ class BitcainGateway(UnsupportedCalls):
             f"BitcainGateway(base_url={settings.base_url!r}, trading_mode={settings.mode!r}, account={self.account!r})"
         )
 
+    @property
+    def base_url(self) -> str:
+        """Where requests go."""
+        return self.settings.base_url
+
+    @property
+    def paper(self) -> bool:
+        """Whether its orders are paper, by its trading mode."""
+        return self.settings.mode == "paper"
+
     async def permit(self, lane: Lane = "place", *, timeout: float | None = None) -> Permit:
         """Wait for the right to send one request. NotSent: none in time, or a lock-out lasts longer."""
         return await self._session.permit(lane, timeout=timeout)
+
+    async def submit(
+        self,
+        request: OrderRequest,
+        *,
+        permit: Permit | None = None,
+        not_after: float | None = None,
+        timeout: float | None = None,
+    ) -> Order:
+        """
+        Send a new order to Bitcain, once, in the mode of this gateway, and return what the answer shows of it.
+
+        An answer with no more than an id is read back; if that fails the order comes back `accepted`, as it was
+        asked for. Where an answer contradicts the request, the order is as the answer says, with an anomaly; but one
+        of another client id, symbol, side or mode is not taken for the order.
+
+        Args:
+            request: quantity in base. Its `options` portfolio_id, source, agent_id and exchange go before the
+                gateway's. Without a client order id one is made.
+            permit: from `permit("place")`; one is taken when there is none.
+            not_after: loop time after which nothing is sent.
+
+        Raises:
+            OrderDenied, NotSupported: refused here, nothing was sent.
+            NotSent: no permit or token in time, too late, or unreachable.
+            OrderRejected (InvalidOrder; InsufficientFunds for a 402 only): by Bitcain, in its words.
+            AuthenticationFailed: the token was refused, and so was a newer one, or there is none.
+            OutcomeUnknown: sent, and no clear answer, or one about another order (`order_id`). Resolve it; do not
+                send it again.
+
+        Source: Bitcain, "Create Trading Order".
+        """
+        self._session.check_usable()
+        deadline = Deadline(timeout)
+        return await self._submits.submit(request, permit=permit, not_after=not_after, deadline=deadline)
+
+    async def cancel(self, ref: RefLike, *, timeout: float | None = None) -> Order:
+        """
+        Cancel an order, and return it as it is after that: perhaps filled, perhaps still working.
+
+        An acknowledgement is no end: unless the answer shows the order ended, it is read, and a working one has
+        `cancel_requested`. The order is read beforehand too, for its mode, unless it is given as an `Order`. By
+        an id that takes two seconds at most, and a third of the time; one that was created here is cancelled even
+        where it could not be read. An order that states no mode is cancelled too: whoever names it means it.
+
+        Raises:
+            OrderDenied: the order is of the other mode; nothing was sent.
+            OrderNotFound: nothing was cancelled.
+            AmbiguousRef: nothing was cancelled; several working orders have this client id, or only ended ones are
+                seen under it that are not all that were sent here, so that others may be unseen.
+            VenueError: Bitcain refused the cancel, and the order works on.
+            OutcomeUnknown: sent, and neither the answer nor the order tells: look it up, cancel again.
+            NotSent: nothing was cancelled; perhaps since whether the order is paper or live could not be read.
+            AuthenticationFailed, PermissionDenied: nothing was cancelled.
+
+        Source: Bitcain, "Cancel Order".
+        """
+        self._session.check_usable()
+        return await self._cancels.cancel(ref, deadline=Deadline(timeout))
+
+    async def cancel_all(
+        self, *, symbol: str | None = None, timeout: float | None = None, include_unknown_mode: bool = False
+    ) -> list[Order]:
+        """
+        Cancel every open order of our mode, or those of one symbol, one by one; return them as they are after it.
+
+        Args:
+            include_unknown_mode: those too whose rows state no mode and that were not created here.
+
+        Raises:
+            UnexpectedResponse: the rest was cancelled; these were not touched (`keys`: no mode is stated;
+                `bad_rows`: not readable).
+            OutcomeUnknown: of some it is not certain; the message names them.
+            The errors of `open_orders`: nothing was cancelled.
+
+        Source: Bitcain, "List User Orders", "Cancel Order".
+        """
+        self._session.check_usable()
+        return await self._cancels.cancel_all(
+            symbol=checked_symbol(symbol), include_unknown_mode=include_unknown_mode, deadline=Deadline(timeout)
+        )
+
+    async def edit(
+        self,
+        ref: RefLike,
+        changes: OrderEdit,
+        *,
+        allow_replace: bool = False,
+        expected_filled: Decimal | str | int | None = None,
+        timeout: float | None = None,
+        include_unknown_mode: bool = False,
+    ) -> Order:
+        """
+        Change a working order in place, sent once, and return it as it is after that.
+
+        `replace_requested` on the answer says that the order does not show the change yet.
+
+        Args:
+            changes: only these are sent; quantity is the new total.
+            allow_replace: of no use here, where an order keeps its id.
+            expected_filled: refuse the change here unless just so much is filled.
+            include_unknown_mode: change it too if its row states no mode and it was not created here.
+
+        Raises:
+            OrderDenied: refused here, or an order of the other mode or of none stated; nothing was sent.
+            OrderNotActive: it had ended; the error carries it.
+            OrderRejected (InvalidOrder, InsufficientFunds): Bitcain refused the change; the order stands.
+            OrderNotFound, AmbiguousRef, NotSent, AuthenticationFailed, PermissionDenied: nothing was changed.
+            OutcomeUnknown: sent, and no clear answer: look the order up.
+
+        Source: Bitcain, "Update Order".
+        """
+        self._session.check_usable()
+        filled = None if expected_filled is None else parse_amount(expected_filled)
+        return await self._edits.modify(
+            ref,
+            changes,
+            expected_filled=filled,
+            include_unknown_mode=include_unknown_mode,
+            deadline=Deadline(timeout),
+        )
+
+    async def retry_failed(
+        self, ref: RefLike, *, timeout: float | None = None, include_unknown_mode: bool = False
+    ) -> Order:
+        """
+        Have a failed order begin anew: an explicit new act, sent once, which may make a second order.
+
+        Where it gets an id of its own, the new order has `replaces`, and the old one `replaced_by` from then on.
+
+        Args:
+            include_unknown_mode: retry it too if its row states no mode and it was not created here.
+
+        Raises:
+            OrderNotActive: it is not failed; the error carries it.
+            OrderDenied: it is of the other mode, or of none stated; nothing was sent.
+            OrderRejected (InvalidOrder, InsufficientFunds), OrderNotFound, AmbiguousRef, NotSent,
+                AuthenticationFailed, PermissionDenied: nothing was begun.
+            OutcomeUnknown: sent, and no clear answer: look for it in `orders`; do not retry again.
+
+        Source: Bitcain, "Retry Failed Order".
+        """
+        self._session.check_usable()
+        return await self._edits.retry(ref, include_unknown_mode=include_unknown_mode, deadline=Deadline(timeout))
 
     async def lookup(self, *refs: RefLike, timeout: float | None = None) -> LookupResult:
         """

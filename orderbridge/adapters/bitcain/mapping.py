@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -77,9 +77,16 @@ def squeeze(symbol: str) -> str:
     return symbol.upper().translate({ord(sign): None for sign in "/-_"})
 
 
-def order_from_wire(row: object, *, account: str, symbols: SymbolBook, observed_at: datetime) -> Order:
+def order_from_wire(
+    row: object,
+    *,
+    account: str,
+    symbols: SymbolBook,
+    observed_at: datetime,
+    cancel_sent: Container[str] = frozenset(),
+) -> Order:
     """
-    Read one row.
+    Read one row. `cancel_sent` holds the ids of orders that we asked to cancel.
 
     Raises:
         Unusable: without a usable id, symbol or side, or with a quantity that is no number.
@@ -88,7 +95,13 @@ def order_from_wire(row: object, *, account: str, symbols: SymbolBook, observed_
         raise Unusable(f"the row is no object but {brief(row)}")
     order_id = id_from_wire(row)
     try:
-        return _Row(row).order(order_id, account=account, symbols=symbols, observed_at=observed_at)
+        return _Row(row).order(
+            order_id,
+            account=account,
+            symbols=symbols,
+            observed_at=observed_at,
+            cancel_sent=order_id in cancel_sent,
+        )
     except ValidationError as error:
         # Text that no encoding can carry, such as half a surrogate pair in a field's name.
         raise Unusable(f"the row cannot be kept: {brief(error.errors()[0]['msg'])}", order_id=order_id) from error
@@ -153,6 +166,9 @@ def _text(value: object) -> str | None:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
 
 
+_NEEDED: Final = (wire.PRICE, wire.STOP_PRICE, wire.FILLED, wire.REMAINING)
+
+
 class _Row:
     """Reads the facts of one row and notes the contradictions on the way."""
 
@@ -162,13 +178,15 @@ class _Row:
         self.row = row
         self.anomalies: list[str] = []
 
-    def order(self, order_id: str, *, account: str, symbols: SymbolBook, observed_at: datetime) -> Order:
+    def order(
+        self, order_id: str, *, account: str, symbols: SymbolBook, observed_at: datetime, cancel_sent: bool
+    ) -> Order:
         symbol, side = self._symbol(symbols), self._side()
         kind, raw_type = self._type()
         quantity = self._quantity()
         filled = self._filled(quantity)
         raw_status = _text(pick(self.row, wire.STATUS)) or ""
-        reading = read_status(raw_status, quantity=quantity, filled=filled)
+        reading = read_status(raw_status, quantity=quantity, filled=filled, cancel_sent=cancel_sent)
         self.anomalies.extend(reading.doubts)
         facts = self._facts(kind, filled)
         return Order(
@@ -185,7 +203,7 @@ class _Row:
             evidence=reading.evidence,
             quantity=quantity,
             filled_quantity=filled,
-            cancel_requested=reading.cancel_requested,
+            cancel_requested=reading.cancel_requested or (cancel_sent and not reading.status.is_end),
             trigger_waiting=reading.trigger_waiting,
             observed_at=observed_at,
             anomalies=tuple(dict.fromkeys(self.anomalies)),
@@ -236,7 +254,10 @@ class _Row:
             return None
         try:
             number = parse_amount(value)
-        except ValueError:
+        except ValueError as error:
+            # What was ordered, and how much of it is done, must be readable; what it came to need not be.
+            if names in _NEEDED:
+                raise ValueError(f"the {label} is no amount: {brief(value)}") from error
             self.anomalies.append(f"the {label} is no amount: {brief(value)}")
             return None
         if number < 0:
@@ -267,7 +288,8 @@ class _Row:
         if filled is not None:
             if quantity is not None and filled > quantity:
                 self.anomalies.append(f"filled {filled:f} is more than the quantity {quantity:f}")
-            elif remaining is not None and quantity is not None and add(filled, remaining) != quantity:
+                return None
+            if remaining is not None and quantity is not None and add(filled, remaining) != quantity:
                 self.anomalies.append(f"filled {filled:f} and remaining {remaining:f} do not make up {quantity:f}")
             return filled
         if quantity is None or remaining is None:

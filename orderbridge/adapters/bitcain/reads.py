@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal, Self, TypeVar
 
 from orderbridge.adapters.bitcain import wire
+from orderbridge.adapters.bitcain.acts import OwnActs
 from orderbridge.adapters.bitcain.client import BitcainClient
 from orderbridge.adapters.bitcain.envelope import Page, Shapeless, one_order, one_page
 from orderbridge.adapters.bitcain.mapping import (
@@ -20,11 +22,12 @@ from orderbridge.adapters.bitcain.mapping import (
     paper_from_wire,
 )
 from orderbridge.adapters.bitcain.scan import MILLISECOND, PageParams, Row, scan_history, scan_list
-from orderbridge.errors import UnexpectedResponse, VenueUnavailable
+from orderbridge.errors import OrderBridgeError, UnexpectedResponse, VenueUnavailable
 from orderbridge.http.policy import Deadline
 from orderbridge.http.session import log_facts
 from orderbridge.model.lookup import BadRow
 from orderbridge.model.order import Order, gateway_name
+from orderbridge.model.permit import Lane
 from orderbridge.model.symbol import Symbol
 
 T = TypeVar("T")
@@ -32,6 +35,8 @@ Mode = Literal["paper", "live"]
 Filters = Mapping[str, str]
 # Anomalies are logged once per order; beyond so many orders the memory of that starts anew.
 _REMEMBERED: Final = 10_000
+# What reading an order back after a write may take.
+_AFTER_SECONDS: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +72,16 @@ class BitcainReads:
         self._account = account
         self._gateway = gateway_name("bitcain", account)
         self.mode = mode
+        self.acts = OwnActs(paper=mode == "paper")
         self._symbols = SymbolBook(known_symbols)
         self._clock = clock
         self._logged: set[tuple[str | None, str]] = set()
+
+    def in_lane(self, lane: Lane) -> Self:
+        """The same reads, waiting in another lane; what they know and have logged is shared."""
+        other = copy.copy(self)
+        other._client = self._client.in_lane(lane)
+        return other
 
     def now(self) -> datetime:
         """The present moment, by the gateway's clock."""
@@ -104,6 +116,33 @@ class BitcainReads:
             message = f"asked for {order_id}, the server answered with {order.order_id}"
             raise UnexpectedResponse(message, gateway=self._gateway, operation=operation)
         return order
+
+    async def read_back(
+        self, order_id: str, *, symbol: Symbol | None, deadline: Deadline, operation: str
+    ) -> Order | None:
+        """An order after a write to it; None when it cannot be read at once. Never an error."""
+        soon = deadline.within(_AFTER_SECONDS)
+        try:
+            async with asyncio.timeout(soon.as_timeout):
+                return await self.order(order_id, symbols=[symbol], deadline=soon, operation=operation)
+        except (TimeoutError, OrderBridgeError):
+            return None
+
+    def read_row(self, row: object, *, symbol: Symbol | None, operation: str) -> Order:
+        """
+        The order in an answer to a write.
+
+        Raises:
+            Unusable: it cannot be read.
+        """
+        return self._decode(row, self._symbols.wanting(symbol), operation)
+
+    def flag(self, order: Order, doubts: Iterable[str], *, operation: str) -> Order:
+        """The order with these anomalies too, each logged."""
+        doubts = tuple(doubts)
+        for doubt in doubts:
+            self._warn(order.order_id, order.client_order_id, doubt, operation)
+        return order.model_copy(update={"anomalies": tuple(sorted({*order.anomalies, *doubts}))}) if doubts else order
 
     async def list_pages(
         self,
@@ -181,7 +220,14 @@ class BitcainReads:
         return batch
 
     def _decode(self, value: object, symbols: SymbolBook, operation: str) -> Order:
-        order = order_from_wire(value, account=self._account, symbols=symbols, observed_at=self.now())
+        read = order_from_wire(
+            value,
+            account=self._account,
+            symbols=symbols,
+            observed_at=self.now(),
+            cancel_sent=self.acts.cancel_sent,
+        )
+        order = self.acts.told(read)
         for anomaly in order.anomalies:
             self._warn(order.order_id, order.client_order_id, anomaly, operation)
         return order

@@ -16,7 +16,7 @@ from orderbridge.model.symbol import Symbol
 
 _MODES: Final = ("paper", "live")
 # Source: Bitcain, "Create Trading Order", parameter `source`.
-_SOURCES: Final = ("manual", "agent", "strategy")
+SOURCES: Final = ("manual", "agent", "strategy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,10 @@ class Settings:
     portfolio_id: str | None
     source: str
     agent_id: str | None
+
+    def spelling(self, symbol: Symbol) -> str:
+        """A pair as the venue spells it: the first spelling that `symbols` has for it, else with its slash."""
+        return next((theirs for theirs, ours in self.symbols.items() if ours == symbol), str(symbol))
 
 
 def check_settings(
@@ -59,8 +63,8 @@ def check_settings(
         raise ConfigurationError("scan_since is how far back client ids are sought: a timedelta above zero")
     if not isinstance(exchange, str) or not exchange.strip():
         raise ConfigurationError("exchange is the name of the exchange that orders go to, as in 'binanceus'")
-    if source not in _SOURCES:
-        raise ConfigurationError(f"source is one of {', '.join(_SOURCES)}, not {source!r}")
+    if source not in SOURCES:
+        raise ConfigurationError(f"source is one of {', '.join(SOURCES)}, not {source!r}")
     if source == "agent" and agent_id is None:
         raise ConfigurationError("source 'agent' needs an agent_id")
     return Settings(

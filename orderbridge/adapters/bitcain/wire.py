@@ -14,10 +14,12 @@ from typing import Any, Final
 
 ORDERS: Final = "/api/v1/orders"
 HISTORY: Final = "/api/v1/orders/history"
+RETRY: Final = "/retry"
 LOGIN: Final = "/auth/login"
 REFRESH: Final = "/auth/refresh"
 
-# The documented upper bounds of `limit`.
+# The documented length of a `symbol`, and upper bounds of `limit`.
+SYMBOL_LENGTH: Final = 20
 LIST_PAGE: Final = 200
 HISTORY_PAGE: Final = 500
 
@@ -84,6 +86,11 @@ REASON: Final = (
 
 # Where an answer may hold its one order, and its list, in order; a dot goes one level down.
 ONE_ORDER: Final = ("order", "data.order", "data", "result.order", "result")
+# Names of the calls' own, by the word of the call.
+NEW_ORDER: Final = ("new_order", "retried_order")
+UPDATED_ORDER: Final = ("updated_order",)
+CANCELLED_ORDER: Final = ("cancelled_order", "canceled_order")
+NEW_ID: Final = ("new_order_id", "new_id", *ID)
 ORDER_LIST: Final = (
     "orders",
     "data.orders",

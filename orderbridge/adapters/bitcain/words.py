@@ -84,8 +84,15 @@ def fold(word: str) -> str:
     return " ".join(bare.replace("-", " ").replace("_", " ").split())
 
 
-def read_status(word: str, *, quantity: Decimal | None, filled: Decimal | None) -> StatusReading:
-    """What a status word means, given the sizes. Of an unknown word nothing is assumed: possibly live."""
+def read_status(
+    word: str, *, quantity: Decimal | None, filled: Decimal | None, cancel_sent: bool = False
+) -> StatusReading:
+    """
+    What a status word means, given the sizes. Of an unknown word nothing is assumed: possibly live.
+
+    Args:
+        cancel_sent: we asked for a cancel of this order, so that `cancelled` is no surprise.
+    """
     folded = fold(word)
     if folded in WORKING_WORDS or folded in CANCEL_PENDING_WORDS:
         working = OrderStatus.PARTIALLY_FILLED if filled else OrderStatus.OPEN
@@ -96,6 +103,8 @@ def read_status(word: str, *, quantity: Decimal | None, filled: Decimal | None) 
         return _read_end(word, quantity=quantity, filled=filled)
     status = STATUS_FROM_WIRE.get(folded, OrderStatus.UNKNOWN)
     doubts = _doubts(word, status, quantity=quantity, filled=filled)
+    if status is OrderStatus.CANCELLED and cancel_sent:
+        return StatusReading(status, evidence=("we asked for the cancel",), doubts=doubts)
     if status is OrderStatus.CANCELLED:
         # An update can set a status by hand, so the word alone is no act of the exchange.
         evidence = (f"the row says {brief(word)}; we did not ask for a cancel",)

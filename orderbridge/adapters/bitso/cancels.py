@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
-from typing import Final
+from enum import Enum
+from typing import Any, Final
 
-from orderbridge.adapters.bitso.client import BitsoClient
-from orderbridge.adapters.bitso.ids import OID, ways_to_ask
+from orderbridge.adapters.bitso.client import BitsoClient, Sends
+from orderbridge.adapters.bitso.errors import Meaning, meaning_of
+from orderbridge.adapters.bitso.ids import OID, could_be_oid, ways_to_ask
 from orderbridge.adapters.bitso.mapping import VENUE
 from orderbridge.adapters.bitso.reads import BitsoReads
 from orderbridge.errors import (
@@ -24,10 +26,13 @@ from orderbridge.errors import (
     OrderNotFound,
     OutcomeUnknown,
     UnexpectedResponse,
+    VenueError,
     VenueUnavailable,
 )
 from orderbridge.http.policy import Deadline
+from orderbridge.http.session import log_facts
 from orderbridge.http.transport import NothingSent
+from orderbridge.model.amount import ZERO
 from orderbridge.model.base import EARLIEST
 from orderbridge.model.lookup import Answer, Found, LookupResult
 from orderbridge.model.order import Order, gateway_name
@@ -39,16 +44,31 @@ BATCH: Final = 50
 _BEFORE_SECONDS: Final = 2.0
 _AFTER_SECONDS: Final = 5.0
 
+_FILLS: Final = ("filled_quantity", "filled_quote_quantity", "average_price")
+
+
+class Fills(Enum):
+    """Where the fills of a cancelled order are known from."""
+
+    AS_SEEN = "a look-up or trades show them"
+    AS_KNOWN = "Bitso has no trade beyond those known"
+    UNREAD = "they could not be read after the cancel"
+    UNKNOWN = "it matched, and how much is not told yet"
+
+
 LookUp = Callable[[Sequence[RefLike], Deadline], Awaitable[LookupResult]]
 
 
 class BitsoCancels:
     """The cancels of one account."""
 
-    def __init__(self, client: BitsoClient, reads: BitsoReads, look_up: LookUp) -> None:
+    def __init__(
+        self, client: BitsoClient, reads: BitsoReads, look_up: LookUp, recall: Callable[[str], Order | None]
+    ) -> None:
         self._client = client
         self._reads = reads
         self._look_up = look_up
+        self._recall = recall
         self._name = gateway_name(VENUE, reads.account)
 
     async def cancel(self, given: RefLike, ref: OrderRef, *, deadline: Deadline) -> Order:
@@ -63,20 +83,22 @@ class BitsoCancels:
             found = Found(answers={self._name: Answer.NOT_SEEN}, proven_absent=True)
             raise OrderNotFound(f"{ref} cannot be an id at Bitso", found=found, gateway=self._name, operation="cancel")
         known = given if isinstance(given, Order) else await self._known(ref, deadline)
-        if known is not None and known.is_done and known.known_by is KnownBy.REPORTED:
-            return known
-        if known is not None:
-            return await self._by_oid(known.order_id, known, deadline)
-        kind, id = ways[0]
-        if kind == OID:
-            return await self._by_oid(id, None, deadline)
-        return await self._by_origin_id(id, ref, deadline)
+        if known is not None and could_be_oid(known.order_id):
+            # An end that is found by client id may be that of an earlier order of the same id.
+            names_it = known.order_id in {ref.order_id, ref.id}
+            if known.may_be_live or (names_it and known.known_by is not KnownBy.REPORTED):
+                return await self._by_oid(known.order_id, known, deadline)
+            if names_it:
+                return known
+        return await self._in_every_way(ref, ways, known, deadline)
 
     async def _known(self, ref: OrderRef, deadline: Deadline) -> Order | None:
         """The order as it stands before the cancel; None when that cannot be told at once."""
         if self._client.session.limiter.would_wait("resolve"):
             return None
-        found = (await self._look_up([ref], deadline.within(_BEFORE_SECONDS)))[ref]
+        # A cancel that is in a hurry keeps most of its time for itself.
+        soon = deadline.within(min(_BEFORE_SECONDS, deadline.remaining() / 3))
+        found = (await self._look_up([ref], soon))[ref]
         live = [order for order in found.orders if order.may_be_live]
         if len(live) > 1:
             raise self._ambiguous(f"{len(live)} orders that may be live answer to {ref}", live)
@@ -85,7 +107,7 @@ class BitsoCancels:
 
     async def _by_oid(self, oid: str, known: Order | None, deadline: Deadline) -> Order:
         try:
-            listed = await self._send(f"/orders/{oid}", deadline, order_id=oid)
+            listed = await self._send(f"/orders/{oid}", deadline, order_id=oid, known=known)
         except OutcomeUnknown:
             seen = (await self._read(oid, deadline)).orders
             if seen and seen[0].is_done:
@@ -93,28 +115,43 @@ class BitsoCancels:
             raise
         return await self._after(oid, known, was_listed=oid in listed, deadline=deadline)
 
-    async def _by_origin_id(self, origin_id: str, ref: OrderRef, deadline: Deadline) -> Order:
-        try:
-            listed = await self._send(f"/orders?origin_ids={origin_id}", deadline, client_order_id=origin_id, once=True)
-        except OutcomeUnknown:
-            # Sent again only for an order that is seen to be live, and then by its oid.
-            seen = (await self._look_up([ref], deadline.within(_AFTER_SECONDS)))[ref].orders
-            live = [order for order in seen if order.may_be_live]
-            if len(live) == 1:
-                return await self._by_oid(live[0].order_id, live[0], deadline)
-            if len(seen) == 1:
-                return seen[0]
-            raise
-        orders = [await self._after(oid, None, was_listed=True, deadline=deadline) for oid in listed]
+    async def _in_every_way(
+        self, ref: OrderRef, ways: list[tuple[str, str]], ended: Order | None, deadline: Deadline
+    ) -> Order:
+        """Cancel under each id that it could have; whatever is listed is what was meant."""
+        listed: list[str] = []
+        for kind, id in ways:
+            if kind == OID:
+                listed += await self._send(f"/orders/{id}", deadline, order_id=id)
+            else:
+                listed += await self._by_origin_id(id, ref, deadline)
+        orders = [await self._after(oid, None, was_listed=True, deadline=deadline) for oid in dict.fromkeys(listed)]
         if len(orders) > 1:
             raise self._ambiguous(f"{len(orders)} orders answered to {ref}, and all were cancelled", orders)
-        return orders[0] if orders else await self._not_listed(ref, deadline)
-
-    async def _not_listed(self, ref: OrderRef, deadline: Deadline) -> Order:
+        if orders:
+            return orders[0]
         found = (await self._look_up([ref], deadline.within(_AFTER_SECONDS)))[ref]
-        if found.order is not None:
-            return found.order
+        live = [order for order in found.orders if order.may_be_live]
+        if live or found.orders:
+            return live[0] if live else max(found.orders, key=_last_change)
+        if ended is not None and ended.is_done:
+            return ended
+        if found.is_undecided:
+            text = "Bitso did not list it as cancelled, and how it stands could not be read"
+            raise self._unclear(text, order_id=ref.order_id, client_order_id=ref.client_order_id or ref.id)
         raise self._missing(found, str(ref))
+
+    async def _by_origin_id(self, origin_id: str, ref: OrderRef, deadline: Deadline) -> list[str]:
+        path = f"/orders?origin_ids={origin_id}"
+        try:
+            return await self._send(path, deadline, client_order_id=origin_id, once=True)
+        except OutcomeUnknown:
+            # Sent again only for orders that are seen to be live, and then by their oids.
+            seen = (await self._look_up([ref], deadline.within(_AFTER_SECONDS)))[ref].orders
+            live = [order.order_id for order in seen if order.may_be_live]
+            if not live:
+                raise
+            return await self._send_lists(live, deadline, operation="cancel")
 
     async def _send(
         self,
@@ -123,34 +160,41 @@ class BitsoCancels:
         *,
         order_id: str | None = None,
         client_order_id: str | None = None,
+        known: Order | None = None,
         once: bool = False,
         operation: str = "cancel",
     ) -> list[str]:
         """The oids that Bitso says it cancelled."""
+        client_order_id = client_order_id or (known.client_order_id if known else None)
+        sends = Sends()
         try:
-            payload = await self._client.delete(path, deadline=deadline, operation=operation, once=once)
+            payload = await self._client.delete(path, deadline=deadline, operation=operation, once=once, sends=sends)
         except OrderNotFound:
             return []  # nothing was cancelled; how the order stands is read next
         except (VenueUnavailable, UnexpectedResponse) as error:
             text = Exception.__str__(error)
             if isinstance(error.__cause__, NothingSent):
                 raise NotSent(text, gateway=self._name, operation=operation) from error
-            raise OutcomeUnknown(
-                f"the cancel was sent, and no usable answer came: {text}",
-                order_id=order_id,
-                client_order_id=client_order_id,
-                gateway=self._name,
-                operation=operation,
-            ) from error
+            unclear = self._unclear(
+                f"the cancel was sent, and no usable answer came: {text}", order_id, client_order_id, operation
+            )
+            raise unclear from error
+        except VenueError as error:
+            if sends.count <= 1:
+                raise
+            # This try was refused; one before it had no answer, and may have been acted upon.
+            text = f"an earlier try may have cancelled it; the last was refused: {Exception.__str__(error)}"
+            raise self._unclear(text, order_id, client_order_id, operation) from error
+        self._log(operation, payload, order_id, client_order_id)
         if isinstance(payload, list) and all(isinstance(oid, str) for oid in payload):
             return payload
-        raise OutcomeUnknown(
-            "a cancel answers with a list of oids, and this was none",
-            order_id=order_id,
-            client_order_id=client_order_id,
-            gateway=self._name,
-            operation=operation,
-        )
+        text = "a cancel answers with a list of oids, and this was none"
+        raise self._unclear(text, order_id, client_order_id, operation)
+
+    def _log(self, operation: str, payload: object, order_id: str | None, client_order_id: str | None) -> None:
+        extra = log_facts(self._name, operation, order_id=order_id, client_order_id=client_order_id)
+        count = len(payload) if isinstance(payload, list) else "no list of"
+        self._client.session.log.info("%s -> %s orders cancelled", operation, count, extra=extra)
 
     async def _read(self, oid: str, deadline: Deadline) -> Found:
         key = OrderRef(gateway=self._name, order_id=oid)
@@ -160,19 +204,45 @@ class BitsoCancels:
         """The order after the cancel, from what Bitso listed, what was known and what can still be read."""
         found = await self._read(oid, deadline)
         seen = found.orders[0] if found.orders else None
+        known = known or self._recall(oid)
         if was_listed:
-            order = cancelled(known, seen, observed_at=self._reads.now())
+            fills = Fills.AS_SEEN if seen is not None else await self._fills_left(oid, deadline)
+            order = cancelled(known, seen, fills=fills, observed_at=self._reads.now())
             if order is not None:
                 return order
-            raise self._unclear("Bitso cancelled the order, and what it was could not be read", oid)
+            raise self._unclear("Bitso cancelled the order, and what it was could not be read", order_id=oid)
         if seen is not None:
             return concluded(known, seen)
         if found.is_undecided:
-            raise self._unclear("Bitso did not list it as cancelled, and how it stands could not be read", oid)
+            text = "Bitso did not list it as cancelled, and how it stands could not be read"
+            raise self._unclear(text, order_id=oid, client_order_id=known.client_order_id if known else None)
         raise self._missing(found, oid)
 
-    def _unclear(self, text: str, oid: str) -> OutcomeUnknown:
-        return OutcomeUnknown(text, order_id=oid, gateway=self._name, operation="cancel")
+    async def _fills_left(self, oid: str, deadline: Deadline) -> Fills:
+        """What may be said of the fills of a cancelled order that no look-up shows."""
+        try:
+            rows = await self._reads.trades_of(
+                oid, by_oid=True, deadline=deadline.within(_AFTER_SECONDS), operation="cancel"
+            )
+        except VenueError as error:
+            meaning = meaning_of(error.code or "")
+            if meaning is Meaning.NOT_READY:
+                return Fills.UNKNOWN  # it matched, and how much is not told yet
+            return Fills.AS_KNOWN if meaning is Meaning.NOT_MATCHED else Fills.UNREAD
+        except OrderBridgeError:
+            return Fills.UNREAD
+        return Fills.AS_KNOWN if not rows.count else Fills.UNKNOWN
+
+    def _unclear(
+        self,
+        text: str,
+        order_id: str | None = None,
+        client_order_id: str | None = None,
+        operation: str = "cancel",
+    ) -> OutcomeUnknown:
+        return OutcomeUnknown(
+            text, order_id=order_id, client_order_id=client_order_id, gateway=self._name, operation=operation
+        )
 
     def _missing(self, found: Found, what: str) -> OrderNotFound:
         return OrderNotFound(
@@ -186,23 +256,33 @@ class BitsoCancels:
         """Cancel every open order, of one symbol or of all; see `BitsoGateway.cancel_all`."""
         known, bad_ids = await self._open_now(symbol, deadline)
         if symbol is not None:
-            listed = await self._send_lists([*known, *bad_ids], deadline)
-        else:
-            try:
-                listed = await self._send("/orders/all", deadline, once=True, operation="cancel_all")
-            except OutcomeUnknown:
-                # Read first; what is still there is cancelled by its oid, which may be repeated.
-                left = await self._reads.open_orders(symbol=None, deadline=deadline)
-                known |= {order.order_id: order for order in left.good}
-                ids = [order.order_id for order in left.good] + [row.order_id for row in left.bad if row.order_id]
-                listed = await self._send_lists(ids, deadline)
+            listed = await self._send_lists([*known, *bad_ids], deadline, operation="cancel_all")
+            return await self._all_after(known, listed, deadline)
+        try:
+            listed = await self._send("/orders/all", deadline, once=True, operation="cancel_all")
+        except OutcomeUnknown as unclear:
+            listed = await self._cancel_what_is_left(known, unclear, deadline)
         return await self._all_after(known, listed, deadline)
 
-    async def _send_lists(self, ids: list[str], deadline: Deadline) -> list[str]:
+    async def _cancel_what_is_left(
+        self, known: dict[str, Order], unclear: OutcomeUnknown, deadline: Deadline
+    ) -> list[str]:
+        """Read first; what is still there is cancelled by its oid, which may be repeated."""
+        try:
+            left = await self._reads.open_orders(symbol=None, deadline=deadline)
+        except OrderBridgeError as error:
+            raise unclear from error
+        known |= {order.order_id: order for order in left.good}
+        ids = [order.order_id for order in left.good] + [row.order_id for row in left.bad if row.order_id]
+        return await self._send_lists(ids, deadline, operation="cancel_all")
+
+    async def _send_lists(self, ids: list[str], deadline: Deadline, *, operation: str) -> list[str]:
         listed = []
-        for start in range(0, len(ids), BATCH):
-            path = f"/orders?oids={','.join(ids[start : start + BATCH])}"
-            listed += await self._send(path, deadline, operation="cancel_all")
+        # An id that Bitso could not have issued is never sent: it could name something else in a path or query.
+        safe = [id for id in ids if could_be_oid(id)]
+        for start in range(0, len(safe), BATCH):
+            path = f"/orders?oids={','.join(safe[start : start + BATCH])}"
+            listed += await self._send(path, deadline, operation=operation)
         return listed
 
     async def _open_now(self, symbol: str | None, deadline: Deadline) -> tuple[dict[str, Order], list[str]]:
@@ -226,7 +306,8 @@ class BitsoCancels:
         for oid, key in keys.items():
             before, seen = known.get(oid), next(iter(result[key].orders), None)
             if oid in listed:
-                order = cancelled(before, seen, observed_at=now)
+                fills = Fills.AS_SEEN if seen is not None else Fills.UNREAD
+                order = cancelled(before or self._recall(oid), seen, fills=fills, observed_at=now)
             else:
                 order = concluded(before, seen) if seen is not None else before
             if order is None:
@@ -243,29 +324,32 @@ class BitsoCancels:
         return orders
 
 
-def cancelled(known: Order | None, seen: Order | None, *, observed_at: datetime) -> Order | None:
+def cancelled(known: Order | None, seen: Order | None, *, fills: Fills, observed_at: datetime) -> Order | None:
     """
     An order that Bitso listed as cancelled, with the fills that are known; None when nothing is known of it.
 
-    An end that look-up reports is taken as it is: it has the final fills. Trades tell them where it has forgotten.
+    An end that look-up reports is taken as it is: it has the final fills. Trades tell them where it has forgotten;
+    they may lag, so of two figures the larger counts.
     """
     if seen is not None and seen.is_done and seen.known_by is KnownBy.REPORTED:
         return seen
     base = known or seen
     if base is None:
         return None
-    fills = seen if seen is not None and seen.filled_quantity is not None else base
+    evidence = {*base.evidence, *(seen.evidence if seen else ()), "cancel: listed"}
+    if fills is Fills.UNREAD:
+        evidence.add("fills: as they were known before the cancel")
     changes = {
+        **_fuller(known, seen),
         "status": OrderStatus.CANCELLED,
         "known_by": KnownBy.REPORTED,
-        "evidence": tuple(sorted({*base.evidence, *(seen.evidence if seen else ()), "cancel: listed"})),
-        "filled_quantity": fills.filled_quantity,
-        "filled_quote_quantity": fills.filled_quote_quantity,
-        "average_price": fills.average_price,
         "cancel_requested": False,
         "trigger_waiting": False,
         "observed_at": observed_at,
+        "evidence": tuple(sorted(evidence)),
     }
+    if fills is Fills.UNKNOWN:
+        changes |= dict.fromkeys(_FILLS)
     return base.model_copy(update=changes)
 
 
@@ -273,24 +357,29 @@ def concluded(known: Order | None, seen: Order) -> Order:
     """
     An order after a cancel that did not list it. One rebuilt from trades gets what was known of it before.
 
-    Its ordered size tells whether it was filled whole or ended with a part.
+    Trades that make up its ordered size tell that it was filled. Fewer tell nothing: they may lag.
     """
     if known is None or seen.status is not OrderStatus.ENDED:
         return seen
-    status = OrderStatus.ENDED
-    if known.quantity is not None and seen.filled_quantity is not None:
-        status = OrderStatus.FILLED if seen.filled_quantity >= known.quantity else OrderStatus.CANCELLED
+    figures = _fuller(known, seen)
+    filled = figures["filled_quantity"]
+    whole = known.quantity is not None and filled is not None and filled >= known.quantity
     changes = {
-        "status": status,
+        **figures,
+        "status": OrderStatus.FILLED if whole else OrderStatus.ENDED,
         "known_by": KnownBy.INFERRED,
         "evidence": tuple(sorted({*known.evidence, *seen.evidence})),
-        "filled_quantity": seen.filled_quantity,
-        "filled_quote_quantity": seen.filled_quote_quantity,
-        "average_price": seen.average_price,
         "updated_at": seen.updated_at or known.updated_at,
         "observed_at": seen.observed_at,
     }
     return known.model_copy(update=changes)
+
+
+def _fuller(known: Order | None, seen: Order | None) -> dict[str, Any]:
+    """The fill figures of the observation that tells of more."""
+    observed = [order for order in (known, seen) if order is not None and order.filled_quantity is not None]
+    most = max(observed, key=lambda order: order.filled_quantity or ZERO, default=None)
+    return {name: getattr(most, name) if most is not None else None for name in _FILLS}
 
 
 def _last_change(order: Order) -> datetime:

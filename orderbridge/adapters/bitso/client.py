@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from orderbridge.adapters.bitso.auth import Signer
@@ -36,6 +37,13 @@ LOCK_OUT_SECONDS: Final = 60.0
 _NO_SUCH_PATH: Final = "0322"
 # Trades of a matched order are there within a second or so.
 _NOT_READY_WAIT: Final = 0.5
+
+
+@dataclass(slots=True)
+class Sends:
+    """How often a request was sent, or about to be."""
+
+    count: int = 0
 
 
 class BitsoClient:
@@ -74,14 +82,22 @@ class BitsoClient:
             operation=operation,
         )
 
-    async def delete(self, path: str, *, deadline: Deadline, operation: str, once: bool = False) -> Any:
+    async def delete(self, path: str, *, deadline: Deadline, operation: str, sends: Sends, once: bool = False) -> Any:
         """
         A cancel, in the lane that never waits. Naming oids it may be repeated, as a read is; else `once`.
 
+        Args:
+            sends: counts the tries: after more than one, an earlier one may have been acted upon.
+
         Raises as `get` does.
         """
+
+        def build() -> WireRequest:
+            sends.count += 1
+            return self._signed("DELETE", path)
+
         return await self.session.read(
-            lambda: self._signed("DELETE", path),
+            build,
             lambda response: self._decode_read(self.session, response, operation),
             deadline=deadline,
             operation=operation,
@@ -111,6 +127,7 @@ class BitsoClient:
             OrderRejected, DuplicateClientOrderId, AuthenticationFailed, PermissionDenied, OrderNotFound:
                 by Bitso's code; nothing was done.
         """
+        self._address(version)  # a setting that is wrong must not cost a permit
         body = json.dumps(dict(fields), separators=(",", ":")).encode()
         for last in (False, True):
             response = await self.session.write(
@@ -144,7 +161,7 @@ class BitsoClient:
             if envelope["success"] in (True, "true", "1") and response.status < 400:
                 return envelope.get("payload")
             code, message = _code_and_message(envelope.get("error"))
-            facts["code"] = code
+            facts["code"], message = code, self._safe(message)
             text = f"Bitso says {code}: {message}" if code else f"Bitso answers HTTP {response.status} without a code"
         error = write_error(text, facts, order_id=order_id, client_order_id=client_order_id)
         if isinstance(error.__cause__, RateLimited):
@@ -206,7 +223,7 @@ class BitsoClient:
         if meaning is Meaning.THROTTLED or response.status in {420, 429}:
             return self._throttled(session, text, facts, response)
         if meaning is Meaning.NONCE:
-            return TryAgain(AuthenticationFailed(text, **facts))
+            return TryAgain(AuthenticationFailed(text, **facts), admitted=False)
         if meaning is Meaning.CREDENTIALS:
             return AuthenticationFailed(text, **facts)
         if meaning is Meaning.PERMISSION:

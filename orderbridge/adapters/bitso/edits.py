@@ -7,31 +7,36 @@ from decimal import Decimal
 from typing import Final
 
 from orderbridge.adapters.bitso.client import BitsoClient
+from orderbridge.adapters.bitso.ids import could_be_oid
 from orderbridge.adapters.bitso.outgoing import modify_to_wire, replace_to_wire
+from orderbridge.adapters.bitso.rules import Amounts, Rules
 from orderbridge.errors import (
     NotSupported,
     OrderBridgeError,
     OrderDenied,
     OrderNotActive,
     OrderNotFound,
+    OrderRejected,
     OutcomeUnknown,
 )
 from orderbridge.http.policy import Deadline
-from orderbridge.model.amount import plain, subtract
+from orderbridge.model.amount import parse_amount, plain, subtract
 from orderbridge.model.order import Order
 from orderbridge.model.request import OrderEdit
 from orderbridge.model.words import OrderStatus, OrderType, Side
 
 GetOrder = Callable[[str, Deadline], Awaitable[Order]]
+_READ_SECONDS: Final = 5.0
 _STOPS: Final = frozenset({OrderType.STOP_LOSS, OrderType.STOP_LIMIT})
 
 
 class BitsoEdits:
     """The edits of one account."""
 
-    def __init__(self, client: BitsoClient, get: GetOrder) -> None:
+    def __init__(self, client: BitsoClient, get: GetOrder, rules: Rules) -> None:
         self._client = client
         self._get = get
+        self._rules = rules
 
     async def modify(self, order: Order, changes: OrderEdit, *, deadline: Deadline) -> Order:
         """
@@ -42,20 +47,23 @@ class BitsoEdits:
         self._check(order, changes)
         if changes.price is not None and changes.quantity is None:
             changes = self._with_quantity(order, changes)
-        await self._send(order, f"/orders/{order.order_id}", modify_to_wire(changes), deadline, version=4)
+        await self._hold(order, changes, changes.quantity, deadline)
+        payload = await self._send(order, f"/orders/{order.order_id}", modify_to_wire(changes), deadline, version=4)
+        self._check_identity(order, payload)
         try:
-            return await self._get(order.order_id, deadline)
+            now = await self._get(order.order_id, deadline.within(_READ_SECONDS))
         except OrderBridgeError:
             # Accepted; what it became could not be read. The old figures stand, flagged.
-            evidence = tuple(sorted({*order.evidence, "edit: accepted, not read back"}))
-            return order.model_copy(update={"replace_requested": True, "evidence": evidence})
+            return _unconfirmed(order, "edit: accepted, not read back")
+        # A working order that does not show the change is a stale read, or the change is still under way.
+        return _unconfirmed(now, "edit: accepted, not shown yet") if now.may_be_live and _lacks(now, changes) else now
 
     async def replace(
         self,
         order: Order,
         changes: OrderEdit,
         *,
-        expected_filled: Decimal,
+        expected_filled: Decimal | str | int | None,
         client_order_id: str,
         deadline: Deadline,
     ) -> Order:
@@ -65,16 +73,15 @@ class BitsoEdits:
         Source: Bitso API v3, "Replace an Order".
         """
         self._check(order, changes)
-        if order.filled_quantity != expected_filled:
-            filled = "unknown" if order.filled_quantity is None else plain(order.filled_quantity)
-            raise self._denied(f"filled is {filled} and not {plain(expected_filled)} as expected", "expected_filled")
-        total = changes.quantity or order.quantity
-        if total is None:
-            raise self._denied("an order without a known quantity cannot be replaced", "quantity")
-        left = subtract(total, expected_filled)
-        if left <= 0:
-            raise self._denied(f"{plain(expected_filled)} of {plain(total)} is filled: nothing is left", "quantity")
-        body = replace_to_wire(changes, quantity=left, price=order.price, client_order_id=client_order_id)
+        left = self._left(order, changes, expected_filled)
+        await self._hold(order, changes, left, deadline)
+        body = replace_to_wire(
+            changes,
+            quantity=left,
+            price=order.price,
+            stop_price=None if order.triggered_at else order.stop_price,
+            client_order_id=client_order_id,
+        )
         payload = await self._send(
             order, f"/orders/{order.order_id}", body, deadline, version=3, client_order_id=client_order_id
         )
@@ -105,6 +112,41 @@ class BitsoEdits:
         }
         return order.model_copy(update=new)
 
+    async def _hold(self, order: Order, changes: OrderEdit, quantity: Decimal | None, deadline: Deadline) -> None:
+        amounts = Amounts(quantity=quantity, price=changes.price, stop_price=changes.stop_price)
+        if quantity is not None and changes.price is None:
+            amounts = amounts._replace(price=order.price)
+        await self._rules.hold(order.symbol, amounts, deadline=deadline, operation="edit")
+
+    def _check_identity(self, order: Order, payload: object) -> None:
+        oid = payload.get("oid") if isinstance(payload, dict) else None
+        if isinstance(oid, str) and oid != order.order_id:
+            raise OutcomeUnknown(
+                f"the change was sent, and the answer is about another order: {oid}",
+                order_id=order.order_id,
+                client_order_id=order.client_order_id,
+                gateway=self._client.gateway,
+                operation="edit",
+            )
+
+    def _left(self, order: Order, changes: OrderEdit, expected: Decimal | str | int | None) -> Decimal:
+        """What the replacement is to trade: the new total less what is filled, if that is as expected."""
+        if expected is None:
+            raise self._denied(
+                "a replacement needs expected_filled: what of the order you know to be filled", "expected_filled"
+            )
+        filled = parse_amount(expected)
+        if order.filled_quantity != filled:
+            known = "unknown" if order.filled_quantity is None else plain(order.filled_quantity)
+            raise self._denied(f"filled is {known} and not {plain(filled)} as expected", "expected_filled")
+        total = changes.quantity or order.quantity
+        if total is None:
+            raise self._denied("an order without a known quantity cannot be replaced", "quantity")
+        left = subtract(total, filled)
+        if left <= 0:
+            raise self._denied(f"{plain(filled)} of {plain(total)} is filled: nothing is left", "quantity")
+        return left
+
     async def _send(
         self,
         order: Order,
@@ -124,14 +166,18 @@ class BitsoEdits:
                 deadline=deadline,
                 operation="edit",
                 order_id=order.order_id,
-                client_order_id=client_order_id,
+                client_order_id=client_order_id or order.client_order_id,
                 version=version,
             )
-        except OrderNotFound as error:
-            now = await self._get(order.order_id, deadline)
-            if now.may_be_live:
-                raise
-            raise self._not_active(now) from error
+        except (OrderNotFound, OrderRejected) as error:
+            # Which code an order gets that has ended meanwhile is not documented: the order itself tells.
+            try:
+                now = await self._get(order.order_id, deadline.within(_READ_SECONDS))
+            except OrderBridgeError:
+                raise error from None
+            if now.is_done:
+                raise self._not_active(now) from error
+            raise
         return payload
 
     def _check(self, order: Order, changes: OrderEdit) -> None:
@@ -143,8 +189,14 @@ class BitsoEdits:
                 gateway=self._client.gateway,
                 operation="edit",
             )
+        if not could_be_oid(order.order_id):
+            raise self._denied(f"{order.order_id!r} cannot be an id at Bitso", "order_id")
         if order.type is OrderType.MARKET:
             raise self._denied("a market order cannot be changed", "type")
+        if order.type is OrderType.STOP_LOSS and changes.price is not None:
+            raise self._denied("a stop_loss trades at the market: it has no price to change", "price")
+        if order.quote_quantity is not None and changes.quantity is not None:
+            raise self._denied("the order is sized in quote: its quantity cannot be changed", "quantity")
         if changes.quantity is not None and changes.quantity <= (order.filled_quantity or 0):
             raise self._denied("quantity is the new total, and that much is filled already: cancel instead", "quantity")
         if changes.stop_price is not None and (order.type not in _STOPS or order.triggered_at is not None):
@@ -170,3 +222,13 @@ class BitsoEdits:
             gateway=self._client.gateway,
             operation="edit",
         )
+
+
+def _unconfirmed(order: Order, evidence: str) -> Order:
+    known = tuple(sorted({*order.evidence, evidence}))
+    return order.model_copy(update={"replace_requested": True, "evidence": known})
+
+
+def _lacks(order: Order, changes: OrderEdit) -> bool:
+    wanted = {"quantity": changes.quantity, "price": changes.price, "stop_price": changes.stop_price}
+    return any(value is not None and getattr(order, name) != value for name, value in wanted.items())

@@ -17,17 +17,13 @@ from orderbridge.adapters.bitso.edits import BitsoEdits
 from orderbridge.adapters.bitso.lookup import BATCH, BitsoLookup
 from orderbridge.adapters.bitso.mapping import VENUE, book_from_symbol
 from orderbridge.adapters.bitso.markets import BitsoMarkets, MarketsLike
-from orderbridge.adapters.bitso.outgoing import TYPE_TO_WIRE, order_from_answer, order_to_wire
+from orderbridge.adapters.bitso.outgoing import TYPE_TO_WIRE
 from orderbridge.adapters.bitso.reads import BitsoReads
+from orderbridge.adapters.bitso.submits import BitsoSubmits
 from orderbridge.client_ids import mint
 from orderbridge.errors import (
     ConfigurationError,
-    InvalidOrder,
-    NotSent,
-    OrderDenied,
-    OutcomeUnknown,
     UnexpectedResponse,
-    VenueError,
     VenueUnavailable,
 )
 from orderbridge.gateway import Capabilities, ClientIdRule, UnsupportedCalls, order_from
@@ -35,7 +31,6 @@ from orderbridge.http.limits import LimitsLike, shared_limiter
 from orderbridge.http.policy import Deadline, Retries
 from orderbridge.http.session import Session
 from orderbridge.http.transport import check_address
-from orderbridge.model.amount import parse_amount
 from orderbridge.model.fill import Fill
 from orderbridge.model.lookup import BadRow, LookupResult, OrderList
 from orderbridge.model.market import Market
@@ -45,7 +40,6 @@ from orderbridge.model.ref import OrderRef, RefLike
 from orderbridge.model.request import OrderEdit, OrderRequest
 from orderbridge.model.symbol import Symbol
 from orderbridge.model.words import EditClass, Idempotency, TimeInForce
-from orderbridge.screening import refuse_broken_rules, refuse_undeclared
 from orderbridge.search import Search, parse_refs
 
 if TYPE_CHECKING:
@@ -129,9 +123,22 @@ class BitsoGateway(UnsupportedCalls):
         self._clock = clock
         self._reads = BitsoReads(self._client, account=account, clock=clock)
         self._markets = BitsoMarkets(self._client, markets)
+        self._submits = BitsoSubmits(
+            self._client, self._reads, self._markets, capabilities=self.capabilities, mint=self._mint
+        )
         resolving = self._reads.in_lane("resolve")
-        self._cancels = BitsoCancels(self._client, resolving, self._resolve)
-        self._edits = BitsoEdits(self._client, self._get_by_oid)
+        self._cancels = BitsoCancels(self._client, resolving, self._resolve, self._submits.recall)
+        self._edits = BitsoEdits(self._client, self._get_by_oid, self._submits.rules)
+
+    @property
+    def base_url(self) -> str:
+        """Where requests go."""
+        return self._base_url
+
+    @property
+    def paper(self) -> bool:
+        """Whether its orders are paper: Bitso has none; its staging is told by `base_url`."""
+        return False
 
     async def permit(self, lane: Lane = "place", *, timeout: float | None = None) -> Permit:
         """Wait for the right to send one request; cancels never wait. Raises NotSent when none comes in time."""
@@ -192,53 +199,7 @@ class BitsoGateway(UnsupportedCalls):
         Source: Bitso API v3, "Place an Order".
         """
         self._client.session.check_usable()
-        deadline = Deadline(timeout)
-        refuse_undeclared(request, self.capabilities, gateway=self.name)
-        await self._hold_against_market(request, deadline)
-        client_order_id = request.client_order_id or mint(self._clock(), max_length=_CLIENT_ID_LENGTH)
-        try:
-            payload = await self._client.write(
-                "POST",
-                "/orders",
-                order_to_wire(request, client_order_id=client_order_id),
-                permit=permit,
-                not_after=not_after,
-                deadline=deadline,
-                operation="submit",
-                client_order_id=client_order_id,
-            )
-        except InvalidOrder:
-            self._markets.expire()
-            raise
-        oid = payload.get("oid") if isinstance(payload, dict) else None
-        if not isinstance(oid, str) or not oid:
-            raise OutcomeUnknown(
-                "the order was sent, and the answer names no oid",
-                client_order_id=client_order_id,
-                gateway=self.name,
-                operation="submit",
-            )
-        return order_from_answer(
-            request,
-            oid=oid,
-            client_order_id=client_order_id,
-            account=self.account,
-            observed_at=self._reads.now(),
-        )
-
-    async def _hold_against_market(self, request: OrderRequest, deadline: Deadline) -> None:
-        if not self._markets.is_checked:
-            return
-        try:
-            markets = await self._markets.get(refresh=False, deadline=deadline)
-        except (VenueUnavailable, UnexpectedResponse, VenueError, TimeoutError) as error:
-            message = f"nothing was sent: the markets' rules could not be loaded: {error or 'no time left'}"
-            raise NotSent(message, gateway=self.name, operation="submit") from error
-        market = markets.get(request.symbol)
-        if market is None:
-            message = f"Bitso has no market {request.symbol}"
-            raise OrderDenied(message, rule="symbol", gateway=self.name, operation="submit")
-        refuse_broken_rules(request, market, gateway=self.name)
+        return await self._submits.submit(request, permit=permit, not_after=not_after, deadline=Deadline(timeout))
 
     async def cancel(self, ref: RefLike, *, timeout: float | None = None) -> Order:
         """
@@ -307,20 +268,12 @@ class BitsoGateway(UnsupportedCalls):
         order = order_from(await self._resolve([known], deadline), known, gateway=self.name, operation="edit")
         if not allow_replace:
             return await self._edits.modify(order, changes, deadline=deadline)
-        if expected_filled is None:
-            raise OrderDenied(
-                "a replacement needs expected_filled: what of the order you know to be filled",
-                rule="expected_filled",
-                gateway=self.name,
-                operation="edit",
-            )
         return await self._edits.replace(
-            order,
-            changes,
-            expected_filled=parse_amount(expected_filled),
-            client_order_id=mint(self._clock(), max_length=_CLIENT_ID_LENGTH),
-            deadline=deadline,
+            order, changes, expected_filled=expected_filled, client_order_id=self._mint(), deadline=deadline
         )
+
+    def _mint(self) -> str:
+        return mint(self._clock(), max_length=_CLIENT_ID_LENGTH)
 
     async def markets(self, *, refresh: bool = False, timeout: float | None = None) -> Mapping[Symbol, Market]:
         """

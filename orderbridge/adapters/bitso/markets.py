@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final, Literal
 
 from orderbridge.adapters.bitso.client import BitsoClient
 from orderbridge.adapters.bitso.mapping import symbol_from_book
-from orderbridge.errors import OrderBridgeError, UnexpectedResponse
+from orderbridge.errors import OrderBridgeError, UnexpectedResponse, VenueUnavailable
 from orderbridge.http.policy import Deadline
 from orderbridge.http.session import log_facts
 from orderbridge.model.amount import divide, parse_amount
@@ -18,6 +19,10 @@ from orderbridge.model.symbol import Symbol
 
 MarketsLike = Literal["lazy"] | Mapping[Symbol, Market] | None
 _LOAD_SECONDS: Final = 30.0
+_OPTIONAL_SECONDS: Final = 3.0
+_LEAST_AGE: Final = 60.0
+# Unknown book, and the bounds and ticks that `Market` holds.
+_RULE_CODES: Final = frozenset({"0301", *(f"04{number:02}" for number in range(1, 8))})
 
 
 def market_from_row(row: Any, *, precision: Mapping[str, int], fees: Mapping[str, Any]) -> Market:
@@ -46,8 +51,8 @@ def market_from_row(row: Any, *, precision: Mapping[str, int], fees: Mapping[str
         max_price=_amount(row, "maximum_price"),
         min_value=_amount(row, "minimum_value"),
         max_value=_amount(row, "maximum_value"),
-        maker_fee=_amount(own, "maker_fee_decimal") or _percent(flat, "maker"),
-        taker_fee=_amount(own, "taker_fee_decimal") or _percent(flat, "taker"),
+        maker_fee=_fee("maker", own, flat),
+        taker_fee=_fee("taker", own, flat),
     )
 
 
@@ -56,9 +61,11 @@ def _amount(row: Mapping[str, Any], name: str) -> Decimal | None:
     return None if value is None or value == "" else parse_amount(value)
 
 
-def _percent(row: Mapping[str, Any], name: str) -> Decimal | None:
-    value = _amount(row, name)
-    return None if value is None else divide(value, Decimal(100))
+def _fee(side: str, own: Mapping[str, Any], flat: Mapping[str, Any]) -> Decimal | None:
+    mine, percent = _amount(own, f"{side}_fee_decimal"), _amount(flat, side)
+    if mine is not None or percent is None:
+        return mine
+    return divide(percent, Decimal(100))
 
 
 class BitsoMarkets:
@@ -69,6 +76,14 @@ class BitsoMarkets:
         self._given = None if markets == "lazy" else markets
         self.is_checked = markets is not None
         self._load: asyncio.Task[Mapping[Symbol, Market]] | None = None
+        # What was loaded last, and when: it holds while a newer load is on its way or has failed.
+        self._known: Mapping[Symbol, Market] | None = None
+        self._loaded_at = float("-inf")
+
+    @property
+    def age(self) -> float:
+        """Seconds since the rules were loaded; given ones do not age."""
+        return 0.0 if self._given is not None else time.monotonic() - self._loaded_at
 
     async def get(self, *, refresh: bool, deadline: Deadline) -> Mapping[Symbol, Market]:
         """
@@ -77,20 +92,39 @@ class BitsoMarkets:
         Raises:
             VenueUnavailable, UnexpectedResponse and the other errors of a read; TimeoutError: too late.
         """
-        if self._given is not None and not refresh:
-            return self._given
         if refresh:
-            self._given = None
-            self.expire()
-        if self._load is None or (self._load.done() and (self._load.cancelled() or self._load.exception())):
-            self._load = asyncio.get_running_loop().create_task(self._fetch())
-        async with asyncio.timeout(deadline.as_timeout):
-            return await asyncio.shield(self._load)
+            self._given = self._known = None
+        known = self._known if self._given is None else self._given
+        if known is not None:
+            return known
+        load = self._begin()
+        try:
+            async with asyncio.timeout(deadline.as_timeout):
+                return await asyncio.shield(load)
+        except asyncio.CancelledError:
+            if load.cancelled():  # the gateway was closed meanwhile, and not we were cancelled
+                raise VenueUnavailable("the gateway was closed", gateway=self._client.gateway) from None
+            raise
 
-    def expire(self) -> None:
-        """Bitso refused by a rule that we did not know: load anew on the next need."""
-        if self._load is not None and self._load.done():
-            self._load = None
+    def refused(self, code: str | None) -> None:
+        """Bitso refused by a rule of its markets: load them anew, beside what is known, once a minute at most."""
+        if code in _RULE_CODES and self._given is None and self.age > _LEAST_AGE:
+            self._begin()
+
+    def _begin(self) -> asyncio.Task[Mapping[Symbol, Market]]:
+        if self._load is None or self._load.done():
+            self._load = asyncio.get_running_loop().create_task(self._fetch())
+            self._load.add_done_callback(self._loaded)
+        return self._load
+
+    def _loaded(self, load: asyncio.Task[Mapping[Symbol, Market]]) -> None:
+        if load.cancelled():
+            return
+        error = load.exception()
+        if error is not None:
+            self._warn(f"the markets' rules could not be loaded: {error}")
+        else:
+            self._known, self._loaded_at = load.result(), time.monotonic()
 
     async def aclose(self) -> None:
         """Stop a load that nobody waits for any more."""
@@ -121,9 +155,10 @@ class BitsoMarkets:
 
     async def _optional(self, call: Any, what: str) -> Mapping[str, Any]:
         try:
-            known: Mapping[str, Any] = await call
-        except OrderBridgeError as error:
-            self._warn(f"{what} are not known: {error}")
+            async with asyncio.timeout(_OPTIONAL_SECONDS):
+                known: Mapping[str, Any] = await call
+        except (OrderBridgeError, TimeoutError) as error:
+            self._warn(f"{what} are not known: {error or 'no answer in time'}")
             return {}
         return known
 

@@ -12,7 +12,7 @@ from orderbridge.adapters.bitso.client import BitsoClient
 from orderbridge.adapters.bitso.errors import Meaning, meaning_of
 from orderbridge.adapters.bitso.ids import OID, ways_to_ask
 from orderbridge.adapters.bitso.mapping import Unusable, book_from_symbol, fill_from_row, order_from_row
-from orderbridge.errors import OrderNotFound, UnexpectedResponse, VenueError
+from orderbridge.errors import AmbiguousRef, OrderNotFound, UnexpectedResponse, VenueError
 from orderbridge.http.policy import Deadline
 from orderbridge.http.session import log_facts
 from orderbridge.model.fill import Fill
@@ -166,6 +166,13 @@ class BitsoReads:
                 if meaning_of(error.code or "") is not Meaning.NOT_MATCHED:
                     raise
                 rows = Rows()
+            orders = sorted({fill.order_id for fill in rows.good})
+            if len(orders) > 1:
+                raise AmbiguousRef(
+                    f"{len(orders)} orders had this client id: {', '.join(orders)}; ask by order id",
+                    gateway=self.client.gateway,
+                    operation="fills",
+                )
             if rows.count:
                 return rows
             empty = rows

@@ -131,7 +131,7 @@ class BitcainApp:
     def broken(self, fault: Fault) -> Response:
         match fault.kind:
             case "throttle":
-                headers = {"retry-after": f"{1 if fault.retry_after is None else fault.retry_after:g}"}
+                headers = {"retry-after": str(1 if fault.retry_after is None else fault.retry_after)}
                 return json_response(fault.status or 429, {"detail": "Too Many Requests"}, headers)
             case "wrong_nonce":
                 return BitcainRefusal(fault.status or 401, "Invalid or expired token").response()
@@ -147,12 +147,23 @@ class BitcainApp:
         return json_response(200, self._reads.get(call.account, self._path(call), call.fault))
 
     def _list(self, call: Call) -> Response:
-        query = _query(v.ListQuery, call)
+        query = self._list_query(v.ListQuery, call)
         return json_response(200, self._reads.list_orders(call.account, query, call.fault))
 
     def _history(self, call: Call) -> Response:
-        query = _query(v.HistoryQuery, call)
+        query = self._list_query(v.HistoryQuery, call)
         return json_response(200, self._reads.history(call.account, query, call.fault))
+
+    def _list_query(self, model: type[M], call: Call) -> M:
+        """The query, checked as one: an unknown status is a fault among the others, in the parameters' order."""
+        faults: list[dict[str, Any]] = []
+        given = call.request.parameters()
+        query = v.checked(model, given, "query", faults)
+        faults += self._reads.status_faults(given.get("order_status"))
+        if query is None or faults:
+            order = list(model.model_fields)
+            raise invalid(*sorted(faults, key=lambda fault: order.index(fault["loc"][1])))
+        return query
 
     def _create(self, call: Call) -> Response:
         faults: list[dict[str, Any]] = []
@@ -197,17 +208,9 @@ class BitcainApp:
         return str(path.order_id)
 
 
-def _query(model: type[M], call: Call) -> M:
-    return _model(model, call.request.parameters(), "query")
-
-
 def _body(model: type[M], call: Call) -> M:
-    return _model(model, call.body, "body")
-
-
-def _model(model: type[M], value: Any, where: str) -> M:
     faults: list[dict[str, Any]] = []
-    found = v.checked(model, value, where, faults)
+    found = v.checked(model, call.body, "body", faults)
     if found is None:
         raise invalid(*faults)
     return found

@@ -6,7 +6,7 @@ from itertools import chain
 from typing import Any
 
 from orderbridge.simulator.bitcain.envelope import many, single
-from orderbridge.simulator.bitcain.errors import BitcainRefusal, enum_fault, invalid
+from orderbridge.simulator.bitcain.errors import BitcainRefusal, enum_fault
 from orderbridge.simulator.bitcain.validation import HistoryQuery, ListQuery
 from orderbridge.simulator.bitcain.views import FINAL, STATUSES, order_row, spelled, status_of
 from orderbridge.simulator.engine.engine import Engine
@@ -43,7 +43,6 @@ class Reads:
 
     def list_orders(self, account: str, query: ListQuery, fault: Fault | None) -> dict[str, Any]:
         """The list: newest first, dates as exclusive bounds."""
-        self._check_status(query.order_status)
         portfolio = None if query.portfolio_id is None else str(query.portfolio_id)
         orders = [
             order
@@ -60,7 +59,6 @@ class Reads:
 
     def history(self, account: str, query: HistoryQuery, fault: Fault | None) -> dict[str, Any]:
         """Orders that have ended: newest first, dates as inclusive bounds, no paging."""
-        self._check_status(query.order_status)
         orders = [
             order
             for order in self._newest(account)
@@ -82,9 +80,11 @@ class Reads:
     def _shown(self, order: Order) -> bool:
         return not order.hidden and (order.shown_from is None or order.shown_from <= self._now())
 
-    def _check_status(self, word: str | None) -> None:
-        if word is not None and self._settings.order_status_type == "enum" and word not in self._words():
-            raise invalid(enum_fault(("query", "order_status"), self._words(), word))
+    def status_faults(self, word: str | None) -> list[dict[str, Any]]:
+        """What is wrong with a status to look for, if the switch has it checked."""
+        if word is None or self._settings.order_status_type == "text" or word in self._words():
+            return []
+        return [enum_fault(("query", "order_status"), self._words(), word)]
 
     def _words(self) -> list[str]:
         return list(dict.fromkeys(spelled(word, self._settings) for word in STATUSES))

@@ -30,8 +30,10 @@ def positive(name: str, value: Decimal | None) -> Decimal:
     """The amount, if it is one."""
     if value is None:
         raise refuse(f"{name} is required for this order type")
-    if not is_reasonable(value) or value <= ZERO:
+    if value <= ZERO:
         raise refuse(f"{name} must be greater than zero")
+    if not is_reasonable(value):
+        raise refuse(f"{name} is out of range")
     return value
 
 
@@ -74,9 +76,9 @@ def _market(body: v.CreateBody, query: v.CreateQuery) -> str:
     return name
 
 
-def check_expiry(time_in_force: v.TimeInForce, expires_at: datetime | None, now: datetime) -> None:
+def check_expiry(time_in_force: str, expires_at: datetime | None, now: datetime) -> None:
     """Good-till-time needs a time, and a time must lie ahead."""
-    if time_in_force is v.TimeInForce.GTT and expires_at is None:
+    if time_in_force == v.TimeInForce.GTT and expires_at is None:
         raise refuse("expires_at is required for gtt")
     if expires_at is not None and expires_at <= now:
         raise refuse("expires_at is in the past")

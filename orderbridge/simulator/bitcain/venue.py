@@ -116,10 +116,10 @@ class SimBitcain(Venue[Route]):
             if not any(order_id in engine.ledger.orders for engine in self.engines.values()):
                 return order_id
 
-    def keep_in(self, store: Store) -> None:
-        """Take up what the store has, and save every change to it."""
+    def keep_in(self, store: Store, extras: dict[str, Extra]) -> None:
+        """Take up what the store has, and save every change to it, of what is kept besides as well."""
         tokens = Extra(self._tokens.dump, self._tokens.load)
-        self.keep(Keeper(store, self.engines, {"tokens": tokens}))
+        self.keep(Keeper(store, self.engines, {"tokens": tokens, **extras}))
 
     def put(self, **about: Unpack[BitcainPut]) -> Order:
         """

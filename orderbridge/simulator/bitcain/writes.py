@@ -111,20 +111,23 @@ class Writes:
 
     def update(self, account: str, order_id: str, body: v.UpdateBody, fault: Fault | None) -> dict[str, Any]:
         """
-        The order after the change. An explicit null changes nothing; a status can only be set to cancelled.
+        The order after the change. An explicit null changes nothing; a status can only be set to cancelled; an
+        order that is gtt no longer loses its `expires_at`, unless it is given another.
         """
         engine, order = self._reads.find(account, order_id)
         self._fill_first(engine, order, fault)
         check_active(order, "updated")
         if body.status is not None and self._by_status(engine, order, body.status):
             return self._answer(order, "Order updated")
-        self._check_update(engine, order, body)
+        endless = order.time_in_force == "gtt" and body.time_in_force not in (None, "gtt") and body.expires_at is None
+        self._check_update(engine, order, body, endless=endless)
         change = Change(
             quantity=body.quantity,
             price=body.price,
             stop_price=body.stop_price,
             time_in_force=None if body.time_in_force is None else body.time_in_force.value,
             expires_at=body.expires_at,
+            endless=endless,
         )
         self._start(lambda: engine.edit(order, change))
         return self._answer(order, "Order updated")
@@ -136,7 +139,7 @@ class Writes:
             raise refuse("status can only be set to cancelled")
         return False
 
-    def _check_update(self, engine: Engine, order: Order, body: v.UpdateBody) -> None:
+    def _check_update(self, engine: Engine, order: Order, body: v.UpdateBody, *, endless: bool) -> None:
         if body.quantity is not None and positive("quantity", body.quantity) < order.filled:
             raise refuse("quantity is below what is filled already")
         if body.price is not None:
@@ -148,15 +151,22 @@ class Writes:
             positive("stop_price", body.stop_price)
             if order.state is not State.WAITING:
                 raise refuse("this order does not wait for a stop_price")
-        tif = body.time_in_force or v.TimeInForce(order.time_in_force)
-        check_expiry(tif, body.expires_at or order.expires_at, self._clock.now())
+        tif = body.time_in_force or order.time_in_force
+        if body.time_in_force in ("ioc", "fok") and order.state is not State.WAITING:
+            raise refuse(f"{body.time_in_force} is not for an order that rests")
+        check_expiry(tif, None if endless else body.expires_at or order.expires_at, self._clock.now())
 
     def retry(self, account: str, order_id: str, fault: Fault | None) -> dict[str, Any]:
         """
         Start a failed order again: the same one, or by the switch `retry_answer` a new one with a new id.
+
+        An order whose time is over by now is a 400. While routing works, the answer shows the order as its
+        exchange took it (`open`, `filled` …): `pending` of `facts/bitcain-v1.md` §5.5 lasts for no time here, as
+        it does for a new order.
         """
         engine, order = self._reads.find(account, order_id)
         check_failed(order)
+        check_expiry(order.time_in_force, order.expires_at, self._clock.now())
         count = order.facts.get("retry_count", 0) + 1
         if self._settings.retry_answer == "new":
             fresh = self._copy(order, count)
@@ -165,6 +175,7 @@ class Writes:
         if self._settings.routing == "works":
             self._start(lambda: engine.revive(order))
         order.facts["retry_count"] = count
+        engine.matcher.touch(order)
         return self._answer(order, "Order retried")
 
     def _copy(self, order: Order, count: int) -> Order:

@@ -124,7 +124,7 @@ class BitsoApp:
         self._limits.count(call.account, most=settings.private_per_minute, is_cancel=is_cancel)
 
     def broken(self, fault: Fault) -> Response:
-        headers = {} if fault.retry_after is None else {"retry-after": f"{fault.retry_after:g}"}
+        headers = {} if fault.retry_after is None else {"retry-after": str(fault.retry_after)}
         code, status = {
             "throttle": ("0801", 420),
             "wrong_nonce": ("0207", 401),

@@ -60,7 +60,7 @@ class Rules:
         )
         time_in_force, post_only = self._time_in_force(body) if type_ == "limit" else self._ignored(body)
         major, minor = _sizes(body, type_)
-        _positive(major, minor)
+        check_positive(major, minor)
         price = self._price(body, market, type_)
         check_bounds(market, major=major, minor=minor, price=price)
         stop = amount(body, "stop")
@@ -162,7 +162,8 @@ def _sizes(body: dict[str, Any], type_: str) -> tuple[Decimal | None, Decimal | 
     return major, minor
 
 
-def _positive(*sizes: Decimal | None) -> None:
+def check_positive(*sizes: Decimal | None) -> None:
+    """No size at or below zero."""
     if any(size is not None and size <= ZERO for size in sizes):
         raise BitsoRefusal("0408")
 

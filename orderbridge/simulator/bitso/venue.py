@@ -46,7 +46,7 @@ class SimBitso(Venue[Route]):
             self.engine.accounts.deposit(ACCOUNT, currency, FUNDS)
         app = BitsoApp(self.engine, settings, self.new_id)
         self._keys = app.keys
-        super().__init__(app, clock=clock, rng=Random(rng.random()), port=port)
+        super().__init__(app, clock=clock, rng=Random(rng.random()), port=port, host=host)
 
     @property
     def base_url(self) -> str:
@@ -98,9 +98,10 @@ class SimBitso(Venue[Route]):
             continue  # a restored simulation begins its seed anew
         return oid
 
-    def keep_in(self, store: Store) -> None:
-        """Take up what the store has, and save every change to it."""
-        self.keep(Keeper(store, {"bitso": self.engine}, {"nonces": Extra(self._keys.dump, self._keys.load)}))
+    def keep_in(self, store: Store, extras: dict[str, Extra]) -> None:
+        """Take up what the store has, and save every change to it, of what is kept besides as well."""
+        nonces = Extra(self._keys.dump, self._keys.load)
+        self.keep(Keeper(store, {"bitso": self.engine}, {"nonces": nonces, **extras}))
 
     def put(self, **about: Unpack[BitsoPut]) -> Order:
         """

@@ -61,7 +61,7 @@ def status_word(order: Order, settings: BitsoSettings, now: datetime) -> str:
         word = "queued"
     elif order.state is State.OPEN:
         word = "partially filled" if order.filled else "open"
-        young = settings.queued_for and now < order.created_at + timedelta(seconds=settings.queued_for)
+        young = settings.queued_for and now - order.created_at < timedelta(seconds=settings.queued_for)
         if word == "open" and (young or order.facts.get("queued")):
             word = "queued"
     else:

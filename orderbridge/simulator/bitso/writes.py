@@ -15,8 +15,9 @@ from orderbridge.simulator.bitso.body import amount, read_body
 from orderbridge.simulator.bitso.call import Call, named
 from orderbridge.simulator.bitso.errors import BitsoRefusal
 from orderbridge.simulator.bitso.reads import Reads
-from orderbridge.simulator.bitso.rules import Rules, check_bounds, check_stop, check_tick
+from orderbridge.simulator.bitso.rules import Rules, check_bounds, check_positive, check_stop, check_tick
 from orderbridge.simulator.engine.engine import Change, Engine, NotEnough
+from orderbridge.simulator.engine.instrument import Instrument
 from orderbridge.simulator.engine.order import Order, State
 from orderbridge.simulator.settings import BitsoSettings
 
@@ -103,15 +104,20 @@ class Writes:
         if not waits and (amount(body, "stop") is not None or amount(body, "minor") is not None):
             raise BitsoRefusal("1005", about="stop and minor can change on a waiting stop order only")
         merged: dict[str, Any] = {"book": old.market, "side": old.side, "type": old.type}
-        if "minor" not in body and "major" not in body:
+        for name in ("side", "type"):
+            if body.get(name) not in (None, merged[name]):
+                raise BitsoRefusal("1005", about=f"{name} cannot change")
+        if body.get("minor") is None and body.get("major") is None:
             merged |= {"major": old.remaining} if old.quantity is not None else {"minor": old.quote_quantity}
         if old.price is not None:
             merged["price"] = old.price
             merged["time_in_force"] = "postonly" if old.post_only else _WIRE_TIME_IN_FORCE.get(old.time_in_force)
         if waits:
             merged["stop"] = old.stop_price
-        changed = {name: body[name] for name in ("major", "minor", "price", "stop", "origin_id") if name in body}
-        return merged | changed
+        if old.slippage is not None:
+            merged["slippage_tolerance"] = old.slippage
+        changeable = ("major", "minor", "price", "stop", "origin_id")
+        return merged | {name: body[name] for name in changeable if body.get(name) is not None}
 
     def modify(self, call: Call) -> dict[str, str]:
         """`PATCH /v4/orders`: the same order, changed in place."""
@@ -132,11 +138,14 @@ class Writes:
             raise BitsoRefusal("0308")
         if (major, minor, price, stop) == (None, None, None, None):
             raise BitsoRefusal("0309")
-        if not order.active or order.quantity is None or (order.price is None and price is not None):
+        if not order.active or (order.price is None and price is not None):
             raise BitsoRefusal("1005")
         if stop is not None and order.state is not State.WAITING:
             raise BitsoRefusal("1005", about="stop")
         market = self._engine.instruments[order.market]
+        if order.price is None:
+            self._change_market_order(order, market, major, minor, stop)
+            return
         quantity = self._new_quantity(order, major, minor, price)
         if quantity <= ZERO:
             raise BitsoRefusal("0408")
@@ -146,8 +155,22 @@ class Writes:
             check_tick(market, price)
         check_bounds(market, major=quantity, minor=None, price=price or order.price)
         check_stop(market, stop)
+        self._edit(order, Change(quantity=quantity, price=price, stop_price=stop))
+
+    def _change_market_order(
+        self, order: Order, market: Instrument, major: Decimal | None, minor: Decimal | None, stop: Decimal | None
+    ) -> None:
+        """A market order has no price: its size is the base or the money that it was given last."""
+        if order.state is not State.WAITING:
+            raise BitsoRefusal("1005")
+        check_positive(major, minor)
+        check_bounds(market, major=major, minor=minor, price=None)
+        check_stop(market, stop)
+        self._edit(order, Change(quantity=major, quote_quantity=minor, stop_price=stop))
+
+    def _edit(self, order: Order, change: Change) -> None:
         try:
-            self._engine.edit(order, Change(quantity=quantity, price=price, stop_price=stop))
+            self._engine.edit(order, change)
         except NotEnough as e:
             raise BitsoRefusal("0379") from e
 
@@ -155,7 +178,7 @@ class Writes:
         self, order: Order, major: Decimal | None, minor: Decimal | None, price: Decimal | None
     ) -> Decimal:
         """A new price alone keeps the quote value, so the base amount becomes value ÷ price."""
-        assert order.quantity is not None
+        assert order.quantity is not None  # a limit order's size is in base
         if major is not None:
             return major
         now_at = price or order.price

@@ -13,7 +13,7 @@ _DECIMALS = frozenset(
         "filled", "filled_quote", "fee", "locked",
     }
 )  # fmt: skip
-_MOMENTS = frozenset({"created_at", "expires_at", "updated_at", "triggered_at", "ended_at", "shown_from"})
+_MOMENTS = frozenset({"created_at", "expires_at", "cancel_at", "updated_at", "triggered_at", "ended_at", "shown_from"})
 _NAMES = tuple(field.name for field in fields(Order) if field.name != "fills")
 
 

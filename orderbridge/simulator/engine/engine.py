@@ -15,6 +15,9 @@ from orderbridge.simulator.engine.matching import Matcher
 from orderbridge.simulator.engine.order import Order, State
 from orderbridge.simulator.engine.schedule import Schedule
 
+# Quantity, quote quantity, price, stop price.
+Terms = tuple[Decimal | None, Decimal | None, Decimal | None, Decimal | None]
+
 
 class NotEnough(Exception):
     """The account cannot pay for the order; nothing was done."""
@@ -22,13 +25,35 @@ class NotEnough(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What an edit changes; None leaves as it is."""
+    """
+    What an edit changes; None leaves as it is. A size in base replaces one in quote and the other way round;
+    `endless` takes an expiry away.
+    """
 
     quantity: Decimal | None = None
+    quote_quantity: Decimal | None = None
     price: Decimal | None = None
     stop_price: Decimal | None = None
     time_in_force: str | None = None
     expires_at: datetime | None = None
+    endless: bool = False
+
+    def applied_to(self, terms: Terms) -> Terms:
+        """The terms after the change."""
+        quantity, quote_quantity, price, stop_price = terms
+        if (self.quantity, self.quote_quantity) != (None, None):
+            quantity, quote_quantity = self.quantity, self.quote_quantity
+        return quantity, quote_quantity, self.price or price, self.stop_price or stop_price
+
+
+def terms_of(order: Order) -> Terms:
+    """What an edit may change of the size and prices of an order."""
+    return order.quantity, order.quote_quantity, order.price, order.stop_price
+
+
+def set_terms(order: Order, terms: Terms) -> None:
+    """Give it others."""
+    order.quantity, order.quote_quantity, order.price, order.stop_price = terms
 
 
 class Engine:
@@ -87,7 +112,9 @@ class Engine:
 
     def cancel_later(self, order: Order, *, at: datetime) -> None:
         """End an order at a later moment, if it is then still active."""
+        order.cancel_at = min(at, order.cancel_at or at)
         self.schedule.add(at, order, State.CANCELLED)
+        self.matcher.touch(order)
 
     def edit(self, order: Order, change: Change) -> None:
         """
@@ -98,18 +125,14 @@ class Engine:
             NotEnough: the account cannot pay for the difference; the order is as it was.
         """
         market = self.market(order.market)
-        before = (order.quantity, order.price, order.stop_price)
-        after = tuple(
-            old if new is None else new
-            for old, new in zip(before, (change.quantity, change.price, change.stop_price), strict=True)
-        )
-        self._check_change(market, order, before, after)
+        before, after = terms_of(order), change.applied_to(terms_of(order))
+        self._check_change(market, order, after)
         smaller = after[1:] == before[1:] and (after[0] or ZERO) <= (before[0] or ZERO)
         if order.resting and not smaller:
             market.book.own(order.side).remove(order)
-        order.quantity, order.price, order.stop_price = after
+        set_terms(order, after)
         order.time_in_force = change.time_in_force or order.time_in_force
-        order.expires_at = change.expires_at or order.expires_at
+        order.expires_at = None if change.endless else change.expires_at or order.expires_at
         order.updated_at = self.clock.now()
         self.expire_later(order)
         if smaller:
@@ -120,17 +143,12 @@ class Engine:
             order.sequence = self.matcher.next_sequence()
             self.matcher.start(market, order)
 
-    def _check_change(
-        self,
-        market: Market,
-        order: Order,
-        before: tuple[Decimal | None, Decimal | None, Decimal | None],
-        after: tuple[Decimal | None, ...],
-    ) -> None:
+    def _check_change(self, market: Market, order: Order, after: Terms) -> None:
         free = add(self.settlement.available(market.instrument, order), order.locked)
-        order.quantity, order.price, order.stop_price = after
+        before = terms_of(order)
+        set_terms(order, after)
         needed = self.settlement.to_lock(order)
-        order.quantity, order.price, order.stop_price = before
+        set_terms(order, before)
         if needed > free:
             raise NotEnough
 
@@ -153,6 +171,7 @@ class Engine:
         order.updated_at = self.clock.now()
         order.sequence = self.matcher.next_sequence()
         self.ledger.revived(order)
+        self.expire_later(order)
         self.matcher.start(market, order)
 
     def put(

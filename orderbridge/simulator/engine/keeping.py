@@ -43,6 +43,8 @@ def restore(engine: Engine, orders: list[Order], facts: dict[str, Any]) -> None:
 def _rejoin(engine: Engine, order: Order) -> None:
     market = _market(engine, order.market)
     engine.expire_later(order)
+    if order.active and order.cancel_at is not None:
+        engine.cancel_later(order, at=order.cancel_at)
     if order.state is State.WAITING:
         market.watch(order)
     elif order.resting:

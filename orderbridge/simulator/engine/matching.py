@@ -64,6 +64,7 @@ class Matcher:
             now = self.clock.now()
             self.counterparty.quote(market, now)
             order.state, order.triggered_at, order.updated_at = State.OPEN, now, now
+            order.sequence = self.next_sequence()  # it queues from now on, after those that rest already
             free = add(self.settlement.available(market.instrument, order), order.locked)
             if self.settlement.to_lock(order) > free:
                 self.end(order, State.CANCELLED, at=now, reason="balance is too low")

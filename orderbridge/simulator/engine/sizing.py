@@ -17,10 +17,8 @@ class Sizing:
 
     def rest(self, market: Market, order: Order, price: Decimal) -> Decimal:
         """What the order still wants at this price."""
-        if order.quote_quantity is None:
-            return order.remaining
-        money = sub(order.quote_quantity, order.filled_quote)
-        return floor_divide(money, price, market.instrument.step)
+        value = self._value_left(order)
+        return order.remaining if value is None else floor_divide(value, price, market.instrument.step)
 
     def complete(self, market: Market, order: Order) -> bool:
         """
@@ -35,20 +33,38 @@ class Sizing:
         """How much the order takes from this maker."""
         assert maker.price is not None
         size = min(self.rest(market, order, maker.price), maker.remaining)
-        if order.price is not None or order.account == HOUSE:
-            return size  # a limit order has its money locked
-        money = add(self._settlement.available(market.instrument, order), order.locked)
-        most = floor_divide(money, maker.price, market.instrument.step) if order.side == "buy" else money
-        return min(size, most)
+        money = self._money(market, order)
+        return size if money is None else min(size, self._affordable(market, order, money, maker.price))
 
     def fillable(self, market: Market, order: Order, limit: Decimal | None) -> bool:
-        """Whether the book can fill the order whole within its limit."""
-        rest = order.remaining
-        for price, size in market.book.opposite(order.side).sizes():
-            if rest <= ZERO or not reaches(order.side, limit, price):
-                break
-            rest = sub(rest, size)
-        return rest <= ZERO
+        """Whether the book can fill the order whole, within its limit and its account's money."""
+        rest, value, money = order.remaining, self._value_left(order), self._money(market, order)
+        for maker in market.book.opposite(order.side).orders():
+            assert maker.price is not None
+            if not reaches(order.side, limit, maker.price):
+                return False
+            wanted = rest if value is None else floor_divide(value, maker.price, market.instrument.step)
+            size = min(wanted, maker.remaining)
+            if money is not None:
+                if size > self._affordable(market, order, money, maker.price):
+                    return False
+                money = sub(money, mul(maker.price, size) if order.side == "buy" else size)
+            if size == wanted:
+                return True
+            rest, value = sub(rest, size), None if value is None else sub(value, mul(maker.price, size))
+        return False
+
+    def _value_left(self, order: Order) -> Decimal | None:
+        return None if order.quote_quantity is None else sub(order.quote_quantity, order.filled_quote)
+
+    def _money(self, market: Market, order: Order) -> Decimal | None:
+        """What the order may spend; None if that is no question, for a limit order has its money locked."""
+        if order.price is not None or order.account == HOUSE:
+            return None
+        return add(self._settlement.available(market.instrument, order), order.locked)
+
+    def _affordable(self, market: Market, order: Order, money: Decimal, price: Decimal) -> Decimal:
+        return floor_divide(money, price, market.instrument.step) if order.side == "buy" else money
 
     def needed(self, market: Market, order: Order) -> Decimal:
         """What the account must have for the order to be taken."""

@@ -1,9 +1,9 @@
-"""A hand-made server of Bitcain's reads behind the transport seam, and a gateway to it."""
+"""A hand-made server of Bitcain behind the transport seam, and a gateway to it."""
 
 import itertools
 import json
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -12,6 +12,7 @@ import pytest
 from orderbridge.adapters.bitcain import BitcainGateway
 from orderbridge.http import WireRequest, WireResponse
 from orderbridge.http.policy import Retries
+from orderbridge.simulator import Simulator
 
 NOW = 1_767_323_045.0  # 2026-01-02T03:04:05Z
 _accounts = itertools.count()
@@ -56,12 +57,16 @@ def reply(payload: Any, status: int = 200, **headers: str) -> WireResponse:
 
 
 class Server:
-    """Answers from `rows`, newest first as they stand there, unless `answers` holds something for the path."""
+    """
+    Answers from `rows`, newest first as they stand there, unless `answers` holds something for the path. What is no
+    GET is answered from `writes`.
+    """
 
     def __init__(self) -> None:
         self.rows: list[dict[str, Any]] = []
         self.past: list[dict[str, Any]] = []
         self.answers: dict[str, list[Answer]] = defaultdict(list)
+        self.writes: list[Answer] = []
         self.requests: list[WireRequest] = []
         self.page_size = 200
         self.closed = False
@@ -69,7 +74,7 @@ class Server:
     async def send(self, request: WireRequest, *, timeout: float) -> WireResponse:
         self.requests.append(request)
         path = urlsplit(request.url).path
-        queue = self.answers[path]
+        queue = self.answers[path] if request.method == "GET" or path.startswith("/auth") else self.writes
         if queue:
             answer = queue.pop(0) if len(queue) > 1 else queue[0]
             if callable(answer):
@@ -96,6 +101,11 @@ class Server:
             if path == f"/api/v1/orders/{held.get('id')}":
                 return reply({"success": True, "order": held})
         return reply({"detail": "Order not found"}, 404)
+
+    @property
+    def sent(self) -> list[WireRequest]:
+        """The writes to orders that came in."""
+        return [request for request in self.requests if request.method != "GET" and "/auth/" not in request.url]
 
     @property
     def paths(self) -> list[str]:
@@ -130,6 +140,20 @@ def make(server: Server) -> Callable[..., BitcainGateway]:
         return BitcainGateway(**given)
 
     return gateway
+
+
+@pytest.fixture
+async def connect(sim: Simulator) -> AsyncIterator[Callable[..., BitcainGateway]]:
+    """Gateways to the simulated Bitcain, closed when the test is over."""
+    made: list[BitcainGateway] = []
+
+    def gateway(**settings: Any) -> BitcainGateway:
+        made.append(sim.bitcain.gateway(retries=Retries(first_wait=0.01), **settings))
+        return made[-1]
+
+    yield gateway
+    for each in made:
+        await each.aclose()
 
 
 class Kit:

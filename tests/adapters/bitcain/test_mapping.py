@@ -188,12 +188,17 @@ BAD = [
     ({"quantity": "1" * 101}, "no amount"),
     ({"quantity": "-1"}, "negative"),
     ({"symbol": "\ud800/USDT"}, "cannot be kept"),
+    ({"price": "abc"}, "price is no amount"),
+    ({"stop_price": {}}, "stop price is no amount"),
+    ({"filled_quantity": [1]}, "filled quantity is no amount"),
+    ({"filled_quantity": "1" * 101}, "no amount"),
+    ({"remaining_quantity": "some"}, "remaining quantity is no amount"),
 ]
 
 
 @pytest.mark.parametrize(("changes", "reason"), BAD)
 def test_a_row_without_the_least_is_unusable(changes: Mapping[str, Any], reason: str) -> None:
-    """No usable id, symbol or side, or a quantity that is no number: the reason says which."""
+    """No usable id, symbol or side, or an amount of the order that is no number: the reason says which."""
     with pytest.raises(Unusable, match=r".") as caught:
         variant(**changes)
 
@@ -209,10 +214,7 @@ def test_what_is_no_object_is_unusable(row: object) -> None:
 
 
 DOUBTS = [
-    ({"price": "abc"}, "price", "price is no amount"),
-    ({"filled_quantity": [1]}, "filled_quantity", "filled quantity is no amount"),
     ({"filled_quantity": "-1"}, "filled_quantity", "negative"),
-    ({"filled_quantity": "1" * 101}, "filled_quantity", "no amount"),
     ({"remaining_quantity": "3"}, "filled_quantity", "more than the quantity"),
     ({"average_price": "NaN"}, "average_price", "average price is no amount"),
     ({"average_price": 0, "filled_quantity": 1}, "average_price", "average price is 0"),
@@ -238,11 +240,13 @@ def test_what_cannot_be_believed_is_none_and_flagged(changes: Mapping[str, Any],
 
 
 def test_sizes_that_do_not_add_up_are_flagged() -> None:
-    """Filled beyond the quantity, or not fitting what remains, is an anomaly; the stated figure stays."""
+    """Filled beyond the quantity is not known; what does not fit what remains stays; both are anomalies."""
     too_much = variant(filled_quantity="3", status="partially filled")
     no_sum = variant(filled_quantity="1", remaining_quantity="0.5")
 
-    assert too_much.filled_quantity == 3
+    assert too_much.filled_quantity is None
+    assert too_much.max_remaining == 2
+    assert no_sum.filled_quantity == 1
     assert "more than the quantity" in too_much.anomalies[0]
     assert "do not make up" in no_sum.anomalies[0]
 

@@ -271,3 +271,26 @@ async def test_a_wrong_token_is_told_once(sim: Simulator) -> None:
     assert result.unreachable["bitcain"].kind == "credentials"
     assert len(result.undecided) == 51
     assert sum(sim.bitcain.requests.values()) <= 9
+
+
+async def test_the_bytes_of_the_reads(sim: Simulator) -> None:
+    """One order, the list and the history: path, query and bearer as they went out; the bodies are empty."""
+    put = sim.bitcain.put(status="filled")
+    seen = []
+
+    async with gateway(sim) as bitcain:
+        await bitcain.get(put.order_id)
+        await bitcain.open_orders()
+        seen += [order async for order in bitcain.orders(since=START, until=START + timedelta(hours=1))]
+
+    targets = [request.target for request in sim.bitcain.last_requests]
+    dates = "start_date=2026-01-05T09%3A59%3A59.999000Z&end_date=2026-01-05T11%3A00%3A00.001000Z"
+    assert set(targets) == {
+        f"/api/v1/orders/{put.order_id}",
+        "/api/v1/orders?limit=200",
+        f"/api/v1/orders?{dates}&limit=200",
+        f"/api/v1/orders/history?{dates}&limit=500",
+    }
+    for request in sim.bitcain.last_requests:
+        assert (request.method, request.body) == ("GET", b"")
+        assert request.headers["authorization"] == f"Bearer {sim.bitcain.token}"

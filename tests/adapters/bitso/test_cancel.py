@@ -1,11 +1,16 @@
 """Cancelling on the simulated Bitso, and how the order stands after it."""
 
+import itertools
+import json
 import time
+from collections.abc import Callable
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
-from orderbridge import OrderRef, OrderStatus
+from orderbridge import Order, OrderRef, OrderRequest, OrderStatus
+from orderbridge.adapters.bitso import BitsoGateway
 from orderbridge.errors import (
     AmbiguousRef,
     AuthenticationFailed,
@@ -14,12 +19,14 @@ from orderbridge.errors import (
     OutcomeUnknown,
     UnexpectedResponse,
 )
+from orderbridge.http import NoAnswer, NothingSent, WireRequest, WireResponse
 from orderbridge.http.limits import Rate
 from orderbridge.http.policy import Retries
 from orderbridge.model.words import KnownBy
 from orderbridge.simulator import Simulator
 
 QUICK = Retries(tries=2, first_wait=0.01, longest_wait=0.01)
+_keys = itertools.count()
 
 
 def deletes(sim: Simulator) -> list[str]:
@@ -202,7 +209,7 @@ async def test_cancel_by_client_id_is_repeated_only_for_a_live_order(sim: Simula
         order = await gateway.cancel("bitso:client:mine")
 
     assert order.status is OrderStatus.CANCELLED
-    assert deletes(sim) == ["/api/v3/orders?origin_ids=mine", f"/api/v3/orders/{put.order_id}"]
+    assert deletes(sim) == ["/api/v3/orders?origin_ids=mine", f"/api/v3/orders?oids={put.order_id}"]
 
 
 async def test_failed_read_never_undoes_a_cancel(sim: Simulator) -> None:
@@ -224,7 +231,7 @@ async def test_cancel_waits_for_no_limit_and_no_lock_out(sim: Simulator) -> None
     rate = Rate(burst=1, per_second=0.001)
 
     async with sim.bitso.gateway(limits=rate, retries=QUICK) as gateway:
-        order = await gateway.get(put.order_id)
+        order = await gateway.get(f"bitso:{put.order_id}")
         sim.bitso.fault("throttle", operation="lookup")
         started = time.monotonic()
         after = await gateway.cancel(order, timeout=1)
@@ -295,3 +302,182 @@ async def test_cancel_all_without_orders(sim: Simulator) -> None:
     async with sim.bitso.gateway() as gateway:
         assert await gateway.cancel_all() == []
         assert await gateway.cancel_all(symbol="BTC/MXN") == []
+
+
+def ok(*rows: Any) -> tuple[int, Any]:
+    return 200, {"success": True, "payload": list(rows)}
+
+
+def refusal(code: str, status: int = 400) -> tuple[int, Any]:
+    return status, {"success": False, "error": {"code": code, "message": "no"}}
+
+
+class Scripted:
+    """Answers by method and target; an exception is raised. Remembers what was sent."""
+
+    def __init__(self, answer: Callable[[str, str], Any]) -> None:
+        self._answer = answer
+        self.sent: list[str] = []
+
+    async def send(self, request: WireRequest, *, timeout: float) -> WireResponse:
+        self.sent.append(f"{request.method} {request.target}")
+        outcome = self._answer(request.method, request.target)
+        if isinstance(outcome, Exception):
+            raise outcome
+        status, body = outcome
+        return WireResponse(status, {}, json.dumps(body).encode())
+
+    async def aclose(self) -> None:
+        """There is nothing to close."""
+
+
+def scripted(answer: Callable[[str, str], Any]) -> tuple[BitsoGateway, Scripted]:
+    transport = Scripted(answer)
+    key = f"cancel-key-{next(_keys)}"
+    return BitsoGateway(api_key=key, api_secret="s", transport=transport, limits=None, retries=QUICK), transport
+
+
+def working(**changes: Any) -> Order:
+    plain = {"venue": "bitso", "order_id": "A1", "symbol": "BTC/MXN", "side": "buy", "status": "partially_filled"}
+    return Order(**{**plain, "quantity": "1", "filled_quantity": "0.5", **changes})
+
+
+def trade(major: str) -> dict[str, str]:
+    return {"tid": "1", "oid": "A1", "book": "btc_mxn", "side": "buy", "price": "1", "major": major, "minor": "-1"}
+
+
+@pytest.mark.parametrize("listed", [True, False])
+async def test_trades_that_lag_take_no_fills_away(listed: bool) -> None:
+    """Fewer trades than fills were known before: the larger figure stays, and nothing is concluded from them."""
+
+    def answer(method: str, target: str) -> Any:
+        if method == "DELETE":
+            return ok("A1") if listed else ok()
+        return ok(trade("0.4")) if "order_trades" in target else ok()
+
+    gateway, _ = scripted(answer)
+    async with gateway:
+        order = await gateway.cancel(working())
+
+    assert order.filled_quantity == Decimal("0.5")
+    assert order.status is (OrderStatus.CANCELLED if listed else OrderStatus.ENDED)
+
+
+async def test_trades_that_are_not_ready_leave_the_fills_unknown() -> None:
+    """0377 says that it matched: the fills of before the cancel are not passed off as final."""
+
+    def answer(method: str, target: str) -> Any:
+        if method == "DELETE":
+            return ok("A1")
+        return refusal("0377") if "order_trades" in target else ok()
+
+    gateway, _ = scripted(answer)
+    async with gateway:
+        order = await gateway.cancel(working(filled_quantity="0", status="open"))
+
+    assert (order.status, order.filled_quantity) == (OrderStatus.CANCELLED, None)
+
+
+@pytest.mark.parametrize("oid", ["all", "../x", "a,b", "x?oid=1", "a/b"])
+async def test_order_with_an_impossible_id_never_names_a_path(oid: str) -> None:
+    """`DELETE /orders/all` is sent by cancel_all alone, whatever stands in an order that is given."""
+    gateway, transport = scripted(lambda method, target: ok())
+
+    async with gateway:
+        with pytest.raises((OrderNotFound, OutcomeUnknown)):
+            await gateway.cancel(working(order_id=oid, client_order_id="mine"))
+        with pytest.raises(OrderNotFound):
+            await gateway.cancel(working(order_id=oid))
+
+    assert {sent for sent in transport.sent if sent.startswith("DELETE")} == {"DELETE /api/v3/orders?origin_ids=mine"}
+
+
+async def test_bare_client_id_is_cancelled_though_it_looks_like_an_oid(sim: Simulator) -> None:
+    """Under a lock-out nothing can be read first: the id is then cancelled in both ways."""
+    put = sim.bitso.put(origin_id="plainclientid")
+    sim.bitso.fault("throttle", operation="lookup")
+
+    async with sim.bitso.gateway(retries=QUICK) as gateway:
+        await gateway.lookup("bitso:x1", timeout=0.2)
+        with pytest.raises(OutcomeUnknown):
+            await gateway.cancel("plainclientid", timeout=1)
+
+    assert not put.active
+
+
+async def test_ended_order_of_a_used_again_client_id_stops_no_cancel(sim: Simulator) -> None:
+    """The live order is not visible yet: the cancel by client id is sent all the same, and ends it."""
+    sim.bitso.put(origin_id="re-1", status="cancelled")
+    live = sim.bitso.put(origin_id="re-1", visible=False)
+
+    async with sim.bitso.gateway(retries=QUICK) as gateway:
+        with pytest.raises(OutcomeUnknown):
+            await gateway.cancel("bitso:client:re-1")
+
+    assert not live.active
+
+
+async def test_own_order_is_known_though_the_venue_shows_it_no_more(sim: Simulator) -> None:
+    """An order that this gateway submitted is returned cancelled even where nothing can be read of it."""
+    async with sim.bitso.gateway(retries=QUICK) as gateway:
+        request = OrderRequest.limit(symbol="BTC/MXN", side="buy", quantity="0.01", price="560000")
+        placed = await gateway.submit(request)
+        for operation in ("lookup", "order_trades", "open_orders"):
+            sim.bitso.fault("error_5xx", operation=operation)
+        order = await gateway.cancel(f"bitso:{placed.order_id}")
+
+    assert (order.status, order.symbol, order.filled_quantity) == (OrderStatus.CANCELLED, "BTC/MXN", None)
+
+
+async def test_slow_reads_leave_the_cancel_its_time(sim: Simulator) -> None:
+    """The look before a cancel gets a part of its time only."""
+    put = sim.bitso.put()
+    sim.bitso.fault("delay", operation="lookup", seconds=10)
+
+    async with sim.bitso.gateway(retries=QUICK) as gateway:
+        with pytest.raises(OutcomeUnknown):
+            await gateway.cancel(f"bitso:{put.order_id}", timeout=1.0)
+
+    assert not put.active
+
+
+@pytest.mark.parametrize("second", [refusal("0801", 420), refusal("0201", 401), refusal("0202", 401)])
+async def test_refusal_after_a_lost_try_is_not_nothing_done(second: tuple[int, Any]) -> None:
+    """The first try may have cancelled it: the outcome is unknown, and no "nothing was cancelled"."""
+    answers = iter([NoAnswer("reset"), second, second, second])
+    gateway, _ = scripted(lambda method, target: next(answers) if method == "DELETE" else ok())
+
+    async with gateway:
+        with pytest.raises(OutcomeUnknown):
+            await gateway.cancel(working(), timeout=2)
+
+
+@pytest.mark.parametrize("first", [NothingSent("refused"), refusal("0207", 401)])
+async def test_cancel_all_is_sent_again_when_nothing_was_done(first: Any) -> None:
+    """A refused connect or nonce proves that nothing was cancelled: the panic button is pressed again."""
+    answers = iter([first, ok("A1")])
+    row = {"oid": "A1", "book": "btc_mxn", "side": "buy", "type": "limit", "status": "open"}
+
+    def answer(method: str, target: str) -> Any:
+        if method == "DELETE":
+            return next(answers)
+        return ok(row) if "open_orders" in target else ok()
+
+    gateway, transport = scripted(answer)
+    async with gateway:
+        orders = await gateway.cancel_all()
+
+    assert [order.status for order in orders] == [OrderStatus.CANCELLED]
+    assert len([sent for sent in transport.sent if sent.startswith("DELETE")]) == 2
+
+
+async def test_cancel_all_that_may_have_left_stays_unknown_when_reads_fail() -> None:
+    """An unclear "cancel all" followed by a failing read is not "the venue is unavailable"."""
+
+    def answer(method: str, target: str) -> Any:
+        return NoAnswer("reset") if method == "DELETE" else refusal("0101", 500)
+
+    gateway, _ = scripted(answer)
+    async with gateway:
+        with pytest.raises(OutcomeUnknown):
+            await gateway.cancel_all(timeout=2)

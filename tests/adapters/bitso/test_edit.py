@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from orderbridge import OrderEdit, OrderStatus
+from orderbridge.adapters.bitso import BitsoGateway
 from orderbridge.errors import (
     NotSupported,
     OrderDenied,
@@ -15,6 +16,7 @@ from orderbridge.errors import (
     OrderRejected,
     OutcomeUnknown,
 )
+from orderbridge.http import WireRequest, WireResponse
 from orderbridge.http.policy import Retries
 from orderbridge.simulator import Simulator
 
@@ -50,7 +52,7 @@ async def test_price_alone(sim: Simulator) -> None:
         order = await gateway.edit(sell.order_id, OrderEdit(price="1310000"))
 
     assert (order.quantity, order.price) == (Decimal("0.01"), Decimal(1310000))
-    assert [body for _, body in patches(sim)] == [{"major": "0.01", "price": "1310000", "cancel": "0"}]
+    assert [body for _, body in patches(sim)] == [{"major": "0.01000000", "price": "1310000", "cancel": "0"}]
 
 
 async def test_stop_price_of_a_waiting_stop(sim: Simulator) -> None:
@@ -150,5 +152,68 @@ async def test_replacement_only_behind_its_guard(sim: Simulator) -> None:
     assert new.client_order_id not in (None, "old-one")
     ((target, body),) = patches(sim)
     assert target == f"/api/v3/orders/{put.order_id}"
-    assert body == {"major": "0.006", "price": "570000", "origin_id": new.client_order_id}
+    assert body == {"major": "0.00600000", "price": "570000", "origin_id": new.client_order_id}
     assert not put.active
+
+
+async def test_edit_is_held_against_the_market(sim: Simulator) -> None:
+    """A price off the tick and a quantity off its step are refused before a change leaves, as for a new order."""
+    put = sim.bitso.put(side="sell", quantity="0.01", price="1300000")
+
+    async with sim.bitso.gateway() as gateway:
+        with pytest.raises(OrderDenied) as denied:
+            await gateway.edit(put.order_id, OrderEdit(price="1300003"))
+        with pytest.raises(OrderDenied):
+            await gateway.edit(put.order_id, OrderEdit(quantity="0.0000000001"))
+
+    assert denied.value.nearest == (Decimal(1300000), Decimal(1300010))
+    assert patches(sim) == []
+
+
+@pytest.mark.parametrize(
+    ("put", "changes"),
+    [
+        ({"status": "queued", "type": "market", "side": "sell", "stop": "1000000"}, {"price": "990000"}),
+        ({"type": "market", "status": "queued", "quote_quantity": "500", "stop": "1300000"}, {"quantity": "0.001"}),
+    ],
+)
+async def test_change_that_means_nothing_is_refused(
+    sim: Simulator, put: dict[str, Any], changes: dict[str, Any]
+) -> None:
+    """A stop at market has no price, and an order sized in quote no quantity, to change."""
+    order = sim.bitso.put(**put)
+
+    async with sim.bitso.gateway() as gateway:
+        with pytest.raises(OrderDenied):
+            await gateway.edit(order.order_id, OrderEdit(**changes))
+
+    assert patches(sim) == []
+
+
+async def test_change_that_is_not_shown_yet_is_flagged(sim: Simulator) -> None:
+    """An accepted change that the order does not show is pending, and not passed off as done."""
+    put = sim.bitso.put(side="sell", quantity="0.01", price="1300000", raw={"original_amount": "0.01"})
+
+    async with sim.bitso.gateway() as gateway:
+        order = await gateway.edit(put.order_id, OrderEdit(quantity="0.02"))
+
+    assert order.replace_requested
+    assert "edit: accepted, not shown yet" in order.evidence
+
+
+async def test_answer_about_another_order_is_unknown() -> None:
+    """A change whose answer names another oid is no success."""
+    row = {"oid": "A1", "book": "btc_mxn", "side": "sell", "type": "limit", "status": "open", "price": "10"}
+
+    class Other:
+        async def send(self, request: WireRequest, *, timeout: float) -> WireResponse:
+            shown = {"oid": "B2"} if request.method == "PATCH" else [{**row, "original_amount": "1"}]
+            return WireResponse(200, {}, json.dumps({"success": True, "payload": shown}).encode())
+
+        async def aclose(self) -> None:
+            """There is nothing to close."""
+
+    gateway = BitsoGateway(api_key="edit-key", api_secret="s", transport=Other(), limits=None, markets=None)
+    async with gateway:
+        with pytest.raises(OutcomeUnknown, match="B2"):
+            await gateway.edit("bitso:A1", OrderEdit(quantity="2"))

@@ -189,8 +189,9 @@ async def test_markets_cost_the_hot_path_nothing(sim: Simulator) -> None:
     assert sum(sim.bitso.requests.values()) == before + 1
 
 
-async def test_rules_that_bitso_has_changed_are_loaded_anew(sim: Simulator) -> None:
-    """A refusal by a rule that we did not know makes the next order ask for the rules again."""
+async def test_rules_that_bitso_has_changed_are_loaded_anew(sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A refusal by a rule of the market loads the rules again beside the orders; meanwhile the old ones hold."""
+    monkeypatch.setattr("orderbridge.adapters.bitso.markets._LEAST_AGE", 0.0)
     market = sim.bitso.engine.market("btc_mxn")
     known = market.instrument
 
@@ -199,10 +200,47 @@ async def test_rules_that_bitso_has_changed_are_loaded_anew(sim: Simulator) -> N
         market.instrument = sim.bitso.engine.instruments["btc_mxn"] = replace(known, minimum_amount=Decimal("0.5"))
         with pytest.raises(InvalidOrder):
             await gateway.submit(limit_buy())
+        for _ in range(100):
+            await asyncio.sleep(0.01)
+            if (await gateway.markets())["BTC/MXN"].min_quantity == Decimal("0.5"):
+                break
         with pytest.raises(OrderDenied):
             await gateway.submit(limit_buy())
 
     assert sim.bitso.requests["GET /api/v3/available_books"] == 2
+
+
+async def test_refusals_in_a_row_load_the_rules_once(sim: Simulator) -> None:
+    """Rules that are fresh are not loaded again for every refusal: that would use up the public lane."""
+    async with sim.bitso.gateway(limits="venue") as gateway:
+        await gateway.submit(limit_buy())
+        sim.bitso.engine.instruments["btc_mxn"] = replace(
+            sim.bitso.engine.instruments["btc_mxn"], minimum_amount=Decimal("0.5")
+        )
+        sim.bitso.engine.market("btc_mxn").instrument = sim.bitso.engine.instruments["btc_mxn"]
+        for _ in range(5):
+            with pytest.raises(InvalidOrder):
+                await gateway.submit(limit_buy())
+
+    assert sim.bitso.requests["GET /api/v3/available_books"] == 1
+
+
+async def test_old_rules_are_read_again_before_they_refuse(sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rule that Bitso has relaxed since refuses nothing: before old rules deny an order they are loaded anew."""
+    market = sim.bitso.engine.market("btc_mxn")
+    market.instrument = sim.bitso.engine.instruments["btc_mxn"] = replace(
+        market.instrument, minimum_amount=Decimal("0.5")
+    )
+    async with sim.bitso.gateway() as gateway:
+        with pytest.raises(OrderDenied):
+            await gateway.submit(limit_buy())
+        market.instrument = sim.bitso.engine.instruments["btc_mxn"] = replace(
+            market.instrument, minimum_amount=Decimal("0.001")
+        )
+        monkeypatch.setattr("orderbridge.adapters.bitso.rules._OLD", 0.0)
+        order = await gateway.submit(limit_buy())
+
+    assert order.status is OrderStatus.ACCEPTED
 
 
 async def test_unreachable_rules_keep_the_order_from_leaving(sim: Simulator) -> None:
@@ -387,3 +425,42 @@ async def test_permit_is_spent_or_given_back(sim: Simulator) -> None:
         await gateway.submit(limit_buy(), permit=await gateway.permit("place"))
 
     assert sim.bitso.requests[PLACE] == 1
+
+
+async def test_permit_of_another_lane_or_key_is_refused(sim: Simulator) -> None:
+    """A cancel permit, which never waits, is no way around the pace; nor is one of another key."""
+    async with sim.bitso.gateway(markets=None) as gateway, sim.bitso.gateway(api_key="another") as other:
+        for permit in (await gateway.permit("cancel"), await other.permit("place")):
+            with pytest.raises(ConfigurationError):
+                await gateway.submit(limit_buy(), permit=permit)
+
+    assert sim.bitso.requests[PLACE] == 0
+
+
+async def test_lock_out_after_the_permit_keeps_the_order_here(sim: Simulator) -> None:
+    """A permit that was granted before a lock-out is given back, and nothing is sent into it."""
+    sim.bitso.fault("throttle", operation="lookup", times=1)
+
+    async with sim.bitso.gateway(markets=None) as gateway:
+        permit = await gateway.permit("place")
+        await gateway.lookup("bitso:x1", timeout=0.5)
+        with pytest.raises(NotSent, match="locked"):
+            await gateway.submit(limit_buy(), permit=permit)
+
+    assert sim.bitso.requests[PLACE] == 0
+
+
+async def test_error_that_echoes_the_key_is_cleaned() -> None:
+    """What the venue writes into an error of a write is shown without secrets, and short."""
+    gateway, transport = canned(
+        400, {"success": False, "error": {"code": "0201", "message": "SECRETKEY " + "x" * 9999}}
+    )
+    gateway_with_key = BitsoGateway(api_key="SECRETKEY", api_secret="s", transport=transport, markets=None, limits=None)
+
+    async with gateway_with_key:
+        with pytest.raises(AuthenticationFailed) as refused:
+            await gateway_with_key.submit(limit_buy())
+    await gateway.aclose()
+
+    assert "SECRETKEY" not in str(refused.value)
+    assert len(str(refused.value)) < 1000

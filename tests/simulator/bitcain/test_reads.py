@@ -201,9 +201,14 @@ async def test_history_may_be_shadowed(sim: Any, bitcain: Any) -> None:
 
 async def test_several_faults_come_in_one_list(bitcain: Any) -> None:
     """Ranges and types of the query are checked together, with the raw text as input."""
-    response = await bitcain.send("GET", "/api/v1/orders?limit=201&offset=-1&start_date=soon&portfolio_id=x")
+    query = "limit=201&offset=-1&start_date=soon&portfolio_id=x&order_status=zzz"
+    response = await bitcain.send("GET", f"/api/v1/orders?{query}")
 
     found = {fault["loc"][1]: fault for fault in response.json()["detail"]}
+    assert list(found) == ["portfolio_id", "order_status", "start_date", "limit", "offset"]
+    assert found["order_status"]["type"] == "enum"
+    history = await bitcain.send("GET", "/api/v1/orders/history?order_status=zzz&limit=0")
+    assert [fault["loc"][1] for fault in history.json()["detail"]] == ["order_status", "limit"]
     assert response.status_code == 422
     assert found["limit"]["type"] == "less_than_equal"
     assert found["limit"]["ctx"] == {"le": 200}

@@ -184,6 +184,15 @@ async def test_business_rules_are_a_400_with_a_text(sim: Any, bitcain: Any, path
     assert sim.bitcain.accepted() == []
 
 
+@pytest.mark.parametrize(
+    ("quantity", "text"),
+    [("1e999999", "out of range"), ("1e-9999", "out of range"), ("-1e999999", "greater than zero")],
+)
+async def test_a_number_without_end_is_called_so(bitcain: Any, quantity: str, text: str) -> None:
+    """What is too large or too fine is told apart from what is not above zero."""
+    assert text in (await detail(bitcain, "POST", PAPER, json=LIMIT | {"quantity": quantity}))[1]
+
+
 async def test_client_ids_may_repeat_conflict_or_find_the_first(sim: Any, bitcain: Any) -> None:
     """The three readings of an undocumented field."""
     first = await created(bitcain, client_order_id="mine")
@@ -252,6 +261,30 @@ async def test_an_update_changes_what_it_names(sim: Any, bitcain: Any) -> None:
     assert (await bitcain.get(path))["order"]["status"] == "expired"
 
 
+@pytest.mark.parametrize("term", ["ioc", "fok"])
+async def test_an_order_that_rests_cannot_become_one_that_never_does(bitcain: Any, term: str) -> None:
+    """ioc and fok are refused for a resting order, and taken for one that waits for its stop."""
+    rests = (await created(bitcain))["id"]
+    waits = (await created(bitcain, type="stop_limit", stop_price="70000", price="70100"))["id"]
+
+    assert (await detail(bitcain, "PATCH", f"{ORDERS}/{rests}", json={"time_in_force": term}))[0] == 400
+    assert (await bitcain.get(f"{ORDERS}/{rests}"))["order"]["time_in_force"] == "gtc"
+    changed = await bitcain.send("PATCH", f"{ORDERS}/{waits}", json={"time_in_force": term})
+    assert changed.json()["order"]["time_in_force"] == term
+
+
+async def test_an_order_that_is_gtt_no_longer_lives_on(sim: Any, bitcain: Any) -> None:
+    """Leaving gtt clears `expires_at`, and nothing ends the order at the old time."""
+    until = (sim.clock.now() + timedelta(hours=1)).isoformat()
+    path = f"{ORDERS}/{(await created(bitcain, time_in_force='gtt', expires_at=until))['id']}"
+
+    row = (await bitcain.send("PATCH", path, json={"time_in_force": "gtc"})).json()["order"]
+    sim.clock.advance(3600)
+
+    assert (row["time_in_force"], row["expires_at"]) == ("gtc", None)
+    assert (await bitcain.get(path))["order"]["status"] == "open"
+
+
 async def test_an_update_may_carry_a_status(bitcain: Any) -> None:
     """`cancelled` cancels, the present word does nothing, another is refused."""
     path = f"{ORDERS}/{(await created(bitcain))['id']}"
@@ -292,6 +325,25 @@ async def test_a_failed_order_can_be_retried(sim: Any, bitcain: Any) -> None:
         None,
     )
     assert (await detail(bitcain, "POST", path + "/retry"))[0] == 409
+
+
+@pytest.mark.parametrize("answer", ["same", "new"])
+async def test_a_retried_order_still_has_its_end(sim: Any, bitcain: Any, answer: str) -> None:
+    """A good-till-time order expires after a retry as well, and cannot be retried once its time is over."""
+    sim.bitcain.settings.routing, sim.bitcain.settings.retry_answer = "fails", answer
+    until = (sim.clock.now() + timedelta(hours=1)).isoformat()
+    first = await created(bitcain, time_in_force="gtt", expires_at=until)
+    second = await created(bitcain, time_in_force="gtt", expires_at=until)
+    sim.bitcain.settings.routing = "works"
+
+    row = (await bitcain.send("POST", f"{ORDERS}/{first['id']}/retry")).json()["order"]
+    sim.clock.advance(3600)
+
+    assert row["status"] == "open"
+    assert (await bitcain.get(f"{ORDERS}/{row['id']}"))["order"]["status"] == "expired"
+    status, text = await detail(bitcain, "POST", f"{ORDERS}/{second['id']}/retry")
+    assert (status, text) == (400, "expires_at is in the past")
+    assert (await bitcain.get(f"{ORDERS}/{second['id']}"))["order"]["status"] == "failed"
 
 
 async def test_the_exchange_behind_may_reject(sim: Any, bitcain: Any) -> None:

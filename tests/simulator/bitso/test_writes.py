@@ -229,10 +229,12 @@ async def test_a_late_order_is_there_before_it_is_shown(sim: Any, bitso: Any) ->
     oid = await bitso.place(type="market", side="sell", major="0.001")
     assert await bitso.get(f"/orders/{oid}") == []
     assert await bitso.code("GET", f"/order_trades/{oid}") == (400, "0312")
+    assert await bitso.get("/user_trades") == []
     assert len(sim.bitso.accepted(order_id=oid)) == 1
 
     sim.clock.advance(5)
     assert (await bitso.row(oid))["status"] == "completed"
+    assert {row["oid"] for row in await bitso.get("/user_trades")} == {oid}
 
 
 async def test_a_lost_answer_leaves_the_order_on_the_book(sim: Any, bitso: Any) -> None:
@@ -269,68 +271,6 @@ async def test_a_stop_order_waits_triggers_and_trades(sim: Any, bitso: Any) -> N
 
     done = await bitso.row(oid)
     assert (done["status"], done["triggered_at"]) == ("completed", "2026-01-05T10:01:00.000+00:00")
-
-
-async def test_replace_makes_a_new_order_in_the_place_of_the_old(bitso: Any) -> None:
-    """v3: another oid, no inherited origin id, the old one cancelled; both must be paid for at once."""
-    old = await bitso.place(origin_id="mine", major="0.01")
-
-    new = (await bitso.ok("PATCH", f"/orders/{old}", {"price": "1000010"}))["oid"]
-
-    row = await bitso.row(new)
-    assert new != old
-    assert (row["price"], row["original_amount"], "origin_id" in row) == ("1000010.00", "0.01000000", False)
-    assert (await bitso.row(old))["status"] == "cancelled"
-    assert await bitso.code("PATCH", f"/orders/{old}", {"price": "1000020"}) == (400, "1005")
-    assert await bitso.code("PATCH", "/orders?origin_id=nope", {"price": "1000020"}) == (400, "0357")
-    assert await bitso.code("PATCH", f"/orders/{new}", {"stop": "1000000"}) == (400, "1005")
-
-
-async def test_replace_doubles_a_position_if_the_old_order_fills_meanwhile(sim: Any, bitso: Any) -> None:
-    """The documented race: the replacement is created although the original has just filled."""
-    old = await bitso.place(major="0.01")
-    sim.bitso.fault("fill_first", operation="replace", times=1)
-
-    new = (await bitso.ok("PATCH", f"/orders?oid={old}", {"major": "0.02"}))["oid"]
-
-    assert (await bitso.row(old))["status"] == "completed"
-    assert (await bitso.row(new))["original_amount"] == "0.02000000"
-
-
-async def test_modify_keeps_the_order_and_the_quote_value(sim: Any, bitso: Any) -> None:
-    """
-    v4: a price alone keeps the value, so 1 at 100000 becomes 0.83333333 at 120000; same oid, same origin id.
-    """
-    oid = await bitso.place(major="1", price="100000", origin_id="mine")
-    bitso.prefix = "/api/v4"
-    assert await bitso.ok("PATCH", f"/orders/{oid}", {"price": "120000"}) == {"oid": oid}
-
-    bitso.prefix = "/api/v3"
-    row = await bitso.row(oid)
-    assert (row["original_amount"], row["price"], row["origin_id"]) == ("0.83333333", "120000.00", "mine")
-
-
-async def test_modify_checks_as_placing_does(sim: Any, bitso: Any) -> None:
-    """Both sizes, none, wrong ticks, sizes below what is filled, ended orders: each has its code."""
-    oid = await bitso.place(major="0.02")
-    stop = await bitso.place(side="sell", major="0.02", price="890000", stop="900000")
-    sim.bitso.market("btc_mxn").fill(oid, quantity="0.01")
-    bitso.prefix = "/api/v4"
-
-    for body, code in (
-        ({"major": "1", "minor": "1"}, "0308"),
-        ({}, "0309"),
-        ({"major": "0"}, "0408"),
-        ({"major": "0.005"}, "0403"),
-        ({"price": "5"}, "0407"),
-        ({"major": "1000"}, "0404"),
-        ({"major": "0.02", "stop": "1000000"}, "1005"),
-        ({"major": "300", "price": "1000000"}, "0406"),
-    ):
-        assert await bitso.code("PATCH", f"/orders?oid={oid}", body) == (400, code)
-    assert await bitso.ok("PATCH", f"/orders?oid={stop}", {"stop": "950000"}) == {"oid": stop}
-    assert await bitso.code("PATCH", f"/orders?oid={oid}", {"major": "0.005", "cancel": "1"}) == (400, "0403")
-    assert await bitso.code("PATCH", f"/orders?oid={oid}", {"major": "1"}) == (400, "1005")
 
 
 async def test_limits_lock_out_for_a_minute_and_spare_cancels(sim: Any, bitso: Any, http: Any) -> None:

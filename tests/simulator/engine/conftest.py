@@ -16,13 +16,13 @@ from orderbridge.simulator.engine.order import Order
 MakeOrder = Callable[..., Order]
 
 
-def new_engine(*, clock: SimClock, quotes: bool = False) -> Engine:
-    """BTC/MXN, funds for `bot` and `other`, and no counter-party unless asked for."""
+def new_engine(*, clock: SimClock, quotes: bool = False, btc: int = 100, mxn: int = 100_000_000) -> Engine:
+    """BTC/MXN, funds for each of `bot` and `other`, and no counter-party unless asked for."""
     engine = Engine(instruments={"btc_mxn": BOOKS["btc_mxn"]}, clock=clock, rng=Random(1))
     engine.counterparty.enabled = quotes
     for account in ("bot", "other"):
-        engine.accounts.deposit(account, "btc", Decimal(100))
-        engine.accounts.deposit(account, "mxn", Decimal(100_000_000))
+        engine.accounts.deposit(account, "btc", Decimal(btc))
+        engine.accounts.deposit(account, "mxn", Decimal(mxn))
     return engine
 
 

@@ -266,3 +266,15 @@ def test_a_dead_order_can_be_revived(engine: Engine, make: Any) -> None:
     engine.revive(order)
 
     assert (order.state, order.resting, order.locked) == (State.OPEN, True, D(1000))
+
+
+def test_a_fill_or_kill_order_is_killed_when_its_money_does_not_reach(clock: SimClock, bench: Any) -> None:
+    """A market stop that locked nothing, with money for a part of it when it triggers: nothing of it is filled."""
+    engine, make = bench.new_engine(clock=clock, mxn=1_000_000), bench.order_maker(clock)
+    engine.place(make("sell", "5", "1200000", account="other"))
+    stop = make("buy", "2", stop_price="1100000", trigger="above", time_in_force="fok")
+    engine.place(stop)
+
+    engine.place(make("buy", "0.1", "1200000", account="other"))
+
+    assert (stop.state, stop.filled) == (State.CANCELLED, 0)

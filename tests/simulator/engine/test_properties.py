@@ -22,8 +22,8 @@ WHICH = st.integers(0, 30)
 
 COMMANDS = st.one_of(
     st.tuples(st.just("limit"), ACCOUNTS, SIDES, SIZES, PRICES, TERMS),
-    st.tuples(st.just("market"), ACCOUNTS, SIDES, SIZES, st.booleans()),
-    st.tuples(st.just("stop"), ACCOUNTS, SIDES, SIZES, PRICES, st.booleans()),
+    st.tuples(st.just("market"), ACCOUNTS, SIDES, SIZES, st.booleans(), st.sampled_from(["gtc", "ioc", "fok"])),
+    st.tuples(st.just("stop"), ACCOUNTS, SIDES, SIZES, PRICES, st.booleans(), st.sampled_from(["gtc", "ioc", "fok"])),
     st.tuples(st.just("cancel"), WHICH),
     st.tuples(st.just("edit"), WHICH, SIZES, PRICES),
     st.tuples(st.just("trade"), PRICES, SIZES),
@@ -34,16 +34,31 @@ COMMANDS = st.one_of(
 class Run:
     """Plays commands on a fresh engine."""
 
-    def __init__(self, bench: Any, *, quotes: bool) -> None:
+    def __init__(self, bench: Any, *, quotes: bool, poor: bool = False, stop_locks: bool = True) -> None:
         self.clock = SimClock(start=START, running=False)
-        self.engine: Engine = bench.new_engine(clock=self.clock, quotes=quotes)
+        self.btc, self.mxn = (5, 7_000_000) if poor else (100, 100_000_000)
+        self.engine: Engine = bench.new_engine(clock=self.clock, quotes=quotes, btc=self.btc, mxn=self.mxn)
+        self.engine.settlement.stop_locks = stop_locks
         self._make = bench.order_maker(self.clock)
         self._orders: list[Any] = []
 
     def play(self, command: tuple[Any, ...]) -> None:
-        """One command; what the account cannot pay for does not happen."""
+        """One command, and the laws; what the account cannot pay for does not happen."""
+        edited = self._to_edit(command[1]) if command[0] == "edit" else None
+        queues = self._queues(besides=edited)
         with contextlib.suppress(NotEnough):
             getattr(self, f"_{command[0]}")(*command[1:])
+        check(self)
+        for queue in queues:
+            check_priority(queue)
+
+    def _queues(self, *, besides: Any) -> list[list[tuple[Any, Decimal]]]:
+        """Everybody's resting orders with what is filled of them, best first, of either side."""
+        book = self.engine.market("btc_mxn").book
+        return [
+            [(order, order.filled) for order in half.orders() if order.account != "house" and order is not besides]
+            for half in (book.bids, book.asks)
+        ]
 
     def _place(self, order: Any) -> None:
         self._orders.append(self.engine.place(order))
@@ -57,23 +72,25 @@ class Run:
             about["expires_at"] = self.clock.now() + timedelta(seconds=30)
         self._place(self._make(side, size, price, account=account, **about))
 
-    def _market(self, account: str, side: str, size: Decimal, by_quote: bool) -> None:
-        about = {"quote_quantity": size * 1_000_000} if by_quote else {}
-        self._place(self._make(side, None if by_quote else size, account=account, **about))
+    def _market(self, account: str, side: str, size: Decimal, by_quote: bool, terms: str) -> None:
+        about: dict[str, Any] = {"quote_quantity": size * 1_000_000} if by_quote else {}
+        self._place(self._make(side, None if by_quote else size, account=account, time_in_force=terms, **about))
 
-    def _stop(self, account: str, side: str, size: Decimal, stop: Decimal, limited: bool) -> None:
-        price = stop if limited else None
-        trigger = "above" if side == "buy" else "below"
-        self._place(self._make(side, size, price, account=account, stop_price=stop, trigger=trigger))
+    def _stop(self, account: str, side: str, size: Decimal, stop: Decimal, limited: bool, terms: str) -> None:
+        about = {"time_in_force": terms, "trigger": "above" if side == "buy" else "below"}
+        self._place(self._make(side, size, stop if limited else None, account=account, stop_price=stop, **about))
 
     def _cancel(self, which: int) -> None:
         if self._orders:
             self.engine.cancel(self._orders[which % len(self._orders)])
 
-    def _edit(self, which: int, size: Decimal, price: Decimal) -> None:
+    def _to_edit(self, which: int) -> Any:
         active = [order for order in self._orders if order.active and order.price is not None]
-        if active:
-            order = active[which % len(active)]
+        return active[which % len(active)] if active else None
+
+    def _edit(self, which: int, size: Decimal, price: Decimal) -> None:
+        order = self._to_edit(which)
+        if order is not None:
             self.engine.edit(order, Change(quantity=order.filled + size, price=price))
 
     def _trade(self, price: Decimal, size: Decimal) -> None:
@@ -94,10 +111,11 @@ class Run:
         ]  # fmt: skip
 
 
-def check(engine: Engine) -> None:
+def check(run: Run) -> None:
     """The laws."""
-    for currency, whole in (("btc", 200), ("mxn", 200_000_000)):
-        assert engine.total(currency) == whole
+    engine = run.engine
+    for currency, each in (("btc", run.btc), ("mxn", run.mxn)):
+        assert engine.total(currency) == 2 * each
         for account in ("bot", "other"):
             balance = engine.accounts.get(account, currency)
             assert balance.available >= 0
@@ -107,8 +125,20 @@ def check(engine: Engine) -> None:
     book = engine.market("btc_mxn").book
     bid, ask = book.bids.best(), book.asks.best()
     assert bid is None or ask is None or bid < ask
+    for half in (book.bids, book.asks):
+        for _, level in half.levels():
+            own = [order.sequence for order in level if order.account != "house"]
+            assert own == sorted(own)
     for order in engine.ledger.orders.values():
         check_order(order)
+
+
+def check_priority(queue: list[tuple[Any, Decimal]]) -> None:
+    """Of a queue as it stood before a command, nobody has traded while somebody before him still rests."""
+    waiting = False
+    for order, filled_before in queue:
+        assert not (waiting and order.filled > filled_before)
+        waiting = waiting or order.resting
 
 
 def check_order(order: Any) -> None:
@@ -122,23 +152,26 @@ def check_order(order: Any) -> None:
         assert order.filled_quote <= order.quote_quantity
     assert order.active or order.locked == 0
     assert order.active or not order.resting
+    if order.time_in_force in ("ioc", "fok"):
+        assert not order.resting
+    if order.time_in_force == "fok" and order.state is not State.FILLED:
+        assert order.filled == 0
 
 
 @settings(max_examples=250, deadline=None)
-@given(commands=st.lists(COMMANDS, max_size=30), quotes=st.booleans())
+@given(commands=st.lists(COMMANDS, max_size=30), quotes=st.booleans(), poor=st.booleans(), stop_locks=st.booleans())
 def test_the_laws_hold_after_every_command_and_a_replay_agrees(
-    bench: Any, commands: list[tuple[Any, ...]], quotes: bool
+    bench: Any, commands: list[tuple[Any, ...]], quotes: bool, poor: bool, stop_locks: bool
 ) -> None:
     """
-    No money is made or lost, no level is crossed, no order overfilled; the same commands give the same state.
+    No money is made or lost, no level is crossed, no order overfilled, none jumps the queue, IOC and FOK never
+    rest, FOK is all or nothing, for the poor as well; the same commands give the same state.
     """
-    first, second = Run(bench, quotes=quotes), Run(bench, quotes=quotes)
+    first, second = (Run(bench, quotes=quotes, poor=poor, stop_locks=stop_locks) for _ in range(2))
 
     for command in commands:
         first.play(command)
-        check(first.engine)
         second.play(command)
-        check(second.engine)
 
     assert first.state() == second.state()
 

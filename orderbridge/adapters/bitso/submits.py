@@ -1,0 +1,101 @@
+"""Placing orders: held against what Bitso takes, then sent once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from orderbridge.adapters.bitso.client import BitsoClient
+from orderbridge.adapters.bitso.markets import BitsoMarkets
+from orderbridge.adapters.bitso.outgoing import order_from_answer, order_to_wire
+from orderbridge.adapters.bitso.reads import BitsoReads
+from orderbridge.adapters.bitso.rules import Amounts, Rules
+from orderbridge.errors import (
+    InvalidOrder,
+    OutcomeUnknown,
+)
+from orderbridge.gateway import Capabilities
+from orderbridge.http.policy import Deadline
+from orderbridge.model.order import Order
+from orderbridge.model.permit import Permit
+from orderbridge.model.request import OrderRequest
+from orderbridge.screening import refuse_undeclared
+
+_REMEMBERED: Final = 10_000
+
+
+class BitsoSubmits:
+    """The submits of one account."""
+
+    def __init__(
+        self,
+        client: BitsoClient,
+        reads: BitsoReads,
+        markets: BitsoMarkets,
+        *,
+        capabilities: Capabilities,
+        mint: Callable[[], str],
+    ) -> None:
+        self._client = client
+        self._reads = reads
+        self._markets = markets
+        self.rules = Rules(markets, gateway=client.gateway)
+        self._capabilities = capabilities
+        self._mint = mint
+        self._recent: dict[str, Order] = {}
+
+    async def submit(
+        self, request: OrderRequest, *, permit: Permit | None, not_after: float | None, deadline: Deadline
+    ) -> Order:
+        """Send an order once; see `BitsoGateway.submit`."""
+        refuse_undeclared(request, self._capabilities, gateway=self._client.gateway)
+        await self.rules.hold(
+            request.symbol,
+            Amounts(request.quantity, request.quote_quantity, request.price, request.stop_price),
+            deadline=deadline,
+            operation="submit",
+        )
+        client_order_id = request.client_order_id or self._mint()
+        try:
+            payload = await self._client.write(
+                "POST",
+                "/orders",
+                order_to_wire(request, client_order_id=client_order_id),
+                permit=permit,
+                not_after=not_after,
+                deadline=deadline,
+                operation="submit",
+                client_order_id=client_order_id,
+            )
+        except InvalidOrder as error:
+            self._markets.refused(error.code)
+            raise
+        order = order_from_answer(
+            request,
+            oid=self._oid(payload, client_order_id),
+            client_order_id=client_order_id,
+            account=self._reads.account,
+            observed_at=self._reads.now(),
+        )
+        self._remember(order)
+        return order
+
+    def recall(self, oid: str) -> Order | None:
+        """An order as it was submitted here, for a venue that may have forgotten it."""
+        return self._recent.get(oid)
+
+    def _remember(self, order: Order) -> None:
+        self._recent[order.order_id] = order
+        if len(self._recent) > _REMEMBERED:
+            del self._recent[next(iter(self._recent))]
+
+    def _oid(self, payload: object, client_order_id: str) -> str:
+        oid = payload.get("oid") if isinstance(payload, dict) else None
+        if isinstance(oid, str) and oid:
+            return oid
+        raise OutcomeUnknown(
+            "the order was sent, and the answer names no oid",
+            client_order_id=client_order_id,
+            gateway=self._client.gateway,
+            operation="submit",
+        )

@@ -1,0 +1,96 @@
+"""Asking several gateways at once: each within the time limit, and none hiding another."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final, TypeVar
+
+from orderbridge.gateway import failure_of
+from orderbridge.http.session import log_facts
+from orderbridge.model.lookup import Answer, Failure, Found, LookupResult
+from orderbridge.model.order import Order, OrderKey, merge
+from orderbridge.model.ref import OrderRef
+
+T = TypeVar("T")
+_log: Final = logging.getLogger("orderbridge.bridge")
+# Gateways keep the time limit themselves and hand in what they know by then; past this they are cut off.
+_GRACE: Final = 0.25
+
+
+class Asking:
+    """Makes calls of many gateways at once; what was cut off is held until it has ended."""
+
+    def __init__(self) -> None:
+        self._late: set[asyncio.Task[object]] = set()
+
+    async def all(
+        self, calls: Mapping[str, Callable[[], Awaitable[T]]], kind: type[T], timeout: float | None, operation: str
+    ) -> dict[str, T | Failure]:
+        """Make every call at once; what fails, is late or is of another kind is a Failure and touches no other."""
+        if not calls:
+            return {}
+        tasks = {name: asyncio.ensure_future(_settled(call)) for name, call in calls.items()}
+        try:
+            await asyncio.wait(tasks.values(), timeout=None if timeout is None else timeout + _GRACE)
+        finally:
+            for task in tasks.values():
+                if not task.done():
+                    self._abandon(task)
+        late = Failure(kind="timed_out", message=f"no answer within {timeout} s")
+        outcomes: dict[str, T | Failure] = {}
+        for name, task in tasks.items():
+            outcome = task.result() if task.done() and not task.cancelled() else late
+            if isinstance(outcome, BaseException):
+                outcome = failure_of(outcome)
+            elif not isinstance(outcome, (kind, Failure)):
+                message = f"{operation} gave a {type(outcome).__name__} instead of a {kind.__name__}"
+                outcome = Failure(kind="unexpected", message=message)
+            if isinstance(outcome, Failure):
+                extra = log_facts(name, operation)
+                _log.warning("%s failed: %s", operation, outcome.message, extra=extra)
+            outcomes[name] = outcome
+        return outcomes
+
+    def _abandon(self, task: asyncio.Task[object]) -> None:
+        task.cancel()
+        self._late.add(task)
+        task.add_done_callback(self._late.discard)
+
+
+async def _settled(call: Callable[[], Awaitable[T]]) -> T | Exception:
+    # A third party's adapter may raise anything; whatever it is, it must not hide the other venues' answers.
+    try:
+        return await call()
+    except Exception as error:  # noqa: BLE001 - reported as this gateway's failure
+        return error
+
+
+def combine(
+    ref: OrderRef, names: Sequence[str], results: Mapping[str, LookupResult], failures: Mapping[str, Failure]
+) -> Found:
+    orders: dict[OrderKey, Order] = {}
+    answers: dict[str, Answer] = {}
+    notes: list[str] = []
+    proven = []
+    for name in names:
+        result = results.get(name)
+        if result is None or ref not in result:
+            failure = failures.get(name)
+            timed_out = failure is not None and failure.kind == "timed_out"
+            answers[name] = Answer.TIMED_OUT if timed_out else Answer.FAILED
+            proven.append(False)
+            continue
+        found = result[ref]
+        answers.update(found.answers)
+        notes.extend(f"{name}: {note}" for note in found.notes)
+        proven.append(found.proven_absent)
+        for order in found.orders:
+            orders[order.key] = merge(orders[order.key], order) if order.key in orders else order
+    return Found(
+        orders=tuple(orders.values()),
+        answers=answers,
+        proven_absent=not orders and all(proven),
+        notes=tuple(notes),
+    )

@@ -1,0 +1,127 @@
+"""`orderbridge open`, `orders` and `fills`: reading."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from orderbridge.cli.running import (
+    Config,
+    Exit,
+    Gateways,
+    JsonLines,
+    OfSymbol,
+    PageTimeout,
+    Timeout,
+    end,
+    moment,
+    run,
+)
+from orderbridge.cli.tables import (
+    FILLS,
+    ORDERS,
+    Rows,
+    add_fill,
+    add_order,
+    print_missing,
+    print_model,
+    print_orders,
+)
+from orderbridge.model.lookup import BridgeOrders
+from orderbridge.model.words import OrderStatus
+from orderbridge.registry import connect
+
+_TIME = "an ISO date (its midnight) or date-time; without a zone it is UTC."
+Since = Annotated[str, typer.Option("--since", metavar="TIME", help=f"From this time on: {_TIME}")]
+MaybeSince = Annotated[str | None, typer.Option("--since", metavar="TIME", help=f"From this time on: {_TIME}")]
+Until = Annotated[str | None, typer.Option("--until", metavar="TIME", help=f"Up to this time: {_TIME}")]
+
+
+def open_orders(
+    symbol: OfSymbol = None,
+    gateways: Gateways = None,
+    timeout: Timeout = 10.0,
+    json: JsonLines = False,
+    config: Config = None,
+) -> None:
+    """List the open orders of every gateway. Exits 1 when one could not answer, or a row could not be read."""
+
+    async def look() -> BridgeOrders:
+        async with connect(*(gateways or ()), settings=config) as bridge:
+            return await bridge.open_orders(symbol=symbol, timeout=timeout)
+
+    result = run(look())
+    if json:
+        for order in result:
+            print_model(order)
+    elif result.orders:
+        print_orders(result)
+    else:
+        typer.echo("No open orders at the gateways that answered." if result.unreachable else "No open orders.")
+    print_missing(result.unreachable, result.bad_rows, stderr=True)
+    sys.exit(Exit.NOT_ALL if result.unreachable or result.bad_rows else Exit.DONE)
+
+
+def orders(
+    since: Since,
+    until: Until = None,
+    symbol: OfSymbol = None,
+    status: Annotated[str | None, typer.Option(help=f"Only these: {', '.join(OrderStatus)}.")] = None,
+    gateways: Gateways = None,
+    timeout: PageTimeout = 10.0,
+    json: JsonLines = False,
+    config: Config = None,
+) -> None:
+    """List the orders created in a time, of the gateways that keep a history (Bitso keeps none: see fills)."""
+    first, last = moment(since, "--since"), moment(until, "--until")
+    assert first is not None  # --since is required
+    if status is not None and status.lower() not in set(OrderStatus):
+        end(f"--status: {status!r} is none of {', '.join(OrderStatus)}", Exit.WRONG)
+    rows = Rows(ORDERS)
+
+    async def look() -> None:
+        async with connect(*(gateways or ()), settings=config) as bridge:
+            async for order in bridge.orders(
+                since=first, until=last, symbol=symbol, status=status, gateways=gateways, timeout=timeout
+            ):
+                if json:
+                    print_model(order)
+                else:
+                    add_order(rows, order)
+
+    run(look())
+    if not json and not rows.count:
+        typer.echo("No orders.")
+
+
+def fills(
+    ref: Annotated[
+        str | None, typer.Argument(help="Of this order only: x, bitso:x or bitso:client:x", metavar="[REF]")
+    ] = None,
+    since: MaybeSince = None,
+    until: Until = None,
+    symbol: OfSymbol = None,
+    gateways: Gateways = None,
+    timeout: PageTimeout = 10.0,
+    json: JsonLines = False,
+    config: Config = None,
+) -> None:
+    """List the executions of one order, or of the accounts that tell them (Bitcain tells none: see lookup)."""
+    first, last = moment(since, "--since"), moment(until, "--until")
+    rows = Rows(FILLS)
+
+    async def look() -> None:
+        async with connect(*(gateways or ()), settings=config) as bridge:
+            async for fill in bridge.fills(
+                ref, since=first, until=last, symbol=symbol, gateways=gateways, timeout=timeout
+            ):
+                if json:
+                    print_model(fill)
+                else:
+                    add_fill(rows, fill)
+
+    run(look())
+    if not json and not rows.count:
+        typer.echo("No fills.")

@@ -1,0 +1,113 @@
+"""What every command shares: its options, its exit codes, and how it ends in one line."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
+from enum import IntEnum
+from pathlib import Path
+from typing import Annotated, Any, Final, NoReturn, TypeVar
+
+import typer
+from pydantic import ValidationError
+
+from orderbridge.cli.tables import console, printable
+from orderbridge.errors import ConfigurationError, NotSent, NotSupported, OrderBridgeError, OrderDenied, OutcomeUnknown
+
+T = TypeVar("T")
+_INTERRUPTED: Final = 130  # as shells have it: 128 and the number of SIGINT
+
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", help="Settings file; by default orderbridge.toml here or in the user's config folder."),
+]
+Gateways = Annotated[
+    list[str] | None,
+    typer.Option("--gateway", "-g", help="Ask this gateway only (bitso, bitso/mm …). May be repeated."),
+]
+Timeout = Annotated[float, typer.Option("--timeout", help="Seconds for all gateways together.", min=0.1)]
+PageTimeout = Annotated[float, typer.Option("--timeout", help="Seconds for each page of an answer.", min=0.1)]
+Json = Annotated[bool, typer.Option("--json", help="Print the models as JSON.")]
+JsonLines = Annotated[bool, typer.Option("--json", help="Print the models as JSON, one in each line.")]
+OfSymbol = Annotated[str | None, typer.Option("--symbol", help="Of this pair only, as in BTC/MXN.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")]
+
+
+class Exit(IntEnum):
+    """How a command ends; scripts branch on it."""
+
+    DONE = 0
+    NOT_ALL = 1  # not found, not reached, refused by the venue, or not over yet
+    WRONG = 2  # settings or arguments; nothing was sent
+    UNKNOWN = 3  # sent, and the outcome is not known
+    NOT_SENT = 4  # nothing was sent, by the network's fault or by the answer to the question
+
+
+def exit_of(error: OrderBridgeError) -> Exit:
+    """The exit code that an error stands for."""
+    match error:
+        case ConfigurationError() | OrderDenied() | NotSupported():
+            return Exit.WRONG
+        case OutcomeUnknown():
+            return Exit.UNKNOWN
+        case NotSent():
+            return Exit.NOT_SENT
+        case _:
+            return Exit.NOT_ALL
+
+
+def run(call: Coroutine[Any, Any, T], *, acts: bool = False) -> T:
+    """Enter the loop, once; an error of ours ends the command in one line. `acts`: it is no mere reading."""
+    try:
+        return asyncio.run(call)
+    except OrderBridgeError as error:
+        end(told(error), exit_of(error))
+    except KeyboardInterrupt:
+        if acts:
+            end("Interrupted: what was sent may have been done. Look the orders up.", Exit.UNKNOWN)
+        sys.exit(_INTERRUPTED)
+
+
+def checked(make: Callable[[], T]) -> T:
+    """What `make` builds of the arguments; what is wrong with them ends the command in one line."""
+    try:
+        return make()
+    except ValidationError as error:
+        end("; ".join(_sentence(detail) for detail in error.errors(include_url=False)), Exit.WRONG)
+    except OrderBridgeError as error:
+        end(told(error), exit_of(error))
+
+
+def told(error: OrderBridgeError) -> str:
+    """An error in one line."""
+    return printable(f"{type(error).__name__}: {error}")
+
+
+def end(line: str, code: Exit) -> NoReturn:
+    """Say a line on stderr and end."""
+    warn(line, style="red")
+    sys.exit(code)
+
+
+def warn(line: str, *, style: str = "yellow") -> None:
+    """Say a line on stderr, whole: a terminal may wrap it, nothing breaks it."""
+    console(stderr=True).print(line, style=style, markup=False, soft_wrap=True)
+
+
+def moment(text: str | None, option: str) -> datetime | None:
+    """A time from an option: an ISO date or date-time; without a zone it is UTC, and a date is its midnight."""
+    if text is None:
+        return None
+    try:
+        read = datetime.fromisoformat(text.strip())
+        return (read if read.tzinfo else read.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        end(f"{option}: {text!r} is no time; write it as 2026-01-31 or 2026-01-31T12:00:00Z", Exit.WRONG)
+
+
+def _sentence(detail: Any) -> str:
+    field = ".".join(str(part) for part in detail["loc"])
+    text = detail["msg"].removeprefix("Value error, ")
+    return f"{field}: {text}" if field else text

@@ -1,0 +1,305 @@
+"""The contract of every gateway, run unchanged over each of them on its simulated venue."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from orderbridge import OrderEdit, OrderGateway, OrderRequest, OrderStatus
+from orderbridge.errors import (
+    AuthenticationFailed,
+    DuplicateClientOrderId,
+    InsufficientFunds,
+    NotSupported,
+    OrderDenied,
+    OrderNotActive,
+    OrderNotFound,
+    OrderRejected,
+    OutcomeUnknown,
+    RateLimited,
+)
+from orderbridge.http.policy import Retries
+from orderbridge.model.words import EditClass, Idempotency
+from orderbridge.simulator import Simulator
+
+QUICK = Retries(tries=2, first_wait=0.01, longest_wait=0.01)
+
+
+@dataclass
+class Venue:
+    """What the contract needs to know of a simulated venue beside its gateway."""
+
+    name: str
+    sim: Any
+    symbol: str
+    market: str
+    price: str
+    off_tick: str
+    # More than the account can pay, if placed often enough, and within the market's bounds.
+    too_much: dict[str, str]
+    bad: dict[str, str]
+    unknown: str
+    place: str
+
+    def gateway(self, **settings: Any) -> Any:
+        return self.sim.gateway(retries=QUICK, **settings)
+
+    def buy(self, **changes: Any) -> OrderRequest:
+        plain = {"symbol": self.symbol, "side": "buy", "type": "limit", "quantity": "0.01", "price": self.price}
+        return OrderRequest(**{**plain, **changes})
+
+    def fill(self, order_id: str, quantity: str | None = None) -> None:
+        self.sim.market(self.market).fill(order_id, quantity=quantity)
+
+    def writes(self) -> int:
+        return int(self.sim.requests[self.place])
+
+    def funds(self) -> Any:
+        return copy.deepcopy(self.sim.balances)
+
+
+@pytest.fixture(params=["bitso", "bitcain"])
+async def venue(request: pytest.FixtureRequest) -> AsyncIterator[Venue]:
+    """Each venue in turn."""
+    async with Simulator(seed=1) as sim:
+        if request.param == "bitso":
+            yield Venue(
+                name="bitso",
+                sim=sim.bitso,
+                symbol="BTC/MXN",
+                market="btc_mxn",
+                price="560000",
+                off_tick="560004.5",
+                too_much={"quantity": "350", "price": "570000"},
+                bad={"api_secret": "wrong"},
+                unknown="bitso:nosuchorder00001",
+                place="POST /api/v3/orders",
+            )
+        else:
+            yield Venue(
+                name="bitcain",
+                sim=sim.bitcain,
+                symbol="BTC/USDT",
+                market="BTC/USDT",
+                price="30000",
+                off_tick="30000.001",
+                too_much={"quantity": "9000", "price": "30000"},
+                bad={"token": "wrong"},
+                unknown="bitcain:00000000-0000-4000-8000-000000000000",
+                place="POST /api/v1/orders",
+            )
+
+
+async def test_submit_and_see_it(venue: Venue) -> None:
+    """An order that was submitted is found by its id, by its client id, and among the open ones."""
+    async with venue.gateway() as gateway:
+        placed = await gateway.submit(venue.buy(client_order_id="contract-1"))
+        by_id = await gateway.get(placed)
+        by_client = (await gateway.lookup(f"{gateway.name}:client:contract-1")).orders
+        opened = await gateway.open_orders()
+
+    assert placed.status in {OrderStatus.ACCEPTED, OrderStatus.OPEN}
+    assert (by_id.status, by_id.filled_quantity, by_id.quantity) == (OrderStatus.OPEN, Decimal(0), Decimal("0.01"))
+    assert (by_id.price, by_id.symbol, by_id.side) == (Decimal(venue.price), venue.symbol, "buy")
+    assert [order.order_id for order in by_client] == [placed.order_id]
+    assert [order.order_id for order in opened] == [placed.order_id]
+    assert by_id.client_order_id == "contract-1"
+
+
+async def test_client_id_is_made_where_none_is_given(venue: Venue) -> None:
+    """Every order carries a client id, ours where the caller has none."""
+    async with venue.gateway() as gateway:
+        placed = await gateway.submit(venue.buy())
+
+    assert placed.client_order_id
+    (accepted,) = venue.sim.accepted(client_order_id=placed.client_order_id)
+    assert accepted.order_id == placed.order_id
+
+
+async def test_partial_fill_then_fill(venue: Venue) -> None:
+    """Fills are seen as they come, and the end with the last of them."""
+    async with venue.gateway() as gateway:
+        placed = await gateway.submit(venue.buy())
+        venue.fill(placed.order_id, "0.004")
+        part = await gateway.get(placed)
+        venue.fill(placed.order_id)
+        whole = await gateway.get(placed)
+
+    assert (part.status, part.filled_quantity) == (OrderStatus.PARTIALLY_FILLED, Decimal("0.004"))
+    assert (whole.status, whole.filled_quantity) == (OrderStatus.FILLED, Decimal("0.01"))
+    assert whole.is_done
+
+
+async def test_edit_in_place(venue: Venue) -> None:
+    """A change keeps the id; quantity is the new total."""
+    async with venue.gateway() as gateway:
+        placed = await gateway.submit(venue.buy())
+        edited = await gateway.edit(placed, OrderEdit(quantity="0.02", price=venue.price))
+
+    assert gateway.capabilities.edit is EditClass.IN_PLACE
+    assert (edited.order_id, edited.quantity) == (placed.order_id, Decimal("0.02"))
+
+
+async def test_cancel_leaves_the_balances_as_they_were(venue: Venue) -> None:
+    """A limit order placed and cancelled costs nothing, by the venue's own books."""
+    before = venue.funds()
+
+    async with venue.gateway() as gateway:
+        placed = await gateway.submit(venue.buy())
+        locked = venue.funds()
+        order = await gateway.cancel(placed)
+
+    assert (order.status, order.filled_quantity) == (OrderStatus.CANCELLED, Decimal(0))
+    assert locked != before
+    assert venue.funds() == before
+
+
+async def test_cancel_keeps_the_fills(venue: Venue) -> None:
+    """An order that is cancelled after a part was filled says how much."""
+    async with venue.gateway() as gateway:
+        placed = await gateway.submit(venue.buy())
+        venue.fill(placed.order_id, "0.004")
+        order = await gateway.cancel(placed)
+
+    assert (order.status, order.filled_quantity) == (OrderStatus.CANCELLED, Decimal("0.004"))
+
+
+async def test_cancel_too_late(venue: Venue) -> None:
+    """An order that turned out filled is returned filled; an edit says that it is not active."""
+    async with venue.gateway() as gateway:
+        placed = await gateway.submit(venue.buy())
+        venue.fill(placed.order_id)
+        order = await gateway.cancel(placed)
+        with pytest.raises(OrderNotActive) as late:
+            await gateway.edit(placed, OrderEdit(quantity="0.02", price=venue.price))
+
+    assert (order.status, order.filled_quantity) == (OrderStatus.FILLED, Decimal("0.01"))
+    assert late.value.order is not None
+
+
+async def test_cancel_all(venue: Venue) -> None:
+    """Every open order of the account ends."""
+    async with venue.gateway() as gateway:
+        placed = {(await gateway.submit(venue.buy())).order_id for _ in range(3)}
+        orders = await gateway.cancel_all()
+        left = await gateway.open_orders()
+
+    assert {order.order_id for order in orders} == placed
+    assert all(order.status is OrderStatus.CANCELLED for order in orders)
+    assert list(left) == []
+
+
+async def test_unknown_id(venue: Venue) -> None:
+    """An id that nobody issued is not found, and nothing is changed for it."""
+    async with venue.gateway() as gateway:
+        with pytest.raises(OrderNotFound):
+            await gateway.get(venue.unknown)
+        with pytest.raises(OrderNotFound):
+            await gateway.cancel(venue.unknown)
+
+
+async def test_duplicate_client_id(venue: Venue) -> None:
+    """Where the venue promises unique ids a second order is refused as a duplicate; else the capabilities say so."""
+    async with venue.gateway() as gateway:
+        await gateway.submit(venue.buy(client_order_id="twice"))
+        if gateway.capabilities.idempotency is Idempotency.TAG_ONLY:
+            await gateway.submit(venue.buy(client_order_id="twice"))
+            expected = 2
+        else:
+            expected = 1
+            with pytest.raises(DuplicateClientOrderId):
+                await gateway.submit(venue.buy(client_order_id="twice"))
+
+    assert len(venue.sim.accepted(client_order_id="twice")) == expected
+
+
+async def test_insufficient_funds(venue: Venue) -> None:
+    """A lack of funds is a rejection, told apart where the capabilities say so; it leaves nothing on the book."""
+    orders = [venue.buy(**venue.too_much) for _ in range(10)]
+    refused = None
+
+    async with venue.gateway() as gateway:
+        for order in orders:
+            try:
+                await gateway.submit(order)
+            except OrderRejected as error:
+                refused = error
+                break
+        opened = await gateway.open_orders()
+
+    assert refused is not None
+    assert isinstance(refused, InsufficientFunds) or not gateway.capabilities.funds_refusal_is_distinct
+    assert len(opened) == len([order for order in venue.sim.accepted() if order.active])
+
+
+async def test_price_off_the_tick(venue: Venue) -> None:
+    """Where the rules are known it is refused before sending; where they are not it goes out as it is, never bent."""
+    async with venue.gateway() as gateway:
+        if gateway.capabilities.markets:
+            with pytest.raises(OrderDenied) as denied:
+                await gateway.submit(venue.buy(price=venue.off_tick))
+            assert denied.value.nearest == (Decimal(560000), Decimal(560010))
+            assert venue.writes() == 0
+        else:
+            placed = await gateway.submit(venue.buy(price=venue.off_tick))
+            assert (await gateway.get(placed)).price == Decimal(venue.off_tick)
+
+
+async def test_throttled(venue: Venue) -> None:
+    """A throttled submit is unknown, with RateLimited behind it; it is not sent again."""
+    venue.sim.fault("throttle", operation="place")
+
+    async with venue.gateway() as gateway:
+        with pytest.raises(OutcomeUnknown) as unknown:
+            await gateway.submit(venue.buy(client_order_id="busy"))
+
+    assert isinstance(unknown.value.__cause__, RateLimited)
+    assert unknown.value.client_order_id == "busy"
+    assert venue.writes() == 1
+
+
+async def test_bad_credentials(venue: Venue) -> None:
+    """Refused credentials are told as such, and nothing is on the book."""
+    async with venue.gateway(**venue.bad) as gateway:
+        with pytest.raises(AuthenticationFailed):
+            await gateway.submit(venue.buy())
+        with pytest.raises(AuthenticationFailed):
+            await gateway.open_orders()
+
+    assert venue.sim.accepted() == []
+
+
+@pytest.mark.parametrize("engine", ["httpx", "aiohttp"])
+async def test_lost_answer(venue: Venue, engine: str) -> None:
+    """A connection that drops after the venue accepted is no rejection, and nothing is sent twice."""
+    venue.sim.fault("accept_then_drop", operation="place")
+
+    async with venue.gateway(transport=engine) as gateway:
+        with pytest.raises(OutcomeUnknown):
+            await gateway.submit(venue.buy(client_order_id="lost"))
+        (found,) = (await gateway.lookup(f"{gateway.name}:client:lost")).orders
+
+    assert found.status is OrderStatus.OPEN
+    assert venue.writes() == 1
+
+
+async def test_what_is_not_declared_is_refused_before_sending(venue: Venue) -> None:
+    """The capabilities are the truth: what they lack is NotSupported, and nothing is sent."""
+    async with venue.gateway() as gateway:
+        capabilities = gateway.capabilities
+        with pytest.raises(NotSupported):
+            await gateway.submit(venue.buy(options={"no_such_option": "1"}))
+        if not capabilities.fills:
+            with pytest.raises(NotSupported):
+                gateway.fills()
+        if not capabilities.history:
+            with pytest.raises(NotSupported):
+                gateway.orders(since=venue.sim.clock.now())
+
+    assert sum(venue.sim.requests.values()) == 0
+    assert isinstance(gateway, OrderGateway)

@@ -1,0 +1,62 @@
+"""A write through a session, as the log tells it."""
+
+import logging
+
+import pytest
+
+from orderbridge.errors import NotSent, OutcomeUnknown
+from orderbridge.http import WireRequest, WireResponse
+from orderbridge.http.limits import Limiter
+from orderbridge.http.policy import Deadline
+from orderbridge.http.session import Session
+from orderbridge.http.transport import NoAnswer, NothingSent
+
+
+class Peer:
+    """Answers, or fails as an engine does."""
+
+    def __init__(self, outcome: WireResponse | Exception) -> None:
+        self.outcome = outcome
+
+    async def send(self, request: WireRequest, *, timeout: float) -> WireResponse:
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
+        return self.outcome
+
+    async def aclose(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("outcome", "error", "said"),
+    [
+        (WireResponse(201), None, "submit -> 201"),
+        (NoAnswer("reset"), OutcomeUnknown, "submit -> no answer"),
+        (NothingSent("refused"), NotSent, "submit -> nothing was sent"),
+    ],
+)
+async def test_every_write_is_logged(
+    caplog: pytest.LogCaptureFixture,
+    outcome: WireResponse | Exception,
+    error: type[Exception] | None,
+    said: str,
+) -> None:
+    """One line at INFO with the ids, whatever becomes of it: the one without an answer is the one to be found."""
+    session = Session(gateway="venue", venue="venue", transport=Peer(outcome), limiter=Limiter(None))
+    caught: type[Exception] | None = None
+
+    with caplog.at_level(logging.INFO, "orderbridge.venue"):
+        try:
+            await session.write(
+                lambda: WireRequest("POST", "https://venue.test/orders"),
+                permit=None,
+                deadline=Deadline(1),
+                operation="submit",
+                client_order_id="bot-1",
+            )
+        except (OutcomeUnknown, NotSent) as raised:
+            caught = type(raised)
+
+    (record,) = caplog.records
+    assert caught is error
+    assert (record.getMessage(), record.__dict__["client_order_id"]) == (said, "bot-1")

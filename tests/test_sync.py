@@ -1,0 +1,143 @@
+"""The calls without `await`: the same names and arguments, over one loop in a thread."""
+
+import asyncio
+import inspect
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+
+from orderbridge import OrderBridge, OrderEdit, OrderGateway, OrderRequest, OrderStatus
+from orderbridge.adapters.bitso import BitsoGateway
+from orderbridge.errors import ConfigurationError, NotSupported, OrderNotFound
+from orderbridge.simulator import Simulator
+from orderbridge.sync import SyncBridge, SyncGateway
+
+BUY = OrderRequest.limit(symbol="BTC/MXN", side="buy", quantity="0.01", price="560000")
+
+
+@pytest.fixture
+def venue() -> Iterator[Simulator]:
+    """The simulated venues, in a thread of their own."""
+    with Simulator(seed=1) as sim:
+        yield sim
+
+
+@pytest.fixture
+def bridge(venue: Simulator) -> Iterator[SyncBridge]:
+    """Both venues behind one bridge."""
+    with SyncBridge(venue.bitso.gateway(), venue.bitcain.gateway(trading_mode="paper")) as made:
+        yield made
+
+
+@pytest.mark.parametrize(("sync", "original"), [(SyncBridge, OrderBridge), (SyncGateway, OrderGateway)])
+def test_every_call_is_there_with_its_arguments(sync: type, original: type) -> None:
+    """No call of the asynchronous face is missing here, and each takes what the other takes."""
+    left_out = {"aclose"}
+    calls = {name for name, value in vars(original).items() if inspect.isfunction(value) and name[0] != "_"}
+
+    for name in calls - left_out:
+        theirs = dict(inspect.signature(getattr(original, name)).parameters)
+        mine = inspect.signature(getattr(sync, name)).parameters
+        assert list(mine) == list(theirs)
+        assert [each.default for each in mine.values()] == [each.default for each in theirs.values()]
+
+
+def test_a_day_of_a_bot(venue: Simulator, bridge: SyncBridge) -> None:
+    """Submit, look up, edit, list, cancel and read fills, all without a loop of one's own."""
+    placed = bridge["bitso"].submit(BUY)
+    put = venue.bitso.put(status="completed")
+
+    assert bridge.lookup(placed).orders[0].status is OrderStatus.OPEN
+    assert bridge.get(placed.order_id).order_id == placed.order_id
+    assert bridge.edit(placed, OrderEdit(quantity="0.02", price="570000")).quantity == BUY.quantity * 2  # type: ignore[operator]
+    assert [order.order_id for order in bridge.open_orders()] == [placed.order_id]
+    assert bridge.cancel(placed, wait="done").status is OrderStatus.CANCELLED
+    assert [fill.order_id for fill in bridge.fills(f"bitso:{put.order_id}")] == [put.order_id]
+    assert bridge.market("bitso", "BTC/MXN").symbol == "BTC/MXN"
+    assert bridge.cancel_all(scope="account").is_complete
+    assert list(bridge.orders(since=venue.clock.now() - timedelta(days=1))) == []
+
+
+def test_errors_come_through_as_they_are(bridge: SyncBridge) -> None:
+    """What the asynchronous call raises is raised here, with its class."""
+    with pytest.raises(OrderNotFound):
+        bridge.get("bitso:nosuchorder00001")
+    with pytest.raises(NotSupported):
+        bridge["bitso"].orders(since=None)  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError):
+        bridge["kraken"]
+
+
+async def test_it_works_under_a_running_loop(venue: Simulator) -> None:
+    """A notebook or a callback that runs in a loop may call it too."""
+    put = venue.bitso.put()
+
+    with SyncBridge(venue.bitso.gateway()) as bridge:
+        order = bridge.get(put.order_id)
+
+    assert order.order_id == put.order_id
+    assert asyncio.get_running_loop().is_running()
+
+
+def test_threads_share_one_bridge(venue: Simulator, bridge: SyncBridge) -> None:
+    """Several threads may call at once."""
+    oids = [venue.bitso.put().order_id for _ in range(20)]
+
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda oid: bridge.get(f"bitso:{oid}").order_id, oids))
+
+    assert found == oids
+
+
+def test_iterator_that_is_left_is_closed(venue: Simulator, bridge: SyncBridge) -> None:
+    """Leaving a listing half-way asks for no further page."""
+    for _ in range(150):
+        venue.bitso.put(status="completed")
+
+    for _ in bridge.fills(gateways=["bitso"]):
+        break
+
+    assert venue.bitso.requests["GET /api/v3/user_trades"] == 1
+
+
+def test_closed_bridge_says_so_and_leaves_no_thread(venue: Simulator) -> None:
+    """After close nothing runs on, and closing again is nothing."""
+    bridge = SyncBridge(OrderBridge(venue.bitso.gateway()))
+    bridge.lookup("bitso:x1")
+
+    bridge.close()
+    bridge.close()
+
+    assert not [thread for thread in threading.enumerate() if thread.name == "orderbridge-sync"]
+    with pytest.raises(ConfigurationError, match="closed"):
+        bridge.lookup("bitso:x1")
+
+
+def test_program_that_forgets_to_close_still_ends() -> None:
+    """The loop's thread holds no program up."""
+    code = (
+        "from orderbridge.sync import SyncBridge\n"
+        "from orderbridge.adapters.bitso import BitsoGateway\n"
+        "bridge = SyncBridge(BitsoGateway(api_key='k', api_secret='s', base_url='http://127.0.0.1:9/api/v3',"
+        " transport='httpx'))\n"
+        "print(len(bridge.lookup('bitso:x1', timeout=0.2).undecided))\n"
+    )
+
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=20)
+
+    assert (ran.returncode, ran.stdout.strip()) == (0, "1"), ran.stderr
+
+
+def test_bridge_and_gateways_are_not_mixed() -> None:
+    """One bridge, or gateways: not both, and not nothing."""
+    gateway = BitsoGateway(api_key="k", api_secret="s", transport="httpx")
+
+    with pytest.raises(ConfigurationError):
+        SyncBridge(OrderBridge(gateway), gateway)
+    with pytest.raises(ConfigurationError):
+        SyncBridge()
