@@ -248,7 +248,7 @@ class OrderBridge(PlacementCalls):
         if wait not in ("ack", "done"):
             raise ConfigurationError(f"wait is 'ack' or 'done', not {wait!r}", operation="cancel")
         deadline = Deadline(timeout)
-        direct = self._direct(ref)
+        direct = self._direct(ref, "cancel")
         if direct is not None:
             order = await direct.cancel(ref, timeout=deadline.as_timeout)
         else:
@@ -268,7 +268,7 @@ class OrderBridge(PlacementCalls):
     ) -> Order:
         """Change a working order wherever it is. Raises as the gateway's `edit` does, and as `get` does."""
         deadline = Deadline(timeout)
-        gateway, known = await self._place_of(ref, deadline)
+        gateway, known = await self._place_of(ref, deadline, "edit")
         return await gateway.edit(
             known,
             changes,
@@ -277,18 +277,18 @@ class OrderBridge(PlacementCalls):
             timeout=deadline.as_timeout,
         )
 
-    async def _place_of(self, ref: RefLike, deadline: Deadline) -> tuple[OrderGateway, RefLike]:
+    async def _place_of(self, ref: RefLike, deadline: Deadline, operation: str) -> tuple[OrderGateway, RefLike]:
         """The gateway that an order is at, and the ref to use there."""
-        direct = self._direct(ref)
+        direct = self._direct(ref, operation)
         if direct is not None:
             return direct, ref
         order = order_from(await self.lookup(ref, timeout=deadline.as_timeout), ref, gateway=None)
         return self[order.gateway], order
 
-    def _direct(self, ref: RefLike) -> OrderGateway | None:
+    def _direct(self, ref: RefLike, operation: str) -> OrderGateway | None:
         """The one gateway that a ref can only be at, if it says so or there is no other."""
         self._check_usable()
-        (parsed,) = parse_refs([ref], gateways=self.names)
+        (parsed,) = parse_refs([ref], gateways=self.names, operation=operation)
         if parsed.gateway is not None:
             return self[parsed.gateway]
         return next(iter(self._gateways.values())) if len(self._gateways) == 1 else None
@@ -382,7 +382,7 @@ class OrderBridge(PlacementCalls):
         """
         if ref is not None:
             self._check_usable()
-            parse_refs([ref], gateways=self.names)
+            parse_refs([ref], gateways=self.names, operation="fills")
             return self._fills_of(ref, since, until, symbol, timeout)
         names = self._able("fills", gateways, lambda gateway: gateway.capabilities.fills)
         calls = [self._gateways[name].fills(since=since, until=until, symbol=symbol, timeout=timeout) for name in names]
@@ -396,7 +396,7 @@ class OrderBridge(PlacementCalls):
         symbol: str | None,
         timeout: float | None,
     ) -> AsyncIterator[Fill]:
-        gateway, known = await self._place_of(ref, Deadline(timeout))
+        gateway, known = await self._place_of(ref, Deadline(timeout), "fills")
         async for fill in gateway.fills(known, since=since, until=until, symbol=symbol, timeout=timeout):
             yield fill
 

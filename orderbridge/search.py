@@ -129,7 +129,7 @@ class Search:
         )
 
 
-def parse_refs(refs: Iterable[RefLike], *, gateways: Sequence[str]) -> list[OrderRef]:
+def parse_refs(refs: Iterable[RefLike], *, gateways: Sequence[str], operation: str = "lookup") -> list[OrderRef]:
     """
     Read refs and check that the gateways they name are among those asked.
 
@@ -141,12 +141,12 @@ def parse_refs(refs: Iterable[RefLike], *, gateways: Sequence[str]) -> list[Orde
         try:
             known = OrderRef.of(ref)
         except (TypeError, ValueError) as error:
-            raise ConfigurationError(str(error), operation="lookup") from error
+            raise ConfigurationError(str(error), operation=operation) from error
         if known.gateway is not None and known.gateway not in gateways:
             names = ", ".join(gateways) or "none"
             message = f"{known} names a gateway that is not asked; asked are: {names}"
             if isinstance(ref, str):
                 message += ". An id that holds a colon goes as OrderRef(id=…)"
-            raise ConfigurationError(message, operation="lookup")
+            raise ConfigurationError(message, operation=operation)
         parsed.append(known)
     return parsed

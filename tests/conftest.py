@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 from hypothesis import settings
 
+from orderbridge.http import limits
 from orderbridge.simulator import Simulator
 
 # The same examples in every run, so that a red build is red for everybody; HYPOTHESIS_PROFILE=search looks further.
@@ -19,3 +20,13 @@ async def sim() -> AsyncIterator[Simulator]:
     """Both simulated venues, on loopback ports of their own."""
     async with Simulator(seed=1) as running:
         yield running
+
+
+@pytest.fixture(autouse=True)
+def no_limits_of_earlier_tests() -> None:
+    """
+    Forgets the process's shared limiters: a simulator may get the port of an earlier one, with the same key.
+
+    A lock-out of that one, which holds for a minute as it should, would then meet the new one.
+    """
+    limits._shared.clear()

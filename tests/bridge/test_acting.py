@@ -181,3 +181,13 @@ async def test_wait_is_one_of_two_words(bridge: OrderBridge) -> None:
     """A misspelt `wait` is told, and nothing is cancelled."""
     with pytest.raises(ConfigurationError, match="ack"):
         await bridge.cancel("x", wait="don")  # type: ignore[arg-type]
+
+
+async def test_wrong_prefix_is_told_under_the_call_that_was_made(bridge: OrderBridge) -> None:
+    """An error about a ref names the call, so that its line in a log leads to the right place."""
+    with pytest.raises(ConfigurationError) as cancelled:
+        await bridge.cancel("kraken:x")
+    with pytest.raises(ConfigurationError) as listed:
+        bridge.fills("kraken:x")
+
+    assert (cancelled.value.operation, listed.value.operation) == ("cancel", "fills")

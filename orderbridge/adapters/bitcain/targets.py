@@ -123,7 +123,7 @@ class Targets:
         )
 
     def _checked(self, given: RefLike, where: Where) -> OrderRef:
-        (ref,) = parse_refs([given], gateways=[self._gateway])
+        (ref,) = parse_refs([given], gateways=[self._gateway], operation=where.get("operation") or "lookup")
         if ref.order_id is not None and as_uuid(ref.order_id) is None:
             found = Found(answers={self._gateway: Answer.NOT_SEEN}, proven_absent=True)
             message = f"{ref} is no id of Bitcain's, whose ids are UUIDs; nothing was sent"

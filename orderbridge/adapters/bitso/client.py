@@ -165,8 +165,7 @@ class BitsoClient:
             text = f"Bitso says {code}: {message}" if code else f"Bitso answers HTTP {response.status} without a code"
         error = write_error(text, facts, order_id=order_id, client_order_id=client_order_id)
         if isinstance(error.__cause__, RateLimited):
-            said = retry_after(response.headers.get("retry-after"), now=time.time())
-            error.__cause__.retry_after = LOCK_OUT_SECONDS if said is None else said
+            error.__cause__.retry_after = _lock_out_seconds(response)
             self.session.lock_out(error.__cause__.retry_after, operation=operation)
         raise error
 
@@ -253,8 +252,7 @@ class BitsoClient:
         return TryAgain(UnexpectedResponse(text, body=facts["body"], gateway=self.gateway, operation=operation))
 
     def _throttled(self, session: Session, text: str, facts: VenueFacts, response: WireResponse) -> TryAgain:
-        said = retry_after(response.headers.get("retry-after"), now=time.time())
-        seconds = LOCK_OUT_SECONDS if said is None else said
+        seconds = _lock_out_seconds(response)
         return session.throttled(RateLimited(text, retry_after=seconds, **facts), seconds=seconds)
 
     def _try_again(self, error: Exception, response: WireResponse) -> TryAgain:
@@ -293,3 +291,8 @@ def _code_and_message(error: object) -> tuple[str, str]:
         return "", str(error or "no error given")
     code = error.get("code")
     return "" if code is None else fold_code(code), str(error.get("message") or "no message")
+
+
+def _lock_out_seconds(response: WireResponse) -> float:
+    said = retry_after(response.headers.get("retry-after"), now=time.time())
+    return LOCK_OUT_SECONDS if said is None else said

@@ -203,10 +203,11 @@ class BitsoGateway(UnsupportedCalls):
 
     async def cancel(self, ref: RefLike, *, timeout: float | None = None) -> Order:
         """
-        Cancel an order, and return it as it is after that. It never waits behind reads or limits.
+        Cancel an order, and return it as it is after that. Limits and lock-outs never delay it.
 
         An order that turned out filled comes back filled; one that had ended before comes back as it ended. An
-        order that is given as an `Order` needs no reading first.
+        order that is given as an `Order` needs no reading first; any other is read first, for two seconds or a third
+        of the time at most, and not at all while the lanes are full.
 
         Raises:
             OrderNotFound: Bitso neither cancelled nor shows it.
@@ -217,7 +218,7 @@ class BitsoGateway(UnsupportedCalls):
         Source: Bitso API v3, "Cancel an Order".
         """
         self._client.session.check_usable()
-        (known,) = parse_refs([ref], gateways=[self.name])
+        (known,) = parse_refs([ref], gateways=[self.name], operation="cancel")
         return await self._cancels.cancel(ref, known, deadline=Deadline(timeout))
 
     async def cancel_all(self, *, symbol: str | None = None, timeout: float | None = None) -> list[Order]:
@@ -264,7 +265,7 @@ class BitsoGateway(UnsupportedCalls):
         """
         self._client.session.check_usable()
         deadline = Deadline(timeout)
-        (known,) = parse_refs([ref], gateways=[self.name])
+        (known,) = parse_refs([ref], gateways=[self.name], operation="edit")
         order = order_from(await self._resolve([known], deadline), known, gateway=self.name, operation="edit")
         if not allow_replace:
             return await self._edits.modify(order, changes, deadline=deadline)
@@ -335,7 +336,7 @@ class BitsoGateway(UnsupportedCalls):
                 raise ConfigurationError("since and until need their zone: datetime(…, tzinfo=UTC)", gateway=self.name)
         if ref is None:
             return self._account_fills(since, until, symbol, timeout)
-        (known,) = parse_refs([ref], gateways=[self.name])
+        (known,) = parse_refs([ref], gateways=[self.name], operation="fills")
         return self._order_fills(known, since, until, symbol, timeout)
 
     async def _account_fills(

@@ -9,6 +9,7 @@ import pytest
 from orderbridge import OrderGateway, OrderStatus, Permit
 from orderbridge.adapters.bitso import BitsoGateway
 from orderbridge.errors import (
+    AmbiguousRef,
     AuthenticationFailed,
     ConfigurationError,
     NotSent,
@@ -255,3 +256,31 @@ async def test_no_secret_is_shown_anywhere(sim: Simulator, caplog: pytest.LogCap
     assert len(requests) == sum(sim.bitso.requests.values())
     assert {record.__dict__["gateway"] for record in requests} == {"bitso/mm"}
     assert {record.__dict__["operation"] for record in requests} == {"lookup"}
+
+
+async def test_bytes_of_every_list_that_is_read(sim: Simulator) -> None:
+    """Trades and market data are asked for at the documented paths, signed or not, and without a body."""
+    put, *_ = [sim.bitso.put(origin_id="mine", status="completed") for _ in range(101)]
+
+    async with sim.bitso.gateway() as gateway:
+        _ = [fill async for fill in gateway.fills(f"bitso:{put.order_id}")]
+        with pytest.raises(AmbiguousRef):
+            _ = [fill async for fill in gateway.fills("bitso:client:mine")]
+        newest = [fill.fill_id async for fill in gateway.fills(symbol="BTC/MXN")]
+        await gateway.markets()
+
+    requests = list(sim.bitso.last_requests)
+    assert [request.target for request in requests[:4]] == [
+        f"/api/v3/order_trades/{put.order_id}",
+        "/api/v3/order_trades?origin_id=mine",
+        "/api/v3/user_trades?limit=100&sort=desc&book=btc_mxn",
+        f"/api/v3/user_trades?limit=100&sort=desc&book=btc_mxn&marker={newest[99]}",
+    ]
+    assert {request.target for request in requests[4:]} == {
+        "/api/v3/available_books",
+        "/api/v3/catalogues",
+        "/api/v3/fees",
+    }
+    assert {(request.method, request.body) for request in requests} == {("GET", b"")}
+    unsigned = {request.target for request in requests if "authorization" not in request.headers}
+    assert unsigned == {"/api/v3/available_books", "/api/v3/catalogues"}
