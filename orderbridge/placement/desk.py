@@ -210,6 +210,10 @@ class Desk:
             after, Happened.UNCLEAR, facts={"why": "its process ended"}, when=[PlacementState.SENDING]
         )
 
+    async def is_worked_on(self, record: Record) -> bool:
+        """Whether the process that a placement belongs to is alive, this one included."""
+        return record.owner is not None and (record.owner == self.owner or await self._lives(record.owner))
+
     async def _lives(self, owner: str) -> bool:
         host, process, _ = owner.rsplit(":", 2)
         if host == socket.gethostname() and not _runs(int(process)):
