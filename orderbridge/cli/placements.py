@@ -12,7 +12,7 @@ from orderbridge.model.placement import Placement
 from orderbridge.model.words import PlacementState
 
 PLACEMENTS: Final = Layout(
-    (("placement", 42, 46), ("state", 14, 24), ("what was asked", 32, 60), ("order", 18, 34)),
+    (("placement", 42, 46), ("state", 14, 24), ("what was asked", 32, 60), ("order", 18, 36)),
     stacks=((0,), (1, 2, 3)),
 )
 _COLOURS: Final = {
@@ -41,7 +41,8 @@ def add_placement(rows: Rows, placement: Placement, *notes: str) -> None:
     key = "" if placement.key is None else f" key {placement.key}"
     name.append(f"\n{placement.created_at:%Y-%m-%d %H:%M:%S}{printable(key)}", style="dim")
     order = placement.order
-    shown = "" if order is None else f"{order.order_id} {order.status.replace('_', ' ')}"
+    shown = "" if order is None else f"{order.order_id}\n{order.status.replace('_', ' ')}"
     if order is not None and order.filled_quantity:
         shown += f", filled {amount(order.filled_quantity)}"
-    rows.add([name, Text(word, style=_COLOURS.get(placement.state, "")), order_line(placement.request), shown], *notes)
+    cells = [name, Text(word, style=_COLOURS.get(placement.state, "")), order_line(placement.request)]
+    rows.add([*cells, Text("\n".join(printable(line) for line in shown.splitlines()))], *notes)
