@@ -151,6 +151,10 @@ def place(
         end(told(error), exit_of(error))
     except KeyboardInterrupt:
         _interrupted(act, journal, config)
+    except BaseException as error:
+        warn(f"{type(error).__name__}: {error}", style="red")
+        warn("The order may be live. Do not place it again; run orderbridge recover.", style="bold red")
+        raise
     if isinstance(outcome, Placement):
         _followed_up(outcome, journal, config, json=json)
     show([outcome], json=json)

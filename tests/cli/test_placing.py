@@ -1,6 +1,7 @@
 """`place`, `explain` and `recover`: what is written down, sent, followed up and told."""
 
 import json
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -77,7 +78,9 @@ def test_read_back_shows_what_the_venue_shows(venue: Simulator) -> None:
 
 def test_a_refusal_of_the_venue_is_exit_code_1(venue: Simulator) -> None:
     """What the venue refuses is not placed, and the journal says why."""
-    result = run(*LIMIT[:3], "400", *LIMIT[4:], "--yes")
+    venue.bitso.balances["mxn"].total = Decimal(1)
+
+    result = run(*LIMIT, "--yes")
 
     listed = json.loads(run("journal", "list", *KEPT, "--json").stdout)
     assert result.exit_code == 1, result.output
