@@ -7,13 +7,13 @@ from typing import Final
 from rich.text import Text
 
 from orderbridge.cli.asking import order_line
-from orderbridge.cli.tables import Layout, Rows, amount, printable
+from orderbridge.cli.tables import Cell, Layout, Rows, amount, printable
 from orderbridge.model.placement import Placement
 from orderbridge.model.words import PlacementState
 
 PLACEMENTS: Final = Layout(
-    (("placement", 42, 46), ("state", 14, 24), ("what was asked", 32, 60), ("order", 18, 36)),
-    stacks=((0,), (1, 2, 3)),
+    (("placement", 42, 46), ("state", 14, 24), ("what was asked", 20, 60), ("order", 36, 36)),
+    stacks=((0, 3), (1, 2)),
 )
 _COLOURS: Final = {
     PlacementState.SENDING: "yellow",
@@ -44,5 +44,5 @@ def add_placement(rows: Rows, placement: Placement, *notes: str) -> None:
     shown = "" if order is None else f"{order.order_id}\n{order.status.replace('_', ' ')}"
     if order is not None and order.filled_quantity:
         shown += f", filled {amount(order.filled_quantity)}"
-    cells = [name, Text(word, style=_COLOURS.get(placement.state, "")), order_line(placement.request)]
+    cells: list[Cell] = [name, Text(word, style=_COLOURS.get(placement.state, "")), order_line(placement.request)]
     rows.add([*cells, Text("\n".join(printable(line) for line in shown.splitlines()))], *notes)
