@@ -312,9 +312,9 @@ def test_a_wrong_journal_table_is_refused(table: dict[str, Any]) -> None:
 
 async def test_many_do_not_stop_one_another(sim: Simulator, bridges: Bridges, journal: Any) -> None:
     """One refused here, one refused by the venue, one under a held key and one placed: each is told."""
-    bridge = bridges(journal=journal)
+    bridge = bridges(journal=journal, gateway={"markets": None})
     await bridge.place("bitso", limit_buy(), key="held")
-    refused = limit_buy(quantity="100000")
+    refused = limit_buy(quantity="400", price="9000000")
 
     placements = await bridge.place_many(
         "bitso",
