@@ -60,10 +60,8 @@ class JournalFile:
             JournalError, OSError, sqlite3.Error: see `failure`.
         """
         self._check_file()
-        if self._identity is None and not self.path.exists():
+        if not self.path.exists():
             os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
-        elif self._identity not in (None, _identity(self._name)):
-            raise self._moved(self._name)
         # autocommit: transactions are begun and ended by the writer alone
         db = sqlite3.connect(self._name, timeout=self._busy_timeout, isolation_level=None)
         try:
@@ -132,7 +130,7 @@ class JournalFile:
 
     def _moved(self, name: str) -> JournalError:
         return JournalError(
-            f"the journal cannot be written: {name} was moved, deleted or replaced while in use; put it back, "
+            f"the journal cannot be used: {name} was moved, deleted or replaced while in use; put it back, "
             f"{_AGAIN}; to go on with another file, start the bot anew, so that recovery reads it"
         )
 
@@ -178,9 +176,17 @@ class JournalFile:
         return _MAY_NOT
 
     def _check_file(self) -> None:
-        # SQLite says of all of these that it is unable to open the file.
-        if self.path.is_dir():
+        # SQLite says of a folder that it is unable to open it.
+        if self.path.is_dir() and self._identity is None:
             raise IsADirectoryError(f"{self.path} is a folder")
+        if self._identity not in (None, _identity(self._name)):
+            raise self._moved(self._name)
+        # SQLite deletes the WAL of an empty file when it opens that, and with it what was durable.
+        if self.has_wal() and (not self.path.exists() or not self.path.stat().st_size):
+            raise JournalError(
+                f"the journal {self.path} is missing or empty, and {self._wal_name} holds commits of it: put the "
+                "journal back beside it, or move both away to begin a new one"
+            )
 
     def _switch_to_wal(self, db: sqlite3.Connection) -> None:
         # A new file changes its mode once, and SQLite does not wait for another process that does so at this moment.

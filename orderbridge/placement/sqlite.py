@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from orderbridge.errors import JournalError
-from orderbridge.model.advance import advance
-from orderbridge.model.order import Order
+from orderbridge.model.advance import Sign, advance
+from orderbridge.model.order import Order, OrderKey
 from orderbridge.model.words import PlacementState
 from orderbridge.placement.file import JournalFile
 from orderbridge.placement.journal import Change, InFlight
 from orderbridge.placement.reader import Reader, Rows
-from orderbridge.placement.states import HOLDING, IN_FLIGHT, UNFINISHED, Event, Record, Step, stored
+from orderbridge.placement.states import IN_FLIGHT, UNFINISHED, Event, Record, Step, stored
 from orderbridge.placement.writer import Writer
 
 T = TypeVar("T")
@@ -29,11 +29,7 @@ def _listed(states: Sequence[PlacementState]) -> str:
 # SQLite uses a partial index only for a query that repeats its condition, in the same words.
 _INDEXED: Final = (*UNFINISHED, PlacementState.NOT_PLACED)
 _IS_INDEXED: Final = f"state IN ({_listed(_INDEXED)})"
-# Two of one key may be live when an order appeared that had been proven absent: the later one holds it.
-_HOLDER: Final = (
-    f"SELECT body FROM placements WHERE key = ? AND gateway = ? AND state IN ({_listed(HOLDING)}) "
-    "ORDER BY created DESC, rowid DESC LIMIT 1"
-)
+_HOLDER: Final = "SELECT body FROM placements WHERE gateway = ? AND held_key = ?"
 _TWIN: Final = (
     f"SELECT body FROM placements WHERE fingerprint = ? AND state IN ({_listed(IN_FLIGHT)}) AND {_IS_INDEXED} "
     "AND placement_id <> ?"
@@ -43,17 +39,25 @@ _BODY: Final = "SELECT body FROM placements WHERE placement_id = ?"
 _LAST_SEQ: Final = "SELECT COALESCE(MAX(seq), 0) FROM events WHERE placement_id = ?"
 _EVENT_ROW: Final = "(?, ?, ?, ?, ?, ?)"
 # One statement looks and stores; what stood in its way is asked for only when it stored nothing.
-_FREE: Final = (
-    f"NOT EXISTS (SELECT 1 FROM placements WHERE key = ?3 AND gateway = ?2 AND state IN ({_listed(HOLDING)}))"
-)
+_FREE: Final = "NOT EXISTS (SELECT 1 FROM placements WHERE gateway = ?2 AND held_key = ?3)"
 _NO_TWIN: Final = (
     f"NOT EXISTS (SELECT 1 FROM placements WHERE fingerprint = ?6 AND state IN ({_listed(IN_FLIGHT)}) "
     f"AND {_IS_INDEXED})"
 )
-_NEW: Final = f"INSERT INTO placements SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8 WHERE {_FREE}"
+_NEW: Final = f"INSERT INTO placements SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9 WHERE {_FREE}"
 _INSERT: Final = f"{_NEW} ON CONFLICT DO NOTHING"
 _INSERT_ALONE: Final = f"{_NEW} AND {_NO_TWIN} ON CONFLICT DO NOTHING"
-_UPDATE: Final = "UPDATE placements SET state = ?, body = ? WHERE placement_id = ?"
+# A ghost does not take its key back from the placement that was given it since.
+_TAKEN: Final = "SELECT 1 FROM placements WHERE gateway = ?5 AND held_key = ?3 AND placement_id <> ?4"
+_UPDATE: Final = (
+    f"UPDATE placements SET state = ?1, body = ?2, held_key = CASE WHEN EXISTS ({_TAKEN}) THEN NULL ELSE ?3 END "
+    "WHERE placement_id = ?4"
+)
+_ORDER: Final = "SELECT body FROM orders WHERE order_id = ? AND gateway = ?"
+_NEW_ORDER: Final = "INSERT INTO orders VALUES (?1, ?2, ?3, ?4, ?5)"
+_PUT_ORDER: Final = (
+    "UPDATE orders SET client_order_id = ?3, working = ?4, body = ?5 WHERE order_id = ?2 AND gateway = ?1"
+)
 _ORDERS: Final = (
     "SELECT gateway, body FROM orders WHERE order_id = ? "
     "UNION SELECT gateway, body FROM orders WHERE client_order_id = ?"
@@ -114,9 +118,7 @@ class SqliteJournal:
             if alone and after.state in IN_FLIGHT:
                 _check_alone(db, after)
             _add(db, done.event, after=seq)
-            if after is not record:
-                body = after.model_dump_json(exclude_defaults=True)
-                db.execute(_UPDATE, (after.state.value, body, placement_id))
+            _update(db, after)
             self._remember(after, seq + 1)
             return after
 
@@ -164,6 +166,15 @@ class SqliteJournal:
         """See `Journal.orders`."""
         rows = await self._rows(_ORDERS, (order_id, client_order_id))
         return [Order.model_validate_json(body) for owner, body in rows if gateway in (None, owner)]
+
+    async def working(self, gateway: str) -> list[Order]:
+        """See `Journal.working`."""
+        rows = await self._rows("SELECT body FROM orders WHERE gateway = ? AND working", (gateway,))
+        return [Order.model_validate_json(row[0]) for row in rows]
+
+    async def sign(self, key: OrderKey, sign: Sign) -> Order | None:
+        """See `Journal.sign`."""
+        return await self._write(lambda db: _sign(db, key, sign))
 
     async def keep_alive(self, owner: str, *, until: float) -> None:
         """See `Journal.keep_alive`."""
@@ -222,15 +233,23 @@ def _insert(db: sqlite3.Connection, record: Record, *, alone: bool) -> bool:
         record.state.value,
         record.fingerprint,
         placement.created_at.timestamp(),
+        placement.key if placement.holds_key else None,
         record.model_dump_json(exclude_defaults=True),
     )
     return db.execute(_INSERT_ALONE if alone else _INSERT, row).rowcount == 1
 
 
+def _update(db: sqlite3.Connection, record: Record) -> None:
+    placement = record.placement
+    held_key = placement.key if placement.holds_key else None
+    body = record.model_dump_json(exclude_defaults=True)
+    db.execute(_UPDATE, (record.state.value, body, held_key, record.id, placement.gateway))
+
+
 def _obstacle(db: sqlite3.Connection, record: Record, *, alone: bool) -> Record:
     """What kept a record from being stored: the holder of its key is returned, anything else raised."""
     placement = record.placement
-    held = db.execute(_HOLDER, (placement.key, placement.gateway)).fetchone()
+    held = db.execute(_HOLDER, (placement.gateway, placement.key)).fetchone()
     if held is not None:
         return Record.model_validate_json(held[0])
     if db.execute(_CLIENT, (placement.client_order_id, placement.gateway)).fetchone() is not None:
@@ -265,15 +284,28 @@ def _add(db: sqlite3.Connection, *events: Event, after: int = 0) -> None:
 
 
 def _observe(db: sqlite3.Connection, order: Order) -> Order:
-    body = order.model_dump_json(exclude_defaults=True)
-    row = (order.gateway, order.order_id, order.client_order_id, body)
-    if db.execute("INSERT INTO orders VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", row).rowcount:
+    if db.execute(f"{_NEW_ORDER} ON CONFLICT DO NOTHING", _order_row(order)).rowcount:
         return order
-    key = (order.order_id, order.gateway)
-    (before,) = db.execute("SELECT body FROM orders WHERE order_id = ? AND gateway = ?", key).fetchone()
-    known = advance(Order.model_validate_json(before), order)[0]
-    body = known.model_dump_json(exclude_defaults=True)
-    if body != before:
-        update = "UPDATE orders SET client_order_id = ?, body = ? WHERE order_id = ? AND gateway = ?"
-        db.execute(update, (known.client_order_id, body, *key))
-    return known
+    known = _known_order(db, order.key)
+    return order if known is None else _put_order(db, known, advance(known, order)[0])
+
+
+def _sign(db: sqlite3.Connection, key: OrderKey, sign: Sign) -> Order | None:
+    known = _known_order(db, key)
+    return None if known is None else _put_order(db, known, advance(known, sign)[0])
+
+
+def _known_order(db: sqlite3.Connection, key: OrderKey) -> Order | None:
+    row = db.execute(_ORDER, (key.order_id, key.gateway)).fetchone()
+    return None if row is None else Order.model_validate_json(row[0])
+
+
+def _put_order(db: sqlite3.Connection, before: Order, after: Order) -> Order:
+    if after != before:
+        db.execute(_PUT_ORDER, _order_row(after))
+    return after
+
+
+def _order_row(order: Order) -> tuple[Any, ...]:
+    body = order.model_dump_json(exclude_defaults=True)
+    return order.gateway, order.order_id, order.client_order_id, order.may_be_live, body

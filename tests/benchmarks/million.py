@@ -78,7 +78,7 @@ def _multiply(path: Path, rows: int) -> None:
             f"replace(replace(replace(replace(t.body, '{ID}', pid), '{KEY}', m.key), '{CLIENT}', cid), '{ORDER}', oid)"
         )
         db.execute(
-            f"INSERT INTO placements SELECT pid, t.gateway, m.key, cid, t.state, hex(n), t.created + n, {body} "
+            f"INSERT INTO placements SELECT pid, t.gateway, m.key, cid, t.state, hex(n), t.created + n, m.key, {body} "
             "FROM made m, placements t WHERE t.placement_id = ? ORDER BY pid",
             (ID,),
         )
@@ -88,7 +88,7 @@ def _multiply(path: Path, rows: int) -> None:
             (ID,),
         )
         db.execute(
-            f"INSERT INTO orders SELECT t.gateway, oid, cid, {body} "
+            f"INSERT INTO orders SELECT t.gateway, oid, cid, 0, {body} "
             "FROM made m, orders t WHERE t.order_id = ? ORDER BY oid",
             (ORDER,),
         )

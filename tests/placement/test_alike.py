@@ -12,6 +12,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from orderbridge.model.advance import Sign
+from orderbridge.model.order import OrderKey
 from orderbridge.model.placement import Placement
 from orderbridge.model.words import PlacementState
 from orderbridge.placement import Happened, Journal, MemoryJournal, Record, SqliteJournal
@@ -105,9 +107,6 @@ class Alike(RuleBasedStateMachine):
     )
     def change(self, which: int, happened: Happened, alone: bool, order: bool, file: int) -> None:
         """Anything that may happen to a placement, listed or not; ids that are not there too."""
-        known = self.outcome(lambda journal: journal.get(f"p{which}"), self.memory)
-        if known is not None and self.is_ghost_of_a_used_key(known):
-            return
         told = {"order": seen(order_id=f"oid{which}")} if order else {"evidence": ("a", "b")}
 
         def change(current: Record) -> Step | None:
@@ -116,14 +115,6 @@ class Alike(RuleBasedStateMachine):
             return step(current, happened, at=NOW, facts={"n": which}, placement=told, fence=current.fence + 1)
 
         self.same(lambda journal: journal.change(f"p{which}", change, alone=alone), file=file)
-
-    def is_ghost_of_a_used_key(self, known: Record) -> bool:
-        """Whether this may come back to a key that was used again: the file says that the later one holds it."""
-        placement = known.placement
-        if placement.key is None or known.state is not PlacementState.NOT_PLACED:
-            return False
-        found = self.outcome(lambda journal: journal.find(gateway=placement.gateway, key=placement.key), self.memory)
-        return len(found) > 1
 
     @rule(
         numbers=st.lists(st.integers(0, 3), max_size=4),
@@ -140,6 +131,12 @@ class Alike(RuleBasedStateMachine):
         client = fields.pop("client")
         orders = [seen(order_id=f"oid{number}", client_order_id=client, **fields) for number in numbers]
         self.same(lambda journal: journal.observe(orders), file=file)
+
+    @rule(number=st.integers(0, 3), sign=st.sampled_from(Sign), file=st.integers(0, 1))
+    def sign(self, number: int, sign: Sign, file: int) -> None:
+        """Something is learnt of an order without its being shown."""
+        key = OrderKey("bitso", f"oid{number}")
+        self.same(lambda journal: journal.sign(key, sign), file=file)
 
     @rule(owner=st.sampled_from("ab"), until=st.floats(0, 100), file=st.integers(0, 1))
     def keep_alive(self, owner: str, until: float, file: int) -> None:
@@ -188,7 +185,9 @@ class Alike(RuleBasedStateMachine):
         async def everything(journal: Journal) -> object:
             records = await journal.find()
             events = [await journal.events(record.id) for record in records]
-            return records, events, [await journal.alive_until(owner) for owner in "ab"]
+            working = [await journal.working(gateway) for gateway in ("bitso", "bitso/mm")]
+            live = [sorted(order.order_id for order in orders) for orders in working]
+            return records, events, live, [await journal.alive_until(owner) for owner in "ab"]
 
         self.same(everything, file=self.number % 2)
 

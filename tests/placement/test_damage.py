@@ -171,6 +171,28 @@ async def test_a_deleted_file_is_not_silently_begun_anew(tmp_path: Path) -> None
     await journal.aclose()
 
 
+@pytest.mark.parametrize("read_only", [False, True])
+async def test_commits_beside_a_missing_file_are_not_thrown_away(tmp_path: Path, read_only: bool) -> None:
+    """A killed bot's file was moved, and an empty one made: its -wal is left alone, so that putting it back heals."""
+    bot = SqliteJournal(tmp_path / "orders.db")
+    await bot.create(record("p1"))
+    path = tmp_path / "later" / "orders.db"
+    path.parent.mkdir()
+    for name in ("orders.db", "orders.db-wal"):
+        shutil.copy(tmp_path / name, path.parent / name)
+    await bot.aclose()
+    path.rename(away := path.with_name("away.db"))
+    path.touch()
+    journal = SqliteJournal(path, read_only=read_only)
+
+    with pytest.raises(JournalError, match="put the journal back beside it"):
+        await journal.find()
+    away.rename(path)
+
+    assert [each.id for each in await journal.find()] == ["p1"]
+    await journal.aclose()
+
+
 async def test_a_missing_folder_is_named_and_may_be_made_later(tmp_path: Path) -> None:
     """The message says which folder to make; then the same journal works."""
     path = tmp_path / "data" / "orders.db"

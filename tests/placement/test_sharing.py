@@ -189,7 +189,7 @@ async def test_a_change_that_fails_leaves_nothing_remembered(tmp_path: Path) -> 
 
 
 async def test_a_ghost_of_a_key_that_was_used_again_is_stored(tmp_path: Path) -> None:
-    """An order appears after all, when its key is held by a later placement: both stand, the later holds the key."""
+    """An order appears after all, when its key is held by a later placement: both stand, the later keeps the key."""
     journal = SqliteJournal(tmp_path / "orders.db")
     await journal.create(record("p1", key="k"), sending(record("p1", key="k")))
     for happened in (Happened.UNCLEAR, Happened.ABSENT):
@@ -229,11 +229,11 @@ def test_no_look_up_reads_the_whole_table(tmp_path: Path) -> None:
     db = JournalFile(tmp_path / "orders.db", busy_timeout=1.0).open_to_write()
     unfinished = f"SELECT body FROM placements WHERE state IN ('uncertain') AND {statements._IS_INDEXED}"
     names = ("_HOLDER", "_TWIN", "_CLIENT", "_BODY", "_LAST_SEQ", "_ORDERS", "_INSERT", "_INSERT_ALONE", "_UPDATE")
+    names += ("_ORDER", "_PUT_ORDER")
     for query in (*(getattr(statements, name) for name in names), unfinished):
-        count = max([query.count("?"), *map(int, re.findall(r"\?(\d)", query))])
-        values = [None] * (8 if "?8" in query else count)
+        count = max([query.count("?") if "?1" not in query else 0, *map(int, re.findall(r"\?(\d)", query))])
 
-        plan = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {query}", values)]
+        plan = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {query}", [None] * count)]
 
         assert not [line for line in plan if line.startswith("SCAN placements")], (query, plan)
         assert not [line for line in plan if line.startswith(("SCAN events", "SCAN orders"))], (query, plan)
