@@ -12,7 +12,7 @@ from orderbridge.model.advance import Sign, advance
 from orderbridge.model.order import Order, OrderKey
 from orderbridge.model.words import PlacementState
 from orderbridge.placement.file import JournalFile
-from orderbridge.placement.journal import Change, InFlight
+from orderbridge.placement.journal import Change, ChangeSeeing, InFlight
 from orderbridge.placement.reader import Reader, Rows
 from orderbridge.placement.states import IN_FLIGHT, UNFINISHED, Event, Record, Step, stored
 from orderbridge.placement.writer import Writer
@@ -109,20 +109,29 @@ class SqliteJournal:
     async def change(self, placement_id: str, change: Change, *, alone: bool = False) -> Record:
         """See `Journal.change`."""
 
+        return await self._write(lambda db: self._change(db, placement_id, change, alone=alone))
+
+    async def change_seeing(self, placement_id: str, order: Order, change: ChangeSeeing) -> Record:
+        """See `Journal.change_seeing`."""
+
         def work(db: sqlite3.Connection) -> Record:
-            record, seq = self._known.get(placement_id) or _current(db, placement_id)
-            done = change(record)
-            if done is None:
-                return record
-            after = done.record
-            if alone and after.state in IN_FLIGHT:
-                _check_alone(db, after)
-            _add(db, done.event, after=seq)
-            _update(db, after)
-            self._remember(after, seq + 1)
-            return after
+            known = _observe(db, order)
+            return self._change(db, placement_id, lambda record: change(record, known))
 
         return await self._write(work)
+
+    def _change(self, db: sqlite3.Connection, placement_id: str, change: Change, *, alone: bool = False) -> Record:
+        record, seq = self._known.get(placement_id) or _current(db, placement_id)
+        done = change(record)
+        if done is None:
+            return record
+        after = done.record
+        if alone and after.state in IN_FLIGHT:
+            _check_alone(db, after)
+        _add(db, done.event, after=seq)
+        _update(db, after)
+        self._remember(after, seq + 1)
+        return after
 
     async def get(self, placement_id: str) -> Record | None:
         """See `Journal.get`."""
