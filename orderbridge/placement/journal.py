@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Protocol, TypeVar
 
-from orderbridge.model.advance import advance
+from orderbridge.model.advance import Sign, advance
 from orderbridge.model.order import Order, OrderKey
 from orderbridge.model.words import PlacementState
 from orderbridge.placement.states import IN_FLIGHT, Event, Record, Step, stored
@@ -14,6 +14,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 # Reads a record and says what it becomes; None leaves it. It runs inside the transaction: pure, and quick.
 Change = Callable[[Record], Step | None]
+ChangeSeeing = Callable[[Record, Order], Step | None]
 
 
 class InFlight(Exception):
@@ -52,6 +53,10 @@ class Journal(Protocol):
         """Read a record, change it, and store it with its event. KeyError: there is none."""
         ...
 
+    async def change_seeing(self, placement_id: str, order: Order, change: ChangeSeeing) -> Record:
+        """`observe` and `change` in one transaction: the change is told the order as it is known after that."""
+        ...
+
     async def get(self, placement_id: str) -> Record | None:
         """The record of this id."""
         ...
@@ -79,6 +84,14 @@ class Journal(Protocol):
         self, *, gateway: str | None = None, order_id: str | None = None, client_order_id: str | None = None
     ) -> list[Order]:
         """The orders of an id, as last known; of either kind when both are the same text."""
+        ...
+
+    async def working(self, gateway: str) -> list[Order]:
+        """The orders of a gateway that may be live, as far as is known."""
+        ...
+
+    async def sign(self, key: OrderKey, sign: Sign) -> Order | None:
+        """Store what is learnt of an order without being shown it; the order after that, None when not known."""
         ...
 
     async def keep_alive(self, owner: str, *, until: float) -> None:
@@ -141,6 +154,11 @@ class MemoryJournal:
         self._keep(done.record)
         return done.record
 
+    async def change_seeing(self, placement_id: str, order: Order, change: ChangeSeeing) -> Record:
+        """See `Journal.change_seeing`."""
+        (known,) = await self.observe([order])
+        return await self.change(placement_id, lambda record: change(record, known))
+
     async def get(self, placement_id: str) -> Record | None:
         """See `Journal.get`."""
         return self._records.get(placement_id)
@@ -154,9 +172,13 @@ class MemoryJournal:
         states: Sequence[PlacementState] | None = None,
     ) -> list[Record]:
         """See `Journal.find`."""
+        candidates: Iterable[Record] = self._records.values()
+        if gateway is not None and client_order_id is not None:
+            known = self._records.get(self._clients.get((gateway, client_order_id), ""))
+            candidates = [] if known is None else [known]
         return [
             record
-            for record in self._records.values()
+            for record in candidates
             if gateway in (None, record.placement.gateway)
             and key in (None, record.placement.key)
             and client_order_id in (None, record.placement.client_order_id)
@@ -182,15 +204,30 @@ class MemoryJournal:
         self, *, gateway: str | None = None, order_id: str | None = None, client_order_id: str | None = None
     ) -> list[Order]:
         """See `Journal.orders`."""
+        candidates: Iterable[Order] = self._orders.values()
+        if gateway is not None and order_id is not None and client_order_id is None:
+            known = self._orders.get(OrderKey(gateway, order_id))
+            candidates = [] if known is None else [known]
         return [
             order
-            for order in self._orders.values()
+            for order in candidates
             if gateway in (None, order.gateway)
             and (
                 (order_id is not None and order.order_id == order_id)
                 or (client_order_id is not None and order.client_order_id == client_order_id)
             )
         ]
+
+    async def working(self, gateway: str) -> list[Order]:
+        """See `Journal.working`."""
+        return [order for order in self._orders.values() if order.gateway == gateway and order.may_be_live]
+
+    async def sign(self, key: OrderKey, sign: Sign) -> Order | None:
+        """See `Journal.sign`."""
+        known = self._orders.get(key)
+        if known is not None:
+            self._orders[key] = advance(known, sign)[0]
+        return self._orders.get(key)
 
     async def keep_alive(self, owner: str, *, until: float) -> None:
         """See `Journal.keep_alive`."""
@@ -222,7 +259,9 @@ class MemoryJournal:
     def _keep(self, record: Record) -> None:
         placement = record.placement
         self._records[record.id] = record
-        if placement.key is not None and placement.holds_key:
+        # A ghost does not take its key back from the placement that was given it since.
+        is_free = placement.key is not None and self._holder(placement.gateway, placement.key) is None
+        if placement.key is not None and placement.holds_key and is_free:
             self._keys[placement.gateway, placement.key] = record.id
         if len(self._records) > self._most:
             self._forget_oldest()

@@ -16,9 +16,8 @@ STEPS: Final[Sequence[Sequence[str]]] = (
     (
         """CREATE TABLE placements (
             placement_id TEXT PRIMARY KEY, gateway TEXT NOT NULL, key TEXT, client_order_id TEXT, state TEXT NOT NULL,
-            fingerprint TEXT NOT NULL, created REAL NOT NULL, body TEXT NOT NULL) STRICT""",
-        """CREATE UNIQUE INDEX placements_key ON placements (gateway, key)
-            WHERE key IS NOT NULL AND state IN ('prepared', 'sending', 'uncertain', 'placed')""",
+            fingerprint TEXT NOT NULL, created REAL NOT NULL, held_key TEXT, body TEXT NOT NULL) STRICT""",
+        "CREATE UNIQUE INDEX placements_held_key ON placements (gateway, held_key) WHERE held_key IS NOT NULL",
         "CREATE INDEX placements_any_key ON placements (key) WHERE key IS NOT NULL",
         """CREATE UNIQUE INDEX placements_client ON placements (client_order_id, gateway)
             WHERE client_order_id IS NOT NULL""",
@@ -28,8 +27,9 @@ STEPS: Final[Sequence[Sequence[str]]] = (
             placement_id TEXT NOT NULL, seq INTEGER NOT NULL, at REAL NOT NULL, happened TEXT NOT NULL,
             after TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (placement_id, seq)) STRICT, WITHOUT ROWID""",
         """CREATE TABLE orders (
-            gateway TEXT NOT NULL, order_id TEXT NOT NULL, client_order_id TEXT, body TEXT NOT NULL,
-            PRIMARY KEY (order_id, gateway)) STRICT""",
+            gateway TEXT NOT NULL, order_id TEXT NOT NULL, client_order_id TEXT, working INTEGER NOT NULL,
+            body TEXT NOT NULL, PRIMARY KEY (order_id, gateway)) STRICT""",
+        "CREATE INDEX orders_working ON orders (gateway) WHERE working",
         "CREATE INDEX orders_client ON orders (client_order_id) WHERE client_order_id IS NOT NULL",
         "CREATE TABLE owners (owner TEXT PRIMARY KEY, until REAL NOT NULL) STRICT",
     ),
@@ -42,32 +42,54 @@ def version_of(db: sqlite3.Connection) -> int:
     return int(db.execute("PRAGMA user_version").fetchone()[0])
 
 
-def migrate(db: sqlite3.Connection, path: Path) -> None:
+def migrate(db: sqlite3.Connection, path: Path, *, steps: Sequence[Sequence[str]] = STEPS) -> None:
     """
-    Bring a file to this version.
+    Bring a file forward to the version that `steps` make, in one transaction: it is of the old version or of the new.
 
     Raises:
         JournalError: the file is of a newer version, or no journal.
     """
-    if version_of(db) == VERSION and _application(db) == APPLICATION_ID:
+    if version_of(db) == len(steps) and _application(db) == APPLICATION_ID:
         return
     db.execute("BEGIN IMMEDIATE")
     try:
-        found = version_of(db)
-        if found > VERSION:
-            raise JournalError(f"{path} is of version {found}, and this orderbridge knows up to {VERSION}: update it")
-        has_tables = db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is not None
-        if has_tables and _application(db) != APPLICATION_ID:
-            raise JournalError(f"{path} is another application's file, no journal")
-        for statements in STEPS[found:]:
+        found = _known_version(db, path, steps)
+        for statements in steps[found:]:
             for statement in statements:
                 db.execute(statement)
         db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        db.execute(f"PRAGMA user_version = {VERSION}")
+        db.execute(f"PRAGMA user_version = {len(steps)}")
+        db.execute("COMMIT")
     except BaseException:
-        db.execute("ROLLBACK")
+        if db.in_transaction:
+            db.execute("ROLLBACK")
         raise
-    db.execute("COMMIT")
+
+
+def check_readable(db: sqlite3.Connection, path: Path, *, steps: Sequence[Sequence[str]] = STEPS) -> None:
+    """JournalError: the file is no journal, or of a version that is not read here."""
+    found = _known_version(db, path, steps)
+    if found < len(steps):
+        raise JournalError(
+            f"{path} is of version {found}, and version {len(steps)} is read here: let a bot open it once"
+        )
+
+
+def newer(path: Path, found: int, *, steps: Sequence[Sequence[str]] = STEPS) -> JournalError:
+    """A file from the future."""
+    return JournalError(
+        f"{path} is of version {found}, and this orderbridge knows up to {len(steps)}: update it, and start anew"
+    )
+
+
+def _known_version(db: sqlite3.Connection, path: Path, steps: Sequence[Sequence[str]]) -> int:
+    found = version_of(db)
+    has_tables = db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is not None
+    if (has_tables or found) and _application(db) != APPLICATION_ID:
+        raise JournalError(f"{path} is another application's file, no journal: name another one")
+    if found > len(steps):
+        raise newer(path, found, steps=steps)
+    return found
 
 
 def _application(db: sqlite3.Connection) -> int:

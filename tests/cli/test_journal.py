@@ -211,16 +211,19 @@ def test_a_whole_journal_is_verified() -> None:
         (
             (
                 "DROP INDEX placements_client",
-                "INSERT INTO placements SELECT 'p9', gateway, NULL, client_order_id, state, fingerprint, created, body "
-                "FROM placements",
+                "DROP INDEX placements_held_key",
+                "CREATE TEMP TABLE copied AS SELECT * FROM placements",
+                "UPDATE copied SET placement_id = 'p9'",
+                "INSERT INTO placements SELECT * FROM copied",
             ),
             "the client id is used by several placements",
         ),
         (
             (
-                "DROP INDEX placements_key",
-                "INSERT INTO placements SELECT 'p9', gateway, key, 'other', state, fingerprint, created, body "
-                "FROM placements",
+                "DROP INDEX placements_held_key",
+                "CREATE TEMP TABLE copied AS SELECT * FROM placements",
+                "UPDATE copied SET placement_id = 'p9', client_order_id = 'other'",
+                "INSERT INTO placements SELECT * FROM copied",
             ),
             "the key 'a' is held by several placements",
         ),
