@@ -3,7 +3,6 @@
 import asyncio
 import inspect
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from orderbridge import Alarm, Order, OrderBridge, OrderEdit, OrderGateway, OrderRequest, Permit, PlacementState
+from orderbridge import Alarm, OrderBridge, OrderEdit, OrderGateway, Permit, PlacementState
 from orderbridge.bound import BoundGateway
 from orderbridge.errors import (
     AmbiguousRef,
@@ -23,66 +22,10 @@ from orderbridge.errors import (
     OrderDenied,
     OrderNotActive,
     OutcomeUnknown,
+    RateLimited,
 )
-from orderbridge.http.policy import Retries
-from orderbridge.placement import SqliteJournal
 from orderbridge.simulator import Simulator
-
-QUICK = Retries(tries=2, first_wait=0.01, longest_wait=0.01)
-
-
-class Full(SqliteJournal):
-    """A journal whose disk is full once `is_full` is set."""
-
-    is_full = False
-
-    async def _write(self, work: Callable[[Any], Any]) -> Any:
-        if self.is_full:
-            raise JournalError("the disk is full")
-        return await super()._write(work)
-
-
-@dataclass
-class Bound:
-    """A gateway of a bridge with a journal, its simulated venue, and what the tests need to know of it."""
-
-    sim: Any
-    bridge: OrderBridge
-    journal: Full
-    symbol: str
-    market: str
-    price: str
-    place: str
-
-    @property
-    def gateway(self) -> BoundGateway:
-        return self.bridge[self.bridge.names[0]]
-
-    def buy(self, **changes: Any) -> OrderRequest:
-        return OrderRequest.limit(
-            **{"symbol": self.symbol, "side": "buy", "quantity": "0.01", "price": self.price, **changes}
-        )
-
-    def put(self, **how: Any) -> Any:
-        """An order that somebody else placed."""
-        return self.sim.put(price=self.price, quantity="0.01", **how)
-
-    def fill(self, order: Any, quantity: str | None = None) -> None:
-        self.sim.market(self.market).fill(order.order_id, quantity=quantity)
-
-    def writes(self) -> int:
-        return int(self.sim.requests[self.place])
-
-    async def known(self, order: Any) -> Order | None:
-        """What the journal knows of an order, once everything that was seen is stored."""
-        await self.bridge._placing.seen.finish()
-        found = await self.journal.orders(gateway=self.gateway.name, order_id=order.order_id)
-        return found[0] if found else None
-
-    async def spoil(self) -> None:
-        """From now on nothing can be written."""
-        await self.bridge.recover()
-        self.journal.is_full = True
+from tests.bridge.kit import QUICK, Bound, Full
 
 
 @pytest.fixture
@@ -305,6 +248,19 @@ async def test_submit_with_an_outcome_that_is_not_known_is_followed_up(bound: Bo
 
     (placement,) = await bound.bridge.placements(state="placed")
     assert placement.placement_id == caught.value.placement.placement_id
+    assert bound.writes() == 1
+
+
+@pytest.mark.parametrize("call", ["place", "submit"])
+async def test_a_throttled_order_is_unknown_because_of_that(bound: Bound, call: str) -> None:
+    """`RateLimited` is behind it, as it is behind a gateway's own, and the placement is there to be resolved."""
+    bound.sim.fault("throttle", operation="place", nth=1)
+
+    with pytest.raises(OutcomeUnknown) as caught:
+        await getattr(bound.gateway, call)(bound.buy())
+
+    assert isinstance(caught.value.__cause__, RateLimited)
+    assert caught.value.placement is not None
     assert bound.writes() == 1
 
 
