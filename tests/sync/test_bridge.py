@@ -1,9 +1,12 @@
 """A bridge without `await`, over one loop in a thread."""
 
 import asyncio
+import signal
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -74,6 +77,30 @@ def test_iterator_that_is_left_is_closed(venue: Simulator, bridge: SyncBridge) -
         break
 
     assert venue.bitso.requests["GET /api/v3/user_trades"] == 1
+
+
+def test_interrupted_call_ends_and_the_bridge_goes_on(venue: Simulator, bridge: SyncBridge) -> None:
+    """Ctrl-C in a read, or in the middle of a listing, is raised at once; the next call works as ever."""
+    put = venue.bitso.put(status="completed")
+
+    def interrupted(call: Callable[[], object], operation: str) -> float:
+        venue.bitso.fault("delay", operation=operation, nth=1, seconds=3.0)
+        main = threading.main_thread().ident
+        assert main is not None
+        threading.Timer(0.3, signal.pthread_kill, (main, signal.SIGINT)).start()
+        began = time.monotonic()
+        with pytest.raises(KeyboardInterrupt):
+            call()
+        return time.monotonic() - began
+
+    took = [
+        interrupted(lambda: bridge.get(f"bitso:{put.order_id}"), "lookup"),
+        interrupted(lambda: list(bridge.fills(gateways=["bitso"])), "user_trades"),
+    ]
+
+    assert max(took) < 2
+    assert bridge.get(f"bitso:{put.order_id}").order_id == put.order_id
+    assert [fill.order_id for fill in bridge.fills(gateways=["bitso"])] == [put.order_id]
 
 
 def test_closed_bridge_says_so_and_leaves_no_thread(venue: Simulator) -> None:
