@@ -40,8 +40,8 @@ class SyncPlacementCalls:
         """
         As `OrderBridge.place`.
 
-        Ctrl-C loses nothing: what was not being sent yet is not sent, and otherwise its outcome is written down,
-        which `close` waits for.
+        Ctrl-C loses nothing: where no attempt had begun none is made, and one that had goes on in the loop's
+        thread; `close` waits for its outcome, which is written down.
         """
         more: dict[str, Any] = {"send_within": send_within, "timeout": timeout, "read_back": read_back}
         return self._loop.call(partial(self._bridge.place, gateway, request, key=key, **more))
