@@ -247,10 +247,8 @@ class Placing:
             if self._is_alive and self.journal_given:
                 await self.desk.keep_alive(seconds=0)
         except JournalError as error:
-            what = "an outcome could not be stored: the next start looks it up" if self.desk.has_unwritten else ""
-            log.error(
-                "the journal could not be written at the end: %s. %s", error, what or "The lease runs out by itself"
-            )
+            left = "an outcome: the next start looks it up" if self.desk.has_unwritten else "that the lease is over"
+            log.error("the journal could not be written at the end (%s): %s", left, error)
         await self.desk.journal.aclose()
 
 

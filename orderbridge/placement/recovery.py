@@ -205,7 +205,12 @@ class Recovery:
         self, records: list[Record], *, may_send: bool
     ) -> tuple[tuple[Placement, ...], tuple[Placement, ...]]:
         """What was prepared and never sent, as far as the journal knows: by the policy, and never without a look."""
-        young = [record for record in records if self._desk.now() - record.placement.created_at <= SEND_UP_TO]
+        # Without a key its caller, who may have been told that it was not sent, cannot tell it from the next one.
+        young = [
+            record
+            for record in records
+            if record.placement.key is not None and self._desk.now() - record.placement.created_at <= SEND_UP_TO
+        ]
         sendable = await self._unseen(young) if self._on_stale == "send" and may_send else []
         denied: list[Record] = []
         sent: list[Record] = []
