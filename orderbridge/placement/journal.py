@@ -25,7 +25,7 @@ class InFlight(Exception):
         self.record = record
 
 
-class ClientIdUsed(Exception):
+class ClientIdUsed(ValueError):
     """Another placement at this gateway has the client order id."""
 
 

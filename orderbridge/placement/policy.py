@@ -79,12 +79,19 @@ class Schedule:
         missed = sum(self._sent(record) + after <= self._clock() for after in self._times(record))
         return max(0, missed - ROUNDS)
 
-    def wait(self, record: Record, number: int) -> float:
-        """Seconds until a probe: by the times, once more right after the horizon, then every so often."""
+    def wait(self, record: Record, number: int, *, followed: float) -> float:
+        """
+        Seconds until a probe: by the times, once more right after the horizon, then every so often.
+
+        Args:
+            followed: for how many seconds this process has followed it; a restart begins anew.
+        """
         times = self._times(record)
         soon = min(times[0], 1.0)
         if record.state is PlacementState.PREPARED:
             return soon
+        if record.state is PlacementState.UNCERTAIN and number >= len(times) and followed < self._probing.horizon:
+            return self._probing.horizon - followed + _PAST
         if record.state is PlacementState.NOT_PLACED or number >= len(times):
             # At the same moments for all, so that one round asks for many.
             return self._probing.every - self._clock() % self._probing.every

@@ -118,10 +118,10 @@ class Resolver:
                 if record is None or not self._goes_on(record):
                     self._desk.wake(placement_id)  # a sibling process may have settled it
                     return
-                self._followed_for(record)
+                followed = self._followed_for(record)
                 if attempt != (record.attempt or "none"):
                     number, attempt = self._schedule.first(record), record.attempt or "none"
-                await asyncio.sleep(self._schedule.wait(record, number))
+                await asyncio.sleep(self._schedule.wait(record, number, followed=followed))
                 number += await self._step(placement_id)
                 failing = False
             except Exception as error:  # noqa: BLE001 - a third party's adapter may raise anything; probing goes on
