@@ -80,7 +80,9 @@ class Counts:
             self._judge(record, [each.order_id for each in mine], every)
             if placement.key is not None:
                 by_key[f"{placement.gateway} {placement.key}"] += bool(mine)
-        self.doubles += [f"{key}: {orders} placements of it have an order" for key, orders in by_key.items() if orders > 1]
+        self.doubles += [
+            f"{key}: {orders} placements of it have an order" for key, orders in by_key.items() if orders > 1
+        ]
         ended = {f"{each.placement.gateway} {each.placement.key}" for each in records if _is_over(each)}
         self.without_verdict += sorted(set(keys) - ended)
 

@@ -145,4 +145,3 @@ class DoomedBitso(_Doomed, BitsoGateway):  # type: ignore[misc]
 
 class DoomedBitcain(_Doomed, BitcainGateway):  # type: ignore[misc]
     """Bitcain, with a mortal user."""
-

@@ -62,6 +62,7 @@ POINTS = (
     Point("recovery: while found is stored", "accept_then_drop"),
 )
 
+
 def targets(rng: Random, *, venues: Sequence[str], thorough: bool) -> list[tuple[str, Point]]:
     """
     Every point at every venue that has it, or at one of them, in an order of chance.
