@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol, TypeVar
 
-from orderbridge.model.advance import advance
+from orderbridge.model.advance import Sign, advance
 from orderbridge.model.order import Order, OrderKey
 from orderbridge.model.words import PlacementState
 from orderbridge.placement.states import IN_FLIGHT, Event, Record, Step, stored
@@ -79,6 +79,14 @@ class Journal(Protocol):
         self, *, gateway: str | None = None, order_id: str | None = None, client_order_id: str | None = None
     ) -> list[Order]:
         """The orders of an id, as last known; of either kind when both are the same text."""
+        ...
+
+    async def working(self, gateway: str) -> list[Order]:
+        """The orders of a gateway that may be live, as far as is known."""
+        ...
+
+    async def sign(self, key: OrderKey, sign: Sign) -> Order | None:
+        """Store what is learnt of an order without being shown it; the order after that, None when not known."""
         ...
 
     async def keep_alive(self, owner: str, *, until: float) -> None:
@@ -192,6 +200,17 @@ class MemoryJournal:
             )
         ]
 
+    async def working(self, gateway: str) -> list[Order]:
+        """See `Journal.working`."""
+        return [order for order in self._orders.values() if order.gateway == gateway and order.may_be_live]
+
+    async def sign(self, key: OrderKey, sign: Sign) -> Order | None:
+        """See `Journal.sign`."""
+        known = self._orders.get(key)
+        if known is not None:
+            self._orders[key] = advance(known, sign)[0]
+        return self._orders.get(key)
+
     async def keep_alive(self, owner: str, *, until: float) -> None:
         """See `Journal.keep_alive`."""
         self._alive[owner] = until
@@ -222,7 +241,9 @@ class MemoryJournal:
     def _keep(self, record: Record) -> None:
         placement = record.placement
         self._records[record.id] = record
-        if placement.key is not None and placement.holds_key:
+        # A ghost does not take its key back from the placement that was given it since.
+        is_free = placement.key is not None and self._holder(placement.gateway, placement.key) is None
+        if placement.key is not None and placement.holds_key and is_free:
             self._keys[placement.gateway, placement.key] = record.id
         if len(self._records) > self._most:
             self._forget_oldest()

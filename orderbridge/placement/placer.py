@@ -23,6 +23,7 @@ from orderbridge.errors import (
     KeyInUse,
     NotSent,
     NotSupported,
+    OrderBridgeError,
     OrderDenied,
     OrderRejected,
     OutcomeUnknown,
@@ -39,6 +40,7 @@ from orderbridge.model.words import Idempotency, PlacementState
 from orderbridge.placement.desk import Desk, log
 from orderbridge.placement.fingerprint import fingerprint
 from orderbridge.placement.journal import InFlight
+from orderbridge.placement.sightings import Sightings
 from orderbridge.placement.states import Happened, Record, Step, step
 from orderbridge.screening import refuse_undeclared
 
@@ -47,6 +49,8 @@ _BETWEEN_TRIES: Final = 0.1
 # An attempt that got its permit at the last moment still has so long to leave.
 _LEAST_TO_LEAVE: Final = 1.0
 _POLL: Final = 0.05
+_RESEND_WITHIN, _RESEND_TIMEOUT = 5.0, 15.0
+_LONGEST_WAIT: Final = 60.0
 # Gateways keep the time limit themselves, and say more about what happened than we could.
 _GRACE: Final = 0.25
 # What proves that nothing was admitted; whatever is not listed in one of the two is not known.
@@ -64,6 +68,9 @@ class _Call:
     is_new: bool = False
     permit: Permit | None = None
     abandoned: bool = False
+    # Loop time after which no byte leaves; by default as long as there is to wait for a permit.
+    not_after: float | None = None
+    tries: int = TRIES
 
 
 class Placer:
@@ -75,9 +82,16 @@ class Placer:
     """
 
     def __init__(
-        self, desk: Desk, gateway: OrderGateway, *, unsettled: Callable[[Record], object], ids: MintId = mint
+        self,
+        desk: Desk,
+        sightings: Sightings,
+        gateway: OrderGateway,
+        *,
+        unsettled: Callable[[Record], object],
+        ids: MintId = mint,
     ) -> None:
         self._desk = desk
+        self._sightings = sightings
         self._gateway = gateway
         self._unsettled = unsettled
         self._ids = ids
@@ -96,8 +110,15 @@ class Placer:
         Raises:
             OrderDenied, NotSupported: refused here. KeyInUse: the key's placement asks for another order.
         """
-        record = await self._new(request, key)
+        record, denial = await self._new(request, key)
+        if denial is not None:
+            raise denial
         return self._same(await self._create(record), record)
+
+    async def prepare_anyhow(self, request: OrderRequest, *, key: str) -> Record:
+        """`prepare`, where what is refused here, or held by another request, is a record too."""
+        record, denial = await self._new(request, key)
+        return record if denial is not None else self._same(await self._create(record), record)
 
     async def place(
         self, what: OrderRequest | Placement, *, key: str | None, send_within: float, timeout: float | None
@@ -117,7 +138,9 @@ class Placer:
             if known is None or known.placement.gateway != self._gateway.name:
                 raise ConfigurationError("this placement is not in the journal", gateway=self._gateway.name)
             return await self._carry_on(_Call(known, send_by, timeout))
-        record = await self._new(what, key)
+        record, denial = await self._new(what, key)
+        if denial is not None:
+            raise denial
         call = _Call(record, send_by, timeout, is_new=True)
         call.permit = await self._permit_at_once()
         if call.permit is None:
@@ -126,12 +149,34 @@ class Placer:
             return await self._carry_on(call)
         return await self._drive(call)
 
+    async def submit(
+        self, request: OrderRequest, *, permit: Permit | None, not_after: float | None, timeout: float | None
+    ) -> Order:
+        """One attempt, as the gateway's own `submit` makes it, written down as every other is."""
+        record, denial = await self._new(request, None)
+        if denial is not None:
+            raise denial
+        now = asyncio.get_running_loop().time()
+        wait = Deadline(timeout).remaining() if timeout is not None else _LONGEST_WAIT
+        send_by = now + wait if not_after is None else not_after
+        call = _Call(record, send_by, timeout, is_new=True, permit=permit, not_after=not_after, tries=1)
+        return await self._drive(call)
+
+    async def send_again(self, placement: Placement) -> None:
+        """Send a placement that is prepared again, in the background; what comes of it is in the journal."""
+        try:
+            await self.place(placement, key=None, send_within=_RESEND_WITHIN, timeout=_RESEND_TIMEOUT)
+        except OrderBridgeError as error:
+            extra = log_facts(self._gateway.name, "place", client_order_id=placement.client_order_id)
+            log.warning("the order was sent again, which ended in: %s", error, extra=extra)
+
     async def finish(self) -> None:
         """Wait for the attempts that are under way."""
         if self._running:
             await asyncio.wait(list(self._running))
 
-    async def _new(self, request: OrderRequest, key: str | None) -> Record:
+    async def _new(self, request: OrderRequest, key: str | None) -> tuple[Record, Exception | None]:
+        """A record that is not stored yet; or, with why, one that was refused here, which is stored."""
         rule = self._gateway.capabilities.client_order_id
         client_order_id = request.client_order_id
         if client_order_id is None and rule is not None:
@@ -150,11 +195,12 @@ class Placer:
         try:
             refuse_undeclared(placement.request, self._gateway.capabilities, gateway=self._gateway.name)
         except (OrderDenied, NotSupported) as error:
+            # Nothing goes out under its client id, so the caller may use it for the next one.
+            nameless = placement.model_copy(update={"client_order_id": None})
+            record = record.model_copy(update={"placement": nameless})
             denied = step(record, Happened.DENIED, at=self._desk.now(), reason=str(error))
-            stored = await self._create(record, denied)
-            self._same(stored, record)
-            raise
-        return record
+            return self._same(await self._create(record, denied), record), error
+        return record, None
 
     async def _create(self, record: Record, *then: Step) -> Record:
         self._warn_once()
@@ -164,8 +210,7 @@ class Placer:
             raise OrderDenied(
                 str(error), rule="client_order_id", gateway=self._gateway.name, operation="place"
             ) from error
-        if stored.id == record.id:
-            self._desk.watch(stored)
+        self._sightings.expect(stored)
         return stored
 
     def _warn_once(self) -> None:
@@ -197,7 +242,12 @@ class Placer:
             record = await self._wait_while_sending(call)
         placement = await self._desk.placement(record)
         if record.state is PlacementState.PREPARED:
+            if record.conflicts:
+                why = f"it is not sent: {'; '.join(record.conflicts)}"
+                raise OrderDenied(why, rule="placement", gateway=self._gateway.name, operation="place")
             call.record = record
+            if not self._left(call):
+                raise NotSent("nothing was sent in time", gateway=self._gateway.name, operation="place")
             return await self._drive(call)
         if record.state is PlacementState.PLACED and placement.order is not None:
             return placement.order
@@ -225,7 +275,8 @@ class Placer:
                 await self._wait_for_twin(call, first)
             except NotSent:
                 tries += 1
-                if tries == TRIES or not self._left(call) or call.record.state is not PlacementState.PREPARED:
+                may_go_on = not call.is_new and call.record.state is PlacementState.PREPARED
+                if tries >= call.tries or not self._left(call) or not may_go_on:
                     raise
                 await asyncio.sleep(min(_BETWEEN_TRIES * tries, self._left(call)))
 
@@ -244,8 +295,11 @@ class Placer:
         await asyncio.sleep(min(_POLL, self._left(call)))
 
     async def _attended(self, call: _Call) -> Order:
+        placement_id = call.record.id  # the call may come to go on with the one that holds its key
+        self._desk.under_way[placement_id] += 1
         task = asyncio.ensure_future(self._attempt(call))
         self._running.add(task)
+        task.add_done_callback(lambda done: self._desk.is_over(placement_id))
         task.add_done_callback(lambda done: self._ended(call, done))
         try:
             done, _ = await asyncio.wait([task], timeout=None if call.timeout is None else call.timeout + _GRACE)
@@ -262,16 +316,23 @@ class Placer:
         if call.permit is not None:
             call.permit.give_back()
             call.permit = None
-        if not task.cancelled():
-            task.exception()  # the caller may be gone; what happened is in the journal
+        died = None if task.cancelled() else task.exception()  # looked at, as the caller may be gone
+        if task.cancelled() or isinstance(died, JournalError) or not isinstance(died, (Exception, type(None))):
+            # It ended without a word: what it may have stored is looked at, and followed up.
+            self._unsettled(call.record)
 
     async def _attempt(self, call: _Call) -> Order:
-        not_after = asyncio.get_running_loop().time() + max(_LEAST_TO_LEAVE, self._left(call))
-        mine = await self._begin(call, seconds=not_after - asyncio.get_running_loop().time())
+        loop = asyncio.get_running_loop()
+        not_after = call.not_after
+        if not_after is None:
+            not_after = loop.time() + max(_LEAST_TO_LEAVE, self._left(call))
+        mine = await self._begin(call, seconds=max(0.0, not_after - loop.time()))
         if not mine:
             return await self._carry_on(call)
+        attempt = call.record.attempt
         if call.abandoned:
-            call.record = await self._desk.outcome(call.record, Happened.NOTHING_LEFT, facts={"why": "cancelled"})
+            why = {"why": "the caller went away before it was sent"}
+            call.record = await self._desk.outcome(call.record, Happened.NOTHING_LEFT, of=attempt, facts=why)
             raise NotSent("the caller went away before it was sent", gateway=self._gateway.name, operation="place")
         try:
             order = await self._gateway.submit(
@@ -279,18 +340,33 @@ class Placer:
             )
         except Exception as error:
             raise await self._failed(call, error) from error
+        except GeneratorExit:
+            raise  # the loop is gone: the next start finds it as it was stored, being sent
+        except BaseException as error:
+            # The program is ending, and bytes may have left. Nothing that is written here may wait for the network.
+            why = {"why": f"{type(error).__name__} while it was sent"}
+            call.record = await self._desk.outcome(call.record, Happened.UNCLEAR, of=attempt, facts=why)
+            raise
         # Both in one commit.
         call.record, order = await asyncio.gather(self._acknowledged(call.record, order), self._kept(order))
         return order
 
     async def _acknowledged(self, record: Record, order: Order) -> Record:
-        return await self._desk.outcome(
+        after = await self._desk.outcome(
             record,
             Happened.ACKNOWLEDGED,
+            of=record.attempt,
             facts={"order_id": order.order_id},
             evidence="reply",
-            placement={"order": order},
+            when=[state for state in PlacementState if state is not PlacementState.PLACED],
+            placement={"order": order, "gave_up": False},
+            watch_until=None,
         )
+        try:
+            return await self._sightings.replied(record, after, order)
+        except JournalError as error:
+            log.error("the reply about %s could not be held against what was seen: %s", order.order_id, error)
+            return after
 
     async def _kept(self, order: Order) -> Order:
         """The order with what a stream may have shown of it before the answer came."""
@@ -304,18 +380,16 @@ class Placer:
     async def _begin(self, call: _Call, *, seconds: float) -> bool:
         """Write down that it is about to be sent. False when another call came first: go on with that one."""
         desk, now = self._desk, self._desk.now()
-        number = call.record.placement.attempts + 1
-        how: dict[str, Any] = {"sent_at": now, "not_after": now + timedelta(seconds=seconds), "owner": desk.owner}
+        number, attempt = call.record.placement.attempts + 1, secrets.token_hex(8)
+        how: dict[str, Any] = {"sent_at": now, "not_after": now + timedelta(seconds=seconds)}
+        how |= {"owner": desk.owner, "attempt": attempt, "watch_until": None}
         facts = {"attempt": number, "not_after": how["not_after"]}
         changes = {"attempts": number}
         if call.is_new:
             about = step(call.record, Happened.SENDING, at=now, facts=facts, placement=changes, **how)
             stored = await self._create(call.record, about)
-            mine = stored.id == call.record.id
-            if not mine:
-                self._same(stored, call.record)
+            self._same(stored, call.record)
         else:
-            before = call.record.placement.attempts
             stored = await desk.note(
                 call.record,
                 Happened.SENDING,
@@ -325,31 +399,37 @@ class Placer:
                 placement=changes,
                 **how,
             )
-            mine = stored.state is PlacementState.SENDING and stored.owner == desk.owner
-            mine = mine and stored.placement.attempts == before + 1 and stored.sent_at == now
         call.is_new = False
         call.record = stored
-        return mine
+        return stored.attempt == attempt
 
     async def _failed(self, call: _Call, error: Exception) -> Exception:
         """Write down what an error means for the placement; the error to raise."""
         desk, facts = self._desk, {"error": type(error).__name__, "why": str(error)[:500]}
         for name in ("code", "http_status"):
             facts[name] = str(getattr(error, name, None) or "")
+        how: dict[str, Any] = {"of": call.record.attempt, "facts": facts}
         if isinstance(error, NOTHING_LEFT):
-            call.record = await desk.outcome(call.record, Happened.NOTHING_LEFT, facts=facts)
+            call.record = await desk.outcome(call.record, Happened.NOTHING_LEFT, **how)
             if isinstance(error, (OrderDenied, NotSupported)):
-                call.record = await desk.outcome(call.record, Happened.DENIED, facts=facts, reason=str(error))
-            return error
+                call.record = await desk.outcome(call.record, Happened.DENIED, reason=str(error), **how)
+            return self._or_settled(call, error)
         if isinstance(error, OrderRejected):
-            call.record = await desk.outcome(call.record, Happened.REFUSED, facts=facts, reason=str(error))
-            return error
+            call.record = await desk.outcome(call.record, Happened.REFUSED, reason=str(error), **how)
+            return self._or_settled(call, error)
         exists = isinstance(error, DuplicateClientOrderId)
         happened = Happened.EXISTS if exists else Happened.UNCLEAR
         # This attempt is over, so from now on nothing of it leaves; its deadline need not be waited for.
-        changes: dict[str, Any] = {"exists": exists, "not_after": desk.now()}
-        call.record = await desk.outcome(call.record, happened, facts=facts, **changes)
+        call.record = await desk.outcome(
+            call.record, happened, exists=exists or call.record.exists, not_after=desk.now(), **how
+        )
         return self._unknown(call.record, f"sent, and its outcome is not known: {error}")
+
+    def _or_settled(self, call: _Call, error: Exception) -> Exception:
+        """The error, unless the placement came to stand elsewhere: an order was seen, or another process has it."""
+        if not call.record.placement.may_be_live:
+            return error
+        return self._unknown(call.record, f"refused, while something else speaks for it: {error}")
 
     def _unknown(self, record: Record, message: str) -> OutcomeUnknown:
         self._unsettled(record)

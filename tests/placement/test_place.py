@@ -253,7 +253,7 @@ async def test_an_order_that_the_venue_forgot_is_answered_from_the_journal(
     bridge = bridges(journal=SqliteJournal(tmp_path / "orders.db"))
     order = await bridge.place("bitso", limit_buy(), read_back=True)
     sim.bitso.settings.visibility_window = 0
-    await bridge["bitso"].cancel(order)
+    await bridge["bitso"].gateway.cancel(order)  # by somebody else
 
     found = (await bridge.lookup(f"bitso:{order.order_id}"))[f"bitso:{order.order_id}"]
 
