@@ -23,10 +23,16 @@ uncertain  absent              not_placed   11
 uncertain  gave_up             uncertain    12
 uncertain  decided_placed      placed       13
 uncertain  decided_not_placed  not_placed   13
-not_placed found               placed       14
-not_placed acknowledged        placed       14
+uncertain  resend              prepared     -
 """
-LEGAL = {(before, happened): after for before, happened, after, _ in map(str.split, _ROWS.strip().splitlines())}
+_SHOWN = ("found", "acknowledged")
+LEGAL = {
+    **{(before, happened): after for before, happened, after, _ in map(str.split, _ROWS.strip().splitlines())},
+    # Row 14, and whatever else is shown against what was concluded; a reply may also come after a sighting.
+    **{(state, shown): "placed" for state in ("prepared", "denied", "rejected", "not_placed") for shown in _SHOWN},
+    **{("placed", shown): "placed" for shown in _SHOWN},
+    **{(state, "conflict"): state for state in ("prepared", "denied", "rejected", "not_placed", "placed")},
+}
 
 
 def breaches(record: Record, events: Sequence[Event]) -> list[str]:
