@@ -38,7 +38,10 @@ NOTHING_THERE = {
 }
 UNKNOWN = {PlacementState.SENDING, PlacementState.UNCERTAIN}
 FAULTS = st.sampled_from(
-    "none not_sent credentials rejected dropped lost hidden hidden_and_lost on_its_way slow odd lie".split()
+    [
+        *("none", "not_sent", "credentials", "rejected", "dropped", "lost"),
+        *("hidden", "hidden_and_lost", "on_its_way", "slow", "odd", "lie"),
+    ]
 )
 KEYS = st.sampled_from(["k1", "k2", "k3"])
 # Longer than any call of the bridge may take, its own time limits and the reads of a round included.

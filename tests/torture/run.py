@@ -11,6 +11,7 @@ from typing import Any
 
 from orderbridge.placement import SqliteJournal
 from orderbridge.simulator import Simulator
+from orderbridge.simulator.engine.engine import Engine
 from tests.torture.count import Counts
 from tests.torture.points import BOTH, Point, targets
 
@@ -51,8 +52,18 @@ def misbehave(sim: Any, *, reads: Sequence[str], chance: float, horizon: float) 
         sim.fault("delay", operation="place", probability=chance, seconds=seconds)
     for operation in reads:
         for kind in ("drop", "error_5xx", "cut", "html"):
-            sim.fault(kind, operation=operation, probability=chance)
-        sim.fault("delay", operation=operation, probability=chance, seconds=0.2)
+            sim.fault(kind, operation=operation, probability=chance / 2)
+        sim.fault("delay", operation=operation, probability=chance / 2, seconds=0.2)
+
+
+def stir(sim: Any, engines: Sequence[Engine], rng: Random) -> None:
+    """The market goes on while nobody looks: some orders are filled, a few end otherwise."""
+    with sim.lock:
+        for order in sim.accepted():
+            chance = rng.random()
+            if order.active and chance < 0.4:
+                engine = next(each for each in engines if order.order_id in each.ledger.orders)
+                (engine.fill if chance < 0.3 else engine.cancel)(order)
 
 
 class Torture:
@@ -143,6 +154,9 @@ class Torture:
             await process.wait()
             counts.points["at any moment"] += 1
             return process.returncode
+        finally:
+            stir(sim.bitso, [sim.bitso.engine], self._rng)
+            stir(sim.bitcain, list(sim.bitcain.engines.values()), self._rng)
         said = errors.decode().strip()
         if process.returncode == KILLED:
             venue, _, point = said.splitlines()[-1].partition(": ")
