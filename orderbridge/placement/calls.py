@@ -141,7 +141,8 @@ class PlacementCalls:
         """The placement of a key: the one that holds it, else the last one that did, else None."""
         self._check_usable()
         found = await self._placing.placements(gateway=gateway, key=key)
-        return next((each for each in found if each.holds_key), found[-1] if found else None)
+        # Two may claim it when an order appeared after its absence was proven: the later one was given the key.
+        return next((each for each in reversed(found) if each.holds_key), found[-1] if found else None)
 
     async def placements(self: _Bridge, *, state: PlacementState | str | None = None) -> list[Placement]:
         """Every placement of the journal, or those of one state, oldest first."""

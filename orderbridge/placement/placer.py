@@ -10,13 +10,10 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
 from orderbridge.client_ids import LENGTH, mint
 from orderbridge.errors import (
-    AuthenticationFailed,
     ConfigurationError,
     DuplicateClientOrderId,
     JournalError,
@@ -25,9 +22,7 @@ from orderbridge.errors import (
     NotSupported,
     OrderBridgeError,
     OrderDenied,
-    OrderRejected,
     OutcomeUnknown,
-    PermissionDenied,
 )
 from orderbridge.gateway import OrderGateway
 from orderbridge.http.policy import Deadline
@@ -36,7 +31,8 @@ from orderbridge.model.order import Order
 from orderbridge.model.permit import Permit
 from orderbridge.model.placement import Placement
 from orderbridge.model.request import OrderRequest
-from orderbridge.model.words import Idempotency, PlacementState
+from orderbridge.model.words import PlacementState
+from orderbridge.placement.attempt import Attempts, Call, keeps_apart
 from orderbridge.placement.desk import Desk, log
 from orderbridge.placement.fingerprint import fingerprint
 from orderbridge.placement.journal import InFlight
@@ -44,33 +40,13 @@ from orderbridge.placement.sightings import Sightings
 from orderbridge.placement.states import Happened, Record, Step, step
 from orderbridge.screening import refuse_undeclared
 
-TRIES: Final = 3
 _BETWEEN_TRIES: Final = 0.1
-# An attempt that got its permit at the last moment still has so long to leave.
-_LEAST_TO_LEAVE: Final = 1.0
 _POLL: Final = 0.05
 _RESEND_WITHIN, _RESEND_TIMEOUT = 5.0, 15.0
 _LONGEST_WAIT: Final = 60.0
 # Gateways keep the time limit themselves, and say more about what happened than we could.
 _GRACE: Final = 0.25
-# What proves that nothing was admitted; whatever is not listed in one of the two is not known.
-NOTHING_LEFT: Final = (NotSent, AuthenticationFailed, PermissionDenied, ConfigurationError, OrderDenied, NotSupported)
 MintId = Callable[..., str]
-
-
-@dataclass(eq=False)
-class _Call:
-    """One caller's wish to have a placement sent."""
-
-    record: Record
-    send_by: float
-    timeout: float | None
-    is_new: bool = False
-    permit: Permit | None = None
-    abandoned: bool = False
-    # Loop time after which no byte leaves; by default as long as there is to wait for a permit.
-    not_after: float | None = None
-    tries: int = TRIES
 
 
 class Placer:
@@ -94,14 +70,10 @@ class Placer:
         self._sightings = sightings
         self._gateway = gateway
         self._unsettled = unsettled
+        self._attempts = Attempts(desk, sightings, gateway, create=self._begun, unsettled=unsettled)
         self._ids = ids
-        self._running: set[asyncio.Task[Order]] = set()
+        self._running: set[asyncio.Task[Order | None]] = set()
         self._warned = False
-
-    @property
-    def _alone(self) -> bool:
-        """Whether equal orders are kept apart here, as the venue's ids do not keep a second one away."""
-        return self._gateway.capabilities.idempotency in {Idempotency.TAG_ONLY, Idempotency.NONE}
 
     async def prepare(self, request: OrderRequest, *, key: str | None) -> Record:
         """
@@ -137,11 +109,11 @@ class Placer:
             known = await self._desk.journal.get(what.placement_id)
             if known is None or known.placement.gateway != self._gateway.name:
                 raise ConfigurationError("this placement is not in the journal", gateway=self._gateway.name)
-            return await self._carry_on(_Call(known, send_by, timeout))
+            return await self._carry_on(Call(known, send_by, timeout))
         record, denial = await self._new(what, key)
         if denial is not None:
             raise denial
-        call = _Call(record, send_by, timeout, is_new=True)
+        call = Call(record, send_by, timeout, is_new=True)
         call.permit = await self._permit_at_once()
         if call.permit is None:
             call.record = self._same(await self._create(record), record)
@@ -159,8 +131,13 @@ class Placer:
         now = asyncio.get_running_loop().time()
         wait = Deadline(timeout).remaining() if timeout is not None else _LONGEST_WAIT
         send_by = now + wait if not_after is None else not_after
-        call = _Call(record, send_by, timeout, is_new=True, permit=permit, not_after=not_after, tries=1)
-        return await self._drive(call)
+        call = Call(record, send_by, timeout, is_new=True, permit=permit, not_after=not_after, tries=1)
+        try:
+            return await self._drive(call)
+        except OutcomeUnknown as error:
+            if isinstance(error.__cause__, DuplicateClientOrderId):
+                raise error.__cause__ from None  # as a gateway says it; the placement is followed up all the same
+            raise
 
     async def send_again(self, placement: Placement) -> None:
         """Send a placement that is prepared again, in the background; what comes of it is in the journal."""
@@ -205,13 +182,26 @@ class Placer:
     async def _create(self, record: Record, *then: Step) -> Record:
         self._warn_once()
         try:
-            stored = await self._desk.journal.create(record, *then, alone=self._alone)
+            stored = await self._desk.journal.create(record, *then, alone=keeps_apart(self._gateway))
         except ValueError as error:
-            raise OrderDenied(
-                str(error), rule="client_order_id", gateway=self._gateway.name, operation="place"
-            ) from error
+            stored = await self._of_same_id(record, error)
         self._sightings.expect(stored)
         return stored
+
+    async def _begun(self, record: Record, sending: Step) -> Record:
+        stored = await self._create(record, sending)
+        return self._same(stored, record)
+
+    async def _of_same_id(self, record: Record, error: ValueError) -> Record:
+        """The placement that has this client id already, if it is the same request and was not sent."""
+        client_order_id, gateway = record.placement.client_order_id, self._gateway.name
+        for other in await self._desk.journal.find(gateway=gateway, client_order_id=client_order_id):
+            same = other.fingerprint == record.fingerprint and record.placement.key in (None, other.placement.key)
+            if same and other.state is PlacementState.PREPARED:
+                return other
+            why = f"{error}, by a placement that is {other.state}; use another id, or a key"
+            raise OrderDenied(why, rule="client_order_id", gateway=gateway, operation="place") from error
+        raise OrderDenied(str(error), rule="client_order_id", gateway=gateway, operation="place") from error
 
     def _warn_once(self) -> None:
         if not self._warned and not self._desk.journal.durable:
@@ -235,7 +225,7 @@ class Placer:
         except NotSent:
             return None
 
-    async def _carry_on(self, call: _Call) -> Order:
+    async def _carry_on(self, call: Call) -> Order:
         """Go on with a placement that is stored, wherever it stands."""
         record = call.record
         if record.state is PlacementState.SENDING:
@@ -246,58 +236,56 @@ class Placer:
                 why = f"it is not sent: {'; '.join(record.conflicts)}"
                 raise OrderDenied(why, rule="placement", gateway=self._gateway.name, operation="place")
             call.record = record
-            if not self._left(call):
+            if not call.left:
                 raise NotSent("nothing was sent in time", gateway=self._gateway.name, operation="place")
             return await self._drive(call)
         if record.state is PlacementState.PLACED and placement.order is not None:
             return placement.order
         if placement.may_be_live:
-            raise self._unknown(record, "an earlier call sent it, and its outcome is not known")
+            raise self._attempts.unknown(record, "an earlier call sent it, and its outcome is not known")
         message = f"this placement is {record.state}: {record.reason or 'it is over'}; place a new one"
         raise OrderDenied(message, rule="placement", gateway=self._gateway.name, operation="place")
 
-    async def _wait_while_sending(self, call: _Call) -> Record:
+    async def _wait_while_sending(self, call: Call) -> Record:
         deadline, record = Deadline(call.timeout), call.record
         while record.state is PlacementState.SENDING and deadline.remaining():
             await asyncio.sleep(_POLL)
             record = await self._desk.journal.get(record.id) or record
         return record
 
-    async def _drive(self, call: _Call) -> Order:
+    async def _drive(self, call: Call) -> Order:
         """Make an attempt, and another where nothing left, in tasks that outlive a cancelled caller."""
         tries = 0
         while True:
             try:
                 if call.permit is None:
-                    call.permit = await self._gateway.permit("place", timeout=self._left(call))
-                return await self._attended(call)
+                    call.permit = await self._gateway.permit("place", timeout=call.left)
+                order = await self._attended(call)
+                return order if order is not None else await self._carry_on(call)
             except InFlight as first:
                 await self._wait_for_twin(call, first)
             except NotSent:
                 tries += 1
                 may_go_on = not call.is_new and call.record.state is PlacementState.PREPARED
-                if tries >= call.tries or not self._left(call) or not may_go_on:
+                if tries >= call.tries or not call.left or not may_go_on:
                     raise
-                await asyncio.sleep(min(_BETWEEN_TRIES * tries, self._left(call)))
+                await asyncio.sleep(min(_BETWEEN_TRIES * tries, call.left))
 
-    def _left(self, call: _Call) -> float:
-        return max(0.0, call.send_by - asyncio.get_running_loop().time())
-
-    async def _wait_for_twin(self, call: _Call, twin: InFlight) -> None:
+    async def _wait_for_twin(self, call: Call, twin: InFlight) -> None:
         first = twin.record.placement
-        if not self._left(call):
+        if not call.left:
             name = first.client_order_id or first.placement_id
             raise NotSent(
                 f"an equal order is under way, and its outcome is not known: {name}",
                 gateway=self._gateway.name,
                 operation="place",
             ) from twin
-        await asyncio.sleep(min(_POLL, self._left(call)))
+        await asyncio.sleep(min(_POLL, call.left))
 
-    async def _attended(self, call: _Call) -> Order:
+    async def _attended(self, call: Call) -> Order | None:
         placement_id = call.record.id  # the call may come to go on with the one that holds its key
         self._desk.under_way[placement_id] += 1
-        task = asyncio.ensure_future(self._attempt(call))
+        task = asyncio.ensure_future(self._attempts.make(call))
         self._running.add(task)
         task.add_done_callback(lambda done: self._desk.is_over(placement_id))
         task.add_done_callback(lambda done: self._ended(call, done))
@@ -308,10 +296,10 @@ class Placer:
             raise
         if not done:
             call.abandoned = True
-            raise self._unknown(call.record, f"no answer within {call.timeout} s; it is followed up")
+            raise self._attempts.unknown(call.record, f"no answer within {call.timeout} s; it is followed up")
         return task.result()
 
-    def _ended(self, call: _Call, task: asyncio.Task[Order]) -> None:
+    def _ended(self, call: Call, task: asyncio.Task[Order | None]) -> None:
         self._running.discard(task)
         if call.permit is not None:
             call.permit.give_back()
@@ -320,124 +308,3 @@ class Placer:
         if task.cancelled() or isinstance(died, JournalError) or not isinstance(died, (Exception, type(None))):
             # It ended without a word: what it may have stored is looked at, and followed up.
             self._unsettled(call.record)
-
-    async def _attempt(self, call: _Call) -> Order:
-        loop = asyncio.get_running_loop()
-        not_after = call.not_after
-        if not_after is None:
-            not_after = loop.time() + max(_LEAST_TO_LEAVE, self._left(call))
-        mine = await self._begin(call, seconds=max(0.0, not_after - loop.time()))
-        if not mine:
-            return await self._carry_on(call)
-        attempt = call.record.attempt
-        if call.abandoned:
-            why = {"why": "the caller went away before it was sent"}
-            call.record = await self._desk.outcome(call.record, Happened.NOTHING_LEFT, of=attempt, facts=why)
-            raise NotSent("the caller went away before it was sent", gateway=self._gateway.name, operation="place")
-        try:
-            order = await self._gateway.submit(
-                call.record.placement.request, permit=call.permit, not_after=not_after, timeout=call.timeout
-            )
-        except Exception as error:
-            raise await self._failed(call, error) from error
-        except GeneratorExit:
-            raise  # the loop is gone: the next start finds it as it was stored, being sent
-        except BaseException as error:
-            # The program is ending, and bytes may have left. Nothing that is written here may wait for the network.
-            why = {"why": f"{type(error).__name__} while it was sent"}
-            call.record = await self._desk.outcome(call.record, Happened.UNCLEAR, of=attempt, facts=why)
-            raise
-        # Both in one commit.
-        call.record, order = await asyncio.gather(self._acknowledged(call.record, order), self._kept(order))
-        return order
-
-    async def _acknowledged(self, record: Record, order: Order) -> Record:
-        after = await self._desk.outcome(
-            record,
-            Happened.ACKNOWLEDGED,
-            of=record.attempt,
-            facts={"order_id": order.order_id},
-            evidence="reply",
-            when=[state for state in PlacementState if state is not PlacementState.PLACED],
-            placement={"order": order, "gave_up": False},
-            watch_until=None,
-        )
-        try:
-            return await self._sightings.replied(record, after, order)
-        except JournalError as error:
-            log.error("the reply about %s could not be held against what was seen: %s", order.order_id, error)
-            return after
-
-    async def _kept(self, order: Order) -> Order:
-        """The order with what a stream may have shown of it before the answer came."""
-        try:
-            (known,) = await self._desk.journal.observe([order])
-        except JournalError as error:
-            log.error("what was seen of %s could not be stored: %s", order.order_id, error)
-            return order
-        return known
-
-    async def _begin(self, call: _Call, *, seconds: float) -> bool:
-        """Write down that it is about to be sent. False when another call came first: go on with that one."""
-        desk, now = self._desk, self._desk.now()
-        number, attempt = call.record.placement.attempts + 1, secrets.token_hex(8)
-        how: dict[str, Any] = {"sent_at": now, "not_after": now + timedelta(seconds=seconds)}
-        how |= {"owner": desk.owner, "attempt": attempt, "watch_until": None}
-        facts = {"attempt": number, "not_after": how["not_after"]}
-        changes = {"attempts": number}
-        if call.is_new:
-            about = step(call.record, Happened.SENDING, at=now, facts=facts, placement=changes, **how)
-            stored = await self._create(call.record, about)
-            self._same(stored, call.record)
-        else:
-            stored = await desk.note(
-                call.record,
-                Happened.SENDING,
-                facts=facts,
-                when=[PlacementState.PREPARED],
-                alone=self._alone,
-                placement=changes,
-                **how,
-            )
-        call.is_new = False
-        call.record = stored
-        return stored.attempt == attempt
-
-    async def _failed(self, call: _Call, error: Exception) -> Exception:
-        """Write down what an error means for the placement; the error to raise."""
-        desk, facts = self._desk, {"error": type(error).__name__, "why": str(error)[:500]}
-        for name in ("code", "http_status"):
-            facts[name] = str(getattr(error, name, None) or "")
-        how: dict[str, Any] = {"of": call.record.attempt, "facts": facts}
-        if isinstance(error, NOTHING_LEFT):
-            call.record = await desk.outcome(call.record, Happened.NOTHING_LEFT, **how)
-            if isinstance(error, (OrderDenied, NotSupported)):
-                call.record = await desk.outcome(call.record, Happened.DENIED, reason=str(error), **how)
-            return self._or_settled(call, error)
-        if isinstance(error, OrderRejected):
-            call.record = await desk.outcome(call.record, Happened.REFUSED, reason=str(error), **how)
-            return self._or_settled(call, error)
-        exists = isinstance(error, DuplicateClientOrderId)
-        happened = Happened.EXISTS if exists else Happened.UNCLEAR
-        # This attempt is over, so from now on nothing of it leaves; its deadline need not be waited for.
-        call.record = await desk.outcome(
-            call.record, happened, exists=exists or call.record.exists, not_after=desk.now(), **how
-        )
-        return self._unknown(call.record, f"sent, and its outcome is not known: {error}")
-
-    def _or_settled(self, call: _Call, error: Exception) -> Exception:
-        """The error, unless the placement came to stand elsewhere: an order was seen, or another process has it."""
-        if not call.record.placement.may_be_live:
-            return error
-        return self._unknown(call.record, f"refused, while something else speaks for it: {error}")
-
-    def _unknown(self, record: Record, message: str) -> OutcomeUnknown:
-        self._unsettled(record)
-        placement = record.placement
-        return OutcomeUnknown(
-            message,
-            client_order_id=placement.client_order_id,
-            placement=placement,
-            gateway=self._gateway.name,
-            operation="place",
-        )

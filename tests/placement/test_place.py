@@ -308,3 +308,23 @@ def test_a_wrong_journal_table_is_refused(table: dict[str, Any]) -> None:
     """Nothing is journalled elsewhere by a typo."""
     with pytest.raises(ConfigurationError, match="journal"):
         connect("bitso", settings={"journal": table})
+
+
+async def test_many_do_not_stop_one_another(sim: Simulator, bridges: Bridges, journal: Any) -> None:
+    """One refused here, one refused by the venue, one under a held key and one placed: each is told."""
+    bridge = bridges(journal=journal, gateway={"markets": None})
+    await bridge.place("bitso", limit_buy(), key="held")
+    refused = limit_buy(quantity="400", price="9000000")
+
+    placements = await bridge.place_many(
+        "bitso",
+        {
+            "good": limit_buy(quantity="0.02"),
+            "denied": limit_buy(options={"portfolio_id": "x"}),
+            "refused": refused,
+            "held": limit_buy(quantity="0.03"),
+        },
+    )
+
+    states = {key: placement.state.value for key, placement in placements.items()}
+    assert states == {"good": "placed", "denied": "denied", "refused": "rejected", "held": "placed"}
