@@ -13,6 +13,7 @@ from orderbridge.adapters.bitcain import BitcainGateway
 from orderbridge.adapters.bitso import BitsoGateway
 from orderbridge.http import HttpxTransport, WireRequest, WireResponse
 from orderbridge.placement import Event, Record, SqliteJournal
+from tests.placement.kit import wire_bytes
 
 
 class Doom:
@@ -105,13 +106,10 @@ class DoomedTransport:
         await self._inner.aclose()
 
     def _die_writing(self, request: WireRequest, *, share: float, point: str) -> None:
+        head, body = wire_bytes(request)
         parts = urlsplit(request.url)
-        lines = [f"{request.method} {request.target} HTTP/1.1", f"host: {parts.netloc}"]
-        lines += [f"{name}: {value}" for name, value in request.headers.items() if name.lower() != "content-length"]
-        head = "\r\n".join([*lines, f"content-length: {len(request.body)}", "", ""]).encode()
-        data = head + request.body
         wire = socket.create_connection((parts.hostname or "", parts.port or 80))
-        wire.sendall(data[: len(head) + int(len(request.body) * share)])
+        wire.sendall(head + body[: int(len(body) * share)])
         die(f"{self._gateway}: {point}")
 
 

@@ -1,0 +1,92 @@
+"""Two sources of evidence at one moment, and adapters that fail in ways of their own."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orderbridge import OrderBridge
+from orderbridge.errors import OutcomeUnknown, VenueUnavailable
+from orderbridge.placement import SqliteJournal
+from tests.placement.kit import limit_buy, seen
+from tests.placement.test_certificate import Venue
+
+PROBES = tuple(n / 100 for n in range(1, 12))
+
+
+async def lost(bridge: OrderBridge) -> Any:
+    with pytest.raises(OutcomeUnknown) as caught:
+        await bridge.place("bitso", limit_buy(), key="k1")
+    return caught.value.placement
+
+
+async def test_two_orders_seen_at_one_moment_are_a_double(tmp_path: Path) -> None:
+    """Whichever of the two is taken for the order, it stays that, and a person is told of the other."""
+    alarms: list[Any] = []
+    bridge = OrderBridge(Venue(), journal=SqliteJournal(tmp_path / "a.db"), settle_horizon=60.0, on_alarm=alarms.append)
+    placement = await lost(bridge)
+    shown = [seen(order_id=id, client_order_id=placement.client_order_id) for id in ("oid1", "oid2")]
+
+    await asyncio.gather(*(bridge.observe(order) for order in shown))
+    after = await bridge.placement(key="k1")
+    events = await bridge._placing.desk.journal.events(placement.placement_id)
+    await bridge.aclose()
+
+    found = [event.facts["order_id"] for event in events if event.happened == "found" and not event.anomaly]
+    assert after is not None
+    assert after.order is not None
+    assert found == [after.order.order_id]
+    assert [alarm.kind for alarm in alarms] == ["double"]
+
+
+class OddVenue(Venue):
+    """An adapter whose cancel, or look-up, fails as no adapter should."""
+
+    def __init__(self, *odd: str) -> None:
+        super().__init__()
+        self._odd = odd
+
+    async def cancel(self, ref: Any, **how: Any) -> Any:
+        if "cancel" in self._odd:
+            raise RuntimeError("an adapter's own mistake")
+        return await super().cancel(ref, **how)
+
+    async def lookup(self, *refs: Any, **how: Any) -> Any:
+        if "lookup" in self._odd:
+            raise RuntimeError("an adapter's own mistake")
+        if "unavailable" in self._odd:
+            raise VenueUnavailable("down")
+        return await super().lookup(*refs, **how)
+
+
+async def test_a_fence_that_fails_oddly_does_not_end_the_round() -> None:
+    """Whatever a cancel raises, the reads that follow it decide."""
+    alarms: list[Any] = []
+    bridge = OrderBridge(
+        OddVenue("cancel"), settle_horizon=0.03, probe_times=PROBES, on_uncertain="fence", on_alarm=alarms.append
+    )
+
+    after = await bridge.resolve(await lost(bridge), timeout=2)
+    await bridge.aclose()
+
+    assert after.state == "not_placed"
+    assert alarms == []
+
+
+@pytest.mark.parametrize("how", ["cancel", "lookup", "unavailable"])
+async def test_a_recovery_survives_whatever_an_adapter_raises(tmp_path: Path, how: str) -> None:
+    """What cannot be asked is unreachable, or asked later; the recovery itself does not fail."""
+    first = OrderBridge(Venue(), journal=SqliteJournal(tmp_path / "a.db"), settle_horizon=60.0)
+    await lost(first)
+    await first.observe(seen(order_id="oid9", client_order_id="ob-another"))
+    await first.aclose()
+    venue = OddVenue(how)
+    second = OrderBridge(
+        venue, journal=SqliteJournal(tmp_path / "a.db"), settle_horizon=60.0, on_uncertain="fence", on_alarm=print
+    )
+
+    report = await second.recover()
+    await second.aclose()
+
+    assert [placement.state for placement in report.uncertain] == ["uncertain"]
