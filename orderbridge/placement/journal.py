@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Protocol, TypeVar
 
 from orderbridge.model.advance import Sign, advance
@@ -162,9 +162,13 @@ class MemoryJournal:
         states: Sequence[PlacementState] | None = None,
     ) -> list[Record]:
         """See `Journal.find`."""
+        candidates: Iterable[Record] = self._records.values()
+        if gateway is not None and client_order_id is not None:
+            known = self._records.get(self._clients.get((gateway, client_order_id), ""))
+            candidates = [] if known is None else [known]
         return [
             record
-            for record in self._records.values()
+            for record in candidates
             if gateway in (None, record.placement.gateway)
             and key in (None, record.placement.key)
             and client_order_id in (None, record.placement.client_order_id)
@@ -190,9 +194,13 @@ class MemoryJournal:
         self, *, gateway: str | None = None, order_id: str | None = None, client_order_id: str | None = None
     ) -> list[Order]:
         """See `Journal.orders`."""
+        candidates: Iterable[Order] = self._orders.values()
+        if gateway is not None and order_id is not None and client_order_id is None:
+            known = self._orders.get(OrderKey(gateway, order_id))
+            candidates = [] if known is None else [known]
         return [
             order
-            for order in self._orders.values()
+            for order in candidates
             if gateway in (None, order.gateway)
             and (
                 (order_id is not None and order.order_id == order_id)

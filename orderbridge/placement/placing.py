@@ -62,6 +62,7 @@ class Placing:
         self._alive = asyncio.Lock()
         self._is_alive = False
         self._recovering = False
+        self._closed = False
 
     def _line(self, gateway: OrderGateway, probing: Probing, ids: MintId) -> Line:
         resolver = Resolver(
@@ -210,7 +211,10 @@ class Placing:
             self.desk.alarm(AlarmKind.BACKGROUND, f"a background task died: {type(error).__name__}: {error}")
 
     async def aclose(self) -> None:
-        """Let attempts under way end, stop everything else, and close the journal."""
+        """Let attempts under way end, stop everything else, and close the journal. Again, it does nothing."""
+        if self._closed:
+            return
+        self._closed = True
         for line in self._lines.values():
             await line.placer.finish()
             await line.resolver.aclose()

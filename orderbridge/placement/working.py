@@ -5,14 +5,17 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
+from orderbridge.errors import OrderNotFound
 from orderbridge.gateway import OrderGateway
 from orderbridge.http.session import log_facts
 from orderbridge.model.advance import Sign
 from orderbridge.model.alarm import AlarmKind
-from orderbridge.model.lookup import Answer, OrderList
+from orderbridge.model.fill import Fill
+from orderbridge.model.lookup import OrderList
 from orderbridge.model.order import Order
 from orderbridge.placement.desk import Desk, log
 from orderbridge.placement.policy import PROBE_TIMEOUT, TOGETHER
+from orderbridge.placement.seen import with_fills
 from orderbridge.placement.sightings import Sightings
 
 # A venue that does not say for how long it shows an ended order is not concluded from before a day has passed.
@@ -55,18 +58,28 @@ class Working:
         ended = [order for order in shown if order.is_done]
         for order in orders:
             found = result[order]
-            if found.orders:
-                continue
-            if set(found.answers.values()) == {Answer.NOT_SEEN} and self._is_past_window(order):
-                over = await self._desk.journal.sign(order.key, Sign.GONE)
-                ended += [] if over is None else [over]
-            elif found.proven_absent:
+            if found.proven_absent:
                 message = f"{order.order_id} was open, and the venue says now that there is no such order"
                 self._desk.alarm(AlarmKind.LOST, message, order=order, gateway=self._gateway.name)
-            else:
-                extra = log_facts(self._gateway.name, "recover", order_id=order.order_id)
-                log.warning("what became of %s is not known: %s", order.order_id, "; ".join(found.notes), extra=extra)
+            elif not found.orders and self._is_past_window(order):
+                ended += await self._conclude(order)
         return ended
+
+    async def _conclude(self, order: Order) -> list[Order]:
+        """An order that is not shown any more, by its trades; none while they cannot be told."""
+        fills: list[Fill] = []
+        extra = log_facts(self._gateway.name, "recover", order_id=order.order_id)
+        try:
+            if self._gateway.capabilities.fills:
+                fills = [fill async for fill in self._gateway.fills(order, timeout=PROBE_TIMEOUT)]
+        except OrderNotFound:
+            pass  # no trades under this id, which is an answer
+        except Exception as error:  # noqa: BLE001 - a third party's adapter may raise anything; it is no answer
+            log.warning("what became of %s is not known: %s", order.order_id, error, extra=extra)
+            return []
+        await self._desk.journal.observe([with_fills(order, fills, at=self._desk.now())])
+        over = await self._desk.journal.sign(order.key, Sign.GONE)
+        return [] if over is None else [over]
 
     def _is_past_window(self, order: Order) -> bool:
         window = self._gateway.capabilities.visibility_after_end
