@@ -1,13 +1,14 @@
 """Two sources of evidence at one moment, and adapters that fail in ways of their own."""
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from orderbridge import OrderBridge
-from orderbridge.errors import OutcomeUnknown, VenueUnavailable
+from orderbridge.errors import JournalError, OutcomeUnknown, VenueUnavailable
 from orderbridge.placement import SqliteJournal
 from tests.placement.kit import limit_buy, seen
 from tests.placement.test_certificate import Venue
@@ -21,23 +22,73 @@ async def lost(bridge: OrderBridge) -> Any:
     return caught.value.placement
 
 
-async def test_two_orders_seen_at_one_moment_are_a_double(tmp_path: Path) -> None:
+class ReadsTogether(SqliteJournal):
+    """A journal whose reads of a placement end together with those of another, if there are such."""
+
+    def __init__(self, path: Path, meeting: asyncio.Barrier) -> None:
+        super().__init__(path)
+        self._meeting = meeting
+
+    async def find(self, *, client_order_id: str | None = None, **how: Any) -> Any:
+        found = await super().find(client_order_id=client_order_id, **how)
+        if client_order_id is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(0.2):
+                    await self._meeting.wait()
+        return found
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+async def test_two_orders_seen_at_one_moment_are_a_double(tmp_path: Path, processes: int) -> None:
     """Whichever of the two is taken for the order, it stays that, and a person is told of the other."""
     alarms: list[Any] = []
-    bridge = OrderBridge(Venue(), journal=SqliteJournal(tmp_path / "a.db"), settle_horizon=60.0, on_alarm=alarms.append)
-    placement = await lost(bridge)
+    meeting = asyncio.Barrier(2)
+    journals = [ReadsTogether(tmp_path / "a.db", meeting) for _ in range(processes)]
+    bridges = [OrderBridge(Venue(), journal=each, settle_horizon=60.0, on_alarm=alarms.append) for each in journals]
+    placement = await lost(bridges[0])
     shown = [seen(order_id=id, client_order_id=placement.client_order_id) for id in ("oid1", "oid2")]
 
-    await asyncio.gather(*(bridge.observe(order) for order in shown))
-    after = await bridge.placement(key="k1")
-    events = await bridge._placing.desk.journal.events(placement.placement_id)
-    await bridge.aclose()
+    await asyncio.gather(*(bridge.observe(order) for bridge, order in zip(bridges * 2, shown, strict=False)))
+    after = await bridges[0].placement(key="k1")
+    events = await bridges[0]._placing.desk.journal.events(placement.placement_id)
+    for bridge in bridges:
+        await bridge.aclose()
 
     found = [event.facts["order_id"] for event in events if event.happened == "found" and not event.anomaly]
     assert after is not None
     assert after.order is not None
     assert found == [after.order.order_id]
     assert [alarm.kind for alarm in alarms] == ["double"]
+
+
+class ForgetsToAnswerOnce(SqliteJournal):
+    """A journal that cannot be read at the moment when something is seen."""
+
+    fails = False
+
+    async def find(self, **how: Any) -> Any:
+        if self.fails:
+            self.fails = False
+            raise JournalError("disk I/O error")
+        return await super().find(**how)
+
+
+async def test_a_sighting_that_could_not_be_stored_counts_when_it_comes_again(tmp_path: Path) -> None:
+    """A journal that failed once does not make an order nobody's for ever."""
+    journal = ForgetsToAnswerOnce(tmp_path / "a.db")
+    bridge = OrderBridge(Venue(), journal=journal, settle_horizon=60.0, on_alarm=print)
+    placement = await lost(bridge)
+    order = seen(client_order_id=placement.client_order_id)
+
+    journal.fails = True
+    with pytest.raises(JournalError):
+        await bridge.observe(order)
+    await bridge.observe(order)
+    after = await bridge.placement(key="k1")
+    await bridge.aclose()
+
+    assert after is not None
+    assert after.state == "placed"
 
 
 class OddVenue(Venue):
