@@ -49,7 +49,7 @@ PATIENCE = 120.0
 
 
 class Placing(RuleBasedStateMachine):
-    """One exchange, one journal, and one process after the other."""
+    """One exchange, one journal, and processes one after the other, or a few at a time."""
 
     is_durable = False
 
@@ -60,6 +60,9 @@ class Placing(RuleBasedStateMachine):
         self.folder = TemporaryDirectory()
         self.memory = MemoryJournal()
         self.lives: list[tuple[Life, Any]] = []
+        # Processes that live beside the one that is made to act.
+        self.siblings: list[tuple[Life, OrderBridge]] = []
+        self.alarms: list[Any] = []
         self.price = 100_000
         self.prices: dict[str, int] = {}
 
@@ -84,7 +87,6 @@ class Placing(RuleBasedStateMachine):
         self.life = Life()
         inner: Any = SqliteJournal(Path(self.folder.name) / "orders.db") if self.is_durable else self.memory
         self.lives.append((self.life, inner))
-        self.alarms: list[Any] = []
         self.bridge = OrderBridge(
             Mortal(FakeGateway(self.exchange), self.life),
             journal=Mortal(inner, self.life, outside=self.loop),
@@ -199,6 +201,24 @@ class Placing(RuleBasedStateMachine):
         self.life.is_dead = True
         self.start()
 
+    @precondition(lambda self: len(self.siblings) < 2)
+    @rule()
+    def another_process_begins(self) -> None:
+        self.siblings.append((self.life, self.bridge))
+        self.start()
+
+    @precondition(lambda self: self.siblings)
+    @rule()
+    def another_process_acts(self) -> None:
+        self.siblings.append((self.life, self.bridge))
+        self.life, self.bridge = self.siblings.pop(0)
+        if self.life.is_dead:
+            self.start()
+
+    @rule(seconds=st.sampled_from([1.0, 12.0, 40.0]))
+    def freeze(self, seconds: float) -> None:
+        self.life.frozen_until = self.loop.time() + seconds
+
     # What must hold.
 
     def records(self) -> list[Record]:
@@ -294,7 +314,7 @@ class DurablePlacing(Placing):
 
 
 @pytest.mark.parametrize(
-    ("machine", "examples", "steps"), [(Placing, 150, 30), (DurablePlacing, 15, 20)], ids=["memory", "sqlite"]
+    ("machine", "examples", "steps"), [(Placing, 200, 30), (DurablePlacing, 15, 20)], ids=["memory", "sqlite"]
 )
 def test_whatever_happens_each_placement_has_one_order_at_most_and_a_true_verdict(
     machine: type[Placing], examples: int, steps: int

@@ -79,9 +79,11 @@ class Life:
 
     Attributes:
         left: dies after so many more calls to the journal or the venue, halfway through.
+        frozen_until: loop time; until then it does nothing, and knows nothing of it.
     """
 
     left: int | None = None
+    frozen_until: float = 0.0
     is_dead: bool = False
     is_buried: bool = False
 
@@ -90,10 +92,13 @@ class Life:
         if self.left is not None:
             self.left -= 1
             self.is_dead = self.is_dead or self.left <= 0
+        loop = asyncio.get_running_loop()
+        while loop.time() < self.frozen_until and not self.is_dead:
+            await asyncio.sleep(self.frozen_until - loop.time())
         if self.is_buried:
             raise asyncio.CancelledError
         if self.is_dead:
-            await asyncio.get_running_loop().create_future()
+            await loop.create_future()
 
 
 class Mortal:
