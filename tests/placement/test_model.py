@@ -314,7 +314,7 @@ class DurablePlacing(Placing):
 
 
 @pytest.mark.parametrize(
-    ("machine", "examples", "steps"), [(Placing, 200, 30), (DurablePlacing, 15, 20)], ids=["memory", "sqlite"]
+    ("machine", "examples", "steps"), [(Placing, 120, 30), (DurablePlacing, 10, 20)], ids=["memory", "sqlite"]
 )
 def test_whatever_happens_each_placement_has_one_order_at_most_and_a_true_verdict(
     machine: type[Placing], examples: int, steps: int

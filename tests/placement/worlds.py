@@ -93,7 +93,7 @@ class Life:
             self.left -= 1
             self.is_dead = self.is_dead or self.left <= 0
         loop = asyncio.get_running_loop()
-        while loop.time() < self.frozen_until and not self.is_dead:
+        if loop.time() < self.frozen_until and not self.is_dead:
             await asyncio.sleep(self.frozen_until - loop.time())
         if self.is_buried:
             raise asyncio.CancelledError

@@ -20,7 +20,7 @@ from orderbridge.adapters.bitso import BitsoGateway
 from orderbridge.errors import NotSent, OrderBridgeError, OrderDenied
 from orderbridge.model.words import PlacementState
 from tests.torture.doom import Doom, DoomedBitcain, DoomedBitso, DoomedJournal, DoomedTransport
-from tests.torture.points import BOTH
+from tests.torture.points import BOTH, OF_STRANGERS
 
 AT_ONCE = 20
 TRIES = 6
@@ -52,7 +52,7 @@ def asked_for(venue: str, number: int) -> OrderRequest:
         price = low + apart
         return OrderRequest.limit(symbol=symbol, side="buy", quantity="0.01", price=price, time_in_force="ioc")
     price = high + apart if number % 3 == 0 and not is_taken(number) else low + apart
-    own = f"torture-{venue}-{number}" if is_taken(number) else None
+    own = f"{OF_STRANGERS}{venue}-{number}" if is_taken(number) else None
     return OrderRequest.limit(symbol=symbol, side="buy", quantity="0.01", price=price, client_order_id=own)
 
 

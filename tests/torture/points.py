@@ -10,6 +10,8 @@ from random import Random
 from typing import NamedTuple
 
 BOTH = ("bitso", "bitcain")
+# How client ids begin that somebody else uses before us.
+OF_STRANGERS = "torture-"
 
 
 class Point(NamedTuple):

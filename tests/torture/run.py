@@ -13,7 +13,7 @@ from orderbridge.placement import SqliteJournal
 from orderbridge.simulator import Simulator
 from orderbridge.simulator.engine.engine import Engine
 from tests.torture.count import Counts
-from tests.torture.points import BOTH, Point, targets
+from tests.torture.points import BOTH, OF_STRANGERS, Point, targets
 
 ROOT = Path(__file__).parents[2]
 READS = {"bitso": ("lookup", "open_orders", "order_trades"), "bitcain": ("list", "history")}
@@ -57,11 +57,16 @@ def misbehave(sim: Any, *, reads: Sequence[str], chance: float, horizon: float) 
 
 
 def stir(sim: Any, engines: Sequence[Engine], rng: Random) -> None:
-    """The market goes on while nobody looks: some orders are filled, a few end otherwise."""
+    """
+    The market goes on while nobody looks: some orders are filled, a few end otherwise.
+
+    Not those that a stranger placed first: their ids would be free again, and the stranger's next order no double of
+    ours.
+    """
     with sim.lock:
         for order in sim.accepted():
             chance = rng.random()
-            if order.active and chance < 0.4:
+            if order.active and chance < 0.4 and not (order.client_order_id or "").startswith(OF_STRANGERS):
                 engine = next(each for each in engines if order.order_id in each.ledger.orders)
                 (engine.fill if chance < 0.3 else engine.cancel)(order)
 
