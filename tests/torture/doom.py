@@ -71,16 +71,27 @@ class DoomedJournal(SqliteJournal):
         return kept
 
     async def change(self, placement_id: str, change: Any, *, alone: bool = False) -> Record:
+        watched, happened = self._watched(change)
+        return self._after(await super().change(placement_id, watched, alone=alone), happened)
+
+    async def change_seeing(self, placement_id: str, order: Order, change: Any) -> Record:
+        watched, happened = self._watched(change)
+        return self._after(await super().change_seeing(placement_id, order, watched), happened)
+
+    def _watched(self, change: Any) -> tuple[Any, list[Event]]:
+        """A change that may be the last thing that is done, inside its transaction; and what it came to."""
         happened: list[Event] = []
 
-        def watched(record: Record) -> Any:
-            step = change(record)
+        def watched(record: Record, *more: Any) -> Any:
+            step = change(record, *more)
             if step is not None:
                 happened.append(step.event)
                 self._doom.at(f"while {step.event.happened} is stored", record.placement.gateway)
             return step
 
-        record = await super().change(placement_id, watched, alone=alone)
+        return watched, happened
+
+    def _after(self, record: Record, happened: list[Event]) -> Record:
         for event in happened:
             self._doom.at(f"after {event.happened} was stored", record.placement.gateway)
         return record
