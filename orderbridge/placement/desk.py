@@ -188,6 +188,10 @@ class Desk:
         why = {"why": "whoever was sending it ended"}
         return await self.note(record, Happened.UNCLEAR, facts=why, fenced=True, when=[PlacementState.SENDING])
 
+    async def is_worked_on(self, record: Record) -> bool:
+        """Whether the process that a placement belongs to is alive, this one included."""
+        return record.owner is not None and (record.owner == self.owner or await self._lives(record.owner))
+
     async def _lives(self, owner: str) -> bool:
         return not is_gone(owner) and await self.journal.alive_until(owner) > self.clock()
 
