@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from orderbridge.bound import BoundGateway
-from orderbridge.errors import NotSupported, OrderBridgeError
+from orderbridge.errors import NotSupported
 from orderbridge.gateway import OrderGateway
 from orderbridge.http.policy import Deadline
 from orderbridge.model.fill import Fill
@@ -116,12 +116,12 @@ class HistoryCalls:
 
 
 async def _one_after_another(calls: Sequence[AsyncIterator[Any]]) -> AsyncIterator[Any]:
-    failed: OrderBridgeError | None = None
+    failed: Exception | None = None
     for call in calls:
         try:
             async for item in call:
                 yield item
-        except OrderBridgeError as error:
+        except Exception as error:  # noqa: BLE001 - whatever one adapter raises hides no other gateway
             failed = failed or error
     if failed is not None:
         raise failed

@@ -14,6 +14,7 @@ from orderbridge.model.placement import Placement
 from orderbridge.model.ref import OrderRef, RefLike
 from orderbridge.model.request import OrderRequest
 from orderbridge.model.words import PlacementState
+from orderbridge.placement.desk import log
 from orderbridge.placement.explain import explain
 from orderbridge.placement.many import many
 from orderbridge.placement.placing import Placing
@@ -202,7 +203,11 @@ class PlacementCalls:
 
 async def _read_back(bridge: _Bridge, order: Order, timeout: float | None) -> Order:
     """The order with what one look adds; a look that fails changes nothing about a placed order."""
-    result = await bridge[order.gateway].lookup(order, timeout=timeout)
-    same = [seen for seen in result.orders if seen.key == order.key]
-    known = await bridge._placing.sightings.observe(same, source="read back")
+    try:
+        result = await bridge[order.gateway].lookup(order, timeout=timeout)
+        same = [seen for seen in result.orders if seen.key == order.key]
+        known = await bridge._placing.sightings.observe(same, source="read back")
+    except Exception as error:  # noqa: BLE001 - it is placed: whatever a look meets, an error here would deny that
+        log.warning("%s is placed, and could not be read back: %s", order.order_id, error)
+        return order
     return known[0] if known else order
