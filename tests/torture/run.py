@@ -105,18 +105,18 @@ class Torture:
         for tries in range(3):
             for venue, point in runs:
                 begun += 1
-                await self._killed(sim, venue, point, upto=min(1.0, begun / share))
+                await self._killed(sim, venue, point, upto=min(1.0, begun / share), again=tries > 0)
             runs = [(venue, point) for venue, point in wanted if (venue, point.name) not in self._met]
             if tries == 0:
                 share = max(share, begun + 2 * len(runs))
         self.counts.unmet = [f"{venue}: {point.name}" for venue, point in runs if point is not None]
 
-    async def _killed(self, sim: Simulator, venue: str, point: Point | None, *, upto: float) -> None:
-        """One run that is to die at a point, or at any."""
+    async def _killed(self, sim: Simulator, venue: str, point: Point | None, *, upto: float, again: bool) -> None:
+        """One run that is to die at a point, or at any; where that was not come to before, at its first occasion."""
         doom: dict[str, Any] = {"venue": None, "point": None, "nth": 1}
         limit = self._rng.uniform(0.5, 3.0)
         if point is not None:
-            nth = 1 if point.needs or point.name.startswith("recovery") else self._rng.randint(1, 3)
+            nth = 1 if again or point.needs or point.is_of_recovery else self._rng.randint(1, 3)
             doom, limit = {"venue": venue, "point": point.name, "nth": nth}, LONGEST
             if point.needs:
                 getattr(sim, venue).fault(point.needs, operation="place", nth=1)
