@@ -35,7 +35,7 @@ from orderbridge.placement.attempt import Attempts, Call, keeps_apart
 from orderbridge.placement.desk import Desk, log
 from orderbridge.placement.fingerprint import fingerprint
 from orderbridge.placement.journal import ClientIdUsed, InFlight
-from orderbridge.placement.scope import address_of, mode_of
+from orderbridge.placement.scope import address_of, elsewhere, is_at, mode_of
 from orderbridge.placement.sightings import Sightings
 from orderbridge.placement.states import Happened, Record, Step, step
 from orderbridge.screening import refuse_undeclared
@@ -111,6 +111,8 @@ class Placer:
             known = await self._desk.journal.get(what.placement_id)
             if known is None or known.placement.gateway != self._gateway.name:
                 raise ConfigurationError("this placement is not in the journal", gateway=self._gateway.name)
+            if not is_at(known, self._gateway):
+                raise elsewhere(known)
             return await self._carry_on(Call(known, send_by, timeout))
         record, denial = await self._new(what, key)
         if denial is not None:
