@@ -95,6 +95,7 @@ class BitcainGateway(UnsupportedCalls):
         allow_inexpressible: bool = False,
         retries: Retries | None = None,
     ) -> None:
+        self._history_is_hidden = False
         self.settings = check_settings(
             base_url=base_url,
             trading_mode=trading_mode,
@@ -144,6 +145,16 @@ class BitcainGateway(UnsupportedCalls):
     def base_url(self) -> str:
         """Where requests go."""
         return self.settings.base_url
+
+    @property
+    def trading_mode(self) -> str:
+        """`paper` or `live`."""
+        return self.settings.mode
+
+    @property
+    def unreadable(self) -> tuple[str, ...]:
+        """Which reads this server was found not to serve: proofs of absence are weaker by them, and say so."""
+        return ("history",) if self._history_is_hidden else ()
 
     @property
     def paper(self) -> bool:
@@ -376,6 +387,7 @@ class BitcainGateway(UnsupportedCalls):
         span = span_of(since, until, symbol, status, venue_filters)
 
         def warn(text: str) -> None:
+            self._history_is_hidden = True
             self._session.log.warning("%s", text, extra=log_facts(self.name, "orders"))
 
         return Listing(self._reads, span, self.name, pace=lambda: Deadline(timeout), warn=warn).orders()
