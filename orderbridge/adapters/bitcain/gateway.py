@@ -1,4 +1,8 @@
-"""The gateway to Bitcain: it awaits and decides; everything else is in the files beside it."""
+"""
+The gateway to Bitcain: it awaits and decides; everything else is in the files beside it.
+
+It is longer than most files, as every call of the interface has its signature and its promises here.
+"""
 
 from __future__ import annotations
 
