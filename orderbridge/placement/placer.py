@@ -270,7 +270,7 @@ class Placer:
                 self._check_open()
                 if call.permit is None:
                     call.permit = await self._gateway.permit("place", timeout=call.left)
-                self._check_open()
+                    self._check_open(call.permit)
                 order = await self._attended(call)
                 return order if order is not None else await self._carry_on(call)
             except InFlight as first:
@@ -282,8 +282,10 @@ class Placer:
                     raise
                 await asyncio.sleep(min(_BETWEEN_TRIES * tries, call.left))
 
-    def _check_open(self) -> None:
+    def _check_open(self, permit: Permit | None = None) -> None:
         if self._closed:
+            if permit is not None:
+                permit.give_back()
             raise NotSent("the bridge was closed before it was sent", gateway=self._gateway.name, operation="place")
 
     async def _wait_for_twin(self, call: Call, twin: InFlight) -> None:

@@ -28,4 +28,6 @@ def is_at(record: Record, gateway: OrderGateway) -> bool:
 def elsewhere(record: Record) -> ConfigurationError:
     """The error to raise about a placement that was made at another place."""
     made = " ".join(each for each in (record.address, record.mode) if each is not None)
-    return ConfigurationError(f"this placement was made elsewhere: {made}", gateway=record.placement.gateway)
+    return ConfigurationError(
+        f"this placement was made at another address or mode: {made}", gateway=record.placement.gateway
+    )
