@@ -317,6 +317,10 @@ class Placer:
                 why = f"the journal took more than {call.timeout} s; nothing was sent, and nothing will be"
                 raise NotSent(why, gateway=self._gateway.name, operation="place")
             raise self._attempts.unknown(call.record, f"no answer within {call.timeout} s; it is followed up")
+        if task.cancelled():  # cut off by `finish`; the caller itself was not cancelled
+            if call.record.state is PlacementState.PREPARED:
+                self._check_open()
+            raise self._attempts.unknown(call.record, "it was cut off when the bridge was closed")
         return task.result()
 
     def _ended(self, call: Call, task: asyncio.Task[Order | None]) -> None:
