@@ -10,7 +10,6 @@ from orderbridge.placement import MemoryJournal, Record
 from tests.placement.hand import Accepting, Bot
 from tests.placement.kit import limit_buy
 from tests.placement.test_certificate import Venue
-from tests.placement.test_sightings import Troubled
 
 
 def others() -> list[str]:
@@ -71,28 +70,34 @@ async def test_a_close_that_was_cancelled_can_be_awaited_again() -> None:
     assert others() == []
 
 
-@pytest.mark.parametrize("turns", range(6))
-async def test_a_recovery_that_a_close_overtakes_leaves_nothing_behind(turns: int) -> None:
+class SlowToWake(MemoryJournal):
+    """Its leases take a while to be stored."""
+
+    async def keep_alive(self, owner: str, *, until: float) -> None:
+        await asyncio.sleep(0.05)
+        await super().keep_alive(owner, until=until)
+
+
+class SlowToList(Venue):
+    """Its open orders are long in coming, and then do not come."""
+
+    async def open_orders(self, **how: Any) -> Any:
+        await asyncio.sleep(0.05)
+        raise VenueUnavailable("down")
+
+
+@pytest.mark.parametrize("venue", [Venue, SlowToList])
+@pytest.mark.parametrize("journal", [MemoryJournal, SlowToWake])
+@pytest.mark.parametrize("after", [0.0, 0.02, 0.07])
+async def test_a_recovery_that_a_close_overtakes_leaves_nothing_behind(venue: Any, journal: Any, after: float) -> None:
     """At whatever moment the bridge is closed: no heart, no retry and no probe goes on over a closed journal."""
-    venue = Venue()
-    venue.open = VenueUnavailable("down")
-    journal = Troubled()
-    bot = Bot(venue, journal=journal)
-    keeps = journal.keep_alive
-
-    async def slowly(owner: str, *, until: float) -> None:
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        await keeps(owner, until=until)
-
-    journal.keep_alive = slowly  # type: ignore[method-assign]
+    bot = Bot(venue(), journal=journal())
     recovering = asyncio.ensure_future(bot.bridge.recover())
-    for _ in range(turns):
-        await asyncio.sleep(0)
+    await asyncio.sleep(after)
 
     await bot.bridge.aclose()
     result = (await asyncio.gather(recovering, return_exceptions=True))[0]
-    await asyncio.sleep(0)
+    await asyncio.sleep(0.01)
 
     assert not isinstance(result, BaseException) or isinstance(result, ConfigurationError)
     assert others() == []

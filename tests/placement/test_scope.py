@@ -100,6 +100,23 @@ async def test_a_working_order_of_another_place_has_no_end_here(name: str, there
     assert ended == {here: [], there: [order.order_id]}
 
 
+async def test_a_placement_of_another_place_is_neither_followed_nor_taken() -> None:
+    """Whoever hands it to the resolver: the process that is at its place keeps it."""
+    bot = Bot(at(Venue(), "base_url", "http://two"))
+    resolver = bot.bridge._placing.line("bitso").resolver
+    journal = bot.bridge._placing.desk.journal
+    made = await journal.create(record(state="uncertain", owner="elsewhere:1:gone", address="http://one"))
+
+    resolver.start(made)
+    await resolver.round([made])
+    await asyncio.sleep(0.1)
+    after, tasks = await journal.get(made.id), dict(resolver._tasks)
+    await bot.bridge.aclose()
+
+    assert tasks == {}
+    assert after == made
+
+
 @pytest.mark.parametrize(
     ("made", "here", "same"),
     [

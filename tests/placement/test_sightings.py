@@ -75,7 +75,7 @@ async def test_a_second_order_under_one_id_is_alarmed_in_any_order_of_arrival(
 
 
 class Troubled(MemoryJournal):
-    """A journal whose reads wait, or whose writes fail, for as long as a test says."""
+    """A journal that takes long, or whose writes fail, for as long as a test says."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -90,6 +90,7 @@ class Troubled(MemoryJournal):
     async def change(self, *args: Any, **how: Any) -> Any:
         if self.fails:
             raise JournalError("busy")
+        await asyncio.sleep(self.wait)
         return await super().change(*args, **how)
 
 

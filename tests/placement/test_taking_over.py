@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from orderbridge.errors import VenueUnavailable
+from orderbridge.errors import JournalError, VenueUnavailable
 from orderbridge.placement import MemoryJournal
 from tests.placement.hand import Accepting, Bot
 from tests.placement.kit import limit_buy, seen
@@ -39,6 +39,35 @@ async def test_a_venue_that_was_down_at_first_does_not_save_what_is_stale(policy
     assert (list(first.unreachable), first.denied, first.sent) == (["bitso"], (), ())
     assert len(second.denied) + len(second.sent) == 1
     assert (after.state, len(venue.sent)) == (state, sends)
+
+
+class FailsToDeny(MemoryJournal):
+    """A journal that takes the first change, and not the second."""
+
+    changes = 0
+
+    async def change(self, *args: Any, **how: Any) -> Any:
+        self.changes += 1
+        if self.changes == 2:
+            raise JournalError("busy")
+        return await super().change(*args, **how)
+
+
+async def test_what_was_taken_over_and_not_denied_is_denied_by_the_next_run() -> None:
+    """It has our name by then, and was prepared by another all the same."""
+    journal = FailsToDeny()
+    await left_prepared(journal)
+    bot = Bot(Accepting(), journal=journal)
+
+    with pytest.raises(JournalError):
+        await bot.bridge.recover()
+    own = await bot.bridge.prepare("bitso", limit_buy(price="2"), key="k2")
+    report = await bot.bridge.recover()
+    left = await bot.bridge.placement(key="k2")
+    await bot.bridge.aclose()
+
+    assert [(each.key, each.state.value) for each in report.denied] == [("k1", "denied")]
+    assert left == own
 
 
 @pytest.mark.parametrize("in_history", [True, False])
