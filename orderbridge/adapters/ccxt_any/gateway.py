@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final, Self
 
 from orderbridge.adapters.ccxt_any.cancels import CcxtCancels
@@ -20,24 +20,24 @@ from orderbridge.adapters.ccxt_any.exchanges import (
     secrets_of,
     take_exchange,
 )
+from orderbridge.adapters.ccxt_any.listing import CcxtLists
 from orderbridge.adapters.ccxt_any.lookup import CcxtLookup
 from orderbridge.adapters.ccxt_any.markets import CcxtMarkets
 from orderbridge.adapters.ccxt_any.memory import Memory
 from orderbridge.adapters.ccxt_any.overrides import OVERRIDES
-from orderbridge.adapters.ccxt_any.reads import CcxtReads, symbol_text
+from orderbridge.adapters.ccxt_any.reads import CcxtReads
 from orderbridge.adapters.ccxt_any.submits import CcxtSubmits
 from orderbridge.adapters.ccxt_any.traits import corrected, declared
 from orderbridge.adapters.ccxt_any.wire import Wire
 from orderbridge.client_ids import mint
-from orderbridge.errors import ConfigurationError, NotSupported, UnexpectedResponse, VenueUnavailable
+from orderbridge.errors import NotSupported, VenueUnavailable
 from orderbridge.gateway import Capabilities, UnsupportedCalls, order_from
 from orderbridge.http.limits import LimitsLike, Rate, shared_limiter
 from orderbridge.http.policy import Deadline, Retries
 from orderbridge.http.session import Session
 from orderbridge.http.transport import NothingSent, WireRequest, WireResponse
-from orderbridge.model.base import EARLIEST
 from orderbridge.model.fill import Fill
-from orderbridge.model.lookup import BadRow, LookupResult, OrderList
+from orderbridge.model.lookup import LookupResult, OrderList
 from orderbridge.model.market import Market
 from orderbridge.model.order import Order, gateway_name
 from orderbridge.model.permit import Lane, Permit
@@ -157,6 +157,7 @@ class CcxtGateway(UnsupportedCalls):
         self._submits = CcxtSubmits(
             self._client, self._reads, self._markets, traits=self._traits, memory=memory, mint=self._mint
         )
+        self._lists = CcxtLists(self._client, self._reads, self._resolve)
         self._cancels = CcxtCancels(self._client, self._reads.in_lane("cancel"), self._resolve)
 
     def _mint(self, max_length: int) -> str:
@@ -264,7 +265,7 @@ class CcxtGateway(UnsupportedCalls):
             OutcomeUnknown: of some it is not known whether they were cancelled. The errors of `open_orders`.
         """
         self._client.check_usable()
-        self._check_symbol(symbol, "cancel_all")
+        self._lists.check_symbol(symbol, "cancel_all")
         return await self._cancels.cancel_all(symbol=symbol, deadline=Deadline(timeout))
 
     async def open_orders(self, *, symbol: str | None = None, timeout: float | None = None) -> OrderList:
@@ -276,7 +277,7 @@ class CcxtGateway(UnsupportedCalls):
                 exchange with too many markets to ask for each. The errors of a read.
         """
         self._client.check_usable()
-        self._check_symbol(symbol, "open_orders")
+        self._lists.check_symbol(symbol, "open_orders")
         as_of = self._reads.now()
         rows = await self._reads.open_orders(symbol=symbol, deadline=Deadline(timeout))
         return OrderList(orders=tuple(rows.good), as_of=as_of, bad_rows=tuple(rows.bad))
@@ -300,28 +301,13 @@ class CcxtGateway(UnsupportedCalls):
         listing = self._traits.orders
         if not listing.exists:
             self._lacks("orders")
-        self._check_window(since, until, listing.days_back, "orders")
-        self._check_listing(symbol, listing.needs_symbol, "orders")
+        self._lists.check_window(since, until, listing.days_back, "orders")
+        self._lists.check_listing(symbol, listing, "orders")
         if venue_filters:
             message = f"{self.name} takes no filters {', '.join(venue_filters)}"
             raise NotSupported(message, gateway=self.name, operation="orders")
         wanted = None if status is None else OrderStatus(status)
-        return self._orders(since, until, symbol, wanted, timeout)
-
-    async def _orders(
-        self,
-        since: datetime,
-        until: datetime | None,
-        symbol: str | None,
-        status: OrderStatus | None,
-        timeout: float | None,
-    ) -> AsyncIterator[Order]:
-        self._client.check_usable()
-        rows = await self._reads.orders_since(since, symbol=symbol, deadline=Deadline(timeout))
-        for order in sorted(rows.good, key=lambda each: each.created_at or EARLIEST, reverse=True):
-            if _within(order.created_at, since, until) and status in {None, order.status}:
-                yield order
-        self._raise_bad(rows.bad, "orders")
+        return self._lists.orders(since, until, symbol, wanted, timeout)
 
     def fills(
         self,
@@ -339,41 +325,15 @@ class CcxtGateway(UnsupportedCalls):
             UnexpectedResponse: the answer may be one page of more; or, after the good rows, there were bad ones.
         """
         listing = self._traits.trades
-        self._check_window(since, until, listing.days_back, "fills")
+        self._lists.check_window(since, until, listing.days_back, "fills")
         if ref is None:
             if not listing.exists:
                 self._lacks("fills")
-            self._check_listing(symbol, listing.needs_symbol, "fills")
-            return self._fills(None, since, until, symbol, timeout)
+            self._lists.check_listing(symbol, listing, "fills")
+            return self._lists.fills(None, since, until, symbol, timeout)
         if not (self._traits.order_trades or listing.exists):
             self._lacks("fills")
-        return self._fills(ref, since, until, symbol, timeout)
-
-    async def _fills(
-        self,
-        ref: RefLike | None,
-        since: datetime | None,
-        until: datetime | None,
-        symbol: str | None,
-        timeout: float | None,
-    ) -> AsyncIterator[Fill]:
-        self._client.check_usable()
-        deadline = Deadline(timeout)
-        order_id: str | None = None
-        if ref is None:
-            rows = await self._reads.trades_since(since, symbol=symbol, deadline=deadline)
-        else:
-            order = order_from(await self._resolve([ref], deadline), ref, gateway=self.name, operation="fills")
-            order_id, asked = order.order_id, symbol_text(order.symbol)
-            if self._traits.order_trades:
-                rows = await self._reads.trades_of(order_id, symbol=asked, deadline=deadline)
-            else:
-                rows = await self._reads.trades_since(order.created_at, symbol=asked, deadline=deadline)
-        for fill in sorted(rows.good, key=lambda each: each.created_at or EARLIEST, reverse=True):
-            is_meant = order_id in {None, fill.order_id} and symbol in {None, fill.symbol}
-            if is_meant and _within(fill.created_at, since, until):
-                yield fill
-        self._raise_bad(rows.bad, "fills")
+        return self._lists.fills(ref, since, until, symbol, timeout)
 
     async def markets(self, *, refresh: bool = False, timeout: float | None = None) -> Mapping[Symbol, Market]:
         """
@@ -389,42 +349,6 @@ class CcxtGateway(UnsupportedCalls):
         except TimeoutError as error:
             raise VenueUnavailable("no answer in time", gateway=self.name, operation="markets") from error
 
-    def _check_symbol(self, symbol: str | None, operation: str) -> None:
-        if symbol is None:
-            return
-        if ":" in symbol:
-            message = f"{symbol} is a contract: this gateway trades spot markets, BASE/QUOTE"
-            raise NotSupported(message, gateway=self.name, operation=operation)
-        try:
-            Symbol(symbol)
-        except ValueError as error:
-            raise ConfigurationError(str(error), gateway=self.name, operation=operation) from error
-
-    def _check_listing(self, symbol: str | None, needs_symbol: bool, operation: str) -> None:
-        self._check_symbol(symbol, operation)
-        if needs_symbol and symbol is None:
-            message = f"{self.name} lists {operation} by symbol only: give symbol"
-            raise NotSupported(message, gateway=self.name, operation=operation)
-
-    def _check_window(
-        self, since: datetime | None, until: datetime | None, days_back: int | None, operation: str
-    ) -> None:
-        for moment in (since, until):
-            if moment is not None and moment.tzinfo is None:
-                raise ConfigurationError("since and until need their zone: datetime(…, tzinfo=UTC)", gateway=self.name)
-        if since is not None and days_back is not None and since < self._reads.now() - timedelta(days=days_back):
-            message = f"{self.name} shows the last {days_back} days only"
-            raise NotSupported(message, gateway=self.name, operation=operation)
-
-    def _raise_bad(self, bad: list[BadRow], operation: str) -> None:
-        if bad:
-            raise UnexpectedResponse(
-                f"{len(bad)} rows could not be read; the others were given",
-                bad_rows=tuple(bad),
-                gateway=self.name,
-                operation=operation,
-            )
-
     async def aclose(self) -> None:
         """Close the connections, or give a caller's exchange object back. The gateway cannot be used again."""
         await self._session.aclose()
@@ -438,7 +362,3 @@ class CcxtGateway(UnsupportedCalls):
 
     async def __aexit__(self, *exc: object) -> None:
         await self.aclose()
-
-
-def _within(moment: datetime | None, since: datetime | None, until: datetime | None) -> bool:
-    return moment is None or ((since is None or moment >= since) and (until is None or moment <= until))

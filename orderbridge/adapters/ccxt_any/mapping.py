@@ -8,22 +8,18 @@ before that (`STATED`, kept by `wire.Wire`), and a cost or an average counts onl
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from orderbridge.model.amount import ZERO, multiply, parse_amount, plain, subtract
+from orderbridge.adapters.ccxt_any.fields import STATED, Reading, Unusable, number
+from orderbridge.model.amount import ZERO, multiply, plain, subtract
 from orderbridge.model.fill import Fill
 from orderbridge.model.order import Order
-from orderbridge.model.symbol import Symbol
-from orderbridge.model.words import KnownBy, Liquidity, OrderStatus, OrderType, Side, TimeInForce
-
-# Where the dict of an order keeps what its exchange's parser said, before ccxt completed it.
-STATED: Final = "orderbridge:stated"
+from orderbridge.model.words import KnownBy, Liquidity, OrderStatus, OrderType, TimeInForce
 
 # Source: ccxt's manual, "Order Structure", field `status`. `open` and `closed` are decided by the numbers.
 STATUS_FROM_CCXT: Final[Mapping[str, OrderStatus]] = {
@@ -61,33 +57,9 @@ LIFE_FROM_CCXT: Final[Mapping[str, tuple[TimeInForce, bool | None]]] = {
 _WORKING: Final = frozenset({OrderStatus.ACCEPTED, OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED})
 
 
-class Unusable(ValueError):
-    """A row that cannot become an order or a fill; `id` is its id, where it has one."""
-
-    def __init__(self, reason: str, *, id: str | None = None) -> None:
-        super().__init__(reason)
-        self.id = id
-
-
 def fold(word: str) -> str:
     """A status or type word in the form that the tables use."""
     return " ".join(word.strip().lower().replace("-", " ").replace("_", " ").split())
-
-
-def number(value: object) -> Decimal | None:
-    """
-    An amount of ccxt's, exactly; a float by its shortest text. None and an empty text are not said.
-
-    Raises:
-        ValueError: it is none.
-    """
-    if value is None or value == "":
-        return None
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            raise ValueError("the amount is not finite")
-        return parse_amount(repr(value))
-    return parse_amount(value)
 
 
 def is_contract(row: Any) -> bool:
@@ -121,7 +93,7 @@ def order_from_row(
     """
     if not isinstance(row, Mapping):
         raise Unusable(f"an order is a dict, not {type(row).__name__}")
-    reading = _Reading(row, info_fields or {})
+    reading = Reading(row, info_fields or {})
     anomalies: list[str] = []
     quantity = reading.amount("amount") or None
     filled = _filled(reading, quantity, anomalies)
@@ -162,87 +134,6 @@ def order_from_row(
     )
 
 
-class _Reading:
-    """One dict of ccxt's, field by field, as its exchange's parser stated it."""
-
-    def __init__(self, row: Mapping[str, Any], info_fields: Mapping[str, str]) -> None:
-        stated = row.get(STATED)
-        self.stated: Mapping[str, Any] = stated if isinstance(stated, Mapping) else row
-        self._is_stated = isinstance(stated, Mapping)
-        self._row = row
-        self._info = row.get("info")
-        self._fields = info_fields
-        self.id = _id(row.get("id"))
-
-    def word(self, name: str) -> str:
-        """A text of the order, empty where there is none."""
-        value = self.stated.get(name)
-        return value if isinstance(value, str) else ""
-
-    def own(self, field: str, name: str) -> str | None:
-        """A text that ccxt drops for some exchanges, from the exchange's own row."""
-        value = self.word(name)
-        if not value and field in self._fields and isinstance(self._info, Mapping):
-            found = self._info.get(self._fields[field])
-            value = found if isinstance(found, str) else ""
-        return value or None
-
-    def flag(self, name: str) -> bool | None:
-        """A yes or no of the order."""
-        value = self.stated.get(name)
-        return value if isinstance(value, bool) else None
-
-    def amount(self, name: str) -> Decimal | None:
-        """An amount of the order. One that ccxt may have derived counts only where the exchange's row has it."""
-        value = self._number(name, self.stated.get(name))
-        if value is None or self._is_stated or name not in {"amount", "filled", "remaining", "price"}:
-            return value
-        return self.witnessed(name)
-
-    def witnessed(self, name: str) -> Decimal | None:
-        """An amount that the exchange's own row holds, and not only ccxt's dict."""
-        value = self._number(name, self.stated.get(name))
-        return value if value is not None and _holds(self._info, value) else None
-
-    def info_amount(self, field: str) -> Decimal | None:
-        """An amount that ccxt drops for this exchange, from the exchange's own row."""
-        if field not in self._fields or not isinstance(self._info, Mapping):
-            return None
-        return self._number(field, self._info.get(self._fields[field]))
-
-    def _number(self, name: str, value: object) -> Decimal | None:
-        try:
-            found = number(value)
-        except ValueError as error:
-            raise Unusable(f"{name}: {error}", id=self.id) from None
-        if found is not None and found < 0:
-            raise Unusable(f"{name} is negative", id=self.id)
-        return found
-
-    @property
-    def symbol(self) -> Symbol:
-        value = self._row.get("symbol")
-        try:
-            return Symbol(value)  # type: ignore[arg-type]  # whatever is no text is refused with a ValueError
-        except ValueError as error:
-            raise Unusable(str(error), id=self.id) from None
-
-    @property
-    def side(self) -> Side:
-        value = self._row.get("side")
-        try:
-            return Side(value)  # type: ignore[arg-type]  # whatever is no text is refused with a ValueError
-        except ValueError:
-            raise Unusable(f"side {value!r} is neither buy nor sell", id=self.id) from None
-
-
-def _id(value: object) -> str:
-    is_id = isinstance(value, (str, int)) and not isinstance(value, bool) and value != ""
-    if not is_id:
-        raise Unusable("it has no id")
-    return str(value)
-
-
 def _raw(row: Mapping[str, Any]) -> dict[str, Any]:
     """The exchange's own row; the dict of ccxt's where there is none."""
     info = row.get("info")
@@ -250,29 +141,7 @@ def _raw(row: Mapping[str, Any]) -> dict[str, Any]:
     return {str(key): value for key, value in source.items()}
 
 
-def _holds(info: Any, value: Decimal) -> bool:
-    return any(each == value for each in _numbers(info, depth=0))
-
-
-def _numbers(info: Any, depth: int) -> Iterator[Decimal]:
-    if depth > 6:
-        return
-    if isinstance(info, Mapping):
-        for each in info.values():
-            yield from _numbers(each, depth + 1)
-    elif isinstance(info, (list, tuple)):
-        for each in info:
-            yield from _numbers(each, depth + 1)
-    elif isinstance(info, (str, int, float, Decimal)) and not isinstance(info, bool):
-        try:
-            found = number(info)
-        except ValueError:
-            return
-        if found is not None:
-            yield found
-
-
-def _filled(reading: _Reading, quantity: Decimal | None, anomalies: list[str]) -> Decimal | None:
+def _filled(reading: Reading, quantity: Decimal | None, anomalies: list[str]) -> Decimal | None:
     filled, remaining = reading.amount("filled"), reading.amount("remaining")
     if quantity is not None and remaining is not None:
         left = subtract(quantity, remaining)
@@ -317,9 +186,9 @@ def _status(
     return status, KnownBy.REPORTED
 
 
-def _life(reading: _Reading, anomalies: list[str]) -> tuple[TimeInForce | None, bool | None]:
+def _life(reading: Reading, anomalies: list[str]) -> tuple[TimeInForce | None, bool | None]:
     word, post_only = reading.word("timeInForce"), reading.flag("postOnly")
-    if not reading._is_stated and fold(reading.word("type")) == "market" and fold(word) == "ioc":
+    if not reading.is_stated and fold(reading.word("type")) == "market" and fold(word) == "ioc":
         return None, None  # ccxt says so of every market order
     if not word:
         return None, post_only
@@ -330,7 +199,7 @@ def _life(reading: _Reading, anomalies: list[str]) -> tuple[TimeInForce | None, 
     return known[0], known[1] if known[1] is not None else post_only
 
 
-def _kind(reading: _Reading) -> tuple[OrderType, Decimal | None]:
+def _kind(reading: Reading) -> tuple[OrderType, Decimal | None]:
     """The type and the stop price. Which way a bare trigger points is not told, so neither is the type."""
     kind = TYPE_FROM_CCXT.get(fold(reading.word("type")), OrderType.UNKNOWN)
     loss, profit = reading.amount("stopLossPrice"), reading.amount("takeProfitPrice")
@@ -364,7 +233,7 @@ def fill_from_row(row: Any, *, venue: str, account: str) -> Fill:
     """
     if not isinstance(row, Mapping):
         raise Unusable(f"a trade is a dict, not {type(row).__name__}")
-    reading = _Reading(row, {})
+    reading = Reading(row, {})
     quantity, price = reading.amount("amount"), reading.amount("price")
     if not quantity or not price:
         raise Unusable("amount or price is missing", id=reading.id)

@@ -9,7 +9,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal, localcontext
 from typing import Any, Final
 
 from orderbridge.adapters.ccxt_any.client import CcxtClient
-from orderbridge.adapters.ccxt_any.mapping import number
+from orderbridge.adapters.ccxt_any.fields import number
 from orderbridge.errors import (
     NotSent,
     NotSupported,

@@ -8,7 +8,8 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, Final
 
-from orderbridge.adapters.ccxt_any.mapping import STATED, Unusable, order_from_row
+from orderbridge.adapters.ccxt_any.fields import STATED, Unusable
+from orderbridge.adapters.ccxt_any.mapping import order_from_row
 from orderbridge.adapters.ccxt_any.traits import Traits
 from orderbridge.errors import NotSupported
 from orderbridge.model.amount import plain

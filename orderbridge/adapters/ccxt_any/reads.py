@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from typing import Any, Final, Generic, TypeVar
 
 from orderbridge.adapters.ccxt_any.client import Answered, CcxtClient
-from orderbridge.adapters.ccxt_any.mapping import Unusable, fill_from_row, is_contract, order_from_row
+from orderbridge.adapters.ccxt_any.fields import Unusable
+from orderbridge.adapters.ccxt_any.mapping import fill_from_row, is_contract, order_from_row
 from orderbridge.adapters.ccxt_any.markets import CcxtMarkets
 from orderbridge.adapters.ccxt_any.memory import Memory
 from orderbridge.adapters.ccxt_any.traits import Listing, Traits

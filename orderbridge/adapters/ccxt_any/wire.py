@@ -18,7 +18,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from orderbridge.adapters.ccxt_any.mapping import STATED
+from orderbridge.adapters.ccxt_any.fields import STATED
 from orderbridge.http.limits import Limiter
 from orderbridge.http.policy import Deadline
 from orderbridge.model.permit import Lane
@@ -46,6 +46,8 @@ _OPTIONS: Final[Mapping[str, Any]] = {
     "warnOnFetchOpenOrdersWithoutSymbol": False,
     "maxRetriesOnFailure": 0,
 }
+# Nonces from here on count milliseconds or less; one step ahead of the clock then does no harm.
+_MILLISECONDS: Final = 10**12
 _MISSING: Final = object()
 
 
@@ -156,7 +158,7 @@ class Wire:
         logger.setLevel(logging.INFO)  # at DEBUG ccxt logs whole requests, keys and signatures included
         for name, value in {**_SETTINGS, "logger": logger}.items():
             self._put(name, value)
-        for name in ("fetch", "fetch2", "on_rest_response", "safe_order"):
+        for name in ("fetch", "fetch2", "nonce", "on_rest_response", "safe_order"):
             self._put(name, getattr(self, f"_make_{name}")(getattr(exchange, name)))
         if not _overrides_json(exchange):
             self._put("on_json_response", exact_json)
@@ -184,6 +186,20 @@ class Wire:
     def _put(self, name: str, value: Any) -> None:
         self._before[name] = self.exchange.__dict__.get(name, _MISSING)
         setattr(self.exchange, name, value)
+
+    def _make_nonce(self, original: Callable[[], Any]) -> Callable[[], Any]:
+        last = 0
+
+        def nonce() -> Any:
+            # By milliseconds alone, two requests of one moment have one nonce, and the second is refused.
+            nonlocal last
+            told = original()
+            if not isinstance(told, int) or told < _MILLISECONDS:
+                return told
+            last = max(told, last + 1)
+            return last
+
+        return nonce
 
     def _make_fetch2(self, original: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
         async def fetch2(
