@@ -130,13 +130,11 @@ class Reader:
         secrets: tuple[str, ...],
         refusals: Mapping[str, str],
         code_at: tuple[str, ...],
-        refused_by: tuple[str, Any] | None,
     ) -> None:
         self.gateway = gateway
         self._secrets = secrets
         self._refusals = refusals
         self._code_at = code_at
-        self._refused_by = refused_by
 
     def text(self, error: BaseException) -> str:
         """What an error says, fit to be shown: cut, without queries, signatures and secrets."""
@@ -188,7 +186,7 @@ class Reader:
         text, facts = f"{type(error).__name__}: {self.text(error)}", self.facts(sent, operation)
         meaning = self.meaning(error, sent)
         is_clear = sent is not None and sent.status is not None and sent.status < 500 and payload(sent) is not None
-        is_clear = is_clear and self._is_answer(error, sent)
+        is_clear = is_clear and _is_answer(error, sent)
         if is_clear and meaning in _REFUSALS:
             return _REFUSALS[meaning](text, **facts)
         if is_clear and meaning is Meaning.EXISTS:
@@ -246,7 +244,7 @@ class Reader:
         if meaning is Meaning.NOT_FOUND and payload(sent) is not None and status < 500:
             # Some exchanges say so by an empty list, of which ccxt makes this error afterwards.
             return OrderNotFound(text, **facts)
-        if not self._is_answer(error, sent) or status >= 500:
+        if not _is_answer(error, sent) or status >= 500:
             return None
         if meaning in {Meaning.CREDENTIALS, Meaning.PERMISSION}:
             return _REFUSALS[meaning](text, **facts)
@@ -256,21 +254,15 @@ class Reader:
         # ccxt's own class for what an exchange answers; OperationFailed says that it may pass.
         return VenueError(text, **facts) if "ExchangeError" in names and meaning is not Meaning.NOT_ADMITTED else None
 
-    def _is_answer(self, error: BaseException, sent: Sent | None) -> bool:
-        """
-        Whether one of ccxt's errors is what the request was answered with.
 
-        One that is raised after a good answer, or a bare KeyError, comes from code that could not read it: unless the
-        answer has the field by which this exchange refuses inside good answers.
-        """
-        named = any(kind.__name__ == "BaseError" for kind in type(error).__mro__)
-        if not named or sent is None or sent.status is None:
-            return False
-        if sent.failed is not None or self._refused_by is None:
-            return sent.failed is not None
-        name, value = self._refused_by
-        said = payload(sent)
-        return isinstance(said, dict) and said.get(name, not value) == value
+def _is_answer(error: BaseException, sent: Sent | None) -> bool:
+    """
+    Whether one of ccxt's errors is what the request was answered with.
+
+    One that is raised after a good answer, or a bare KeyError, comes from code that could not read it.
+    """
+    named = any(kind.__name__ == "BaseError" for kind in type(error).__mro__)
+    return named and sent is not None and sent.status is not None and sent.failed is not None
 
 
 def payload(sent: Sent | None) -> Any:

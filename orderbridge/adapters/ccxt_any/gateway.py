@@ -134,7 +134,6 @@ class CcxtGateway(UnsupportedCalls):
             secrets=secrets_of(known),
             refusals=self._traits.refusals,
             code_at=self._traits.code_at,
-            refused_by=self._traits.refused_by,
         )
         self._client = CcxtClient(
             known,

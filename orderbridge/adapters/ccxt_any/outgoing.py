@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
@@ -44,15 +44,16 @@ def refuse_side(request: OrderRequest, traits: Traits, *, gateway: str) -> None:
         )
 
 
-def creation(request: OrderRequest, *, client_order_id: str | None) -> Callable[[Any], Awaitable[Any]]:
+def creation(request: OrderRequest, *, ids: Mapping[str, str]) -> Callable[[Any], Awaitable[Any]]:
     """
     The call that places an order: amounts as plain text, in a dict of params that nobody else holds.
 
+    Args:
+        ids: the client order id by the parameter that it goes out as.
+
     A market order is given no price, for there are exchanges where ccxt would multiply by it.
     """
-    params: dict[str, Any] = {}
-    if client_order_id is not None:
-        params["clientOrderId"] = client_order_id
+    params: dict[str, Any] = dict(ids)
     if request.time_in_force is not TimeInForce.GTC:
         params["timeInForce"] = request.time_in_force.upper()
     if request.post_only:

@@ -86,18 +86,29 @@ _KRAKEN: Final[tuple[Row, ...]] = (
     ("id_shape", r"[A-Z0-9]{6}-[A-Z0-9]{5}-[A-Z0-9]{6}", "transaction ids; ccxt would take a comma-separated list"),
 )
 
+# Source: Coinbase Advanced Trade API, "Create Order", `new_order_failure_reason`.
+_COINBASE_CODES: Final = _codes(
+    (
+        (Meaning.FUNDS, "INSUFFICIENT_FUND INSUFFICIENT_FUNDS"),
+        (Meaning.INVALID, "UNSUPPORTED_ORDER_CONFIGURATION INVALID_SIDE INVALID_PRODUCT_ID INVALID_REQUEST"),
+        (Meaning.INVALID, "INVALID_SIZE_PRECISION INVALID_PRICE_PRECISION INVALID_LIMIT_PRICE"),
+        (Meaning.INVALID, "INVALID_LIMIT_PRICE_POST_ONLY INELIGIBLE_PAIR INVALID_ARGUMENT"),
+        (Meaning.PERMISSION, "PERMISSION_DENIED"),
+    )
+)
+
 _COINBASE: Final[tuple[Row, ...]] = (
     (
         "client_ids",
-        ClientIds(ClientIdRule(alphabet="A-Za-z0-9_-", max_length=36)),
-        "leaves as client_order_id, which Coinbase requires; there is no look-up by it, so open orders are searched",
+        ClientIds(ClientIdRule(alphabet="A-Za-z0-9_-", max_length=36), sent_as="client_order_id"),
+        "required by Coinbase; ccxt puts an id of its own in place of clientOrderId, but not of Coinbase's name for it",
     ),
     ("open_orders", Listing(exists=True, more="has_next"), "the answer says whether there are further pages"),
     ("orders", Listing(exists=True, more="has_next"), "the answer says whether there are further pages"),
     ("trades", Listing(exists=True, limit=100), "ccxt asks for 100 fills where `features` say 3000"),
     ("id_shape", r"[A-Za-z0-9-]{8,64}", "order ids are UUIDs in a path"),
-    ("refused_by", ("success", False), "refusals come with status 200, and ccxt raises after a good answer"),
-    ("code_at", ("error_response", "error"), "where a refusal has its code"),
+    ("refusals", _COINBASE_CODES, "ccxt reads the reason of a preview only, and makes ExchangeErrors of these"),
+    ("code_at", ("error_response", "error"), "where a refusal, which comes with status 200, has its reason"),
 )
 
 OVERRIDES: Final[Mapping[str, tuple[Row, ...]]] = {

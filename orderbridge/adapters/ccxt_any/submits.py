@@ -53,7 +53,7 @@ class CcxtSubmits:
         client_order_id = (request.client_order_id or self._mint(rule.rule.max_length)) if rule else None
         self._memory.sent(client_order_id, request.symbol)
         done = await self._client.write(
-            creation(request, client_order_id=client_order_id),
+            creation(request, ids={rule.sent_as: client_order_id} if rule and client_order_id else {}),
             permit=permit,
             not_after=not_after,
             deadline=deadline,

@@ -22,11 +22,13 @@ class ClientIds:
     Attributes:
         rule: which ids it takes. idempotency: what it makes of one that was used before.
         fetch: `fetchOrder` finds an order by it; otherwise the open orders are searched.
+        sent_as: the parameter under which it reaches the exchange.
     """
 
     rule: ClientIdRule
     idempotency: Idempotency = Idempotency.TAG_ONLY
     fetch: bool = False
+    sent_as: str = "clientOrderId"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,6 @@ class Traits:
         id_shape: what order ids look like.
         info_fields: our fields that ccxt drops, and where the exchange's row has them.
         refusals: a refusal's meaning by the exchange's own code, where ccxt knows too few; `code_at` is the path to it.
-        refused_by: field and value by which an exchange refuses an order inside a good answer.
         cancel_lists: the id in the answer to a cancel is proof that the order was cancelled.
         gets_write: orders are placed by GET.
     """
@@ -84,7 +85,6 @@ class Traits:
     info_fields: Mapping[str, str] = field(default_factory=dict)
     refusals: Mapping[str, str] = field(default_factory=dict)
     code_at: tuple[str, ...] = ()
-    refused_by: tuple[str, Any] | None = None
     funds_refusal_is_distinct: bool = True
     cancel_lists: bool = False
     gets_write: bool = False
