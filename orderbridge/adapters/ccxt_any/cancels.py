@@ -101,9 +101,9 @@ class CcxtCancels:
     async def by_id(self, order_id: str, symbol: Symbol | None, known: Order | None, *, deadline: Deadline) -> Order:
         """Cancel by the exchange's id, and read the order after it."""
         sends: list[Call] = []
-        asked = symbol_text(symbol)
         try:
             await self._reads.ready(deadline=deadline, operation="cancel")
+            asked = self._reads.markets.spelled(symbol)
             done = await self._client.read(
                 lambda exchange: exchange.cancel_order(order_id, asked, {}),
                 deadline=deadline,

@@ -55,17 +55,30 @@ class Answered:
 class CcxtClient:
     """Calls into one exchange object: reads that are repeated, writes that are not."""
 
-    def __init__(self, exchange: Any, *, session: Session, reader: Reader, retries: Retries, gets_write: bool) -> None:
+    def __init__(
+        self,
+        exchange: Any,
+        *,
+        session: Session,
+        reader: Reader,
+        retries: Retries,
+        gets_write: bool,
+        is_watched: Callable[[], bool],
+    ) -> None:
         self.exchange = exchange
         self.session = session
         self.reader = reader
         self.gateway = session.gateway
         self._retries = retries
         self._gets_write = gets_write
+        self._is_watched = is_watched
 
     def check_usable(self) -> None:
-        """ConfigurationError: closed, or the running loop is not that of the gateway or of the exchange object."""
+        """ConfigurationError: closed, taken from our sight, or not in the loop of the gateway or of the object."""
         self.session.check_usable()
+        if not self._is_watched():
+            message = "the HTTP call of the exchange object was replaced, so what leaves it cannot be told"
+            raise ConfigurationError(message, gateway=self.gateway)
         loop = getattr(self.exchange, "asyncio_loop", None)
         if loop is not None and loop is not asyncio.get_running_loop():
             raise ConfigurationError(

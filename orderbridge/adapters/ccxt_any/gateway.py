@@ -30,7 +30,7 @@ from orderbridge.adapters.ccxt_any.submits import CcxtSubmits
 from orderbridge.adapters.ccxt_any.traits import corrected, declared
 from orderbridge.adapters.ccxt_any.wire import Wire
 from orderbridge.client_ids import mint
-from orderbridge.errors import NotSupported, VenueUnavailable
+from orderbridge.errors import ConfigurationError, NotSupported, VenueUnavailable
 from orderbridge.gateway import Capabilities, UnsupportedCalls, order_from
 from orderbridge.http.limits import LimitsLike, Rate, shared_limiter
 from orderbridge.http.policy import Deadline, Retries
@@ -61,7 +61,7 @@ def rate_of(exchange: Any) -> Rate:
     pause = float(told) if isinstance(told, (int, float)) and told > 0 else _SLOW_MILLISECONDS
     a_minute = 60_000 / pause
     burst = max(1, min(int(a_minute / 10), int(1000 / pause)))
-    return Rate(burst=burst, per_second=max(a_minute - burst, a_minute / 2) / 60)
+    return Rate(burst=burst, per_second=(a_minute - burst if a_minute > burst else a_minute / 2) / 60)
 
 
 class _CcxtSends:
@@ -141,6 +141,7 @@ class CcxtGateway(UnsupportedCalls):
             reader=reader,
             retries=retries or Retries(),
             gets_write=self._traits.gets_write,
+            is_watched=lambda: self._wire.is_intact,
         )
         self._markets = CcxtMarkets(self._client)
         memory = Memory()
@@ -305,7 +306,10 @@ class CcxtGateway(UnsupportedCalls):
         if venue_filters:
             message = f"{self.name} takes no filters {', '.join(venue_filters)}"
             raise NotSupported(message, gateway=self.name, operation="orders")
-        wanted = None if status is None else OrderStatus(status)
+        try:
+            wanted = None if status is None else OrderStatus(status)
+        except ValueError:
+            raise ConfigurationError(f"there is no status {status!r}", gateway=self.name, operation="orders") from None
         return self._lists.orders(since, until, symbol, wanted, timeout)
 
     def fills(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import difflib
+from collections import defaultdict
 from collections.abc import Mapping
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal, localcontext
 from typing import Any, Final
@@ -121,6 +122,8 @@ class CcxtMarkets:
         self._client = client
         self._load: asyncio.Task[Mapping[Symbol, Market]] | None = None
         self._known: Mapping[Symbol, Market] | None = None
+        # ccxt's symbols may hold small letters, ours do not.
+        self._spelled: dict[str, str] = {}
 
     async def get(self, *, deadline: Deadline, refresh: bool = False) -> Mapping[Symbol, Market]:
         """
@@ -165,9 +168,13 @@ class CcxtMarkets:
         message = f"{self._client.gateway} has no spot market {symbol}{hint}"
         raise NotSupported(message, gateway=self._client.gateway, operation=operation)
 
+    def spelled(self, symbol: str | None) -> str | None:
+        """A symbol as ccxt writes it; one that is not known goes as it is, for ccxt to refuse."""
+        return None if symbol is None else self._spelled.get(symbol.upper(), str(symbol))
+
     def step(self, symbol: object) -> Decimal | None:
         """The quantity step of a symbol, where it is known."""
-        market = (self._known or {}).get(symbol) if isinstance(symbol, str) else None  # type: ignore[call-overload]
+        market = (self._known or {}).get(symbol.upper()) if isinstance(symbol, str) else None  # type: ignore[call-overload]
         return market.quantity_step if isinstance(market, Market) else None
 
     def hold(self, request: OrderRequest, market: Market) -> None:
@@ -179,7 +186,7 @@ class CcxtMarkets:
         """
         gateway = self._client.gateway
         exchange = self._client.exchange
-        precision = exchange.market(str(market.symbol)).get("precision") or {}
+        precision = (exchange.markets.get(self.spelled(market.symbol)) or {}).get("precision") or {}
         mode = exchange.precisionMode
         broken = [
             *market.check(request),
@@ -202,7 +209,7 @@ class CcxtMarkets:
         nearest: tuple[Decimal, ...] = ()
         try:
             with localcontext(Context(prec=210)):
-                sent = number(getattr(exchange, helper)(str(market.symbol), plain(amount)))
+                sent = number(getattr(exchange, helper)(self.spelled(market.symbol), plain(amount)))
         except Exception as error:  # noqa: BLE001 - ccxt refuses with its own classes, or fails with bare ones
             said = self._client.reader.stand_in(error)
             text = f"ccxt cannot send {field} {plain(amount)}: {said}"
@@ -232,6 +239,7 @@ class CcxtMarkets:
                 lambda known: known.load_markets(refresh), deadline=Deadline(_LOAD_SECONDS), operation="markets"
             )
         markets: dict[Symbol, Market] = {}
+        spelled: dict[str, set[str]] = defaultdict(set)
         for row in list((exchange.markets or {}).values()):
             if not is_spot(row):
                 continue
@@ -242,11 +250,15 @@ class CcxtMarkets:
                 self._client.session.log.warning("market %r cannot be read: %s", row.get("symbol"), error, extra=extra)
             else:
                 markets[market.symbol] = market
+                spelled[market.symbol].add(row["symbol"])
+        for symbol, spellings in spelled.items():
+            if len(spellings) > 1:  # which of them would be meant cannot be told
+                del markets[Symbol(symbol)]
         if not markets:
             raise UnexpectedResponse(
                 "the exchange lists no spot market that can be read", gateway=self._client.gateway, operation="markets"
             )
-        self._known = markets
+        self._known, self._spelled = markets, {str(symbol): min(spelled[symbol]) for symbol in markets}
         return markets
 
 

@@ -44,12 +44,12 @@ def refuse_side(request: OrderRequest, traits: Traits, *, gateway: str) -> None:
         )
 
 
-def creation(request: OrderRequest, *, ids: Mapping[str, str]) -> Callable[[Any], Awaitable[Any]]:
+def creation(request: OrderRequest, *, symbol: str, ids: Mapping[str, str]) -> Callable[[Any], Awaitable[Any]]:
     """
     The call that places an order: amounts as plain text, in a dict of params that nobody else holds.
 
     Args:
-        ids: the client order id by the parameter that it goes out as.
+        symbol: as ccxt writes it. ids: the client order id by the parameter that it goes out as.
 
     A market order is given no price, for there are exchanges where ccxt would multiply by it.
     """
@@ -58,11 +58,18 @@ def creation(request: OrderRequest, *, ids: Mapping[str, str]) -> Callable[[Any]
         params["timeInForce"] = request.time_in_force.upper()
     if request.post_only:
         params["postOnly"] = True
-    symbol, kind, side = str(request.symbol), request.type.value, request.side.value
+    kind, side = request.type.value, request.side.value
     if request.quote_quantity is not None:
-        cost = plain(request.quote_quantity)
-        method = f"create_market_{side}_order_with_cost"
-        return lambda exchange: getattr(exchange, method)(symbol, cost, dict(params))
+        cost, one_sided = plain(request.quote_quantity), f"create_market_{side}_order_with_cost"
+
+        def by_cost(exchange: Any) -> Awaitable[Any]:
+            if exchange.has.get("createMarketOrderWithCost") is True:
+                made: Awaitable[Any] = exchange.create_market_order_with_cost(symbol, side, cost, dict(params))
+            else:
+                made = getattr(exchange, one_sided)(symbol, cost, dict(params))
+            return made
+
+        return by_cost
     quantity = plain(request.quantity or Decimal(0))
     price = None if request.price is None else plain(request.price)
     return lambda exchange: exchange.create_order(symbol, kind, side, quantity, price, dict(params))

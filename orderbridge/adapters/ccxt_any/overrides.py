@@ -81,6 +81,11 @@ _KRAKEN: Final[tuple[Row, ...]] = (
         ClientIds(ClientIdRule(alphabet="A-Za-z0-9", max_length=18)),
         "leaves as cl_ord_id (18 characters); QueryOrders takes no cl_ord_id, so open orders are searched for it",
     ),
+    (
+        "times_in_force",
+        frozenset({TimeInForce.GTC, TimeInForce.IOC}),
+        "Kraken documents GTC, IOC and GTD; `features` declare FOK too",
+    ),
     ("open_orders", Listing(exists=True, whole=True), "one answer holds all open orders; there are no pages"),
     ("trades", Listing(exists=True, limit=50), "TradesHistory gives 50 rows at a time, which `features` do not say"),
     ("id_shape", r"[A-Z0-9]{6}-[A-Z0-9]{5}-[A-Z0-9]{6}", "transaction ids; ccxt would take a comma-separated list"),

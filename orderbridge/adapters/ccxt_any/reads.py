@@ -91,8 +91,9 @@ class CcxtReads:
         self, order_id: str, *, symbol: str | None, params: dict[str, Any], deadline: Deadline, operation: str
     ) -> Rows[Order]:
         """One order by id, or by what `params` name. OrderNotFound and the errors of a read."""
+        asked = self.markets.spelled(symbol)
         done = await self.client.read(
-            lambda exchange: exchange.fetch_order(order_id, symbol, dict(params)),
+            lambda exchange: exchange.fetch_order(order_id, asked, dict(params)),
             deadline=deadline,
             operation=operation,
             lane=self._lane,
@@ -134,8 +135,9 @@ class CcxtReads:
     async def _open_page(
         self, symbol: str | None, params: dict[str, Any], listing: Listing, deadline: Deadline
     ) -> Rows[Order]:
+        asked = self.markets.spelled(symbol)
         done = await self.client.read(
-            lambda exchange: exchange.fetch_open_orders(symbol, None, listing.limit, dict(params)),
+            lambda exchange: exchange.fetch_open_orders(asked, None, listing.limit, dict(params)),
             deadline=deadline,
             operation="open_orders",
             lane=self._lane,
@@ -163,7 +165,9 @@ class CcxtReads:
         operation: str,
     ) -> Answered:
         markets = await self.ready(deadline=deadline, operation=operation)
-        asked = None if symbol is None else str(self.markets.one(symbol, markets, operation=operation).symbol)
+        if symbol is not None:
+            self.markets.one(symbol, markets, operation=operation)
+        asked = self.markets.spelled(symbol)
         start = int(since.timestamp() * 1000) if since is not None and listing.takes_since else None
         done = await self.client.read(
             lambda exchange: getattr(exchange, method)(asked, start, listing.limit, {}),
@@ -178,8 +182,9 @@ class CcxtReads:
     async def trades_of(self, order_id: str, *, symbol: str | None, deadline: Deadline) -> Rows[Fill]:
         """The trades of one order; OrderNotFound and the errors of a read."""
         await self.ready(deadline=deadline, operation="fills")
+        asked = self.markets.spelled(symbol)
         done = await self.client.read(
-            lambda exchange: exchange.fetch_order_trades(order_id, symbol, None, None, {}),
+            lambda exchange: exchange.fetch_order_trades(order_id, asked, None, None, {}),
             deadline=deadline,
             operation="fills",
             lane=self._lane,

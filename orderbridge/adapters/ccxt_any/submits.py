@@ -51,9 +51,10 @@ class CcxtSubmits:
         self._markets.hold(request, market)
         rule = self._traits.client_ids
         client_order_id = (request.client_order_id or self._mint(rule.rule.max_length)) if rule else None
+        ids = {rule.sent_as: client_order_id} if rule and client_order_id else {}
         self._memory.sent(client_order_id, request.symbol)
         done = await self._client.write(
-            creation(request, ids={rule.sent_as: client_order_id} if rule and client_order_id else {}),
+            creation(request, symbol=self._markets.spelled(request.symbol) or "", ids=ids),
             permit=permit,
             not_after=not_after,
             deadline=deadline,

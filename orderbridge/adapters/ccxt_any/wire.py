@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from orderbridge.adapters.ccxt_any.fields import STATED
+from orderbridge.errors import ConfigurationError
 from orderbridge.http.limits import Limiter
 from orderbridge.http.policy import Deadline
 from orderbridge.model.permit import Lane
@@ -49,6 +50,8 @@ _OPTIONS: Final[Mapping[str, Any]] = {
 # Nonces from here on count milliseconds or less; one step ahead of the clock then does no harm.
 _MILLISECONDS: Final = 10**12
 _MISSING: Final = object()
+# Marks an object that a gateway has: what two put back would be what the other one put there.
+IN_USE: Final = "orderbridge_in_use"
 
 
 class Repeated(Exception):
@@ -152,19 +155,27 @@ class Wire:
     def __init__(self, exchange: Any, limiter: Limiter, *, log: str) -> None:
         self.exchange = exchange
         self._limiter = limiter
+        if IN_USE in vars(exchange):
+            raise ConfigurationError("another gateway has this exchange object: make one for each gateway")
         self._before: dict[str, Any] = {}
         self._options_before: dict[str, Any] = {}
         logger = logging.getLogger(f"{log}.wire")
         logger.setLevel(logging.INFO)  # at DEBUG ccxt logs whole requests, keys and signatures included
-        for name, value in {**_SETTINGS, "logger": logger}.items():
+        for name, value in {**_SETTINGS, "logger": logger, IN_USE: True}.items():
             self._put(name, value)
         for name in ("fetch", "fetch2", "nonce", "on_rest_response", "safe_order"):
             self._put(name, getattr(self, f"_make_{name}")(getattr(exchange, name)))
+        self._fetch = exchange.__dict__["fetch"]
         if not _overrides_json(exchange):
             self._put("on_json_response", exact_json)
         for name, value in _OPTIONS.items():
             self._options_before[name] = exchange.options.get(name, _MISSING)
             exchange.options[name] = value
+
+    @property
+    def is_intact(self) -> bool:
+        """Whether every request of the object still passes here."""
+        return self._before != {} and self.exchange.__dict__.get("fetch") is self._fetch
 
     def release(self) -> None:
         """Put the object back as it was."""

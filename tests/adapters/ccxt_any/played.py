@@ -59,7 +59,7 @@ MARKETS: Final = {
 
 
 @asynccontextmanager
-async def gateway(exchange: str, **settings: Any) -> AsyncIterator[CcxtGateway]:
+async def gateway(exchange: str, *, fetch: Any = None, **settings: Any) -> AsyncIterator[CcxtGateway]:
     """A gateway over an object of ccxt's with its markets; no pacing, no repeating."""
     ccxt = import_module("ccxt.async_support")
     known = getattr(ccxt, exchange)({"apiKey": "played-key", "secret": "cGxheWVkLXNlY3Jl"})
@@ -67,6 +67,8 @@ async def gateway(exchange: str, **settings: Any) -> AsyncIterator[CcxtGateway]:
     # Kraken's orders name their pair by another id than its markets; ccxt keeps it when it loads them.
     known.options["marketsByAltname"] = {"XBTUSD": known.markets.get("BTC/USD")}
     known.timeout_on_exit = 0
+    if fetch is not None:
+        known.fetch = fetch
     try:
         async with CcxtGateway(known, limits=None, retries=ONCE, clock=lambda: NOW, **settings) as made:
             yield made
