@@ -18,6 +18,7 @@ from orderbridge.model.order import Order
 from orderbridge.model.ref import RefLike
 from orderbridge.model.symbol import Symbol
 from orderbridge.model.words import OrderStatus
+from orderbridge.search import parse_refs
 
 LookUp = Callable[[Sequence[RefLike], Deadline], Awaitable[LookupResult]]
 
@@ -63,17 +64,28 @@ class CcxtLists:
         if ref is None:
             rows = await self._reads.trades_since(since, symbol=symbol, deadline=deadline)
         else:
-            order = order_from(await self._resolve([ref], deadline), ref, gateway=self.name, operation="fills")
-            order_id, asked = order.order_id, symbol_text(order.symbol)
+            order_id, asked, start = await self._named(ref, deadline)
             if self._traits.order_trades:
                 rows = await self._reads.trades_of(order_id, symbol=asked, deadline=deadline)
             else:
-                rows = await self._reads.trades_since(order.created_at, symbol=asked, deadline=deadline)
+                rows = await self._reads.trades_since(start, symbol=asked, deadline=deadline)
         for fill in sorted(rows.good, key=lambda each: each.created_at or EARLIEST, reverse=True):
             is_meant = order_id in {None, fill.order_id} and symbol in {None, fill.symbol}
             if is_meant and _within(fill.created_at, since, until):
                 yield fill
         self._raise_bad(rows.bad, "fills")
+
+    async def _named(self, ref: RefLike, deadline: Deadline) -> tuple[str, str | None, datetime | None]:
+        """
+        An order's id, its symbol, and since when it may have traded.
+
+        It is looked up only where the ref does not name it whole: an ended order may be shown no longer.
+        """
+        (known,) = parse_refs([ref], gateways=[self.name], operation="fills")
+        seen = ref if isinstance(ref, Order) else self._reads.memory.order(known.order_id or "")
+        if seen is None:
+            seen = order_from(await self._resolve([known], deadline), known, gateway=self.name, operation="fills")
+        return seen.order_id, symbol_text(seen.symbol), seen.created_at
 
     def check_symbol(self, symbol: str | None, operation: str) -> None:
         """NotSupported: a contract. ConfigurationError: no symbol at all."""

@@ -13,6 +13,20 @@ from orderbridge.http.policy import Retries
 
 QUICK = Retries(tries=2, first_wait=0.01, longest_wait=0.01)
 
+# One market of Bitso's in ccxt's words.
+MARKET = {
+    "id": "btc_mxn",
+    "symbol": "BTC/MXN",
+    "base": "BTC",
+    "quote": "MXN",
+    "baseId": "btc",
+    "quoteId": "mxn",
+    "type": "spot",
+    "spot": True,
+    "precision": {"amount": "0.00000001", "price": "10"},
+    "limits": {},
+}
+
 
 def config_of(sim: Any, **more: Any) -> dict[str, Any]:
     """What ccxt's Bitso needs to reach the simulated one."""
