@@ -42,8 +42,9 @@ def number(value: object) -> Decimal | None:
 class Reading:
     """One dict of ccxt's, field by field, as its exchange's parser stated it."""
 
-    def __init__(self, row: Mapping[str, Any], info_fields: Mapping[str, str]) -> None:
-        stated = row.get(STATED)
+    def __init__(self, row: Mapping[str, Any], info_fields: Mapping[str, str], *, is_trade: bool = False) -> None:
+        # Of a trade ccxt derives the cost alone, so the rest is as its exchange's parser stated it.
+        stated = row if is_trade else row.get(STATED)
         self.stated: Mapping[str, Any] = stated if isinstance(stated, Mapping) else row
         self.is_stated = isinstance(stated, Mapping)
         self._row = row
@@ -123,7 +124,8 @@ def _id(value: object) -> str:
 
 
 def _holds(info: Any, value: Decimal) -> bool:
-    return any(each == value for each in _numbers(info, depth=0))
+    # Exchanges sign amounts by direction, and ccxt's parsers take the sign off.
+    return any(each.copy_abs() == value for each in _numbers(info, depth=0))
 
 
 def _numbers(info: Any, depth: int) -> Iterator[Decimal]:

@@ -233,7 +233,7 @@ def fill_from_row(row: Any, *, venue: str, account: str) -> Fill:
     """
     if not isinstance(row, Mapping):
         raise Unusable(f"a trade is a dict, not {type(row).__name__}")
-    reading = Reading(row, {})
+    reading = Reading(row, {}, is_trade=True)
     quantity, price = reading.amount("amount"), reading.amount("price")
     if not quantity or not price:
         raise Unusable("amount or price is missing", id=reading.id)

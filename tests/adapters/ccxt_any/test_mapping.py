@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import Context, Decimal, Inexact, localcontext
 from typing import Any
 
 import pytest
@@ -241,6 +241,15 @@ def test_fill() -> None:
     assert fill_from_row(row, venue="v", account="default").quote_quantity == Decimal(10)
 
 
+def test_fill_of_an_exchange_that_signs_amounts() -> None:
+    """A sale whose row says minus is a sale of the plain amount."""
+    row = {"id": "5", "order": "77", "symbol": "A/B", "side": "sell", "amount": "2", "price": "3", "cost": "6"}
+
+    fill = fill_from_row({**row, "info": {"major": "-2", "minor": "6.00"}}, venue="v", account="default")
+
+    assert (fill.quantity, fill.quote_quantity) == (Decimal(2), Decimal(6))
+
+
 @pytest.mark.parametrize("broken", [{"id": None}, {"amount": None}, {"price": "0"}, {"order": None}, {"side": "x"}])
 def test_bad_fills(broken: dict[str, Any]) -> None:
     """A trade that does not say what, how much or of which order is unusable."""
@@ -289,3 +298,13 @@ def test_any_value_is_a_fill_or_a_bad_row(row: Any) -> None:
 def test_tables_hold_folded_words() -> None:
     """A word is looked up as it is folded, so a row in another spelling would never be found."""
     assert all(word == word.lower() and "_" not in word and "-" not in word for word in TYPE_FROM_CCXT)
+
+
+def test_an_odd_context_of_the_caller_changes_no_figure() -> None:
+    """Rows are read outside of our calls' own context: three digits of the caller's round nothing."""
+    info = {"cost": "-1234567.89"}
+
+    with localcontext(Context(prec=3, traps=[Inexact])):
+        order = read({"amount": "1234.5678", "filled": None, "remaining": "0.0001", "cost": "1234567.89"}, info=info)
+
+    assert (order.filled_quantity, order.filled_quote_quantity) == (Decimal("1234.5677"), Decimal("1234567.89"))
