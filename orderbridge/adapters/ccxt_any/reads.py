@@ -27,8 +27,8 @@ T = TypeVar("T")
 AT_ONCE: Final = 8
 # An exchange that lists open orders by symbol only is asked for each of its markets, if there are no more than this.
 SWEPT_MARKETS: Final = 100
-# Where no limit is told, an answer of one of these lengths may be a page, with others after it.
-_USUAL_PAGES: Final = frozenset({10, 20, 25, 30, 40})
+# Where no limit is told, an answer of one of these lengths, or of fifties, may be a page with others after it.
+_SMALL_PAGES: Final = frozenset({10, 20, 25, 30, 40})
 
 
 @dataclass(slots=True)
@@ -189,7 +189,8 @@ class CcxtReads:
             operation="fills",
             lane=self._lane,
         )
-        self._check_whole(done, Listing(exists=True), "fills")
+        # Few orders trade in as many pieces as a page holds, so only a usual large page is suspect.
+        self._check_whole(done, Listing(exists=True), "fills", small_pages=False)
         rows = self._fills(done.value, order_id)
         mine: Rows[Fill] = Rows(bad=rows.bad)
         for position, fill in enumerate(rows.good):
@@ -199,7 +200,7 @@ class CcxtReads:
                 mine.bad.append(self._bad(position, "this trade is of another order", fill.order_id, fill.raw))
         return mine
 
-    def _check_whole(self, done: Answered, listing: Listing, operation: str) -> None:
+    def _check_whole(self, done: Answered, listing: Listing, operation: str, *, small_pages: bool = True) -> None:
         """UnexpectedResponse where an answer may be one page of several: part of a list is never given as the list."""
         if listing.whole:
             return
@@ -209,7 +210,7 @@ class CcxtReads:
         elif listing.limit is not None:
             hidden = count >= listing.limit
         else:
-            hidden = count in _USUAL_PAGES or (count > 0 and count % 50 == 0)
+            hidden = (small_pages and count in _SMALL_PAGES) or (count > 0 and count % 50 == 0)
         if hidden:
             raise UnexpectedResponse(
                 f"{count} rows may be one page of several, so the list cannot be shown to be complete: ask for one"
