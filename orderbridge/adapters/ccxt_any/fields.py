@@ -15,6 +15,10 @@ from orderbridge.model.words import Side
 STATED: Final = "orderbridge:stated"
 
 
+# Marks a row that ccxt itself could not read, in the list that it gives; why, stands there.
+UNREADABLE: Final = "orderbridge:unreadable"
+
+
 class Unusable(ValueError):
     """A row that cannot become an order or a fill; `id` is its id, where it has one."""
 

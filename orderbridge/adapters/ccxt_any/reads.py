@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, Generic, TypeVar
 
 from orderbridge.adapters.ccxt_any.client import Answered, CcxtClient
-from orderbridge.adapters.ccxt_any.fields import Unusable
+from orderbridge.adapters.ccxt_any.fields import UNREADABLE, Unusable
 from orderbridge.adapters.ccxt_any.mapping import fill_from_row, is_contract, order_from_row
 from orderbridge.adapters.ccxt_any.markets import CcxtMarkets
 from orderbridge.adapters.ccxt_any.memory import Memory
@@ -98,7 +98,7 @@ class CcxtReads:
             operation=operation,
             lane=self._lane,
         )
-        return self._orders([done.value], "look-up", operation)
+        return self._orders([done.value], "look-up", operation, done)
 
     async def open_orders(self, *, symbol: str | None, deadline: Deadline) -> Rows[Order]:
         """
@@ -143,17 +143,17 @@ class CcxtReads:
             lane=self._lane,
         )
         self._check_whole(done, listing, "open_orders")
-        return self._orders(done.value, "open orders", "open_orders")
+        return self._orders(done.value, "open orders", "open_orders", done)
 
     async def orders_since(self, since: datetime, *, symbol: str | None, deadline: Deadline) -> Rows[Order]:
         """The orders created since a moment, open or ended. Raises as `open_orders` does."""
         done = await self._since("fetch_orders", self.traits.orders, since, symbol, deadline, "orders")
-        return self._orders(done.value, "orders", "orders")
+        return self._orders(done.value, "orders", "orders", done)
 
     async def trades_since(self, since: datetime | None, *, symbol: str | None, deadline: Deadline) -> Rows[Fill]:
         """The account's trades since a moment. Raises as `open_orders` does."""
         done = await self._since("fetch_my_trades", self.traits.trades, since, symbol, deadline, "fills")
-        return self._fills(done.value)
+        return self._fills(done)
 
     async def _since(
         self,
@@ -191,7 +191,7 @@ class CcxtReads:
         )
         # Few orders trade in as many pieces as a page holds, so only a usual large page is suspect.
         self._check_whole(done, Listing(exists=True), "fills", small_pages=False)
-        rows = self._fills(done.value, order_id)
+        rows = self._fills(done, order_id)
         mine: Rows[Fill] = Rows(bad=rows.bad)
         for position, fill in enumerate(rows.good):
             if fill.order_id == order_id:
@@ -219,7 +219,7 @@ class CcxtReads:
                 operation=operation,
             )
 
-    def _orders(self, values: Any, source: str, operation: str) -> Rows[Order]:
+    def _orders(self, values: Any, source: str, operation: str, done: Answered) -> Rows[Order]:
         now = self.now()
 
         def to_order(row: Any) -> Order:
@@ -235,28 +235,29 @@ class CcxtReads:
             self.memory.saw(order)
             return order
 
-        rows = self._rows(values, to_order, operation)
+        rows = self._rows(values, to_order, operation, done)
         for order in rows.good:
             for anomaly in order.anomalies:
                 extra = log_facts(self.client.gateway, operation, order_id=order.order_id)
                 self.client.session.log.warning("%s: %s", order.order_id, anomaly, extra=extra)
         return rows
 
-    def _fills(self, values: Any, order_id: str | None = None) -> Rows[Fill]:
+    def _fills(self, done: Answered, order_id: str | None = None) -> Rows[Fill]:
         def to_fill(row: Any) -> Fill:
             named = {**row, "order": row.get("order") or order_id} if isinstance(row, dict) else row
             return fill_from_row(named, venue=self.venue, account=self.account)
 
-        return self._rows(values, to_fill, "fills")
+        return self._rows(done.value, to_fill, "fills", done)
 
-    def _rows(self, values: Any, convert: Callable[[Any], T], operation: str) -> Rows[T]:
+    def _rows(self, values: Any, convert: Callable[[Any], T], operation: str, done: Answered) -> Rows[T]:
         if not isinstance(values, (list, tuple)):
             raise UnexpectedResponse(
                 f"ccxt gave no list but {type(values).__name__}", gateway=self.client.gateway, operation=operation
             )
-        rows: Rows[T] = Rows()
+        # Whether ccxt left these in the list or filtered them out, each is told once.
+        rows: Rows[T] = Rows(bad=[self._bad(-1, reason, None, raw) for raw, reason in done.call.unreadable])
         for position, row in enumerate(values):
-            if is_contract(row):
+            if is_contract(row) or (isinstance(row, dict) and UNREADABLE in row):
                 continue
             try:
                 rows.good.append(convert(row))

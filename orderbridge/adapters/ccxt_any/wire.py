@@ -18,7 +18,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from orderbridge.adapters.ccxt_any.fields import STATED
+from orderbridge.adapters.ccxt_any.fields import STATED, UNREADABLE
 from orderbridge.errors import ConfigurationError
 from orderbridge.http.limits import Limiter
 from orderbridge.http.policy import Deadline
@@ -84,6 +84,7 @@ class Call:
     Attributes:
         prepaid: slots of the lane that were taken beforehand.
         is_write: a write may leave once; `not_after` is the loop time after which it may not.
+        unreadable: rows that ccxt's parser failed at, and why.
     """
 
     lane: Lane
@@ -93,6 +94,7 @@ class Call:
     not_after: float | None = None
     gets_write: bool = False
     sent: list[Sent] = field(default_factory=list)
+    unreadable: list[tuple[Any, str]] = field(default_factory=list)
 
     @property
     def writes(self) -> list[Sent]:
@@ -163,7 +165,7 @@ class Wire:
         logger.setLevel(logging.INFO)  # at DEBUG ccxt logs whole requests, keys and signatures included
         for name, value in {**_SETTINGS, "logger": logger, IN_USE: True}.items():
             self._put(name, value)
-        for name in ("fetch", "fetch2", "nonce", "on_rest_response", "safe_order"):
+        for name in ("fetch", "fetch2", "nonce", "on_rest_response", "safe_order", "parse_order", "parse_trade"):
             self._put(name, getattr(self, f"_make_{name}")(getattr(exchange, name)))
         self._fetch = exchange.__dict__["fetch"]
         if not _overrides_json(exchange):
@@ -270,6 +272,12 @@ class Wire:
 
         return on_rest_response
 
+    def _make_parse_order(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        return _row_by_row(original)
+
+    def _make_parse_trade(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        return _row_by_row(original)
+
     def _make_safe_order(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def safe_order(order: Any, market: Any = None) -> Any:
             if not isinstance(order, dict):
@@ -278,6 +286,23 @@ class Wire:
             return original({**order, STATED: stated}, market)
 
         return safe_order
+
+
+def _row_by_row(parse: Callable[..., Any]) -> Callable[..., Any]:
+    """A parser of ccxt's that fails at one row only: by itself it would take the whole list along."""
+
+    def parse_row(row: Any, market: Any = None) -> Any:
+        call = current_call.get()
+        try:
+            return parse(row, market)
+        except Exception as error:
+            if call is None:
+                raise
+            call.unreadable.append((row, f"{type(error).__name__} in ccxt's parser"))
+            symbol = market.get("symbol") if isinstance(market, dict) else None
+            return {UNREADABLE: True, "id": None, "symbol": symbol, "timestamp": None, "info": row}
+
+    return parse_row
 
 
 def _overrides_json(exchange: Any) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 import ccxt.async_support
 import pytest
 
+from orderbridge import OrderRef
 from orderbridge.adapters.ccxt_any import CcxtGateway
 from orderbridge.errors import ConfigurationError, NotSupported, UnexpectedResponse
 from tests.adapters.ccxt_any.conftest import MARKET
@@ -117,3 +118,38 @@ async def test_what_a_list_cannot_do_is_refused_when_called() -> None:
     async with gateway("kraken") as kraken:
         with pytest.raises(NotSupported):
             kraken.orders(since=START)
+
+
+async def test_a_row_that_ccxt_cannot_read_hides_no_neighbour() -> None:
+    """By itself ccxt fails at the whole list; here the others are given, and a cancel of all says that one is left."""
+    rows = [binance_order(1), binance_order(2, origQty="abc"), {"symbol": 5}, binance_order(3)]
+
+    async with gateway("binance", fetch=answering(rows)) as binance:
+        opened = await binance.open_orders()
+        of_one = await binance.open_orders(symbol="BTC/USDT")
+
+    for listed in (opened, of_one):
+        assert {order.order_id for order in listed} >= {"1", "3"}
+        assert len(listed) + len(listed.bad_rows) == 4
+        assert all(row.raw in rows for row in listed.bad_rows)
+
+
+async def test_a_trade_that_ccxt_cannot_read_is_a_bad_row() -> None:
+    """It is told of, and not passed over."""
+    row = {"symbol": "BTCUSDT", "id": 9, "orderId": 1, "price": "x", "qty": "1", "isBuyer": True}
+    rows = [{**row, "time": 1_767_607_200_000}]
+
+    async with gateway("binance", fetch=answering(rows)) as binance:
+        with pytest.raises(UnexpectedResponse) as raised:
+            _ = [fill async for fill in binance.fills(symbol="BTC/USDT")]
+
+    assert len(raised.value.bad_rows) == 1
+
+
+async def test_an_order_that_ccxt_cannot_read_is_undecided() -> None:
+    """It was shown, and what it says nobody knows: not found would be wrong."""
+    async with gateway("binance", fetch=answering(binance_order(7, origQty="abc"))) as binance:
+        result = await binance.lookup(OrderRef(gateway="ccxt.binance", order_id="7", symbol="BTC/USDT"))
+
+    assert len(result.undecided) == 1
+    assert len(result.bad_rows) == 1
