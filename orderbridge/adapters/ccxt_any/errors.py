@@ -82,6 +82,7 @@ _REFUSALS: Final[Mapping[Meaning, type[VenueError]]] = {
     Meaning.FUNDS: InsufficientFunds,
     Meaning.INVALID: InvalidOrder,
 }
+_NOT_FOR_ROWS: Final = frozenset({"error", "errors", "warning", "warnings", "err", "details"})
 _URL_QUERY: Final = re.compile(r"(\b[a-z]{2,5}://[^\s?\"']*)\?[^\s\"']*", re.IGNORECASE)
 _SIGNED: Final = re.compile(
     r"\b((?:signature|sign|sig|api_?key|access_?key|secret|token|passphrase|nonce|recvwindow)[\"']?\s*[=:]\s*[\"']?)[^\s&\"',}]+",
@@ -130,11 +131,13 @@ class Reader:
         secrets: tuple[str, ...],
         refusals: Mapping[str, str],
         code_at: tuple[str, ...],
+        order_rows_at: tuple[str, ...] | None = None,
     ) -> None:
         self.gateway = gateway
         self._secrets = secrets
         self._refusals = refusals
         self._code_at = code_at
+        self._order_rows_at = order_rows_at
 
     def text(self, error: BaseException) -> str:
         """What an error says, fit to be shown: cut, without queries, signatures and secrets."""
@@ -242,8 +245,10 @@ class Reader:
         meaning, facts = self.meaning(error, sent), self.facts(sent, operation)
         text, status = self._named(error), (sent.status if sent is not None else None) or 500
         if meaning is Meaning.NOT_FOUND and payload(sent) is not None and status < 500:
-            # Some exchanges say so by an empty list, of which ccxt makes this error afterwards.
-            return OrderNotFound(text, **facts)
+            # Some exchanges say so by an empty list, of which ccxt makes this error afterwards: but also of no list.
+            if _is_answer(error, sent) or is_list_answer(payload(sent), self._order_rows_at):
+                return OrderNotFound(text, **facts)
+            return None
         if not _is_answer(error, sent) or status >= 500:
             return None
         if meaning in {Meaning.CREDENTIALS, Meaning.PERMISSION}:
@@ -263,6 +268,31 @@ def _is_answer(error: BaseException, sent: Sent | None) -> bool:
     """
     named = any(kind.__name__ == "BaseError" for kind in type(error).__mro__)
     return named and sent is not None and sent.status is not None and sent.failed is not None
+
+
+def is_list_answer(said: Any, rows_at: tuple[str, ...] | None) -> bool:
+    """
+    Whether an answer has a place for rows, be it empty: ccxt makes an empty list of an answer that has none.
+
+    Args:
+        rows_at: where the rows are (`()`: the answer is the list). None where that is not known: any list or mapping
+            of rows will do, or an empty one that is not for errors.
+    """
+    if rows_at is None:
+        return isinstance(said, list) or _has_place(said, 0)
+    for name in rows_at:
+        said = said.get(name) if isinstance(said, dict) else None
+    return isinstance(said, (list, dict) if rows_at else list)
+
+
+def _has_place(said: Any, depth: int) -> bool:
+    if not isinstance(said, dict) or depth > 3:
+        return False
+    places = [value for name, value in said.items() if str(name).lower() not in _NOT_FOR_ROWS]
+    return any(
+        (isinstance(each, (list, dict)) and (not each or isinstance(each, list))) or _has_place(each, depth + 1)
+        for each in places
+    ) or (depth > 0 and bool(places) and all(isinstance(each, dict) for each in places))
 
 
 def payload(sent: Sent | None) -> Any:

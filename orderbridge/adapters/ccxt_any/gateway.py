@@ -134,6 +134,7 @@ class CcxtGateway(UnsupportedCalls):
             secrets=secrets_of(known),
             refusals=self._traits.refusals,
             code_at=self._traits.code_at,
+            order_rows_at=self._traits.order_rows_at,
         )
         self._client = CcxtClient(
             known,

@@ -46,12 +46,12 @@ _BITSO: Final[tuple[Row, ...]] = (
     ("order_needs_symbol", False, "declared, and not used: Bitso looks orders up by id alone"),
     (
         "open_orders",
-        Listing(exists=True, needs_symbol=True, limit=100, takes_since=False),
+        Listing(exists=True, needs_symbol=True, limit=100, takes_since=False, rows_at=("payload",)),
         "ccxt asks by book only, refuses `since`, and its source says 100 rows where `features` say 500",
     ),
     (
         "trades",
-        Listing(exists=True, needs_symbol=True, limit=100, takes_since=False),
+        Listing(exists=True, needs_symbol=True, limit=100, takes_since=False, rows_at=("payload",)),
         "`since` is refused without a marker",
     ),
     ("id_shape", r"[A-Za-z0-9]{1,64}", "oids are letters and digits, and ccxt puts them into the path as they are"),
@@ -60,6 +60,7 @@ _BITSO: Final[tuple[Row, ...]] = (
         {"client_order_id": "origin_id", "stop_price": "stop"},
         "ccxt reads `client_id`, which Bitso does not have, and drops the stop",
     ),
+    ("order_rows_at", ("payload",), "an empty payload is a miss, and an answer without one is none"),
     ("refusals", _BITSO_CODES, "ccxt maps three of Bitso's codes; every other is a plain ExchangeError"),
     ("code_at", ("error", "code"), "where Bitso's envelope has its code"),
     ("cancel_lists", True, "Bitso answers with the oids that it cancelled, and with none when it cancelled none"),
@@ -71,7 +72,11 @@ _BINANCE: Final[tuple[Row, ...]] = (
         ClientIds(ClientIdRule(alphabet="A-Za-z0-9_-", max_length=36), fetch=True),
         "leaves as newClientOrderId and is found by origClientOrderId; unique among open orders by the documents only",
     ),
-    ("open_orders", Listing(exists=True, whole=True), "one answer holds all open orders; there are no pages"),
+    (
+        "open_orders",
+        Listing(exists=True, whole=True, rows_at=()),
+        "one answer holds all open orders; there are no pages",
+    ),
     ("funds_refusal_is_distinct", True, "code -2010 with its text is InsufficientFunds"),
 )
 
@@ -86,8 +91,17 @@ _KRAKEN: Final[tuple[Row, ...]] = (
         frozenset({TimeInForce.GTC, TimeInForce.IOC}),
         "Kraken documents GTC, IOC and GTD; `features` declare FOK too",
     ),
-    ("open_orders", Listing(exists=True, whole=True), "one answer holds all open orders; there are no pages"),
-    ("trades", Listing(exists=True, limit=50), "TradesHistory gives 50 rows at a time, which `features` do not say"),
+    (
+        "open_orders",
+        Listing(exists=True, whole=True, rows_at=("result", "open")),
+        "one answer holds all open orders; there are no pages",
+    ),
+    (
+        "trades",
+        Listing(exists=True, limit=50, rows_at=("result", "trades")),
+        "TradesHistory gives 50 rows at a time, which `features` do not say",
+    ),
+    ("order_rows_at", ("result",), "an empty result is a miss, and an answer without one is none"),
     ("id_shape", r"[A-Z0-9]{6}-[A-Z0-9]{5}-[A-Z0-9]{6}", "transaction ids; ccxt would take a comma-separated list"),
 )
 
@@ -108,9 +122,21 @@ _COINBASE: Final[tuple[Row, ...]] = (
         ClientIds(ClientIdRule(alphabet="A-Za-z0-9_-", max_length=36), sent_as="client_order_id"),
         "required by Coinbase; ccxt puts an id of its own in place of clientOrderId, but not of Coinbase's name for it",
     ),
-    ("open_orders", Listing(exists=True, more="has_next"), "the answer says whether there are further pages"),
-    ("orders", Listing(exists=True, more="has_next"), "the answer says whether there are further pages"),
-    ("trades", Listing(exists=True, limit=100), "ccxt asks for 100 fills where `features` say 3000"),
+    (
+        "open_orders",
+        Listing(exists=True, more="has_next", rows_at=("orders",)),
+        "the answer says whether there are further pages",
+    ),
+    (
+        "orders",
+        Listing(exists=True, more="has_next", rows_at=("orders",)),
+        "the answer says whether there are further pages",
+    ),
+    (
+        "trades",
+        Listing(exists=True, limit=100, rows_at=("fills",)),
+        "ccxt asks for 100 fills where `features` say 3000",
+    ),
     ("id_shape", r"[A-Za-z0-9-]{8,64}", "order ids are UUIDs in a path"),
     ("refusals", _COINBASE_CODES, "ccxt reads the reason of a preview only, and makes ExchangeErrors of these"),
     ("code_at", ("error_response", "error"), "where a refusal, which comes with status 200, has its reason"),

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, Generic, TypeVar
 
 from orderbridge.adapters.ccxt_any.client import Answered, CcxtClient
+from orderbridge.adapters.ccxt_any.errors import is_list_answer
 from orderbridge.adapters.ccxt_any.fields import UNREADABLE, Unusable
 from orderbridge.adapters.ccxt_any.mapping import fill_from_row, is_contract, order_from_row
 from orderbridge.adapters.ccxt_any.markets import CcxtMarkets
@@ -201,7 +202,8 @@ class CcxtReads:
         return mine
 
     def _check_whole(self, done: Answered, listing: Listing, operation: str, *, small_pages: bool = True) -> None:
-        """UnexpectedResponse where an answer may be one page of several: part of a list is never given as the list."""
+        """UnexpectedResponse where an answer may be one page of several, or is no list at all."""
+        self._check_shape(done, listing, operation)
         if listing.whole:
             return
         count = max([_rows_in(payload) for payload in done.payloads] + [_length(done.value)])
@@ -218,6 +220,18 @@ class CcxtReads:
                 gateway=self.client.gateway,
                 operation=operation,
             )
+
+    def _check_shape(self, done: Answered, listing: Listing, operation: str) -> None:
+        """UnexpectedResponse where ccxt made an empty list of an answer that has no place for rows."""
+        if _length(done.value) or any(is_list_answer(payload, listing.rows_at) for payload in done.payloads):
+            return
+        keys = {str(key) for payload in done.payloads if isinstance(payload, dict) for key in payload}
+        raise UnexpectedResponse(
+            f"the answer has no list in it (keys: {', '.join(sorted(keys)) or 'none'}), so it is not an empty one",
+            keys=tuple(sorted(keys)),
+            gateway=self.client.gateway,
+            operation=operation,
+        )
 
     def _orders(self, values: Any, source: str, operation: str, done: Answered) -> Rows[Order]:
         now = self.now()

@@ -42,6 +42,7 @@ class Listing:
         whole: one answer holds every row there is.
         takes_since: `since` may be asked for. days_back: how far back it reaches.
         more: a field of the answer which is true while there are further pages.
+        rows_at: where an answer has its rows; None where that is not known.
     """
 
     exists: bool = False
@@ -51,6 +52,7 @@ class Listing:
     takes_since: bool = True
     days_back: int | None = None
     more: str | None = None
+    rows_at: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ class Traits:
         id_shape: what order ids look like.
         info_fields: our fields that ccxt drops, and where the exchange's row has them.
         refusals: a refusal's meaning by the exchange's own code, where ccxt knows too few; `code_at` is the path to it.
+        order_rows_at: where the answer to a look-up by id has its rows; None where that is not known.
         cancel_lists: the id in the answer to a cancel is proof that the order was cancelled.
         gets_write: orders are placed by GET.
     """
@@ -85,6 +88,7 @@ class Traits:
     info_fields: Mapping[str, str] = field(default_factory=dict)
     refusals: Mapping[str, str] = field(default_factory=dict)
     code_at: tuple[str, ...] = ()
+    order_rows_at: tuple[str, ...] | None = None
     funds_refusal_is_distinct: bool = True
     cancel_lists: bool = False
     gets_write: bool = False

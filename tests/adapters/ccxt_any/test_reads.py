@@ -10,9 +10,10 @@ import pytest
 
 from orderbridge import OrderRef
 from orderbridge.adapters.ccxt_any import CcxtGateway
-from orderbridge.errors import ConfigurationError, NotSupported, UnexpectedResponse
+from orderbridge.adapters.ccxt_any.errors import is_list_answer
+from orderbridge.errors import ConfigurationError, NotSupported, OrderBridgeError, UnexpectedResponse
 from tests.adapters.ccxt_any.conftest import MARKET
-from tests.adapters.ccxt_any.played import gateway
+from tests.adapters.ccxt_any.played import gateway, told_by
 
 pytestmark = pytest.mark.ccxt
 START = datetime(2026, 1, 5, 9, tzinfo=UTC)
@@ -43,7 +44,7 @@ class Undeclared(ccxt.async_support.binance):
 async def undeclared(count: int) -> Any:
     known = Undeclared({"apiKey": "k", "secret": "s"})
     known.set_markets([known.safe_market_structure({**MARKET, "id": "BTCUSDT", "symbol": "BTC/USDT", "quote": "USDT"})])
-    known.fetch = answering([binance_order(number) for number in range(count)])
+    known.fetch = told_by(known, answering([binance_order(number) for number in range(count)]))
     async with CcxtGateway(known, limits=None) as made:
         try:
             return await made.open_orders()
@@ -153,3 +154,34 @@ async def test_an_order_that_ccxt_cannot_read_is_undecided() -> None:
 
     assert len(result.undecided) == 1
     assert len(result.bad_rows) == 1
+
+
+NO_LISTS = [{}, {"success": True}, {"error": []}, {"message": "hello"}, {"orders": None}, {"result": None}, {"code": 0}]
+
+
+@pytest.mark.parametrize("answer", NO_LISTS, ids=str)
+@pytest.mark.parametrize("exchange", ["binance", "kraken", "coinbase", "undeclared"])
+async def test_an_answer_without_a_list_is_no_empty_list(exchange: str, answer: Any) -> None:
+    """ccxt gives an empty list for it; nothing is open, and no order is absent, by such an answer."""
+    if exchange == "undeclared":
+        assert not is_list_answer(answer, None)
+        return
+    symbol = "BTC/USDT" if exchange == "binance" else "BTC/USD"
+    async with gateway(exchange, fetch=answering(answer)) as known:
+        with pytest.raises(OrderBridgeError):
+            await known.open_orders(symbol=symbol)
+        with pytest.raises(OrderBridgeError):
+            _ = [fill async for fill in known.fills(symbol=symbol)]
+        id = "OUF4EM-FRGI2-MQMWZD" if exchange == "kraken" else "12345678"
+        result = await known.lookup(OrderRef(order_id=id, symbol=symbol))
+
+    assert len(result.undecided) == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [[], {"data": []}, {"result": {"list": []}}, {"orders": {}}, {"data": [{"id": 1}]}, {"error": [], "rows": []}],
+)
+def test_empty_lists_are_lists(answer: Any) -> None:
+    """Wherever an exchange keeps its rows, an empty place for them says that there are none."""
+    assert is_list_answer(answer, None)

@@ -18,6 +18,7 @@ from orderbridge.http.limits import Rate
 from orderbridge.http.policy import Retries
 from tests.adapters.ccxt_any.conftest import MARKET
 from tests.adapters.ccxt_any.played import gateway as played_gateway
+from tests.adapters.ccxt_any.played import told_by
 
 pytestmark = pytest.mark.ccxt
 ONCE = Retries(tries=1)
@@ -199,12 +200,12 @@ async def test_symbols_with_small_letters_go_out_as_ccxt_writes_them() -> None:
         sent.append(body)
         return {"success": True, "payload": {"oid": "abcdefgh12345678"}}
 
-    known.fetch = fetch
+    known.fetch = told_by(known, fetch)
     async with CcxtGateway(known, limits=None) as gateway:
-        with pytest.raises(OutcomeUnknown):  # the stub shows no answer of its own
-            await gateway.submit(OrderRequest.limit(symbol="KPEPE/MXN", side="buy", quantity="1", price="10"))
+        order = await gateway.submit(OrderRequest.limit(symbol="KPEPE/MXN", side="buy", quantity="1", price="10"))
         markets = await gateway.markets()
     await known.close()
 
     assert '"book":"kPEPE/MXN"' in sent[0]
     assert set(markets) == {"KPEPE/MXN"}
+    assert order.symbol == "KPEPE/MXN"
