@@ -43,6 +43,7 @@ from orderbridge import (
     errors,
 )
 from orderbridge.adapters.bitso import BitsoGateway
+from orderbridge.adapters.ccxt_any import CcxtGateway
 from orderbridge.bound import BoundGateway
 from orderbridge.http import AiohttpTransport, HttpxTransport, Transport, WireRequest, WireResponse
 from orderbridge.placement import Journal, MemoryJournal, SqliteJournal
@@ -216,10 +217,11 @@ async def bridges(client: httpx.AsyncClient) -> None:
     """Every way to a bridge, and every engine."""
     mine: OrderGateway = MyGateway()
     engines: list[Transport] = [MyTransport(), HttpxTransport(client), AiohttpTransport()]
+    kraken: OrderGateway = CcxtGateway("kraken", config={"apiKey": "k"}, limits=None)
     bitso: OrderGateway = BitsoGateway(api_key="k", api_secret="s", transport=client, limits=None)
     for engine in engines:
         BitsoGateway(api_key="k", api_secret="s", transport=engine, account="mm")
-    async with OrderBridge(mine, bitso) as bridge, connect("bitso", settings="orderbridge.toml") as other:
+    async with OrderBridge(mine, bitso, kraken) as bridge, connect("bitso", settings="orderbridge.toml") as other:
         assert_type(bridge, OrderBridge)
         assert_type(other["bitso"], BoundGateway)
         assert_type(bridge.names, tuple[str, ...])
