@@ -135,6 +135,9 @@ class PlacementCalls:
 
         Args:
             timeout: seconds; when they end, the placement as it is then. Probing goes on.
+
+        Raises:
+            ConfigurationError: it is not in the journal, or was made at another address or mode.
         """
         self._check_usable()
         record = await self._placing.record_of(placement)

@@ -218,7 +218,8 @@ class Desk:
 
     async def keep_alive(self, *, seconds: float = LEASE_SECONDS) -> None:
         """Say that this process lives, for another lease; 0 gives it back."""
-        await self.journal.keep_alive(self.owner, until=self.clock() + seconds)
+        # One that was given back is over for everybody, at once; one that ran out may be that of a process held up.
+        await self.journal.keep_alive(self.owner, until=self.clock() + seconds if seconds else 0.0)
 
     def watch_until(self) -> datetime:
         """Until when an id is watched from now on."""

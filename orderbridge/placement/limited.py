@@ -16,8 +16,11 @@ GRACE: Final = 2.0
 
 async def within(call: Awaitable[T], seconds: float) -> T:
     """What a call gives. TimeoutError: it did not end, though it was told to."""
-    async with asyncio.timeout(seconds + GRACE):
-        return await call
+    try:
+        async with asyncio.timeout(seconds + GRACE):
+            return await call
+    except TimeoutError as error:
+        raise TimeoutError(str(error) or f"no end within {seconds + GRACE:g} s") from error
 
 
 async def all_of(items: AsyncIterator[T]) -> list[T]:

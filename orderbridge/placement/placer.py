@@ -35,7 +35,7 @@ from orderbridge.placement.attempt import Attempts, Call, keeps_apart
 from orderbridge.placement.desk import Desk, log
 from orderbridge.placement.fingerprint import fingerprint
 from orderbridge.placement.journal import ClientIdUsed, InFlight
-from orderbridge.placement.scope import address_of, is_at, mode_of
+from orderbridge.placement.scope import address_of, elsewhere, is_at, mode_of
 from orderbridge.placement.sightings import Sightings
 from orderbridge.placement.states import Happened, Record, Step, step
 from orderbridge.screening import refuse_undeclared
@@ -112,9 +112,7 @@ class Placer:
             if known is None or known.placement.gateway != self._gateway.name:
                 raise ConfigurationError("this placement is not in the journal", gateway=self._gateway.name)
             if not is_at(known, self._gateway):
-                raise ConfigurationError(
-                    "this placement was made at another address or mode", gateway=self._gateway.name
-                )
+                raise elsewhere(known)
             return await self._carry_on(Call(known, send_by, timeout))
         record, denial = await self._new(what, key)
         if denial is not None:
@@ -319,6 +317,10 @@ class Placer:
                 why = f"the journal took more than {call.timeout} s; nothing was sent, and nothing will be"
                 raise NotSent(why, gateway=self._gateway.name, operation="place")
             raise self._attempts.unknown(call.record, f"no answer within {call.timeout} s; it is followed up")
+        if task.cancelled():  # cut off by `finish`; the caller itself was not cancelled
+            if call.record.state is PlacementState.PREPARED:
+                self._check_open()
+            raise self._attempts.unknown(call.record, "it was cut off when the bridge was closed")
         return task.result()
 
     def _ended(self, call: Call, task: asyncio.Task[Order | None]) -> None:

@@ -118,20 +118,24 @@ class Placing:
         return line
 
     def _retry(self, line: Line, *, wait: float = 0.0) -> None:
-        if line.retrying is None or line.retrying.done():
+        if self._closing is None and (line.retrying is None or line.retrying.done()):
             line.retrying = self._spawn(self._recover_until_done(line, wait=wait))
 
     async def come_alive(self) -> None:
         """Tell other processes that this one lives, before it has anything that they could take over."""
         async with self._alive:
-            if self._closing is not None:
-                raise ConfigurationError("this bridge is closed; make a new one")
+            self._check_open()
             if not self._is_alive:
                 await self.desk.keep_alive()
+                self._check_open()
                 self._is_alive = True
                 if self.journal_given:
                     self._spawn(self._stay_alive())
                     self._spawn(self._look_for_orphans())
+
+    def _check_open(self) -> None:
+        if self._closing is not None:
+            raise ConfigurationError("this bridge is closed; make a new one")
 
     async def _stay_alive(self) -> None:
         """Renew the lease, and store what could not be stored before."""

@@ -11,7 +11,7 @@ from orderbridge.errors import ConfigurationError
 from orderbridge.gateway import Capabilities
 from orderbridge.model.words import PlacementState
 from orderbridge.placement.desk import LEASE_SECONDS
-from orderbridge.placement.states import Record
+from orderbridge.placement.states import WATCHED, Record
 
 PROBE_TIMES: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 120.0)
 SETTLE_HORIZON: Final = 120.0
@@ -99,7 +99,7 @@ class Schedule:
             return soon
         if record.state is PlacementState.UNCERTAIN and number >= len(times) and followed < self._probing.horizon:
             return self._probing.horizon - followed + _PAST
-        if record.state is PlacementState.NOT_PLACED or number >= len(times):
+        if record.state in WATCHED or number >= len(times):
             # At the same moments for all, so that one round asks for many.
             return self._probing.every - self._clock() % self._probing.every
         due = self._sent(record) + times[number] - self._clock()

@@ -222,10 +222,11 @@ class Recovery:
             else:
                 ended = "it was prepared by a process that ended, and "
                 why = ended + ("not sent again after it was proven absent" if record.resends else "never sent")
-                denied.append(
-                    await self._desk.note(record, Happened.DENIED, when=[PlacementState.PREPARED], reason=why)
-                )
+                after = await self._desk.note(record, Happened.DENIED, when=[PlacementState.PREPARED], reason=why)
+                denied.append(after)
                 self._left_behind.discard(record.id)
+                if after.watch_until is not None:  # it was sent before that
+                    self._resolver.start(after)
         return await self._as_they_are(denied), await self._as_they_are(sent)
 
     async def _unseen(self, records: list[Record]) -> list[Record]:

@@ -22,9 +22,9 @@ from orderbridge.placement.desk import Desk, log
 from orderbridge.placement.limited import PROBE_TIMEOUT, within
 from orderbridge.placement.policy import RESENDS, ROUNDS, Probing, Schedule, Tally, together
 from orderbridge.placement.probe import Round, glance, probe
-from orderbridge.placement.scope import is_at
+from orderbridge.placement.scope import elsewhere, is_at
 from orderbridge.placement.sightings import Sightings
-from orderbridge.placement.states import IN_FLIGHT, Happened, Record
+from orderbridge.placement.states import IN_FLIGHT, WATCHED, Happened, Record
 
 # After a failure of our own side, such as a journal that cannot be read.
 _AFTER_FAILURE: Final = 3.0
@@ -77,7 +77,13 @@ class Resolver:
         task.add_done_callback(lambda done: self._ended(record, done))
 
     async def resolve(self, record: Record, *, timeout: float | None) -> Record:
-        """Wait until a placement is settled or given up, or the time ends; the record as it is then."""
+        """
+        Wait until a placement is settled or given up, or the time ends; the record as it is then.
+
+        ConfigurationError: it was made at another address or mode, where nobody asks from here.
+        """
+        if not (is_at(record, self._gateway) or self._is_settled(record)):
+            raise elsewhere(record)
         self.start(record)
         try:
             async with asyncio.timeout(timeout):
@@ -150,7 +156,7 @@ class Resolver:
         return record.placement.gave_up or (record.state not in IN_FLIGHT and not self._is_to_be_resent(record))
 
     def _goes_on(self, record: Record) -> bool:
-        if record.state is PlacementState.NOT_PLACED:
+        if record.state in WATCHED:
             return record.watch_until is not None and self._desk.now() < record.watch_until
         return record.state in IN_FLIGHT or self._is_to_be_resent(record)
 
@@ -193,7 +199,7 @@ class Resolver:
             for record in mine:
                 await self._fence(record)
         unsettled = [record for record in mine if record.state in IN_FLIGHT]
-        watched = [record for record in mine if record.state is PlacementState.NOT_PLACED]
+        watched = [record for record in mine if record.state in WATCHED]
         rounds = await self.ask(unsettled)
         rounds |= await glance(self._gateway, watched, timeout=PROBE_TIMEOUT)
         for record in [*unsettled, *watched]:

@@ -78,6 +78,9 @@ _PROOFS: Final = frozenset({_H.ACKNOWLEDGED, _H.EXISTS})
 HOLDING: Final = (_S.PREPARED, _S.SENDING, _S.UNCERTAIN, _S.PLACED)
 UNFINISHED: Final = (_S.PREPARED, _S.SENDING, _S.UNCERTAIN)
 IN_FLIGHT: Final = (_S.SENDING, _S.UNCERTAIN)
+# An order that was proven absent is looked for all the same, until `watch_until`; the second of these was to be sent
+# again after that, and was denied.
+WATCHED: Final = (_S.NOT_PLACED, _S.DENIED)
 
 
 class Record(VenueModel):
