@@ -152,6 +152,18 @@ def test_row_28_two_agreeing_newer_looks_reopen_an_order() -> None:
     assert Change.REOPENED in changes
 
 
+def test_row_28_takes_two_looks_each_time() -> None:
+    """An order that was re-opened and ended again is re-opened by two further words, not by the memory of the first."""
+    known, _ = advance(order("cancelled", 1), order("open", 2))
+    known, _ = advance(known, order("open", 3))
+    ended, _ = advance(known, order("cancelled", 4))
+    by_one, _ = advance(ended, order("open", 5))
+    by_two, _ = advance(by_one, order("open", 6))
+
+    assert [each.status.value for each in (known, ended, by_one, by_two)] == ["open", "cancelled", "cancelled", "open"]
+    assert sum(note.startswith("re-opened") for note in by_two.anomalies) == 2
+
+
 def test_a_stranger_is_refused() -> None:
     """An observation of another order is a mistake of the caller's."""
     with pytest.raises(ValueError, match="different orders"):

@@ -1,7 +1,6 @@
 """More venues made by hand, beside `test_certificate.Venue`: one that accepts, one that never answers."""
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -64,10 +63,3 @@ class Bot:
             await self.bridge.place("bitso", request or limit_buy(), **how)
         assert caught.value.placement is not None
         return caught.value.placement
-
-
-async def until(is_so: Callable[[], Any], *, seconds: float = 3.0) -> None:
-    """Wait until something is so; TimeoutError when it does not come to be."""
-    async with asyncio.timeout(seconds):
-        while not is_so():
-            await asyncio.sleep(0.01)

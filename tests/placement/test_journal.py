@@ -2,11 +2,12 @@
 
 import pytest
 
-from orderbridge.model.words import PlacementState
-from orderbridge.placement import Happened, Journal, Record
+from orderbridge.model.words import OrderStatus, PlacementState
+from orderbridge.placement import Happened, Journal, MemoryJournal, Record
 from orderbridge.placement.journal import InFlight
 from orderbridge.placement.states import Step, step
-from tests.placement.kit import NOW, record, seen
+from tests.placement.hand import Accepting, Bot
+from tests.placement.kit import NOW, limit_buy, record, seen
 
 
 def sending(known: Record) -> Step:
@@ -106,3 +107,57 @@ async def test_an_owner_lives_as_long_as_it_said(journal: Journal) -> None:
 
     assert await journal.alive_until("me") == 7.0
     assert await journal.alive_until("you") == 0.0
+
+
+class Counting(MemoryJournal):
+    """It counts how many placements it looks at to find what it can forget."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(most=most)
+        self.looked_at = 0
+
+    def _is_over(self, record: Record) -> bool:
+        self.looked_at += 1
+        return super()._is_over(record)
+
+
+async def test_a_journal_in_memory_forgets_what_is_over() -> None:
+    """A bot that places for months without a journal holds so many placements, and orders, and no more."""
+    journal = Counting(most=50)
+    bot = Bot(Accepting(), journal=journal)
+    for _ in range(400):
+        order = await bot.bridge.place("bitso", limit_buy())
+        await bot.bridge.observe(
+            order.model_copy(update={"status": OrderStatus.FILLED, "filled_quantity": order.quantity})
+        )
+    last = order
+    placements = await bot.bridge.placements()
+    await bot.bridge.aclose()
+
+    assert len(placements) <= 50 + 50 // 10 + 2
+    assert len(journal._orders) <= 2 * 50 + 1
+    assert max(len(journal._clients), len(journal._events)) <= len(placements)
+    assert placements[-1].client_order_id == last.client_order_id
+    assert journal.looked_at <= 30 * 400
+
+
+@pytest.mark.parametrize("why", ["key", "works", "uncertain"])
+async def test_a_journal_in_memory_never_forgets_what_may_be_asked_for(why: str) -> None:
+    """A held key, a living order or an unknown outcome outlast the bound, and do not make each write slower."""
+    journal = Counting(most=100)
+    bot = Bot(Accepting(), journal=journal)
+    venue: Accepting = bot.bridge["bitso"].gateway  # type: ignore[assignment]
+    venue.status = "filled" if why == "key" else "open"
+    if why == "uncertain":
+        for number in range(400):
+            await journal.create(record(f"p{number}", state="uncertain"))
+    else:
+        for number in range(400):
+            await bot.bridge.place("bitso", limit_buy(), key=f"k{number}" if why == "key" else None)
+    again = await bot.bridge.place("bitso", limit_buy(), key="k0" if why == "key" else None)
+    placements = await bot.bridge.placements()
+    await bot.bridge.aclose()
+
+    assert len(placements) == (400 if why == "key" else 401)
+    assert (again.order_id == "oid1") is (why != "works")
+    assert journal.looked_at <= 30 * 400

@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
-from orderbridge import Order
-from orderbridge.placement import SqliteJournal
+from orderbridge import Order, OrderRequest
+from orderbridge.http.policy import Retries
+from orderbridge.placement import MemoryJournal, SqliteJournal
 from orderbridge.simulator import Simulator
+from tests.placement.hand import Accepting, Bot
 from tests.placement.kit import Bridges, limit_buy
 
 
@@ -87,3 +89,50 @@ async def test_an_order_that_vanished_within_its_window_is_not_concluded_from(
 
     assert report.ended == ()
     assert [known.order_id for known in await bridge._placing.desk.journal.working("bitso")] == [order.order_id]
+
+
+MUCH_LATER = 4_000_000_000.0
+
+
+@pytest.mark.parametrize("kind", ["error_5xx", "drop", "html"])
+async def test_a_look_up_that_failed_is_no_end_of_an_order(sim: Simulator, path: Path, kind: str) -> None:
+    """An order that filled while nobody looked is never told as cancelled because Bitcain was down at the start."""
+    bridges = Bridges(sim, venue="bitcain")
+    request = OrderRequest.limit(symbol="BTC/USDT", side="buy", quantity="0.01", price="20000")
+    first = bridges(journal=SqliteJournal(path))
+    order = await first.place("bitcain", request)
+    await first.aclose()
+    sim.clock.advance(25 * 3600)
+    sim.bitcain.market("BTC/USDT").fill(order.order_id)
+    sim.bitcain.fault(kind, operation="lookup", times=100)
+    again = Retries(tries=1)
+    bridge = bridges(journal=SqliteJournal(path), clock=sim.clock.time, gateway={"retries": again})
+
+    report = await bridge.recover()
+    kept = await bridge._placing.desk.journal.working("bitcain")
+    sim.bitcain.clear_faults()
+    later = await bridge.recover()
+    await bridge.aclose()
+
+    assert report.ended == ()
+    assert [each.order_id for each in kept] == [order.order_id]
+    assert [(each.order_id, each.status) for each in later.ended] == [(order.order_id, "filled")]
+
+
+@pytest.mark.parametrize("fills", [True, False])
+@pytest.mark.parametrize("answer", ["failed", "timed_out", "cannot_ask", "partly_searched", "not_seen"])
+async def test_only_an_answer_that_shows_nothing_ends_an_order(answer: str, fills: bool) -> None:
+    """A search in part counts where the trades can be read as well; a failure counts nowhere."""
+    journal = MemoryJournal()
+    first = Bot(Accepting(fills=fills), journal=journal)
+    order = await first.bridge.place("bitso", limit_buy())
+    await first.bridge.aclose()
+    venue = Accepting(fills=fills)
+    venue.answer = answer
+    bot = Bot(venue, journal=journal, clock=lambda: MUCH_LATER)
+
+    report = await bot.bridge.recover()
+    await bot.bridge.aclose()
+
+    ends = answer == "not_seen" or (answer == "partly_searched" and fills)
+    assert [each.order_id for each in report.ended] == ([order.order_id] if ends else [])

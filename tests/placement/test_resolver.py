@@ -1,0 +1,185 @@
+"""Following up: by whose clock, how much of the venue it asks, and that nobody waits for another's send."""
+
+import asyncio
+import time
+from typing import Any
+
+import pytest
+
+from orderbridge import Order, OrderRequest
+from orderbridge.errors import NotSent, OutcomeUnknown, VenueUnavailable
+from orderbridge.placement import MemoryJournal
+from tests.placement.hand import Bot
+from tests.placement.kit import limit_buy, seen
+from tests.placement.test_certificate import Venue
+from tests.placement.test_resend import Again
+
+
+class Clock:
+    """The time, and by how much somebody set it."""
+
+    def __init__(self, offset: float = 0.0) -> None:
+        self.offset = offset
+
+    def __call__(self) -> float:
+        return time.time() + self.offset
+
+
+def before_the_turn(seconds: float = 0.4) -> Clock:
+    """A clock that is so long before the next moment at which what is watched is asked for."""
+    return Clock(300.0 - time.time() % 300.0 - seconds)
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+async def test_a_clock_that_was_set_forward_proves_nothing(restarts: bool) -> None:
+    """However late it says it is, the horizon must pass in a process that waits for it."""
+    clock, journal = Clock(), MemoryJournal()
+    bot = Bot(Venue(), clock=clock, settle_horizon=0.6, journal=journal)
+    began = time.monotonic()
+    placement = await bot.lose()
+
+    clock.offset = 180.0
+    if restarts:
+        await bot.bridge.aclose()
+        bot = Bot(Venue(), clock=clock, settle_horizon=0.6, journal=journal)
+        await bot.bridge.recover()
+    early = await bot.bridge.resolve(placement, timeout=0.4)
+    after = await bot.bridge.resolve(placement, timeout=3)
+    took = time.monotonic() - began
+    await bot.bridge.aclose()
+
+    assert early.state == "uncertain"
+    assert after.state == "not_placed"
+    assert 0.6 <= took < 2
+
+
+async def test_a_clock_that_was_set_back_does_not_silence_probing() -> None:
+    """An hour back is no hour without a probe: it is asked again within the time between two probes."""
+    clock, venue = Clock(), Venue()
+    bot = Bot(venue, clock=clock, probe_times=(0.05, 0.1, 5.0))
+    object.__setattr__(bot.bridge._placing.line("bitso").resolver._probing, "every", 0.2)
+    placement = await bot.lose()
+
+    clock.offset = -3600.0
+    await asyncio.sleep(0.1)
+    venue.orders_found = [seen(client_order_id=placement.client_order_id)]
+    after = await bot.bridge.resolve(placement, timeout=2)
+    await bot.bridge.aclose()
+
+    assert after.state == "placed"
+
+
+class Counting(Venue):
+    """It is down, and counts what it is asked for."""
+
+    def __init__(self, **capabilities: Any) -> None:
+        super().__init__(**capabilities)
+        self.asked: dict[str, int] = {"lookup": 0, "fills": 0}
+
+    async def lookup(self, *refs: Any, timeout: float | None = None) -> Any:
+        self.asked["lookup"] += 1
+        raise VenueUnavailable("down")
+
+    async def fills(self, ref: Any = None, **how: Any) -> Any:
+        self.asked["fills"] += 1
+        raise VenueUnavailable("down")
+        yield
+
+
+async def test_a_venue_that_is_down_is_not_asked_for_the_trades_of_each_placement() -> None:
+    """What is blocked already needs no further proof, and a venue in trouble is spared."""
+    venue = Counting()
+    bot = Bot(venue)
+    placements = [await bot.lose(limit_buy(price=str(price))) for price in range(1, 6)]
+
+    after = [await bot.bridge.resolve(placement, timeout=3) for placement in placements]
+    await bot.bridge.aclose()
+
+    assert all(each.gave_up for each in after)
+    assert venue.asked["lookup"] > 0
+    assert venue.asked["fills"] == 0
+
+
+async def test_a_resend_that_takes_long_holds_up_no_other_placement() -> None:
+    """While one order is sent again, without an end, another is probed and sent again too."""
+    venue = Venue()
+
+    async def loses_then_hangs(request: OrderRequest, **how: Any) -> Order:
+        venue.sent.append(request)
+        if sum(each.client_order_id == request.client_order_id for each in venue.sent) > 1:
+            await asyncio.Event().wait()
+        raise OutcomeUnknown("lost")
+
+    venue.submit = loses_then_hangs  # type: ignore[method-assign]
+    bot = Bot(venue, on_uncertain="resend_if_absent")
+    first = await bot.lose(limit_buy(price="1"))
+    await asyncio.sleep(0.4)
+    sends = [request.client_order_id for request in venue.sent]
+    second = await bot.lose(limit_buy(price="2"))
+    await asyncio.sleep(0.4)
+    for task in asyncio.all_tasks():
+        if task is not asyncio.current_task():
+            task.cancel()
+    await asyncio.sleep(0)
+
+    ids = [first.client_order_id, second.client_order_id]
+    assert sends == [ids[0]] * 2
+    assert [request.client_order_id for request in venue.sent] == [ids[0], ids[0], ids[1], ids[1]]
+
+
+async def left_to_be_sent_again(journal: MemoryJournal, **settings: Any) -> Any:
+    """What a process leaves that proved a placement absent and ended before it sent it again."""
+    venue = Again(OutcomeUnknown("lost"))
+    bot = Bot(venue, journal=journal, on_uncertain="resend_if_absent", **settings)
+
+    async def none_twice(lane: Any = "place", *, timeout: float | None = None) -> Any:
+        if venue.sent:
+            raise NotSent("locked out")
+        return await Venue.permit(venue, lane, timeout=timeout)
+
+    venue.permit = none_twice  # type: ignore[method-assign]
+    placement = await bot.lose(key="k1")
+    await asyncio.sleep(0.4)
+    await bot.bridge.aclose()
+    return placement
+
+
+async def test_what_was_to_be_sent_again_is_denied_and_still_watched() -> None:
+    """The first attempt may show up late: that is a ghost then, found by asking for it."""
+    journal, clock = MemoryJournal(), before_the_turn(1.2)
+    placement = await left_to_be_sent_again(journal, clock=clock)
+    venue = Venue()
+    bot = Bot(venue, journal=journal, on_uncertain="resend_if_absent", clock=clock)
+
+    report = await bot.bridge.recover()
+    (left,) = await journal.find(key="k1")
+    venue.orders_found = [seen(client_order_id=placement.client_order_id)]
+    await asyncio.sleep(1.2)
+    (after,) = await bot.bridge.placements()
+    await bot.bridge.aclose()
+
+    assert [each.placement_id for each in report.denied] == [placement.placement_id]
+    assert left.state == "denied"
+    assert left.reason is not None
+    assert "not sent again after it was proven absent" in left.reason
+    assert bot.kinds == ["ghost"]
+    assert after.state == "placed"
+
+
+async def test_what_a_process_that_ended_had_watched_is_watched_by_one_that_lives() -> None:
+    """A verdict of a sibling that is gone is looked after until its time is over."""
+    journal, clock = MemoryJournal(), before_the_turn(1.0)
+    venue = Venue()
+    living = Bot(venue, journal=journal, clock=clock)
+    await living.bridge.recover()
+    first = Bot(Venue(), journal=journal, clock=clock)
+    placement = await first.bridge.resolve(await first.lose(), timeout=3)
+    await first.bridge.aclose()
+
+    await living.bridge._placing.line("bitso").recovery.take_over(watched=True)
+    venue.orders_found = [seen(client_order_id=placement.client_order_id)]
+    await asyncio.sleep(1.2)
+    await living.bridge.aclose()
+
+    assert placement.state == "not_placed"
+    assert living.kinds == ["ghost"]
