@@ -46,12 +46,22 @@ class Core:
         self._name = self._gateway.name
         self._bridge = bridge
         self._rest_of = rest_of
+        self._share_nonces()
         self._is_rounding = rounding == "ccxt"
         self._timeout = timeout
         self._owns = owns
         self._rules: Mapping[Symbol, Market] | None = None
         self._rows: dict[str, Row] | None = None
         self._placing = Placing(bridge, self._name, resolve_for=resolve_for, timeout=timeout, send_within=send_within)
+
+    def _share_nonces(self) -> None:
+        """Have `rest_of`, where it signs with the key of the gateway, take its nonces from the gateway."""
+        share, key = getattr(self._gateway, "nonces_of", None), getattr(self._rest_of, "apiKey", None)
+        if share is None or not isinstance(key, str) or getattr(self._rest_of, "id", None) != self.id:
+            return
+        nonces = share(key)
+        if nonces is not None:
+            self._rest_of.nonce = nonces
 
     @property
     def id(self) -> str:
