@@ -180,7 +180,7 @@ class Reads(Core):
                 fills.append(fill)
                 if len(fills) == most:
                     break
-        return fills
+        return fills[::-1]  # oldest first, those of one moment too
 
     async def _fills_of(self, order: Order) -> list[Fill]:
         """The trades of an order where they tell what it does not; a failure leaves that unknown."""

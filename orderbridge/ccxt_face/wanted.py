@@ -10,7 +10,7 @@ from typing import Any, Final
 from ccxt.base import errors as ccxt
 from pydantic import ValidationError
 
-from orderbridge.ccxt_face.amounts import ToStep, cut, exact, nearest
+from orderbridge.ccxt_face.amounts import ToStep, cut, exact, nearest, text
 from orderbridge.gateway import Capabilities
 from orderbridge.model.market import Market
 from orderbridge.model.request import OrderRequest
@@ -66,7 +66,7 @@ class Steps:
         there = way(number, step) if self.is_rounding else number
         if not there:
             raise ccxt.InvalidOrder(f"{name} {number} must be at least one step of {step}")
-        return there
+        return Decimal(text(there))
 
 
 def checked_symbol(symbol: Any) -> Symbol:
