@@ -43,7 +43,11 @@ class _LoopThread:
 
     def call(self, step: Callable[[], Awaitable[T]]) -> T:
         """Await `step()` in the loop, and wait here for what comes of it."""
-        return self._running().call(step)
+        return self.begin(step).result()
+
+    def begin(self, step: Callable[[], Awaitable[T]]) -> Future[T]:
+        """Begin to await `step()` in the loop; cancelling the future cancels that."""
+        return self._running().start_task_soon(step)
 
     def pull(self, make: Callable[[], AsyncIterator[T]]) -> Iterator[T]:
         """What an asynchronous iterator yields, one by one. What `make` raises, it raises here and now."""

@@ -22,7 +22,8 @@ class OrderOutcomeUnknown(ccxt.ExchangeError):  # type: ignore[misc]
     An order was sent and what became of it is not known: it may be live. It is followed up in the background.
 
     Do not create it again. The next `create_order` of its symbol and side is answered by it, once it is known;
-    `bridge.resolve(error.placement)` waits for it. `placement` is None where an edit is meant.
+    `fetch_order_with_client_order_id(error.client_order_id)` shows it before that, and then the next create is a
+    new order. `placement` is None where an edit is meant.
     """
 
     def __init__(

@@ -79,6 +79,7 @@ class Placing:
         self._send_within = send_within
         self._open: list[_Sent] = []
         self._unsent: dict[str, str] = {}
+        self._taken: set[str] = set()
         self._has_looked_back = False
         self._looking_back = asyncio.Lock()
 
@@ -184,22 +185,24 @@ class Placing:
         """The order once it is known. What is not is remembered as open from the moment that its caller leaves."""
         try:
             placement = await self._settled(sent, timeout=self._resolve_for) or unknown.placement
-            if placement is None or (placement.state in _IN_FLIGHT and _is_duplicate(unknown)):
-                raise DuplicateOrderId(
-                    f"an order of this client id was there before, and nothing new was placed: {unknown}"
-                )
-            if placement.state is PlacementState.PLACED and placement.order is not None:
-                return placement.order
-            if placement.state in (*_IN_FLIGHT, PlacementState.PLACED):
-                raise _unknown(placement, str(unknown))
-            self._forget(sent)
-            raise _verdict(placement, unknown) from unknown
-        except DuplicateOrderId:
-            self._forget(sent)
-            raise
+        except OrderBridgeError as error:
+            self._leave(sent)
+            raise _unknown(unknown.placement, f"{unknown}; and then: {error}") from error
         except BaseException:
             self._leave(sent)
             raise
+        if placement is not None and placement.state is PlacementState.PLACED and placement.order is not None:
+            return placement.order
+        if placement is not None and placement.state not in (*_IN_FLIGHT, PlacementState.PLACED):
+            self._forget(sent)
+            raise _verdict(placement, unknown) from unknown
+        if sent.key is not None and _is_duplicate(unknown):
+            self._taken.add(sent.key)
+        if sent.key in self._taken:
+            self._forget(sent)
+            raise DuplicateOrderId(f"an order of this id was there before, and nothing new was placed: {unknown}")
+        self._leave(sent)
+        raise _unknown(placement, str(unknown)) from unknown
 
     def _enter(self, request: OrderRequest, key: str) -> _Sent:
         sent = next((each for each in self._open if each.key == key), None)
@@ -249,12 +252,9 @@ def _is_duplicate(unknown: OutcomeUnknown) -> bool:
     return isinstance(unknown.__cause__, DuplicateClientOrderId)
 
 
-def _unknown(placement: Placement, why: str) -> OrderOutcomeUnknown:
-    return OrderOutcomeUnknown(
-        f"the order {placement.client_order_id} may be live: {why}",
-        placement=placement,
-        client_order_id=placement.client_order_id,
-    )
+def _unknown(placement: Placement | None, why: str) -> OrderOutcomeUnknown:
+    name = None if placement is None else placement.client_order_id
+    return OrderOutcomeUnknown(f"the order {name} may be live: {why}", placement=placement, client_order_id=name)
 
 
 def _verdict(placement: Placement, unknown: OutcomeUnknown) -> Exception:

@@ -51,7 +51,13 @@ class SyncCcxtFace:
     def _without_await(self, call: Any) -> Any:
         @wraps(call)
         def called(*args: Any, **more: Any) -> Any:
-            return self._loop.call(partial(call, *args, **more))
+            future = self._loop.begin(partial(call, *args, **more))
+            try:
+                return future.result()
+            except BaseException:
+                # Whoever is interrupted here (by a signal, say) leaves the call: a create is then remembered.
+                future.cancel()
+                raise
 
         return called
 

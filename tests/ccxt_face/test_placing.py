@@ -289,6 +289,35 @@ async def test_a_create_that_its_bot_timed_out_is_answered_by_it(sim: Simulator,
     assert [each.oid for each in sim.bitso.accepted()] == [order["id"]]
 
 
+async def test_a_journal_that_fails_while_it_is_resolved_leaves_the_order_open(sim: Simulator, face_of: Any) -> None:
+    """What is raised is no plain error but that the order may be live, and nothing is sent after it."""
+    from orderbridge.ccxt_face import OrderOutcomeUnknown
+    from orderbridge.errors import JournalError
+    from orderbridge.placement import MemoryJournal
+
+    class Fragile(MemoryJournal):
+        broken = False
+
+        async def find(self, **about: Any) -> Any:
+            if self.broken:
+                raise JournalError("the disk is gone")
+            return await super().find(**about)
+
+    journal = Fragile()
+    face = face_of(bridge_over(sim, horizon=LONG, journal=journal), resolve_for=SOON)
+    await face.create_order("BTC/MXN", "limit", "sell", 0.01, 1300000)
+    sim.bitso.fault("drop", operation="place", nth=1)
+
+    journal.broken = True
+    with pytest.raises(OrderOutcomeUnknown, match="the disk is gone"):
+        await face.create_order(*LIMIT)
+    journal.broken = False
+    with pytest.raises(OrderOutcomeUnknown, match="nothing was sent"):
+        await face.create_order(*LIMIT)
+
+    assert sim.bitso.requests[PLACE] == 2
+
+
 # The caller's own ids.
 
 
@@ -358,8 +387,9 @@ async def test_an_id_that_the_exchange_knows_already_is_a_duplicate(sim: Simulat
     face = face_of(resolve_for=SOON)
     sim.bitso.put(origin_id="taken", status="open", quantity="0.5", price="500000")
 
-    with pytest.raises(ccxt.DuplicateOrderId):
-        await face.create_order(*LIMIT, {"clientOrderId": "taken"})
+    for _ in range(2):
+        with pytest.raises(ccxt.DuplicateOrderId):
+            await face.create_order(*LIMIT, {"clientOrderId": "taken"})
     order = await face.create_order(*LIMIT)
 
     assert order["clientOrderId"] != "taken"

@@ -1,6 +1,7 @@
 """The face without `await`: the same calls for bots that are not asynchronous."""
 
 import inspect
+import signal
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -132,6 +133,27 @@ def test_threads_place_one_order_each(venue: Simulator, face: Any) -> None:
 
     assert len(set(told)) == 8
     assert {each.oid for each in venue.bitso.accepted()} == set(told)
+
+
+def test_a_create_that_a_signal_interrupts_is_answered_by_it(venue: Simulator, face: Any) -> None:
+    """A bot that ends its waiting by an alarm and tries again has one order: the call that it left is remembered."""
+
+    def ring(number: int, frame: object) -> None:
+        raise TimeoutError("the bot's own alarm")
+
+    face.load_markets()
+    venue.bitso.fault("delay", operation="place", nth=1, seconds=0.5)
+    before = signal.signal(signal.SIGALRM, ring)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        with pytest.raises(TimeoutError, match="alarm"):
+            face.create_order(*LIMIT)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    order = face.create_order(*LIMIT)
+
+    assert [each.oid for each in venue.bitso.accepted()] == [order["id"]]
 
 
 def test_a_sync_bridge_is_shared(venue: Simulator) -> None:
