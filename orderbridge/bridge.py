@@ -4,40 +4,39 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from datetime import datetime
+from collections.abc import Awaitable, Callable, Sequence
 from decimal import Decimal
 from types import TracebackType
-from typing import Any, Final, Literal, Self
+from typing import Final, Literal, Self
 
 from orderbridge.asking import Asking, combine
+from orderbridge.bound import BoundGateway
 from orderbridge.client_ids import mint
-from orderbridge.errors import ConfigurationError, NotSupported, OrderBridgeError
+from orderbridge.errors import ConfigurationError, NotSupported
 from orderbridge.finding import cancel_wherever, until_done
 from orderbridge.gateway import OrderGateway, order_from
+from orderbridge.history import HistoryCalls
 from orderbridge.http.policy import Deadline
 from orderbridge.http.transport import OneLoop
 from orderbridge.model.alarm import Alarm
 from orderbridge.model.cancelling import CancelReceipt
-from orderbridge.model.fill import Fill
 from orderbridge.model.lookup import Answer, BadRow, BridgeOrders, Failure, Found, LookupResult, OrderList
 from orderbridge.model.market import Market
 from orderbridge.model.order import Order
 from orderbridge.model.ref import OrderRef, RefLike
 from orderbridge.model.request import OrderEdit
 from orderbridge.model.symbol import Symbol
-from orderbridge.model.words import KnownBy, OrderStatus
+from orderbridge.model.words import KnownBy
 from orderbridge.placement.calls import PlacementCalls
 from orderbridge.placement.journal import Journal
 from orderbridge.placement.placing import Placing
-from orderbridge.placement.recovery import Stale
-from orderbridge.placement.resolver import PROBE_TIMES, SETTLE_HORIZON, Ghost, Probing, Uncertain
+from orderbridge.placement.policy import PROBE_TIMES, SETTLE_HORIZON, Ghost, Probing, Stale, Uncertain
 from orderbridge.search import parse_refs
 
 _SILENT: Final = frozenset({Answer.FAILED, Answer.TIMED_OUT, Answer.CANNOT_ASK})
 
 
-class OrderBridge(PlacementCalls):
+class OrderBridge(PlacementCalls, HistoryCalls):
     """
     Looks orders up on every gateway at once, each within the time limit, and places each order at most once.
 
@@ -45,7 +44,8 @@ class OrderBridge(PlacementCalls):
         gateways: each with its own name. The bridge closes them when it is closed, and the journal too.
         journal: where placements and what is seen of orders outlive this process. Without one they are kept in
             memory, and nothing is recovered.
-        on_uncertain: `hold`, or `fence`: cancel by client id at every probe, where the venue can.
+        on_uncertain: `hold`; `fence`: cancel by client id at every probe, where the venue can; `resend_if_absent`:
+            send again, under the same id, what is proven absent or what the venue's ids keep from being doubled.
         on_stale: what recovery does with a placement that was prepared and never sent: `deny`, or `send` within
             a minute.
         on_ghost: what to do with an order that appears after it was proven absent, beside the alarm: `alert`,
@@ -85,20 +85,16 @@ class OrderBridge(PlacementCalls):
         self._loop = OneLoop("this bridge")
         self._closed = False
         self._asking = Asking()
-        for name, word, words in (
-            ("on_uncertain", on_uncertain, ("hold", "fence")),
-            ("on_stale", on_stale, ("deny", "send")),
-            ("on_ghost", on_ghost, ("alert", "cancel", "adopt")),
-        ):
-            if word not in words:
-                raise ConfigurationError(f"{name} is one of {', '.join(words)}, not {word!r}")
         self._placing = Placing(
             self._gateways,
             journal=journal,
             probing=Probing(
-                horizon=settle_horizon, times=tuple(probe_times), on_uncertain=on_uncertain, on_ghost=on_ghost
+                horizon=settle_horizon,
+                times=tuple(probe_times),
+                on_uncertain=on_uncertain,
+                on_ghost=on_ghost,
+                on_stale=on_stale,
             ),
-            on_stale=on_stale,
             watch_for=watch_for,
             on_alarm=on_alarm,
             clock=clock,
@@ -110,9 +106,9 @@ class OrderBridge(PlacementCalls):
         """The names of the gateways, as they were given."""
         return tuple(self._gateways)
 
-    def __getitem__(self, name: str) -> OrderGateway:
+    def __getitem__(self, name: str) -> BoundGateway:
         try:
-            return self._gateways[name]
+            return BoundGateway(self, self._gateways[name], self._placing)
         except KeyError:
             raise ConfigurationError(f"no gateway is named {name!r}; there are: {', '.join(self.names)}") from None
 
@@ -155,7 +151,7 @@ class OrderBridge(PlacementCalls):
             combine(ref, [name for name in asked if ref.gateway in (None, name)], results, failures) for ref in parsed
         ]
         bad_rows = tuple(row for result in results.values() for row in result.bad_rows)
-        self._placing.seen([order for each in found for order in each.orders], source="look-up")
+        self._placing.seen.orders([order for each in found for order in each.orders], source="look-up")
         found = [await self._remembered(ref, each) for ref, each in zip(parsed, found, strict=True)]
         return LookupResult(refs=tuple(refs), found=tuple(found), unreachable=failures, bad_rows=bad_rows)
 
@@ -204,7 +200,7 @@ class OrderBridge(PlacementCalls):
             symbol = self._symbol(symbol)
 
         def call(name: str) -> Callable[[], Awaitable[OrderList]]:
-            return lambda: self._gateways[name].open_orders(symbol=symbol, timeout=timeout)
+            return lambda: self[name].open_orders(symbol=symbol, timeout=timeout)
 
         calls = {name: call(name) for name in self._asked(gateways)}
         outcomes = await self._asking.all(calls, OrderList, timeout, "open_orders")
@@ -217,7 +213,6 @@ class OrderBridge(PlacementCalls):
             else:
                 orders.extend(outcome.orders)
                 bad_rows.extend(outcome.bad_rows)
-        self._placing.seen(orders, source="open orders")
         return BridgeOrders(orders=tuple(orders), unreachable=failures, bad_rows=tuple(bad_rows))
 
     def _check_usable(self) -> None:
@@ -252,7 +247,9 @@ class OrderBridge(PlacementCalls):
         if direct is not None:
             order = await direct.cancel(ref, timeout=deadline.as_timeout)
         else:
-            order = await cancel_wherever(ref, self._gateways, self.lookup, deadline=deadline)
+            order = await cancel_wherever(
+                ref, {name: self[name] for name in self.names}, self.lookup, deadline=deadline
+            )
         if wait == "ack":
             return order
         return await until_done(self[order.gateway], order, deadline)
@@ -277,7 +274,7 @@ class OrderBridge(PlacementCalls):
             timeout=deadline.as_timeout,
         )
 
-    async def _place_of(self, ref: RefLike, deadline: Deadline, operation: str) -> tuple[OrderGateway, RefLike]:
+    async def _place_of(self, ref: RefLike, deadline: Deadline, operation: str) -> tuple[BoundGateway, RefLike]:
         """The gateway that an order is at, and the ref to use there."""
         direct = self._direct(ref, operation)
         if direct is not None:
@@ -285,13 +282,13 @@ class OrderBridge(PlacementCalls):
         order = order_from(await self.lookup(ref, timeout=deadline.as_timeout), ref, gateway=None)
         return self[order.gateway], order
 
-    def _direct(self, ref: RefLike, operation: str) -> OrderGateway | None:
+    def _direct(self, ref: RefLike, operation: str) -> BoundGateway | None:
         """The one gateway that a ref can only be at, if it says so or there is no other."""
         self._check_usable()
         (parsed,) = parse_refs([ref], gateways=self.names, operation=operation)
         if parsed.gateway is not None:
             return self[parsed.gateway]
-        return next(iter(self._gateways.values())) if len(self._gateways) == 1 else None
+        return self[self.names[0]] if len(self.names) == 1 else None
 
     async def cancel_all(
         self,
@@ -320,7 +317,7 @@ class OrderBridge(PlacementCalls):
         market = None if symbol is None else self._symbol(symbol)
 
         def call(name: str) -> Callable[[], Awaitable[list[Order]]]:
-            return lambda: self._gateways[name].cancel_all(symbol=market, timeout=timeout)
+            return lambda: self[name].cancel_all(symbol=market, timeout=timeout)
 
         asked = self._asked(None if gateway is None else [gateway])
         outcomes = await self._asking.all({name: call(name) for name in asked}, list, timeout, "cancel_all")
@@ -332,82 +329,6 @@ class OrderBridge(PlacementCalls):
             else:
                 orders.extend(outcome)
         return CancelReceipt(scope=scope, orders=tuple(orders), unreachable=failures)
-
-    def orders(
-        self,
-        *,
-        since: datetime,
-        until: datetime | None = None,
-        symbol: str | None = None,
-        status: OrderStatus | str | None = None,
-        gateways: Sequence[str] | None = None,
-        timeout: float | None = 10.0,
-    ) -> AsyncIterator[Order]:
-        """
-        The orders created in a time, gateway by gateway; `timeout` is per page.
-
-        Args:
-            gateways: by default those that have a history; named ones must have it.
-
-        Raises:
-            NotSupported: at once, where no gateway asked can tell. While iterating: the first error of a
-                gateway, after every other gateway's orders were given.
-        """
-        names = self._able("orders", gateways, lambda gateway: gateway.capabilities.history)
-        calls = [
-            self._gateways[name].orders(since=since, until=until, symbol=symbol, status=status, timeout=timeout)
-            for name in names
-        ]
-        return _one_after_another(calls)
-
-    def fills(
-        self,
-        ref: RefLike | None = None,
-        *,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        symbol: str | None = None,
-        gateways: Sequence[str] | None = None,
-        timeout: float | None = 10.0,
-    ) -> AsyncIterator[Fill]:
-        """
-        The executions of one order, or of the accounts gateway by gateway; `timeout` is per page.
-
-        Args:
-            ref: one that names no gateway is looked up first, on all of them.
-            gateways: by default those that can list fills; named ones must be able to.
-
-        Raises:
-            NotSupported: at once, where no gateway asked can tell. While iterating: as `orders` does.
-        """
-        if ref is not None:
-            self._check_usable()
-            parse_refs([ref], gateways=self.names, operation="fills")
-            return self._fills_of(ref, since, until, symbol, timeout)
-        names = self._able("fills", gateways, lambda gateway: gateway.capabilities.fills)
-        calls = [self._gateways[name].fills(since=since, until=until, symbol=symbol, timeout=timeout) for name in names]
-        return _one_after_another(calls)
-
-    async def _fills_of(
-        self,
-        ref: RefLike,
-        since: datetime | None,
-        until: datetime | None,
-        symbol: str | None,
-        timeout: float | None,
-    ) -> AsyncIterator[Fill]:
-        gateway, known = await self._place_of(ref, Deadline(timeout), "fills")
-        async for fill in gateway.fills(known, since=since, until=until, symbol=symbol, timeout=timeout):
-            yield fill
-
-    def _able(self, call: str, gateways: Sequence[str] | None, can: Callable[[OrderGateway], bool]) -> list[str]:
-        self._check_usable()
-        asked = self._asked(gateways)
-        able = [name for name in asked if can(self._gateways[name])]
-        unable = [name for name in asked if name not in able]
-        if not able or (gateways is not None and unable):
-            raise NotSupported(f"{', '.join(unable)} cannot list {call}", operation=call)
-        return able
 
     async def market(self, gateway: str, symbol: str, *, timeout: float | None = 10.0) -> Market:
         """
@@ -464,15 +385,3 @@ def _from_journal(order: Order) -> Order:
         return order
     evidence = tuple(sorted({*order.evidence, "journal: the venue no longer shows it"}))
     return order.model_copy(update={"known_by": KnownBy.INFERRED, "evidence": evidence})
-
-
-async def _one_after_another(calls: Sequence[AsyncIterator[Any]]) -> AsyncIterator[Any]:
-    failed: OrderBridgeError | None = None
-    for call in calls:
-        try:
-            async for item in call:
-                yield item
-        except OrderBridgeError as error:
-            failed = failed or error
-    if failed is not None:
-        raise failed

@@ -75,8 +75,8 @@ def test_a_third_partys_entry_point_makes_its_gateway(third_party: str) -> None:
     bridge = connect("kraken", "kraken/mm", settings=tables)
 
     assert bridge.names == ("kraken", "kraken/mm")
-    assert vars(bridge["kraken"])["settings"] == {"token": "t"}
-    assert vars(bridge["kraken/mm"])["account"] == "mm"
+    assert vars(bridge["kraken"].gateway)["settings"] == {"token": "t"}
+    assert vars(bridge["kraken/mm"].gateway)["account"] == "mm"
 
 
 def test_an_unknown_venue_lists_the_known_ones(third_party: str) -> None:

@@ -40,6 +40,7 @@ from orderbridge import (
     errors,
 )
 from orderbridge.adapters.bitso import BitsoGateway
+from orderbridge.bound import BoundGateway
 from orderbridge.http import AiohttpTransport, HttpxTransport, Transport, WireRequest, WireResponse
 
 
@@ -215,7 +216,7 @@ async def bridges(client: httpx.AsyncClient) -> None:
         BitsoGateway(api_key="k", api_secret="s", transport=engine, account="mm")
     async with OrderBridge(mine, bitso) as bridge, connect("bitso", settings="orderbridge.toml") as other:
         assert_type(bridge, OrderBridge)
-        assert_type(other["bitso"], OrderGateway)
+        assert_type(other["bitso"], BoundGateway)
         assert_type(bridge.names, tuple[str, ...])
 
 

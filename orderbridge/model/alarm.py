@@ -14,13 +14,15 @@ class AlarmKind(Word):
 
     `ghost`: an order appeared after a verdict that there was none. `gave_up`: no proof could be had, and probing
     goes on slowly. `conflict`: an order under our id that is not what was asked for. `double`: two orders under it.
-    `journal`: it could not be written. `background`: a task of the bridge died.
+    `lost`: an order that was open, and of which the venue says that there is none. `journal`: it could not be
+    written. `background`: a task of the bridge died.
     """
 
     GHOST = "ghost"
     GAVE_UP = "gave_up"
     CONFLICT = "conflict"
     DOUBLE = "double"
+    LOST = "lost"
     JOURNAL = "journal"
     BACKGROUND = "background"
 

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Final, Protocol
 
-from orderbridge.errors import ConfigurationError, KeyInUse, NotSupported, OrderBridgeError, OrderDenied, OrderNotFound
+from orderbridge.errors import ConfigurationError, OrderNotFound
 from orderbridge.gateway import OrderGateway
 from orderbridge.model.order import Order
+from orderbridge.model.permit import Permit
 from orderbridge.model.placement import Placement
 from orderbridge.model.ref import OrderRef, RefLike
 from orderbridge.model.request import OrderRequest
 from orderbridge.model.words import PlacementState
 from orderbridge.placement.explain import explain
+from orderbridge.placement.many import many
 from orderbridge.placement.placing import Placing
 from orderbridge.placement.recovery import RecoveryReport
+
+# How long a raw send without a time limit waits for what was under way before.
+_LONGEST_RECOVERY: Final = 60.0
 
 
 class _Bridge(Protocol):
@@ -82,6 +87,21 @@ class PlacementCalls:
         order = await line.placer.place(request, key=key, send_within=left, timeout=timeout)
         return await _read_back(self, order, timeout) if read_back else order
 
+    async def submit_at(
+        self: _Bridge,
+        gateway: str,
+        request: OrderRequest,
+        *,
+        permit: Permit | None = None,
+        not_after: float | None = None,
+        timeout: float | None = None,
+    ) -> Order:
+        """One raw send at a gateway, written down: `bridge["bitso"].submit`. Prefer `place`."""
+        self._check_usable()
+        within = _LONGEST_RECOVERY if timeout is None else timeout
+        line = await self._placing.ready(self[gateway].name, within=within)
+        return await line.placer.submit(request, permit=permit, not_after=not_after, timeout=timeout)
+
     async def place_many(
         self: _Bridge,
         gateway: str,
@@ -94,32 +114,15 @@ class PlacementCalls:
         Place several orders at once, each under its key; look at the state of each placement.
 
         Never raises for one order. A refused one is `denied` or `rejected`, one that was not sent is `prepared`,
-        and where a key is held by another request, that one's placement is given.
+        and where a key is held by another request, that one's placement is given. One whose intention could not be
+        stored was not sent: it is `denied`, with why in its `evidence`, and the journal knows nothing of it.
 
         Raises:
-            JournalError: the journal cannot be written.
+            JournalError: nothing can be stored at all. NotSent: the gateway's recovery is not over in time.
         """
         self._check_usable()
         line = await self._placing.ready(self[gateway].name, within=send_within)
-        desk = self._placing.desk
-
-        async def one(key: str, request: OrderRequest) -> Placement:
-            try:
-                record = await line.placer.prepare(request, key=key)
-            except KeyInUse as error:
-                return error.placement
-            except (OrderDenied, NotSupported):
-                denied = await desk.journal.find(gateway=line.gateway.name, key=key)
-                return denied[-1].placement
-            try:
-                await line.placer.place(record.placement, key=None, send_within=send_within, timeout=timeout)
-            except OrderBridgeError:
-                # What came of it stands in the journal, and is what this call returns.
-                record = await self._placing.record_of(record.placement)
-            return await desk.placement(await self._placing.record_of(record.placement))
-
-        done = await asyncio.gather(*(one(key, request) for key, request in requests.items()))
-        return dict(zip(requests, done, strict=True))
+        return await many(line, self._placing.desk, requests, send_within=send_within, timeout=timeout)
 
     async def resolve(self: _Bridge, placement: Placement, *, timeout: float | None = None) -> Placement:
         """
@@ -138,7 +141,8 @@ class PlacementCalls:
         """The placement of a key: the one that holds it, else the last one that did, else None."""
         self._check_usable()
         found = await self._placing.placements(gateway=gateway, key=key)
-        return next((each for each in found if each.holds_key), found[-1] if found else None)
+        # Two may claim it when an order appeared after its absence was proven: the later one was given the key.
+        return next((each for each in reversed(found) if each.holds_key), found[-1] if found else None)
 
     async def placements(self: _Bridge, *, state: PlacementState | str | None = None) -> list[Placement]:
         """Every placement of the journal, or those of one state, oldest first."""
@@ -166,7 +170,7 @@ class PlacementCalls:
             The order as it is known now.
         """
         self._check_usable()
-        (known,) = await self._placing.desk.observe([order], source="observed")
+        (known,) = await self._placing.sightings.observe([order], source="observed")
         return known
 
     async def explain(self: _Bridge, ref: RefLike) -> str:
@@ -200,5 +204,5 @@ async def _read_back(bridge: _Bridge, order: Order, timeout: float | None) -> Or
     """The order with what one look adds; a look that fails changes nothing about a placed order."""
     result = await bridge[order.gateway].lookup(order, timeout=timeout)
     same = [seen for seen in result.orders if seen.key == order.key]
-    known = await bridge._placing.desk.observe(same, source="read back")
+    known = await bridge._placing.sightings.observe(same, source="read back")
     return known[0] if known else order

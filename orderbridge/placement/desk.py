@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import secrets
-import socket
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from orderbridge.errors import JournalError
 from orderbridge.http.session import log_facts
@@ -17,23 +15,25 @@ from orderbridge.model.alarm import Alarm, AlarmKind
 from orderbridge.model.order import Order
 from orderbridge.model.placement import Placement
 from orderbridge.model.words import PlacementState
-from orderbridge.placement.fingerprint import disagreements
 from orderbridge.placement.journal import Journal
-from orderbridge.placement.states import IN_FLIGHT, Happened, Record, Step, step
+from orderbridge.placement.owner import is_gone, owner_name
+from orderbridge.placement.states import Happened, Record, Step, step
 
 log: Final = logging.getLogger("orderbridge.placement")
 LEASE_SECONDS: Final = 10.0
-_WATCHED: Final = (*IN_FLIGHT, PlacementState.NOT_PLACED)
 
 
-def owner_name() -> str:
-    """A name for this process's work on placements: host, process, and a word of its own."""
-    return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+class _Unwritten(NamedTuple):
+    """What happened to a placement and could not be stored yet."""
+
+    record: Record
+    happened: Happened
+    how: dict[str, Any]
 
 
 class Desk:
     """
-    Writes down what happens to placements, and takes in what is seen of orders.
+    Writes down what happens to placements.
 
     Args:
         clock: epoch seconds. `watch_for`: seconds for which an id is watched after a verdict of absence.
@@ -52,33 +52,22 @@ class Desk:
         self.clock = clock
         self.owner = owner_name()
         self.watch_for = watch_for
+        # The placements that a task of this process is sending at this moment.
+        self.under_way: Counter[str] = Counter()
         self._on_alarm = on_alarm
-        # Client ids whose placements are not settled for good, so that a sighting finds its placement at once.
-        self._watched: dict[tuple[str, str], str] = {}
+        self._unwritten: list[_Unwritten] = []
         self._waiting: dict[str, list[asyncio.Future[None]]] = {}
 
     def now(self) -> datetime:
         """The time, in UTC."""
         return datetime.fromtimestamp(self.clock(), UTC)
 
-    @property
-    def is_waiting(self) -> bool:
-        """Whether a sighting could settle a placement."""
-        return bool(self._watched)
-
-    def watch(self, record: Record) -> None:
-        """Have sightings of a placement's client id settle it, for as long as it is not settled for good."""
-        key = (record.placement.gateway, record.placement.client_order_id or "")
-        if record.state in _WATCHED:
-            self._watched[key] = record.id
-        else:
-            self._watched.pop(key, None)
-
     async def note(
         self,
         record: Record,
         happened: Happened,
         *,
+        of: str | None = None,
         facts: Mapping[str, object] | None = None,
         evidence: str | None = None,
         fenced: bool = False,
@@ -91,7 +80,7 @@ class Desk:
         Write down what happened to a placement, and return it as it is now, whoever changed it.
 
         Args:
-            fenced: only if nobody took the placement over since `record` was read.
+            of: as for `states.step`. `fenced`: only if nobody took the placement over since `record` was read.
             when: only in these states; elsewhere nothing is written.
         """
 
@@ -101,12 +90,47 @@ class Desk:
             told = dict(placement or {})
             if evidence is not None:
                 told["evidence"] = tuple(dict.fromkeys([*current.placement.evidence, evidence]))
-            return step(current, happened, at=self.now(), facts=facts, placement=told, **changes)
+            return step(current, happened, at=self.now(), of=of, facts=facts, placement=told, **changes)
 
         after = await self.journal.change(record.id, change, alone=alone)
-        self.watch(after)
         self.wake(record.id)
         return after
+
+    async def outcome(self, record: Record, happened: Happened, **how: Any) -> Record:
+        """
+        `note`, for what happened and cannot be undone.
+
+        When it cannot be stored it is alarmed, known in memory only, and tried again by `write_again`.
+        """
+        try:
+            return await self.note(record, happened, **how)
+        except JournalError as error:
+            self._unwritten.append(_Unwritten(record, happened, how))
+            message = f"{happened} could not be stored, and is tried again: {error}"
+            self.alarm(AlarmKind.JOURNAL, message, record=record)
+            told, placement = dict(how), dict(how.get("placement") or {})
+            for name in ("facts", "evidence", "fenced", "when", "alone", "placement"):
+                told.pop(name, None)
+            return step(record, happened, at=self.now(), placement=placement, **told).record
+
+    @property
+    def has_unwritten(self) -> bool:
+        """Whether something that happened is known in memory only."""
+        return bool(self._unwritten)
+
+    async def write_again(self) -> None:
+        """Store what could not be stored, in order. JournalError: it still cannot; what is left is kept."""
+        while self._unwritten:
+            first = self._unwritten[0]
+            await self.note(first.record, first.happened, **first.how)
+            # Another call may have stored it meanwhile: it is taken from the list by what it is, not by its place.
+            self._unwritten = [each for each in self._unwritten if each is not first]
+
+    def is_over(self, placement_id: str) -> None:
+        """A task that was sending a placement ended."""
+        self.under_way[placement_id] -= 1
+        if self.under_way[placement_id] <= 0:
+            del self.under_way[placement_id]
 
     def change_of(self, placement_id: str) -> asyncio.Future[None]:
         """Done once something happens to a placement; ask before reading it, and cancel when it is not waited for."""
@@ -128,97 +152,41 @@ class Desk:
             if not future.done():
                 future.set_result(None)
 
-    async def observe(self, orders: Iterable[Order], *, source: str) -> list[Order]:
-        """Store what was seen of orders, and let it settle the placements that wait for it."""
-        known = await self.journal.observe(list(orders))
-        for order in known:
-            waiting = self._watched.get((order.gateway, order.client_order_id or ""))
-            record = None if waiting is None else await self.journal.get(waiting)
-            if record is not None:
-                await self.sighted(record, [order], source=source)
-        return known
-
-    async def sighted(self, record: Record, orders: Sequence[Order], *, source: str) -> Record:
-        """Orders were seen under a placement's id: rows 9, 10 and 14 of the table."""
-        request, since = record.placement.request, record.placement.created_at
-        fitting = [order for order in orders if not disagreements(request, order, since=since)]
-        if len(fitting) != 1:
-            return await self._conflict(record, orders, several=len(fitting) > 1, source=source)
-        (order,) = fitting
-        (order,) = await self.journal.observe([order])
-        if record.state is PlacementState.PLACED:
-            return await self._seen_again(record, order)
-        after = await self.note(
-            record,
-            Happened.FOUND,
-            facts={"order_id": order.order_id, "source": source, "status": order.status},
-            evidence=source,
-            when=_WATCHED,
-            placement={"order": order, "gave_up": False},
-            watch_until=None,
-        )
-        if record.state is PlacementState.NOT_PLACED and after.state is PlacementState.PLACED:
-            self.alarm(AlarmKind.GHOST, "an order appeared after it was proven absent", record=after, order=order)
-        return after
-
-    async def _seen_again(self, record: Record, order: Order) -> Record:
-        known = record.placement.order
-        if known is not None and known.order_id != order.order_id:
-            self.alarm(AlarmKind.DOUBLE, f"a second order beside {known.order_id}", record=record, order=order)
-        return record
-
-    async def _conflict(self, record: Record, orders: Sequence[Order], *, several: bool, source: str) -> Record:
-        request, since = record.placement.request, record.placement.created_at
-        if several:
-            why = "several orders answer to it: " + ", ".join(order.order_id for order in orders)
-        else:
-            order = orders[0]
-            why = f"{order.order_id}: " + "; ".join(disagreements(request, order, since=since))
-        if why in record.conflicts:
-            return record
-        after = await self.note(
-            record,
-            Happened.CONFLICT,
-            facts={"source": source, "why": why},
-            conflicts=(*record.conflicts, why),
-        )
-        kind = AlarmKind.DOUBLE if several else AlarmKind.CONFLICT
-        self.alarm(kind, f"what is shown under its id does not fit: {why}", record=after, order=orders[0])
-        return after
-
     async def placement(self, record: Record) -> Placement:
         """The placement as its callers see it: with its order as last known."""
         order = record.placement.order
         if order is None:
             return record.placement
         known = await self.journal.orders(gateway=order.gateway, order_id=order.order_id)
-        return record.placement.model_copy(update={"order": known[0] if known else order})
+        same = next((each for each in known if each.key == order.key), order)
+        return record.placement.model_copy(update={"order": same})
 
     async def take(self, record: Record) -> Record | None:
-        """Take over a placement whose owner is gone; None while that lives, or when another took it."""
-        if record.owner == self.owner:
+        """
+        Take over a placement whose owner is gone; None while that lives, or when another took it.
+
+        One that was being sent by somebody who is gone, or by a task of ours that ended without a word, is
+        uncertain from then on: what left, nobody knows (row 7).
+        """
+        if record.owner != self.owner:
+            if record.owner is not None and await self._lives(record.owner):
+                return None
+            facts = {"from": record.owner}
+            fence = record.fence + 1
+            record = await self.note(record, Happened.TAKEN, facts=facts, fenced=True, owner=self.owner, fence=fence)
+            if record.owner != self.owner:
+                return None
+        if record.state is not PlacementState.SENDING or record.id in self.under_way:
             return record
-        if record.owner is not None and await self._lives(record.owner):
-            return None
-        after = await self.note(
-            record, Happened.TAKEN, facts={"from": record.owner}, fenced=True, owner=self.owner, fence=record.fence + 1
-        )
-        if after.owner != self.owner:
-            return None
-        # Whoever was sending is gone: what left, nobody knows (row 7).
-        return await self.note(
-            after, Happened.UNCLEAR, facts={"why": "its process ended"}, when=[PlacementState.SENDING]
-        )
+        why = {"why": "whoever was sending it ended"}
+        return await self.note(record, Happened.UNCLEAR, facts=why, fenced=True, when=[PlacementState.SENDING])
 
     async def _lives(self, owner: str) -> bool:
-        host, process, _ = owner.rsplit(":", 2)
-        if host == socket.gethostname() and not _runs(int(process)):
-            return False
-        return await self.journal.alive_until(owner) > self.clock()
+        return not is_gone(owner) and await self.journal.alive_until(owner) > self.clock()
 
-    async def keep_alive(self) -> None:
-        """Say that this process lives, for another lease."""
-        await self.journal.keep_alive(self.owner, until=self.clock() + LEASE_SECONDS)
+    async def keep_alive(self, *, seconds: float = LEASE_SECONDS) -> None:
+        """Say that this process lives, for another lease; 0 gives it back."""
+        await self.journal.keep_alive(self.owner, until=self.clock() + seconds)
 
     def watch_until(self) -> datetime:
         """Until when an id is watched from now on."""
@@ -246,24 +214,3 @@ class Desk:
             self._on_alarm(alarm)
         except Exception:
             log.exception("the handler of alarms failed at: %s: %s", kind, message, extra=extra)
-
-    async def outcome(self, record: Record, happened: Happened, **how: Any) -> Record:
-        """`note`, for what cannot be undone: when it cannot be stored, it is alarmed and known in memory only."""
-        try:
-            return await self.note(record, happened, **how)
-        except JournalError as error:
-            self.alarm(AlarmKind.JOURNAL, f"{happened} could not be stored: {error}", record=record)
-            told, placement = dict(how), dict(how.get("placement") or {})
-            for name in ("facts", "evidence", "fenced", "when", "alone", "placement"):
-                told.pop(name, None)
-            return step(record, happened, at=self.now(), placement=placement, **told).record
-
-
-def _runs(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

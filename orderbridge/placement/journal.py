@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Protocol, TypeVar
 
-from orderbridge.model.advance import advance
+from orderbridge.model.advance import Sign, advance
 from orderbridge.model.order import Order, OrderKey
 from orderbridge.model.words import PlacementState
 from orderbridge.placement.states import IN_FLIGHT, Event, Record, Step, stored
@@ -81,6 +81,14 @@ class Journal(Protocol):
         """The orders of an id, as last known; of either kind when both are the same text."""
         ...
 
+    async def working(self, gateway: str) -> list[Order]:
+        """The orders of a gateway that may be live, as far as is known."""
+        ...
+
+    async def sign(self, key: OrderKey, sign: Sign) -> Order | None:
+        """Store what is learnt of an order without being shown it; the order after that, None when not known."""
+        ...
+
     async def keep_alive(self, owner: str, *, until: float) -> None:
         """An owner says that it lives, until an epoch second."""
         ...
@@ -154,9 +162,13 @@ class MemoryJournal:
         states: Sequence[PlacementState] | None = None,
     ) -> list[Record]:
         """See `Journal.find`."""
+        candidates: Iterable[Record] = self._records.values()
+        if gateway is not None and client_order_id is not None:
+            known = self._records.get(self._clients.get((gateway, client_order_id), ""))
+            candidates = [] if known is None else [known]
         return [
             record
-            for record in self._records.values()
+            for record in candidates
             if gateway in (None, record.placement.gateway)
             and key in (None, record.placement.key)
             and client_order_id in (None, record.placement.client_order_id)
@@ -182,15 +194,30 @@ class MemoryJournal:
         self, *, gateway: str | None = None, order_id: str | None = None, client_order_id: str | None = None
     ) -> list[Order]:
         """See `Journal.orders`."""
+        candidates: Iterable[Order] = self._orders.values()
+        if gateway is not None and order_id is not None and client_order_id is None:
+            known = self._orders.get(OrderKey(gateway, order_id))
+            candidates = [] if known is None else [known]
         return [
             order
-            for order in self._orders.values()
+            for order in candidates
             if gateway in (None, order.gateway)
             and (
                 (order_id is not None and order.order_id == order_id)
                 or (client_order_id is not None and order.client_order_id == client_order_id)
             )
         ]
+
+    async def working(self, gateway: str) -> list[Order]:
+        """See `Journal.working`."""
+        return [order for order in self._orders.values() if order.gateway == gateway and order.may_be_live]
+
+    async def sign(self, key: OrderKey, sign: Sign) -> Order | None:
+        """See `Journal.sign`."""
+        known = self._orders.get(key)
+        if known is not None:
+            self._orders[key] = advance(known, sign)[0]
+        return self._orders.get(key)
 
     async def keep_alive(self, owner: str, *, until: float) -> None:
         """See `Journal.keep_alive`."""
@@ -222,7 +249,9 @@ class MemoryJournal:
     def _keep(self, record: Record) -> None:
         placement = record.placement
         self._records[record.id] = record
-        if placement.key is not None and placement.holds_key:
+        # A ghost does not take its key back from the placement that was given it since.
+        is_free = placement.key is not None and self._holder(placement.gateway, placement.key) is None
+        if placement.key is not None and placement.holds_key and is_free:
             self._keys[placement.gateway, placement.key] = record.id
         if len(self._records) > self._most:
             self._forget_oldest()

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from orderbridge.errors import ConfigurationError, JournalError, NotSent, OrderBridgeError
+from orderbridge.errors import ConfigurationError, JournalError, NotSent
 from orderbridge.gateway import OrderGateway
 from orderbridge.model.alarm import Alarm, AlarmKind
 from orderbridge.model.order import Order
 from orderbridge.model.placement import Placement
 from orderbridge.model.ref import OrderRef
 from orderbridge.model.words import PlacementState
-from orderbridge.placement.desk import Desk, log
+from orderbridge.placement.desk import LEASE_SECONDS, Desk, log
 from orderbridge.placement.journal import Journal, MemoryJournal
 from orderbridge.placement.placer import MintId, Placer
-from orderbridge.placement.recovery import Recovery, RecoveryReport, Stale
-from orderbridge.placement.resolver import Probing, Resolver
+from orderbridge.placement.policy import Probing
+from orderbridge.placement.recovery import Recovery, RecoveryReport
+from orderbridge.placement.resolver import Resolver
+from orderbridge.placement.seen import Seen
+from orderbridge.placement.sightings import Sightings
 from orderbridge.placement.states import Record
 
 _HEARTBEAT: Final = 3.0
@@ -26,7 +29,7 @@ _FIRST_RETRY, _LONGEST_RETRY = 1.0, 30.0
 
 
 @dataclass(eq=False)
-class _Line:
+class Line:
     """What places at one gateway, and whether its recovery is over."""
 
     gateway: OrderGateway
@@ -45,7 +48,6 @@ class Placing:
         *,
         journal: Journal | None,
         probing: Probing,
-        on_stale: Stale,
         watch_for: float,
         on_alarm: Callable[[Alarm], object] | None,
         clock: Callable[[], float],
@@ -53,19 +55,26 @@ class Placing:
     ) -> None:
         self.journal_given = journal is not None
         self.desk = Desk(journal or MemoryJournal(), clock=clock, watch_for=watch_for, on_alarm=on_alarm)
-        self._lines: dict[str, _Line] = {}
-        for name, gateway in gateways.items():
-            resolver = Resolver(self.desk, gateway, probing)
-            placer = Placer(self.desk, gateway, unsettled=resolver.start, ids=ids)
-            recovery = Recovery(self.desk, gateway, placer=placer, resolver=resolver, on_stale=on_stale)
-            self._lines[name] = _Line(gateway, placer, resolver, recovery, asyncio.Event())
+        self.sightings = Sightings(self.desk)
+        self.seen = Seen(self.desk, self.sightings)
+        self._lines = {name: self._line(gateway, probing, ids) for name, gateway in gateways.items()}
         self._tasks: set[asyncio.Task[object]] = set()
-        self._stores: set[asyncio.Task[None]] = set()
         self._alive = asyncio.Lock()
         self._is_alive = False
         self._recovering = False
+        self._closed = False
 
-    def line(self, name: str) -> _Line:
+    def _line(self, gateway: OrderGateway, probing: Probing, ids: MintId) -> Line:
+        resolver = Resolver(
+            self.desk, self.sightings, gateway, probing, resend=lambda record: placer.send_again(record.placement)
+        )
+        placer = Placer(self.desk, self.sightings, gateway, unsettled=resolver.start, ids=ids)
+        recovery = Recovery(
+            self.desk, self.sightings, gateway, placer=placer, resolver=resolver, on_stale=probing.on_stale
+        )
+        return Line(gateway, placer, resolver, recovery, asyncio.Event())
+
+    def line(self, name: str) -> Line:
         """The line of a gateway."""
         return self._lines[name]
 
@@ -76,7 +85,7 @@ class Placing:
             for line in self._lines.values():
                 self._spawn(self._recover_until_done(line))
 
-    async def ready(self, name: str, *, within: float) -> _Line:
+    async def ready(self, name: str, *, within: float) -> Line:
         """
         The line of a gateway, once its recovery is over.
 
@@ -104,32 +113,53 @@ class Placing:
                 self._is_alive = True
                 if self.journal_given:
                     self._spawn(self._stay_alive())
+                    self._spawn(self._look_for_orphans())
 
     async def _stay_alive(self) -> None:
+        """Renew the lease, and store what could not be stored before."""
+        failing = False
         while True:
             await asyncio.sleep(_HEARTBEAT)
             try:
                 await self.desk.keep_alive()
-            except JournalError as error:
-                log.warning("the lease could not be renewed: %s", error)
+                await self.desk.write_again()
+                failing = False
+            except Exception as error:  # noqa: BLE001 - whatever a journal raises: a bridge without a heart is worse
+                log.log(10 if failing else 30, "the lease could not be renewed, and is tried again: %s", error)
+                failing = True
+
+    async def _look_for_orphans(self) -> None:
+        """Take over what processes that end while this one lives leave behind."""
+        while True:
+            await asyncio.sleep(LEASE_SECONDS)
+            for line in self._lines.values():
+                if not line.recovered.is_set():
+                    continue
+                try:
+                    await line.recovery.take_over()
+                except Exception as error:  # noqa: BLE001 - it is tried again, and must not end the others' turn
+                    log.warning("what others left at %s is looked for again: %s", line.gateway.name, error)
 
     async def recover(self) -> RecoveryReport:
         """One recovery of every gateway, at once."""
         self._recovering = True
         await self.come_alive()
-        reports = await asyncio.gather(*(self._recover(line) for line in self._lines.values()))
+        reports = await asyncio.gather(*(self._recover(line) for line in self._lines.values()), return_exceptions=True)
         for line in self._lines.values():
             if not line.recovered.is_set():
                 self._spawn(self._recover_until_done(line, wait=_FIRST_RETRY))
-        return sum(reports, RecoveryReport())
+        failed = next((report for report in reports if isinstance(report, BaseException)), None)
+        if failed is not None:
+            raise failed
+        return sum((report for report in reports if isinstance(report, RecoveryReport)), RecoveryReport())
 
-    async def _recover(self, line: _Line) -> RecoveryReport:
+    async def _recover(self, line: Line) -> RecoveryReport:
         report = await line.recovery.run()
         if not report.unreachable:
             line.recovered.set()
         return report
 
-    async def _recover_until_done(self, line: _Line, *, wait: float = 0.0) -> None:
+    async def _recover_until_done(self, line: Line, *, wait: float = 0.0) -> None:
         while not line.recovered.is_set():
             await asyncio.sleep(wait)
             try:
@@ -137,24 +167,11 @@ class Placing:
                 report = await self._recover(line)
                 failure = report.unreachable.get(line.gateway.name)
                 why = failure.message if failure else ""
-            except OrderBridgeError as error:
-                why = str(error)
+            except Exception as error:  # noqa: BLE001 - placing waits for this: it is tried for as long as it takes
+                why = f"{type(error).__name__}: {error}"
             if why:
                 log.warning("the recovery of %s is tried again: %s", line.gateway.name, why)
             wait = min(_LONGEST_RETRY, max(_FIRST_RETRY, wait * 2))
-
-    def seen(self, orders: Iterable[Order], *, source: str) -> None:
-        """Store what a read has shown, in the background: a look-up does not wait for the disk."""
-        orders = list(orders)
-        if orders and (self.journal_given or self.desk.is_waiting):
-            self._stores.add(task := asyncio.ensure_future(self._store(orders, source)))
-            task.add_done_callback(self._stores.discard)
-
-    async def _store(self, orders: Sequence[Order], source: str) -> None:
-        try:
-            await self.desk.observe(orders, source=source)
-        except JournalError as error:
-            log.warning("what was seen of %d orders could not be stored: %s", len(orders), error)
 
     async def remembered(self, ref: OrderRef) -> list[Order]:
         """What the journal knows of the orders of a ref; nothing when there is no journal to read."""
@@ -194,16 +211,24 @@ class Placing:
             self.desk.alarm(AlarmKind.BACKGROUND, f"a background task died: {type(error).__name__}: {error}")
 
     async def aclose(self) -> None:
-        """Let attempts under way end, stop everything else, and close the journal."""
+        """Let attempts under way end, stop everything else, and close the journal. Again, it does nothing."""
+        if self._closed:
+            return
+        self._closed = True
         for line in self._lines.values():
             await line.placer.finish()
             await line.resolver.aclose()
         for task in list(self._tasks):
             task.cancel()
-        await asyncio.gather(*self._tasks, *self._stores, return_exceptions=True)
-        if self._is_alive and self.journal_given:
-            try:
-                await self.desk.journal.keep_alive(self.desk.owner, until=0.0)
-            except JournalError as error:
-                log.warning("the lease could not be given back, and runs out by itself: %s", error)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.seen.finish()
+        try:
+            await self.desk.write_again()
+            if self._is_alive and self.journal_given:
+                await self.desk.keep_alive(seconds=0)
+        except JournalError as error:
+            what = "an outcome could not be stored: the next start looks it up" if self.desk.has_unwritten else ""
+            log.error(
+                "the journal could not be written at the end: %s. %s", error, what or "The lease runs out by itself"
+            )
         await self.desk.journal.aclose()

@@ -7,16 +7,24 @@ hide from all four. Only an answer counts as a negative; an error, a short page 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final
 
 from orderbridge.errors import NotSupported, OrderNotFound
 from orderbridge.gateway import OrderGateway
 from orderbridge.model.lookup import Answer
 from orderbridge.model.order import Order
 from orderbridge.model.ref import OrderRef
-from orderbridge.placement.fingerprint import SKEW
+from orderbridge.model.words import Idempotency
+from orderbridge.placement.fingerprint import disagreements
 from orderbridge.placement.states import Record
+
+# A list is asked for by the venue's clock, which may be behind ours; reading a little more costs little.
+_CLOCKS_APART: Final = timedelta(minutes=5)
+# Where ids are tags at most, a venue may not show them.
+_IDS_MAY_BE_LEFT_OUT: Final = frozenset({Idempotency.TAG_ONLY, Idempotency.NONE})
 
 
 @dataclass
@@ -40,34 +48,68 @@ class Round:
         return not (self.orders or self.blocked or self.exists)
 
 
-async def probe(gateway: OrderGateway, records: Sequence[Record], *, timeout: float | None) -> dict[str, Round]:
-    """Ask once about each placement, together where the venue can; what each round said, by placement id."""
+IsKnown = Callable[[str], Awaitable[bool]]
+
+
+async def probe(
+    gateway: OrderGateway, records: Sequence[Record], *, known: IsKnown, timeout: float | None
+) -> dict[str, Round]:
+    """
+    Ask once about each placement, together where the venue can; what each round said, by placement id.
+
+    Args:
+        known: whether an order of this id, shown without a client id, is some other placement's.
+    """
     rounds = {record.id: Round() for record in records}
-    nameless = [record for record in records if record.placement.client_order_id is None]
-    for record in nameless:
-        rounds[record.id].blocked.append("the venue takes no client order id: nothing can be asked for by it")
-    named = [record for record in records if record.placement.client_order_id is not None]
-    asking = _Asking(gateway, rounds, timeout)
-    await asking.look_up(asking.open(named), "look-up")
-    await asking.read_open_orders(asking.open(named))
-    for record in asking.open(named):
+    for record in records:
+        if record.placement.client_order_id is None:
+            rounds[record.id].blocked.append("the venue takes no client order id: nothing can be asked for by it")
+    asking = _Asking(gateway, rounds, known, timeout)
+    await asking.look_up(asking.named(records), "look-up")
+    await asking.read_open_orders(asking.open(records))
+    for record in asking.named(records):
         await asking.read_trades(record)
-    await asking.read_history(asking.open(named))
-    await asking.look_up(asking.open(named), "second look-up")
+    await asking.read_history(asking.open(records))
+    await asking.look_up([each for each in asking.named(records) if each.id not in asking.scanned], "second look-up")
     return rounds
+
+
+async def glance(gateway: OrderGateway, records: Sequence[Record], *, timeout: float | None) -> dict[str, Round]:
+    """Look for orders of placements that are over: nothing is proven by it, only what shows up counts."""
+    rounds = {record.id: Round() for record in records}
+    asking = _Asking(gateway, rounds, _nobodys, timeout)
+    await asking.look_up(asking.named(records), "look-up")
+    await asking.read_open_orders(asking.named(records))
+    return rounds
+
+
+async def _nobodys(order_id: str) -> bool:
+    return False
 
 
 @dataclass
 class _Asking:
-    """The reads of one round."""
+    """
+    The reads of one round.
+
+    Attributes:
+        scanned: placements that the venue cannot be asked for by id: it was searched, in part, by the same list
+            that the history is read from. That history, read whole, is the answer about them.
+    """
 
     gateway: OrderGateway
     rounds: dict[str, Round]
+    known: IsKnown
     timeout: float | None
+    scanned: set[str] = field(default_factory=set)
 
     def open(self, records: Sequence[Record]) -> list[Record]:
         """The placements that nothing was seen of yet."""
         return [record for record in records if not self.rounds[record.id].orders]
+
+    def named(self, records: Sequence[Record]) -> list[Record]:
+        """Those of them that have a client id."""
+        return [record for record in self.open(records) if record.placement.client_order_id is not None]
 
     def _ref(self, record: Record) -> OrderRef:
         placement = record.placement
@@ -90,9 +132,12 @@ class _Asking:
             return
         for record, ref in zip(records, refs, strict=True):
             found, round_ = result[ref], self.rounds[record.id]
+            answers = set(found.answers.values())
             if found.orders:
                 round_.orders, round_.source = list(found.orders), source
-            elif any(answer is not Answer.NOT_SEEN for answer in found.answers.values()) or not found.answers:
+            elif answers == {Answer.PARTLY_SEARCHED} and self.gateway.capabilities.history:
+                self.scanned.add(record.id)
+            elif answers != {Answer.NOT_SEEN}:
                 said = ", ".join(f"{name} {answer}" for name, answer in found.answers.items())
                 round_.blocked.append(f"{source}: {'; '.join(found.notes) or said or 'nobody answered'}")
 
@@ -104,12 +149,12 @@ class _Asking:
         except Exception as error:  # noqa: BLE001 - whatever an adapter raises, it is no negative
             self._block(records, f"open orders: {error}")
             return
-        self._take(records, listed.orders, "open orders")
+        await self._take(records, listed.orders, "open orders")
         if listed.bad_rows:
             self._block(self.open(records), f"open orders: {len(listed.bad_rows)} rows could not be read")
 
     async def read_trades(self, record: Record) -> None:
-        if not self.gateway.capabilities.fills:
+        if not self.gateway.capabilities.fills or record.id in self.scanned:
             return
         round_ = self.rounds[record.id]
         try:
@@ -123,16 +168,30 @@ class _Asking:
     async def read_history(self, records: Sequence[Record]) -> None:
         if not records or not self.gateway.capabilities.history:
             return
-        since = min(record.placement.created_at for record in records) - SKEW
+        since = min(record.placement.created_at for record in records) - _CLOCKS_APART
         try:
             orders = [order async for order in self.gateway.orders(since=since, timeout=self.timeout)]
         except Exception as error:  # noqa: BLE001 - whatever an adapter raises, it is no negative
             self._block(records, f"history: {error}")
             return
-        self._take(records, orders, "history")
+        await self._take(records, orders, "history")
 
-    def _take(self, records: Sequence[Record], orders: Sequence[Order], source: str) -> None:
+    async def _take(self, records: Sequence[Record], orders: Sequence[Order], source: str) -> None:
+        by_client: dict[str | None, list[Order]] = {}
+        for order in orders:
+            by_client.setdefault(order.client_order_id, []).append(order)
         for record in records:
-            mine = [order for order in orders if order.client_order_id == record.placement.client_order_id]
+            round_, client_order_id = self.rounds[record.id], record.placement.client_order_id
+            mine = by_client.get(client_order_id) if client_order_id is not None else None
             if mine:
-                self.rounds[record.id].orders, self.rounds[record.id].source = mine, source
+                round_.orders, round_.source = mine, source
+            elif candidates := await self._candidates(record, by_client.get(None, ())):
+                round_.blocked.append(f"{source}: without a client id, so it may be any of {', '.join(candidates)}")
+
+    async def _candidates(self, record: Record, nameless: Sequence[Order]) -> list[str]:
+        """Orders that are shown without a client id, and that fit: each may be this one, and none is proven to be."""
+        if self.gateway.capabilities.idempotency not in _IDS_MAY_BE_LEFT_OUT:
+            return []
+        request, since = record.placement.request, record.placement.created_at
+        fitting = [order for order in nameless if not disagreements(request, order, since=since)]
+        return [order.order_id for order in fitting if not await self.known(order.order_id)]

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Final, Literal
+from typing import Final
 
 from pydantic import Field
 
-from orderbridge.client_ids import is_ours
+from orderbridge.client_ids import is_ours, minted_at
 from orderbridge.errors import OrderBridgeError
 from orderbridge.gateway import OrderGateway, failure_of
+from orderbridge.http.session import log_facts
 from orderbridge.model.base import VenueModel
-from orderbridge.model.lookup import Failure
+from orderbridge.model.lookup import Failure, OrderList
 from orderbridge.model.order import Order
 from orderbridge.model.placement import Placement
 from orderbridge.model.words import PlacementState
 from orderbridge.placement.desk import Desk, log
 from orderbridge.placement.placer import Placer
-from orderbridge.placement.resolver import TOGETHER, Resolver
+from orderbridge.placement.policy import PROBE_TIMEOUT, TOGETHER, Stale
+from orderbridge.placement.probe import glance
+from orderbridge.placement.resolver import Resolver
+from orderbridge.placement.sightings import Sightings
 from orderbridge.placement.states import UNFINISHED, Happened, Record
+from orderbridge.placement.working import Working
 
 # Under `on_stale="send"`: what was prepared longer ago is denied all the same.
 SEND_UP_TO: Final = timedelta(seconds=60)
-_READ_TIMEOUT: Final = 15.0
-Stale = Literal["deny", "send"]
 
 
 class RecoveryReport(VenueModel):
@@ -33,7 +37,11 @@ class RecoveryReport(VenueModel):
     Attributes:
         settled, uncertain: placements that were under way, and those that still are; the latter are probed on.
         denied, sent: placements that were prepared and never sent, by what `on_stale` made of them.
-        orphans: open orders with an id of ours that the journal did not know; it does now. `foreign`: those of
+        held_elsewhere: placements of a process that lives, or whose lease has not run out yet; they are taken over
+            once that ends.
+        ended: orders that worked when they were last seen and are over now, as the venue or its trades tell.
+        orphans: open orders with an id of ours that the journal did not know; it does now. They mean that the
+            journal is older than what happened: nothing that it calls prepared is sent. `foreign`: those of
             others, left alone.
         unreachable: gateways whose recovery is not finished; placing there waits, and it is tried again.
     """
@@ -42,32 +50,40 @@ class RecoveryReport(VenueModel):
     uncertain: tuple[Placement, ...] = ()
     denied: tuple[Placement, ...] = ()
     sent: tuple[Placement, ...] = ()
+    held_elsewhere: tuple[Placement, ...] = ()
+    ended: tuple[Order, ...] = ()
     orphans: tuple[Order, ...] = ()
     foreign: tuple[Order, ...] = ()
     unreachable: dict[str, Failure] = Field(default_factory=dict)
 
     def __add__(self, other: RecoveryReport) -> RecoveryReport:
-        return RecoveryReport(
-            settled=self.settled + other.settled,
-            uncertain=self.uncertain + other.uncertain,
-            denied=self.denied + other.denied,
-            sent=self.sent + other.sent,
-            orphans=self.orphans + other.orphans,
-            foreign=self.foreign + other.foreign,
-            unreachable={**self.unreachable, **other.unreachable},
-        )
+        lists = {
+            name: getattr(self, name) + getattr(other, name)
+            for name in type(self).model_fields
+            if name != "unreachable"
+        }
+        return RecoveryReport(**lists, unreachable={**self.unreachable, **other.unreachable})
 
 
 class Recovery:
     """The recovery of one gateway; it may be run again."""
 
     def __init__(
-        self, desk: Desk, gateway: OrderGateway, *, placer: Placer, resolver: Resolver, on_stale: Stale
+        self,
+        desk: Desk,
+        sightings: Sightings,
+        gateway: OrderGateway,
+        *,
+        placer: Placer,
+        resolver: Resolver,
+        on_stale: Stale,
     ) -> None:
         self._desk = desk
+        self._sightings = sightings
         self._gateway = gateway
         self._placer = placer
         self._resolver = resolver
+        self._working = Working(desk, sightings, gateway)
         self._on_stale = on_stale
 
     async def run(self) -> RecoveryReport:
@@ -77,39 +93,66 @@ class Recovery:
         Raises:
             JournalError: nothing can be told from the journal. An unreachable venue is in the report.
         """
-        desk, name = self._desk, self._gateway.name
         if not self._gateway.capabilities.order_types:
             return RecoveryReport()  # nothing can be placed here, so nothing was
-        prepared, probed = [], []
-        for record in await desk.journal.find(gateway=name, states=[*UNFINISHED, PlacementState.NOT_PLACED]):
-            left_behind = record.owner != desk.owner
-            if record.state is PlacementState.NOT_PLACED and not self._is_watched(record):
-                continue
-            if (taken := await desk.take(record)) is None:
-                desk.watch(record)
-            elif taken.state is not PlacementState.PREPARED:
-                probed.append(taken)
-            elif left_behind:
-                prepared.append(taken)
+        prepared, probed, held = await self._take(watched=True)
         settled, uncertain = await self._probe(probed)
-        denied, sent = await self._stale(prepared)
-        orphans, foreign, unreachable = await self._open_orders()
+        try:
+            listed = await self._gateway.open_orders(timeout=PROBE_TIMEOUT)
+        except Exception as error:  # noqa: BLE001 - a third party's adapter may raise anything
+            unreachable = {self._gateway.name: failure_of(error)}
+            placements = tuple(record.placement for record in held)
+            return RecoveryReport(
+                settled=settled, uncertain=uncertain, held_elsewhere=placements, unreachable=unreachable
+            )
+        orphans, foreign = await self._sort(listed)
+        ended = await self._working.settle(listed)
+        denied, sent = await self._stale(prepared, may_send=not orphans)
         return RecoveryReport(
             settled=settled,
             uncertain=uncertain,
             denied=denied,
             sent=sent,
+            held_elsewhere=tuple(record.placement for record in held),
+            ended=tuple(ended),
             orphans=orphans,
             foreign=foreign,
-            unreachable=unreachable,
         )
+
+    async def take_over(self) -> None:
+        """Take over what a process that ended since left behind."""
+        prepared, probed, _ = await self._take(watched=False)
+        for record in probed:
+            self._resolver.start(record)
+        await self._stale(prepared, may_send=True)
+
+    async def _take(self, *, watched: bool) -> tuple[list[Record], list[Record], list[Record]]:
+        """What was prepared and is ours now, what is to be asked about, and what somebody else works on."""
+        prepared: list[Record] = []
+        probed: list[Record] = []
+        held: list[Record] = []
+        desk, states = self._desk, [*UNFINISHED, *([PlacementState.NOT_PLACED] if watched else [])]
+        for record in await desk.journal.find(gateway=self._gateway.name, states=states):
+            is_left = record.owner != desk.owner
+            if record.state is PlacementState.NOT_PLACED:
+                if self._is_watched(record):
+                    probed.append(record)
+            elif not is_left and not watched:
+                continue
+            elif (taken := await desk.take(record)) is None:
+                held.append(record)
+            elif taken.state is not PlacementState.PREPARED:
+                probed.append(taken)
+            elif is_left:
+                prepared.append(taken)
+        return prepared, probed, held
 
     def _is_watched(self, record: Record) -> bool:
         return record.watch_until is not None and record.watch_until > self._desk.now()
 
     async def _probe(self, records: list[Record]) -> tuple[tuple[Placement, ...], tuple[Placement, ...]]:
         together = self._gateway.capabilities.lookup_batch or TOGETHER
-        uncertain = [record for record in records if record.state is not PlacementState.NOT_PLACED]
+        uncertain = [record for record in records if record.state is PlacementState.UNCERTAIN]
         for start in range(0, len(uncertain), together):
             await self._resolver.round(uncertain[start : start + together])
         over: list[Placement] = []
@@ -121,33 +164,47 @@ class Recovery:
                 (under_way if now.state in UNFINISHED else over).append(await self._desk.placement(now))
         return tuple(over), tuple(under_way)
 
-    async def _stale(self, records: list[Record]) -> tuple[tuple[Placement, ...], tuple[Placement, ...]]:
-        denied, sent = [], []
+    async def _stale(
+        self, records: list[Record], *, may_send: bool
+    ) -> tuple[tuple[Placement, ...], tuple[Placement, ...]]:
+        """What was prepared and never sent, as far as the journal knows: by the policy, and never without a look."""
+        young = [record for record in records if self._desk.now() - record.placement.created_at <= SEND_UP_TO]
+        sendable = await self._unseen(young) if self._on_stale == "send" and may_send else []
+        denied: list[Record] = []
+        sent: list[Record] = []
         for record in records:
-            young = self._desk.now() - record.placement.created_at <= SEND_UP_TO
-            if self._on_stale == "send" and young:
+            if record in sendable:
                 await self._send(record)
                 sent.append(record)
             else:
                 why = "it was prepared by a process that ended, and never sent"
-                await self._desk.note(record, Happened.DENIED, when=[PlacementState.PREPARED], reason=why)
-                denied.append(record)
+                denied.append(
+                    await self._desk.note(record, Happened.DENIED, when=[PlacementState.PREPARED], reason=why)
+                )
         return await self._as_they_are(denied), await self._as_they_are(sent)
+
+    async def _unseen(self, records: list[Record]) -> list[Record]:
+        """Those of which the venue shows nothing: a journal that was restored may have forgotten that it sent one."""
+        if not records:
+            return []
+        rounds = await glance(self._gateway, records, timeout=PROBE_TIMEOUT)
+        for record in records:
+            if rounds[record.id].orders:
+                await self._sightings.sighted(record, rounds[record.id].orders, source="recovery")
+        return [record for record in records if rounds[record.id].is_negative]
 
     async def _send(self, record: Record) -> None:
         try:
-            await self._placer.place(record.placement, key=None, send_within=5.0, timeout=_READ_TIMEOUT)
+            await self._placer.place(record.placement, key=None, send_within=5.0, timeout=PROBE_TIMEOUT)
         except OrderBridgeError as error:
-            log.warning("what was prepared before could not be placed: %s", error)
+            extra = log_facts(self._gateway.name, "place", client_order_id=record.placement.client_order_id)
+            log.warning("what was prepared before could not be placed: %s", error, extra=extra)
 
     async def _as_they_are(self, records: list[Record]) -> tuple[Placement, ...]:
         return tuple([((await self._desk.journal.get(each.id)) or each).placement for each in records])
 
-    async def _open_orders(self) -> tuple[tuple[Order, ...], tuple[Order, ...], dict[str, Failure]]:
-        try:
-            listed = await self._gateway.open_orders(timeout=_READ_TIMEOUT)
-        except Exception as error:  # noqa: BLE001 - a third party's adapter may raise anything
-            return (), (), {self._gateway.name: failure_of(error)}
+    async def _sort(self, listed: OrderList) -> tuple[tuple[Order, ...], tuple[Order, ...]]:
+        """The open orders with an id of ours that the journal does not know, and those of others."""
         orphans: list[Order] = []
         foreign: list[Order] = []
         for order in listed:
@@ -155,8 +212,14 @@ class Recovery:
             known = client_order_id is not None and await self._desk.journal.find(
                 gateway=self._gateway.name, client_order_id=client_order_id
             )
-            if known:
-                continue
-            (orphans if client_order_id is not None and is_ours(client_order_id) else foreign).append(order)
-        await self._desk.observe(listed, source="open orders")
-        return tuple(orphans), tuple(foreign), {}
+            if not known:
+                (orphans if client_order_id is not None and is_ours(client_order_id) else foreign).append(order)
+        await self._sightings.observe(listed, source="open orders")
+        self._warn_of(orphans)
+        return tuple(orphans), tuple(foreign)
+
+    def _warn_of(self, orphans: Sequence[Order]) -> None:
+        if orphans:
+            first = min(minted_at(order.client_order_id or "") for order in orphans)
+            message = "%d open orders of ours are not in the journal, the first made at %s: it is older than they are"
+            log.warning(message, len(orphans), first, extra=log_facts(self._gateway.name, "recover"))

@@ -8,90 +8,69 @@ negative rounds, the last begun after the horizon, and nothing that speaks for t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Final, Literal
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from typing import Final
 
-from orderbridge.errors import JournalError, NotSupported, OrderBridgeError, OrderNotFound, OutcomeUnknown
+from orderbridge.errors import NotSupported, OrderBridgeError, OrderNotFound, OutcomeUnknown
 from orderbridge.gateway import OrderGateway
 from orderbridge.http.session import log_facts
 from orderbridge.model.alarm import AlarmKind
 from orderbridge.model.ref import OrderRef
 from orderbridge.model.words import Idempotency, PlacementState
 from orderbridge.placement.desk import Desk, log
-from orderbridge.placement.probe import Round, probe
+from orderbridge.placement.policy import PROBE_TIMEOUT, RESENDS, ROUNDS, TOGETHER, Probing, Schedule, Tally
+from orderbridge.placement.probe import Round, glance, probe
+from orderbridge.placement.sightings import Sightings
 from orderbridge.placement.states import IN_FLIGHT, Happened, Record
 
-PROBE_TIMES: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 120.0)
-SETTLE_HORIZON: Final = 120.0
-EVERY: Final = 300.0
-ROUNDS: Final = 3
-# Asked for in one round, where the venue does not say how many ids it takes at once.
-TOGETHER: Final = 50
-_PROBE_TIMEOUT: Final = 15.0
-Uncertain = Literal["hold", "fence"]
-Ghost = Literal["alert", "cancel", "adopt"]
-
-
-@dataclass(frozen=True)
-class Probing:
-    """
-    When and how placements are followed up.
-
-    Attributes:
-        horizon: seconds after which an accepted order is certainly shown. `times`: seconds after the attempt.
-        every: seconds between the probes after those.
-        on_uncertain: `fence` cancels by client id at every probe. `on_ghost`: what to do with an order that
-            appears after its placement was proven absent.
-    """
-
-    horizon: float = SETTLE_HORIZON
-    times: Sequence[float] = PROBE_TIMES
-    every: float = EVERY
-    on_uncertain: Uncertain = "hold"
-    on_ghost: Ghost = "alert"
-
-
-@dataclass
-class _Tally:
-    """What the rounds about one placement came to, in this process."""
-
-    negative: int = 0
-    blocked_after_horizon: int = 0
-    blocked: list[str] = field(default_factory=list)
+# After a failure of our own side, such as a journal that cannot be read.
+_AFTER_FAILURE: Final = 3.0
+Resend = Callable[[Record], Awaitable[object]]
 
 
 class Resolver:
-    """Follows up the unsettled placements of one gateway, each in a task of its own."""
+    """
+    Follows up the unsettled placements of one gateway, each in a task of its own.
 
-    def __init__(self, desk: Desk, gateway: OrderGateway, probing: Probing) -> None:
+    Args:
+        resend: sends a placement again, under its own id, once that is known to be safe.
+    """
+
+    def __init__(
+        self, desk: Desk, sightings: Sightings, gateway: OrderGateway, probing: Probing, *, resend: Resend
+    ) -> None:
         self._desk = desk
+        self._sightings = sightings
         self._gateway = gateway
         self._probing = probing
+        self._resend = resend
+        self._schedule = Schedule(probing, clock=desk.clock)
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._tallies: dict[str, _Tally] = {}
+        self._tallies: dict[str, Tally] = {}
         # Whoever wants a probe while one is under way shares the next: one round at a time asks for many.
         self._one_at_a_time = asyncio.Lock()
         self._next: dict[str, Record] = {}
+        self._closed = False
 
     def check_policy(self) -> None:
-        """NotSupported: unsettled placements are to be fenced, and this venue cannot cancel by client id."""
-        idempotency = self._gateway.capabilities.idempotency
-        if self._probing.on_uncertain == "fence" and idempotency in {Idempotency.TAG_ONLY, Idempotency.NONE}:
-            raise NotSupported(
-                "it cannot cancel by client order id: use on_uncertain='hold'",
-                gateway=self._gateway.name,
-                operation="place",
-            )
+        """NotSupported: the policy for unsettled placements needs what this venue lacks."""
+        idempotency, policy = self._gateway.capabilities.idempotency, self._probing.on_uncertain
+        if policy == "hold" or idempotency in {Idempotency.FOREVER, Idempotency.WHILE_ACTIVE}:
+            return
+        cannot = "cancel by client order id" if policy == "fence" else "tell a second order of one id from the first"
+        raise NotSupported(
+            f"it cannot {cannot}: use on_uncertain='hold'", gateway=self._gateway.name, operation="place"
+        )
 
     def start(self, record: Record) -> None:
         """Follow a placement up in the background, if nobody does yet."""
-        self._desk.watch(record)
-        if record.id not in self._tasks:
-            task = asyncio.ensure_future(self._follow(record.id))
-            self._tasks[record.id] = task
-            task.add_done_callback(lambda done: self._ended(record, done))
+        known = self._tasks.get(record.id)
+        if self._closed or (known is not None and not known.done()):
+            return
+        task = asyncio.ensure_future(self._follow(record.id))
+        self._tasks[record.id] = task
+        task.add_done_callback(lambda done: self._ended(record, done))
 
     async def resolve(self, record: Record, *, timeout: float | None) -> Record:
         """Wait until a placement is settled or given up, or the time ends; the record as it is then."""
@@ -102,7 +81,7 @@ class Resolver:
                     change = self._desk.change_of(record.id)
                     try:
                         record = await self._desk.journal.get(record.id) or record
-                        if record.state not in IN_FLIGHT or record.placement.gave_up:
+                        if self._is_settled(record):
                             return record
                         await change
                     finally:
@@ -112,51 +91,66 @@ class Resolver:
 
     async def aclose(self) -> None:
         """Stop probing; what is not settled is taken up again by the next start."""
+        self._closed = True
         tasks = list(self._tasks.values())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _ended(self, record: Record, task: asyncio.Task[None]) -> None:
-        self._tasks.pop(record.id, None)
-        self._tallies.pop(record.id, None)
+        if self._tasks.get(record.id) is task:
+            del self._tasks[record.id]
+            self._tallies.pop(record.id, None)
         if not task.cancelled() and (error := task.exception()) is not None:
             self._desk.alarm(AlarmKind.BACKGROUND, f"probing ended: {type(error).__name__}: {error}", record=record)
 
     async def _follow(self, placement_id: str) -> None:
-        began, number = self._desk.now(), 0
-        while (record := await self._desk.journal.get(placement_id)) is not None:
-            if not self._goes_on(record):
-                self._desk.wake(placement_id)  # a sibling process may have settled it
-                return
-            await asyncio.sleep(self._wait(record, number, began))
-            number += 1
+        number, attempt = 0, ""
+        failing = False
+        while True:
             try:
-                record = await self._desk.journal.get(placement_id) or record
-                if self._goes_on(record):
-                    await self._join(record)
-            except JournalError as error:
-                self._desk.alarm(AlarmKind.JOURNAL, f"a probe could not be stored: {error}", record=record)
+                record = await self._desk.journal.get(placement_id)
+                if record is None or not self._goes_on(record):
+                    self._desk.wake(placement_id)  # a sibling process may have settled it
+                    return
+                if attempt != (record.attempt or "none"):
+                    number, attempt = self._schedule.first(record), record.attempt or "none"
+                await asyncio.sleep(self._schedule.wait(record, number))
+                number += await self._step(placement_id)
+                failing = False
             except Exception as error:  # noqa: BLE001 - a third party's adapter may raise anything; probing goes on
-                message = f"a probe failed: {type(error).__name__}: {error}"
-                self._desk.alarm(AlarmKind.BACKGROUND, message, record=record)
+                if not failing:
+                    message = f"a probe failed, and is tried again: {type(error).__name__}: {error}"
+                    self._desk.alarm(AlarmKind.BACKGROUND, message, gateway=self._gateway.name)
+                failing = True
+                await asyncio.sleep(_AFTER_FAILURE)
+
+    async def _step(self, placement_id: str) -> int:
+        """One probe, or the next attempt of what is to be sent again. 0 when somebody else has it: no probe."""
+        record = await self._desk.journal.get(placement_id)
+        if record is None or not self._goes_on(record):
+            return 1
+        mine = await self._desk.take(record)
+        if mine is None:
+            await asyncio.sleep(self._schedule.lease)
+            return 0
+        if mine.state is PlacementState.PREPARED:
+            await self._resend(mine)
+        elif self._goes_on(mine):
+            await self._join(mine)
+        return 1
+
+    def _is_settled(self, record: Record) -> bool:
+        return record.placement.gave_up or (record.state not in IN_FLIGHT and not self._is_to_be_resent(record))
 
     def _goes_on(self, record: Record) -> bool:
         if record.state is PlacementState.NOT_PLACED:
             return record.watch_until is not None and self._desk.now() < record.watch_until
-        return record.state in IN_FLIGHT
+        return record.state in IN_FLIGHT or self._is_to_be_resent(record)
 
-    def _wait(self, record: Record, number: int, began: datetime) -> float:
-        """Seconds until the next probe: by the times, once more right after the horizon, then every so often."""
-        sent = (record.sent_at or began).timestamp()
-        times = sorted({*self._probing.times, self._horizon(record).timestamp() - sent + 0.01})
-        if record.state is PlacementState.NOT_PLACED or number >= len(times):
-            return self._probing.every
-        return max(0.0, sent + times[number] - self._desk.clock())
-
-    def _horizon(self, record: Record) -> datetime:
-        begin = record.not_after or record.sent_at or record.placement.created_at
-        return begin + timedelta(seconds=self._probing.horizon)
+    def _is_to_be_resent(self, record: Record) -> bool:
+        may = self._probing.on_uncertain == "resend_if_absent" and record.placement.attempts > 0
+        return may and record.resends > 0 and record.state is PlacementState.PREPARED
 
     async def _join(self, record: Record) -> None:
         """One round about a placement, together with the others that wait for theirs."""
@@ -164,9 +158,9 @@ class Resolver:
         async with self._one_at_a_time:
             if record.id not in self._next:
                 return  # it was part of a round that began after it asked
-            batch = list(self._next.values())[: self._gateway.capabilities.lookup_batch or TOGETHER]
-            if record not in batch:
-                batch[-1] = record
+            others = [each for each in self._next.values() if each.id != record.id]
+            together = self._gateway.capabilities.lookup_batch or TOGETHER
+            batch = [record, *others[: together - 1]]
             for each in batch:
                 del self._next[each.id]
             await self.round(batch)
@@ -178,15 +172,23 @@ class Resolver:
         if self._probing.on_uncertain == "fence":
             for record in mine:
                 await self._fence(record)
-        rounds = await probe(self._gateway, mine, timeout=_PROBE_TIMEOUT)
-        for record in mine:
+        unsettled = [record for record in mine if record.state in IN_FLIGHT]
+        watched = [record for record in mine if record.state is PlacementState.NOT_PLACED]
+        rounds = await probe(self._gateway, unsettled, known=self._is_known, timeout=PROBE_TIMEOUT)
+        rounds |= await glance(self._gateway, watched, timeout=PROBE_TIMEOUT)
+        for record in [*unsettled, *watched]:
             await self._conclude(record, rounds[record.id], began=began)
 
+    async def _is_known(self, order_id: str) -> bool:
+        """Whether an order without a client id is some placement's already."""
+        known = await self._desk.journal.orders(gateway=self._gateway.name, order_id=order_id)
+        return any(order.client_order_id is not None for order in known)
+
     async def _conclude(self, record: Record, said: Round, *, began: datetime) -> None:
-        desk, tally = self._desk, self._tallies.setdefault(record.id, _Tally())
-        past = began >= self._horizon(record)
+        tally = self._tallies.setdefault(record.id, Tally())
+        past = began >= self._schedule.horizon(record)
         if said.orders:
-            after = await desk.sighted(record, said.orders, source=said.source)
+            after = await self._sightings.sighted(record, said.orders, source=said.source)
             if record.state is PlacementState.NOT_PLACED and self._probing.on_ghost == "cancel":
                 await self._cancel_ghost(after)
             if after.state is PlacementState.UNCERTAIN:  # what is shown does not fit
@@ -197,25 +199,31 @@ class Resolver:
         if record.state is not PlacementState.UNCERTAIN:
             return
         if said.exists and not record.exists:
-            record = await desk.note(record, Happened.EXISTS, facts={"source": "trades"}, exists=True)
+            record = await self._desk.note(record, Happened.EXISTS, facts={"source": "trades"}, exists=True)
         if said.is_negative:
             tally.negative += 1
         else:
             tally.blocked = said.blocked
             tally.blocked_after_horizon += past
         provable = not (record.exists or record.conflicts)
-        if provable and said.is_negative and past and tally.negative >= ROUNDS:
+        if provable and self._may_resend(record, proven=False):
+            await self._send_again(record, "its id makes one order only, for ever")
+        elif provable and said.is_negative and past and tally.negative >= ROUNDS:
             await self._certify(record, tally)
         elif past and (tally.blocked_after_horizon >= ROUNDS or (not provable and tally.negative >= ROUNDS)):
             await self._give_up(record, tally)
 
-    async def _certify(self, record: Record, tally: _Tally) -> None:
-        facts = {"rounds": tally.negative, "horizon": self._horizon(record), "owner": self._desk.owner}
+    async def _certify(self, record: Record, tally: Tally) -> None:
+        proof = f"absent in {tally.negative} complete rounds"
+        facts = {"rounds": tally.negative, "horizon": self._schedule.horizon(record), "owner": self._desk.owner}
+        if self._may_resend(record, proven=True):
+            await self._send_again(record, proof)
+            return
         after = await self._desk.note(
             record,
             Happened.ABSENT,
             facts=facts,
-            evidence=f"absent in {tally.negative} complete rounds",
+            evidence=proof,
             fenced=True,
             when=[PlacementState.UNCERTAIN],
             placement={"gave_up": False},
@@ -225,7 +233,30 @@ class Resolver:
             extra = log_facts(self._gateway.name, "place", client_order_id=after.placement.client_order_id)
             log.warning("the order was not placed: not live, and nothing filled", extra=extra)
 
-    async def _give_up(self, record: Record, tally: _Tally) -> None:
+    def _may_resend(self, record: Record, *, proven: bool) -> bool:
+        idempotency = self._gateway.capabilities.idempotency
+        allowed = idempotency is Idempotency.FOREVER or (proven and idempotency is Idempotency.WHILE_ACTIVE)
+        wanted = self._probing.on_uncertain == "resend_if_absent" and record.resends < RESENDS
+        # The attempt before must be unable to leave any more: a resend beside it would be a race of two.
+        is_over = record.not_after is not None and record.not_after <= self._desk.now()
+        return wanted and allowed and is_over
+
+    async def _send_again(self, record: Record, why: str) -> None:
+        after = await self._desk.note(
+            record,
+            Happened.RESEND,
+            facts={"why": why},
+            evidence=why,
+            fenced=True,
+            when=[PlacementState.UNCERTAIN],
+            placement={"gave_up": False},
+            resends=record.resends + 1,
+        )
+        self._tallies.pop(record.id, None)
+        if after.state is PlacementState.PREPARED:
+            await self._resend(after)
+
+    async def _give_up(self, record: Record, tally: Tally) -> None:
         if record.placement.gave_up:
             return
         why = "the venue says that it exists" if record.exists else "; ".join([*record.conflicts, *tally.blocked])
@@ -247,8 +278,8 @@ class Resolver:
             return
         ref = OrderRef(gateway=placement.gateway, client_order_id=placement.client_order_id)
         try:
-            order = await self._gateway.cancel(ref, timeout=_PROBE_TIMEOUT)
-            await self._desk.observe([order], source="fence")
+            order = await self._gateway.cancel(ref, timeout=PROBE_TIMEOUT)
+            await self._sightings.observe([order], source="fence")
         except (OrderNotFound, OutcomeUnknown):
             return  # nothing to cancel yet, or not known: the next probe fences again
         except OrderBridgeError as error:
@@ -257,9 +288,10 @@ class Resolver:
 
     async def _cancel_ghost(self, record: Record) -> None:
         order = record.placement.order
-        if order is None or order.is_done:
+        if record.state is not PlacementState.PLACED or order is None or order.is_done:
             return
         try:
-            await self._desk.observe([await self._gateway.cancel(order, timeout=_PROBE_TIMEOUT)], source="cancel")
+            shown = await self._gateway.cancel(order, timeout=PROBE_TIMEOUT)
+            await self._sightings.observe([shown], source="cancel")
         except OrderBridgeError as error:
             self._desk.alarm(AlarmKind.GHOST, f"and could not be cancelled: {error}", record=record, order=order)

@@ -16,9 +16,8 @@ STEPS: Final[Sequence[Sequence[str]]] = (
     (
         """CREATE TABLE placements (
             placement_id TEXT PRIMARY KEY, gateway TEXT NOT NULL, key TEXT, client_order_id TEXT, state TEXT NOT NULL,
-            fingerprint TEXT NOT NULL, created REAL NOT NULL, body TEXT NOT NULL) STRICT""",
-        """CREATE UNIQUE INDEX placements_key ON placements (gateway, key)
-            WHERE key IS NOT NULL AND state IN ('prepared', 'sending', 'uncertain', 'placed')""",
+            fingerprint TEXT NOT NULL, created REAL NOT NULL, held_key TEXT, body TEXT NOT NULL) STRICT""",
+        "CREATE UNIQUE INDEX placements_held_key ON placements (gateway, held_key) WHERE held_key IS NOT NULL",
         "CREATE INDEX placements_any_key ON placements (key) WHERE key IS NOT NULL",
         """CREATE UNIQUE INDEX placements_client ON placements (client_order_id, gateway)
             WHERE client_order_id IS NOT NULL""",
@@ -28,8 +27,9 @@ STEPS: Final[Sequence[Sequence[str]]] = (
             placement_id TEXT NOT NULL, seq INTEGER NOT NULL, at REAL NOT NULL, happened TEXT NOT NULL,
             after TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (placement_id, seq)) STRICT, WITHOUT ROWID""",
         """CREATE TABLE orders (
-            gateway TEXT NOT NULL, order_id TEXT NOT NULL, client_order_id TEXT, body TEXT NOT NULL,
-            PRIMARY KEY (order_id, gateway)) STRICT""",
+            gateway TEXT NOT NULL, order_id TEXT NOT NULL, client_order_id TEXT, working INTEGER NOT NULL,
+            body TEXT NOT NULL, PRIMARY KEY (order_id, gateway)) STRICT""",
+        "CREATE INDEX orders_working ON orders (gateway) WHERE working",
         "CREATE INDEX orders_client ON orders (client_order_id) WHERE client_order_id IS NOT NULL",
         "CREATE TABLE owners (owner TEXT PRIMARY KEY, until REAL NOT NULL) STRICT",
     ),

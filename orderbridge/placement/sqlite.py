@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from orderbridge.errors import JournalError
-from orderbridge.model.advance import advance
-from orderbridge.model.order import Order
+from orderbridge.model.advance import Sign, advance
+from orderbridge.model.order import Order, OrderKey
 from orderbridge.model.words import PlacementState
 from orderbridge.placement.journal import Change, InFlight
 from orderbridge.placement.schema import VERSION, migrate, version_of
-from orderbridge.placement.states import HOLDING, IN_FLIGHT, Event, Record, Step, stored
+from orderbridge.placement.states import IN_FLIGHT, Event, Record, Step, stored
 from orderbridge.placement.writer import Writer
 
 T = TypeVar("T")
@@ -29,7 +29,7 @@ def _listed(states: Sequence[PlacementState]) -> str:
     return ", ".join(f"'{state}'" for state in states)
 
 
-_HOLDER: Final = f"SELECT body FROM placements WHERE gateway = ? AND key = ? AND state IN ({_listed(HOLDING)})"
+_HOLDER: Final = "SELECT body FROM placements WHERE gateway = ? AND held_key = ?"
 _TWIN: Final = (
     f"SELECT body FROM placements WHERE fingerprint = ? AND state IN ({_listed(IN_FLIGHT)}) AND placement_id <> ?"
 )
@@ -144,6 +144,15 @@ class SqliteJournal:
                 found |= {body: Order.model_validate_json(body) for body in matching}
         return list(found.values())
 
+    async def working(self, gateway: str) -> list[Order]:
+        """See `Journal.working`."""
+        rows = await self._rows("SELECT body FROM orders WHERE gateway = ? AND working", (gateway,))
+        return [Order.model_validate_json(row[0]) for row in rows]
+
+    async def sign(self, key: OrderKey, sign: Sign) -> Order | None:
+        """See `Journal.sign`."""
+        return await self._write(lambda db: _sign(db, key, sign))
+
     async def keep_alive(self, owner: str, *, until: float) -> None:
         """See `Journal.keep_alive`."""
         query = "INSERT INTO owners VALUES (?, ?) ON CONFLICT (owner) DO UPDATE SET until = excluded.until"
@@ -243,9 +252,12 @@ def _check_alone(db: sqlite3.Connection, record: Record, alone: bool) -> None:
 def _put(db: sqlite3.Connection, record: Record, *, insert: bool = False) -> None:
     body = record.model_dump_json(exclude_defaults=True)
     placement = record.placement
+    held_key = placement.key if placement.holds_key else None
     if not insert:
-        query = "UPDATE placements SET state = ?, body = ? WHERE placement_id = ?"
-        db.execute(query, (record.state.value, body, record.id))
+        if held_key is not None and _is_held(db, record):
+            held_key = None  # a ghost does not take its key back from the placement that was given it since
+        query = "UPDATE placements SET state = ?, held_key = ?, body = ? WHERE placement_id = ?"
+        db.execute(query, (record.state.value, held_key, body, record.id))
         return
     row = (
         record.id,
@@ -255,9 +267,15 @@ def _put(db: sqlite3.Connection, record: Record, *, insert: bool = False) -> Non
         record.state.value,
         record.fingerprint,
         placement.created_at.timestamp(),
+        held_key,
         body,
     )
-    db.execute("INSERT INTO placements VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+    db.execute("INSERT INTO placements VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+
+
+def _is_held(db: sqlite3.Connection, record: Record) -> bool:
+    query = "SELECT 1 FROM placements WHERE gateway = ? AND held_key = ? AND placement_id <> ?"
+    return db.execute(query, (record.placement.gateway, record.placement.key, record.id)).fetchone() is not None
 
 
 def _add(db: sqlite3.Connection, event: Event) -> None:
@@ -279,7 +297,21 @@ def _observe(db: sqlite3.Connection, order: Order) -> Order:
     key = (order.gateway, order.order_id)
     row = db.execute("SELECT body FROM orders WHERE gateway = ? AND order_id = ?", key).fetchone()
     known = order if row is None else advance(Order.model_validate_json(row[0]), order)[0]
-    body = known.model_dump_json(exclude_defaults=True)
-    if row is None or row[0] != body:
-        db.execute("INSERT OR REPLACE INTO orders VALUES (?, ?, ?, ?)", (*key, known.client_order_id, body))
+    _put_order(db, known, before=None if row is None else row[0])
     return known
+
+
+def _sign(db: sqlite3.Connection, key: OrderKey, sign: Sign) -> Order | None:
+    row = db.execute("SELECT body FROM orders WHERE gateway = ? AND order_id = ?", key).fetchone()
+    if row is None:
+        return None
+    known = advance(Order.model_validate_json(row[0]), sign)[0]
+    _put_order(db, known, before=row[0])
+    return known
+
+
+def _put_order(db: sqlite3.Connection, order: Order, *, before: str | None) -> None:
+    body = order.model_dump_json(exclude_defaults=True)
+    if body != before:
+        row = (order.gateway, order.order_id, order.client_order_id, order.may_be_live, body)
+        db.execute("INSERT OR REPLACE INTO orders VALUES (?, ?, ?, ?, ?)", row)

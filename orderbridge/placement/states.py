@@ -24,6 +24,7 @@ class Happened(Word):
 
     `nothing_left`: no byte left, or a refusal before admission. `exists`: the venue refused the id as a
     duplicate. `conflict`: an order under our id that is not what was asked for. `taken`: another process goes on.
+    `resend`: absent with proof, or its id is unique for ever, and the policy is to send it again under that id.
     """
 
     STORED = "stored"
@@ -41,9 +42,12 @@ class Happened(Word):
     DECIDED_PLACED = "decided_placed"
     DECIDED_NOT_PLACED = "decided_not_placed"
     TAKEN = "taken"
+    RESEND = "resend"
 
 
 _S, _H = PlacementState, Happened
+# No order was known to be of them when they came to stand here.
+_UNPLACED: Final = (_S.PREPARED, _S.DENIED, _S.REJECTED, _S.NOT_PLACED)
 NEXT: Final[Mapping[tuple[PlacementState, Happened], PlacementState]] = {
     (_S.PREPARED, _H.DENIED): _S.DENIED,  # row 2
     (_S.PREPARED, _H.SENDING): _S.SENDING,  # 3
@@ -57,15 +61,19 @@ NEXT: Final[Mapping[tuple[PlacementState, Happened], PlacementState]] = {
     (_S.UNCERTAIN, _H.FOUND): _S.PLACED,
     (_S.UNCERTAIN, _H.ACKNOWLEDGED): _S.PLACED,  # the reply came late: the strongest evidence of all
     (_S.SENDING, _H.CONFLICT): _S.UNCERTAIN,  # 10
-    (_S.UNCERTAIN, _H.CONFLICT): _S.UNCERTAIN,
     (_S.UNCERTAIN, _H.ABSENT): _S.NOT_PLACED,  # 11
+    (_S.UNCERTAIN, _H.RESEND): _S.PREPARED,  # in place of 11, and the key is held all the time
     (_S.UNCERTAIN, _H.GAVE_UP): _S.UNCERTAIN,  # 12
     (_S.UNCERTAIN, _H.DECIDED_PLACED): _S.PLACED,  # 13
     (_S.UNCERTAIN, _H.DECIDED_NOT_PLACED): _S.NOT_PLACED,
-    (_S.NOT_PLACED, _H.FOUND): _S.PLACED,  # 14
-    (_S.NOT_PLACED, _H.ACKNOWLEDGED): _S.PLACED,
+    # 14: what is shown goes before whatever was concluded, by us or by the venue.
+    **{(state, told): _S.PLACED for state in _UNPLACED for told in (_H.FOUND, _H.ACKNOWLEDGED)},
+    (_S.PLACED, _H.ACKNOWLEDGED): _S.PLACED,  # the reply came after a sighting
+    (_S.PLACED, _H.FOUND): _S.PLACED,  # what a person took as placed is shown
+    **{(state, _H.CONFLICT): state for state in (*_UNPLACED, _S.UNCERTAIN, _S.PLACED)},
     **{(state, _H.TAKEN): state for state in (_S.PREPARED, _S.SENDING, _S.UNCERTAIN, _S.NOT_PLACED)},
 }
+_PROOFS: Final = frozenset({_H.ACKNOWLEDGED, _H.EXISTS})
 # States that hold a caller's key, and those that somebody still works on.
 HOLDING: Final = (_S.PREPARED, _S.SENDING, _S.UNCERTAIN, _S.PLACED)
 UNFINISHED: Final = (_S.PREPARED, _S.SENDING, _S.UNCERTAIN)
@@ -79,10 +87,14 @@ class Record(VenueModel):
     Attributes:
         fingerprint: of the normalised request, gateway and mode: the same text for the same order.
         owner, fence: who works on it, and a number that grows with each change of hands.
+        attempt: a word of its own for each attempt, so that two that begin at one moment are told apart, and so
+            that what became of an earlier one does not count for the next.
         sent_at, not_after: of the last attempt: when it was begun, and after when no byte of it leaves.
         exists: the venue said that an order of this id exists: it is never called absent.
-        conflicts: sightings that do not fit; they keep it from being adopted, sent or called absent.
-        reason: why it was denied or refused. `watch_until`: until when a sighting after a verdict is looked for.
+        conflicts: sightings that do not fit; they keep it from being sent or called absent.
+        several: more than one order that fits is shown under its id: none is adopted, a person decides.
+        resends: how often the policy had it sent again. `reason`: why it was denied or refused.
+        watch_until: until when a sighting after a verdict is looked for.
     """
 
     placement: Placement
@@ -90,10 +102,13 @@ class Record(VenueModel):
     mode: str | None = None
     owner: str | None = None
     fence: int = 0
+    attempt: str | None = None
     sent_at: Moment | None = None
     not_after: Moment | None = None
     exists: bool = False
     conflicts: tuple[str, ...] = ()
+    several: bool = False
+    resends: int = 0
     reason: str | None = None
     watch_until: Moment | None = None
 
@@ -138,6 +153,7 @@ def step(
     happened: Happened,
     *,
     at: datetime,
+    of: str | None = None,
     facts: Mapping[str, object] | None = None,
     placement: Mapping[str, Any] | None = None,
     **changes: Any,
@@ -146,11 +162,13 @@ def step(
     What becomes of a record.
 
     Args:
+        of: the attempt that it is the outcome of. Of an earlier one than the last, only proof of an order counts.
         facts: stored with the event. `placement`, `changes`: new values of the placement's and record's fields.
     """
     before = record.state
     told = {name: str(value) for name, value in (facts or {}).items() if value is not None}
-    after = None if _is_barred(record, happened) else NEXT.get((before, happened))
+    is_over = of is not None and of != record.attempt and happened not in _PROOFS
+    after = None if is_over or _is_barred(record, happened) else NEXT.get((before, happened))
     event = Event(
         placement_id=record.id,
         at=at,
@@ -168,6 +186,8 @@ def step(
 
 def _is_barred(record: Record, happened: Happened) -> bool:
     """A placement with contradicting sightings is neither sent nor called absent, nor one that is known to exist."""
-    if happened is Happened.ABSENT:
+    if happened in {Happened.ABSENT, Happened.RESEND}:
         return record.exists or bool(record.conflicts)
+    if happened is Happened.FOUND:
+        return record.several
     return happened is Happened.SENDING and bool(record.conflicts)

@@ -154,11 +154,11 @@ def test_a_bridge_needs_gateways_of_different_names(stub: Any) -> None:
 
 
 def test_a_bridge_is_indexed_by_names(stub: Any) -> None:
-    """`bridge[name]` is the gateway; another name lists those there are."""
+    """`bridge[name]` is over the gateway; another name lists those there are."""
     a = stub("a")
     bridge = OrderBridge(a, stub("b"))
 
-    assert (bridge["a"], "a" in bridge, "c" in bridge, bridge.names) == (a, True, False, ("a", "b"))
+    assert (bridge["a"].gateway, "a" in bridge, "c" in bridge, bridge.names) == (a, True, False, ("a", "b"))
     with pytest.raises(errors.ConfigurationError, match="no gateway is named 'c'; there are: a, b"):
         bridge["c"]
 

@@ -141,7 +141,6 @@ async def test_three_complete_rounds_past_the_horizon_certify() -> None:
 @pytest.mark.parametrize(
     "spoilt",
     [
-        {"answer": "partly_searched"},
         {"answer": "failed"},
         {"answer": "timed_out"},
         {"answer": "cannot_ask"},
@@ -167,6 +166,17 @@ async def test_anything_but_a_whole_answer_blocks_the_certificate(spoilt: dict[s
     assert (placement.state, placement.gave_up) == ("uncertain", True)
     assert [alarm.kind for alarm in settled.alarms] == ["gave_up"]
     assert len(venue.sent) == 1
+
+
+@pytest.mark.parametrize(("history", "state"), [(True, "not_placed"), (False, "uncertain")])
+async def test_a_part_of_a_search_is_a_negative_only_with_the_whole_history(history: bool, state: str) -> None:
+    """Where no id can be asked for, a history that was read whole is the answer, and nothing less."""
+    venue = Venue(history=history)
+    venue.answer = "partly_searched"
+
+    placement = await Settled(venue).run()
+
+    assert (placement.state, placement.gave_up) == (state, not history)
 
 
 async def test_giving_up_is_not_an_end() -> None:

@@ -253,7 +253,7 @@ async def test_an_order_that_the_venue_forgot_is_answered_from_the_journal(
     bridge = bridges(journal=SqliteJournal(tmp_path / "orders.db"))
     order = await bridge.place("bitso", limit_buy(), read_back=True)
     sim.bitso.settings.visibility_window = 0
-    await bridge["bitso"].cancel(order)
+    await bridge["bitso"].gateway.cancel(order)  # by somebody else
 
     found = (await bridge.lookup(f"bitso:{order.order_id}"))[f"bitso:{order.order_id}"]
 
@@ -308,3 +308,23 @@ def test_a_wrong_journal_table_is_refused(table: dict[str, Any]) -> None:
     """Nothing is journalled elsewhere by a typo."""
     with pytest.raises(ConfigurationError, match="journal"):
         connect("bitso", settings={"journal": table})
+
+
+async def test_many_do_not_stop_one_another(sim: Simulator, bridges: Bridges, journal: Any) -> None:
+    """One refused here, one refused by the venue, one under a held key and one placed: each is told."""
+    bridge = bridges(journal=journal, gateway={"markets": None})
+    await bridge.place("bitso", limit_buy(), key="held")
+    refused = limit_buy(quantity="400", price="9000000")
+
+    placements = await bridge.place_many(
+        "bitso",
+        {
+            "good": limit_buy(quantity="0.02"),
+            "denied": limit_buy(options={"portfolio_id": "x"}),
+            "refused": refused,
+            "held": limit_buy(quantity="0.03"),
+        },
+    )
+
+    states = {key: placement.state.value for key, placement in placements.items()}
+    assert states == {"good": "placed", "denied": "denied", "refused": "rejected", "held": "placed"}

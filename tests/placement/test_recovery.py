@@ -1,6 +1,7 @@
 """What a new process makes of what the last one left behind, on the simulated Bitso."""
 
 import asyncio
+import time
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -172,6 +173,74 @@ async def test_a_living_owner_keeps_its_placements(sim: Simulator, bridges: Brid
 
     assert report.denied == ()
     assert order.client_order_id == placement.client_order_id
+
+
+async def test_what_could_not_be_taken_over_at_start_is_followed_once_its_lease_ends(
+    sim: Simulator, bridges: Bridges, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A restart within the lease of a process that cannot be told to be gone leaves nothing unfollowed."""
+    for module in ("placing", "policy.Schedule"):
+        name = "lease" if module.endswith("Schedule") else "LEASE_SECONDS"
+        monkeypatch.setattr(f"orderbridge.placement.{module}.{name}", 0.05)
+    sending = await left_behind(bridges, path, sending=True, key="k1")
+    prepared = await left_behind(bridges, path, sending=False, key="k2")
+    journal = SqliteJournal(path)
+    await journal.keep_alive("elsewhere:1:gone", until=time.time() + 0.4)
+    await journal.aclose()
+    bridge = await restarted(bridges, path)
+
+    report = await bridge.recover()
+    await asyncio.sleep(1.2)
+
+    assert {placement.key for placement in report.held_elsewhere} == {"k1", "k2"}
+    states = {each.key: each.state.value for each in await bridge.placements()}
+    assert states == {"k1": "not_placed", "k2": "denied"}
+    assert (sending.state, prepared.state) == ("sending", "prepared")
+
+
+async def test_what_a_process_leaves_behind_is_taken_over_by_one_that_lives(
+    sim: Simulator, bridges: Bridges, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two bots on one file: when one dies, the other settles what it had begun, without a restart."""
+    monkeypatch.setattr("orderbridge.placement.placing.LEASE_SECONDS", 0.05)
+    living = await restarted(bridges, path)
+    await living.recover()
+    await left_behind(bridges, path, sending=True)
+
+    await asyncio.sleep(1.0)
+
+    (placement,) = await living.placements()
+    assert placement.state is PlacementState.NOT_PLACED
+
+
+async def test_case_34_what_a_restored_journal_calls_prepared_is_not_sent_again(
+    sim: Simulator, bridges: Bridges, path: Path
+) -> None:
+    """An order of ours that the journal does not know means that it is older than what happened."""
+    await left_behind(bridges, path, sending=False)
+    sim.bitso.put(origin_id=mint(1_700_000_000), quantity="0.01", status="open")
+    bridge = await restarted(bridges, path, on_stale="send")
+
+    report = await bridge.recover()
+
+    assert (len(report.orphans), report.sent) == (1, ())
+    assert [placement.state.value for placement in report.denied] == ["denied"]
+    assert sim.bitso.requests[PLACE] == 0
+
+
+async def test_case_34_a_prepared_placement_that_was_sent_after_the_backup_is_found(
+    sim: Simulator, bridges: Bridges, path: Path
+) -> None:
+    """Before a stale placement is sent, the venue is asked whether it was."""
+    record = await left_behind(bridges, path, sending=False)
+    sim.bitso.put(origin_id=record.placement.client_order_id, quantity="0.01", price="100000", status="completed")
+    bridge = await restarted(bridges, path, on_stale="send")
+
+    await bridge.recover()
+
+    (placement,) = await bridge.placements()
+    assert placement.state is PlacementState.PLACED
+    assert sim.bitso.requests[PLACE] == 0
 
 
 async def test_case_34_own_orders_are_adopted_and_foreign_ones_left_alone(

@@ -32,6 +32,16 @@ ROWS = [
     (13, "uncertain", "decided_not_placed", "not_placed"),
     (14, "not_placed", "found", "placed"),
     (14, "not_placed", "acknowledged", "placed"),
+    # Beside the design's rows: an order that shows up goes before whatever was concluded before.
+    *(
+        (14, before, told, "placed")
+        for before in ("prepared", "denied", "rejected")
+        for told in ("found", "acknowledged")
+    ),
+    *((10, state, "conflict", state) for state in ("prepared", "denied", "rejected", "not_placed", "placed")),
+    (9, "placed", "acknowledged", "placed"),
+    (9, "placed", "found", "placed"),
+    (11, "uncertain", "resend", "prepared"),
 ]
 
 
@@ -54,20 +64,40 @@ def test_what_is_not_listed_changes_nothing_and_is_kept_as_an_anomaly() -> None:
             assert done.event.anomaly is not (happened is Happened.TAKEN and (before, happened) in NEXT)
 
 
+def test_what_became_of_an_earlier_attempt_does_not_count_for_the_next() -> None:
+    """A late failure of one attempt leaves the next alone; a late proof that there is an order counts."""
+    sending = record(state="sending", attempt="second")
+
+    late = step(sending, Happened.NOTHING_LEFT, at=NOW, of="first")
+    own = step(sending, Happened.NOTHING_LEFT, at=NOW, of="second")
+    proof = step(sending, Happened.ACKNOWLEDGED, at=NOW, of="first")
+
+    assert (late.record, late.event.anomaly) == (sending, True)
+    assert (own.record.state, proof.record.state) == ("prepared", "placed")
+
+
+def test_none_of_several_orders_is_adopted() -> None:
+    """Once two orders that fit were shown under one id, a person decides."""
+    done = step(record(state="uncertain", several=True), Happened.FOUND, at=NOW)
+
+    assert (done.record.state, done.event.anomaly) == ("uncertain", True)
+
+
 def test_nothing_that_exists_is_called_absent() -> None:
     """A duplicate refusal, or a sighting that does not fit, bars the certificate and a further send."""
     exists = step(record(state="uncertain", exists=True), Happened.ABSENT, at=NOW)
+    again = step(record(state="uncertain", exists=True), Happened.RESEND, at=NOW)
     conflicting = step(record(state="uncertain", conflicts=("a",)), Happened.ABSENT, at=NOW)
     sent = step(record(conflicts=("a",)), Happened.SENDING, at=NOW)
 
-    assert all(done.event.anomaly for done in (exists, conflicting, sent))
+    assert all(done.event.anomaly for done in (exists, again, conflicting, sent))
 
 
 @given(st.lists(st.sampled_from(Happened), max_size=12))
 def test_no_way_leads_back_to_sending_from_where_an_order_may_be(happenings: list[Happened]) -> None:
-    """Whatever happens, nothing is sent again after an attempt that may have left."""
+    """Whatever happens but a resend by proof, nothing is sent again after an attempt that may have left."""
     known, may_have_left = record(), False
-    for happened in happenings:
+    for happened in (each for each in happenings if each is not Happened.RESEND):
         before, known = known.state, step(known, happened, at=NOW).record
         may_have_left = may_have_left or known.state in {PlacementState.UNCERTAIN, PlacementState.PLACED}
         if may_have_left:

@@ -1,0 +1,221 @@
+"""One gateway of a bridge: its own calls, each written down in the bridge's journal, and the bridge's acts."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Self
+
+from orderbridge.errors import NotSupported, OrderNotActive, OutcomeUnknown
+from orderbridge.gateway import Capabilities, OrderGateway
+from orderbridge.model.advance import Sign
+from orderbridge.model.fill import Fill
+from orderbridge.model.lookup import LookupResult, OrderList
+from orderbridge.model.market import Market
+from orderbridge.model.order import Order
+from orderbridge.model.permit import Lane, Permit
+from orderbridge.model.placement import Placement
+from orderbridge.model.ref import RefLike
+from orderbridge.model.request import OrderEdit, OrderRequest
+from orderbridge.model.symbol import Symbol
+from orderbridge.model.words import OrderStatus
+from orderbridge.placement.placing import Placing
+
+if TYPE_CHECKING:
+    from orderbridge.bridge import OrderBridge
+
+
+class BoundGateway:
+    """
+    `bridge["bitso"]`: an `OrderGateway` whose every call is journalled, with `place` and its kin bound to it.
+
+    What an adapter has of its own (`gateway` is the adapter itself) is reached through it too.
+    """
+
+    def __init__(self, bridge: OrderBridge, gateway: OrderGateway, placing: Placing) -> None:
+        self.gateway = gateway
+        self._bridge = bridge
+        self._placing = placing
+
+    @property
+    def name(self) -> str:
+        """`venue`, or `venue/account`."""
+        return self.gateway.name
+
+    @property
+    def venue(self) -> str:
+        """The API spoken to."""
+        return self.gateway.venue
+
+    @property
+    def account(self) -> str:
+        """The label of the credentials."""
+        return self.gateway.account
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this gateway can do."""
+        return self.gateway.capabilities
+
+    async def prepare(self, request: OrderRequest, *, key: str | None = None) -> Placement:
+        """As `OrderBridge.prepare`."""
+        return await self._bridge.prepare(self.name, request, key=key)
+
+    async def place(
+        self,
+        request: OrderRequest | Placement,
+        *,
+        key: str | None = None,
+        send_within: float = 5.0,
+        timeout: float | None = 15.0,
+        read_back: bool = False,
+    ) -> Order:
+        """As `OrderBridge.place`."""
+        more: dict[str, Any] = {"send_within": send_within, "timeout": timeout, "read_back": read_back}
+        return await self._bridge.place(self.name, request, key=key, **more)
+
+    async def place_many(
+        self, requests: Mapping[str, OrderRequest], *, send_within: float = 5.0, timeout: float | None = 15.0
+    ) -> Mapping[str, Placement]:
+        """As `OrderBridge.place_many`."""
+        return await self._bridge.place_many(self.name, requests, send_within=send_within, timeout=timeout)
+
+    async def placement(self, *, key: str) -> Placement | None:
+        """As `OrderBridge.placement`."""
+        return await self._bridge.placement(key=key, gateway=self.name)
+
+    async def permit(self, lane: Lane = "place", *, timeout: float | None = None) -> Permit:
+        """As `OrderGateway.permit`."""
+        return await self.gateway.permit(lane, timeout=timeout)
+
+    async def submit(
+        self,
+        request: OrderRequest,
+        *,
+        permit: Permit | None = None,
+        not_after: float | None = None,
+        timeout: float | None = None,
+    ) -> Order:
+        """
+        As `OrderGateway.submit`, one send, written down like every other.
+
+        An outcome that is not known is followed up, and `OutcomeUnknown` carries the placement.
+        """
+        return await self._bridge.submit_at(self.name, request, permit=permit, not_after=not_after, timeout=timeout)
+
+    async def lookup(self, *refs: RefLike, timeout: float | None = None) -> LookupResult:
+        """As `OrderBridge.lookup`, on this gateway alone."""
+        return await self._bridge.lookup(*refs, gateways=[self.name], timeout=timeout)
+
+    async def get(self, ref: RefLike, *, timeout: float | None = None) -> Order:
+        """As `OrderGateway.get`, without the journal: what the venue shows."""
+        order = await self.gateway.get(ref, timeout=timeout)
+        self._placing.seen.orders([order], source="look-up")
+        return order
+
+    async def open_orders(self, *, symbol: str | None = None, timeout: float | None = None) -> OrderList:
+        """As `OrderGateway.open_orders`."""
+        listed = await self.gateway.open_orders(symbol=symbol, timeout=timeout)
+        self._placing.seen.orders(listed.orders, source="open orders")
+        return listed
+
+    async def cancel(self, ref: RefLike, *, timeout: float | None = None) -> Order:
+        """As `OrderGateway.cancel`."""
+        try:
+            order = await self.gateway.cancel(ref, timeout=timeout)
+        except OutcomeUnknown:
+            self._placing.seen.sign(ref, Sign.CANCEL_SENT, gateway=self.name)
+            raise
+        except OrderNotActive as error:
+            self._placing.seen.orders([error.order] if error.order else [], source="cancel")
+            raise
+        self._placing.seen.orders([order], source="cancel")
+        return order
+
+    async def edit(
+        self,
+        ref: RefLike,
+        changes: OrderEdit,
+        *,
+        allow_replace: bool = False,
+        expected_filled: Decimal | str | int | None = None,
+        timeout: float | None = None,
+    ) -> Order:
+        """As `OrderGateway.edit`."""
+        more: dict[str, Any] = {"allow_replace": allow_replace, "expected_filled": expected_filled}
+        try:
+            order = await self.gateway.edit(ref, changes, timeout=timeout, **more)
+        except OutcomeUnknown:
+            self._placing.seen.sign(ref, Sign.REPLACE_SENT, gateway=self.name)
+            raise
+        except OrderNotActive as error:
+            self._placing.seen.orders([error.order] if error.order else [], source="edit")
+            raise
+        self._placing.seen.orders([order], source="edit")
+        return order
+
+    async def cancel_all(self, *, symbol: str | None = None, timeout: float | None = None) -> list[Order]:
+        """As `OrderGateway.cancel_all`."""
+        orders = await self.gateway.cancel_all(symbol=symbol, timeout=timeout)
+        self._placing.seen.orders(orders, source="cancel")
+        return orders
+
+    async def retry_failed(self, ref: RefLike, *, timeout: float | None = None) -> Order:
+        """As `BitcainGateway.retry_failed`. NotSupported: the venue has no such operation."""
+        call = getattr(self.gateway, "retry_failed", None)
+        if call is None:
+            raise NotSupported(f"{self.name} has no retry_failed", gateway=self.name, operation="retry_failed")
+        order: Order = await call(ref, timeout=timeout)
+        self._placing.seen.orders([order], source="retry")
+        return order
+
+    def orders(
+        self,
+        *,
+        since: datetime,
+        until: datetime | None = None,
+        symbol: str | None = None,
+        status: OrderStatus | str | None = None,
+        timeout: float | None = None,
+        **venue_filters: Any,
+    ) -> AsyncIterator[Order]:
+        """As `OrderGateway.orders`."""
+        given: dict[str, Any] = {"since": since, "until": until, "symbol": symbol, "status": status}
+        listed = self.gateway.orders(timeout=timeout, **given, **venue_filters)
+        return self._placing.seen.watching(listed, source="history")
+
+    def fills(
+        self,
+        ref: RefLike | None = None,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        symbol: str | None = None,
+        timeout: float | None = None,
+    ) -> AsyncIterator[Fill]:
+        """As `OrderGateway.fills`."""
+        listed = self.gateway.fills(ref, since=since, until=until, symbol=symbol, timeout=timeout)
+        return self._placing.seen.counting(listed)
+
+    async def markets(self, *, refresh: bool = False, timeout: float | None = None) -> Mapping[Symbol, Market]:
+        """As `OrderGateway.markets`."""
+        return await self.gateway.markets(refresh=refresh, timeout=timeout)
+
+    async def aclose(self) -> None:
+        """Close the gateway."""
+        await self.gateway.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.aclose()
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name == "gateway":
+            raise AttributeError(name)
+        return getattr(self.gateway, name)
+
+    def __repr__(self) -> str:
+        return repr(self.gateway)

@@ -1,0 +1,117 @@
+"""Reads pass through here on their way to the caller: what they show is stored, and they do not wait for the disk."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from orderbridge.errors import JournalError
+from orderbridge.model.advance import Sign
+from orderbridge.model.alarm import AlarmKind
+from orderbridge.model.amount import add, divide
+from orderbridge.model.fill import Fill
+from orderbridge.model.order import Order, OrderKey
+from orderbridge.model.ref import OrderRef, RefLike
+from orderbridge.placement.desk import Desk, log
+from orderbridge.placement.sightings import Sightings
+
+# So many orders of a long history are stored together.
+_TOGETHER: Final = 200
+
+
+class Seen:
+    """Stores in the background what the calls of a bridge and its gateways show."""
+
+    def __init__(self, desk: Desk, sightings: Sightings) -> None:
+        self._desk = desk
+        self._sightings = sightings
+        self._stores: set[asyncio.Task[None]] = set()
+
+    def orders(self, orders: Iterable[Order], *, source: str) -> None:
+        """Store what a read has shown of orders."""
+        orders = list(orders)
+        if orders:
+            self._spawn(self._store(orders, source))
+
+    def sign(self, ref: RefLike, sign: Sign, *, gateway: str) -> None:
+        """Store what is learnt of an order without being shown it."""
+        self._spawn(self._sign(OrderRef.of(ref), sign, gateway))
+
+    async def watching(self, listed: AsyncIterator[Order], *, source: str) -> AsyncIterator[Order]:
+        """Pass orders on, and store them by the hundred."""
+        held: list[Order] = []
+        try:
+            async for order in listed:
+                held.append(order)
+                if len(held) >= _TOGETHER:
+                    self.orders(held, source=source)
+                    held = []
+                yield order
+        finally:
+            self.orders(held, source=source)
+
+    async def counting(self, listed: AsyncIterator[Fill]) -> AsyncIterator[Fill]:
+        """Pass fills on, and store what they add up to per order: at least so much of it is filled."""
+        sums: dict[OrderKey, list[Fill]] = {}
+        try:
+            async for fill in listed:
+                sums.setdefault(OrderKey(fill.gateway, fill.order_id), []).append(fill)
+                yield fill
+        finally:
+            if sums:
+                self._spawn(self._store_fills(sums))
+
+    async def finish(self) -> None:
+        """Wait until everything is stored."""
+        while self._stores:
+            await asyncio.gather(*self._stores, return_exceptions=True)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(self._guarded(work))
+        self._stores.add(task)
+        task.add_done_callback(self._stores.discard)
+
+    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except JournalError as error:
+            log.warning("what was seen of orders could not be stored: %s", error)
+        except Exception as error:  # noqa: BLE001 - a defect here must not pass in silence
+            self._desk.alarm(AlarmKind.BACKGROUND, f"what was seen of orders was lost: {type(error).__name__}: {error}")
+
+    async def _store(self, orders: Sequence[Order], source: str) -> None:
+        await self._sightings.observe(orders, source=source)
+
+    async def _sign(self, ref: OrderRef, sign: Sign, gateway: str) -> None:
+        known = await self._desk.journal.orders(
+            gateway=gateway, order_id=ref.order_id or ref.id, client_order_id=ref.client_order_id or ref.id
+        )
+        for order in known:
+            await self._desk.journal.sign(order.key, sign)
+
+    async def _store_fills(self, sums: dict[OrderKey, list[Fill]]) -> None:
+        for key, fills in sums.items():
+            known = await self._desk.journal.orders(gateway=key.gateway, order_id=key.order_id)
+            order = next((each for each in known if each.key == key), None)
+            if order is not None:
+                await self._sightings.observe([with_fills(order, fills, at=self._desk.now())], source="fills")
+
+
+def with_fills(order: Order, fills: Sequence[Fill], *, at: datetime) -> Order:
+    """An order of which at least these fills are told; as it was when more was known of it."""
+    single = list({fill.fill_id: fill for fill in fills}.values())  # pages may overlap
+    base = add(*(fill.quantity for fill in single))
+    quote = add(*(fill.quote_quantity for fill in single))
+    if order.filled_quantity is not None and base <= order.filled_quantity:
+        return order
+    return order.model_copy(
+        update={
+            "filled_quantity": base,
+            "filled_quote_quantity": quote,
+            "average_price": divide(quote, base) if base else None,
+            "evidence": tuple(sorted({*order.evidence, "fills"})),
+            "observed_at": at,
+        }
+    )

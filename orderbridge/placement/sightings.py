@@ -1,0 +1,168 @@
+"""What an order that is shown means for the placements: by a reply, a read, or the caller's own stream."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Final
+
+from orderbridge.client_ids import is_ours
+from orderbridge.model.alarm import AlarmKind
+from orderbridge.model.order import Order, OrderKey
+from orderbridge.model.words import PlacementState
+from orderbridge.placement.desk import Desk
+from orderbridge.placement.fingerprint import SKEW, disagreements
+from orderbridge.placement.states import Happened, Record
+
+# What an order that shows up contradicts: a verdict that there is none, or that it was never sent.
+_CONTRADICTED: Final = {
+    PlacementState.NOT_PLACED: "an order appeared after it was proven absent",
+    PlacementState.REJECTED: "an order appeared although the venue refused it",
+    PlacementState.DENIED: "an order appeared although it was denied here",
+    PlacementState.PREPARED: "an order appeared although it was not sent",
+}
+_MOST_KNOWN: Final = 50_000
+
+
+class Sightings:
+    """Stores what is seen of orders, and lets it settle the placements that they are of."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        # Where no look at the journal is needed: orders whose placement is placed with them, ids of no placement.
+        self._settled: set[OrderKey] = set()
+        self._foreign: set[tuple[str, str]] = set()
+        self._doubles: set[OrderKey] = set()
+
+    def expect(self, record: Record) -> None:
+        """A placement is about to begin: an order under its id is not nobody's from now on."""
+        self._foreign.discard((record.placement.gateway, record.placement.client_order_id or ""))
+
+    async def observe(self, orders: Iterable[Order], *, source: str) -> list[Order]:
+        """
+        Store what was seen of orders, and let it settle the placements that they are of, whatever their state.
+
+        Raises:
+            JournalError: it cannot be stored.
+        """
+        known = await self._desk.journal.observe(list(orders))
+        by_client: dict[tuple[str, str], list[Order]] = {}
+        for order in known:
+            name = (order.gateway, order.client_order_id or "")
+            if order.client_order_id is not None and order.key not in self._settled and name not in self._foreign:
+                by_client.setdefault(name, []).append(order)
+        for (gateway, client_order_id), shown in by_client.items():
+            self._foreign.add((gateway, client_order_id))
+            for record in await self._desk.journal.find(gateway=gateway, client_order_id=client_order_id):
+                self._foreign.discard((gateway, client_order_id))
+                await self.sighted(record, shown, source=source)
+        return known
+
+    async def sighted(self, record: Record, orders: Sequence[Order], *, source: str) -> Record:
+        """Orders were seen under a placement's id: rows 9, 10 and 14 of the table."""
+        if record.state is PlacementState.PLACED:
+            return await self._beside(record, orders, source=source)
+        since = made_since(record)
+        fitting = [order for order in orders if not disagreements(record.placement.request, order, since=since)]
+        if len(fitting) > 1:  # venues forget ids, and show under one of them what was made before
+            newer = [order for order in fitting if not is_older(order, record.placement.created_at)]
+            fitting = newer if len(newer) == 1 else fitting
+        if len(fitting) != 1:
+            return await self._conflict(record, orders, several=len(fitting) > 1, source=source)
+        (order,) = await self._desk.journal.observe(fitting)
+        after = await self._desk.note(
+            record,
+            Happened.FOUND,
+            facts={"order_id": order.order_id, "source": source, "status": order.status},
+            evidence=source,
+            placement={"order": order, "gave_up": False},
+            watch_until=None,
+        )
+        if after.state is not PlacementState.PLACED:
+            return after
+        if record.state in _CONTRADICTED:
+            self._desk.alarm(AlarmKind.GHOST, _CONTRADICTED[record.state], record=after, order=order)
+        # Somebody else may have settled it with another order in the meantime.
+        return await self._beside(after, [order], source=source)
+
+    async def replied(self, record: Record, after: Record, order: Order) -> Record:
+        """The venue's reply to an attempt: what if the placement had been settled otherwise while it was awaited?"""
+        if after.fence != record.fence:  # another process worked on it in the meantime
+            events = await self._desk.journal.events(record.id)
+            verdict = next((each.after for each in reversed(events) if each.after in _CONTRADICTED), None)
+            if verdict is PlacementState.NOT_PLACED:
+                self._desk.alarm(AlarmKind.GHOST, _CONTRADICTED[verdict], record=after, order=order)
+        known = after.placement.order
+        if known is not None and known.key == order.key:
+            self._settle(order)
+            if "reply" in after.placement.evidence:
+                return after
+            facts = {"order_id": order.order_id}
+            return await self._desk.note(after, Happened.ACKNOWLEDGED, facts=facts, evidence="reply")
+        return await self.sighted(after, [order], source="reply")
+
+    async def _beside(self, record: Record, orders: Sequence[Order], *, source: str) -> Record:
+        """Orders seen under the id of a placement that is placed: its own, or a second one."""
+        known = record.placement.order
+        if known is None:  # placed by a person's word, and now shown
+            facts = {"order_id": orders[0].order_id, "source": source}
+            shown = {"order": orders[0]}
+            return await self._desk.note(record, Happened.FOUND, facts=facts, evidence=source, placement=shown)
+        request, since = record.placement.request, made_since(record)
+        for order in orders:
+            if order.key == known.key:
+                self._settle(order)
+            elif order.key not in self._doubles and not is_older(order, since):
+                self._doubles.add(order.key)
+                kind = AlarmKind.CONFLICT if disagreements(request, order, since=since) else AlarmKind.DOUBLE
+                why = f"a second order beside {known.order_id} is shown under its id: {order.order_id}"
+                facts = {"source": source, "why": why}
+                record = await self._desk.note(record, Happened.CONFLICT, facts=facts, conflicts=_with(record, why))
+                self._desk.alarm(kind, why, record=record, order=order)
+        return record
+
+    async def _conflict(self, record: Record, orders: Sequence[Order], *, several: bool, source: str) -> Record:
+        request, since = record.placement.request, made_since(record)
+        if several:
+            why = "several orders answer to it: " + ", ".join(sorted(order.order_id for order in orders))
+        else:
+            order = orders[0]
+            why = f"{order.order_id}: " + "; ".join(disagreements(request, order, since=since))
+        if why in record.conflicts:
+            return record
+        after = await self._desk.note(
+            record,
+            Happened.CONFLICT,
+            facts={"source": source, "why": why},
+            conflicts=_with(record, why),
+            several=several or record.several,
+        )
+        kind = AlarmKind.DOUBLE if several else AlarmKind.CONFLICT
+        self._desk.alarm(kind, f"what is shown under its id does not fit: {why}", record=after, order=orders[0])
+        return after
+
+    def _settle(self, order: Order) -> None:
+        if len(self._settled) > _MOST_KNOWN:
+            self._settled.clear()
+        self._settled.add(order.key)
+
+
+def made_since(record: Record) -> datetime | None:
+    """
+    Since when an order of this placement can have been made, by its own id.
+
+    An id of our making is not used twice, so what stands under it is not older, whatever the venue's clock says.
+    """
+    placement = record.placement
+    if placement.client_order_id is not None and is_ours(placement.client_order_id):
+        return None
+    return placement.created_at
+
+
+def is_older(order: Order, since: datetime | None) -> bool:
+    """Whether an order was certainly made before, so that it is another's: venues forget ids, and people reuse them."""
+    return since is not None and order.created_at is not None and order.created_at < since - SKEW
+
+
+def _with(record: Record, why: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys([*record.conflicts, why]))

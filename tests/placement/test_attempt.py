@@ -1,0 +1,104 @@
+"""Attempts that meet, end early, or cannot be written down."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orderbridge.errors import AuthenticationFailed, JournalError, NotSent, OrderDenied
+from orderbridge.placement import SqliteJournal
+from orderbridge.placement.attempt import Call
+from orderbridge.simulator import Simulator
+from tests.placement.kit import Bridges, limit_buy
+
+PLACE = "POST /api/v3/orders"
+
+
+@pytest.fixture(params=["none", "sqlite"])
+def journal(request: pytest.FixtureRequest, tmp_path: Path) -> SqliteJournal | None:
+    """Without a journal, and with one in a file."""
+    return SqliteJournal(tmp_path / "orders.db") if request.param == "sqlite" else None
+
+
+async def test_two_calls_at_one_clock_reading_send_once(sim: Simulator, bridges: Bridges, journal: Any) -> None:
+    """Whoever begins the attempt has a word of its own for it; the clock cannot make two look alike."""
+    bridge = bridges(journal=journal, clock=lambda: 1_800_000_000.0)
+    placement = await bridge.prepare("bitso", limit_buy(), key="k1")
+
+    orders = await asyncio.gather(*(bridge.place("bitso", placement) for _ in range(8)))
+
+    assert len({order.order_id for order in orders}) == 1
+    assert sim.bitso.requests[PLACE] == 1
+
+
+async def test_what_was_not_sent_may_be_tried_again_under_its_own_id(sim: Simulator, bridges: Bridges) -> None:
+    """A caller's own client id is not used up by an attempt that never left, and is by one that did."""
+    bridge = bridges()
+    request = limit_buy(client_order_id="mine-1")
+    sim.bitso.fault("wrong_nonce", operation="place", probability=1.0)
+    with pytest.raises((NotSent, AuthenticationFailed)):
+        await bridge.place("bitso", request)
+    sim.bitso.clear_faults()
+
+    order = await bridge.place("bitso", request)
+
+    assert order.client_order_id == "mine-1"
+    with pytest.raises(OrderDenied, match="used before, by a placement that is placed"):
+        await bridge.place("bitso", request)
+
+
+@pytest.mark.parametrize("ending", [asyncio.CancelledError, KeyboardInterrupt, SystemExit])
+async def test_a_program_that_ends_while_it_sends_knows_that_it_may_have_sent(
+    bridges: Bridges, journal: Any, ending: type[BaseException]
+) -> None:
+    """Whatever ends the task that sends, the placement is uncertain from then on, not being sent for ever."""
+    bridge = bridges(journal=journal)
+    await bridge.recover()
+    gateway = bridge["bitso"].gateway
+
+    async def ends(*args: Any, **how: Any) -> Any:
+        raise ending
+
+    gateway.submit = ends  # type: ignore[method-assign]
+    placer = bridge._placing.line("bitso").placer
+    record, _ = await placer._new(limit_buy(), "k1")
+    call = Call(record, asyncio.get_running_loop().time() + 1, 1.0, is_new=True)
+
+    with pytest.raises(ending):
+        await placer._attempts.make(call)
+
+    placement = await bridge.placement(key="k1")
+    assert placement is not None
+    assert placement.state == "uncertain"
+
+
+async def test_an_outcome_that_could_not_be_stored_is_stored_later(
+    sim: Simulator, bridges: Bridges, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that is full at the wrong moment and has room again leaves no placement as being sent."""
+    monkeypatch.setattr("orderbridge.placement.placing._HEARTBEAT", 0.02)
+    journal = FullLater(tmp_path / "orders.db")
+    bridge = bridges(journal=journal)
+
+    order = await bridge.place("bitso", limit_buy(), key="k1")
+    full = await journal.find(key="k1")
+    journal.has_room = True
+    await asyncio.sleep(0.2)
+
+    (stored,) = await journal.find(key="k1")
+    assert (full[0].state, stored.state) == ("sending", "placed")
+    assert stored.placement.order is not None
+    assert stored.placement.order.order_id == order.order_id
+    assert "journal" in bridges.kinds
+
+
+class FullLater(SqliteJournal):
+    """A journal whose disk is full for everything after an order was begun, until there is room again."""
+
+    has_room = False
+
+    async def change(self, *args: Any, **how: Any) -> Any:
+        if not self.has_room:
+            raise JournalError("the disk is full")
+        return await super().change(*args, **how)
