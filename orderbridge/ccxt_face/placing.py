@@ -97,9 +97,9 @@ class Placing:
         began = asyncio.get_running_loop().time()
         await self._look_back()
         held = None if wanted.key is None else await self._bridge.placement(key=wanted.key, gateway=self._gateway)
-        if held is not None and not held.holds_key:
+        if held is not None and not held.holds_key and held.client_order_id is not None:
             raise InvalidOrder(f"clientOrderId {wanted.key} is that of an order that is {held.state}; use a new one")
-        if held is None or held.state is PlacementState.PREPARED:
+        if held is None or held.state is PlacementState.PREPARED or not held.holds_key:
             earlier = await self._answer_by_earlier(wanted.request, began)
             if earlier is not None:
                 return earlier
@@ -110,9 +110,9 @@ class Placing:
         async with self._looking_back:
             if self._has_looked_back:
                 return
-            for state in _IN_FLIGHT:
+            for state in (*_IN_FLIGHT, PlacementState.PREPARED):
                 for placement in await self._bridge.placements(state=state):
-                    if placement.gateway == self._gateway:
+                    if placement.gateway == self._gateway and _is_open(placement):
                         self._open.append(_earlier(placement))
             self._has_looked_back = True
 
@@ -128,7 +128,7 @@ class Placing:
         others: list[_Sent] = []
         while (sent := self._first_open(request, others)) is not None:
             placement = await self._settled(sent, timeout=max(0.0, deadline - loop.time()))
-            if placement is not None and placement.state in _IN_FLIGHT:
+            if placement is not None and _is_open(placement):
                 raise _unknown(placement, "an earlier order of this symbol and side is not known yet; nothing was sent")
             if sent not in self._open:
                 continue  # another call was answered by it meanwhile
@@ -193,7 +193,7 @@ class Placing:
             raise
         if placement is not None and placement.state is PlacementState.PLACED and placement.order is not None:
             return placement.order
-        if placement is not None and placement.state not in (*_IN_FLIGHT, PlacementState.PLACED):
+        if placement is not None and not _is_open(placement) and placement.state is not PlacementState.PLACED:
             self._forget(sent)
             raise _verdict(placement, unknown) from unknown
         if sent.key is not None and _is_duplicate(unknown):
@@ -240,6 +240,14 @@ class Placing:
 def _earlier(placement: Placement) -> _Sent:
     request = placement.request
     return _Sent(request.symbol, request.side, placement.key, placement, is_earlier=True, left_at=float("-inf"))
+
+
+def _is_open(placement: Placement) -> bool:
+    """Whether an order may come of it that nobody was told of: one that the bridge is about to send again too."""
+    if placement.state is PlacementState.PREPARED:
+        # What was never sent has no evidence; what is sent again has the proof that it was absent.
+        return bool(placement.evidence)
+    return placement.state in _IN_FLIGHT
 
 
 def _was_answered(sent: _Sent, placement: Placement) -> bool:

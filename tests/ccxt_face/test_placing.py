@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from orderbridge import OrderBridge
+from orderbridge.errors import NotSent
 from orderbridge.placement import SqliteJournal
 from orderbridge.simulator import Simulator
-from tests.ccxt_face.conftest import bridge_over
+from tests.ccxt_face.conftest import TIMES, bridge_over
 
 pytestmark = pytest.mark.ccxt
 
@@ -286,6 +288,50 @@ async def test_a_create_that_its_bot_timed_out_is_answered_by_it(sim: Simulator,
         await asyncio.wait_for(face.create_order(*LIMIT), 0.1)
     order = await asyncio.wait_for(face.create_order(*LIMIT), 2)
 
+    assert [each.oid for each in sim.bitso.accepted()] == [order["id"]]
+
+
+RESEND: dict[str, Any] = {"on_uncertain": "resend_if_absent"}
+
+
+async def test_what_the_bridge_sends_again_is_the_answer(sim: Simulator, face_of: Any) -> None:
+    """Under a policy of sending again what is proven absent the create returns that order, and there is one."""
+    face = face_of(bridge_over(sim, **RESEND), resolve_for=5)
+    sim.bitso.fault("drop", operation="place", nth=1)
+
+    order = await face.create_order(*LIMIT)
+
+    assert [each.oid for each in sim.bitso.accepted()] == [order["id"]]
+    assert sim.bitso.requests[PLACE] == 2
+
+
+async def test_what_the_bridge_is_about_to_send_again_is_not_sent_beside(sim: Simulator, face_of: Any) -> None:
+    """An order that waits to be sent again is open: creates after it wait for it, and are answered by it."""
+    from orderbridge.ccxt_face import OrderOutcomeUnknown
+
+    gateway = sim.bitso.gateway()
+    permit, refused = gateway.permit, 0
+
+    async def none_after_the_first(lane: Any = "place", *, timeout: float | None = None) -> Any:
+        nonlocal refused
+        if lane == "place" and sim.bitso.requests[PLACE] == 1 and refused < 3:
+            refused += 1
+            raise NotSent("no permit")
+        return await permit(lane, timeout=timeout)
+
+    gateway.permit = none_after_the_first  # type: ignore[method-assign]
+    bridge = OrderBridge(gateway, settle_horizon=0.1, probe_times=TIMES, **RESEND)
+    face = face_of(bridge, resolve_for=1)
+    sim.bitso.fault("drop", operation="place", nth=1)
+    with pytest.raises(OrderOutcomeUnknown):
+        await face.create_order(*LIMIT)
+    (waiting,) = await bridge.placements()
+    face._placing._resolve_for = 12
+
+    order = await face.create_order("BTC/MXN", "limit", "buy", 0.01, 570000)
+
+    assert (waiting.state, bool(waiting.evidence)) == ("prepared", True)
+    assert order["price"] == 560000.0
     assert [each.oid for each in sim.bitso.accepted()] == [order["id"]]
 
 
