@@ -37,6 +37,8 @@ class Core:
         send_within: float,
         owns: bool,
     ) -> None:
+        if not isinstance(bridge, OrderBridge):
+            raise ConfigurationError(f"a face is made of an OrderBridge, not of {type(bridge).__name__}")
         if rounding not in ("ccxt", "refuse", None):
             raise ConfigurationError(f"rounding is 'ccxt', 'refuse' or None, not {rounding!r}")
         for name, seconds in (("resolve_for", resolve_for), ("timeout", timeout), ("send_within", send_within)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from ccxt.base.exchange import Exchange
@@ -17,7 +18,7 @@ def has(can: Capabilities, rest_of: Any) -> Row:
     if rest_of is not None:
         known: Row = dict(rest_of.has)
     else:
-        known = dict.fromkeys(Exchange().has, False)
+        known = dict.fromkeys(_calls(), False)
     # Placing goes through the bridge alone, so that what ccxt could place besides is not there.
     known |= {name: False for name in known if name.startswith(("create", "edit", "cancel")) and "Order" in name}
     places = bool(can.order_types)
@@ -59,6 +60,12 @@ def has(can: Capabilities, rest_of: Any) -> Row:
     if can.markets:
         ours["fetchMarkets"] = True
     return {**known, **ours}
+
+
+@cache
+def _calls() -> tuple[str, ...]:
+    """ccxt's names of all calls that any exchange may have."""
+    return tuple(Exchange().has)
 
 
 def features(can: Capabilities) -> Row:

@@ -231,7 +231,8 @@ class CcxtFace(Reads, Family):
     async def _verdict(self, asked: Wanted) -> Row:
         try:
             return order_row(await self._place(asked))
-        except ccxt.BaseError as error:
+        except Exception as error:  # noqa: BLE001 - whatever happens to one hides none of the others
+            is_over = isinstance(error, ccxt.BaseError) and not isinstance(error, OrderOutcomeUnknown)
             request = asked.request
             known = request.quantity, request.price, request.stop_price
             amount, price, stop = (None if each is None else float(each) for each in known)
@@ -244,7 +245,7 @@ class CcxtFace(Reads, Family):
                 price=price,
                 stopPrice=stop,
                 triggerPrice=stop,
-                status=None if isinstance(error, OrderOutcomeUnknown) else "rejected",
+                status="rejected" if is_over else None,
                 info=_error(error),
             )
 

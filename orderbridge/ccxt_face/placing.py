@@ -110,10 +110,10 @@ class Placing:
         async with self._looking_back:
             if self._has_looked_back:
                 return
+            found: list[Placement] = []
             for state in (*_IN_FLIGHT, PlacementState.PREPARED):
-                for placement in await self._bridge.placements(state=state):
-                    if placement.gateway == self._gateway and _is_open(placement):
-                        self._open.append(_earlier(placement))
+                found += await self._bridge.placements(state=state)
+            self._open += [_earlier(each) for each in found if each.gateway == self._gateway and _is_open(each)]
             self._has_looked_back = True
 
     async def _answer_by_earlier(self, request: OrderRequest, began: float) -> Order | None:

@@ -624,4 +624,7 @@ async def test_settings_that_mean_nothing_are_refused(sim: Simulator, settings: 
         as_ccxt(bridge, "bitso", **settings)
     with pytest.raises(ConfigurationError, match="bitso"):
         as_ccxt(bridge, "kraken")
+    for none in (None, bridge["bitso"], "bitso"):
+        with pytest.raises(ConfigurationError, match="OrderBridge"):
+            as_ccxt(none, "bitso")  # type: ignore[arg-type]
     await bridge.aclose()

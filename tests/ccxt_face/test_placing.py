@@ -178,6 +178,28 @@ async def test_a_create_beside_one_that_is_resolved_waits_and_is_its_own(sim: Si
     assert sim.bitso.requests[PLACE] == 2
 
 
+async def test_an_order_is_kept_for_the_bot_that_asked_for_it(sim: Simulator, face_of: Any) -> None:
+    """A create that began before the first one's caller left is not given its order; that caller's next one is."""
+    from orderbridge.ccxt_face import OrderOutcomeUnknown
+
+    face = face_of(horizon=LONG, resolve_for=0.6)
+    await face.load_markets()
+    sim.bitso.fault("drop", operation="place", nth=1)
+    first = asyncio.ensure_future(face.create_order(*LIMIT))
+    await asyncio.sleep(0.3)
+    second = asyncio.ensure_future(face.create_order("BTC/MXN", "limit", "buy", 0.01, 570000))
+    with pytest.raises(OrderOutcomeUnknown) as unknown:
+        await first
+    oid = appear(sim, unknown.value)
+
+    other = await second
+    repeated = await face.create_order(*LIMIT)
+
+    assert other["price"] == 570000.0
+    assert repeated["id"] == oid
+    assert sim.bitso.requests[PLACE] == 2
+
+
 @pytest.mark.parametrize("call", ["fetch_open_orders", "fetch_order", "cancel_order", "cancel_all", "trades"])
 async def test_a_bot_that_was_shown_the_order_is_past_it(sim: Simulator, face_of: Any, call: str) -> None:
     """After a fetch or a cancel that shows it, the next create is a new order: the bot knows of the first."""

@@ -118,6 +118,18 @@ def test_the_rest_and_refusals_are_as_they_are_there(venue: Simulator, theirs: A
     assert len(venue.bitso.accepted()) == 1
 
 
+def test_bitcain_asks_a_plain_rest_for_markets(venue: Simulator, theirs: Any) -> None:
+    """A venue without rules has the markets of the caller's own plain object."""
+    bridge = bridge_over(venue, venue="bitcain", gateway={"trading_mode": "paper"})
+
+    with as_ccxt_sync(bridge, "bitcain", theirs) as face:
+        markets = face.load_markets()
+
+        assert face.markets == markets == theirs.markets
+        assert face.market("BTC/USDT")["symbol"] == "BTC/USDT"
+        assert face.create_order("BTC/USDT", "limit", "buy", 0.1, 30000)["amount"] == 0.1
+
+
 def test_threads_place_one_order_each(venue: Simulator, face: Any) -> None:
     """Eight threads at once: eight orders, each told to its own thread."""
     told: list[str] = []
