@@ -12,6 +12,7 @@ import contextlib
 import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final
 
 from ccxt.base.errors import DuplicateOrderId, ExchangeNotAvailable, InvalidOrder
@@ -47,7 +48,7 @@ class _Sent:
 
     Attributes:
         key: of its placement; one of an earlier process may have none, and is then given itself.
-        is_earlier: the journal held it open when this face first placed.
+        is_earlier: the journal held it open from before this face was made.
         left_at: loop time at which its caller went without a verdict; None while it waits.
         is_unclear: its outcome is not known, and its caller waits for it.
     """
@@ -77,6 +78,7 @@ class Placing:
         self._resolve_for = resolve_for
         self._timeout = timeout
         self._send_within = send_within
+        self._made_at = datetime.now(UTC)
         self._open: list[_Sent] = []
         self._unsent: dict[str, str] = {}
         self._taken: set[str] = set()
@@ -106,14 +108,15 @@ class Placing:
         return await self._send(wanted)
 
     async def _look_back(self) -> None:
-        """What the journal holds open when this face first places may be what its bot is about to repeat."""
+        """What the journal holds open from before this face was made may be what its bot is about to repeat."""
         async with self._looking_back:
             if self._has_looked_back:
                 return
             found: list[Placement] = []
             for state in (*_IN_FLIGHT, PlacementState.PREPARED):
                 found += await self._bridge.placements(state=state)
-            self._open += [_earlier(each) for each in found if each.gateway == self._gateway and _is_open(each)]
+            earlier = [each for each in found if each.gateway == self._gateway and each.created_at < self._made_at]
+            self._open += [_earlier(each) for each in earlier if _is_open(each)]
             self._has_looked_back = True
 
     async def _answer_by_earlier(self, request: OrderRequest, began: float) -> Order | None:
@@ -216,7 +219,7 @@ class Placing:
             self._open.remove(sent)
 
     def _leave(self, sent: _Sent) -> None:
-        if sent in self._open and sent.left_at is None:
+        if sent in self._open:
             sent.left_at = asyncio.get_running_loop().time()
 
     def _keep_unsent(self, request: OrderRequest, key: str) -> None:
@@ -252,7 +255,7 @@ def _is_open(placement: Placement) -> bool:
 
 def _was_answered(sent: _Sent, placement: Placement) -> bool:
     """Whether an order that the journal held open was then answered to whoever sent it, in another process."""
-    return sent.is_earlier and placement.evidence == ("reply",)
+    return sent.is_earlier and "reply" in placement.evidence
 
 
 def _is_duplicate(unknown: OutcomeUnknown) -> bool:

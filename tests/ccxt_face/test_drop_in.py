@@ -7,6 +7,7 @@ what ccxt's Bitso does wrong, and shows that ours is right. What was traded and 
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from random import Random
 from typing import Any
 
 import pytest
@@ -255,6 +256,34 @@ async def test_doubled_orders_in_all(runs: Runs) -> None:
     assert doubled[0] > 0
     assert doubled[1] == 0
     assert len(ours.orders) == 40
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_every_order_is_told_once_whatever_happens(sim: Simulator, face_of: Any, seed: int) -> None:
+    """
+    Buys and sells by two bots at once that try again at any error, at a venue that misbehaves two times in five, by a
+    face that gives up waiting almost at once: as many orders as creates, and each is told to one of them.
+    """
+    random = Random(seed)
+    face = face_of(horizon=0.3, resolve_for=random.choice([0.0, 0.05, 0.2]), timeout=1)
+    await face.load_markets()
+    for kind in ("accept_then_drop", "accept_then_5xx", "html", "drop"):
+        sim.bitso.fault(kind, operation="place", probability=0.1)
+    sim.bitso.fault("drop", operation="lookup", probability=0.2)
+
+    async def bot(side: str, price: int) -> list[Any]:
+        kind, told = random.choice(["limit", "market"]), []
+        for step in range(12):
+            args = (kind, side, 0.01, price + 10 * step)
+            told.append(await more_stubborn(face, "BTC/MXN", *args, tries=200, wait=0.02))
+        return told
+
+    bought, sold = await asyncio.gather(bot("buy", 500000), bot("sell", 1300000))
+
+    ids = [order["id"] for order in [*bought, *sold]]
+    assert len(ids) == len(set(ids)) == 24
+    assert {order.oid for order in sim.bitso.accepted()} == set(ids)
+    assert {order["side"] for order in bought} == {"buy"}
 
 
 async def test_an_order_that_never_arrived_is_placed_once(runs: Runs) -> None:

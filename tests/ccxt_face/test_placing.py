@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from orderbridge import OrderBridge
-from orderbridge.errors import NotSent
+from orderbridge import OrderBridge, OrderRequest
+from orderbridge.errors import NotSent, OutcomeUnknown
 from orderbridge.placement import SqliteJournal
 from orderbridge.simulator import Simulator
 from tests.ccxt_face.conftest import TIMES, bridge_over
@@ -435,6 +435,17 @@ async def test_an_unclear_create_repeated_with_its_id_is_answered_by_itself(sim:
     assert sim.bitso.requests[PLACE] == sent == 1
 
 
+async def test_a_placed_order_is_told_again_whatever_else_is_open(sim: Simulator, face_of: Any) -> None:
+    """The id of an order that is known answers at once, beside another one of its side that is not."""
+    face = face_of(horizon=LONG, resolve_for=SOON)
+    known = await face.create_order(*LIMIT, {"clientOrderId": "known"})
+    await unknown_create(sim, face)
+
+    again = await face.create_order(*LIMIT, {"clientOrderId": "known"})
+
+    assert again["id"] == known["id"]
+
+
 async def test_a_client_id_of_a_refused_order_is_not_used_again(sim: Simulator, face: Any) -> None:
     """It says so and names the state; a new id places the order."""
     import ccxt
@@ -485,6 +496,36 @@ async def test_what_an_earlier_process_left_open_is_not_doubled(sim: Simulator, 
     assert answered["id"] == oid
     assert new["id"] != oid
     assert sim.bitso.requests[PLACE] == 2
+
+
+async def test_what_another_bot_has_under_way_is_its_own(sim: Simulator, face_of: Any, tmp_path: Path) -> None:
+    """An order in flight elsewhere, in the same journal, is waited for and left to whoever is answered."""
+    first = face_of(bridge_over(sim, journal=SqliteJournal(tmp_path / "orders.db")))
+    await first.load_markets()
+    sim.bitso.fault("delay", operation="place", nth=1, seconds=0.3)
+    theirs = asyncio.ensure_future(first.create_order(*LIMIT))
+    while not sim.bitso.accepted():  # noqa: ASYNC110 - the simulator has no event for it
+        await asyncio.sleep(0.01)
+    second = face_of(bridge_over(sim, journal=SqliteJournal(tmp_path / "orders.db")), resolve_for=0.6)
+
+    mine = await second.create_order(*LIMIT)
+
+    assert mine["id"] != (await theirs)["id"]
+    assert sim.bitso.requests[PLACE] == 2
+
+
+async def test_what_the_same_bridge_places_beside_the_face_is_not_the_bots(sim: Simulator, face_of: Any) -> None:
+    """Another part of the program uses the bridge itself: its order, though unknown, does not answer the bot."""
+    bridge = bridge_over(sim, horizon=LONG)
+    face = face_of(bridge, resolve_for=SOON)
+    await face.load_markets()
+    sim.bitso.fault("drop", operation="place", nth=1)
+    with pytest.raises(OutcomeUnknown):
+        await bridge.place("bitso", OrderRequest.limit(symbol="BTC/MXN", side="buy", quantity="0.5", price="560000"))
+
+    order = await face.create_order(*LIMIT)
+
+    assert [each.oid for each in sim.bitso.accepted()] == [order["id"]]
 
 
 async def test_a_client_id_holds_over_a_restart(sim: Simulator, face_of: Any, tmp_path: Path) -> None:
