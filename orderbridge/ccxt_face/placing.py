@@ -165,7 +165,10 @@ class Placing:
     async def _send(self, wanted: Wanted) -> Order:
         request = wanted.request
         key = wanted.key or self._unsent.pop(request.model_dump_json(), None) or f"ccxt-{secrets.token_hex(12)}"
-        sent = self._enter(request, key)
+        sent = next((each for each in self._open if each.key == key), None)
+        is_new = sent is None
+        if sent is None:
+            self._open.append(sent := _Sent(request.symbol, request.side, key))
         try:
             order = await self._bridge.place(
                 self._gateway, request, key=key, send_within=self._send_within, timeout=self._timeout
@@ -174,7 +177,9 @@ class Placing:
             sent.is_unclear = True
             order = await self._resolved(sent, unknown)
         except OrderBridgeError as error:
-            self._forget(sent)
+            # Of what an earlier call left open, a refusal of this one says nothing.
+            if is_new:
+                self._forget(sent)
             if wanted.key is None and isinstance(error, _UNSENT):
                 self._keep_unsent(request, key)
             raise
@@ -206,13 +211,6 @@ class Placing:
             raise DuplicateOrderId(f"an order of this id was there before, and nothing new was placed: {unknown}")
         self._leave(sent)
         raise _unknown(placement, str(unknown)) from unknown
-
-    def _enter(self, request: OrderRequest, key: str) -> _Sent:
-        sent = next((each for each in self._open if each.key == key), None)
-        if sent is None:
-            sent = _Sent(request.symbol, request.side, key)
-            self._open.append(sent)
-        return sent
 
     def _forget(self, sent: _Sent) -> None:
         if sent in self._open:

@@ -45,6 +45,8 @@ async def test_case_30_a_whole_failure_is_unclear_for_each_and_told_of_each(sim:
     again = await face.create_orders(batch(560000, 570000))
 
     assert [order["info"]["error"] for order in orders + again] == ["OrderOutcomeUnknown"] * 4
+    open_ids = {placement.client_order_id for placement in await face._bridge.placements(state="uncertain")}
+    assert {order["info"]["clientOrderId"] for order in orders} == open_ids
     assert [(order["id"], order["status"]) for order in orders + again] == [(None, None)] * 4
     assert [order["price"] for order in orders] == [560000.0, 570000.0]
     assert sim.bitso.requests[PLACE] == 2

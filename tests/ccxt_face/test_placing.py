@@ -435,6 +435,23 @@ async def test_an_unclear_create_repeated_with_its_id_is_answered_by_itself(sim:
     assert sim.bitso.requests[PLACE] == sent == 1
 
 
+async def test_a_refused_repetition_leaves_the_first_one_open(sim: Simulator, face_of: Any) -> None:
+    """Another request under the id of an order that is not known is refused, and settles nothing about that."""
+    import ccxt
+
+    from orderbridge.ccxt_face import OrderOutcomeUnknown
+
+    face = face_of(horizon=LONG, resolve_for=SOON)
+    await unknown_create(sim, face, *LIMIT, {"clientOrderId": "mine"})
+
+    with pytest.raises(ccxt.DuplicateOrderId):
+        await face.create_order("BTC/MXN", "limit", "buy", 0.02, 560000, {"clientOrderId": "mine"})
+    with pytest.raises(OrderOutcomeUnknown, match="nothing was sent"):
+        await face.create_order(*LIMIT)
+
+    assert sim.bitso.requests[PLACE] == 1
+
+
 async def test_a_placed_order_is_told_again_whatever_else_is_open(sim: Simulator, face_of: Any) -> None:
     """The id of an order that is known answers at once, beside another one of its side that is not."""
     face = face_of(horizon=LONG, resolve_for=SOON)
