@@ -318,8 +318,8 @@ class CcxtFace(Reads, Family):
 
 
 def _error(error: BaseException) -> Row:
-    told = {"error": type(error).__name__, "message": str(error)}
+    told: Row = {"error": type(error).__name__, "message": str(error)}
     if isinstance(error, OrderOutcomeUnknown):
         # Of the order that is not known, which may be an earlier one.
-        told["clientOrderId"] = str(error.client_order_id)
+        told["clientOrderId"] = error.client_order_id
     return told

@@ -262,12 +262,14 @@ def _is_duplicate(unknown: OutcomeUnknown) -> bool:
 
 
 def _unknown(placement: Placement | None, why: str) -> OrderOutcomeUnknown:
-    name = None if placement is None else placement.client_order_id
-    return OrderOutcomeUnknown(f"the order {name} may be live: {why}", placement=placement, client_order_id=name)
+    client_order_id = None if placement is None else placement.client_order_id
+    name = client_order_id or (placement.placement_id if placement else "that was sent")
+    message = f"the order {name} may be live: {why}"
+    return OrderOutcomeUnknown(message, placement=placement, client_order_id=client_order_id)
 
 
 def _verdict(placement: Placement, unknown: OutcomeUnknown) -> Exception:
-    name = placement.client_order_id
+    name = placement.client_order_id or placement.placement_id
     if placement.state is PlacementState.PREPARED:
         return ExchangeNotAvailable(f"nothing of {name} was sent: {unknown}")  # type: ignore[no-any-return]
     if placement.state is PlacementState.NOT_PLACED:

@@ -476,6 +476,17 @@ async def test_a_client_id_of_a_refused_order_is_not_used_again(sim: Simulator, 
     assert sim.bitso.requests[PLACE] == 1
 
 
+async def test_a_client_id_that_never_went_out_may_be_used(sim: Simulator, face: Any) -> None:
+    """An order that was refused here, before it was sent, leaves its id to the corrected one."""
+    import ccxt
+
+    with pytest.raises(ccxt.NotSupported):
+        await face.create_order(*LIMIT, {"clientOrderId": "mine", "reduceOnly": True})
+    order = await face.create_order(*LIMIT, {"clientOrderId": "mine"})
+
+    assert [each.oid for each in sim.bitso.accepted(client_order_id="mine")] == [order["id"]]
+
+
 async def test_an_id_that_the_exchange_knows_already_is_a_duplicate(sim: Simulator, face_of: Any) -> None:
     """An order placed elsewhere under the id is not taken for ours, and does not block what comes after."""
     import ccxt
