@@ -14,6 +14,8 @@ ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 PREFIX: Final = "ob"
 LENGTH: Final = 26
 _TIME_LENGTH: Final = 10
+# Of each letter: there are 32.
+_BITS: Final = 5
 # With fewer random characters than this, ids of one millisecond could meet.
 _LEAST_RANDOM: Final = 5
 SHORTEST: Final = len(PREFIX) + _TIME_LENGTH + _LEAST_RANDOM + 1
@@ -35,7 +37,7 @@ def mint(now: float, *, max_length: int = LENGTH) -> str:
     if length < SHORTEST:
         raise ValueError(f"{max_length} characters are too few for a unique id; {SHORTEST} are needed")
     random_length = length - len(PREFIX) - _TIME_LENGTH - 1
-    body = _encode(int(now * 1000), _TIME_LENGTH) + "".join(secrets.choice(ALPHABET) for _ in range(random_length))
+    body = _encode(int(now * 1000), _TIME_LENGTH) + _encode(secrets.randbits(_BITS * random_length), random_length)
     return PREFIX + body + _check(body)
 
 

@@ -8,7 +8,9 @@ from typing import Annotated
 
 import typer
 
+from orderbridge.cli.journal import app as journal
 from orderbridge.cli.orders import fills, open_orders, orders
+from orderbridge.cli.placing import explain, place, recover
 from orderbridge.cli.running import Config, Gateways, Json, Timeout, run
 from orderbridge.cli.simulate import simulate
 from orderbridge.cli.tables import lookup_json, print_lookup
@@ -69,6 +71,10 @@ def demo() -> None:
 app.command("open")(open_orders)
 app.command()(orders)
 app.command()(fills)
+app.command()(place)
+app.command()(explain)
+app.command()(recover)
+app.add_typer(journal, name="journal")
 app.command()(submit)
 app.command()(cancel)
 app.command()(edit)

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from orderbridge.cli.tables import console, printable
 from orderbridge.errors import ConfigurationError, NotSent, NotSupported, OrderBridgeError, OrderDenied, OutcomeUnknown
+from orderbridge.settings import load_settings
 
 T = TypeVar("T")
 _INTERRUPTED: Final = 130  # as shells have it: 128 and the number of SIGINT
@@ -32,6 +33,9 @@ PageTimeout = Annotated[float, typer.Option("--timeout", help="Seconds for each 
 Json = Annotated[bool, typer.Option("--json", help="Print the models as JSON.")]
 JsonLines = Annotated[bool, typer.Option("--json", help="Print the models as JSON, one in each line.")]
 OfSymbol = Annotated[str | None, typer.Option("--symbol", help="Of this pair only, as in BTC/MXN.")]
+Journal = Annotated[
+    Path | None, typer.Option("--journal", help="The journal's file; by default [journal] path of the settings.")
+]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")]
 
 
@@ -94,6 +98,14 @@ def end(line: str, code: Exit) -> NoReturn:
 def warn(line: str, *, style: str = "yellow") -> None:
     """Say a line on stderr, whole: a terminal may wrap it, nothing breaks it."""
     console(stderr=True).print(line, style=style, markup=False, soft_wrap=True)
+
+
+def journal_path(given: Path | None, config: Path | None) -> Path:
+    """The journal's file, from the option or the settings; without one the command ends in one line."""
+    path = given or checked(lambda: load_settings(config)).journal_path
+    if path is None:
+        end("no journal: give --journal PATH, or [journal] path in orderbridge.toml", Exit.WRONG)
+    return path
 
 
 def moment(text: str | None, option: str) -> datetime | None:

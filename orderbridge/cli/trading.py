@@ -14,6 +14,23 @@ import typer
 
 from orderbridge.bridge import OrderBridge
 from orderbridge.cli.asking import ask, destination, edit_line, order_line
+from orderbridge.cli.ordering import (
+    ClientId,
+    ExpiresAt,
+    GatewayName,
+    InQuote,
+    Kind,
+    PostOnly,
+    Price,
+    Quantity,
+    ReduceOnly,
+    SideWord,
+    Slippage,
+    StopPrice,
+    SymbolName,
+    Tif,
+    new_request,
+)
 from orderbridge.cli.running import (
     Config,
     Exit,
@@ -48,7 +65,7 @@ from orderbridge.gateway import OrderGateway
 from orderbridge.model.order import Order
 from orderbridge.model.ref import OrderRef
 from orderbridge.model.request import OrderEdit, OrderRequest
-from orderbridge.model.words import OrderStatus, OrderType, TimeInForce
+from orderbridge.model.words import OrderStatus
 from orderbridge.registry import connect
 from orderbridge.search import parse_refs
 
@@ -63,32 +80,23 @@ _PROOFS = (
     PermissionDenied,
 )
 _REFUSED = {OrderStatus.REJECTED, OrderStatus.FAILED}
-_TYPES = ", ".join(kind for kind in OrderType if kind is not OrderType.UNKNOWN)
-
-Price = Annotated[str | None, typer.Option(help="Quote per base.")]
-StopPrice = Annotated[str | None, typer.Option(help="The price that sets the order off.")]
-Tif = Annotated[str | None, typer.Option("--tif", help=f"Time in force: {', '.join(TimeInForce)}.")]
-ExpiresAt = Annotated[
-    str | None,
-    typer.Option(metavar="TIME", help="When it ends, with gtt: an ISO date-time; without a zone it is UTC."),
-]
 
 
 def submit(
-    gateway: Annotated[str, typer.Argument(help="bitso, bitso/mm, bitcain …")],
-    side: Annotated[str, typer.Argument(help="buy or sell")],
-    quantity: Annotated[str, typer.Argument(help="In base units; with --quote in quote units.")],
-    symbol: Annotated[str, typer.Argument(help="As in BTC/MXN.")],
+    gateway: GatewayName,
+    side: SideWord,
+    quantity: Quantity,
+    symbol: SymbolName,
     price: Price = None,
     stop_price: StopPrice = None,
-    quote: Annotated[bool, typer.Option("--quote", help="QUANTITY is in quote units.")] = False,
-    kind: Annotated[str | None, typer.Option("--type", help=f"{_TYPES}. By default what the prices make it.")] = None,
+    quote: InQuote = False,
+    kind: Kind = None,
     tif: Tif = None,
     expires_at: ExpiresAt = None,
-    post_only: Annotated[bool, typer.Option("--post-only", help="Never take from the book.")] = False,
-    reduce_only: Annotated[bool, typer.Option("--reduce-only", help="Only make a position smaller.")] = False,
-    client_order_id: Annotated[str | None, typer.Option(help="Your own id; by default one is made.")] = None,
-    slippage: Annotated[str | None, typer.Option(help="Tolerance at market, in percent.")] = None,
+    post_only: PostOnly = False,
+    reduce_only: ReduceOnly = False,
+    client_order_id: ClientId = None,
+    slippage: Slippage = None,
     yes: Yes = False,
     timeout: Annotated[float, typer.Option(help="Seconds until the outcome counts as not known.", min=0.1)] = 15.0,
     json: Json = False,
@@ -97,8 +105,8 @@ def submit(
     """
     Send one order, after asking.
 
-    It is sent once and kept in no journal (journalled placing comes with
-    `place`), so its client order id is printed before it is sent.
+    It is sent once and kept in no journal (`place` keeps one), so its client
+    order id is printed before it is sent.
 
     Exits 0 when the venue took it, 1 when it refused it, 2 when it was wrong,
     4 when it was not sent. 3 means that it MAY BE LIVE: run the look-up that
@@ -106,30 +114,26 @@ def submit(
     """
     bridge = checked(lambda: connect(gateway, settings=config))
     target = checked(lambda: bridge[gateway])
-    given = {
-        "price": price,
-        "stop_price": stop_price,
-        "time_in_force": tif,
-        "expires_at": moment(expires_at, "--expires-at"),
-        "slippage_tolerance": slippage,
-        "quote_quantity" if quote else "quantity": quantity,
-        "client_order_id": _id_for(target) if client_order_id is None else client_order_id,
-    }
-    fields: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    fields |= {
-        "symbol": symbol,
-        "side": side,
-        "type": kind or _type_of(price, stop_price),
-    }
-    request = checked(lambda: OrderRequest(**fields, post_only=post_only, reduce_only=reduce_only))
-    if request.type is OrderType.MARKET and not (kind or quote or slippage):
-        # A price that was forgotten must not trade at whatever the market asks.
-        end("give --price for a limit order, or --type market to trade at the market's price", Exit.WRONG)
+    request = new_request(
+        symbol=symbol,
+        side=side,
+        quantity=quantity,
+        quote=quote,
+        kind=kind,
+        price=price,
+        stop_price=stop_price,
+        tif=tif,
+        expires_at=expires_at,
+        post_only=post_only,
+        reduce_only=reduce_only,
+        slippage=slippage,
+        client_order_id=_id_for(target) if client_order_id is None else client_order_id,
+    )
     lookup = _lookup_line(target, request, config)
     id_line = f"client order id {request.client_order_id or 'none: the venue takes none'}"
     ask([destination(target), f"  {order_line(request)}", f"  {id_line}"], "Send this order?", yes=yes)
     order = _sent(_submit(bridge, target, request, timeout), lookup)
-    _show([order], json=json)
+    show([order], json=json)
     if order.status in _REFUSED:
         end(f"{order.status}: {printable(order.reason or 'the venue gives no reason')}", Exit.NOT_ALL)
 
@@ -172,12 +176,6 @@ def _id_for(gateway: OrderGateway) -> str | None:
         return mint(time.time(), max_length=rule.max_length)
     except ValueError as error:
         end(f"{gateway.name}: no id can be made ({error}): give one with --client-order-id", Exit.WRONG)
-
-
-def _type_of(price: str | None, stop_price: str | None) -> OrderType:
-    if stop_price is not None:
-        return OrderType.STOP_LOSS if price is None else OrderType.STOP_LIMIT
-    return OrderType.MARKET if price is None else OrderType.LIMIT
 
 
 def _lookup_line(gateway: OrderGateway, request: OrderRequest, config: Path | None) -> str:
@@ -223,7 +221,7 @@ def cancel(
     checked(lambda: parse_refs(named, gateways=bridge.names))
     outcomes = run(_cancel_each(bridge, named, wait=wait, timeout=timeout), acts=True)
     done = [outcome for outcome in outcomes if isinstance(outcome, Order)]
-    _show(done, json=json)
+    show(done, json=json)
     codes = {Exit.DONE} | {Exit.NOT_ALL for order in done if order.may_be_live}
     for ref, outcome in zip(named, outcomes, strict=True):
         if isinstance(outcome, OrderBridgeError):
@@ -254,7 +252,7 @@ def _cancel_all(bridge: OrderBridge, symbol: str | None, *, yes: bool, timeout: 
 
     receipt = run(act(), acts=True)
     if receipt.orders or json:
-        _show(receipt.orders, json=json)
+        show(receipt.orders, json=json)
     else:
         typer.echo("No order was open where it could be asked." if receipt.unreachable else "No order was open.")
     print_missing(receipt.unreachable, stderr=True)
@@ -305,7 +303,7 @@ def edit(
     # Two loops with the question between them: Ctrl-C is not heard at a prompt inside of one.
     order, where = run(look())
     ask([where, f"  {order_in_line(order)}", f"  {edit_line(changes, order.symbol)}"], "Change this order?", yes=yes)
-    _show([run(_ended_told(act(), json=json), acts=True)], json=json)
+    show([run(_ended_told(act(), json=json), acts=True)], json=json)
 
 
 async def _ended_told(call: Coroutine[Any, Any, Order], *, json: bool) -> Order:
@@ -313,11 +311,11 @@ async def _ended_told(call: Coroutine[Any, Any, Order], *, json: bool) -> Order:
         return await call
     except OrderNotActive as error:
         if error.order is not None:
-            _show([error.order], json=json)
+            show([error.order], json=json)
         raise
 
 
-def _show(orders: Any, *, json: bool) -> None:
+def show(orders: Any, *, json: bool) -> None:
     if json:
         for order in orders:
             print_model(order)

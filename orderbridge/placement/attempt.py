@@ -112,11 +112,12 @@ class Attempts:
             why = {"why": f"{type(error).__name__} while it was sent"}
             call.record = await self._desk.outcome(call.record, Happened.UNCLEAR, of=attempt, facts=why)
             raise
-        # Both in one commit.
-        call.record, order = await asyncio.gather(self._acknowledged(call.record, order), self._kept(order))
-        return order
+        call.record = await self._acknowledged(call.record, order)
+        known = call.record.placement.order
+        return known if known is not None and known.key == order.key else order
 
     async def _acknowledged(self, record: Record, order: Order) -> Record:
+        """The record with the order of the reply, and with what a stream may have shown of it before."""
         after = await self._desk.outcome(
             record,
             Happened.ACKNOWLEDGED,
@@ -124,7 +125,8 @@ class Attempts:
             facts={"order_id": order.order_id},
             evidence="reply",
             when=[state for state in PlacementState if state is not PlacementState.PLACED],
-            placement={"order": order, "gave_up": False},
+            placement={"gave_up": False},
+            shown=order,
             watch_until=None,
         )
         try:
@@ -132,15 +134,6 @@ class Attempts:
         except JournalError as error:
             log.error("the reply about %s could not be held against what was seen: %s", order.order_id, error)
             return after
-
-    async def _kept(self, order: Order) -> Order:
-        """The order with what a stream may have shown of it before the answer came."""
-        try:
-            (known,) = await self._desk.journal.observe([order])
-        except JournalError as error:
-            log.error("what was seen of %s could not be stored: %s", order.order_id, error)
-            return order
-        return known
 
     async def _begin(self, call: Call, *, seconds: float) -> bool:
         """Write down that it is about to be sent. False when another call came first: go on with that one."""

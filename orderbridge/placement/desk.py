@@ -74,6 +74,7 @@ class Desk:
         when: Sequence[PlacementState] | None = None,
         alone: bool = False,
         placement: Mapping[str, Any] | None = None,
+        shown: Order | None = None,
         **changes: Any,
     ) -> Record:
         """
@@ -82,17 +83,21 @@ class Desk:
         Args:
             of: as for `states.step`. `fenced`: only if nobody took the placement over since `record` was read.
             when: only in these states; elsewhere nothing is written.
+            shown: its order, stored too, with what was seen of it before.
         """
 
-        def change(current: Record) -> Step | None:
+        def change(current: Record, known: Order | None = None) -> Step | None:
             if (fenced and current.fence != record.fence) or (when is not None and current.state not in when):
                 return None
-            told = dict(placement or {})
+            told = dict(placement or {}) | ({} if known is None else {"order": known})
             if evidence is not None:
                 told["evidence"] = tuple(dict.fromkeys([*current.placement.evidence, evidence]))
             return step(current, happened, at=self.now(), of=of, facts=facts, placement=told, **changes)
 
-        after = await self.journal.change(record.id, change, alone=alone)
+        if shown is None:
+            after = await self.journal.change(record.id, change, alone=alone)
+        else:
+            after = await self.journal.change_seeing(record.id, shown, change)
         self.wake(record.id)
         return after
 
@@ -109,6 +114,8 @@ class Desk:
             message = f"{happened} could not be stored, and is tried again: {error}"
             self.alarm(AlarmKind.JOURNAL, message, record=record)
             told, placement = dict(how), dict(how.get("placement") or {})
+            if (shown := told.pop("shown", None)) is not None:
+                placement["order"] = shown
             for name in ("facts", "evidence", "fenced", "when", "alone", "placement"):
                 told.pop(name, None)
             return step(record, happened, at=self.now(), placement=placement, **told).record
@@ -180,6 +187,10 @@ class Desk:
             return record
         why = {"why": "whoever was sending it ended"}
         return await self.note(record, Happened.UNCLEAR, facts=why, fenced=True, when=[PlacementState.SENDING])
+
+    async def is_worked_on(self, record: Record) -> bool:
+        """Whether the process that a placement belongs to is alive, this one included."""
+        return record.owner is not None and (record.owner == self.owner or await self._lives(record.owner))
 
     async def _lives(self, owner: str) -> bool:
         return not is_gone(owner) and await self.journal.alive_until(owner) > self.clock()

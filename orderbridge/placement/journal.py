@@ -14,6 +14,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 # Reads a record and says what it becomes; None leaves it. It runs inside the transaction: pure, and quick.
 Change = Callable[[Record], Step | None]
+ChangeSeeing = Callable[[Record, Order], Step | None]
 
 
 class InFlight(Exception):
@@ -50,6 +51,10 @@ class Journal(Protocol):
 
     async def change(self, placement_id: str, change: Change, *, alone: bool = False) -> Record:
         """Read a record, change it, and store it with its event. KeyError: there is none."""
+        ...
+
+    async def change_seeing(self, placement_id: str, order: Order, change: ChangeSeeing) -> Record:
+        """`observe` and `change` in one transaction: the change is told the order as it is known after that."""
         ...
 
     async def get(self, placement_id: str) -> Record | None:
@@ -148,6 +153,11 @@ class MemoryJournal:
         self._add(placement_id, done.event)
         self._keep(done.record)
         return done.record
+
+    async def change_seeing(self, placement_id: str, order: Order, change: ChangeSeeing) -> Record:
+        """See `Journal.change_seeing`."""
+        (known,) = await self.observe([order])
+        return await self.change(placement_id, lambda record: change(record, known))
 
     async def get(self, placement_id: str) -> Record | None:
         """See `Journal.get`."""

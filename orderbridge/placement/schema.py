@@ -42,32 +42,54 @@ def version_of(db: sqlite3.Connection) -> int:
     return int(db.execute("PRAGMA user_version").fetchone()[0])
 
 
-def migrate(db: sqlite3.Connection, path: Path) -> None:
+def migrate(db: sqlite3.Connection, path: Path, *, steps: Sequence[Sequence[str]] = STEPS) -> None:
     """
-    Bring a file to this version.
+    Bring a file forward to the version that `steps` make, in one transaction: it is of the old version or of the new.
 
     Raises:
         JournalError: the file is of a newer version, or no journal.
     """
-    if version_of(db) == VERSION and _application(db) == APPLICATION_ID:
+    if version_of(db) == len(steps) and _application(db) == APPLICATION_ID:
         return
     db.execute("BEGIN IMMEDIATE")
     try:
-        found = version_of(db)
-        if found > VERSION:
-            raise JournalError(f"{path} is of version {found}, and this orderbridge knows up to {VERSION}: update it")
-        has_tables = db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is not None
-        if has_tables and _application(db) != APPLICATION_ID:
-            raise JournalError(f"{path} is another application's file, no journal")
-        for statements in STEPS[found:]:
+        found = _known_version(db, path, steps)
+        for statements in steps[found:]:
             for statement in statements:
                 db.execute(statement)
         db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        db.execute(f"PRAGMA user_version = {VERSION}")
+        db.execute(f"PRAGMA user_version = {len(steps)}")
+        db.execute("COMMIT")
     except BaseException:
-        db.execute("ROLLBACK")
+        if db.in_transaction:
+            db.execute("ROLLBACK")
         raise
-    db.execute("COMMIT")
+
+
+def check_readable(db: sqlite3.Connection, path: Path, *, steps: Sequence[Sequence[str]] = STEPS) -> None:
+    """JournalError: the file is no journal, or of a version that is not read here."""
+    found = _known_version(db, path, steps)
+    if found < len(steps):
+        raise JournalError(
+            f"{path} is of version {found}, and version {len(steps)} is read here: let a bot open it once"
+        )
+
+
+def newer(path: Path, found: int, *, steps: Sequence[Sequence[str]] = STEPS) -> JournalError:
+    """A file from the future."""
+    return JournalError(
+        f"{path} is of version {found}, and this orderbridge knows up to {len(steps)}: update it, and start anew"
+    )
+
+
+def _known_version(db: sqlite3.Connection, path: Path, steps: Sequence[Sequence[str]]) -> int:
+    found = version_of(db)
+    has_tables = db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is not None
+    if (has_tables or found) and _application(db) != APPLICATION_ID:
+        raise JournalError(f"{path} is another application's file, no journal: name another one")
+    if found > len(steps):
+        raise newer(path, found, steps=steps)
+    return found
 
 
 def _application(db: sqlite3.Connection) -> int:

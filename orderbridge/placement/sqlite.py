@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
 import sqlite3
-import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -15,65 +11,97 @@ from orderbridge.errors import JournalError
 from orderbridge.model.advance import Sign, advance
 from orderbridge.model.order import Order, OrderKey
 from orderbridge.model.words import PlacementState
-from orderbridge.placement.journal import Change, InFlight
-from orderbridge.placement.schema import VERSION, migrate, version_of
-from orderbridge.placement.states import IN_FLIGHT, Event, Record, Step, stored
+from orderbridge.placement.file import JournalFile
+from orderbridge.placement.journal import Change, ChangeSeeing, InFlight
+from orderbridge.placement.reader import Reader, Rows
+from orderbridge.placement.states import IN_FLIGHT, UNFINISHED, Event, Record, Step, stored
 from orderbridge.placement.writer import Writer
 
 T = TypeVar("T")
-_BUSY_SECONDS: Final = 10.0
-_LOOK_AGAIN: Final = 0.01
+# Records lately written, so that the next change of one need not parse it.
+_REMEMBERED: Final = 1_000
 
 
 def _listed(states: Sequence[PlacementState]) -> str:
     return ", ".join(f"'{state}'" for state in states)
 
 
+# SQLite uses a partial index only for a query that repeats its condition, in the same words.
+_INDEXED: Final = (*UNFINISHED, PlacementState.NOT_PLACED)
+_IS_INDEXED: Final = f"state IN ({_listed(_INDEXED)})"
 _HOLDER: Final = "SELECT body FROM placements WHERE gateway = ? AND held_key = ?"
 _TWIN: Final = (
-    f"SELECT body FROM placements WHERE fingerprint = ? AND state IN ({_listed(IN_FLIGHT)}) AND placement_id <> ?"
+    f"SELECT body FROM placements WHERE fingerprint = ? AND state IN ({_listed(IN_FLIGHT)}) AND {_IS_INDEXED} "
+    "AND placement_id <> ?"
+)
+_CLIENT: Final = "SELECT 1 FROM placements WHERE client_order_id = ? AND gateway = ?"
+_BODY: Final = "SELECT body FROM placements WHERE placement_id = ?"
+_LAST_SEQ: Final = "SELECT COALESCE(MAX(seq), 0) FROM events WHERE placement_id = ?"
+_EVENT_ROW: Final = "(?, ?, ?, ?, ?, ?)"
+# One statement looks and stores; what stood in its way is asked for only when it stored nothing.
+_FREE: Final = "NOT EXISTS (SELECT 1 FROM placements WHERE gateway = ?2 AND held_key = ?3)"
+_NO_TWIN: Final = (
+    f"NOT EXISTS (SELECT 1 FROM placements WHERE fingerprint = ?6 AND state IN ({_listed(IN_FLIGHT)}) "
+    f"AND {_IS_INDEXED})"
+)
+_NEW: Final = f"INSERT INTO placements SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9 WHERE {_FREE}"
+_INSERT: Final = f"{_NEW} ON CONFLICT DO NOTHING"
+_INSERT_ALONE: Final = f"{_NEW} AND {_NO_TWIN} ON CONFLICT DO NOTHING"
+# A ghost does not take its key back from the placement that was given it since.
+_TAKEN: Final = "SELECT 1 FROM placements WHERE gateway = ?5 AND held_key = ?3 AND placement_id <> ?4"
+_UPDATE: Final = (
+    f"UPDATE placements SET state = ?1, body = ?2, held_key = CASE WHEN EXISTS ({_TAKEN}) THEN NULL ELSE ?3 END "
+    "WHERE placement_id = ?4"
+)
+_ORDER: Final = "SELECT body FROM orders WHERE order_id = ? AND gateway = ?"
+_NEW_ORDER: Final = "INSERT INTO orders VALUES (?1, ?2, ?3, ?4, ?5)"
+_PUT_ORDER: Final = (
+    "UPDATE orders SET client_order_id = ?3, working = ?4, body = ?5 WHERE order_id = ?2 AND gateway = ?1"
+)
+_ORDERS: Final = (
+    "SELECT gateway, body FROM orders WHERE order_id = ? "
+    "UNION SELECT gateway, body FROM orders WHERE client_order_id = ?"
 )
 
 
 class SqliteJournal:
     """
-    A journal in one file, in WAL mode with a full sync at each commit.
+    A journal in one file, in WAL mode with a full sync at each commit. Several processes may share the file.
+
+    When it cannot be written, what was durable stays so, and once the cause is gone the same journal goes on.
+    After a fork it is to be made anew in the child.
 
     Args:
-        path: made, for its owner's eyes only, when it is not there.
+        path: made, for its owner's eyes only, when it is not there. Its folder must be there, on a local disk.
         read_only: for looking on while a bot writes; every write is refused.
+        busy_timeout: seconds for which a write waits for another process that writes.
 
     Raises, from every call:
-        JournalError: the file cannot be written or read, is damaged, or is of a newer version.
+        JournalError: the file cannot be written or read, is damaged, or is of a newer version; it says what to do.
     """
 
     durable: Final = True
 
-    def __init__(self, path: str | Path, *, read_only: bool = False) -> None:
+    def __init__(self, path: str | Path, *, read_only: bool = False, busy_timeout: float = 5.0) -> None:
         self.path = Path(path)
+        file = JournalFile(path, busy_timeout=busy_timeout)
         self._read_only = read_only
-        self._writer = Writer(self._open_to_write)
-        self._readers: ThreadPoolExecutor | None = None
-        self._reading: sqlite3.Connection | None = None
-        self._ready = False
+        # Records as they stand in the file, each with the number of its last event.
+        self._known: dict[str, tuple[Record, int]] = {}
+        self._writer = Writer(file, forget=self._known.clear)
+        self._reader = Reader(file)
+        self._ready = read_only
 
     async def create(self, record: Record, *then: Step, alone: bool = False) -> Record:
         """See `Journal.create`."""
 
         def work(db: sqlite3.Connection) -> Record:
-            placement = record.placement
-            if placement.key is not None:
-                held = db.execute(_HOLDER, (placement.gateway, placement.key)).fetchone()
-                if held is not None:
-                    return Record.model_validate_json(held[0])
-            used = "SELECT 1 FROM placements WHERE gateway = ? AND client_order_id = ?"
-            if db.execute(used, (placement.gateway, placement.client_order_id)).fetchone() is not None:
-                raise ValueError(f"the client order id {placement.client_order_id} was used before")
             last = then[-1].record if then else record
-            _check_alone(db, last, alone)
-            _put(db, last, insert=True)
-            for event in (stored(record), *(step.event for step in then)):
-                _add(db, event)
+            begins = alone and last.state in IN_FLIGHT
+            if not _insert(db, last, alone=begins):
+                return _obstacle(db, last, alone=begins)
+            _add(db, stored(record), *(step.event for step in then))
+            self._remember(last, 1 + len(then))
             return last
 
         return await self._write(work)
@@ -81,26 +109,33 @@ class SqliteJournal:
     async def change(self, placement_id: str, change: Change, *, alone: bool = False) -> Record:
         """See `Journal.change`."""
 
+        return await self._write(lambda db: self._change(db, placement_id, change, alone=alone))
+
+    async def change_seeing(self, placement_id: str, order: Order, change: ChangeSeeing) -> Record:
+        """See `Journal.change_seeing`."""
+
         def work(db: sqlite3.Connection) -> Record:
-            row = db.execute("SELECT body FROM placements WHERE placement_id = ?", (placement_id,)).fetchone()
-            if row is None:
-                raise KeyError(placement_id)
-            record = Record.model_validate_json(row[0])
-            done = change(record)
-            if done is None:
-                return record
-            _check_alone(db, done.record, alone)
-            _add(db, done.event)
-            if done.record != record:
-                _put(db, done.record)
-            return done.record
+            known = _observe(db, order)
+            return self._change(db, placement_id, lambda record: change(record, known))
 
         return await self._write(work)
 
+    def _change(self, db: sqlite3.Connection, placement_id: str, change: Change, *, alone: bool = False) -> Record:
+        record, seq = self._known.get(placement_id) or _current(db, placement_id)
+        done = change(record)
+        if done is None:
+            return record
+        after = done.record
+        if alone and after.state in IN_FLIGHT:
+            _check_alone(db, after)
+        _add(db, done.event, after=seq)
+        _update(db, after)
+        self._remember(after, seq + 1)
+        return after
+
     async def get(self, placement_id: str) -> Record | None:
         """See `Journal.get`."""
-        query = "SELECT body FROM placements WHERE placement_id = ?"
-        rows = await self._rows(query, (placement_id,))
+        rows = await self._rows(_BODY, (placement_id,))
         return Record.model_validate_json(rows[0][0]) if rows else None
 
     async def find(
@@ -117,8 +152,10 @@ class SqliteJournal:
         tests = [f"{name} = ?" for name in wanted]
         if states is not None:
             tests.append(f"state IN ({_listed(states)})")
+            if set(states) <= set(_INDEXED):
+                tests.append(_IS_INDEXED)
         where = f" WHERE {' AND '.join(tests)}" if tests else ""
-        rows = await self._rows(f"SELECT body FROM placements{where} ORDER BY created", tuple(wanted.values()))
+        rows = await self._rows(f"SELECT body FROM placements{where} ORDER BY created, rowid", tuple(wanted.values()))
         return [Record.model_validate_json(row[0]) for row in rows]
 
     async def events(self, placement_id: str) -> list[Event]:
@@ -136,13 +173,8 @@ class SqliteJournal:
         self, *, gateway: str | None = None, order_id: str | None = None, client_order_id: str | None = None
     ) -> list[Order]:
         """See `Journal.orders`."""
-        found: dict[str, Order] = {}
-        for column, value in (("order_id", order_id), ("client_order_id", client_order_id)):
-            if value is not None:
-                rows = await self._rows(f"SELECT gateway, body FROM orders WHERE {column} = ?", (value,))
-                matching = [body for owner, body in rows if gateway in (None, owner)]
-                found |= {body: Order.model_validate_json(body) for body in matching}
-        return list(found.values())
+        rows = await self._rows(_ORDERS, (order_id, client_order_id))
+        return [Order.model_validate_json(body) for owner, body in rows if gateway in (None, owner)]
 
     async def working(self, gateway: str) -> list[Order]:
         """See `Journal.working`."""
@@ -166,99 +198,42 @@ class SqliteJournal:
     async def aclose(self) -> None:
         """Write what is waiting, and close the file."""
         await self._writer.aclose()
-        if self._readers is not None:
-            await asyncio.get_running_loop().run_in_executor(self._readers, self._close_reading)
-            self._readers.shutdown(wait=False)
-            self._readers = None
-
-    def _close_reading(self) -> None:
-        if self._reading is not None:
-            self._reading.close()
-            self._reading = None
+        await self._reader.aclose()
 
     async def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         if self._read_only:
             raise JournalError(f"{self.path} was opened for reading only")
         return await self._writer.run(work)
 
-    async def _rows(self, query: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+    async def _rows(self, query: str, values: tuple[Any, ...]) -> Rows:
         if self._writer.is_closed:
             raise JournalError("the journal is closed")
-        if not self._ready and not self._read_only:
-            await self._writer.run(lambda db: None)  # makes the file, or raises why it cannot
+        if not self._ready:
+            # The file may have to be made or brought forward; one that can be read need not be writable for that.
+            try:
+                rows = await self._reader.rows(query, values)
+            except JournalError:
+                await self._writer.run(lambda db: None)
+            else:
+                self._ready = True
+                return rows
             self._ready = True
-        if self._readers is None:
-            self._readers = ThreadPoolExecutor(1, thread_name_prefix="orderbridge-journal-read")
-        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, query, values)
+        return await self._reader.rows(query, values)
 
-    def _read(self, query: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
-        try:
-            if self._reading is None:
-                self._reading = self._open_to_read()
-            return self._reading.execute(query, values).fetchall()
-        except sqlite3.Error as error:
-            self._close_reading()
-            raise JournalError(f"the journal {self.path} cannot be read: {error}") from error
-
-    def _open_to_read(self) -> sqlite3.Connection:
-        address = f"{self.path.resolve().as_uri()}?mode=ro"
-        db = sqlite3.connect(address, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-        try:
-            if version_of(db) != VERSION:
-                raise JournalError(f"{self.path} is of version {version_of(db)}; this orderbridge reads {VERSION}")
-        except BaseException:
-            db.close()
-            raise
-        return db
-
-    def _open_to_write(self) -> sqlite3.Connection:
-        if not self.path.exists():
-            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
-        # autocommit: transactions are begun and ended by the writer alone
-        db = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, isolation_level=None)
-        try:
-            _switch_to_wal(db)
-            db.execute("PRAGMA synchronous = FULL")
-            migrate(db, self.path)
-        except BaseException:
-            db.close()
-            raise
-        return db
+    def _remember(self, record: Record, seq: int) -> None:
+        """In the writer's thread, as all use of what is remembered."""
+        self._known.pop(record.id, None)
+        self._known[record.id] = record, seq
+        if len(self._known) > _REMEMBERED:
+            del self._known[next(iter(self._known))]
 
     def __repr__(self) -> str:
         return f"SqliteJournal({str(self.path)!r})"
 
 
-def _switch_to_wal(db: sqlite3.Connection) -> None:
-    # A new file changes its mode once, and SQLite does not wait for another process that does so at this moment.
-    give_up_at = time.monotonic() + _BUSY_SECONDS
-    while True:
-        try:
-            db.execute("PRAGMA journal_mode = WAL")
-            return
-        except sqlite3.OperationalError:
-            if time.monotonic() > give_up_at:
-                raise
-            time.sleep(_LOOK_AGAIN)
-
-
-def _check_alone(db: sqlite3.Connection, record: Record, alone: bool) -> None:
-    begins = alone and record.state in IN_FLIGHT
-    twin = db.execute(_TWIN, (record.fingerprint, record.id)).fetchone() if begins else None
-    if twin is not None:
-        raise InFlight(Record.model_validate_json(twin[0]))
-
-
-def _put(db: sqlite3.Connection, record: Record, *, insert: bool = False) -> None:
-    body = record.model_dump_json(exclude_defaults=True)
+def _insert(db: sqlite3.Connection, record: Record, *, alone: bool) -> bool:
+    """Store a new record, unless something stands in its way."""
     placement = record.placement
-    held_key = placement.key if placement.holds_key else None
-    if not insert:
-        if held_key is not None and _is_held(db, record):
-            held_key = None  # a ghost does not take its key back from the placement that was given it since
-        query = "UPDATE placements SET state = ?, held_key = ?, body = ? WHERE placement_id = ?"
-        db.execute(query, (record.state.value, held_key, body, record.id))
-        return
     row = (
         record.id,
         placement.gateway,
@@ -267,51 +242,79 @@ def _put(db: sqlite3.Connection, record: Record, *, insert: bool = False) -> Non
         record.state.value,
         record.fingerprint,
         placement.created_at.timestamp(),
-        held_key,
-        body,
+        placement.key if placement.holds_key else None,
+        record.model_dump_json(exclude_defaults=True),
     )
-    db.execute("INSERT INTO placements VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+    return db.execute(_INSERT_ALONE if alone else _INSERT, row).rowcount == 1
 
 
-def _is_held(db: sqlite3.Connection, record: Record) -> bool:
-    query = "SELECT 1 FROM placements WHERE gateway = ? AND held_key = ? AND placement_id <> ?"
-    return db.execute(query, (record.placement.gateway, record.placement.key, record.id)).fetchone() is not None
+def _update(db: sqlite3.Connection, record: Record) -> None:
+    placement = record.placement
+    held_key = placement.key if placement.holds_key else None
+    body = record.model_dump_json(exclude_defaults=True)
+    db.execute(_UPDATE, (record.state.value, body, held_key, record.id, placement.gateway))
 
 
-def _add(db: sqlite3.Connection, event: Event) -> None:
+def _obstacle(db: sqlite3.Connection, record: Record, *, alone: bool) -> Record:
+    """What kept a record from being stored: the holder of its key is returned, anything else raised."""
+    placement = record.placement
+    held = db.execute(_HOLDER, (placement.gateway, placement.key)).fetchone()
+    if held is not None:
+        return Record.model_validate_json(held[0])
+    if db.execute(_CLIENT, (placement.client_order_id, placement.gateway)).fetchone() is not None:
+        raise ValueError(f"the client order id {placement.client_order_id} was used before")
+    if alone:
+        _check_alone(db, record)
+    raise JournalError(f"the journal holds a placement of this id already: {record.id}")
+
+
+def _check_alone(db: sqlite3.Connection, record: Record) -> None:
+    twin = db.execute(_TWIN, (record.fingerprint, record.id)).fetchone()
+    if twin is not None:
+        raise InFlight(Record.model_validate_json(twin[0]))
+
+
+def _current(db: sqlite3.Connection, placement_id: str) -> tuple[Record, int]:
+    """A record, and the number of its last event."""
+    row = db.execute(_BODY, (placement_id,)).fetchone()
+    if row is None:
+        raise KeyError(placement_id)
+    (seq,) = db.execute(_LAST_SEQ, (placement_id,)).fetchone()
+    return Record.model_validate_json(row[0]), seq
+
+
+def _add(db: sqlite3.Connection, *events: Event, after: int = 0) -> None:
     # The event's state words stand in its body too; the columns are for people with a SQL prompt.
-    db.execute(
-        "INSERT INTO events SELECT ?, COALESCE(MAX(seq), 0) + 1, ?, ?, ?, ? FROM events WHERE placement_id = ?",
-        (
-            event.placement_id,
-            event.at.timestamp(),
-            event.happened.value,
-            event.after.value,
-            event.model_dump_json(exclude={"seq"}, exclude_defaults=True),
-            event.placement_id,
-        ),
-    )
+    values: list[Any] = []
+    for seq, event in enumerate(events, start=after + 1):
+        body = event.model_dump_json(exclude={"seq"}, exclude_defaults=True)
+        values += event.placement_id, seq, event.at.timestamp(), event.happened.value, event.after.value, body
+    db.execute("INSERT INTO events VALUES " + ", ".join([_EVENT_ROW] * len(events)), values)
 
 
 def _observe(db: sqlite3.Connection, order: Order) -> Order:
-    key = (order.gateway, order.order_id)
-    row = db.execute("SELECT body FROM orders WHERE gateway = ? AND order_id = ?", key).fetchone()
-    known = order if row is None else advance(Order.model_validate_json(row[0]), order)[0]
-    _put_order(db, known, before=None if row is None else row[0])
-    return known
+    if db.execute(f"{_NEW_ORDER} ON CONFLICT DO NOTHING", _order_row(order)).rowcount:
+        return order
+    known = _known_order(db, order.key)
+    return order if known is None else _put_order(db, known, advance(known, order)[0])
 
 
 def _sign(db: sqlite3.Connection, key: OrderKey, sign: Sign) -> Order | None:
-    row = db.execute("SELECT body FROM orders WHERE gateway = ? AND order_id = ?", key).fetchone()
-    if row is None:
-        return None
-    known = advance(Order.model_validate_json(row[0]), sign)[0]
-    _put_order(db, known, before=row[0])
-    return known
+    known = _known_order(db, key)
+    return None if known is None else _put_order(db, known, advance(known, sign)[0])
 
 
-def _put_order(db: sqlite3.Connection, order: Order, *, before: str | None) -> None:
+def _known_order(db: sqlite3.Connection, key: OrderKey) -> Order | None:
+    row = db.execute(_ORDER, (key.order_id, key.gateway)).fetchone()
+    return None if row is None else Order.model_validate_json(row[0])
+
+
+def _put_order(db: sqlite3.Connection, before: Order, after: Order) -> Order:
+    if after != before:
+        db.execute(_PUT_ORDER, _order_row(after))
+    return after
+
+
+def _order_row(order: Order) -> tuple[Any, ...]:
     body = order.model_dump_json(exclude_defaults=True)
-    if body != before:
-        row = (order.gateway, order.order_id, order.client_order_id, order.may_be_live, body)
-        db.execute("INSERT OR REPLACE INTO orders VALUES (?, ?, ?, ?, ?)", row)
+    return order.gateway, order.order_id, order.client_order_id, order.may_be_live, body

@@ -3,38 +3,81 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
-from collections.abc import Callable
-from concurrent.futures import Future
+from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
-from threading import Thread
-from typing import Any, Final, NamedTuple, TypeVar
+from threading import Lock, Thread
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from orderbridge.errors import JournalError
 
 T = TypeVar("T")
 MOST_TOGETHER: Final = 500
+# After so many jobs the WAL is brought into the file, when those who wait have been told, so that none waits for it.
+JOBS_BETWEEN_CHECKPOINTS: Final = 2_000
 
 
 class _Job(NamedTuple):
     work: Callable[[sqlite3.Connection], Any]
-    done: Future[Any]
+    done: asyncio.Future[Any]
+
+
+_Attempt = Callable[[sqlite3.Connection, _Job], Any]
+
+
+class _Spoilt(Exception):
+    """A job failed after it had written."""
+
+
+class Target(Protocol):
+    """What is written to."""
+
+    def open_to_write(self) -> sqlite3.Connection:
+        """A connection whose transactions the writer alone begins and ends."""
+        ...
+
+    def check_in_place(self) -> None:
+        """JournalError: what is written would not be found again under the file's name."""
+        ...
+
+    def others_wrote(self, db: sqlite3.Connection) -> bool:
+        """
+        Whether another connection has written since the last call for this one.
+
+        Raises:
+            JournalError: and the tables are not those that this process knows, any more.
+        """
+        ...
+
+    def failure(self, error: Exception, doing: str) -> JournalError:
+        """What an error means, and what to do next."""
+        ...
 
 
 class Writer:
     """
     Runs jobs on one connection in one thread. A job that fails is undone by itself, and spoils no neighbour.
 
+    It may be used from several event loops. The thread begins, and the file is opened, with the first job; after a
+    failed write the next one opens the file anew.
+
     Args:
-        connect: called in the thread, before the first job, and again after a failure to connect.
+        forget: called in the thread when what a job has seen of the file, or written, may not be so any more.
     """
 
-    def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
-        self._connect = connect
+    def __init__(self, target: Target, *, forget: Callable[[], object]) -> None:
+        self._target = target
+        self._forget = forget
         self._connection: sqlite3.Connection | None = None
-        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._batches: SimpleQueue[list[_Job] | None] = SimpleQueue()
+        # What each loop hands over at the end of its present turn.
+        self._waiting: dict[asyncio.AbstractEventLoop, list[_Job]] = {}
+        self._guard = Lock()
         self._thread: Thread | None = None
+        self._process = 0
         self._closed = False
+        self._since_checkpoint = 0
 
     @property
     def is_closed(self) -> bool:
@@ -50,83 +93,177 @@ class Writer:
         Raises:
             JournalError: it could not be written. What `work` raises itself goes through.
         """
-        if self._closed:
-            raise JournalError("the journal is closed")
-        if self._thread is None:
-            self._thread = Thread(target=self._serve, name="orderbridge-journal", daemon=True)
-            self._thread.start()
-        job: _Job = _Job(work, Future())
-        self._jobs.put(job)
-        result: T = await asyncio.wrap_future(job.done)
+        loop = asyncio.get_running_loop()
+        job = _Job(work, loop.create_future())
+        waiting = self._waiting.get(loop)
+        if waiting is None:
+            # All that asks in one turn of the loop goes over at once: one wake-up, and one commit.
+            self._waiting[loop] = [job]
+            loop.call_soon(self._hand_over, loop)
+        else:
+            waiting.append(job)
+        result: T = await job.done
         return result
 
     async def aclose(self) -> None:
         """Write what is waiting, and end the thread."""
-        self._closed = True
-        if self._thread is not None:
-            self._jobs.put(None)
-            await asyncio.get_running_loop().run_in_executor(None, self._thread.join)
-            self._thread = None
+        loop = asyncio.get_running_loop()
+        for each in [each for each in self._waiting if each is loop or each.is_closed()]:
+            self._hand_over(each)
+        with self._guard:
+            self._closed = True
+            thread, self._thread = self._thread, None
+            if thread is None or self._is_of_another_process():
+                return
+            self._batches.put(None)
+        await loop.run_in_executor(None, thread.join)
+
+    def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
+        jobs = self._waiting.pop(loop, None)
+        if not jobs:
+            return
+        with self._guard:
+            refusal = self._why_not()
+            if refusal is None:
+                self._batches.put(jobs)
+                return
+        _settle([(job, JournalError(refusal)) for job in jobs])
+
+    def _why_not(self) -> str | None:
+        if self._closed:
+            return "the journal is closed"
+        if self._thread is None:
+            self._process = os.getpid()
+            self._thread = Thread(target=self._serve, name="orderbridge-journal", daemon=True)
+            self._thread.start()
+        elif self._is_of_another_process():
+            # SQLite forbids to use, or even to close, a connection on the other side of a fork.
+            return "this journal was in use before the process was forked; make a new one in the child"
+        return None
+
+    def _is_of_another_process(self) -> bool:
+        return self._process != os.getpid()
 
     def _serve(self) -> None:
-        while (first := self._jobs.get()) is not None:
-            batch, more = [first], True
-            while more and len(batch) < MOST_TOGETHER:
+        more = True
+        while more and (first := self._batches.get()) is not None:
+            batch = first
+            while len(batch) < MOST_TOGETHER:
                 try:
-                    job = self._jobs.get_nowait()
+                    jobs = self._batches.get_nowait()
                 except Empty:
                     break
-                more = job is not None
-                if job is not None:
-                    batch.append(job)
-            self._commit(batch)
-            if not more:
-                break
-        if self._connection is not None:
-            self._connection.close()
+                if jobs is None:
+                    more = False
+                    break
+                batch += jobs
+            _deliver(batch, self._commit(batch))
+            self._checkpoint(len(batch))
+        self._disconnect()
 
-    def _commit(self, batch: list[_Job]) -> None:
-        outcomes: list[Any] = []
+    def _commit(self, batch: Sequence[_Job]) -> list[Any]:
+        """What came of each job. All fail together when the transaction does."""
         try:
             connection = self._opened()
-            connection.execute("BEGIN IMMEDIATE")
-            outcomes = [_try(connection, job) for job in batch]
-            connection.execute("COMMIT")
-        except (sqlite3.Error, OSError) as error:
-            self._roll_back()
-            failure = JournalError(f"the journal cannot be written: {error}")
-            failure.__cause__ = error
-            outcomes = [failure] * len(batch)
-        except JournalError as error:
-            outcomes = [error] * len(batch)
-        for job, outcome in zip(batch, outcomes, strict=True):
-            if not job.done.set_running_or_notify_cancel():
-                continue
-            if isinstance(outcome, BaseException):
-                job.done.set_exception(outcome)
-            else:
-                job.done.set_result(outcome)
+            try:
+                outcomes = self._transact(connection, batch, _try)
+            except _Spoilt:
+                self._forget()
+                connection.execute("ROLLBACK")
+                outcomes = self._transact(connection, batch, _try_apart)
+            return outcomes
+        except Exception as error:  # noqa: BLE001 - whoever waits must hear of it, and the thread must live
+            # The connection is made anew: after a failed write its state is not to be relied upon.
+            self._disconnect()
+            return [self._target.failure(error, "written") for _ in batch]
+
+    def _transact(self, connection: sqlite3.Connection, batch: Sequence[_Job], attempt: _Attempt) -> list[Any]:
+        connection.execute("BEGIN IMMEDIATE")
+        self._target.check_in_place()
+        if self._target.others_wrote(connection):
+            self._forget()
+        outcomes = [attempt(connection, job) for job in batch]
+        connection.execute("COMMIT")
+        return outcomes
 
     def _opened(self) -> sqlite3.Connection:
         if self._connection is None:
-            self._connection = self._connect()
+            self._connection = self._target.open_to_write()
         return self._connection
 
-    def _roll_back(self) -> None:
-        # The connection is made anew: after a failed write its state is not to be relied upon.
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _checkpoint(self, jobs: int) -> None:
+        self._since_checkpoint += jobs
+        if self._since_checkpoint < JOBS_BETWEEN_CHECKPOINTS or self._connection is None:
+            return
+        self._since_checkpoint = 0
+        try:
+            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        except sqlite3.Error:
+            # Nothing is lost: what was committed stays in the WAL, and the next write tells what is wrong.
+            self._disconnect()
 
 
 def _try(connection: sqlite3.Connection, job: _Job) -> Any:
+    """Jobs look before they write, so one that fails has nothing to be undone, as a rule."""
+    before = connection.total_changes
+    try:
+        return job.work(connection)
+    except Exception as error:
+        if _is_of_the_file(error):
+            raise
+        if connection.total_changes != before:
+            raise _Spoilt from error
+        return _told(error)
+
+
+def _try_apart(connection: sqlite3.Connection, job: _Job) -> Any:
+    """The exception to that rule: the whole batch again, each job so that it can be undone."""
     connection.execute("SAVEPOINT job")
     try:
         result = job.work(connection)
-    except sqlite3.Error:
-        raise
-    except Exception as error:  # noqa: BLE001 - handed to whoever waits for this job
+    except Exception as error:
+        if _is_of_the_file(error):
+            raise
         connection.execute("ROLLBACK TO job")
-        result = error
+        result = _told(error)
     connection.execute("RELEASE job")
     return result
+
+
+def _is_of_the_file(error: Exception) -> bool:
+    return isinstance(error, sqlite3.Error) and not isinstance(error, sqlite3.IntegrityError)
+
+
+def _told(error: Exception) -> Exception:
+    if not isinstance(error, sqlite3.IntegrityError):
+        return error
+    told = JournalError(f"the journal holds such a row already: {error}")
+    told.__cause__ = error
+    return told
+
+
+def _deliver(batch: Sequence[_Job], outcomes: Sequence[Any]) -> None:
+    """Tell those who wait, each loop once."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[_Job, Any]]] = {}
+    for job, outcome in zip(batch, outcomes, strict=True):
+        by_loop.setdefault(job.done.get_loop(), []).append((job, outcome))
+    for loop, settled in by_loop.items():
+        try:
+            loop.call_soon_threadsafe(_settle, settled)
+        except RuntimeError:
+            continue  # that loop is closed: nobody waits any more
+
+
+def _settle(settled: Sequence[tuple[_Job, Any]]) -> None:
+    for job, outcome in settled:
+        if job.done.done():
+            continue  # whoever waited was cancelled
+        if isinstance(outcome, BaseException):
+            job.done.set_exception(outcome)
+        else:
+            job.done.set_result(outcome)

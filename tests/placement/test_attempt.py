@@ -102,3 +102,8 @@ class FullLater(SqliteJournal):
         if not self.has_room:
             raise JournalError("the disk is full")
         return await super().change(*args, **how)
+
+    async def change_seeing(self, *args: Any, **how: Any) -> Any:
+        if not self.has_room:
+            raise JournalError("the disk is full")
+        return await super().change_seeing(*args, **how)

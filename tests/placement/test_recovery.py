@@ -306,7 +306,8 @@ async def test_an_outcome_that_cannot_be_stored_is_alarmed_and_still_told(
     async def full(*args: Any, **how: Any) -> Any:
         raise JournalError("database or disk is full")
 
-    monkeypatch.setattr(journal, "change", full)
+    for write in ("change", "change_seeing"):
+        monkeypatch.setattr(journal, write, full)
     order = await bridge.place("bitso", limit_buy(), key="k1")
 
     assert sim.bitso.accepted(order_id=order.order_id)

@@ -1,0 +1,359 @@
+"""`orderbridge journal`: what stands in the journal, whether it is whole, and a person's decisions."""
+
+from __future__ import annotations
+
+import getpass
+import re
+import sys
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+
+from orderbridge.cli.asking import ask, order_line
+from orderbridge.cli.placements import PLACEMENTS, add_placement, placement_ref
+from orderbridge.cli.running import (
+    Config,
+    Exit,
+    Journal,
+    Json,
+    JsonLines,
+    OfSymbol,
+    Yes,
+    checked,
+    end,
+    journal_path,
+    moment,
+    run,
+    told,
+)
+from orderbridge.cli.tables import Rows, print_model, printable
+from orderbridge.errors import JournalError
+from orderbridge.model.symbol import Symbol
+from orderbridge.model.words import PlacementState
+from orderbridge.placement.audit import Finding
+from orderbridge.placement.audit import verify as findings_of
+from orderbridge.placement.compact import LEAST, Compacted
+from orderbridge.placement.compact import compact as compact_file
+from orderbridge.placement.desk import Desk
+from orderbridge.placement.export import Of, models, write_csv, write_lines
+from orderbridge.placement.looking import JournalFile, Wanted
+from orderbridge.placement.settle import check_settleable
+from orderbridge.placement.settle import settle as settle_record
+from orderbridge.placement.sqlite import SqliteJournal
+from orderbridge.placement.states import Record
+
+T = TypeVar("T")
+_WATCH_FOR = 86400.0
+_UNITS = {"h": "hours", "d": "days", "w": "weeks"}
+_TIME = "an ISO date (its midnight) or date-time; without a zone it is UTC."
+
+States = Annotated[
+    list[str] | None, typer.Option("--state", help=f"Of this state: {', '.join(PlacementState)}. May be repeated.")
+]
+OfGateway = Annotated[str | None, typer.Option("--gateway", "-g", help="Of this gateway.")]
+Key = Annotated[str | None, typer.Option(help="Of this key.")]
+Since = Annotated[str | None, typer.Option(metavar="TIME", help=f"Made from this time on: {_TIME}")]
+Until = Annotated[str | None, typer.Option(metavar="TIME", help=f"Made before this time: {_TIME}")]
+MayBeLive = Annotated[
+    bool | None, typer.Option("--may-be-live/--over", help="Whose order may trade; or cannot any more.")
+]
+
+app = typer.Typer(
+    help="See what stands in the journal, check it, and decide what no proof could.", no_args_is_help=True
+)
+
+
+def _wanted(
+    states: list[str] | None,
+    gateway: str | None,
+    key: str | None,
+    symbol: str | None,
+    since: str | None,
+    until: str | None,
+    may_be_live: bool | None,
+) -> Wanted:
+    words = [state.lower() for state in states or ()]
+    if wrong := [word for word in words if word not in set(PlacementState)]:
+        end(f"--state: {wrong[0]!r} is none of {', '.join(PlacementState)}", Exit.WRONG)
+    try:
+        pair = None if symbol is None else Symbol(symbol)
+    except ValueError as error:
+        end(f"--symbol: {error}", Exit.WRONG)
+    return Wanted(
+        states=tuple(PlacementState(word) for word in words),
+        gateway=gateway,
+        key=key,
+        symbol=pair,
+        since=moment(since, "--since"),
+        until=moment(until, "--until"),
+        may_be_live=may_be_live,
+    )
+
+
+def _with(path: Path, work: Callable[[JournalFile], T]) -> T:
+    """What `work` makes of the open file; a file that cannot be read ends the command in one line."""
+    try:
+        with JournalFile(path) as file:
+            return work(file)
+    except JournalError as error:
+        end(told(error), Exit.WRONG)
+
+
+@app.command("list")
+def list_(
+    states: States = None,
+    gateway: OfGateway = None,
+    key: Key = None,
+    symbol: OfSymbol = None,
+    since: Since = None,
+    until: Until = None,
+    may_be_live: MayBeLive = None,
+    journal: Journal = None,
+    json: JsonLines = False,
+    config: Config = None,
+) -> None:
+    """List placements, oldest first, each with its order as last known."""
+    wanted = _wanted(states, gateway, key, symbol, since, until, may_be_live)
+
+    def show(file: JournalFile) -> int:
+        rows, count = Rows(PLACEMENTS), 0
+        for record in file.records(wanted):
+            count += 1
+            if json:
+                print_model(record.placement)
+            else:
+                notes = [f"reason: {record.reason}"] if record.reason else []
+                add_placement(rows, record.placement, *notes, *(f"check this: {odd}" for odd in record.conflicts))
+        return count
+
+    if not _with(journal_path(journal, config), show) and not json:
+        typer.echo("No placements.")
+
+
+@app.command()
+def export(
+    of: Annotated[Of, typer.Option(help="What to write.")] = Of.PLACEMENTS,
+    as_: Annotated[str, typer.Option("--as", help="csv, or jsonl: one JSON model in each line.")] = "csv",
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="A new file; by default stdout.")] = None,
+    states: States = None,
+    gateway: OfGateway = None,
+    key: Key = None,
+    symbol: OfSymbol = None,
+    since: Since = None,
+    until: Until = None,
+    may_be_live: MayBeLive = None,
+    journal: Journal = None,
+    config: Config = None,
+) -> None:
+    """
+    Write placements, or their events or orders, for other programs: exact decimals, row by row.
+
+    The filters pick placements; events and orders are then those of them.
+    Without any, all that the journal holds.
+    """
+    if as_ not in {"csv", "jsonl"}:
+        end(f"--as: {as_!r} is none of csv, jsonl", Exit.WRONG)
+    wanted = _wanted(states, gateway, key, symbol, since, until, may_be_live)
+
+    def write(file: JournalFile) -> int:
+        found = models(file, of, wanted)
+        with nullcontext(sys.stdout) if out is None else out.open("x", encoding="utf-8", newline="") as target:
+            return write_csv(target, of, found) if as_ == "csv" else write_lines(target, found)
+
+    try:
+        count = _with(journal_path(journal, config), write)
+    except OSError as error:
+        end(f"{out or 'stdout'} cannot be written: {error.strerror}", Exit.WRONG)
+    if out is not None:
+        typer.echo(f"{count} {of} written to {out}.", err=True)
+
+
+@app.command()
+def verify(journal: Journal = None, json: JsonLines = False, config: Config = None) -> None:
+    """
+    Check that every chain of events is legal and whole, and that no key or client id is held twice.
+
+    Exits 0 when all is well, 1 with each finding and what to do about it, 2
+    when the file could not be opened.
+    """
+
+    def check(file: JournalFile) -> tuple[int, int]:
+        count = 0
+        for finding in findings_of(file):
+            _tell(finding, json=json)
+            count += 1
+        if count:
+            return 0, count
+        return next(file.rows("SELECT COUNT(*) FROM placements"))[0], 0
+
+    placements, findings = _with(journal_path(journal, config), check)
+    if findings:
+        end(
+            f"{findings} finding{'s' * (findings > 1)}: do not place with this journal before they are cleared up.",
+            Exit.NOT_ALL,
+        )
+    if not json:
+        typer.echo(f"All is well: {placements} placement{'s' * (placements != 1)}, every chain legal and whole.")
+
+
+def _tell(finding: Finding, *, json: bool) -> None:
+    if json:
+        print_model(finding)
+    else:
+        typer.echo(printable(f"{finding.where}: {finding.what}"))
+        typer.echo(f"  what to do: {finding.advice}")
+
+
+@app.command()
+def settle(
+    ref: Annotated[str, typer.Argument(help="A client id, a placement's id or a key", metavar="ID")],
+    as_: Annotated[str, typer.Option("--as", help="placed or not-placed.")],
+    why: Annotated[str, typer.Option(help="What you saw, and where; it is kept for ever.")],
+    who: Annotated[str | None, typer.Option(help="Who decides; by default the user of this machine.")] = None,
+    order_id: Annotated[str | None, typer.Option(help="With placed: the venue's id of the order.")] = None,
+    yes: Yes = False,
+    journal: Journal = None,
+    json: Json = False,
+    config: Config = None,
+) -> None:
+    """
+    Decide what became of an uncertain placement, after asking; kept as assumed, with who and why.
+
+    Look at the venue first: after not-placed the key is free, and an order
+    that is live after all would be placed a second time.
+
+    Exits 0 when it is settled, 1 when there is no such placement, 2 when it
+    takes no decision, 4 when the answer was not yes.
+    """
+    if as_ not in {"placed", "not-placed"}:
+        end(f"--as: {as_!r} is neither placed nor not-placed", Exit.WRONG)
+    if order_id is not None and as_ != "placed":
+        end("--order-id goes with --as placed.", Exit.WRONG)
+    if not why.strip():
+        end("--why: say what you saw, and where", Exit.WRONG)
+    path, person = journal_path(journal, config), who or checked_user()
+    record = _only_one(ref, path)
+    run(_checked(path, record, order_id))
+    word = as_.replace("-", " ")
+    ask(_question(record, word, person, why, order_id), f"Settle it as {word}?", yes=yes)
+    after = run(_settle(path, record, placed=as_ == "placed", who=person, why=why, order_id=order_id), acts=True)
+    if json:
+        print_model(after.placement)
+    else:
+        add_placement(Rows(PLACEMENTS), after.placement)
+
+
+def checked_user() -> str:
+    """The user of this machine."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        end("--who: say who decides; this machine names no user", Exit.WRONG)
+
+
+def _only_one(ref: str, path: Path) -> Record:
+    try:
+        found = _with(path, lambda file: file.named(ref))
+    except ValueError as error:
+        end(str(error), Exit.WRONG)
+    open_ones = [each for each in found if each.state in {PlacementState.SENDING, PlacementState.UNCERTAIN}]
+    if not found:
+        end(f"the journal {path} knows no placement of {printable(ref)}", Exit.NOT_ALL)
+    if len(found) > 1 and len(open_ones) != 1:
+        names = ", ".join(placement_ref(each.placement) for each in found)
+        end(f"{printable(ref)} names several placements; say which: {names}", Exit.WRONG)
+    return open_ones[0] if open_ones else found[0]
+
+
+def _question(record: Record, word: str, who: str, why: str, order_id: str | None) -> list[str]:
+    placement = record.placement
+    money = {"paper": "paper, no real money", "live": "LIVE, real money"}.get(
+        record.mode or "", "paper or live is not known: take it as LIVE"
+    )
+    lines = [
+        f"{placement_ref(placement)}: {money}",
+        f"  {order_line(placement.request)}",
+        f"  made {placement.created_at:%Y-%m-%d %H:%M:%S} UTC, {record.state}" + (", gave up" * placement.gave_up),
+        f"  {word}" + (f", as order {order_id}" if order_id else "") + f", says {printable(who)}: {printable(why)}",
+    ]
+    if word == "not placed" and record.exists:
+        lines.append("  CAREFUL: the venue said that an order with this id exists.")
+    if word == "not placed":
+        lines.append("  Its key is free after that; were the order live after all, it could be placed twice.")
+    return lines
+
+
+def _desk(journal: SqliteJournal) -> Desk:
+    return Desk(journal, clock=time.time, watch_for=_WATCH_FOR)
+
+
+async def _checked(path: Path, record: Record, order_id: str | None) -> None:
+    journal = SqliteJournal(path, read_only=True)
+    try:
+        await check_settleable(_desk(journal), record, order_id=order_id)
+    finally:
+        await journal.aclose()
+
+
+async def _settle(path: Path, record: Record, *, placed: bool, who: str, why: str, order_id: str | None) -> Record:
+    journal = SqliteJournal(path)
+    try:
+        return await settle_record(_desk(journal), record, placed=placed, who=who, why=why, order_id=order_id)
+    finally:
+        await journal.aclose()
+
+
+@app.command()
+def compact(
+    older_than: Annotated[str, typer.Option(metavar="AGE", help="As in 90d, 12w or 36h; a day at least.")],
+    free_keys: Annotated[
+        bool, typer.Option("--free-keys", help="Drop what holds a key too: repeated, that key places anew.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be dropped.")] = False,
+    yes: Yes = False,
+    journal: Journal = None,
+    json: Json = False,
+    config: Config = None,
+) -> None:
+    """
+    Drop placements and orders that are long over, after asking, and give their space back.
+
+    Never dropped: what may be live, what is watched, and what holds a key. A
+    bot may write meanwhile; then the space is kept for its next placements.
+    """
+    age, path = _age(older_than), journal_path(journal, config)
+    _with(path, lambda file: None)
+    if not dry_run:
+        keys = " Those that hold a key go too: A REPEATED KEY WOULD PLACE ANEW." if free_keys else ""
+        ask([f"Drops from {path} what has been over for {older_than}.{keys}"], "Drop it for good?", yes=yes)
+    done = checked(lambda: compact_file(path, older_than=age, free_keys=free_keys, dry_run=dry_run))
+    if json:
+        print_model(done)
+        return
+    _told(done)
+
+
+def _told(done: Compacted) -> None:
+    verb = "would be" if done.dry_run else "were"
+    typer.echo(f"{done.placements} placements and {done.orders} orders {verb} dropped.")
+    if done.kept_for_key:
+        typer.echo(f"{done.kept_for_key} that are over hold a key, and are kept; --free-keys drops them too.")
+    if done.shrunk:
+        typer.echo(f"The file is smaller by {done.freed} bytes.")
+    elif done.why_not:
+        typer.echo(f"The file keeps its length: {done.why_not}.")
+
+
+def _age(text: str) -> timedelta:
+    read = re.fullmatch(r"([0-9]{1,6})([hdw])", text.strip())
+    if read is None:
+        end(f"--older-than: {text!r} is no age; write it as 90d, 12w or 36h", Exit.WRONG)
+    age = timedelta(**{_UNITS[read[2]]: int(read[1])})
+    if age < LEAST:
+        end("--older-than: a day at least: younger placements may still be asked about", Exit.WRONG)
+    return age

@@ -1,0 +1,403 @@
+"""A journal that cannot be written stops placing, and nothing else; it says what to do, and goes on after that."""
+
+import asyncio
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from orderbridge.errors import JournalError
+from orderbridge.placement import SqliteJournal
+from orderbridge.simulator import Simulator
+from tests.placement.kit import Bridges, limit_buy, record
+
+ROOT = str(Path(__file__).parents[2])
+Undo = Callable[[], object]
+
+
+def moved(path: Path) -> Undo:
+    """The file goes to another place."""
+    away = path.with_name("away.db")
+    path.rename(away)
+    return lambda: away.rename(path)
+
+
+def replaced(path: Path) -> Undo:
+    """Another file stands in its place."""
+    away = path.with_name("away.db")
+    path.rename(away)
+    path.write_bytes(b"")
+    return lambda: away.rename(path)
+
+
+def locked(path: Path) -> Undo:
+    """Another process writes and does not come to an end."""
+    db = sqlite3.connect(path, isolation_level=None)
+    db.execute("BEGIN IMMEDIATE")
+    return db.close
+
+
+def made_a_folder(path: Path) -> Undo:
+    """A folder stands in its place."""
+    away = path.with_name("away.db")
+    path.rename(away)
+    path.mkdir()
+
+    def undo() -> None:
+        path.rmdir()
+        away.rename(path)
+
+    return undo
+
+
+@pytest.mark.parametrize(
+    ("wreck", "advice"),
+    [
+        (moved, "put it back, and placing goes on by itself"),
+        (replaced, "put it back, and placing goes on by itself"),
+        (made_a_folder, "put it back, and placing goes on by itself"),
+        (locked, "another process keeps it locked: end that"),
+    ],
+)
+async def test_only_placing_stops_while_the_file_cannot_be_written(
+    sim: Simulator, bridges: Bridges, tmp_path: Path, wreck: Callable[[Path], Undo], advice: str
+) -> None:
+    """Nothing is sent, look-up and cancel go on, what was durable is kept, and the same bridge places again later."""
+    path = tmp_path / "orders.db"
+    bridge = bridges(journal=SqliteJournal(path, busy_timeout=0.05))
+    first = await bridge.place("bitso", limit_buy(), key="k1")
+    undo = wreck(path)
+
+    with pytest.raises(JournalError, match=advice):
+        await bridge.place("bitso", limit_buy(), key="k2")
+    found = await bridge.lookup(first.order_id)
+    cancelled = await bridge.cancel(first)
+    sent = sim.bitso.requests["POST /api/v3/orders"]
+    undo()
+    second = await bridge.place("bitso", limit_buy(), key="k2")
+
+    assert [order.key for order in found.orders] == [first.key]
+    assert cancelled.key == first.key
+    assert sent == 1
+    assert second.key != first.key
+    assert {each.key for each in await bridge.placements()} == {"k1", "k2"}
+    assert (await bridge.place("bitso", limit_buy(), key="k1")).key == first.key
+
+
+async def test_only_placing_stops_on_a_damaged_file(sim: Simulator, bridges: Bridges, tmp_path: Path) -> None:
+    """A page of garbage among the indices: no order is sent, and the message tells how to rescue what is there."""
+    path = tmp_path / "orders.db"
+    before = SqliteJournal(path)
+    await before.create(record("p1"))
+    await before.aclose()
+    garble(path, "placements_client")
+    bridge = bridges(journal=SqliteJournal(path))
+
+    with pytest.raises(JournalError, match=r"damaged: stop every bot.*recover"):
+        await bridge.place("bitso", limit_buy(), key="k")
+    async with sim.bitso.gateway() as other:
+        elsewhere = await other.submit(limit_buy())
+    found = await bridge.lookup(elsewhere.order_id)
+    cancelled = await bridge.cancel(elsewhere)
+
+    assert found.orders[0].key == elsewhere.key == cancelled.key
+    assert sim.bitso.requests["POST /api/v3/orders"] == 1
+
+
+def garble(path: Path, name: str) -> None:
+    """Overwrite the middle of the root page of a table or index."""
+    with closing(sqlite3.connect(path)) as db:
+        (page,) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (name,)).fetchone()
+        (size,) = db.execute("PRAGMA page_size").fetchone()
+    with path.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xa5" * (size // 2))
+
+
+async def test_a_damaged_table_leaves_the_others_readable(tmp_path: Path) -> None:
+    """What does not touch the garbage is answered; what does is a JournalError, never a wrong answer."""
+    path = tmp_path / "orders.db"
+    before = SqliteJournal(path)
+    await before.create(record("p1"))
+    await before.aclose()
+    garble(path, "events")
+    journal = SqliteJournal(path)
+
+    assert (await journal.get("p1")) == record("p1")
+    with pytest.raises(JournalError, match="damaged"):
+        await journal.events("p1")
+    with pytest.raises(JournalError, match="damaged"):
+        await journal.create(record("p2"))
+    assert await journal.get("p2") is None
+    await journal.aclose()
+
+
+async def test_a_wal_that_was_deleted_loses_nothing(tmp_path: Path) -> None:
+    """Somebody tidies the -wal file away under a bot: one write fails, and everything that was durable is there."""
+    path = tmp_path / "orders.db"
+    journal = SqliteJournal(path)
+    await journal.create(record("p1"))
+    path.with_name("orders.db-wal").unlink()
+
+    with pytest.raises(JournalError, match="-wal was moved, deleted or replaced"):
+        await journal.create(record("p2"))
+    await journal.create(record("p3"))
+    await journal.aclose()
+    again = SqliteJournal(path)
+
+    assert {each.id for each in await again.find()} == {"p1", "p3"}
+    await again.aclose()
+
+
+async def test_a_deleted_file_is_not_silently_begun_anew(tmp_path: Path) -> None:
+    """A journal whose file is gone makes no empty one in its place: keys and ids would be forgotten."""
+    path = tmp_path / "orders.db"
+    journal = SqliteJournal(path)
+    await journal.create(record("p1"))
+    path.unlink()
+
+    for number in range(2):
+        with pytest.raises(JournalError, match="start the bot anew"):
+            await journal.create(record(f"q{number}"))
+    assert not path.exists()
+    with pytest.raises(JournalError, match="put it back"):
+        await journal.get("p1")
+    await journal.aclose()
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+async def test_commits_beside_a_missing_file_are_not_thrown_away(tmp_path: Path, read_only: bool) -> None:
+    """A killed bot's file was moved, and an empty one made: its -wal is left alone, so that putting it back heals."""
+    bot = SqliteJournal(tmp_path / "orders.db")
+    await bot.create(record("p1"))
+    path = tmp_path / "later" / "orders.db"
+    path.parent.mkdir()
+    for name in ("orders.db", "orders.db-wal"):
+        shutil.copy(tmp_path / name, path.parent / name)
+    await bot.aclose()
+    path.rename(away := path.with_name("away.db"))
+    path.touch()
+    journal = SqliteJournal(path, read_only=read_only)
+
+    with pytest.raises(JournalError, match="put the journal back beside it"):
+        await journal.find()
+    away.rename(path)
+
+    assert [each.id for each in await journal.find()] == ["p1"]
+    await journal.aclose()
+
+
+async def test_a_missing_folder_is_named_and_may_be_made_later(tmp_path: Path) -> None:
+    """The message says which folder to make; then the same journal works."""
+    path = tmp_path / "data" / "orders.db"
+    journal = SqliteJournal(path)
+
+    with pytest.raises(JournalError, match=r"there is no folder .*data: make it"):
+        await journal.create(record("p1"))
+    path.parent.mkdir()
+
+    assert (await journal.create(record("p1"))).id == "p1"
+    await journal.aclose()
+
+
+async def test_a_folder_is_no_journal(tmp_path: Path) -> None:
+    """A path that names a folder is said to be one, by writes and by reads."""
+    journal = SqliteJournal(tmp_path)
+
+    with pytest.raises(JournalError, match="name a file in that folder"):
+        await journal.create(record())
+    with pytest.raises(JournalError, match="name a file in that folder"):
+        await journal.find()
+    await journal.aclose()
+
+
+async def test_an_empty_file_becomes_a_journal(tmp_path: Path) -> None:
+    """A file that was made beforehand, to set its owner, is taken as it is."""
+    path = tmp_path / "orders.db"
+    path.touch()
+    journal = SqliteJournal(path)
+
+    assert await journal.find() == []
+    assert (await journal.create(record())).id == "p1"
+    await journal.aclose()
+
+
+async def test_a_file_of_another_application_is_not_read_either(tmp_path: Path) -> None:
+    """Its tables are not ours, whatever they are called."""
+    path = tmp_path / "orders.db"
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("CREATE TABLE placements (body)")
+        db.execute("PRAGMA user_version = 1")
+    looker = SqliteJournal(path, read_only=True)
+
+    with pytest.raises(JournalError, match="another application's file"):
+        await looker.find()
+    await looker.aclose()
+
+
+async def test_a_row_that_is_there_already_spoils_no_neighbour(tmp_path: Path) -> None:
+    """A job that fails in the middle of its writing is undone alone; the others of its commit are stored."""
+    journal = SqliteJournal(tmp_path / "orders.db")
+    await journal.create(record("p0"))
+
+    def half(db: sqlite3.Connection) -> None:
+        db.execute("INSERT INTO owners VALUES ('half', 1.0)")
+        db.execute("INSERT INTO events SELECT * FROM events")
+
+    results = await asyncio.gather(
+        journal.create(record("p1")), journal._writer.run(half), journal.create(record("p2")), return_exceptions=True
+    )
+
+    assert isinstance(results[1], JournalError)
+    assert {each.id for each in await journal.find()} == {"p0", "p1", "p2"}
+    assert [len(await journal.events(id)) for id in ("p0", "p1", "p2")] == [1, 1, 1]
+    assert await journal.alive_until("half") == 0.0
+    await journal.aclose()
+
+
+FULL = """
+import asyncio, resource, sys
+sys.path.insert(0, {root!r})
+from orderbridge.errors import JournalError
+from orderbridge.placement import SqliteJournal
+from tests.placement.kit import record
+
+async def main():
+    journal = SqliteJournal({path!r})
+    stored = []
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, hard))
+    try:
+        for number in range(1000):
+            stored.append((await journal.create(record(f"p{{number}}"))).id)
+    except JournalError as error:
+        print(error)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    stored.append((await journal.create(record("after"))).id)
+    assert {{each.id for each in await journal.find()}} >= set(stored), "lost"
+    await journal.aclose()
+    print(len(stored))
+
+asyncio.run(main())
+"""
+
+
+def run(code: str, **values: object) -> list[str]:
+    """The lines that a script of its own printed."""
+    done = subprocess.run(
+        [sys.executable, "-c", code.format(root=ROOT, **values)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_a_disk_without_room_stops_writing_until_there_is_room(tmp_path: Path) -> None:
+    """A write that the system cuts off in the middle fails whole; before and after it, everything is stored."""
+    message, count = run(FULL, path=str(tmp_path / "orders.db"))
+
+    assert "the disk failed or is full: see to it, and placing goes on by itself" in message
+    assert 10 < int(count) < 1000
+    with closing(sqlite3.connect(tmp_path / "orders.db")) as db:
+        assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+LOOK = """
+import asyncio, os, sys, tempfile
+from pathlib import Path
+sys.path.insert(0, {root!r})
+from orderbridge.errors import JournalError
+from orderbridge.placement import SqliteJournal
+from tests.placement.kit import record
+
+async def told(work):
+    try:
+        print(await work)
+    except JournalError as error:
+        print(error)
+
+async def main(path):
+    looker, bot = SqliteJournal(path, read_only=True), SqliteJournal(path)
+    for journal in (looker, bot):
+        await told(count(journal))
+    await told(bot.create(record("p2")))
+    await looker.aclose()
+    await bot.aclose()
+
+async def count(journal):
+    return len(await journal.find())
+
+# What is imported late must be there before the right to read it is gone.
+asyncio.run(main(Path(tempfile.mkdtemp()) / "warm.db"))
+if os.getuid() == 0:
+    os.setgid(65534)
+    os.setuid(65534)
+asyncio.run(main(Path({path!r})))
+"""
+
+
+@pytest.fixture
+def shown_folder() -> Iterator[Path]:
+    """A folder that other users may look into."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+        Path(name).chmod(0o755)
+
+
+def as_a_guest(path: Path) -> list[str]:
+    """What a process is told that may write neither the file nor its folder: two counts, and a refused write."""
+    for each in path.parent.iterdir():
+        each.chmod(0o444)
+    path.parent.chmod(0o555)
+    return run(LOOK, path=str(path))[3:]
+
+
+async def test_a_file_in_a_read_only_folder_is_read(shown_folder: Path) -> None:
+    """Without the right to write, everything is read, though no -shm file can be made; a write says what is missing."""
+    path = shown_folder / "orders.db"
+    journal = SqliteJournal(path)
+    await journal.create(record("p1"))
+    await journal.aclose()
+
+    looker, bot, refusal = as_a_guest(path)
+
+    assert (looker, bot) == ("1", "1")
+    assert "allow this user to read and write it and its folder" in refusal
+
+
+async def test_a_guest_looks_on_while_a_bot_writes(shown_folder: Path) -> None:
+    """Where the bot's -shm file is there, a process without the right to write sees its latest writes."""
+    path = shown_folder / "orders.db"
+    journal = SqliteJournal(path)
+    for number in range(3):
+        await journal.create(record(f"q{number}"))
+
+    looker, bot, _ = as_a_guest(path)
+
+    assert (looker, bot) == ("3", "3")
+    await journal.aclose()
+
+
+async def test_a_wal_that_a_guest_cannot_open_is_told(shown_folder: Path, tmp_path: Path) -> None:
+    """A killed bot left commits in its -wal file: a guest that may not make the -shm is told, not shown less."""
+    journal = SqliteJournal(tmp_path / "orders.db")
+    await journal.create(record("p1"))
+    for name in ("orders.db", "orders.db-wal"):
+        shutil.copy(tmp_path / name, shown_folder / name)
+    await journal.aclose()
+
+    looker, bot, _ = as_a_guest(shown_folder / "orders.db")
+
+    assert "cannot be read" in looker
+    assert "allow this user to read and write it and its folder" in looker
+    assert "cannot be written" in bot
