@@ -42,6 +42,10 @@ ORDER_KEYS: Final = (
     *("takeProfitPrice", "stopLossPrice", "amount", "cost", "average", "filled", "remaining", "status"),
     *("fee", "fees", "trades"),
 )
+TRADE_KEYS: Final = (
+    *("info", "id", "timestamp", "datetime", "symbol", "order", "type", "side", "takerOrMaker", "price", "amount"),
+    *("cost", "fee", "fees"),
+)
 
 
 def status_word(order: Order) -> str:
@@ -160,6 +164,11 @@ def trade_row(fill: Fill) -> Row:
 def bad_row(row: BadRow) -> Row:
     """A row of the venue that could not be read, beside its neighbours: it may be a live order."""
     return empty_row(id=row.order_id, info={"error": row.reason, "row": row.raw})
+
+
+def bad_trade_row(row: BadRow) -> Row:
+    """A trade that could not be read, beside its neighbours."""
+    return {**dict.fromkeys(TRADE_KEYS), "fees": [], "order": row.order_id, "info": bad_row(row)["info"]}
 
 
 def market_row(market: Market) -> Row:

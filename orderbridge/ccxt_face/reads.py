@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from ccxt.base import errors as ccxt
 
 from orderbridge.ccxt_face.core import Core
-from orderbridge.ccxt_face.dicts import Row, bad_row, order_row, trade_row, windowed
+from orderbridge.ccxt_face.dicts import Row, bad_row, bad_trade_row, order_row, trade_row, windowed
 from orderbridge.ccxt_face.errors import as_ccxt_errors
 from orderbridge.ccxt_face.wanted import Params, checked_symbol, given
 from orderbridge.errors import OrderBridgeError, OrderNotFound, UnexpectedResponse
@@ -20,6 +20,7 @@ from orderbridge.model.order import Order
 from orderbridge.model.ref import OrderRef
 from orderbridge.model.symbol import Symbol
 
+T = TypeVar("T")
 # How far back a history goes, and how many trades are read, where the caller says neither.
 _DAYS: Final = timedelta(days=7)
 _TRADES: Final = 100
@@ -73,7 +74,7 @@ class Reads(Core):
             for failure in listed.unreachable.values():
                 raise self._failed(failure, "open_orders")
         await self._shown(listed.orders)
-        return windowed([*map(order_row, listed.orders), *map(bad_row, listed.bad_rows)], *window)
+        return [*map(bad_row, listed.bad_rows), *windowed(map(order_row, listed.orders), *window)]
 
     async def fetch_orders(
         self, symbol: str | None = None, since: int | None = None, limit: int | None = None, params: Params = None
@@ -81,8 +82,7 @@ class Reads(Core):
         """
         The orders created since then, or in the last seven days. NotSupported where the venue lists no ended orders.
         """
-        given(params)
-        return windowed(await self._history(symbol, since), *_window(since, limit))
+        return await self._history_of(None, symbol, since, limit, params)
 
     async def fetch_closed_orders(
         self, symbol: str | None = None, since: int | None = None, limit: int | None = None, params: Params = None
@@ -103,28 +103,18 @@ class Reads(Core):
         return await self._history_of({"canceled", "closed"}, symbol, since, limit, params)
 
     async def _history_of(
-        self, words: set[str], symbol: str | None, since: int | None, limit: int | None, params: Params
+        self, words: set[str] | None, symbol: str | None, since: int | None, limit: int | None, params: Params
     ) -> list[Row]:
         given(params)
         window = _window(since, limit)
-        return windowed([row for row in await self._history(symbol, since) if row["status"] in words], *window)
-
-    async def _history(self, symbol: str | None, since: int | None) -> list[Row]:
         wanted = None if symbol is None else checked_symbol(symbol)
         start = datetime.now(UTC) - _DAYS if since is None else _moment(since)
-        orders: list[Order] = []
-        bad: tuple[BadRow, ...] = ()
         with as_ccxt_errors():
             pages = self._bridge.orders(since=start, symbol=wanted, gateways=[self._name], timeout=self._timeout)
-            try:
-                async for order in pages:
-                    orders.append(order)
-            except UnexpectedResponse as error:
-                if not error.bad_rows:
-                    raise
-                bad = error.bad_rows
+            orders, bad = await _read(pages)
         await self._shown(orders)
-        return [*map(order_row, orders), *map(bad_row, bad)]
+        rows = [row for row in map(order_row, orders) if words is None or row["status"] in words]
+        return [*map(bad_row, bad), *windowed(rows, *window)]
 
     async def fetch_order_trades(
         self,
@@ -138,15 +128,16 @@ class Reads(Core):
         ref = self._ref(id, params)
         window = _window(since, limit)
         wanted = None if symbol is None else checked_symbol(symbol)
+        bad: list[BadRow] = []
         try:
-            fills = await self._fills(ref, symbol=wanted)
+            fills, bad = await self._fills(ref, symbol=wanted)
         except ccxt.OrderNotFound as error:
             if not isinstance(error.__cause__, OrderNotFound):
                 raise
             with as_ccxt_errors():
                 await self._bridge.get(ref, timeout=self._timeout)
             fills = []
-        return windowed(map(trade_row, fills), *window)
+        return [*map(bad_trade_row, bad), *windowed(map(trade_row, fills), *window)]
 
     async def fetch_my_trades(
         self, symbol: str | None = None, since: int | None = None, limit: int | None = None, params: Params = None
@@ -156,13 +147,13 @@ class Reads(Core):
         window = _window(since, limit)
         wanted = None if symbol is None else checked_symbol(symbol)
         if since is not None:
-            fills = await self._fills(symbol=wanted, since=_moment(since))
+            fills, bad = await self._fills(symbol=wanted, since=_moment(since))
         else:
-            fills = await self._fills(symbol=wanted, most=limit or _TRADES)
+            fills, bad = await self._fills(symbol=wanted, most=limit or _TRADES)
         await self._placing.shown(
             order_ids=[fill.order_id for fill in fills], client_ids=_told(fill.client_order_id for fill in fills)
         )
-        return windowed(map(trade_row, fills), *window)
+        return [*map(bad_trade_row, bad), *windowed(map(trade_row, fills), *window)]
 
     async def _fills(
         self,
@@ -171,23 +162,19 @@ class Reads(Core):
         symbol: Symbol | None = None,
         since: datetime | None = None,
         most: int | None = None,
-    ) -> list[Fill]:
-        fills: list[Fill] = []
+    ) -> tuple[list[Fill], list[BadRow]]:
         asked = None if ref is not None else [self._name]
         with as_ccxt_errors():
             pages = self._bridge.fills(ref, symbol=symbol, since=since, gateways=asked, timeout=self._timeout)
-            async for fill in pages:
-                fills.append(fill)
-                if len(fills) == most:
-                    break
-        return fills[::-1]  # oldest first, those of one moment too
+            fills, bad = await _read(pages, most=most)
+        return fills[::-1], bad  # oldest first, those of one moment too
 
     async def _fills_of(self, order: Order) -> list[Fill]:
         """The trades of an order where they tell what it does not; a failure leaves that unknown."""
         if not order.filled_quantity or order.average_price is not None or not self._can.fills:
             return []
         try:
-            return await self._fills(order)
+            return (await self._fills(order))[0]
         except ccxt.BaseError as error:
             if not isinstance(error.__cause__, OrderBridgeError):
                 raise
@@ -201,6 +188,21 @@ class Reads(Core):
 
     def _failed(self, failure: Failure, operation: str) -> OrderBridgeError:
         return error_of(failure, gateway=self._name, operation=operation)
+
+
+async def _read(pages: AsyncIterator[T], *, most: int | None = None) -> tuple[list[T], list[BadRow]]:
+    """What an iterator gives, as much as is wanted, and the rows that could not be read."""
+    good: list[T] = []
+    try:
+        async for each in pages:
+            good.append(each)
+            if len(good) == most:
+                break
+    except UnexpectedResponse as error:
+        if not error.bad_rows:
+            raise
+        return good, list(error.bad_rows)
+    return good, []
 
 
 def _told(ids: Iterable[str | None]) -> list[str]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -269,6 +270,21 @@ async def test_a_row_that_cannot_be_read_is_listed_beside_the_others(sim: Simula
     assert set(listed[good]) == set(listed[odd])
     assert (listed[odd]["status"], listed[odd]["amount"]) == (None, None)
     assert listed[odd]["info"]["row"]["original_amount"] == "many"
+    assert odd in {order["id"] for order in await face.fetch_open_orders("BTC/MXN", 4_000_000_000_000, 1)}
+
+
+async def test_a_trade_that_cannot_be_read_is_listed_beside_the_others(sim: Simulator, face: Any) -> None:
+    """One odd row hides no other trade; it has the same keys, and its row in `info`."""
+    first = put(sim, status="completed", quantity="2", trades=[("560000", "0.5"), ("559000", "1.5")])
+    (order,) = sim.bitso.accepted(order_id=first)
+    order.fills[0].price = Decimal("NaN")
+
+    odd, good = await face.fetch_order_trades(first, "BTC/MXN")
+
+    assert set(odd) == set(good)
+    assert (odd["price"], odd["amount"], good["price"]) == (None, None, 559000.0)
+    assert odd["info"]["error"]
+    assert [trade["price"] for trade in await face.fetch_my_trades("BTC/MXN")] == [None, 559000.0]
 
 
 async def test_trades_of_an_order_and_of_the_account(sim: Simulator, face: Any) -> None:

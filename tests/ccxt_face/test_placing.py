@@ -33,6 +33,11 @@ async def unknown_create(sim: Simulator, face: Any, *args: Any, kind: str = "dro
     return caught.value
 
 
+def patient(face: Any) -> None:
+    """Have the face wait for what is about to show, however slow this machine is."""
+    face._placing._resolve_for = 10
+
+
 def appear(sim: Simulator, unknown: Any, **changes: Any) -> str:
     """Have the exchange show the order after all, as one that it had taken."""
     request = unknown.placement.request
@@ -100,6 +105,7 @@ async def test_a_repeated_create_is_answered_by_the_first_order(sim: Simulator, 
     face = face_of(horizon=LONG, resolve_for=SOON)
     unknown = await unknown_create(sim, face)
     oid = appear(sim, unknown)
+    patient(face)
 
     answered = await face.create_order("BTC/MXN", "limit", "buy", 0.01, 570000)
     third = await face.create_order("BTC/MXN", "limit", "buy", 0.01, 570000)
@@ -114,6 +120,7 @@ async def test_a_create_that_waits_gets_the_order_once_it_shows(sim: Simulator, 
     face = face_of(horizon=LONG, resolve_for=SOON)
     unknown = await unknown_create(sim, face)
     asyncio.get_running_loop().call_later(0.1, appear, sim, unknown)
+    patient(face)
 
     order = await face.create_order(*LIMIT)
 
@@ -126,6 +133,7 @@ async def test_two_repeated_creates_are_not_answered_by_one_order(sim: Simulator
     face = face_of(horizon=LONG, resolve_for=SOON)
     unknown = await unknown_create(sim, face)
     oid = appear(sim, unknown)
+    patient(face)
 
     orders = await asyncio.gather(face.create_order(*LIMIT), face.create_order(*LIMIT))
 
@@ -140,6 +148,7 @@ async def test_an_order_settled_meanwhile_answers_too(sim: Simulator, face_of: A
     unknown = await unknown_create(sim, face)
     oid = appear(sim, unknown)
     await asyncio.sleep(0.3)
+    patient(face)
 
     assert (await face.create_order(*LIMIT))["id"] == oid
     assert sim.bitso.requests[PLACE] == 1
@@ -348,7 +357,7 @@ async def test_what_the_bridge_is_about_to_send_again_is_not_sent_beside(sim: Si
     with pytest.raises(OrderOutcomeUnknown):
         await face.create_order(*LIMIT)
     (waiting,) = await bridge.placements()
-    face._placing._resolve_for = 12
+    patient(face)
 
     order = await face.create_order("BTC/MXN", "limit", "buy", 0.01, 570000)
 
@@ -428,6 +437,7 @@ async def test_an_unclear_create_repeated_with_its_id_is_answered_by_itself(sim:
         await face.create_order(*LIMIT, other)
     sent = sim.bitso.requests[PLACE]
     sim.bitso.put(origin_id="mine", status="open", quantity="0.01", price="560000")
+    patient(face)
 
     mine = await face.create_order(*LIMIT, {"clientOrderId": "mine"})
 
@@ -518,6 +528,7 @@ async def test_what_an_earlier_process_left_open_is_not_doubled(sim: Simulator, 
     with pytest.raises(OrderOutcomeUnknown):
         await second.create_order(*LIMIT)
     oid = appear(sim, unknown)
+    patient(second)
     answered = await second.create_order(*LIMIT)
     new = await second.create_order(*LIMIT)
 
