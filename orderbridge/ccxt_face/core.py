@@ -56,10 +56,15 @@ class Core:
         self._rows: dict[str, Row] | None = None
         self._placing = Placing(bridge, self._name, resolve_for=resolve_for, timeout=timeout, send_within=send_within)
 
+    @property
+    def _is_rest_the_same(self) -> bool:
+        """Whether `rest_of` speaks to the gateway's own exchange."""
+        return getattr(self._rest_of, "id", None) == self.id
+
     def _share_nonces(self) -> None:
         """Have `rest_of`, where it signs with the key of the gateway, take its nonces from the gateway."""
         share, key = getattr(self._gateway, "nonces_of", None), getattr(self._rest_of, "apiKey", None)
-        if share is None or not isinstance(key, str) or getattr(self._rest_of, "id", None) != self.id:
+        if share is None or not isinstance(key, str) or not self._is_rest_the_same:
             return
         nonces = share(key)
         if nonces is not None:

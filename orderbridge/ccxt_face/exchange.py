@@ -23,6 +23,7 @@ from orderbridge.model.request import OrderEdit
 C = TypeVar("C", bound=type)
 _STOPS: Final = ("triggerPrice", "stopPrice")
 _WRITES_ORDERS: Final = re.compile(r"(create|edit|cancel)_(.+_)?orders?(_.+)?")
+_READS_ORDERS: Final = re.compile(r"(fetch|watch)_((.+_)?orders?(?!_book)(_.+)?|my_trades.*)")
 
 
 def with_camel_case(kind: C) -> C:
@@ -261,7 +262,13 @@ class CcxtFace(Reads, Family):
     @property
     def has(self) -> Row:
         """Which calls are there, by ccxt's names."""
-        return has(self._can, self._rest_of)
+        known = has(self._can, self._rest_of)
+        if self._rest_of is not None and not self._is_rest_the_same:
+            others = [
+                name for name in known if not hasattr(type(self), name) and _READS_ORDERS.fullmatch(snake_case(name))
+            ]
+            known |= dict.fromkeys(others, False)
+        return known
 
     @property
     def features(self) -> Row:
@@ -301,6 +308,8 @@ class CcxtFace(Reads, Family):
             raise NoSuchCall(f"{self.id} {name}() is not there: orders are placed and cancelled by the bridge only")
         if self._rest_of is None:
             raise NoSuchCall(f"{self.id} {name} is not there; with rest_of=… it would be that object's")
+        if not self._is_rest_the_same and _READS_ORDERS.fullmatch(snake_case(name)):
+            raise NoSuchCall(f"{self.id} {name}() is not there: at {self._rest_of.id} there are other orders")
         return getattr(self._rest_of, name)
 
     def __setattr__(self, name: str, value: Any) -> None:

@@ -150,6 +150,25 @@ async def test_no_order_is_placed_past_the_bridge(sim: Simulator, face_of: Any, 
     assert not hasattr(face, name)
 
 
+async def test_orders_are_never_read_at_another_exchange(sim: Simulator, face_of: Any) -> None:
+    """Beside Bitcain an object of Bitso tells tickers and balances; what it would tell of orders is NotSupported."""
+    import ccxt
+    from ccxt.async_support import bitso
+
+    bridge = bridge_over(sim, venue="bitcain", gateway={"trading_mode": "paper"})
+    face = face_of(bridge, "bitcain", rest_of=bitso(ccxt_settings(sim)))
+    own = face_of(rest_of=bitso(ccxt_settings(sim)))
+
+    for name in ("fetch_orders_ws", "fetchOpenOrdersWs", "watch_orders", "watchMyTrades"):
+        with pytest.raises(ccxt.NotSupported, match="other orders"):
+            getattr(face, name)
+        assert callable(getattr(own, name))
+    assert (await face.fetch_order_book("BTC/MXN"))["bids"]
+    assert "MXN" in await face.fetch_balance()
+    assert face.has["fetchOrder"]
+    assert not face.has["fetchMyTrades"]
+
+
 async def test_without_a_rest_the_message_says_what_is_missing(face: Any) -> None:
     """It is ccxt's NotSupported, and an AttributeError for `hasattr` and `getattr` with a default."""
     import ccxt
