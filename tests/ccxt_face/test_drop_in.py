@@ -296,11 +296,11 @@ async def test_an_order_that_never_arrived_is_placed_once(runs: Runs) -> None:
     assert ours.outcome["id"] == ours.orders[0].oid
 
 
-@pytest.mark.parametrize("kind", ["accept_then_drop", "cut", "html"])
+@pytest.mark.parametrize("kind", ["accept_then_drop", "accept_then_5xx", "cut", "html", "delay"])
 async def test_a_market_maker_under_lost_answers_quotes_each_price_once(runs: Runs, kind: str) -> None:
     """Every quote is there once and in the end none is live; the unchanged bot on ccxt dies of the first loss."""
     prices = [1_200_000.0, 1_199_000.0, 1_201_000.0]
-    fault = {"kind": kind, "operation": "place", "nth": 2, "times": 2}
+    fault = lost(kind, nth=2)
 
     ours = await runs("ours", lambda exchange: market_maker(exchange, prices), fault)
     clean = await runs("ours", lambda exchange: market_maker(exchange, prices))
@@ -311,10 +311,10 @@ async def test_a_market_maker_under_lost_answers_quotes_each_price_once(runs: Ru
         await runs("ccxt", lambda exchange: market_maker(exchange, prices), fault)
 
 
-@pytest.mark.parametrize("kind", ["accept_then_drop", "cut", "html", "accept_then_5xx"])
+@pytest.mark.parametrize("kind", ["accept_then_drop", "cut", "html", "accept_then_5xx", "delay"])
 async def test_a_dollar_cost_averager_under_lost_answers_buys_what_it_means_to(runs: Runs, kind: str) -> None:
     """Three buys, each once, with the costs known, though the answers of two of them are lost."""
-    fault = {"kind": kind, "operation": "place", "nth": 1, "times": 2}
+    fault = lost(kind)
 
     ours = await runs("ours", lambda exchange: dollar_cost_averager(exchange, 3), fault)
 
