@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Self
 
-from orderbridge.errors import NotSupported, OrderNotActive, OutcomeUnknown
+from orderbridge.errors import AmbiguousRef, NotSupported, OrderNotActive, OutcomeUnknown
 from orderbridge.gateway import Capabilities, OrderGateway
 from orderbridge.model.advance import Sign
 from orderbridge.model.fill import Fill
@@ -110,7 +111,8 @@ class BoundGateway:
 
     async def get(self, ref: RefLike, *, timeout: float | None = None) -> Order:
         """As `OrderGateway.get`, without the journal: what the venue shows."""
-        order = await self.gateway.get(ref, timeout=timeout)
+        with self._telling(ref, source="look-up"):
+            order = await self.gateway.get(ref, timeout=timeout)
         self._placing.seen.orders([order], source="look-up")
         return order
 
@@ -122,14 +124,8 @@ class BoundGateway:
 
     async def cancel(self, ref: RefLike, *, timeout: float | None = None) -> Order:
         """As `OrderGateway.cancel`."""
-        try:
+        with self._telling(ref, source="cancel", sent=Sign.CANCEL_SENT):
             order = await self.gateway.cancel(ref, timeout=timeout)
-        except OutcomeUnknown:
-            self._placing.seen.sign(ref, Sign.CANCEL_SENT, gateway=self.name)
-            raise
-        except OrderNotActive as error:
-            self._placing.seen.orders([error.order] if error.order else [], source="cancel")
-            raise
         self._placing.seen.orders([order], source="cancel")
         return order
 
@@ -141,32 +137,30 @@ class BoundGateway:
         allow_replace: bool = False,
         expected_filled: Decimal | str | int | None = None,
         timeout: float | None = None,
+        **venue_options: Any,
     ) -> Order:
-        """As `OrderGateway.edit`."""
-        more: dict[str, Any] = {"allow_replace": allow_replace, "expected_filled": expected_filled}
-        try:
+        """As `OrderGateway.edit`; `venue_options` are those of the adapter's own `edit`."""
+        more: dict[str, Any] = {"allow_replace": allow_replace, "expected_filled": expected_filled, **venue_options}
+        with self._telling(ref, source="edit", sent=Sign.REPLACE_SENT):
             order = await self.gateway.edit(ref, changes, timeout=timeout, **more)
-        except OutcomeUnknown:
-            self._placing.seen.sign(ref, Sign.REPLACE_SENT, gateway=self.name)
-            raise
-        except OrderNotActive as error:
-            self._placing.seen.orders([error.order] if error.order else [], source="edit")
-            raise
         self._placing.seen.orders([order], source="edit")
         return order
 
-    async def cancel_all(self, *, symbol: str | None = None, timeout: float | None = None) -> list[Order]:
-        """As `OrderGateway.cancel_all`."""
-        orders = await self.gateway.cancel_all(symbol=symbol, timeout=timeout)
+    async def cancel_all(
+        self, *, symbol: str | None = None, timeout: float | None = None, **venue_options: Any
+    ) -> list[Order]:
+        """As `OrderGateway.cancel_all`; `venue_options` are those of the adapter's own `cancel_all`."""
+        orders = await self.gateway.cancel_all(symbol=symbol, timeout=timeout, **venue_options)
         self._placing.seen.orders(orders, source="cancel")
         return orders
 
-    async def retry_failed(self, ref: RefLike, *, timeout: float | None = None) -> Order:
+    async def retry_failed(self, ref: RefLike, *, timeout: float | None = None, **venue_options: Any) -> Order:
         """As `BitcainGateway.retry_failed`. NotSupported: the venue has no such operation."""
         call = getattr(self.gateway, "retry_failed", None)
         if call is None:
             raise NotSupported(f"{self.name} has no retry_failed", gateway=self.name, operation="retry_failed")
-        order: Order = await call(ref, timeout=timeout)
+        with self._telling(ref, source="retry"):
+            order: Order = await call(ref, timeout=timeout, **venue_options)
         self._placing.seen.orders([order], source="retry")
         return order
 
@@ -197,6 +191,22 @@ class BoundGateway:
         """As `OrderGateway.fills`."""
         listed = self.gateway.fills(ref, since=since, until=until, symbol=symbol, timeout=timeout)
         return self._placing.seen.counting(listed)
+
+    @contextmanager
+    def _telling(self, ref: RefLike, *, source: str, sent: Sign | None = None) -> Iterator[None]:
+        """Write down what an error tells of orders, too."""
+        try:
+            yield
+        except OutcomeUnknown:
+            if sent is not None:
+                self._placing.seen.sign(ref, sent, gateway=self.name)
+            raise
+        except OrderNotActive as error:
+            self._placing.seen.orders([error.order] if error.order else [], source=source)
+            raise
+        except AmbiguousRef as error:
+            self._placing.seen.orders(error.orders, source=source)
+            raise
 
     async def markets(self, *, refresh: bool = False, timeout: float | None = None) -> Mapping[Symbol, Market]:
         """As `OrderGateway.markets`."""

@@ -7,13 +7,14 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from orderbridge.bound import BoundGateway
-from orderbridge.errors import NotSupported, OrderBridgeError
+from orderbridge.errors import NotSupported
 from orderbridge.gateway import OrderGateway
 from orderbridge.http.policy import Deadline
 from orderbridge.model.fill import Fill
 from orderbridge.model.order import Order
 from orderbridge.model.ref import RefLike
 from orderbridge.model.words import OrderStatus
+from orderbridge.placement.seen import ending
 from orderbridge.search import parse_refs
 
 
@@ -100,8 +101,10 @@ class HistoryCalls:
         timeout: float | None,
     ) -> AsyncIterator[Fill]:
         gateway, known = await self._place_of(ref, Deadline(timeout), "fills")
-        async for fill in gateway.fills(known, since=since, until=until, symbol=symbol, timeout=timeout):
-            yield fill
+        listed = gateway.fills(known, since=since, until=until, symbol=symbol, timeout=timeout)
+        async with ending(listed) as fills:
+            async for fill in fills:
+                yield fill
 
     def _able(
         self: _Bridge, call: str, gateways: Sequence[str] | None, can: Callable[[OrderGateway], bool]
@@ -116,12 +119,13 @@ class HistoryCalls:
 
 
 async def _one_after_another(calls: Sequence[AsyncIterator[Any]]) -> AsyncIterator[Any]:
-    failed: OrderBridgeError | None = None
+    failed: Exception | None = None
     for call in calls:
         try:
-            async for item in call:
-                yield item
-        except OrderBridgeError as error:
+            async with ending(call) as items:
+                async for item in items:
+                    yield item
+        except Exception as error:  # noqa: BLE001 - whatever one adapter raises hides no other gateway
             failed = failed or error
     if failed is not None:
         raise failed

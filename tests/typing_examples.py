@@ -4,7 +4,7 @@ What a user of the public face writes, as mypy --strict and pyright must underst
 Each block is what a bot's author would type; `assert_type` pins what he gets back.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Literal, Self, assert_type
@@ -12,6 +12,7 @@ from typing import Any, Literal, Self, assert_type
 import httpx
 
 from orderbridge import (
+    Alarm,
     BridgeOrders,
     Capabilities,
     Failure,
@@ -31,6 +32,8 @@ from orderbridge import (
     OrderType,
     Permit,
     Placement,
+    PlacementState,
+    RecoveryReport,
     RefLike,
     Side,
     Symbol,
@@ -43,6 +46,8 @@ from orderbridge.adapters.bitso import BitsoGateway
 from orderbridge.bound import BoundGateway
 from orderbridge.ccxt_face import as_ccxt, as_ccxt_sync
 from orderbridge.http import AiohttpTransport, HttpxTransport, Transport, WireRequest, WireResponse
+from orderbridge.placement import Journal, MemoryJournal, SqliteJournal
+from orderbridge.sync import SyncBridge, SyncGateway
 
 
 def requests() -> list[OrderRequest]:
@@ -255,3 +260,100 @@ async def as_a_ccxt_bot_types(bridge: OrderBridge) -> None:
         assert_type(exchange.id, str)
     with as_ccxt_sync(bridge, "bitso", rest_of=None, rounding=None) as plain:
         plain.create_market_buy_order("BTC/MXN", 0.01)
+
+
+def journals() -> list[Journal]:
+    """Each kind of journal is one."""
+    return [SqliteJournal("orders.db"), MemoryJournal(most=100)]
+
+
+def on_alarm(alarm: Alarm) -> None:
+    """What a person is told of."""
+    assert_type(alarm.placement, Placement | None)
+    assert_type(alarm.order, Order | None)
+    print(alarm.kind, alarm.message, alarm.gateway, alarm.at)
+
+
+def settled(placement: Placement) -> bool:
+    """What a placement says."""
+    assert_type(placement.state, PlacementState)
+    assert_type(placement.order, Order | None)
+    assert_type(placement.client_order_id, str | None)
+    assert_type(placement.attempts, int)
+    assert_type(placement.gave_up, bool)
+    return placement.holds_key and not placement.may_be_live
+
+
+async def places(bitso: OrderGateway, request: OrderRequest, order: Order) -> None:
+    """Placing at most once, and what became of it."""
+    bridge = OrderBridge(
+        bitso, journal=SqliteJournal("orders.db"), on_uncertain="fence", on_stale="send", on_ghost="cancel",
+        watch_for=3600, on_alarm=on_alarm, settle_horizon=60, probe_times=[1, 2, 5],
+    )  # fmt: skip
+    async with bridge:
+        prepared = await bridge.prepare("bitso", request, key="strategy-7/open")
+        assert_type(prepared, Placement)
+        try:
+            assert_type(await bridge.place("bitso", prepared), Order)
+            await bridge.place("bitso", request, key="k", send_within=2, timeout=None, read_back=True)
+        except errors.OutcomeUnknown as error:
+            if error.placement is not None:
+                assert_type(await bridge.resolve(error.placement, timeout=30), Placement)
+        many = await bridge.place_many("bitso", {"k1": request, "k2": request}, timeout=5)
+        assert_type(many, Mapping[str, Placement])
+        assert_type(await bridge.placement(key="k1", gateway="bitso"), Placement | None)
+        assert_type(await bridge.placements(state="uncertain"), list[Placement])
+        assert_type(await bridge.placements(state=PlacementState.UNCERTAIN), list[Placement])
+        report = await bridge.recover()
+        assert_type(report, RecoveryReport)
+        assert_type(report.unreachable, dict[str, Failure])
+        assert_type(await bridge.observe(order), Order)
+        assert_type(await bridge.explain(many["k1"]), str)
+        assert_type(await bridge.submit_at("bitso", request, not_after=1.0), Order)
+
+
+async def places_bound(bound: BoundGateway, request: OrderRequest) -> None:
+    """The same, bound to one gateway, which passes for a gateway itself."""
+    assert_type(await bound.prepare(request, key="k1"), Placement)
+    assert_type(await bound.place(request, key="k1", read_back=True), Order)
+    assert_type(await bound.place_many({"k1": request}), Mapping[str, Placement])
+    assert_type(await bound.placement(key="k1"), Placement | None)
+    assert_type(await bound.retry_failed("x", include_unknown_mode=True), Order)
+    await one_gateway(bound, request)
+
+
+def places_in_sync(bitso: OrderGateway, request: OrderRequest, order: Order) -> None:
+    """The same without `await`."""
+    with SyncBridge(bitso, journal=SqliteJournal("orders.db"), on_uncertain="hold", on_alarm=on_alarm) as bridge:
+        assert_type(bridge, SyncBridge)
+        prepared = bridge.prepare("bitso", request, key="k1")
+        assert_type(prepared, Placement)
+        assert_type(bridge.place("bitso", prepared, read_back=True), Order)
+        assert_type(bridge.place_many("bitso", {"k2": request}), Mapping[str, Placement])
+        assert_type(bridge.resolve(prepared, timeout=5), Placement)
+        assert_type(bridge.placement(key="k1"), Placement | None)
+        assert_type(bridge.placements(state="placed"), list[Placement])
+        assert_type(bridge.recover(), RecoveryReport)
+        assert_type(bridge.observe(order), Order)
+        assert_type(bridge.explain(prepared), str)
+        assert_type(bridge.submit_at("bitso", request), Order)
+        assert_type(bridge.fills(), Iterator[Fill])
+        bound = bridge["bitso"]
+        assert_type(bound, SyncGateway)
+        assert_type(bound.place(request, key="k3", send_within=1), Order)
+        assert_type(bound.place_many({"k4": request}), Mapping[str, Placement])
+        assert_type(bound.prepare(request), Placement)
+        assert_type(bound.placement(key="k3"), Placement | None)
+        assert_type(bound.submit(request, timeout=5), Order)
+    SyncBridge(OrderBridge(bitso)).close()
+
+
+async def placing_mistakes(bridge: OrderBridge, bitso: OrderGateway, request: OrderRequest, given: Any) -> None:
+    """What is refused at run time the checker refuses before."""
+    await bridge.place(request)  # type: ignore[call-arg, arg-type]
+    await bridge.place("bitso", request, "k1")  # type: ignore[call-arg]
+    await bridge.place_many("bitso", [request])  # type: ignore[arg-type]
+    await bridge.resolve("k1")  # type: ignore[arg-type]
+    OrderBridge(bitso, on_uncertain="guess")  # type: ignore[arg-type]
+    SyncBridge(bitso, on_uncertain="guess")  # type: ignore[arg-type]
+    SyncBridge(bitso, jornal=given)  # type: ignore[call-arg]

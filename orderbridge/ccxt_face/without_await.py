@@ -8,8 +8,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from orderbridge.bridge import OrderBridge
+from orderbridge.ccxt_face.errors import as_ccxt_errors
 from orderbridge.ccxt_face.exchange import CcxtFace
-from orderbridge.sync import SyncBridge, _LoopThread
+from orderbridge.sync import SyncBridge
+from orderbridge.sync.loop import LoopThread
 
 
 class SyncCcxtFace:
@@ -20,7 +22,7 @@ class SyncCcxtFace:
     """
 
     def __init__(self, bridge: OrderBridge | SyncBridge, gateway: str, *, rest_of: Any, **settings: Any) -> None:
-        self._loop = bridge._loop if isinstance(bridge, SyncBridge) else _LoopThread()
+        self._loop = bridge._loop if isinstance(bridge, SyncBridge) else LoopThread()
         inner = bridge._bridge if isinstance(bridge, SyncBridge) else bridge
         self._owns = settings["owns"]
         self._rest_of = rest_of
@@ -51,13 +53,9 @@ class SyncCcxtFace:
     def _without_await(self, call: Any) -> Any:
         @wraps(call)
         def called(*args: Any, **more: Any) -> Any:
-            future = self._loop.begin(partial(call, *args, **more))
-            try:
-                return future.result()
-            except BaseException:
-                # Whoever is interrupted here (by a signal, say) leaves the call: a create is then remembered.
-                future.cancel()
-                raise
+            # Interrupted here (by a signal, say), it is cancelled there: a create is then remembered.
+            with as_ccxt_errors():
+                return self._loop.call(partial(call, *args, **more))
 
         return called
 

@@ -160,7 +160,9 @@ def _contradicted(current: Order, seen: Order, merged: Order, *, revive: bool) -
     before = [note for note in current.anomalies if note.startswith(said)]
     note = f"{said}{seen.observed_at}"
     if before and note not in before:
-        return _taken(seen, merged)
+        # The two agree; should it end and be contradicted again, that takes two more.
+        left = {known for known in merged.anomalies if known not in before}
+        return _taken(seen, merged, anomalies=tuple(sorted({*left, f"re-opened: {note}"})))
     return _kept(current, merged, note)
 
 

@@ -22,6 +22,7 @@ from orderbridge.errors import (
     PermissionDenied,
 )
 from orderbridge.gateway import OrderGateway
+from orderbridge.model.alarm import AlarmKind
 from orderbridge.model.order import Order
 from orderbridge.model.permit import Permit
 from orderbridge.model.words import Idempotency, PlacementState
@@ -30,6 +31,9 @@ from orderbridge.placement.sightings import Sightings
 from orderbridge.placement.states import Happened, Record, Step, step
 
 TRIES: Final = 3
+# A gateway that does not keep its time limit is cut off so much later.
+_OVERTIME: Final = 5.0
+_TOO_LATE: Final = {"why": "the deadline for sending had passed"}
 # An attempt that got its permit at the last moment still has so long to leave.
 _LEAST_TO_LEAVE: Final = 1.0
 # What proves that nothing was admitted; whatever is not listed in one of the two is not known.
@@ -99,22 +103,44 @@ class Attempts:
             why = {"why": "the caller went away before it was sent"}
             call.record = await self._desk.outcome(call.record, Happened.NOTHING_LEFT, of=attempt, facts=why)
             raise NotSent("the caller went away before it was sent", gateway=self._gateway.name, operation="place")
+        if call.record.not_after is not None and self._desk.now() > call.record.not_after:
+            # By the wall clock too: a machine that slept does not count the time in its loop.
+            call.record = await self._desk.outcome(call.record, Happened.NOTHING_LEFT, of=attempt, facts=_TOO_LATE)
+            raise NotSent(_TOO_LATE["why"], gateway=self._gateway.name, operation="place")
+        order = await self._sent(call, not_after)
         try:
-            order = await self._gateway.submit(
-                call.record.placement.request, permit=call.permit, not_after=not_after, timeout=call.timeout
-            )
+            call.record = await self._acknowledged(call.record, order)
+        except Exception as error:
+            message = f"the reply could not be taken in: {type(error).__name__}: {error}"
+            self._desk.alarm(AlarmKind.BACKGROUND, message, record=call.record, order=order)
+            raise self.unknown(call.record, message) from error
+        known = call.record.placement.order
+        return known if known is not None and known.key == order.key else order
+
+    async def _sent(self, call: Call, not_after: float) -> Order:
+        """The reply to the one send. What it raises is written down."""
+        limit = None if call.timeout is None else call.timeout + _OVERTIME
+        try:
+            async with asyncio.timeout(limit):
+                order: object = await self._gateway.submit(
+                    call.record.placement.request, permit=call.permit, not_after=not_after, timeout=call.timeout
+                )
+            if not isinstance(order, Order):
+                raise TypeError(f"the gateway answered with {type(order).__name__} in place of an order")
         except Exception as error:
             raise await self._failed(call, error) from error
         except GeneratorExit:
             raise  # the loop is gone: the next start finds it as it was stored, being sent
         except BaseException as error:
-            # The program is ending, and bytes may have left. Nothing that is written here may wait for the network.
+            # Bytes may have left. Nothing that is written here may wait for the network: the program may be ending.
             why = {"why": f"{type(error).__name__} while it was sent"}
-            call.record = await self._desk.outcome(call.record, Happened.UNCLEAR, of=attempt, facts=why)
+            call.record = await self._desk.outcome(call.record, Happened.UNCLEAR, of=call.record.attempt, facts=why)
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and task is not None and not task.cancelling():
+                # Nobody cancelled this task: the gateway let a cancellation of its own out.
+                raise self.unknown(call.record, "the gateway broke off while it was sent") from error
             raise
-        call.record = await self._acknowledged(call.record, order)
-        known = call.record.placement.order
-        return known if known is not None and known.key == order.key else order
+        return order
 
     async def _acknowledged(self, record: Record, order: Order) -> Record:
         """The record with the order of the reply, and with what a stream may have shown of it before."""

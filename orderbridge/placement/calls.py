@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Final, Protocol
 
-from orderbridge.errors import ConfigurationError, OrderNotFound
+from orderbridge.errors import ConfigurationError, OrderNotFound, OutcomeUnknown, RateLimited
 from orderbridge.gateway import OrderGateway
 from orderbridge.model.order import Order
 from orderbridge.model.permit import Permit
@@ -14,6 +15,7 @@ from orderbridge.model.placement import Placement
 from orderbridge.model.ref import OrderRef, RefLike
 from orderbridge.model.request import OrderRequest
 from orderbridge.model.words import PlacementState
+from orderbridge.placement.desk import log
 from orderbridge.placement.explain import explain
 from orderbridge.placement.many import many
 from orderbridge.placement.placing import Placing
@@ -73,7 +75,8 @@ class PlacementCalls:
             read_back: look the order up once, as Bitso answers with an id only.
 
         Raises:
-            OutcomeUnknown: sent, outcome not known. `await bridge.resolve(error.placement)` is the next line.
+            OutcomeUnknown: sent, outcome not known. `await bridge.resolve(error.placement)` is the next line. Its
+                `__cause__` is `RateLimited` when it was throttled.
             NotSent: nothing was sent; with the same key, or the same placement, it may be tried again.
             OrderDenied, NotSupported, KeyInUse: refused here, nothing was sent.
             OrderRejected, AuthenticationFailed, PermissionDenied: refused by the venue.
@@ -84,7 +87,8 @@ class PlacementCalls:
         began = asyncio.get_running_loop().time()
         line = await self._placing.ready(name, within=send_within)
         left = max(0.0, send_within - (asyncio.get_running_loop().time() - began))
-        order = await line.placer.place(request, key=key, send_within=left, timeout=timeout)
+        with _throttling_told():
+            order = await line.placer.place(request, key=key, send_within=left, timeout=timeout)
         return await _read_back(self, order, timeout) if read_back else order
 
     async def submit_at(
@@ -100,7 +104,8 @@ class PlacementCalls:
         self._check_usable()
         within = _LONGEST_RECOVERY if timeout is None else timeout
         line = await self._placing.ready(self[gateway].name, within=within)
-        return await line.placer.submit(request, permit=permit, not_after=not_after, timeout=timeout)
+        with _throttling_told():
+            return await line.placer.submit(request, permit=permit, not_after=not_after, timeout=timeout)
 
     async def place_many(
         self: _Bridge,
@@ -200,9 +205,25 @@ class PlacementCalls:
         return "\n\n".join(parts)
 
 
+@contextmanager
+def _throttling_told() -> Iterator[None]:
+    """Gives `OutcomeUnknown` the cause that a gateway's own has when it was throttled: `RateLimited`."""
+    try:
+        yield
+    except OutcomeUnknown as error:
+        behind = error.__cause__.__cause__ if error.__cause__ is not None else None
+        if isinstance(behind, RateLimited):
+            raise error from behind
+        raise
+
+
 async def _read_back(bridge: _Bridge, order: Order, timeout: float | None) -> Order:
     """The order with what one look adds; a look that fails changes nothing about a placed order."""
-    result = await bridge[order.gateway].lookup(order, timeout=timeout)
-    same = [seen for seen in result.orders if seen.key == order.key]
-    known = await bridge._placing.sightings.observe(same, source="read back")
+    try:
+        result = await bridge[order.gateway].lookup(order, timeout=timeout)
+        same = [seen for seen in result.orders if seen.key == order.key]
+        known = await bridge._placing.sightings.observe(same, source="read back")
+    except Exception as error:  # noqa: BLE001 - it is placed: whatever a look meets, an error here would deny that
+        log.warning("%s is placed, and could not be read back: %s", order.order_id, error)
+        return order
     return known[0] if known else order

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
+import os
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
-from orderbridge.errors import JournalError
 from orderbridge.http.session import log_facts
 from orderbridge.model.alarm import Alarm, AlarmKind
 from orderbridge.model.order import Order
@@ -21,6 +22,7 @@ from orderbridge.placement.states import Happened, Record, Step, step
 
 log: Final = logging.getLogger("orderbridge.placement")
 LEASE_SECONDS: Final = 10.0
+_LONGER: Final = 60.0
 
 
 class _Unwritten(NamedTuple):
@@ -50,13 +52,21 @@ class Desk:
     ) -> None:
         self.journal = journal
         self.clock = clock
-        self.owner = owner_name()
+        self._owner = (0, "")
         self.watch_for = watch_for
         # The placements that a task of this process is sending at this moment.
         self.under_way: Counter[str] = Counter()
         self._on_alarm = on_alarm
+        self._telling: set[asyncio.Task[None]] = set()
         self._unwritten: list[_Unwritten] = []
         self._waiting: dict[str, list[asyncio.Future[None]]] = {}
+
+    @property
+    def owner(self) -> str:
+        """Our name; another one after a fork, which makes another process."""
+        if self._owner[0] != os.getpid():
+            self._owner = (os.getpid(), owner_name())
+        return self._owner[1]
 
     def now(self) -> datetime:
         """The time, in UTC."""
@@ -109,7 +119,7 @@ class Desk:
         """
         try:
             return await self.note(record, happened, **how)
-        except JournalError as error:
+        except Exception as error:  # noqa: BLE001 - a journal may be anybody's, and what happened is not undone by it
             self._unwritten.append(_Unwritten(record, happened, how))
             message = f"{happened} could not be stored, and is tried again: {error}"
             self.alarm(AlarmKind.JOURNAL, message, record=record)
@@ -129,7 +139,11 @@ class Desk:
         """Store what could not be stored, in order. JournalError: it still cannot; what is left is kept."""
         while self._unwritten:
             first = self._unwritten[0]
-            await self.note(first.record, first.happened, **first.how)
+            try:
+                await self.note(first.record, first.happened, **first.how)
+            except KeyError:  # somebody took it out of the journal: there is nothing to add it to
+                message = f"{first.happened} belongs to a placement that the journal does not know any more"
+                self.alarm(AlarmKind.JOURNAL, message, record=first.record)
             # Another call may have stored it meanwhile: it is taken from the list by what it is, not by its place.
             self._unwritten = [each for each in self._unwritten if each is not first]
 
@@ -176,7 +190,7 @@ class Desk:
         uncertain from then on: what left, nobody knows (row 7).
         """
         if record.owner != self.owner:
-            if record.owner is not None and await self._lives(record.owner):
+            if record.owner is not None and await self._lives(record):
                 return None
             facts = {"from": record.owner}
             fence = record.fence + 1
@@ -190,10 +204,17 @@ class Desk:
 
     async def is_worked_on(self, record: Record) -> bool:
         """Whether the process that a placement belongs to is alive, this one included."""
-        return record.owner is not None and (record.owner == self.owner or await self._lives(record.owner))
+        return record.owner is not None and (record.owner == self.owner or await self._lives(record))
 
-    async def _lives(self, owner: str) -> bool:
-        return not is_gone(owner) and await self.journal.alive_until(owner) > self.clock()
+    async def _lives(self, record: Record) -> bool:
+        owner = record.owner or ""
+        if is_gone(owner):
+            return False
+        until = await self.journal.alive_until(owner)
+        # What is in flight is only asked about, which harms nobody. What is prepared is denied or sent: an owner
+        # that was merely held up, by a slow disk or a busy loop, is given longer.
+        grace = _LONGER if record.state is PlacementState.PREPARED and until > 0 else 0.0
+        return until + grace > self.clock()
 
     async def keep_alive(self, *, seconds: float = LEASE_SECONDS) -> None:
         """Say that this process lives, for another lease; 0 gives it back."""
@@ -222,6 +243,16 @@ class Desk:
             log.error("%s: %s (%s)", kind, message, client_order_id, extra=extra)
             return
         try:
-            self._on_alarm(alarm)
+            told = self._on_alarm(alarm)
+            if inspect.isawaitable(told):
+                self._telling.add(task := asyncio.ensure_future(_await(told, f"{kind}: {message}")))
+                task.add_done_callback(self._telling.discard)
         except Exception:
             log.exception("the handler of alarms failed at: %s: %s", kind, message, extra=extra)
+
+
+async def _await(told: Awaitable[object], what: str) -> None:
+    try:
+        await told
+    except Exception:
+        log.exception("the handler of alarms failed at: %s", what)

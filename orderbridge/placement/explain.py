@@ -23,6 +23,7 @@ _TOLD: Final[Mapping[Happened, str]] = {
     Happened.GAVE_UP: "could not be settled by any proof; a person decides",
     Happened.DECIDED_PLACED: "was taken as placed, by a person's word",
     Happened.DECIDED_NOT_PLACED: "was taken as not placed, by a person's word",
+    Happened.RESEND: "was proven absent, and is to be sent again under the same id",
     Happened.TAKEN: "was taken over from a process that had ended",
 }
 

@@ -17,14 +17,15 @@ from orderbridge.model.words import OrderType
 SKEW: Final = timedelta(seconds=30)
 
 
-def fingerprint(request: OrderRequest, *, gateway: str, mode: str | None) -> str:
-    """A text that is the same for the same order at the same gateway, however its amounts were written."""
+def fingerprint(request: OrderRequest, *, gateway: str, mode: str | None, address: str | None = None) -> str:
+    """A text that is the same for the same order at the same place, however its amounts were written."""
     fields = {
         name: _plain(value)
         for name, value in request.model_dump(exclude={"client_order_id"}).items()
         if value is not None
     }
-    text = json.dumps({"gateway": gateway, "mode": mode, **fields}, sort_keys=True)
+    place = {"gateway": gateway, "mode": mode, "address": address}
+    text = json.dumps({**place, **fields}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -25,6 +25,10 @@ class InFlight(Exception):
         self.record = record
 
 
+class ClientIdUsed(ValueError):
+    """Another placement at this gateway has the client order id."""
+
+
 class Journal(Protocol):
     """
     Keeps placements, their events, and every observation of an order. Each call is one transaction.
@@ -45,7 +49,7 @@ class Journal(Protocol):
             alone: raise InFlight while another placement of its fingerprint is in flight.
 
         Raises:
-            ValueError: its client order id was used before at this gateway.
+            ClientIdUsed: its client order id was used before at this gateway.
         """
         ...
 
@@ -133,7 +137,7 @@ class MemoryJournal:
             return holder
         client = (placement.gateway, placement.client_order_id or "")
         if placement.client_order_id is not None and client in self._clients:
-            raise ValueError(f"the client order id {placement.client_order_id} was used before")
+            raise ClientIdUsed(f"the client order id {placement.client_order_id} was used before")
         last = then[-1].record if then else record
         self._check_alone(last, alone)
         self._events[record.id] = []

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 
 from orderbridge.errors import JournalError, KeyInUse, OrderBridgeError, OrderRejected, OutcomeUnknown
+from orderbridge.model.alarm import AlarmKind
 from orderbridge.model.placement import Placement
 from orderbridge.model.request import OrderRequest
 from orderbridge.model.words import PlacementState
@@ -28,7 +29,7 @@ async def many(
             record = await line.placer.prepare_anyhow(request, key=key)
         except KeyInUse as error:
             return error.placement
-        except JournalError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it must not hide what became of the others
             return _not_stored(line, desk, key, request, error)
         placement = record.placement
         if placement.state is PlacementState.DENIED:
@@ -41,8 +42,9 @@ async def many(
         except OrderRejected as error:
             refused = {"state": PlacementState.REJECTED, "evidence": (*placement.evidence, str(error))}
             placement = placement.model_copy(update=refused)
-        except OrderBridgeError:
-            pass  # nothing was sent: what stands in the journal is what this call returns
+        except Exception as error:  # noqa: BLE001 - nothing was sent, and what stands in the journal is returned
+            if not isinstance(error, OrderBridgeError):
+                desk.alarm(AlarmKind.BACKGROUND, f"placing failed: {type(error).__name__}: {error}", record=record)
         try:
             return await desk.placement(await desk.journal.get(record.id) or record)
         except JournalError:
@@ -52,13 +54,13 @@ async def many(
     return dict(zip(requests, done, strict=True))
 
 
-def _not_stored(line: Line, desk: Desk, key: str, request: OrderRequest, error: JournalError) -> Placement:
+def _not_stored(line: Line, desk: Desk, key: str, request: OrderRequest, error: Exception) -> Placement:
     return Placement(
         placement_id="",
         gateway=line.gateway.name,
         key=key,
         request=request,
         state=PlacementState.DENIED,
-        evidence=(f"not stored, so not sent: {error}",),
+        evidence=(f"not stored, so not sent: {type(error).__name__}: {error}",),
         created_at=desk.now(),
     )

@@ -16,7 +16,6 @@ from orderbridge.client_ids import LENGTH, mint
 from orderbridge.errors import (
     ConfigurationError,
     DuplicateClientOrderId,
-    JournalError,
     KeyInUse,
     NotSent,
     NotSupported,
@@ -35,7 +34,8 @@ from orderbridge.model.words import PlacementState
 from orderbridge.placement.attempt import Attempts, Call, keeps_apart
 from orderbridge.placement.desk import Desk, log
 from orderbridge.placement.fingerprint import fingerprint
-from orderbridge.placement.journal import InFlight
+from orderbridge.placement.journal import ClientIdUsed, InFlight
+from orderbridge.placement.scope import address_of, mode_of
 from orderbridge.placement.sightings import Sightings
 from orderbridge.placement.states import Happened, Record, Step, step
 from orderbridge.screening import refuse_undeclared
@@ -44,6 +44,7 @@ _BETWEEN_TRIES: Final = 0.1
 _POLL: Final = 0.05
 _RESEND_WITHIN, _RESEND_TIMEOUT = 5.0, 15.0
 _LONGEST_WAIT: Final = 60.0
+_CLOSE_WITHIN: Final = 30.0
 # Gateways keep the time limit themselves, and say more about what happened than we could.
 _GRACE: Final = 0.25
 MintId = Callable[..., str]
@@ -74,6 +75,7 @@ class Placer:
         self._ids = ids
         self._running: set[asyncio.Task[Order | None]] = set()
         self._warned = False
+        self._closed = False
 
     async def prepare(self, request: OrderRequest, *, key: str | None) -> Record:
         """
@@ -148,9 +150,13 @@ class Placer:
             log.warning("the order was sent again, which ended in: %s", error, extra=extra)
 
     async def finish(self) -> None:
-        """Wait for the attempts that are under way."""
+        """Begin no more attempts, and wait for those that are under way; one that does not end is cut off."""
+        self._closed = True
         if self._running:
-            await asyncio.wait(list(self._running))
+            _, late = await asyncio.wait(list(self._running), timeout=_CLOSE_WITHIN)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
 
     async def _new(self, request: OrderRequest, key: str | None) -> tuple[Record, Exception | None]:
         """A record that is not stored yet; or, with why, one that was refused here, which is stored."""
@@ -158,7 +164,7 @@ class Placer:
         client_order_id = request.client_order_id
         if client_order_id is None and rule is not None:
             client_order_id = self._ids(self._desk.clock(), max_length=min(LENGTH, rule.max_length))
-        mode = getattr(self._gateway, "trading_mode", None)
+        mode = mode_of(self._gateway)
         placement = Placement(
             placement_id=secrets.token_hex(12),
             gateway=self._gateway.name,
@@ -167,8 +173,9 @@ class Placer:
             client_order_id=client_order_id,
             created_at=self._desk.now(),
         )
-        print_ = fingerprint(request, gateway=self._gateway.name, mode=mode)
-        record = Record(placement=placement, fingerprint=print_, mode=mode, owner=self._desk.owner)
+        address = address_of(self._gateway)
+        print_ = fingerprint(request, gateway=self._gateway.name, mode=mode, address=address)
+        record = Record(placement=placement, fingerprint=print_, mode=mode, address=address, owner=self._desk.owner)
         try:
             refuse_undeclared(placement.request, self._gateway.capabilities, gateway=self._gateway.name)
         except (OrderDenied, NotSupported) as error:
@@ -183,7 +190,7 @@ class Placer:
         self._warn_once()
         try:
             stored = await self._desk.journal.create(record, *then, alone=keeps_apart(self._gateway))
-        except ValueError as error:
+        except ClientIdUsed as error:
             stored = await self._of_same_id(record, error)
         self._sightings.expect(stored)
         return stored
@@ -192,7 +199,7 @@ class Placer:
         stored = await self._create(record, sending)
         return self._same(stored, record)
 
-    async def _of_same_id(self, record: Record, error: ValueError) -> Record:
+    async def _of_same_id(self, record: Record, error: ClientIdUsed) -> Record:
         """The placement that has this client id already, if it is the same request and was not sent."""
         client_order_id, gateway = record.placement.client_order_id, self._gateway.name
         for other in await self._desk.journal.find(gateway=gateway, client_order_id=client_order_id):
@@ -258,8 +265,10 @@ class Placer:
         tries = 0
         while True:
             try:
+                self._check_open()
                 if call.permit is None:
                     call.permit = await self._gateway.permit("place", timeout=call.left)
+                self._check_open()
                 order = await self._attended(call)
                 return order if order is not None else await self._carry_on(call)
             except InFlight as first:
@@ -270,6 +279,10 @@ class Placer:
                 if tries >= call.tries or not call.left or not may_go_on:
                     raise
                 await asyncio.sleep(min(_BETWEEN_TRIES * tries, call.left))
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise NotSent("the bridge was closed before it was sent", gateway=self._gateway.name, operation="place")
 
     async def _wait_for_twin(self, call: Call, twin: InFlight) -> None:
         first = twin.record.placement
@@ -296,6 +309,9 @@ class Placer:
             raise
         if not done:
             call.abandoned = True
+            if call.record.state is not PlacementState.SENDING:  # the intention is not stored yet, so it is not sent
+                why = f"the journal took more than {call.timeout} s; nothing was sent, and nothing will be"
+                raise NotSent(why, gateway=self._gateway.name, operation="place")
             raise self._attempts.unknown(call.record, f"no answer within {call.timeout} s; it is followed up")
         return task.result()
 
@@ -304,7 +320,6 @@ class Placer:
         if call.permit is not None:
             call.permit.give_back()
             call.permit = None
-        died = None if task.cancelled() else task.exception()  # looked at, as the caller may be gone
-        if task.cancelled() or isinstance(died, JournalError) or not isinstance(died, (Exception, type(None))):
-            # It ended without a word: what it may have stored is looked at, and followed up.
+        if task.cancelled() or not isinstance(task.exception(), (InFlight, type(None))):
+            # Whatever it ended in, and whoever still listens: what it may have stored is looked at, and followed up.
             self._unsettled(call.record)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from orderbridge.errors import ConfigurationError, JournalError, NotSent
-from orderbridge.gateway import OrderGateway
+from orderbridge.errors import ConfigurationError, JournalError, NotSent, OrderBridgeError
+from orderbridge.gateway import OrderGateway, error_of
 from orderbridge.model.alarm import Alarm, AlarmKind
+from orderbridge.model.lookup import Failure
 from orderbridge.model.order import Order
 from orderbridge.model.placement import Placement
 from orderbridge.model.ref import OrderRef
@@ -26,6 +28,8 @@ from orderbridge.placement.states import Record
 
 _HEARTBEAT: Final = 3.0
 _FIRST_RETRY, _LONGEST_RETRY = 1.0, 30.0
+# What is watched after a verdict is asked for every five minutes, so it need not be taken over sooner.
+_WATCHED_EVERY: Final = 30
 
 
 @dataclass(eq=False)
@@ -37,6 +41,9 @@ class Line:
     resolver: Resolver
     recovery: Recovery
     recovered: asyncio.Event
+    # Why its recovery is not over, and the task that tries it again.
+    failure: Failure | None = None
+    retrying: asyncio.Task[object] | None = None
 
 
 class Placing:
@@ -56,13 +63,14 @@ class Placing:
         self.journal_given = journal is not None
         self.desk = Desk(journal or MemoryJournal(), clock=clock, watch_for=watch_for, on_alarm=on_alarm)
         self.sightings = Sightings(self.desk)
+        self.sightings.on_ghost = self._haunted
         self.seen = Seen(self.desk, self.sightings)
         self._lines = {name: self._line(gateway, probing, ids) for name, gateway in gateways.items()}
         self._tasks: set[asyncio.Task[object]] = set()
         self._alive = asyncio.Lock()
         self._is_alive = False
         self._recovering = False
-        self._closed = False
+        self._closing: asyncio.Task[None] | None = None
 
     def _line(self, gateway: OrderGateway, probing: Probing, ids: MintId) -> Line:
         resolver = Resolver(
@@ -74,6 +82,11 @@ class Placing:
         )
         return Line(gateway, placer, resolver, recovery, asyncio.Event())
 
+    def _haunted(self, record: Record) -> None:
+        line = self._lines.get(record.placement.gateway)
+        if line is not None and self._closing is None:
+            self._spawn(line.resolver.haunt(record))
+
     def line(self, name: str) -> Line:
         """The line of a gateway."""
         return self._lines[name]
@@ -83,7 +96,7 @@ class Placing:
         if self.journal_given and not self._recovering:
             self._recovering = True
             for line in self._lines.values():
-                self._spawn(self._recover_until_done(line))
+                self._retry(line)
 
     async def ready(self, name: str, *, within: float) -> Line:
         """
@@ -101,13 +114,18 @@ class Placing:
                 async with asyncio.timeout(within):
                     await line.recovered.wait()
             except TimeoutError as error:
-                message = "nothing was sent: what was under way before is not settled yet"
-                raise NotSent(message, gateway=name, operation="place") from error
+                raise _not_ready(line) from error
         return line
+
+    def _retry(self, line: Line, *, wait: float = 0.0) -> None:
+        if line.retrying is None or line.retrying.done():
+            line.retrying = self._spawn(self._recover_until_done(line, wait=wait))
 
     async def come_alive(self) -> None:
         """Tell other processes that this one lives, before it has anything that they could take over."""
         async with self._alive:
+            if self._closing is not None:
+                raise ConfigurationError("this bridge is closed; make a new one")
             if not self._is_alive:
                 await self.desk.keep_alive()
                 self._is_alive = True
@@ -130,13 +148,13 @@ class Placing:
 
     async def _look_for_orphans(self) -> None:
         """Take over what processes that end while this one lives leave behind."""
-        while True:
+        for turn in itertools.count(1):
             await asyncio.sleep(LEASE_SECONDS)
             for line in self._lines.values():
                 if not line.recovered.is_set():
                     continue
                 try:
-                    await line.recovery.take_over()
+                    await line.recovery.take_over(watched=turn % _WATCHED_EVERY == 0)
                 except Exception as error:  # noqa: BLE001 - it is tried again, and must not end the others' turn
                     log.warning("what others left at %s is looked for again: %s", line.gateway.name, error)
 
@@ -147,16 +165,15 @@ class Placing:
         reports = await asyncio.gather(*(self._recover(line) for line in self._lines.values()), return_exceptions=True)
         for line in self._lines.values():
             if not line.recovered.is_set():
-                self._spawn(self._recover_until_done(line, wait=_FIRST_RETRY))
+                self._retry(line, wait=_FIRST_RETRY)
         failed = next((report for report in reports if isinstance(report, BaseException)), None)
         if failed is not None:
             raise failed
         return sum((report for report in reports if isinstance(report, RecoveryReport)), RecoveryReport())
 
     async def _recover(self, line: Line) -> RecoveryReport:
-        report = await line.recovery.run()
-        if not report.unreachable:
-            line.recovered.set()
+        report = await line.recovery.run(safe=line.recovered.set)
+        line.failure = report.unreachable.get(line.gateway.name)
         return report
 
     async def _recover_until_done(self, line: Line, *, wait: float = 0.0) -> None:
@@ -200,10 +217,11 @@ class Placing:
         records = await self.desk.journal.find(gateway=gateway, key=key, states=states)
         return [await self.desk.placement(record) for record in records]
 
-    def _spawn(self, work: Coroutine[Any, Any, object]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, object]) -> asyncio.Task[object]:
         task: asyncio.Task[object] = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
+        return task
 
     def _ended(self, task: asyncio.Task[object]) -> None:
         self._tasks.discard(task)
@@ -211,12 +229,14 @@ class Placing:
             self.desk.alarm(AlarmKind.BACKGROUND, f"a background task died: {type(error).__name__}: {error}")
 
     async def aclose(self) -> None:
-        """Let attempts under way end, stop everything else, and close the journal. Again, it does nothing."""
-        if self._closed:
-            return
-        self._closed = True
+        """Let attempts under way end, stop everything else, and close the journal, whoever stops waiting for it."""
+        if self._closing is None:
+            self._closing = asyncio.ensure_future(self._close())
+        await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
+        await asyncio.gather(*(line.placer.finish() for line in self._lines.values()))
         for line in self._lines.values():
-            await line.placer.finish()
             await line.resolver.aclose()
         for task in list(self._tasks):
             task.cancel()
@@ -227,8 +247,16 @@ class Placing:
             if self._is_alive and self.journal_given:
                 await self.desk.keep_alive(seconds=0)
         except JournalError as error:
-            what = "an outcome could not be stored: the next start looks it up" if self.desk.has_unwritten else ""
-            log.error(
-                "the journal could not be written at the end: %s. %s", error, what or "The lease runs out by itself"
-            )
+            left = "an outcome: the next start looks it up" if self.desk.has_unwritten else "that the lease is over"
+            log.error("the journal could not be written at the end (%s): %s", left, error)
         await self.desk.journal.aclose()
+
+
+def _not_ready(line: Line) -> OrderBridgeError:
+    """Why nothing can be placed yet; what the credentials are to blame for is said as such."""
+    name = line.gateway.name
+    if line.failure is not None and line.failure.kind in {"credentials", "permission"}:
+        return error_of(line.failure, gateway=name, operation="place")
+    why = f": {line.failure.message}" if line.failure is not None else ""
+    message = f"nothing was sent: what was under way before is not settled yet{why}"
+    return NotSent(message, gateway=name, operation="place")

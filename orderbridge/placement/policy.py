@@ -18,10 +18,8 @@ EVERY: Final = 300.0
 ROUNDS: Final = 3
 # Asked for in one round, where the venue does not say how many ids it takes at once.
 TOGETHER: Final = 50
-PROBE_TIMEOUT: Final = 15.0
 # How often one placement is sent again, under `resend_if_absent`; after that it stays as it is proven to be.
 RESENDS: Final = 3
-_RESEND_WAIT: Final = 5.0
 # So that the probe for the certificate begins after the horizon, whatever the clock's grain.
 _PAST: Final = 0.01
 Uncertain = Literal["hold", "fence", "resend_if_absent"]
@@ -81,16 +79,25 @@ class Schedule:
         missed = sum(self._sent(record) + after <= self._clock() for after in self._times(record))
         return max(0, missed - ROUNDS)
 
-    def wait(self, record: Record, number: int) -> float:
-        """Seconds until a probe: by the times, once more right after the horizon, then every so often."""
-        if record.state is PlacementState.PREPARED:
-            return _RESEND_WAIT
+    def wait(self, record: Record, number: int, *, followed: float) -> float:
+        """
+        Seconds until a probe: by the times, once more right after the horizon, then every so often.
+
+        Args:
+            followed: for how many seconds this process has followed it; a restart begins anew.
+        """
         times = self._times(record)
+        soon = min(times[0], 1.0)
+        if record.state is PlacementState.PREPARED:
+            return soon
+        if record.state is PlacementState.UNCERTAIN and number >= len(times) and followed < self._probing.horizon:
+            return self._probing.horizon - followed + _PAST
         if record.state is PlacementState.NOT_PLACED or number >= len(times):
             # At the same moments for all, so that one round asks for many.
             return self._probing.every - self._clock() % self._probing.every
         due = self._sent(record) + times[number] - self._clock()
-        return due if due > 0 else min(times[0], 1.0)
+        # A clock that was set back must not silence it, and missed probes are not made all at one moment.
+        return min(due, self._probing.every) if due > 0 else soon
 
     def horizon(self, record: Record) -> datetime:
         """When an order of this placement that was accepted is certainly shown."""

@@ -19,6 +19,7 @@ from orderbridge.model.order import Order
 from orderbridge.model.ref import OrderRef
 from orderbridge.model.words import Idempotency
 from orderbridge.placement.fingerprint import disagreements
+from orderbridge.placement.limited import READ_TIMEOUT, all_of, within
 from orderbridge.placement.states import Record
 
 # A list is asked for by the venue's clock, which may be behind ours; reading a little more costs little.
@@ -52,7 +53,7 @@ IsKnown = Callable[[str], Awaitable[bool]]
 
 
 async def probe(
-    gateway: OrderGateway, records: Sequence[Record], *, known: IsKnown, timeout: float | None
+    gateway: OrderGateway, records: Sequence[Record], *, known: IsKnown, timeout: float
 ) -> dict[str, Round]:
     """
     Ask once about each placement, together where the venue can; what each round said, by placement id.
@@ -70,11 +71,11 @@ async def probe(
     for record in asking.named(records):
         await asking.read_trades(record)
     await asking.read_history(asking.open(records))
-    await asking.look_up([each for each in asking.named(records) if each.id not in asking.scanned], "second look-up")
+    await asking.look_up([each for each in asking.named(records) if asking.may_be_absent(each)], "second look-up")
     return rounds
 
 
-async def glance(gateway: OrderGateway, records: Sequence[Record], *, timeout: float | None) -> dict[str, Round]:
+async def glance(gateway: OrderGateway, records: Sequence[Record], *, timeout: float) -> dict[str, Round]:
     """Look for orders of placements that are over: nothing is proven by it, only what shows up counts."""
     rounds = {record.id: Round() for record in records}
     asking = _Asking(gateway, rounds, _nobodys, timeout)
@@ -100,7 +101,7 @@ class _Asking:
     gateway: OrderGateway
     rounds: dict[str, Round]
     known: IsKnown
-    timeout: float | None
+    timeout: float
     scanned: set[str] = field(default_factory=set)
 
     def open(self, records: Sequence[Record]) -> list[Record]:
@@ -110,6 +111,10 @@ class _Asking:
     def named(self, records: Sequence[Record]) -> list[Record]:
         """Those of them that have a client id."""
         return [record for record in self.open(records) if record.placement.client_order_id is not None]
+
+    def may_be_absent(self, record: Record) -> bool:
+        """Whether nothing kept the round from being a negative so far, and the venue can be asked by id again."""
+        return not self.rounds[record.id].blocked and record.id not in self.scanned
 
     def _ref(self, record: Record) -> OrderRef:
         placement = record.placement
@@ -126,7 +131,7 @@ class _Asking:
             return
         refs = [self._ref(record) for record in records]
         try:
-            result = await self.gateway.lookup(*refs, timeout=self.timeout)
+            result = await within(self.gateway.lookup(*refs, timeout=self.timeout), self.timeout)
         except Exception as error:  # noqa: BLE001 - whatever an adapter raises, it is no negative
             self._block(records, f"{source}: {error}")
             return
@@ -145,7 +150,7 @@ class _Asking:
         if not records:
             return
         try:
-            listed = await self.gateway.open_orders(timeout=self.timeout)
+            listed = await within(self.gateway.open_orders(timeout=self.timeout), self.timeout)
         except Exception as error:  # noqa: BLE001 - whatever an adapter raises, it is no negative
             self._block(records, f"open orders: {error}")
             return
@@ -154,12 +159,12 @@ class _Asking:
             self._block(self.open(records), f"open orders: {len(listed.bad_rows)} rows could not be read")
 
     async def read_trades(self, record: Record) -> None:
-        if not self.gateway.capabilities.fills or record.id in self.scanned:
-            return
         round_ = self.rounds[record.id]
+        if not self.gateway.capabilities.fills or record.id in self.scanned or round_.blocked:
+            return  # what is blocked already is proven neither way by its trades, and a venue in trouble is spared
         try:
-            async for _ in self.gateway.fills(self._ref(record), timeout=self.timeout):
-                round_.exists = True
+            fills = self.gateway.fills(self._ref(record), timeout=self.timeout)
+            round_.exists = bool(await within(all_of(fills), READ_TIMEOUT))
         except (OrderNotFound, NotSupported):
             return  # a documented miss; a call that the gateway lacks is no part of its proof
         except Exception as error:  # noqa: BLE001 - whatever an adapter raises, it is no negative
@@ -170,7 +175,8 @@ class _Asking:
             return
         since = min(record.placement.created_at for record in records) - _CLOCKS_APART
         try:
-            orders = [order async for order in self.gateway.orders(since=since, timeout=self.timeout)]
+            listed = self.gateway.orders(since=since, timeout=self.timeout)
+            orders = await within(all_of(listed), READ_TIMEOUT)
         except Exception as error:  # noqa: BLE001 - whatever an adapter raises, it is no negative
             self._block(records, f"history: {error}")
             return

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from pydantic import Field
@@ -18,10 +18,11 @@ from orderbridge.model.order import Order
 from orderbridge.model.placement import Placement
 from orderbridge.model.words import PlacementState
 from orderbridge.placement.desk import Desk, log
+from orderbridge.placement.limited import PROBE_TIMEOUT, within
 from orderbridge.placement.placer import Placer
-from orderbridge.placement.policy import PROBE_TIMEOUT, TOGETHER, Stale
-from orderbridge.placement.probe import glance
+from orderbridge.placement.policy import TOGETHER, Stale
 from orderbridge.placement.resolver import Resolver
+from orderbridge.placement.scope import is_at
 from orderbridge.placement.sightings import Sightings
 from orderbridge.placement.states import UNFINISHED, Happened, Record
 from orderbridge.placement.working import Working
@@ -85,20 +86,26 @@ class Recovery:
         self._resolver = resolver
         self._working = Working(desk, sightings, gateway)
         self._on_stale = on_stale
+        self._left_behind: set[str] = set()
+        self._warned = False
 
-    async def run(self) -> RecoveryReport:
+    async def run(self, *, safe: Callable[[], object]) -> RecoveryReport:
         """
         Take over what nobody works on, ask about it once, and read the open orders.
+
+        Args:
+            safe: called once placing may go on; what became of older orders is found out after that.
 
         Raises:
             JournalError: nothing can be told from the journal. An unreachable venue is in the report.
         """
         if not self._gateway.capabilities.order_types:
+            safe()
             return RecoveryReport()  # nothing can be placed here, so nothing was
-        prepared, probed, held = await self._take(watched=True)
+        probed, held = await self._take_sent(watched=True)
         settled, uncertain = await self._probe(probed)
         try:
-            listed = await self._gateway.open_orders(timeout=PROBE_TIMEOUT)
+            listed = await within(self._gateway.open_orders(timeout=PROBE_TIMEOUT), PROBE_TIMEOUT)
         except Exception as error:  # noqa: BLE001 - a third party's adapter may raise anything
             unreachable = {self._gateway.name: failure_of(error)}
             placements = tuple(record.placement for record in held)
@@ -106,46 +113,76 @@ class Recovery:
                 settled=settled, uncertain=uncertain, held_elsewhere=placements, unreachable=unreachable
             )
         orphans, foreign = await self._sort(listed)
-        ended = await self._working.settle(listed)
+        prepared, held_back = await self._take_prepared()
         denied, sent = await self._stale(prepared, may_send=not orphans)
+        safe()
         return RecoveryReport(
             settled=settled,
             uncertain=uncertain,
             denied=denied,
             sent=sent,
-            held_elsewhere=tuple(record.placement for record in held),
-            ended=tuple(ended),
+            held_elsewhere=tuple(record.placement for record in [*held, *held_back]),
+            ended=await self._ended(listed),
             orphans=orphans,
             foreign=foreign,
         )
 
-    async def take_over(self) -> None:
-        """Take over what a process that ended since left behind."""
-        prepared, probed, _ = await self._take(watched=False)
+    async def _ended(self, listed: OrderList) -> tuple[Order, ...]:
+        try:
+            return tuple(await self._working.settle(listed))
+        except Exception as error:  # noqa: BLE001 - the next start asks again; nothing waits for it
+            extra = log_facts(self._gateway.name, "recover")
+            log.warning("what became of older orders is not known: %s", error, extra=extra)
+            return ()
+
+    async def take_over(self, *, watched: bool) -> None:
+        """Take over what a process that ended since left behind; verdicts that are `watched` too."""
+        probed, _ = await self._take_sent(watched=watched)
         for record in probed:
             self._resolver.start(record)
+        prepared, _ = await self._take_prepared()
         await self._stale(prepared, may_send=True)
 
-    async def _take(self, *, watched: bool) -> tuple[list[Record], list[Record], list[Record]]:
-        """What was prepared and is ours now, what is to be asked about, and what somebody else works on."""
-        prepared: list[Record] = []
+    async def _find(self, *states: PlacementState) -> list[Record]:
+        """The placements of this very place; those made at another address or mode are none of our business."""
+        found = await self._desk.journal.find(gateway=self._gateway.name, states=states)
+        here = [record for record in found if is_at(record, self._gateway)]
+        if len(here) < len(found) and not self._warned:
+            self._warned = True
+            message = "%d placements in the journal were made at another address or mode, and are left alone"
+            log.warning(message, len(found) - len(here), extra=log_facts(self._gateway.name, "recover"))
+        return here
+
+    async def _take_sent(self, *, watched: bool) -> tuple[list[Record], list[Record]]:
+        """What is to be asked about, and what somebody else works on."""
         probed: list[Record] = []
         held: list[Record] = []
-        desk, states = self._desk, [*UNFINISHED, *([PlacementState.NOT_PLACED] if watched else [])]
-        for record in await desk.journal.find(gateway=self._gateway.name, states=states):
-            is_left = record.owner != desk.owner
+        states = [PlacementState.SENDING, PlacementState.UNCERTAIN]
+        for record in await self._find(*states, *([PlacementState.NOT_PLACED] if watched else [])):
             if record.state is PlacementState.NOT_PLACED:
                 if self._is_watched(record):
                     probed.append(record)
-            elif not is_left and not watched:
-                continue
-            elif (taken := await desk.take(record)) is None:
+            elif (taken := await self._desk.take(record)) is None:
                 held.append(record)
-            elif taken.state is not PlacementState.PREPARED:
+            else:
                 probed.append(taken)
-            elif is_left:
+        return probed, held
+
+    async def _take_prepared(self) -> tuple[list[Record], list[Record]]:
+        """What a process that ended prepared and never sent, and what one that lives prepared."""
+        prepared: list[Record] = []
+        held: list[Record] = []
+        for record in await self._find(PlacementState.PREPARED):
+            if record.owner == self._desk.owner and record.id not in self._left_behind:
+                continue
+            taken = await self._desk.take(record)
+            if taken is None:
+                held.append(record)
+            elif taken.state is PlacementState.PREPARED:
+                # Ours from here on; should the next steps fail, the next run must still know that it was not.
+                self._left_behind.add(taken.id)
                 prepared.append(taken)
-        return prepared, probed, held
+        return prepared, held
 
     def _is_watched(self, record: Record) -> bool:
         return record.watch_until is not None and record.watch_until > self._desk.now()
@@ -168,26 +205,34 @@ class Recovery:
         self, records: list[Record], *, may_send: bool
     ) -> tuple[tuple[Placement, ...], tuple[Placement, ...]]:
         """What was prepared and never sent, as far as the journal knows: by the policy, and never without a look."""
-        young = [record for record in records if self._desk.now() - record.placement.created_at <= SEND_UP_TO]
+        # Without a key its caller, who may have been told that it was not sent, cannot tell it from the next one.
+        young = [
+            record
+            for record in records
+            if record.placement.key is not None and self._desk.now() - record.placement.created_at <= SEND_UP_TO
+        ]
         sendable = await self._unseen(young) if self._on_stale == "send" and may_send else []
         denied: list[Record] = []
         sent: list[Record] = []
         for record in records:
             if record in sendable:
+                self._left_behind.discard(record.id)
                 await self._send(record)
                 sent.append(record)
             else:
-                why = "it was prepared by a process that ended, and never sent"
+                ended = "it was prepared by a process that ended, and "
+                why = ended + ("not sent again after it was proven absent" if record.resends else "never sent")
                 denied.append(
                     await self._desk.note(record, Happened.DENIED, when=[PlacementState.PREPARED], reason=why)
                 )
+                self._left_behind.discard(record.id)
         return await self._as_they_are(denied), await self._as_they_are(sent)
 
     async def _unseen(self, records: list[Record]) -> list[Record]:
         """Those of which the venue shows nothing: a journal that was restored may have forgotten that it sent one."""
         if not records:
             return []
-        rounds = await glance(self._gateway, records, timeout=PROBE_TIMEOUT)
+        rounds = await self._resolver.ask(records)
         for record in records:
             if rounds[record.id].orders:
                 await self._sightings.sighted(record, rounds[record.id].orders, source="recovery")
@@ -220,6 +265,6 @@ class Recovery:
 
     def _warn_of(self, orphans: Sequence[Order]) -> None:
         if orphans:
-            first = min(minted_at(order.client_order_id or "") for order in orphans)
-            message = "%d open orders of ours are not in the journal, the first made at %s: it is older than they are"
+            first = datetime.fromtimestamp(min(minted_at(order.client_order_id or "") for order in orphans), UTC)
+            message = "%d open orders with ids of ours are not in the journal, the first made at %s: was it restored?"
             log.warning(message, len(orphans), first, extra=log_facts(self._gateway.name, "recover"))

@@ -1,26 +1,28 @@
 """
 Settling what is not known: probing until there is an order, a certificate of absence, or a visible giving up.
 
-A certificate needs the settle horizon to have passed since nothing of the attempt could leave any more, three
-negative rounds, the last begun after the horizon, and nothing that speaks for the order's existence.
+A certificate needs the settle horizon to have passed since nothing of the attempt could leave any more, by the wall
+clock and by the time that this process has followed it itself, since a wall clock may be set; three negative rounds,
+the last begun after that; and nothing that speaks for the order's existence.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
 from typing import Final
 
-from orderbridge.errors import NotSupported, OrderBridgeError, OrderNotFound, OutcomeUnknown
+from orderbridge.errors import NotSupported, OrderNotFound, OutcomeUnknown
 from orderbridge.gateway import OrderGateway
 from orderbridge.http.session import log_facts
 from orderbridge.model.alarm import AlarmKind
 from orderbridge.model.ref import OrderRef
 from orderbridge.model.words import Idempotency, PlacementState
 from orderbridge.placement.desk import Desk, log
-from orderbridge.placement.policy import PROBE_TIMEOUT, RESENDS, ROUNDS, TOGETHER, Probing, Schedule, Tally
+from orderbridge.placement.limited import PROBE_TIMEOUT, within
+from orderbridge.placement.policy import RESENDS, ROUNDS, TOGETHER, Probing, Schedule, Tally
 from orderbridge.placement.probe import Round, glance, probe
+from orderbridge.placement.scope import is_at
 from orderbridge.placement.sightings import Sightings
 from orderbridge.placement.states import IN_FLIGHT, Happened, Record
 
@@ -48,6 +50,8 @@ class Resolver:
         self._schedule = Schedule(probing, clock=desk.clock)
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._tallies: dict[str, Tally] = {}
+        # Loop time since when a placement's last attempt is followed here, by its id: the attempt, and the time.
+        self._since: dict[str, tuple[str | None, float]] = {}
         # Whoever wants a probe while one is under way shares the next: one round at a time asks for many.
         self._one_at_a_time = asyncio.Lock()
         self._next: dict[str, Record] = {}
@@ -66,7 +70,7 @@ class Resolver:
     def start(self, record: Record) -> None:
         """Follow a placement up in the background, if nobody does yet."""
         known = self._tasks.get(record.id)
-        if self._closed or (known is not None and not known.done()):
+        if self._closed or not is_at(record, self._gateway) or (known is not None and not known.done()):
             return
         task = asyncio.ensure_future(self._follow(record.id))
         self._tasks[record.id] = task
@@ -101,6 +105,7 @@ class Resolver:
         if self._tasks.get(record.id) is task:
             del self._tasks[record.id]
             self._tallies.pop(record.id, None)
+            self._since.pop(record.id, None)
         if not task.cancelled() and (error := task.exception()) is not None:
             self._desk.alarm(AlarmKind.BACKGROUND, f"probing ended: {type(error).__name__}: {error}", record=record)
 
@@ -113,9 +118,10 @@ class Resolver:
                 if record is None or not self._goes_on(record):
                     self._desk.wake(placement_id)  # a sibling process may have settled it
                     return
+                followed = self._followed_for(record)
                 if attempt != (record.attempt or "none"):
                     number, attempt = self._schedule.first(record), record.attempt or "none"
-                await asyncio.sleep(self._schedule.wait(record, number))
+                await asyncio.sleep(self._schedule.wait(record, number, followed=followed))
                 number += await self._step(placement_id)
                 failing = False
             except Exception as error:  # noqa: BLE001 - a third party's adapter may raise anything; probing goes on
@@ -152,6 +158,15 @@ class Resolver:
         may = self._probing.on_uncertain == "resend_if_absent" and record.placement.attempts > 0
         return may and record.resends > 0 and record.state is PlacementState.PREPARED
 
+    def _followed_for(self, record: Record) -> float:
+        """For how many seconds this process has followed the last attempt, by a clock that nobody sets."""
+        now = asyncio.get_running_loop().time()
+        attempt, since = self._since.get(record.id, (None, now))
+        if record.id not in self._since or attempt != record.attempt:
+            since = now
+            self._since[record.id] = (record.attempt, since)
+        return now - since
+
     async def _join(self, record: Record) -> None:
         """One round about a placement, together with the others that wait for theirs."""
         self._next[record.id] = record
@@ -167,30 +182,37 @@ class Resolver:
 
     async def round(self, records: Sequence[Record]) -> None:
         """One round about placements that this process has, or can take over."""
-        began = self._desk.now()
-        mine = [taken for record in records if (taken := await self._desk.take(record)) is not None]
+        began, horizon = self._desk.now(), self._probing.horizon
+        here = [record for record in records if is_at(record, self._gateway)]
+        mine = [taken for record in here if (taken := await self._desk.take(record)) is not None]
+        # Before anything is read, as what is read is as of then.
+        past = {
+            record.id: self._followed_for(record) >= horizon and began >= self._schedule.horizon(record)
+            for record in mine
+        }
         if self._probing.on_uncertain == "fence":
             for record in mine:
                 await self._fence(record)
         unsettled = [record for record in mine if record.state in IN_FLIGHT]
         watched = [record for record in mine if record.state is PlacementState.NOT_PLACED]
-        rounds = await probe(self._gateway, unsettled, known=self._is_known, timeout=PROBE_TIMEOUT)
+        rounds = await self.ask(unsettled)
         rounds |= await glance(self._gateway, watched, timeout=PROBE_TIMEOUT)
         for record in [*unsettled, *watched]:
-            await self._conclude(record, rounds[record.id], began=began)
+            await self._conclude(record, rounds[record.id], past=past[record.id])
+
+    async def ask(self, records: Sequence[Record]) -> dict[str, Round]:
+        """One round of reads about placements; what it means is for the caller."""
+        return await probe(self._gateway, records, known=self._is_known, timeout=PROBE_TIMEOUT)
 
     async def _is_known(self, order_id: str) -> bool:
         """Whether an order without a client id is some placement's already."""
         known = await self._desk.journal.orders(gateway=self._gateway.name, order_id=order_id)
         return any(order.client_order_id is not None for order in known)
 
-    async def _conclude(self, record: Record, said: Round, *, began: datetime) -> None:
+    async def _conclude(self, record: Record, said: Round, *, past: bool) -> None:
         tally = self._tallies.setdefault(record.id, Tally())
-        past = began >= self._schedule.horizon(record)
         if said.orders:
             after = await self._sightings.sighted(record, said.orders, source=said.source)
-            if record.state is PlacementState.NOT_PLACED and self._probing.on_ghost == "cancel":
-                await self._cancel_ghost(after)
             if after.state is PlacementState.UNCERTAIN:  # what is shown does not fit
                 tally.blocked_after_horizon += past
                 if tally.blocked_after_horizon >= ROUNDS:
@@ -206,9 +228,7 @@ class Resolver:
             tally.blocked = said.blocked
             tally.blocked_after_horizon += past
         provable = not (record.exists or record.conflicts)
-        if provable and self._may_resend(record, proven=False):
-            await self._send_again(record, "its id makes one order only, for ever")
-        elif provable and said.is_negative and past and tally.negative >= ROUNDS:
+        if provable and said.is_negative and past and tally.negative >= ROUNDS:
             await self._certify(record, tally)
         elif past and (tally.blocked_after_horizon >= ROUNDS or (not provable and tally.negative >= ROUNDS)):
             await self._give_up(record, tally)
@@ -216,7 +236,7 @@ class Resolver:
     async def _certify(self, record: Record, tally: Tally) -> None:
         proof = f"absent in {tally.negative} complete rounds"
         facts = {"rounds": tally.negative, "horizon": self._schedule.horizon(record), "owner": self._desk.owner}
-        if self._may_resend(record, proven=True):
+        if self._may_resend(record):
             await self._send_again(record, proof)
             return
         after = await self._desk.note(
@@ -233,16 +253,13 @@ class Resolver:
             extra = log_facts(self._gateway.name, "place", client_order_id=after.placement.client_order_id)
             log.warning("the order was not placed: not live, and nothing filled", extra=extra)
 
-    def _may_resend(self, record: Record, *, proven: bool) -> bool:
-        idempotency = self._gateway.capabilities.idempotency
-        allowed = idempotency is Idempotency.FOREVER or (proven and idempotency is Idempotency.WHILE_ACTIVE)
-        wanted = self._probing.on_uncertain == "resend_if_absent" and record.resends < RESENDS
-        # The attempt before must be unable to leave any more: a resend beside it would be a race of two.
-        is_over = record.not_after is not None and record.not_after <= self._desk.now()
-        return wanted and allowed and is_over
+    def _may_resend(self, record: Record) -> bool:
+        keeps_away = self._gateway.capabilities.idempotency in {Idempotency.FOREVER, Idempotency.WHILE_ACTIVE}
+        return keeps_away and self._probing.on_uncertain == "resend_if_absent" and record.resends < RESENDS
 
     async def _send_again(self, record: Record, why: str) -> None:
-        after = await self._desk.note(
+        """Make it prepared again, by proof; whoever follows it sends it, at its next turn."""
+        await self._desk.note(
             record,
             Happened.RESEND,
             facts={"why": why},
@@ -251,10 +268,10 @@ class Resolver:
             when=[PlacementState.UNCERTAIN],
             placement={"gave_up": False},
             resends=record.resends + 1,
+            # Should it end here, an order of the attempt before is looked for as after any verdict of absence.
+            watch_until=self._desk.watch_until(),
         )
         self._tallies.pop(record.id, None)
-        if after.state is PlacementState.PREPARED:
-            await self._resend(after)
 
     async def _give_up(self, record: Record, tally: Tally) -> None:
         if record.placement.gave_up:
@@ -278,20 +295,23 @@ class Resolver:
             return
         ref = OrderRef(gateway=placement.gateway, client_order_id=placement.client_order_id)
         try:
-            order = await self._gateway.cancel(ref, timeout=PROBE_TIMEOUT)
+            order = await within(self._gateway.cancel(ref, timeout=PROBE_TIMEOUT), PROBE_TIMEOUT)
             await self._sightings.observe([order], source="fence")
         except (OrderNotFound, OutcomeUnknown):
             return  # nothing to cancel yet, or not known: the next probe fences again
-        except OrderBridgeError as error:
+        except Exception as error:  # noqa: BLE001 - a third party's adapter may raise anything; the reads still follow
             extra = log_facts(self._gateway.name, "fence", client_order_id=placement.client_order_id)
             log.warning("the fence failed, and is tried again at the next probe: %s", error, extra=extra)
 
-    async def _cancel_ghost(self, record: Record) -> None:
+    async def haunt(self, record: Record) -> None:
+        """A ghost of this gateway appeared: cancel it, if that is the policy."""
+        if self._probing.on_ghost != "cancel":
+            return
         order = record.placement.order
         if record.state is not PlacementState.PLACED or order is None or order.is_done:
             return
         try:
-            shown = await self._gateway.cancel(order, timeout=PROBE_TIMEOUT)
+            shown = await within(self._gateway.cancel(order, timeout=PROBE_TIMEOUT), PROBE_TIMEOUT)
             await self._sightings.observe([shown], source="cancel")
-        except OrderBridgeError as error:
+        except Exception as error:  # noqa: BLE001 - a third party's adapter may raise anything, and a ghost is live
             self._desk.alarm(AlarmKind.GHOST, f"and could not be cancelled: {error}", record=record, order=order)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from orderbridge.errors import JournalError
 from orderbridge.model.advance import Sign
@@ -17,6 +18,7 @@ from orderbridge.model.ref import OrderRef, RefLike
 from orderbridge.placement.desk import Desk, log
 from orderbridge.placement.sightings import Sightings
 
+T = TypeVar("T")
 # So many orders of a long history are stored together.
 _TOGETHER: Final = 200
 
@@ -28,6 +30,8 @@ class Seen:
         self._desk = desk
         self._sightings = sightings
         self._stores: set[asyncio.Task[None]] = set()
+        # What iterators that are still open would store at their end.
+        self._open: set[Callable[[], None]] = set()
 
     def orders(self, orders: Iterable[Order], *, source: str) -> None:
         """Store what a read has shown of orders."""
@@ -37,44 +41,65 @@ class Seen:
 
     def sign(self, ref: RefLike, sign: Sign, *, gateway: str) -> None:
         """Store what is learnt of an order without being shown it."""
-        self._spawn(self._sign(OrderRef.of(ref), sign, gateway))
+        self._spawn(self._sign(OrderRef.of(ref), sign, gateway), in_turn=True)
 
     async def watching(self, listed: AsyncIterator[Order], *, source: str) -> AsyncIterator[Order]:
         """Pass orders on, and store them by the hundred."""
         held: list[Order] = []
-        try:
-            async for order in listed:
-                held.append(order)
-                if len(held) >= _TOGETHER:
-                    self.orders(held, source=source)
-                    held = []
-                yield order
-        finally:
+
+        def store() -> None:
             self.orders(held, source=source)
+            held.clear()
+
+        with self._storing(store):
+            async with ending(listed) as items:
+                async for order in items:
+                    held.append(order)
+                    if len(held) >= _TOGETHER:
+                        store()
+                    yield order
 
     async def counting(self, listed: AsyncIterator[Fill]) -> AsyncIterator[Fill]:
         """Pass fills on, and store what they add up to per order: at least so much of it is filled."""
         sums: dict[OrderKey, list[Fill]] = {}
-        try:
-            async for fill in listed:
-                sums.setdefault(OrderKey(fill.gateway, fill.order_id), []).append(fill)
-                yield fill
-        finally:
+
+        def store() -> None:
             if sums:
-                self._spawn(self._store_fills(sums))
+                self._spawn(self._store_fills({key: list(fills) for key, fills in sums.items()}), in_turn=True)
+
+        with self._storing(store):
+            async with ending(listed) as items:
+                async for fill in items:
+                    sums.setdefault(OrderKey(fill.gateway, fill.order_id), []).append(fill)
+                    yield fill
 
     async def finish(self) -> None:
-        """Wait until everything is stored."""
+        """Wait until everything is stored, what iterators that nobody closed have passed on too."""
+        for store in list(self._open):
+            store()
         while self._stores:
             await asyncio.gather(*self._stores, return_exceptions=True)
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.ensure_future(self._guarded(work))
+    @contextmanager
+    def _storing(self, store: Callable[[], None]) -> Iterator[None]:
+        self._open.add(store)
+        try:
+            yield
+        finally:
+            self._open.discard(store)
+            store()
+
+    def _spawn(self, work: Coroutine[Any, Any, None], *, in_turn: bool = False) -> None:
+        """`in_turn`: it changes what is stored, so what was seen before must be stored by then."""
+        earlier = set(self._stores) if in_turn else set()
+        task = asyncio.ensure_future(self._guarded(work, earlier))
         self._stores.add(task)
         task.add_done_callback(self._stores.discard)
 
-    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _guarded(self, work: Coroutine[Any, Any, None], earlier: set[asyncio.Task[None]]) -> None:
         try:
+            if earlier:
+                await asyncio.wait(earlier)
             await work
         except JournalError as error:
             log.warning("what was seen of orders could not be stored: %s", error)
@@ -85,8 +110,10 @@ class Seen:
         await self._sightings.observe(orders, source=source)
 
     async def _sign(self, ref: OrderRef, sign: Sign, gateway: str) -> None:
+        # By the venue's id alone where it is known: another order may have been made under the same client id.
+        client_order_id = None if ref.order_id is not None else ref.client_order_id or ref.id
         known = await self._desk.journal.orders(
-            gateway=gateway, order_id=ref.order_id or ref.id, client_order_id=ref.client_order_id or ref.id
+            gateway=gateway, order_id=ref.order_id or ref.id, client_order_id=client_order_id
         )
         for order in known:
             await self._desk.journal.sign(order.key, sign)
@@ -115,3 +142,14 @@ def with_fills(order: Order, fills: Sequence[Fill], *, at: datetime) -> Order:
             "observed_at": at,
         }
     )
+
+
+@asynccontextmanager
+async def ending(items: AsyncIterator[T]) -> AsyncIterator[AsyncIterator[T]]:
+    """An iterator, closed in the end if it can be: leaving a loop over it early would leave that to chance."""
+    try:
+        yield items
+    finally:
+        close = getattr(items, "aclose", None)
+        if close is not None:
+            await close()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeVar
 
 from orderbridge.client_ids import is_ours
 from orderbridge.model.alarm import AlarmKind
@@ -22,6 +22,7 @@ _CONTRADICTED: Final = {
     PlacementState.PREPARED: "an order appeared although it was not sent",
 }
 _MOST_KNOWN: Final = 50_000
+T = TypeVar("T")
 
 
 class Sightings:
@@ -33,9 +34,13 @@ class Sightings:
         self._settled: set[OrderKey] = set()
         self._foreign: set[tuple[str, str]] = set()
         self._doubles: set[OrderKey] = set()
+        self._begun = 0
+        # Told of each ghost: what the policy does about it does not depend on who saw it.
+        self.on_ghost: Callable[[Record], object] | None = None
 
     def expect(self, record: Record) -> None:
         """A placement is about to begin: an order under its id is not nobody's from now on."""
+        self._begun += 1
         self._foreign.discard((record.placement.gateway, record.placement.client_order_id or ""))
 
     async def observe(self, orders: Iterable[Order], *, source: str) -> list[Order]:
@@ -52,9 +57,12 @@ class Sightings:
             if order.client_order_id is not None and order.key not in self._settled and name not in self._foreign:
                 by_client.setdefault(name, []).append(order)
         for (gateway, client_order_id), shown in by_client.items():
-            self._foreign.add((gateway, client_order_id))
-            for record in await self._desk.journal.find(gateway=gateway, client_order_id=client_order_id):
-                self._foreign.discard((gateway, client_order_id))
+            begun = self._begun
+            records = await self._desk.journal.find(gateway=gateway, client_order_id=client_order_id)
+            # A placement that began while the journal was read may not have been in it yet.
+            if not records and begun == self._begun:
+                _add(self._foreign, (gateway, client_order_id))
+            for record in records:
                 await self.sighted(record, shown, source=source)
         return known
 
@@ -81,7 +89,7 @@ class Sightings:
         if after.state is not PlacementState.PLACED:
             return after
         if record.state in _CONTRADICTED:
-            self._desk.alarm(AlarmKind.GHOST, _CONTRADICTED[record.state], record=after, order=order)
+            self._haunted(after, order, _CONTRADICTED[record.state])
         # Somebody else may have settled it with another order in the meantime.
         return await self._beside(after, [order], source=source)
 
@@ -91,7 +99,7 @@ class Sightings:
             events = await self._desk.journal.events(record.id)
             verdict = next((each.after for each in reversed(events) if each.after in _CONTRADICTED), None)
             if verdict is PlacementState.NOT_PLACED:
-                self._desk.alarm(AlarmKind.GHOST, _CONTRADICTED[verdict], record=after, order=order)
+                self._haunted(after, order, _CONTRADICTED[verdict])
         known = after.placement.order
         if known is not None and known.key == order.key:
             self._settle(order)
@@ -113,12 +121,13 @@ class Sightings:
             if order.key == known.key:
                 self._settle(order)
             elif order.key not in self._doubles and not is_older(order, since):
-                self._doubles.add(order.key)
                 kind = AlarmKind.CONFLICT if disagreements(request, order, since=since) else AlarmKind.DOUBLE
                 why = f"a second order beside {known.order_id} is shown under its id: {order.order_id}"
                 facts = {"source": source, "why": why}
                 record = await self._desk.note(record, Happened.CONFLICT, facts=facts, conflicts=_with(record, why))
-                self._desk.alarm(kind, why, record=record, order=order)
+                if order.key not in self._doubles:  # told by another sighting while this one was written down
+                    _add(self._doubles, order.key)
+                    self._desk.alarm(kind, why, record=record, order=order)
         return record
 
     async def _conflict(self, record: Record, orders: Sequence[Order], *, several: bool, source: str) -> Record:
@@ -141,10 +150,13 @@ class Sightings:
         self._desk.alarm(kind, f"what is shown under its id does not fit: {why}", record=after, order=orders[0])
         return after
 
+    def _haunted(self, record: Record, order: Order, why: str) -> None:
+        self._desk.alarm(AlarmKind.GHOST, why, record=record, order=order)
+        if self.on_ghost is not None:
+            self.on_ghost(record)
+
     def _settle(self, order: Order) -> None:
-        if len(self._settled) > _MOST_KNOWN:
-            self._settled.clear()
-        self._settled.add(order.key)
+        _add(self._settled, order.key)
 
 
 def made_since(record: Record) -> datetime | None:
@@ -162,6 +174,13 @@ def made_since(record: Record) -> datetime | None:
 def is_older(order: Order, since: datetime | None) -> bool:
     """Whether an order was certainly made before, so that it is another's: venues forget ids, and people reuse them."""
     return since is not None and order.created_at is not None and order.created_at < since - SKEW
+
+
+def _add(known: set[T], item: T) -> None:
+    # What is forgotten is looked up in the journal again.
+    if len(known) >= _MOST_KNOWN:
+        known.clear()
+    known.add(item)
 
 
 def _with(record: Record, why: str) -> tuple[str, ...]:

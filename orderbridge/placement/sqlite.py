@@ -12,7 +12,7 @@ from orderbridge.model.advance import Sign, advance
 from orderbridge.model.order import Order, OrderKey
 from orderbridge.model.words import PlacementState
 from orderbridge.placement.file import JournalFile
-from orderbridge.placement.journal import Change, ChangeSeeing, InFlight
+from orderbridge.placement.journal import Change, ChangeSeeing, ClientIdUsed, InFlight
 from orderbridge.placement.reader import Reader, Rows
 from orderbridge.placement.states import IN_FLIGHT, UNFINISHED, Event, Record, Step, stored
 from orderbridge.placement.writer import Writer
@@ -262,7 +262,7 @@ def _obstacle(db: sqlite3.Connection, record: Record, *, alone: bool) -> Record:
     if held is not None:
         return Record.model_validate_json(held[0])
     if db.execute(_CLIENT, (placement.client_order_id, placement.gateway)).fetchone() is not None:
-        raise ValueError(f"the client order id {placement.client_order_id} was used before")
+        raise ClientIdUsed(f"the client order id {placement.client_order_id} was used before")
     if alone:
         _check_alone(db, record)
     raise JournalError(f"the journal holds a placement of this id already: {record.id}")

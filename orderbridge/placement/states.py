@@ -86,6 +86,7 @@ class Record(VenueModel):
 
     Attributes:
         fingerprint: of the normalised request, gateway and mode: the same text for the same order.
+        mode, address: paper or live, and where it was sent. At another place nothing is asked about it.
         owner, fence: who works on it, and a number that grows with each change of hands.
         attempt: a word of its own for each attempt, so that two that begin at one moment are told apart, and so
             that what became of an earlier one does not count for the next.
@@ -100,6 +101,7 @@ class Record(VenueModel):
     placement: Placement
     fingerprint: str
     mode: str | None = None
+    address: str | None = None
     owner: str | None = None
     fence: int = 0
     attempt: str | None = None

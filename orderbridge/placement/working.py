@@ -11,10 +11,12 @@ from orderbridge.http.session import log_facts
 from orderbridge.model.advance import Sign
 from orderbridge.model.alarm import AlarmKind
 from orderbridge.model.fill import Fill
-from orderbridge.model.lookup import OrderList
+from orderbridge.model.lookup import Answer, Found, OrderList
 from orderbridge.model.order import Order
 from orderbridge.placement.desk import Desk, log
-from orderbridge.placement.policy import PROBE_TIMEOUT, TOGETHER
+from orderbridge.placement.limited import PROBE_TIMEOUT, READ_TIMEOUT, all_of, within
+from orderbridge.placement.policy import TOGETHER
+from orderbridge.placement.scope import is_at
 from orderbridge.placement.seen import with_fills
 from orderbridge.placement.sightings import Sightings
 
@@ -32,28 +34,36 @@ class Working:
 
     async def settle(self, listed: OrderList) -> list[Order]:
         """
-        Look up each order that the complete list of open orders lacks; those that are over, as they are now.
+        Look up each order of ours that the complete list of open orders lacks; those that are over, as they are now.
 
         An order that the venue no longer shows, after the time for which it shows an ended one, is over: filled if
-        its trades are its quantity, else cancelled with those. One that cannot be told is alarmed.
+        its trades are its quantity, else cancelled with those. One that cannot be told is left as it was.
         """
         open_now = {order.order_id for order in listed}
         unreadable = {row.order_id for row in listed.bad_rows}
+        if None in unreadable:
+            return []  # any of them may be a row that could not be read at all
         working = await self._desk.journal.working(self._gateway.name)
-        missing = [order for order in working if order.order_id not in open_now | unreadable]
-        if missing and None in unreadable:
-            return []  # one of them may be a row that could not be read at all
+        gone = [order for order in working if order.order_id not in open_now | unreadable]
+        missing = [order for order in gone if await self._is_ours(order)]
         ended: list[Order] = []
         for start in range(0, len(missing), self._together):
             ended += await self._look_up(missing[start : start + self._together])
         return ended
+
+    async def _is_ours(self, order: Order) -> bool:
+        """Whether a placement made at this very address and mode is behind an order."""
+        if order.client_order_id is None:
+            return False
+        found = await self._desk.journal.find(gateway=self._gateway.name, client_order_id=order.client_order_id)
+        return any(is_at(record, self._gateway) for record in found)
 
     @property
     def _together(self) -> int:
         return self._gateway.capabilities.lookup_batch or TOGETHER
 
     async def _look_up(self, orders: list[Order]) -> list[Order]:
-        result = await self._gateway.lookup(*orders, timeout=PROBE_TIMEOUT)
+        result = await within(self._gateway.lookup(*orders, timeout=PROBE_TIMEOUT), PROBE_TIMEOUT)
         shown = await self._sightings.observe(result.orders, source="recovery")
         ended = [order for order in shown if order.is_done]
         for order in orders:
@@ -61,9 +71,15 @@ class Working:
             if found.proven_absent:
                 message = f"{order.order_id} was open, and the venue says now that there is no such order"
                 self._desk.alarm(AlarmKind.LOST, message, order=order, gateway=self._gateway.name)
-            elif not found.orders and self._is_past_window(order):
+            elif not found.orders and self._is_silence(found) and self._is_past_window(order):
                 ended += await self._conclude(order)
         return ended
+
+    def _is_silence(self, found: Found) -> bool:
+        """Whether the venue answered, and showed nothing: an error or a time that ran out is no answer."""
+        # Where it could be searched only in part, its trades must still be read, and they are.
+        silent = {Answer.NOT_SEEN, *([Answer.PARTLY_SEARCHED] if self._gateway.capabilities.fills else [])}
+        return bool(found.answers) and set(found.answers.values()) <= silent
 
     async def _conclude(self, order: Order) -> list[Order]:
         """An order that is not shown any more, by its trades; none while they cannot be told."""
@@ -71,13 +87,14 @@ class Working:
         extra = log_facts(self._gateway.name, "recover", order_id=order.order_id)
         try:
             if self._gateway.capabilities.fills:
-                fills = [fill async for fill in self._gateway.fills(order, timeout=PROBE_TIMEOUT)]
+                fills = await within(all_of(self._gateway.fills(order, timeout=PROBE_TIMEOUT)), READ_TIMEOUT)
         except OrderNotFound:
             pass  # no trades under this id, which is an answer
         except Exception as error:  # noqa: BLE001 - a third party's adapter may raise anything; it is no answer
             log.warning("what became of %s is not known: %s", order.order_id, error, extra=extra)
             return []
-        await self._desk.journal.observe([with_fills(order, fills, at=self._desk.now())])
+        if self._gateway.capabilities.fills:
+            await self._desk.journal.observe([with_fills(order, fills, at=self._desk.now())])
         over = await self._desk.journal.sign(order.key, Sign.GONE)
         return [] if over is None else [over]
 

@@ -1,4 +1,4 @@
-"""The contract of every gateway, run unchanged over each of them on its simulated venue."""
+"""The contract of every gateway, run unchanged over each of them on its simulated venue, alone and in a bridge."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from orderbridge import OrderEdit, OrderGateway, OrderRequest, OrderStatus
+from orderbridge import OrderBridge, OrderEdit, OrderGateway, OrderRequest, OrderStatus
 from orderbridge.errors import (
     AuthenticationFailed,
     DuplicateClientOrderId,
@@ -45,9 +45,15 @@ class Venue:
     bad: dict[str, str]
     unknown: str
     place: str
+    # The bridges whose gateways are used, where they are used through one.
+    bridges: list[OrderBridge] | None = None
 
     def gateway(self, **settings: Any) -> Any:
-        return self.sim.gateway(retries=QUICK, **settings)
+        gateway = self.sim.gateway(retries=QUICK, **settings)
+        if self.bridges is None:
+            return gateway
+        self.bridges.append(OrderBridge(gateway))
+        return self.bridges[-1][gateway.name]
 
     def buy(self, **changes: Any) -> OrderRequest:
         plain = {"symbol": self.symbol, "side": "buy", "type": "limit", "quantity": "0.01", "price": self.price}
@@ -63,36 +69,43 @@ class Venue:
         return copy.deepcopy(self.sim.balances)
 
 
-@pytest.fixture(params=["bitso", "bitcain"])
+@pytest.fixture(params=["bitso", "bitcain", "bitso in a bridge", "bitcain in a bridge"])
 async def venue(request: pytest.FixtureRequest) -> AsyncIterator[Venue]:
-    """Each venue in turn."""
+    """Each venue in turn, and each through `bridge[name]`."""
     async with Simulator(seed=1) as sim:
-        if request.param == "bitso":
-            yield Venue(
-                name="bitso",
-                sim=sim.bitso,
-                symbol="BTC/MXN",
-                market="btc_mxn",
-                price="560000",
-                off_tick="560004.5",
-                too_much={"quantity": "350", "price": "570000"},
-                bad={"api_secret": "wrong"},
-                unknown="bitso:nosuchorder00001",
-                place="POST /api/v3/orders",
-            )
-        else:
-            yield Venue(
-                name="bitcain",
-                sim=sim.bitcain,
-                symbol="BTC/USDT",
-                market="BTC/USDT",
-                price="30000",
-                off_tick="30000.001",
-                too_much={"quantity": "9000", "price": "30000"},
-                bad={"token": "wrong"},
-                unknown="bitcain:00000000-0000-4000-8000-000000000000",
-                place="POST /api/v1/orders",
-            )
+        made = _venue(sim, request.param.split()[0])
+        made.bridges = [] if "bridge" in request.param else None
+        yield made
+        for bridge in made.bridges or []:
+            await bridge.aclose()
+
+
+def _venue(sim: Simulator, name: str) -> Venue:
+    if name == "bitso":
+        return Venue(
+            name="bitso",
+            sim=sim.bitso,
+            symbol="BTC/MXN",
+            market="btc_mxn",
+            price="560000",
+            off_tick="560004.5",
+            too_much={"quantity": "350", "price": "570000"},
+            bad={"api_secret": "wrong"},
+            unknown="bitso:nosuchorder00001",
+            place="POST /api/v3/orders",
+        )
+    return Venue(
+        name="bitcain",
+        sim=sim.bitcain,
+        symbol="BTC/USDT",
+        market="BTC/USDT",
+        price="30000",
+        off_tick="30000.001",
+        too_much={"quantity": "9000", "price": "30000"},
+        bad={"token": "wrong"},
+        unknown="bitcain:00000000-0000-4000-8000-000000000000",
+        place="POST /api/v1/orders",
+    )
 
 
 async def test_submit_and_see_it(venue: Venue) -> None:
@@ -204,14 +217,22 @@ async def test_unknown_id(venue: Venue) -> None:
 
 
 async def test_duplicate_client_id(venue: Venue) -> None:
-    """Where the venue promises unique ids a second order is refused as a duplicate; else the capabilities say so."""
+    """
+    Where the venue promises unique ids a second order is refused as a duplicate; else the capabilities say so.
+
+    A bridge sends no id twice that its journal has, whatever the venue promises.
+    """
+    expected = 1
     async with venue.gateway() as gateway:
         await gateway.submit(venue.buy(client_order_id="twice"))
-        if gateway.capabilities.idempotency is Idempotency.TAG_ONLY:
+        if venue.bridges:
+            with pytest.raises(OrderDenied) as denied:
+                await gateway.submit(venue.buy(client_order_id="twice"))
+            assert denied.value.rule == "client_order_id"
+        elif gateway.capabilities.idempotency is Idempotency.TAG_ONLY:
             await gateway.submit(venue.buy(client_order_id="twice"))
             expected = 2
         else:
-            expected = 1
             with pytest.raises(DuplicateClientOrderId):
                 await gateway.submit(venue.buy(client_order_id="twice"))
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from orderbridge.errors import AuthenticationFailed, JournalError, NotSent, OrderDenied
+from orderbridge.errors import AuthenticationFailed, JournalError, NotSent, OrderDenied, OutcomeUnknown
 from orderbridge.placement import SqliteJournal
 from orderbridge.placement.attempt import Call
 from orderbridge.simulator import Simulator
@@ -48,7 +48,7 @@ async def test_what_was_not_sent_may_be_tried_again_under_its_own_id(sim: Simula
         await bridge.place("bitso", request)
 
 
-@pytest.mark.parametrize("ending", [asyncio.CancelledError, KeyboardInterrupt, SystemExit])
+@pytest.mark.parametrize("ending", [KeyboardInterrupt, SystemExit])
 async def test_a_program_that_ends_while_it_sends_knows_that_it_may_have_sent(
     bridges: Bridges, journal: Any, ending: type[BaseException]
 ) -> None:
@@ -71,6 +71,64 @@ async def test_a_program_that_ends_while_it_sends_knows_that_it_may_have_sent(
     placement = await bridge.placement(key="k1")
     assert placement is not None
     assert placement.state == "uncertain"
+
+
+async def test_a_gateway_that_cancels_itself_leaves_its_caller_running(bridges: Bridges, journal: Any) -> None:
+    """A cancellation that nobody asked for is an outcome that is not known, and ends no task of the bot."""
+    bridge = bridges(journal=journal)
+
+    async def ends(*args: Any, **how: Any) -> Any:
+        raise asyncio.CancelledError
+
+    bridge["bitso"].gateway.submit = ends  # type: ignore[method-assign]
+
+    with pytest.raises(OutcomeUnknown, match="broke off"):
+        await bridge.place("bitso", limit_buy(), key="k1")
+
+
+@pytest.mark.parametrize("answer", [None, "an order", KeyError("id")])
+async def test_an_answer_that_is_no_order_is_followed_up(bridges: Bridges, journal: Any, answer: Any) -> None:
+    """Whatever an adapter returns or raises after the send, the placement is uncertain and probed."""
+    bridge = bridges(journal=journal)
+
+    async def answers(*args: Any, **how: Any) -> Any:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    bridge["bitso"].gateway.submit = answers  # type: ignore[method-assign]
+
+    with pytest.raises(OutcomeUnknown) as caught:
+        await bridge.place("bitso", limit_buy(), key="k1")
+
+    assert caught.value.placement is not None
+    assert (await bridge.resolve(caught.value.placement, timeout=5)).state == "not_placed"
+
+
+async def test_nothing_is_sent_once_the_bridge_is_closed(sim: Simulator, bridges: Bridges) -> None:
+    """A place that still waits for its permit when the bridge is closed was not sent, and says so."""
+    bridge = bridges()
+    gate = asyncio.Event()
+    gateway = bridge["bitso"].gateway
+    permitted = gateway.permit
+
+    async def later(*args: Any, **how: Any) -> Any:
+        if not gate.is_set() and how.get("timeout") == 0:
+            raise NotSent("not yet")
+        await gate.wait()
+        return await permitted(*args, **how)
+
+    gateway.permit = later  # type: ignore[method-assign]
+    waiting = asyncio.ensure_future(bridge.place("bitso", limit_buy()))
+    await asyncio.sleep(0.05)
+    closing = asyncio.ensure_future(bridge._placing.aclose())
+    await asyncio.sleep(0.05)
+    gate.set()
+
+    with pytest.raises(NotSent, match="closed"):
+        await waiting
+    await closing
+    assert sim.bitso.requests[PLACE] == 0
 
 
 async def test_an_outcome_that_could_not_be_stored_is_stored_later(

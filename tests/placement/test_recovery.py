@@ -182,6 +182,7 @@ async def test_what_could_not_be_taken_over_at_start_is_followed_once_its_lease_
     for module in ("placing", "policy.Schedule"):
         name = "lease" if module.endswith("Schedule") else "LEASE_SECONDS"
         monkeypatch.setattr(f"orderbridge.placement.{module}.{name}", 0.05)
+    monkeypatch.setattr("orderbridge.placement.desk._LONGER", 0.1)
     sending = await left_behind(bridges, path, sending=True, key="k1")
     prepared = await left_behind(bridges, path, sending=False, key="k2")
     journal = SqliteJournal(path)

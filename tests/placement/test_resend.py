@@ -68,13 +68,16 @@ async def test_an_order_is_sent_again_so_often_and_no_more() -> None:
     assert (placement.state, len(venue.sent)) == ("not_placed", 1 + RESENDS)
 
 
-async def test_an_id_that_is_unique_for_ever_needs_no_certificate() -> None:
-    """There the venue itself keeps a second order away, so the next probe sends it again."""
+async def test_an_id_that_is_unique_for_ever_needs_the_certificate_too() -> None:
+    """A refusal of a resend without proof could not be told from one of the first: so there is none."""
     venue = Again(OutcomeUnknown("lost"), "accepted", idempotency="forever")
 
-    placement = await Settled(venue, on_uncertain=POLICY, settle_horizon=3600).run()
+    proven = await Settled(venue, on_uncertain=POLICY).run()
+    unproven = Again(OutcomeUnknown("lost"), "accepted", idempotency="forever")
+    unproven.open = VenueUnavailable("down")
+    await Settled(unproven, on_uncertain=POLICY).run()
 
-    assert (placement.state, len(venue.sent)) == ("placed", 2)
+    assert (proven.state, len(venue.sent), len(unproven.sent)) == ("placed", 2, 1)
 
 
 @pytest.mark.parametrize("idempotency", ["tag_only", "none"])
@@ -88,9 +91,8 @@ async def test_where_ids_do_not_keep_a_second_order_away_the_policy_is_refused(i
     assert venue.sent == []
 
 
-async def test_a_resend_that_does_not_leave_is_tried_on(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_resend_that_does_not_leave_is_tried_on() -> None:
     """No connection at that moment: the placement stays prepared, and its next turn comes."""
-    monkeypatch.setattr("orderbridge.placement.policy._RESEND_WAIT", 0.01)
     never = NotSent("no connection")
     venue = Again(OutcomeUnknown("lost"), never, never, never, "accepted")
 

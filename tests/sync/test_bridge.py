@@ -1,50 +1,24 @@
-"""The calls without `await`: the same names and arguments, over one loop in a thread."""
+"""A bridge without `await`, over one loop in a thread."""
 
 import asyncio
-import inspect
+import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 
-from orderbridge import OrderBridge, OrderEdit, OrderGateway, OrderRequest, OrderStatus
+from orderbridge import OrderBridge, OrderEdit, OrderRequest, OrderStatus
 from orderbridge.adapters.bitso import BitsoGateway
 from orderbridge.errors import ConfigurationError, NotSupported, OrderNotFound
 from orderbridge.simulator import Simulator
-from orderbridge.sync import SyncBridge, SyncGateway
+from orderbridge.sync import SyncBridge
 
 BUY = OrderRequest.limit(symbol="BTC/MXN", side="buy", quantity="0.01", price="560000")
-
-
-@pytest.fixture
-def venue() -> Iterator[Simulator]:
-    """The simulated venues, in a thread of their own."""
-    with Simulator(seed=1) as sim:
-        yield sim
-
-
-@pytest.fixture
-def bridge(venue: Simulator) -> Iterator[SyncBridge]:
-    """Both venues behind one bridge."""
-    with SyncBridge(venue.bitso.gateway(), venue.bitcain.gateway(trading_mode="paper")) as made:
-        yield made
-
-
-@pytest.mark.parametrize(("sync", "original"), [(SyncBridge, OrderBridge), (SyncGateway, OrderGateway)])
-def test_every_call_is_there_with_its_arguments(sync: type, original: type) -> None:
-    """No call of the asynchronous face is missing here, and each takes what the other takes."""
-    left_out = {"aclose"}
-    calls = {name for name, value in vars(original).items() if inspect.isfunction(value) and name[0] != "_"}
-
-    for name in calls - left_out:
-        theirs = dict(inspect.signature(getattr(original, name)).parameters)
-        mine = inspect.signature(getattr(sync, name)).parameters
-        assert list(mine) == list(theirs)
-        assert [each.default for each in mine.values()] == [each.default for each in theirs.values()]
 
 
 def test_a_day_of_a_bot(venue: Simulator, bridge: SyncBridge) -> None:
@@ -105,6 +79,30 @@ def test_iterator_that_is_left_is_closed(venue: Simulator, bridge: SyncBridge) -
     assert venue.bitso.requests["GET /api/v3/user_trades"] == 1
 
 
+def test_interrupted_call_ends_and_the_bridge_goes_on(venue: Simulator, bridge: SyncBridge) -> None:
+    """Ctrl-C in a read, or in the middle of a listing, is raised at once; the next call works as ever."""
+    put = venue.bitso.put(status="completed")
+
+    def interrupted(call: Callable[[], object], operation: str) -> float:
+        venue.bitso.fault("delay", operation=operation, nth=1, seconds=3.0)
+        main = threading.main_thread().ident
+        assert main is not None
+        threading.Timer(0.3, signal.pthread_kill, (main, signal.SIGINT)).start()
+        began = time.monotonic()
+        with pytest.raises(KeyboardInterrupt):
+            call()
+        return time.monotonic() - began
+
+    took = [
+        interrupted(lambda: bridge.get(f"bitso:{put.order_id}"), "lookup"),
+        interrupted(lambda: list(bridge.fills(gateways=["bitso"])), "user_trades"),
+    ]
+
+    assert max(took) < 2
+    assert bridge.get(f"bitso:{put.order_id}").order_id == put.order_id
+    assert [fill.order_id for fill in bridge.fills(gateways=["bitso"])] == [put.order_id]
+
+
 def test_closed_bridge_says_so_and_leaves_no_thread(venue: Simulator) -> None:
     """After close nothing runs on, and closing again is nothing."""
     bridge = SyncBridge(OrderBridge(venue.bitso.gateway()))
@@ -141,3 +139,13 @@ def test_bridge_and_gateways_are_not_mixed() -> None:
         SyncBridge(OrderBridge(gateway), gateway)
     with pytest.raises(ConfigurationError):
         SyncBridge()
+
+
+def test_settings_go_with_gateways_only(venue: Simulator) -> None:
+    """A bridge that is ready has its settings; one made here gets them, and a typo is told at once."""
+    with pytest.raises(ConfigurationError, match="leave out on_stale"):
+        SyncBridge(OrderBridge(venue.bitso.gateway()), on_stale="send")
+    with pytest.raises(ConfigurationError, match="is one of"):
+        SyncBridge(venue.bitso.gateway(), on_stale="keep")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="jornal"):
+        SyncBridge(venue.bitso.gateway(), jornal=None)  # type: ignore[call-arg]

@@ -1,0 +1,223 @@
+"""What passes by on its way to the caller is stored, whatever the caller does after that."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orderbridge import Fill, Order
+from orderbridge.errors import OutcomeUnknown
+from orderbridge.model.advance import Sign
+from orderbridge.placement import Journal, MemoryJournal, SqliteJournal
+from orderbridge.placement.desk import Desk
+from orderbridge.placement.seen import Seen, ending
+from orderbridge.placement.sightings import Sightings
+from orderbridge.simulator import Simulator
+from tests.placement.kit import NOW, Bridges, seen
+
+
+def watcher(journal: Journal, alarms: list[Any] | None = None) -> Seen:
+    on_alarm: Callable[[Any], object] | None = None if alarms is None else alarms.append
+    desk = Desk(journal, clock=NOW.timestamp, watch_for=60.0, on_alarm=on_alarm)
+    return Seen(desk, Sightings(desk))
+
+
+def a_fill(number: int, quantity: str, **changes: Any) -> Fill:
+    ids = {"venue": "bitso", "fill_id": str(number), "order_id": "oid1", "symbol": "BTC/MXN", "side": "buy"}
+    return Fill(**{**ids, "quantity": quantity, "price": "100000", "quote_quantity": "100", **changes})
+
+
+async def listing(items: Sequence[Any]) -> AsyncIterator[Any]:
+    for item in items:
+        yield item
+
+
+async def filled(journal: Journal, order_id: str = "oid1") -> str | None:
+    (order,) = await journal.orders(order_id=order_id)
+    return None if order.filled_quantity is None else str(order.filled_quantity)
+
+
+class Slow(MemoryJournal):
+    """A journal that takes its time to store what was seen."""
+
+    async def observe(self, orders: Sequence[Order]) -> list[Order]:
+        await asyncio.sleep(0.05)
+        return await super().observe(orders)
+
+
+class Broken(MemoryJournal):
+    """A journal of somebody's own with a defect."""
+
+    async def observe(self, orders: Sequence[Order]) -> list[Order]:
+        raise ZeroDivisionError("a defect")
+
+
+@pytest.mark.parametrize("fault", ["drop", "error_5xx"])
+@pytest.mark.parametrize("is_known_first", [True, False], ids=["known before", "listed just now"])
+async def test_a_cancel_whose_outcome_is_unknown_is_remembered_as_asked_for(
+    sim: Simulator, bridges: Bridges, tmp_path: Path, fault: str, is_known_first: bool
+) -> None:
+    """`cancel_requested` stands in the journal, though the bridge is closed right after the call."""
+    path = tmp_path / "orders.db"
+    bridge = bridges(journal=SqliteJournal(path))
+    put = sim.bitso.put()
+    if is_known_first:
+        await bridge.get(put.order_id)
+        await bridge._placing.seen.finish()
+    else:
+        await bridge["bitso"].open_orders()
+    sim.bitso.fault(fault, operation="cancel", nth=None)
+
+    with pytest.raises(OutcomeUnknown):
+        await bridge["bitso"].cancel(f"bitso:{put.order_id}", timeout=0.5)
+    await bridge.aclose()
+
+    (order,) = await SqliteJournal(path, read_only=True).orders(order_id=put.order_id)
+    assert order.cancel_requested
+
+
+async def test_a_sign_is_of_the_order_that_is_named(journal: Journal) -> None:
+    """Another order under the same client id is not said to be cancelled; a bare id may be of either kind."""
+    watch = watcher(journal)
+    first, second = seen(order_id="oid1"), seen(order_id="oid2")
+    watch.orders([first, second], source="look-up")
+
+    watch.sign(first, Sign.CANCEL_SENT, gateway="bitso")
+    watch.sign("oid2", Sign.REPLACE_SENT, gateway="bitso")
+    await watch.finish()
+
+    known = {order.order_id: order for order in await journal.orders(client_order_id="ob-p1")}
+    assert (known["oid1"].cancel_requested, known["oid1"].replace_requested) == (True, False)
+    assert (known["oid2"].cancel_requested, known["oid2"].replace_requested) == (False, True)
+
+
+async def test_a_sign_waits_for_what_was_seen_before_it() -> None:
+    """An order that is shown, and cancelled before that is stored, is known to be asked to end all the same."""
+    journal = Slow()
+    watch = watcher(journal)
+
+    watch.orders([seen()], source="open orders")
+    watch.sign("oid1", Sign.CANCEL_SENT, gateway="bitso")
+    await watch.finish()
+
+    (order,) = await journal.orders(order_id="oid1")
+    assert order.cancel_requested
+
+
+@pytest.mark.parametrize("read", [1, 250, 401])
+@pytest.mark.parametrize("leaves", ["closed", "open"])
+async def test_orders_that_were_passed_on_are_stored(journal: Journal, read: int, leaves: str) -> None:
+    """Whoever leaves a listing half-way, closed or not, has what he read stored, and nothing of the rest."""
+    watch = watcher(journal)
+    orders = [seen(order_id=f"oid{number}") for number in range(450)]
+    listed = watch.watching(listing(orders), source="history")
+
+    for _ in range(read):
+        await anext(listed)
+    if leaves == "closed":
+        await listed.aclose()  # type: ignore[attr-defined]
+    await watch.finish()
+
+    assert len(await journal.orders(client_order_id="ob-p1")) == read
+
+
+async def test_what_a_bridge_has_passed_on_is_stored_when_it_is_closed(
+    sim: Simulator, bridges: Bridges, tmp_path: Path
+) -> None:
+    """A loop over fills that was left, and a listing of orders, are not lost by closing right after."""
+    path = tmp_path / "orders.db"
+    bridge = bridges(journal=SqliteJournal(path))
+    partly, listed = sim.bitso.put(), sim.bitso.put()
+    await bridge.get(partly.order_id)
+    sim.bitso.market("btc_mxn").fill(partly.order_id, quantity="0.004")
+
+    fills = bridge.fills(f"bitso:{partly.order_id}")
+    await anext(fills)
+    await bridge["bitso"].open_orders()
+    await bridge.aclose()
+
+    kept = SqliteJournal(path, read_only=True)
+    assert await filled(kept, partly.order_id) == "0.00400000"
+    assert len(await kept.orders(order_id=listed.order_id)) == 1
+
+
+async def test_a_listing_that_is_left_is_closed() -> None:
+    """Leaving early closes the venue's listing, so that no further page is read; what has no close is let be."""
+    closed: list[str] = []
+
+    async def rows() -> AsyncIterator[Order]:
+        try:
+            yield seen()
+            yield seen()
+        finally:
+            closed.append("rows")
+
+    listed = watcher(MemoryJournal()).watching(rows(), source="history")
+    async with ending(listed) as orders:
+        await anext(orders)
+        assert closed == []
+
+    class Plain:
+        def __aiter__(self) -> "Plain":
+            return self
+
+        async def __anext__(self) -> Order:
+            raise StopAsyncIteration
+
+    async with ending(Plain()) as nothing:
+        assert [order async for order in nothing] == []
+    assert closed == ["rows"]
+
+
+async def test_fills_add_up_once_each(journal: Journal) -> None:
+    """Pages may overlap: a fill that is listed twice counts once, and the average is over all."""
+    watch = watcher(journal)
+    watch.orders([seen()], source="look-up")
+    fills = [a_fill(1, "0.001"), a_fill(2, "0.002", quote_quantity="230"), a_fill(1, "0.001")]
+
+    assert len([fill async for fill in watch.counting(listing(fills))]) == 3
+    await watch.finish()
+
+    (order,) = await journal.orders(order_id="oid1")
+    assert (str(order.filled_quantity), str(order.filled_quote_quantity)) == ("0.003", "330")
+    assert (str(order.average_price), order.status) == ("110000", "partially_filled")
+    assert "fills" in order.evidence
+
+
+async def test_fewer_fills_take_nothing_back(journal: Journal) -> None:
+    """What is known to be filled stays, when a listing shows less of it; fills of strangers are nobody's."""
+    watch = watcher(journal)
+    watch.orders([seen(filled_quantity="0.005", status="partially_filled")], source="look-up")
+    await watch.finish()
+
+    fills = [a_fill(1, "0.001"), a_fill(2, "0.009", order_id="stranger")]
+    assert [fill async for fill in watch.counting(listing(fills))] == fills
+    await watch.finish()
+
+    assert await filled(journal) == "0.005"
+    assert await journal.orders(order_id="stranger") == []
+
+
+async def test_fills_do_not_bring_an_ended_order_back(journal: Journal) -> None:
+    """A late fill of a cancelled order is counted, and it stays cancelled."""
+    watch = watcher(journal)
+    watch.orders([seen("cancelled", filled_quantity="0.001")], source="look-up")
+
+    assert [fill async for fill in watch.counting(listing([a_fill(1, "0.004")]))]
+    await watch.finish()
+
+    (order,) = await journal.orders(order_id="oid1")
+    assert (order.status, str(order.filled_quantity), order.anomalies) == ("cancelled", "0.004", ())
+
+
+async def test_a_defect_is_alarmed_and_breaks_no_read() -> None:
+    """What a journal of somebody's own raises reaches a person, and not the caller of the read."""
+    alarms: list[Any] = []
+    watch = watcher(Broken(), alarms)
+
+    assert [order async for order in watch.watching(listing([seen()]), source="history")] == [seen()]
+    await watch.finish()
+
+    assert [(alarm.kind, "ZeroDivisionError" in alarm.message) for alarm in alarms] == [("background", True)]
