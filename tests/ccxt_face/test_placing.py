@@ -310,13 +310,14 @@ async def test_what_the_bridge_is_about_to_send_again_is_not_sent_beside(sim: Si
     from orderbridge.ccxt_face import OrderOutcomeUnknown
 
     gateway = sim.bitso.gateway()
-    permit, refused = gateway.permit, 0
+    permit, loop = gateway.permit, asyncio.get_running_loop()
+    until: list[float] = []
 
     async def none_after_the_first(lane: Any = "place", *, timeout: float | None = None) -> Any:
-        nonlocal refused
-        if lane == "place" and sim.bitso.requests[PLACE] == 1 and refused < 3:
-            refused += 1
-            raise NotSent("no permit")
+        if lane == "place" and sim.bitso.requests[PLACE] == 1:
+            until.append(loop.time() + 2)
+            if loop.time() < until[0]:
+                raise NotSent("no permit")
         return await permit(lane, timeout=timeout)
 
     gateway.permit = none_after_the_first  # type: ignore[method-assign]
@@ -326,11 +327,12 @@ async def test_what_the_bridge_is_about_to_send_again_is_not_sent_beside(sim: Si
     with pytest.raises(OrderOutcomeUnknown):
         await face.create_order(*LIMIT)
     (waiting,) = await bridge.placements()
+    sent_before = sim.bitso.requests[PLACE]
     patient(face)
 
     order = await face.create_order("BTC/MXN", "limit", "buy", 0.01, 570000)
 
-    assert (waiting.state, bool(waiting.evidence)) == ("prepared", True)
+    assert (waiting.state, bool(waiting.evidence), sent_before) == ("prepared", True, 1)
     assert order["price"] == 560000.0
     assert [each.oid for each in sim.bitso.accepted()] == [order["id"]]
 
