@@ -196,6 +196,8 @@ class PlacementCalls:
                     found += await journal.find(gateway=order.gateway, client_order_id=order.client_order_id)
         if isinstance(ref, Placement) and not found:
             found = [await self._placing.record_of(ref)]
+        if not found and known.id is not None:
+            found = await journal.find(gateway=known.gateway, key=known.id)
         if not found:
             raise OrderNotFound(f"the journal knows no placement of {known}", operation="explain")
         parts = [

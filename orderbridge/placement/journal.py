@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Protocol, TypeVar
 
+from orderbridge.errors import JournalError
 from orderbridge.model.advance import Sign, advance
 from orderbridge.model.order import Order, OrderKey
 from orderbridge.model.words import PlacementState
-from orderbridge.placement.states import IN_FLIGHT, Event, Record, Step, stored
+from orderbridge.placement.states import IN_FLIGHT, UNFINISHED, Event, Record, Step, stored
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -115,7 +116,8 @@ class MemoryJournal:
     """
     The same protocol in this process's memory: nothing outlives it.
 
-    It forgets the oldest placements that are over, and the oldest orders, beyond `most` of each.
+    It forgets the oldest placements that are over, and the oldest orders that are, beyond `most` of each; never one
+    that holds its key, as that key would place again.
     """
 
     durable: Final = False
@@ -128,6 +130,9 @@ class MemoryJournal:
         self._clients: dict[tuple[str, str], str] = {}
         self._orders: dict[OrderKey, Order] = {}
         self._alive: dict[str, float] = {}
+        self._in_flight: dict[str, Record] = {}
+        # So that many which cannot be forgotten are not walked over at every write.
+        self._sweep_at = most
 
     async def create(self, record: Record, *then: Step, alone: bool = False) -> Record:
         """See `Journal.create`."""
@@ -138,6 +143,8 @@ class MemoryJournal:
         client = (placement.gateway, placement.client_order_id or "")
         if placement.client_order_id is not None and client in self._clients:
             raise ClientIdUsed(f"the client order id {placement.client_order_id} was used before")
+        if record.id in self._records:
+            raise JournalError(f"the journal holds a placement of this id already: {record.id}")
         last = then[-1].record if then else record
         self._check_alone(last, alone)
         self._events[record.id] = []
@@ -200,8 +207,10 @@ class MemoryJournal:
             before = self._orders.pop(order.key, None)
             self._orders[order.key] = order if before is None else advance(before, order)[0]
             known.append(self._orders[order.key])
-        while len(self._orders) > self._most:
-            del self._orders[next(iter(self._orders))]
+        if len(self._orders) > 2 * self._most:
+            over = [key for key, order in self._orders.items() if order.is_done]
+            for key in over[: len(self._orders) - self._most]:
+                del self._orders[key]
         return known
 
     async def orders(
@@ -251,8 +260,8 @@ class MemoryJournal:
     def _check_alone(self, record: Record, alone: bool) -> None:
         if not alone or record.state not in IN_FLIGHT:
             return
-        for other in self._records.values():
-            if other.fingerprint == record.fingerprint and other.state in IN_FLIGHT and other.id != record.id:
+        for other in self._in_flight.values():
+            if other.fingerprint == record.fingerprint and other.id != record.id:
                 raise InFlight(other)
 
     def _add(self, placement_id: str, *events: Event) -> None:
@@ -267,12 +276,28 @@ class MemoryJournal:
         is_free = placement.key is not None and self._holder(placement.gateway, placement.key) is None
         if placement.key is not None and placement.holds_key and is_free:
             self._keys[placement.gateway, placement.key] = record.id
-        if len(self._records) > self._most:
+        if record.state in IN_FLIGHT:
+            self._in_flight[record.id] = record
+        else:
+            self._in_flight.pop(record.id, None)
+        if len(self._records) > self._sweep_at:
             self._forget_oldest()
 
     def _forget_oldest(self) -> None:
-        over = (each for each in self._records.values() if not each.placement.may_be_live and not each.watch_until)
-        oldest = next((each for each in over if each.state is not PlacementState.PREPARED), None)
-        if oldest is not None:
-            del self._records[oldest.id], self._events[oldest.id]
-            self._clients.pop((oldest.placement.gateway, oldest.placement.client_order_id or ""), None)
+        over = [record for record in self._records.values() if self._is_over(record)]
+        for record in over[: len(self._records) - self._most]:
+            placement = record.placement
+            del self._records[record.id], self._events[record.id]
+            self._clients.pop((placement.gateway, placement.client_order_id or ""), None)
+            if self._keys.get((placement.gateway, placement.key or "")) == record.id:
+                del self._keys[placement.gateway, placement.key or ""]
+        self._sweep_at = max(self._most, len(self._records)) + self._most // 10 + 1
+
+    def _is_over(self, record: Record) -> bool:
+        placement = record.placement
+        if record.watch_until is not None or record.state in UNFINISHED:
+            return False
+        if record.state is not PlacementState.PLACED:
+            return True
+        order = placement.order and self._orders.get(placement.order.key, placement.order)
+        return placement.key is None and order is not None and order.is_done

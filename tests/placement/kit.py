@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 from orderbridge import Alarm, Order, OrderBridge, OrderRequest, Placement
+from orderbridge.http import WireRequest
 from orderbridge.placement import Record
 from orderbridge.placement.fingerprint import fingerprint
 from orderbridge.simulator import Simulator
@@ -37,18 +39,26 @@ def seen(status: str = "open", **changes: Any) -> Order:
     return Order(**{**ids, **fields, "status": status, **changes})
 
 
-class Bridges:
-    """Makes bridges over the simulated Bitso whose horizon is short, and remembers their alarms."""
+def wire_bytes(request: WireRequest) -> tuple[bytes, bytes]:
+    """A request as it goes over the wire, head and body, for who sends a part of it."""
+    lines = [f"{request.method} {request.target} HTTP/1.1", f"host: {urlsplit(request.url).netloc}"]
+    lines += [f"{name}: {value}" for name, value in request.headers.items() if name.lower() != "content-length"]
+    return "\r\n".join([*lines, f"content-length: {len(request.body)}", "", ""]).encode(), request.body
 
-    def __init__(self, sim: Simulator) -> None:
+
+class Bridges:
+    """Makes bridges over one simulated venue whose horizon is short, and remembers their alarms."""
+
+    def __init__(self, sim: Simulator, *, venue: str = "bitso") -> None:
         self._sim = sim
+        self.venue = venue
         self.made: list[OrderBridge] = []
         self.alarms: list[Alarm] = []
 
     def __call__(
         self, *, horizon: float = 0.1, times: Sequence[float] = (0.01, 0.03, 0.06, 0.15, 0.2, 0.3), **settings: Any
     ) -> OrderBridge:
-        gateway = self._sim.bitso.gateway(**settings.pop("gateway", {}))
+        gateway = getattr(self._sim, self.venue).gateway(**settings.pop("gateway", {}))
         bridge = OrderBridge(
             gateway, settle_horizon=horizon, probe_times=times, on_alarm=self.alarms.append, **settings
         )
