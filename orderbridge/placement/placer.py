@@ -35,7 +35,7 @@ from orderbridge.placement.attempt import Attempts, Call, keeps_apart
 from orderbridge.placement.desk import Desk, log
 from orderbridge.placement.fingerprint import fingerprint
 from orderbridge.placement.journal import ClientIdUsed, InFlight
-from orderbridge.placement.scope import address_of, mode_of
+from orderbridge.placement.scope import address_of, is_at, mode_of
 from orderbridge.placement.sightings import Sightings
 from orderbridge.placement.states import Happened, Record, Step, step
 from orderbridge.screening import refuse_undeclared
@@ -111,6 +111,10 @@ class Placer:
             known = await self._desk.journal.get(what.placement_id)
             if known is None or known.placement.gateway != self._gateway.name:
                 raise ConfigurationError("this placement is not in the journal", gateway=self._gateway.name)
+            if not is_at(known, self._gateway):
+                raise ConfigurationError(
+                    "this placement was made at another address or mode", gateway=self._gateway.name
+                )
             return await self._carry_on(Call(known, send_by, timeout))
         record, denial = await self._new(what, key)
         if denial is not None:
@@ -268,7 +272,7 @@ class Placer:
                 self._check_open()
                 if call.permit is None:
                     call.permit = await self._gateway.permit("place", timeout=call.left)
-                self._check_open()
+                    self._check_open(call.permit)
                 order = await self._attended(call)
                 return order if order is not None else await self._carry_on(call)
             except InFlight as first:
@@ -280,8 +284,10 @@ class Placer:
                     raise
                 await asyncio.sleep(min(_BETWEEN_TRIES * tries, call.left))
 
-    def _check_open(self) -> None:
+    def _check_open(self, permit: Permit | None = None) -> None:
         if self._closed:
+            if permit is not None:
+                permit.give_back()
             raise NotSent("the bridge was closed before it was sent", gateway=self._gateway.name, operation="place")
 
     async def _wait_for_twin(self, call: Call, twin: InFlight) -> None:

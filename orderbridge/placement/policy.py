@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final, Literal, get_args
 
 from orderbridge.errors import ConfigurationError
+from orderbridge.gateway import Capabilities
 from orderbridge.model.words import PlacementState
 from orderbridge.placement.desk import LEASE_SECONDS
 from orderbridge.placement.states import Record
@@ -16,8 +17,9 @@ PROBE_TIMES: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 120.0)
 SETTLE_HORIZON: Final = 120.0
 EVERY: Final = 300.0
 ROUNDS: Final = 3
-# Asked for in one round, where the venue does not say how many ids it takes at once.
-TOGETHER: Final = 50
+# Asked for in one round at the least. A gateway splits what its venue takes one by one, and where it searches a
+# list, one search serves them all.
+_TOGETHER: Final = 50
 # How often one placement is sent again, under `resend_if_absent`; after that it stays as it is proven to be.
 RESENDS: Final = 3
 # So that the probe for the certificate begins after the horizon, whatever the clock's grain.
@@ -54,6 +56,11 @@ class Probing:
                 raise ConfigurationError(f"{name} is one of {', '.join(words)}, not {word!r}")
         if self.horizon < 0 or not self.times or min(self.times) < 0:
             raise ConfigurationError("settle_horizon and probe_times are seconds from 0 on, and there is a first probe")
+
+
+def together(capabilities: Capabilities) -> int:
+    """How many placements one round asks about."""
+    return max(capabilities.lookup_batch, _TOGETHER)
 
 
 @dataclass

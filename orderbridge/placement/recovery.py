@@ -20,7 +20,7 @@ from orderbridge.model.words import PlacementState
 from orderbridge.placement.desk import Desk, log
 from orderbridge.placement.limited import PROBE_TIMEOUT, within
 from orderbridge.placement.placer import Placer
-from orderbridge.placement.policy import TOGETHER, Stale
+from orderbridge.placement.policy import Stale, together
 from orderbridge.placement.resolver import Resolver
 from orderbridge.placement.scope import is_at
 from orderbridge.placement.sightings import Sightings
@@ -188,10 +188,10 @@ class Recovery:
         return record.watch_until is not None and record.watch_until > self._desk.now()
 
     async def _probe(self, records: list[Record]) -> tuple[tuple[Placement, ...], tuple[Placement, ...]]:
-        together = self._gateway.capabilities.lookup_batch or TOGETHER
+        size = together(self._gateway.capabilities)
         uncertain = [record for record in records if record.state is PlacementState.UNCERTAIN]
-        for start in range(0, len(uncertain), together):
-            await self._resolver.round(uncertain[start : start + together])
+        for start in range(0, len(uncertain), size):
+            await self._resolver.round(uncertain[start : start + size])
         over: list[Placement] = []
         under_way: list[Placement] = []
         for record in records:

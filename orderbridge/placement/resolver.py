@@ -20,7 +20,7 @@ from orderbridge.model.ref import OrderRef
 from orderbridge.model.words import Idempotency, PlacementState
 from orderbridge.placement.desk import Desk, log
 from orderbridge.placement.limited import PROBE_TIMEOUT, within
-from orderbridge.placement.policy import RESENDS, ROUNDS, TOGETHER, Probing, Schedule, Tally
+from orderbridge.placement.policy import RESENDS, ROUNDS, Probing, Schedule, Tally, together
 from orderbridge.placement.probe import Round, glance, probe
 from orderbridge.placement.scope import is_at
 from orderbridge.placement.sightings import Sightings
@@ -174,8 +174,7 @@ class Resolver:
             if record.id not in self._next:
                 return  # it was part of a round that began after it asked
             others = [each for each in self._next.values() if each.id != record.id]
-            together = self._gateway.capabilities.lookup_batch or TOGETHER
-            batch = [record, *others[: together - 1]]
+            batch = [record, *others[: together(self._gateway.capabilities) - 1]]
             for each in batch:
                 del self._next[each.id]
             await self.round(batch)
@@ -234,7 +233,9 @@ class Resolver:
             await self._give_up(record, tally)
 
     async def _certify(self, record: Record, tally: Tally) -> None:
-        proof = f"absent in {tally.negative} complete rounds"
+        lacking = getattr(self._gateway, "unreadable", ())
+        weaker = f", without the {' and the '.join(lacking)}, which this server does not serve" if lacking else ""
+        proof = f"absent in {tally.negative} complete rounds{weaker}"
         facts = {"rounds": tally.negative, "horizon": self._schedule.horizon(record), "owner": self._desk.owner}
         if self._may_resend(record):
             await self._send_again(record, proof)

@@ -83,6 +83,8 @@ class Sightings:
             Happened.FOUND,
             facts={"order_id": order.order_id, "source": source, "status": order.status},
             evidence=source,
+            # Another sighting may have settled it with another order since `record` was read.
+            when=[state for state in PlacementState if state is not PlacementState.PLACED],
             placement={"order": order, "gave_up": False},
             watch_until=None,
         )
@@ -90,7 +92,6 @@ class Sightings:
             return after
         if record.state in _CONTRADICTED:
             self._haunted(after, order, _CONTRADICTED[record.state])
-        # Somebody else may have settled it with another order in the meantime.
         return await self._beside(after, [order], source=source)
 
     async def replied(self, record: Record, after: Record, order: Order) -> Record:

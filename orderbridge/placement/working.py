@@ -15,7 +15,7 @@ from orderbridge.model.lookup import Answer, Found, OrderList
 from orderbridge.model.order import Order
 from orderbridge.placement.desk import Desk, log
 from orderbridge.placement.limited import PROBE_TIMEOUT, READ_TIMEOUT, all_of, within
-from orderbridge.placement.policy import TOGETHER
+from orderbridge.placement.policy import together
 from orderbridge.placement.scope import is_at
 from orderbridge.placement.seen import with_fills
 from orderbridge.placement.sightings import Sightings
@@ -47,8 +47,9 @@ class Working:
         gone = [order for order in working if order.order_id not in open_now | unreadable]
         missing = [order for order in gone if await self._is_ours(order)]
         ended: list[Order] = []
-        for start in range(0, len(missing), self._together):
-            ended += await self._look_up(missing[start : start + self._together])
+        size = together(self._gateway.capabilities)
+        for start in range(0, len(missing), size):
+            ended += await self._look_up(missing[start : start + size])
         return ended
 
     async def _is_ours(self, order: Order) -> bool:
@@ -57,10 +58,6 @@ class Working:
             return False
         found = await self._desk.journal.find(gateway=self._gateway.name, client_order_id=order.client_order_id)
         return any(is_at(record, self._gateway) for record in found)
-
-    @property
-    def _together(self) -> int:
-        return self._gateway.capabilities.lookup_batch or TOGETHER
 
     async def _look_up(self, orders: list[Order]) -> list[Order]:
         result = await within(self._gateway.lookup(*orders, timeout=PROBE_TIMEOUT), PROBE_TIMEOUT)

@@ -1,4 +1,4 @@
-"""Evidence that contradicts itself: from two sources at once, from a second send, from an adapter that errs."""
+"""Evidence that contradicts itself, from two sources at once or from an adapter that errs."""
 
 import asyncio
 from contextlib import suppress
@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from orderbridge import Order, OrderBridge, OrderRequest
-from orderbridge.errors import InsufficientFunds, JournalError, NotSent, OrderDenied, OutcomeUnknown, VenueUnavailable
+from orderbridge import OrderBridge
+from orderbridge.errors import JournalError, OutcomeUnknown, VenueUnavailable
 from orderbridge.placement import SqliteJournal
 from tests.placement.kit import limit_buy, seen
 from tests.placement.test_certificate import Venue
@@ -89,38 +89,6 @@ async def test_a_sighting_that_could_not_be_stored_counts_when_it_comes_again(tm
 
     assert after is not None
     assert after.state == "placed"
-
-
-class SecondTime(Venue):
-    """A venue of ids that are unique for ever, whose first answer is lost; the second send ends as a test says."""
-
-    def __init__(self, then: Exception) -> None:
-        super().__init__(idempotency="forever")
-        self._then = then
-
-    async def submit(self, request: OrderRequest, **how: Any) -> Order:
-        if self.sent:
-            self.placing = self._then
-        return await super().submit(request, **how)
-
-
-@pytest.mark.parametrize("then", [InsufficientFunds("the first one took it"), NotSent("no route"), OrderDenied("no")])
-async def test_what_became_of_a_second_send_says_nothing_of_the_first(then: Exception) -> None:
-    """Sent again under an id that is unique for ever, and refused: the first one may live all the same."""
-    venue = SecondTime(then)
-    bridge = OrderBridge(
-        venue, settle_horizon=60.0, probe_times=PROBES, on_uncertain="resend_if_absent", on_alarm=print
-    )
-    placement = await lost(bridge)
-
-    await asyncio.sleep(1.0)
-    after = await bridge.placement(key="k1")
-    await bridge.aclose()
-
-    assert len(venue.sent) > 1
-    assert after is not None
-    assert after.may_be_live, after.state
-    assert after.placement_id == placement.placement_id
 
 
 class OddVenue(Venue):

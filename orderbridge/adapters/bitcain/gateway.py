@@ -1,4 +1,8 @@
-"""The gateway to Bitcain: it awaits and decides; everything else is in the files beside it."""
+"""
+The gateway to Bitcain: it awaits and decides; everything else is in the files beside it.
+
+It is longer than most files, as every call of the interface has its signature and its promises here.
+"""
 
 from __future__ import annotations
 
@@ -95,6 +99,7 @@ class BitcainGateway(UnsupportedCalls):
         allow_inexpressible: bool = False,
         retries: Retries | None = None,
     ) -> None:
+        self._history_is_hidden = False
         self.settings = check_settings(
             base_url=base_url,
             trading_mode=trading_mode,
@@ -144,6 +149,16 @@ class BitcainGateway(UnsupportedCalls):
     def base_url(self) -> str:
         """Where requests go."""
         return self.settings.base_url
+
+    @property
+    def trading_mode(self) -> str:
+        """`paper` or `live`."""
+        return self.settings.mode
+
+    @property
+    def unreadable(self) -> tuple[str, ...]:
+        """Which reads this server was found not to serve: proofs of absence are weaker by them, and say so."""
+        return ("history",) if self._history_is_hidden else ()
 
     @property
     def paper(self) -> bool:
@@ -376,6 +391,7 @@ class BitcainGateway(UnsupportedCalls):
         span = span_of(since, until, symbol, status, venue_filters)
 
         def warn(text: str) -> None:
+            self._history_is_hidden = True
             self._session.log.warning("%s", text, extra=log_facts(self.name, "orders"))
 
         return Listing(self._reads, span, self.name, pace=lambda: Deadline(timeout), warn=warn).orders()
