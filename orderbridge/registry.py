@@ -5,13 +5,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from functools import partial
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Final
 
 from orderbridge.bridge import OrderBridge
-from orderbridge.errors import ConfigurationError
+from orderbridge.errors import ConfigurationError, NotSupported
 from orderbridge.gateway import OrderGateway
 from orderbridge.model.order import gateway_name
 from orderbridge.placement import Journal, SqliteJournal
@@ -22,6 +23,9 @@ _ADAPTERS: Final[Mapping[str, tuple[str, str]]] = {
     "bitso": ("orderbridge.adapters.bitso", "BitsoGateway"),
     "bitcain": ("orderbridge.adapters.bitcain", "BitcainGateway"),
 }
+_CCXT: Final = "ccxt."
+# Settings of a `ccxt.…` gateway that are its own; every other goes into the config of ccxt's object.
+_CCXT_OWN: Final = frozenset({"config", "limits", "sandbox", "clock", "retries"})
 _ENTRY_POINTS: Final = "orderbridge.gateways"
 
 
@@ -34,7 +38,7 @@ def connect(
     A bridge over the named gateways, or over all that the settings and the environment speak of.
 
     Args:
-        names: `bitso`, `bitcain`, or with an account, `bitso/mm`.
+        names: `bitso`, `bitcain`, `ccxt.kraken` for an exchange of ccxt's, or with an account, `bitso/mm`.
         journal: a journal, or the path of one; by default that of `[journal] path` in the settings, if any.
         settings: a settings file, or a mapping of its shape; by default `orderbridge.toml` is searched for.
 
@@ -73,11 +77,35 @@ def build_gateway(venue: str, account: str, settings: Mapping[str, Any]) -> Orde
     if venue in _ADAPTERS:
         module, name = _ADAPTERS[venue]
         return _construct(getattr(import_module(module), name), venue, account, settings)
+    if venue.startswith(_CCXT):
+        return _build_ccxt(venue, account, settings)
     for entry in entry_points(group=_ENTRY_POINTS, name=venue):
         gateway: OrderGateway = entry.load()(account, settings)
         return gateway
     others = sorted(entry.name for entry in entry_points(group=_ENTRY_POINTS))
-    raise ConfigurationError(f"no venue is named {venue!r}; there are: {', '.join([*_ADAPTERS, *others])}")
+    raise ConfigurationError(
+        f"no venue is named {venue!r}; there are: {', '.join([*_ADAPTERS, 'ccxt.<exchange>', *others])}"
+    )
+
+
+def _build_ccxt(venue: str, account: str, settings: Mapping[str, Any]) -> OrderGateway:
+    adapter = import_module("orderbridge.adapters.ccxt_any").CcxtGateway
+    credentials = import_module("orderbridge.adapters.ccxt_any.exchanges").CREDENTIALS
+    table = settings.get("config", {})
+    if not isinstance(table, Mapping):
+        raise ConfigurationError("config is no table", gateway=gateway_name(venue, account))
+    unknown = sorted(set(settings) - _CCXT_OWN - set(credentials) - {"account"})
+    if unknown:
+        known = ", ".join([*credentials, *sorted(_CCXT_OWN)])
+        message = f"unknown settings: {', '.join(unknown)}; known are: {known}; what is ccxt's own goes into config"
+        raise ConfigurationError(message, gateway=gateway_name(venue, account))
+    config = {**table, **{key: value for key, value in settings.items() if key not in _CCXT_OWN and key != "account"}}
+    own = {key: value for key, value in settings.items() if key in _CCXT_OWN or key == "account"}
+    exchange = venue.removeprefix(_CCXT)
+    try:
+        return _construct(partial(adapter, exchange), venue, account, {**own, "config": config})
+    except NotSupported as error:
+        raise ConfigurationError(Exception.__str__(error), gateway=gateway_name(venue, account)) from error
 
 
 def _construct(

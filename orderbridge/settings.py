@@ -12,7 +12,9 @@ from typing import Any, Final
 from orderbridge.errors import ConfigurationError
 
 FILE_NAME: Final = "orderbridge.toml"
-_SECRETS: Final = frozenset({"api_key", "api_secret", "token", "password", "refresh_token", "secret"})
+_SECRETS: Final = frozenset(
+    {"api_key", "api_secret", "token", "password", "refresh_token", "secret", "private_key", "uid", "login", "twofa"}
+) | {"apiKey", "privateKey", "walletAddress", "wallet_address"}
 # Of the account `default` only: another account names its variables in the file, as `api_key_env`.
 _VARIABLES: Final[Mapping[str, Mapping[str, str]]] = {
     "bitso": {"api_key": "BITSO_API_KEY", "api_secret": "BITSO_API_SECRET", "base_url": "BITSO_BASE_URL"},
@@ -24,6 +26,8 @@ _VARIABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "trading_mode": "BITCAIN_TRADING_MODE",
     },
 }
+# Of `ccxt.kraken`: CCXT_KRAKEN_API_KEY and so on.
+_CCXT_VARIABLES: Final = ("api_key", "secret", "password", "uid", "private_key", "wallet_address", "token")
 # The variables that show that a gateway is wanted where no file names it.
 _TELLING: Final[Mapping[str, tuple[str, ...]]] = {
     "bitso": ("BITSO_API_KEY",),
@@ -74,7 +78,7 @@ class Settings:
             if key.endswith("_env"):
                 settings[key.removesuffix("_env")] = self._variable(name, key, variable)
         if not account:
-            for key, variable in _VARIABLES.get(venue, {}).items():
+            for key, variable in _variables(venue).items():
                 settled = f"{key}_env" in table or (self._arguments and key in table)
                 if self._environ.get(variable) and not settled:
                     settings[key] = self._environ[variable]
@@ -83,7 +87,7 @@ class Settings:
     def hint(self, name: str) -> str:
         """Where the settings of a gateway could be put, for messages."""
         venue, _, account = name.partition("/")
-        variables = ", ".join(_VARIABLES.get(venue, {}).values()) if not account else ""
+        variables = ", ".join(_variables(venue).values()) if not account else ""
         places = [f"[gateways.{name!r}] in {FILE_NAME}".replace("'", '"')]
         if variables:
             places.append(f"the environment ({variables})")
@@ -94,6 +98,14 @@ class Settings:
         if not value:
             raise ConfigurationError(f"{key} names the variable {variable}, which is not set", gateway=gateway)
         return value
+
+
+def _variables(venue: str) -> Mapping[str, str]:
+    """The variable of each setting of a venue's account `default`."""
+    kind, dot, exchange = venue.partition(".")
+    if kind != "ccxt" or not dot:
+        return _VARIABLES.get(venue, {})
+    return {key: f"CCXT_{exchange.upper()}_{key.upper()}" for key in _CCXT_VARIABLES}
 
 
 def load_settings(

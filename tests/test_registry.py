@@ -112,3 +112,45 @@ def test_one_name_twice_is_refused() -> None:
     """Two gateways of one name could not be told apart."""
     with pytest.raises(ConfigurationError, match="two gateways are named 'bitso'"):
         connect("bitso", "bitso", settings={"gateways": {"bitso": BITSO}})
+
+
+@pytest.mark.ccxt
+def test_ccxt_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`ccxt.kraken` takes its key and secret from variables of its own name."""
+    monkeypatch.setenv("CCXT_KRAKEN_API_KEY", "k")
+    monkeypatch.setenv("CCXT_KRAKEN_SECRET", "c2VjcmV0")
+
+    bridge = connect("ccxt.kraken")
+
+    assert bridge["ccxt.kraken"].name == "ccxt.kraken"
+
+
+@pytest.mark.ccxt
+def test_ccxt_from_a_table_with_an_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another account names its variables; ccxt's own settings go into `config`."""
+    monkeypatch.setenv("MM_KEY", "k")
+    table = {"api_key_env": "MM_KEY", "secret": "s", "password": "p", "config": {"timeout": 5000}, "sandbox": True}
+
+    bridge = connect("ccxt.okx/mm", settings={"gateways": {"ccxt.okx/mm": table}})
+
+    gateway = bridge["ccxt.okx/mm"]
+    assert gateway.name == "ccxt.okx/mm"
+    assert gateway.capabilities.markets
+
+
+@pytest.mark.ccxt
+@pytest.mark.parametrize(
+    ("name", "table", "text"),
+    [
+        ("ccxt.krakn", {}, "kraken"),
+        ("ccxt.kraken", {}, "CCXT_KRAKEN_API_KEY"),
+        ("ccxt.kraken", {"apikey": "k"}, "unknown settings: apikey"),
+        ("ccxt.kraken", {"config": "x"}, "config is no table"),
+        ("ccxt.coinspot", {}, "lacks"),
+        ("ccxt.", {"api_key": "k"}, "no exchange ''"),
+    ],
+)
+def test_ccxt_mistakes(name: str, table: dict[str, object], text: str) -> None:
+    """Each is one ConfigurationError that says what to correct."""
+    with pytest.raises(ConfigurationError, match=text):
+        connect(name, settings={"gateways": {name: table}})

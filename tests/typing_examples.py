@@ -43,7 +43,9 @@ from orderbridge import (
     errors,
 )
 from orderbridge.adapters.bitso import BitsoGateway
+from orderbridge.adapters.ccxt_any import CcxtGateway
 from orderbridge.bound import BoundGateway
+from orderbridge.ccxt_face import as_ccxt, as_ccxt_sync
 from orderbridge.http import AiohttpTransport, HttpxTransport, Transport, WireRequest, WireResponse
 from orderbridge.placement import Journal, MemoryJournal, SqliteJournal
 from orderbridge.sync import SyncBridge, SyncGateway
@@ -216,10 +218,11 @@ async def bridges(client: httpx.AsyncClient) -> None:
     """Every way to a bridge, and every engine."""
     mine: OrderGateway = MyGateway()
     engines: list[Transport] = [MyTransport(), HttpxTransport(client), AiohttpTransport()]
+    kraken: OrderGateway = CcxtGateway("kraken", config={"apiKey": "k"}, limits=None)
     bitso: OrderGateway = BitsoGateway(api_key="k", api_secret="s", transport=client, limits=None)
     for engine in engines:
         BitsoGateway(api_key="k", api_secret="s", transport=engine, account="mm")
-    async with OrderBridge(mine, bitso) as bridge, connect("bitso", settings="orderbridge.toml") as other:
+    async with OrderBridge(mine, bitso, kraken) as bridge, connect("bitso", settings="orderbridge.toml") as other:
         assert_type(bridge, OrderBridge)
         assert_type(other["bitso"], BoundGateway)
         assert_type(bridge.names, tuple[str, ...])
@@ -249,6 +252,16 @@ async def failures(bridge: OrderBridge) -> None:
     except errors.OrderBridgeError as error:
         assert_type(error.gateway, str | None)
         assert_type(error.operation, str | None)
+
+
+async def as_a_ccxt_bot_types(bridge: OrderBridge) -> None:
+    """ccxt's calls are typed, with its dicts; what goes to the rest is not."""
+    async with as_ccxt(bridge, "bitso", rounding="refuse", resolve_for=10) as exchange:
+        assert_type(await exchange.create_order("BTC/MXN", "limit", "buy", 0.01, 560000), dict[str, Any])
+        assert_type(await exchange.fetch_open_orders("BTC/MXN"), list[dict[str, Any]])
+        assert_type(exchange.id, str)
+    with as_ccxt_sync(bridge, "bitso", rest_of=None, rounding=None) as plain:
+        plain.create_market_buy_order("BTC/MXN", 0.01)
 
 
 def journals() -> list[Journal]:

@@ -141,7 +141,7 @@ class Session:
             self.check_usable()
             if refresh is not None:
                 await refresh()
-            await self._slot(lane, deadline, operation)
+            await self.slot(lane, deadline, operation)
             return decode(await self.exchange(build, deadline=deadline, operation=operation))
 
         def give_up(error: Exception) -> VenueUnavailable:
@@ -180,7 +180,7 @@ class Session:
         """
         self.check_usable()
         permit = permit or await self.permit("place", timeout=_finite(deadline.remaining()))
-        self._check_permit(permit, operation)
+        self.check_permit(permit, operation)
         if self.limiter.locked_for and not self.limiter.is_free(permit.lane):
             permit.give_back()
             raise NotSent("the venue has locked us out meanwhile", gateway=self.gateway, operation=operation)
@@ -210,13 +210,15 @@ class Session:
             self.log.info("%s -> %s", operation, outcome, extra=extra)
         return response
 
-    def _check_permit(self, permit: Permit, operation: str) -> None:
+    def check_permit(self, permit: Permit, operation: str) -> None:
+        """Refuse a permit that was spent, or was granted for something else. ConfigurationError."""
         foreign = permit.gateway != self.gateway or permit.issuer is not self.limiter
         if foreign or permit.spent or permit.lane != "place":
             wrong = "spent already" if permit.spent else f"for {permit.gateway}, lane {permit.lane}"
             raise ConfigurationError(f"this permit is {wrong}", gateway=self.gateway, operation=operation)
 
-    async def _slot(self, lane: Lane, deadline: Deadline, operation: str) -> None:
+    async def slot(self, lane: Lane, deadline: Deadline, operation: str) -> None:
+        """Wait for the right to send a read. RateLimited: locked out for longer. VenueUnavailable: no slot in time."""
         try:
             await self.limiter.acquire(lane, within=_finite(deadline.remaining()))
         except LockedOut as error:

@@ -72,6 +72,12 @@ class Signer:
         signed = signature(self._secret.get_secret_value(), nonce=nonce, method=method, target=target, body=body)
         return f"Bitso {key}:{nonce}:{signed}"
 
+    def nonces_of(self, api_key: str) -> Callable[[], int] | None:
+        """Fresh nonces for another client that signs with this key; None for another key."""
+        if not hmac.compare_digest(api_key.encode(), self._key.get_secret_value().encode()):
+            return None
+        return lambda: int(self._nonces.next(self._clock()))
+
     @property
     def digest(self) -> str:
         """Tells keys apart without showing them."""

@@ -21,11 +21,7 @@ from orderbridge.adapters.bitso.outgoing import TYPE_TO_WIRE
 from orderbridge.adapters.bitso.reads import BitsoReads
 from orderbridge.adapters.bitso.submits import BitsoSubmits
 from orderbridge.client_ids import mint
-from orderbridge.errors import (
-    ConfigurationError,
-    UnexpectedResponse,
-    VenueUnavailable,
-)
+from orderbridge.errors import ConfigurationError, UnexpectedResponse, VenueUnavailable
 from orderbridge.gateway import Capabilities, ClientIdRule, UnsupportedCalls, order_from
 from orderbridge.http.limits import LimitsLike, shared_limiter
 from orderbridge.http.policy import Deadline, Retries
@@ -121,6 +117,8 @@ class BitsoGateway(UnsupportedCalls):
             session=session, public=session.beside(public), signer=signer, base_url=self._base_url
         )
         self._clock = clock
+        # Once Bitso has seen our nonces it refuses shorter ones: another client of this key takes these.
+        self.nonces_of = signer.nonces_of
         self._reads = BitsoReads(self._client, account=account, clock=clock)
         self._markets = BitsoMarkets(self._client, markets)
         self._submits = BitsoSubmits(

@@ -143,6 +143,19 @@ def test_threads_and_gateways_of_one_key_share_a_source() -> None:
     assert nonce_source("shared-key") is not nonce_source("another-key")
 
 
+def test_another_client_of_the_key_takes_nonces_of_the_same_source() -> None:
+    """Theirs and ours rise together and are never the same; another key gets none."""
+    signer = Signer("lent-key", "secret", clock=lambda: 1_700_000_000.0)
+    lent = signer.nonces_of("lent-key")
+    assert lent is not None
+
+    first, between, last = lent(), int(signer.authorization(method="GET", target="/", body=b"").split(":")[1]), lent()
+
+    assert first < between < last
+    assert len(str(first)) == 19
+    assert signer.nonces_of("lent-kez") is None
+
+
 def test_header_has_key_nonce_and_signature() -> None:
     """The header reads `Bitso KEY:NONCE:SIGNATURE`, and its signature fits its nonce."""
     signer = Signer("KEYEXAMPLE", "SECRETEXAMPLE", clock=lambda: 1_700_000_000.0)

@@ -5,13 +5,16 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.ccxt
+
 
 @pytest.fixture
 async def exchange(sim: Any) -> AsyncIterator[Any]:
     """
     ccxt.async_support.bitso, pointed at the simulated Bitso, without its pause of two seconds between calls.
     """
-    ccxt = pytest.importorskip("ccxt.async_support")
+    import ccxt.async_support as ccxt
+
     client = ccxt.bitso(
         {
             "apiKey": sim.bitso.api_key,

@@ -1,0 +1,5 @@
+"""Any spot exchange that ccxt speaks. ccxt itself is loaded when a gateway is made."""
+
+from orderbridge.adapters.ccxt_any.gateway import CcxtGateway
+
+__all__ = ["CcxtGateway"]

@@ -1,0 +1,368 @@
+"""CcxtGateway: one account at any spot exchange that ccxt speaks, behind the shared interface."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final, Self
+
+from orderbridge.adapters.ccxt_any.cancels import CcxtCancels
+from orderbridge.adapters.ccxt_any.client import CcxtClient
+from orderbridge.adapters.ccxt_any.errors import Reader
+from orderbridge.adapters.ccxt_any.exchanges import (
+    address_of,
+    check_calls,
+    check_credentials,
+    digest_of,
+    is_sandbox,
+    make_exchange,
+    secrets_of,
+    take_exchange,
+)
+from orderbridge.adapters.ccxt_any.listing import CcxtLists
+from orderbridge.adapters.ccxt_any.lookup import CcxtLookup
+from orderbridge.adapters.ccxt_any.markets import CcxtMarkets
+from orderbridge.adapters.ccxt_any.memory import Memory
+from orderbridge.adapters.ccxt_any.overrides import OVERRIDES
+from orderbridge.adapters.ccxt_any.reads import CcxtReads
+from orderbridge.adapters.ccxt_any.submits import CcxtSubmits
+from orderbridge.adapters.ccxt_any.traits import corrected, declared
+from orderbridge.adapters.ccxt_any.wire import Wire
+from orderbridge.client_ids import mint
+from orderbridge.errors import ConfigurationError, NotSupported, VenueUnavailable
+from orderbridge.gateway import Capabilities, UnsupportedCalls, order_from
+from orderbridge.http.limits import LimitsLike, Rate, shared_limiter
+from orderbridge.http.policy import Deadline, Retries
+from orderbridge.http.session import Session
+from orderbridge.http.transport import NothingSent, WireRequest, WireResponse
+from orderbridge.model.fill import Fill
+from orderbridge.model.lookup import LookupResult, OrderList
+from orderbridge.model.market import Market
+from orderbridge.model.order import Order, gateway_name
+from orderbridge.model.permit import Lane, Permit
+from orderbridge.model.ref import RefLike
+from orderbridge.model.request import OrderRequest
+from orderbridge.model.symbol import Symbol
+from orderbridge.model.words import OrderStatus
+from orderbridge.search import Search, parse_refs
+
+# Where ccxt names no pace: one request a second.
+_SLOW_MILLISECONDS: Final = 1000.0
+
+
+def rate_of(exchange: Any) -> Rate:
+    """
+    Our lanes by ccxt's pace of an exchange (`rateLimit`: milliseconds between requests of weight one).
+
+    A burst of a second's worth and a tenth of a minute's at most; with the refill no 60 s go over the figure.
+    """
+    told = getattr(exchange, "rateLimit", None)
+    pause = float(told) if isinstance(told, (int, float)) and told > 0 else _SLOW_MILLISECONDS
+    a_minute = 60_000 / pause
+    burst = max(1, min(int(a_minute / 10), int(1000 / pause)))
+    return Rate(burst=burst, per_second=(a_minute - burst if a_minute > burst else a_minute / 2) / 60)
+
+
+class _CcxtSends:
+    """Stands where a gateway's own HTTP engine would: here ccxt's object sends."""
+
+    async def send(self, request: WireRequest, *, timeout: float) -> WireResponse:
+        raise NothingSent("ccxt's object sends the requests of this gateway")
+
+    async def aclose(self) -> None:
+        """Nothing to close."""
+
+
+class CcxtGateway(UnsupportedCalls):
+    """
+    One account at a spot exchange of ccxt's. What it can do is in `capabilities`, which differ by exchange.
+
+    Args:
+        exchange: ccxt's id, such as `"kraken"`; or an object of `ccxt.async_support`. An object is this gateway's while
+            it lives: it works with exact numbers, without ccxt's limiter and retries, on the spot market. `aclose` puts
+            it back as it was and does not close it: whoever made it does.
+        config: ccxt's, with an id only: credentials (`apiKey`, `secret`, `password` … or `api_key`, `api_secret`; text
+            or SecretStr), `urls`, `options`, `timeout` in milliseconds.
+        account: the label of these credentials.
+        limits: `"venue"` for ccxt's pace of the exchange, None for no pacing, or a `Rate`.
+        sandbox: the exchange's test address, where ccxt knows one; with an id only.
+        clock: epoch seconds, for client order ids and `observed_at`.
+        retries: how reads are repeated.
+
+    Raises:
+        ConfigurationError: no such exchange, credentials missing, a config that ccxt does not take, or no ccxt.
+        NotSupported: an exchange without a spot market, or without the calls that orders need.
+
+    Source: ccxt's manual, docs.ccxt.com.
+    """
+
+    instead: Mapping[str, str] = {
+        "edit": "ccxt cancels and places anew: call cancel, then submit, each with its own outcome",
+        "orders": "use open_orders, lookup or fills",
+    }
+
+    def __init__(
+        self,
+        exchange: Any,
+        *,
+        config: Mapping[str, Any] | None = None,
+        account: str = "default",
+        limits: LimitsLike = "venue",
+        sandbox: bool = False,
+        clock: Callable[[], float] = time.time,
+        retries: Retries | None = None,
+    ) -> None:
+        is_ours = isinstance(exchange, str)
+        make = make_exchange if is_ours else take_exchange
+        known = make(exchange, config, sandbox=sandbox)
+        check_calls(known)
+        check_credentials(known)
+        self._is_ours = is_ours
+        self._exchange = known
+        self.venue = f"ccxt.{known.id}"
+        self.account = account
+        self.name = gateway_name(self.venue, account)
+        self._traits = corrected(declared(known), OVERRIDES.get(known.id, ()))
+        self.capabilities: Capabilities = self._traits.capabilities
+        self._clock = clock
+        limiter = shared_limiter((self.venue, address_of(known), digest_of(known)), limits, venue=rate_of(known))
+        self._session = Session(gateway=self.name, venue=self.venue, transport=_CcxtSends(), limiter=limiter)
+        self._wire = Wire(known, limiter, log=self._session.log.name)
+        reader = Reader(
+            gateway=self.name,
+            secrets=secrets_of(known),
+            refusals=self._traits.refusals,
+            code_at=self._traits.code_at,
+            order_rows_at=self._traits.order_rows_at,
+        )
+        self._client = CcxtClient(
+            known,
+            session=self._session,
+            reader=reader,
+            retries=retries or Retries(),
+            gets_write=self._traits.gets_write,
+            is_watched=lambda: self._wire.is_intact,
+        )
+        self._markets = CcxtMarkets(self._client)
+        memory = Memory()
+        self._reads = CcxtReads(
+            self._client,
+            self._markets,
+            traits=self._traits,
+            memory=memory,
+            venue=self.venue,
+            account=account,
+            clock=clock,
+        )
+        self._submits = CcxtSubmits(
+            self._client, self._reads, self._markets, traits=self._traits, memory=memory, mint=self._mint
+        )
+        self._lists = CcxtLists(self._client, self._reads, self._resolve)
+        self._cancels = CcxtCancels(self._client, self._reads.in_lane("cancel"), self._resolve)
+
+    def _mint(self, max_length: int) -> str:
+        return mint(self._clock(), max_length=max_length)
+
+    @property
+    def base_url(self) -> str:
+        """Where requests go."""
+        return address_of(self._exchange)
+
+    @property
+    def sandbox(self) -> bool:
+        """Whether it trades on the exchange's test address."""
+        return is_sandbox(self._exchange)
+
+    @property
+    def paper(self) -> bool:
+        """Whether its orders are no real money: on a sandbox they are not."""
+        return self.sandbox
+
+    def __repr__(self) -> str:
+        sandbox = ", sandbox" if self.sandbox else ""
+        return f"CcxtGateway({self.name!r}, base_url={self.base_url!r}{sandbox})"
+
+    async def permit(self, lane: Lane = "place", *, timeout: float | None = None) -> Permit:
+        """Wait for the right to send one request. NotSent: none in time, or a lock-out lasts longer."""
+        self._client.check_usable()
+        return await self._session.permit(lane, timeout=timeout)
+
+    async def submit(
+        self,
+        request: OrderRequest,
+        *,
+        permit: Permit | None = None,
+        not_after: float | None = None,
+        timeout: float | None = None,
+    ) -> Order:
+        """
+        Send a new order once, and return what the answer states; the rest is as it was asked for, fills unknown.
+
+        Amounts off the exchange's steps are refused, never rounded. The markets are loaded first where they are not.
+
+        Args:
+            request: quantity in base or quote_quantity in quote, price in quote per base.
+            permit: from `permit("place")`; one is taken when there is none.
+            not_after: loop time after which nothing is sent.
+
+        Raises:
+            OrderDenied, NotSupported: refused here, nothing was sent.
+            NotSent: no permit or markets in time, too late, or unreachable.
+            OrderRejected (InsufficientFunds, InvalidOrder), AuthenticationFailed, PermissionDenied: by the exchange.
+            DuplicateClientOrderId: an order has this client order id; it is no rejection.
+            OutcomeUnknown: sent, and no clear answer, or one without an id. Resolve it; do not send it again.
+        """
+        self._client.check_usable()
+        return await self._submits.submit(request, permit=permit, not_after=not_after, deadline=Deadline(timeout))
+
+    async def lookup(self, *refs: RefLike, timeout: float | None = None) -> LookupResult:
+        """
+        What became of each order, one request for each id. Where the exchange wants an order's symbol too, the ref's
+        is used, or that of an order seen here; without one only open orders are searched.
+
+        By client id only where `capabilities` have such ids: directly, or among the open orders.
+
+        Raises:
+            ConfigurationError: a ref of another gateway, a closed gateway, a second loop.
+        """
+        self._client.check_usable()
+        search = Search(self.name, refs)
+        await CcxtLookup(self._reads, search, deadline=Deadline(timeout)).run()
+        return search.result()
+
+    async def _resolve(self, refs: Sequence[RefLike], deadline: Deadline) -> LookupResult:
+        """A look-up beside a cancel: before other reads."""
+        search = Search(self.name, refs)
+        await CcxtLookup(self._reads.in_lane("resolve"), search, deadline=deadline).run()
+        return search.result()
+
+    async def get(self, ref: RefLike, *, timeout: float | None = None) -> Order:
+        """The one order that answers to `ref`. Raises as `orderbridge.gateway.order_from` says."""
+        return order_from(await self.lookup(ref, timeout=timeout), ref, gateway=self.name)
+
+    async def cancel(self, ref: RefLike, *, timeout: float | None = None) -> Order:
+        """
+        Cancel an order, and return it as it is after that: perhaps filled, perhaps still working, then with
+        `cancel_requested`. An acknowledgement is no end.
+
+        Raises:
+            OrderNotFound: neither cancelled nor shown. OrderDenied: a text that is no order id.
+            NotSupported: the exchange needs the order's symbol, and it is not known.
+            OutcomeUnknown: sent, and neither the answer nor the order could be read: look it up, cancel again.
+            NotSent, AuthenticationFailed, PermissionDenied, VenueError: nothing was cancelled.
+        """
+        self._client.check_usable()
+        (known,) = parse_refs([ref], gateways=[self.name], operation="cancel")
+        return await self._cancels.cancel(ref, known, deadline=Deadline(timeout))
+
+    async def cancel_all(self, *, symbol: str | None = None, timeout: float | None = None) -> list[Order]:
+        """
+        Cancel every open order on the spot market, or of one symbol, one by one, and return them as they are after it.
+
+        ccxt's own call for all is not used: on some exchanges it takes in contracts and margin.
+
+        Raises:
+            OutcomeUnknown: of some it is not known whether they were cancelled. The errors of `open_orders`.
+        """
+        self._client.check_usable()
+        self._lists.check_symbol(symbol, "cancel_all")
+        return await self._cancels.cancel_all(symbol=symbol, deadline=Deadline(timeout))
+
+    async def open_orders(self, *, symbol: str | None = None, timeout: float | None = None) -> OrderList:
+        """
+        Every open order, of one symbol or of all: complete, or it raises.
+
+        Raises:
+            UnexpectedResponse: the answer may be one page of more. NotSupported: an unknown symbol, a contract, or an
+                exchange with too many markets to ask for each. The errors of a read.
+        """
+        self._client.check_usable()
+        self._lists.check_symbol(symbol, "open_orders")
+        as_of = self._reads.now()
+        rows = await self._reads.open_orders(symbol=symbol, deadline=Deadline(timeout))
+        return OrderList(orders=tuple(rows.good), as_of=as_of, bad_rows=tuple(rows.bad))
+
+    def orders(
+        self,
+        *,
+        since: datetime,
+        until: datetime | None = None,
+        symbol: str | None = None,
+        status: OrderStatus | str | None = None,
+        timeout: float | None = None,
+        **venue_filters: Any,
+    ) -> AsyncIterator[Order]:
+        """
+        The orders created since a moment, newest first, from one answer that is shown to hold them all.
+
+        Raises, while iterating:
+            UnexpectedResponse: the answer may be one page of more; or, after the good rows, there were bad ones.
+        """
+        listing = self._traits.orders
+        if not listing.exists:
+            self._lacks("orders")
+        self._lists.check_window(since, until, listing.days_back, "orders")
+        self._lists.check_listing(symbol, listing, "orders")
+        if venue_filters:
+            message = f"{self.name} takes no filters {', '.join(venue_filters)}"
+            raise NotSupported(message, gateway=self.name, operation="orders")
+        try:
+            wanted = None if status is None else OrderStatus(status)
+        except ValueError:
+            raise ConfigurationError(f"there is no status {status!r}", gateway=self.name, operation="orders") from None
+        return self._lists.orders(since, until, symbol, wanted, timeout)
+
+    def fills(
+        self,
+        ref: RefLike | None = None,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        symbol: str | None = None,
+        timeout: float | None = None,
+    ) -> AsyncIterator[Fill]:
+        """
+        The trades of one order, or of the account, newest first, from one answer that is shown to hold them all.
+
+        Raises, while iterating:
+            UnexpectedResponse: the answer may be one page of more; or, after the good rows, there were bad ones.
+        """
+        listing = self._traits.trades
+        self._lists.check_window(since, until, listing.days_back, "fills")
+        if ref is None:
+            if not listing.exists:
+                self._lacks("fills")
+            self._lists.check_listing(symbol, listing, "fills")
+            return self._lists.fills(None, since, until, symbol, timeout)
+        if not (self._traits.order_trades or listing.exists):
+            self._lacks("fills")
+        return self._lists.fills(ref, since, until, symbol, timeout)
+
+    async def markets(self, *, refresh: bool = False, timeout: float | None = None) -> Mapping[Symbol, Market]:
+        """
+        The spot markets and their rules: kept once loaded, loaded anew with `refresh`. Fees are left out, since ccxt's
+        are the exchange's general ones.
+
+        Raises:
+            VenueUnavailable, UnexpectedResponse, RateLimited.
+        """
+        self._client.check_usable()
+        try:
+            return await self._markets.get(deadline=Deadline(timeout), refresh=refresh)
+        except TimeoutError as error:
+            raise VenueUnavailable("no answer in time", gateway=self.name, operation="markets") from error
+
+    async def aclose(self) -> None:
+        """Close the connections, or give a caller's exchange object back. The gateway cannot be used again."""
+        await self._session.aclose()
+        await self._markets.aclose()
+        self._wire.release()
+        if self._is_ours:
+            await self._exchange.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.aclose()

@@ -1,0 +1,128 @@
+"""From requests to ccxt's calls, and from the answer to a new order: pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+from decimal import Decimal
+from functools import partial
+from typing import Any, Final
+
+from orderbridge.adapters.ccxt_any.fields import STATED, Unusable
+from orderbridge.adapters.ccxt_any.mapping import order_from_row
+from orderbridge.adapters.ccxt_any.traits import Traits
+from orderbridge.errors import NotSupported
+from orderbridge.model.amount import plain
+from orderbridge.model.order import Order
+from orderbridge.model.request import OrderRequest
+from orderbridge.model.words import OrderStatus, OrderType, TimeInForce
+
+_AS_ASKED: Final = (
+    "quantity",
+    "quote_quantity",
+    "price",
+    "time_in_force",
+    "post_only",
+)
+
+
+def refuse_side(request: OrderRequest, traits: Traits, *, gateway: str) -> None:
+    """NotSupported where the exchange sizes orders at market in one currency only."""
+    if request.type is not OrderType.MARKET:
+        return
+    if request.quantity is not None and request.side not in traits.base_sides:
+        raise NotSupported(
+            f"{gateway} sizes a {request.side} at market in quote: give quote_quantity, or use a limit order",
+            gateway=gateway,
+            operation="submit",
+        )
+    if request.quote_quantity is not None and request.side not in traits.quote_sides:
+        raise NotSupported(
+            f"{gateway} cannot size a {request.side} at market in quote: give quantity in base",
+            gateway=gateway,
+            operation="submit",
+        )
+
+
+def creation(request: OrderRequest, *, symbol: str, ids: Mapping[str, str]) -> Callable[[Any], Awaitable[Any]]:
+    """
+    The call that places an order: amounts as plain text, in a dict of params that nobody else holds.
+
+    Args:
+        symbol: as ccxt writes it. ids: the client order id by the parameter that it goes out as.
+
+    A market order is given no price, for there are exchanges where ccxt would multiply by it.
+    """
+    params: dict[str, Any] = dict(ids)
+    if request.time_in_force is not TimeInForce.GTC:
+        params["timeInForce"] = request.time_in_force.upper()
+    if request.post_only:
+        params["postOnly"] = True
+    kind, side = request.type.value, request.side.value
+    if request.quote_quantity is not None:
+        cost, one_sided = plain(request.quote_quantity), f"create_market_{side}_order_with_cost"
+
+        def by_cost(exchange: Any) -> Awaitable[Any]:
+            if exchange.has.get("createMarketOrderWithCost") is True:
+                made: Awaitable[Any] = exchange.create_market_order_with_cost(symbol, side, cost, dict(params))
+            else:
+                made = getattr(exchange, one_sided)(symbol, cost, dict(params))
+            return made
+
+        return by_cost
+    quantity = plain(request.quantity or Decimal(0))
+    price = None if request.price is None else plain(request.price)
+    return lambda exchange: exchange.create_order(symbol, kind, side, quantity, price, dict(params))
+
+
+def order_from_answer(
+    answer: Any,
+    request: OrderRequest,
+    *,
+    order_id: str,
+    client_order_id: str | None,
+    venue: str,
+    account: str,
+    observed_at: datetime,
+    step: Decimal | None,
+) -> Order:
+    """
+    The order as its creation was answered; what the answer leaves out is as it was asked for, and fills are not known.
+
+    The id is the exchange's; an answer that cannot be read beyond it is an order all the same.
+    """
+    asked = {"symbol": str(request.symbol), "side": request.side.value, "type": request.type.value}
+    row = {**answer, "id": order_id, **{name: answer.get(name) or value for name, value in asked.items()}}
+    stated = row.get(STATED)
+    if isinstance(stated, dict):
+        row[STATED] = {**stated, "type": stated.get("type") or asked["type"]}
+    read = partial(
+        order_from_row, venue=venue, account=account, source="submit", observed_at=observed_at, step=step, created=True
+    )
+    try:
+        order = read(row)
+        noted: dict[str, Any] = {}
+    except Unusable as unusable:
+        order = read({"id": order_id, **asked})
+        noted = {"anomalies": (f"the answer to the new order could not be read: {unusable}",)}
+    asked_for = {name: getattr(request, name) for name in _AS_ASKED}
+    if request.type is OrderType.MARKET:
+        asked_for |= {"time_in_force": None, "post_only": None}
+    missing = {
+        name: value
+        for name, value in asked_for.items()
+        if getattr(order, name) is None and value is not None and not (name == "quantity" and request.quote_quantity)
+    }
+    if order.status is OrderStatus.ACCEPTED:
+        noted["evidence"] = ("submit: an id was given",)
+    return order.model_copy(update={**missing, "client_order_id": order.client_order_id or client_order_id, **noted})
+
+
+def contradictions(order: Order, request: OrderRequest, *, client_order_id: str | None) -> list[str]:
+    """Where an answer states another client id, symbol or side than was sent: it is about another order."""
+    sent = {"client_order_id": client_order_id, "symbol": request.symbol, "side": request.side}
+    return [
+        f"{name} was sent as {value}, and the answer says {getattr(order, name)}"
+        for name, value in sent.items()
+        if value is not None and getattr(order, name) not in (None, value)
+    ]

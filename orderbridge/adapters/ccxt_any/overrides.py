@@ -1,0 +1,154 @@
+"""
+Where ccxt's declarations are wrong or say too little: one row for each, and why.
+
+Client order ids stand here only: that an exchange's source mentions them does not show that they work. A row says what
+the exchange documents and what was seen to leave ccxt for it; anything beyond a tag needs a round trip on the exchange.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from orderbridge.adapters.ccxt_any.errors import Meaning
+from orderbridge.adapters.ccxt_any.traits import ClientIds, Listing
+from orderbridge.gateway import ClientIdRule
+from orderbridge.model.words import TimeInForce
+
+Row = tuple[str, Any, str]
+
+
+def _codes(rows: tuple[tuple[Meaning, str], ...]) -> dict[str, str]:
+    return {code: meaning for meaning, codes in rows for code in codes.split()}
+
+
+# Source: Bitso API v3, "Error codes".
+_BITSO_CODES: Final = _codes(
+    (
+        (Meaning.FUNDS, "0379 0601 0602"),
+        (Meaning.INVALID, "0301 0302 0303 0304 0306 0307 0308 0309 0329 0360 0361 0372"),
+        (Meaning.INVALID, "0401 0402 0403 0404 0405 0406 0407 0408 0409 0412 0413"),
+        (Meaning.NOT_FOUND, "0312 0357 0380"),
+        (Meaning.EXISTS, "0356"),
+        (Meaning.NOT_ADMITTED, "0206 0207"),
+        (Meaning.CREDENTIALS, "0201 0203 0204 0205 0208 0209 0210 0211 0214 0215 0326"),
+        (Meaning.PERMISSION, "0202 0213 0216"),
+        (Meaning.NOT_MATCHED, "0378"),
+        (Meaning.THROTTLED, "0801 0802"),
+        (Meaning.UNCLEAR, "0101 0212 0373 0375"),
+    )
+)
+
+_BITSO: Final[tuple[Row, ...]] = (
+    ("times_in_force", frozenset({TimeInForce.GTC}), "IOC and FOK go out under a name that Bitso does not document"),
+    ("post_only", False, "postOnly goes out under a name that Bitso does not document"),
+    ("client_ids", None, "the unified client id never reaches Bitso, and is not read back"),
+    ("order_needs_symbol", False, "declared, and not used: Bitso looks orders up by id alone"),
+    (
+        "open_orders",
+        Listing(exists=True, needs_symbol=True, limit=100, takes_since=False, rows_at=("payload",)),
+        "ccxt asks by book only, refuses `since`, and its source says 100 rows where `features` say 500",
+    ),
+    (
+        "trades",
+        Listing(exists=True, needs_symbol=True, limit=100, takes_since=False, rows_at=("payload",)),
+        "`since` is refused without a marker",
+    ),
+    ("id_shape", r"[A-Za-z0-9]{1,64}", "oids are letters and digits, and ccxt puts them into the path as they are"),
+    (
+        "info_fields",
+        {"client_order_id": "origin_id", "stop_price": "stop"},
+        "ccxt reads `client_id`, which Bitso does not have, and drops the stop",
+    ),
+    ("order_rows_at", ("payload",), "an empty payload is a miss, and an answer without one is none"),
+    ("refusals", _BITSO_CODES, "ccxt maps three of Bitso's codes; every other is a plain ExchangeError"),
+    ("code_at", ("error", "code"), "where Bitso's envelope has its code"),
+    ("cancel_lists", True, "Bitso answers with the oids that it cancelled, and with none when it cancelled none"),
+)
+
+_BINANCE: Final[tuple[Row, ...]] = (
+    (
+        "client_ids",
+        ClientIds(ClientIdRule(alphabet="A-Za-z0-9_-", max_length=36), fetch=True),
+        "leaves as newClientOrderId and is found by origClientOrderId; unique among open orders by the documents only",
+    ),
+    (
+        "open_orders",
+        Listing(exists=True, whole=True, rows_at=()),
+        "one answer holds all open orders; there are no pages",
+    ),
+    ("funds_refusal_is_distinct", True, "code -2010 with its text is InsufficientFunds"),
+)
+
+_KRAKEN: Final[tuple[Row, ...]] = (
+    (
+        "client_ids",
+        ClientIds(ClientIdRule(alphabet="A-Za-z0-9", max_length=18)),
+        "leaves as cl_ord_id (18 characters); QueryOrders takes no cl_ord_id, so open orders are searched for it",
+    ),
+    (
+        "times_in_force",
+        frozenset({TimeInForce.GTC, TimeInForce.IOC}),
+        "Kraken documents GTC, IOC and GTD; `features` declare FOK too",
+    ),
+    (
+        "open_orders",
+        Listing(exists=True, whole=True, rows_at=("result", "open")),
+        "one answer holds all open orders; there are no pages",
+    ),
+    (
+        "trades",
+        Listing(exists=True, limit=50, rows_at=("result", "trades")),
+        "TradesHistory gives 50 rows at a time, which `features` do not say",
+    ),
+    ("order_rows_at", ("result",), "an empty result is a miss, and an answer without one is none"),
+    ("id_shape", r"[A-Z0-9]{6}-[A-Z0-9]{5}-[A-Z0-9]{6}", "transaction ids; ccxt would take a comma-separated list"),
+)
+
+# Source: Coinbase Advanced Trade API, "Create Order", `new_order_failure_reason`.
+_COINBASE_CODES: Final = _codes(
+    (
+        (Meaning.FUNDS, "INSUFFICIENT_FUND INSUFFICIENT_FUNDS"),
+        (Meaning.INVALID, "UNSUPPORTED_ORDER_CONFIGURATION INVALID_SIDE INVALID_PRODUCT_ID INVALID_REQUEST"),
+        (Meaning.INVALID, "INVALID_SIZE_PRECISION INVALID_PRICE_PRECISION INVALID_LIMIT_PRICE"),
+        (Meaning.INVALID, "INVALID_LIMIT_PRICE_POST_ONLY INELIGIBLE_PAIR INVALID_ARGUMENT"),
+        (Meaning.PERMISSION, "PERMISSION_DENIED"),
+    )
+)
+
+_COINBASE: Final[tuple[Row, ...]] = (
+    (
+        "client_ids",
+        ClientIds(ClientIdRule(alphabet="A-Za-z0-9_-", max_length=36), sent_as="client_order_id"),
+        "required by Coinbase; ccxt puts an id of its own in place of clientOrderId, but not of Coinbase's name for it",
+    ),
+    (
+        "open_orders",
+        Listing(exists=True, more="has_next", rows_at=("orders",)),
+        "the answer says whether there are further pages",
+    ),
+    (
+        "orders",
+        Listing(exists=True, more="has_next", rows_at=("orders",)),
+        "the answer says whether there are further pages",
+    ),
+    (
+        "trades",
+        Listing(exists=True, limit=100, rows_at=("fills",)),
+        "ccxt asks for 100 fills where `features` say 3000",
+    ),
+    ("id_shape", r"[A-Za-z0-9-]{8,64}", "order ids are UUIDs in a path"),
+    ("refusals", _COINBASE_CODES, "ccxt reads the reason of a preview only, and makes ExchangeErrors of these"),
+    ("code_at", ("error_response", "error"), "where a refusal, which comes with status 200, has its reason"),
+)
+
+OVERRIDES: Final[Mapping[str, tuple[Row, ...]]] = {
+    "bitso": _BITSO,
+    "binance": _BINANCE,
+    "binanceus": _BINANCE,
+    "kraken": _KRAKEN,
+    "coinbase": _COINBASE,
+    "deribit": (("gets_write", True, "its orders are placed by GET"),),
+    "coinbaseinternational": (("gets_write", True, "its orders may be placed by GET"),),
+    "dydx": (("gets_write", True, "its transactions are broadcast by GET"),),
+}

@@ -1,0 +1,336 @@
+"""The exchange's orders and trades: rows in, models out; a list is shown to be whole, or it is an error."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final, Generic, TypeVar
+
+from orderbridge.adapters.ccxt_any.client import Answered, CcxtClient
+from orderbridge.adapters.ccxt_any.errors import is_list_answer
+from orderbridge.adapters.ccxt_any.fields import UNREADABLE, Unusable
+from orderbridge.adapters.ccxt_any.mapping import fill_from_row, is_contract, order_from_row
+from orderbridge.adapters.ccxt_any.markets import CcxtMarkets
+from orderbridge.adapters.ccxt_any.memory import Memory
+from orderbridge.adapters.ccxt_any.traits import Listing, Traits
+from orderbridge.errors import NotSupported, UnexpectedResponse, VenueUnavailable
+from orderbridge.http.policy import Deadline
+from orderbridge.http.session import log_facts
+from orderbridge.model.fill import Fill
+from orderbridge.model.lookup import BadRow
+from orderbridge.model.order import Order
+from orderbridge.model.permit import Lane
+from orderbridge.model.symbol import Symbol
+
+T = TypeVar("T")
+AT_ONCE: Final = 8
+# An exchange that lists open orders by symbol only is asked for each of its markets, if there are no more than this.
+SWEPT_MARKETS: Final = 100
+# Where no limit is told, an answer of one of these lengths, or of fifties, may be a page with others after it.
+_SMALL_PAGES: Final = frozenset({10, 20, 25, 30, 40})
+
+
+@dataclass(slots=True)
+class Rows(Generic[T]):
+    """What a list held: the good rows, and the bad ones beside them."""
+
+    good: list[T] = field(default_factory=list)
+    bad: list[BadRow] = field(default_factory=list)
+
+
+class CcxtReads:
+    """The reads of one account."""
+
+    def __init__(
+        self,
+        client: CcxtClient,
+        markets: CcxtMarkets,
+        *,
+        traits: Traits,
+        memory: Memory,
+        venue: str,
+        account: str,
+        clock: Callable[[], float],
+        lane: Lane = "read",
+    ) -> None:
+        self.client = client
+        self.markets = markets
+        self.traits = traits
+        self.memory = memory
+        self.venue = venue
+        self.account = account
+        self._clock = clock
+        self._lane = lane
+
+    def in_lane(self, lane: Lane) -> CcxtReads:
+        """The same reads, with another right to be sent."""
+        return CcxtReads(
+            self.client,
+            self.markets,
+            traits=self.traits,
+            memory=self.memory,
+            venue=self.venue,
+            account=self.account,
+            clock=self._clock,
+            lane=lane,
+        )
+
+    def now(self) -> datetime:
+        """The moment, by the gateway's clock."""
+        return datetime.fromtimestamp(self._clock(), UTC)
+
+    async def ready(self, *, deadline: Deadline, operation: str) -> Any:
+        """The markets, which every read of ccxt's needs. VenueUnavailable and the errors of a read."""
+        try:
+            return await self.markets.get(deadline=deadline)
+        except TimeoutError as error:
+            raise VenueUnavailable("no answer in time", gateway=self.client.gateway, operation=operation) from error
+
+    async def order(
+        self, order_id: str, *, symbol: str | None, params: dict[str, Any], deadline: Deadline, operation: str
+    ) -> Rows[Order]:
+        """One order by id, or by what `params` name. OrderNotFound and the errors of a read."""
+        asked = self.markets.spelled(symbol)
+        done = await self.client.read(
+            lambda exchange: exchange.fetch_order(order_id, asked, dict(params)),
+            deadline=deadline,
+            operation=operation,
+            lane=self._lane,
+        )
+        return self._orders([done.value], "look-up", operation, done)
+
+    async def open_orders(self, *, symbol: str | None, deadline: Deadline) -> Rows[Order]:
+        """
+        Every open order of one symbol or of all.
+
+        Raises:
+            NotSupported: by symbol only, and there are too many symbols to ask for each.
+            UnexpectedResponse: an answer that may be a page of more. VenueUnavailable and the errors of a read.
+        """
+        operation, listing = "open_orders", self.traits.open_orders
+        if not listing.exists:
+            raise self._lacks(f"{self.client.gateway} lists no open orders: look them up by id", operation)
+        markets = await self.ready(deadline=deadline, operation=operation)
+        symbols: Sequence[str | None] = [symbol]
+        if symbol is not None:
+            symbols = [str(self.markets.one(symbol, markets, operation=operation).symbol)]
+        elif listing.needs_symbol:
+            if len(markets) > SWEPT_MARKETS:
+                raise self._lacks(f"{self.client.gateway} lists open orders by symbol only: give symbol", operation)
+            symbols = [str(known) for known in markets]
+        gate = asyncio.Semaphore(AT_ONCE)
+
+        async def one(asked: str | None, params: dict[str, Any]) -> Rows[Order]:
+            async with gate:
+                return await self._open_page(asked, params, listing, deadline)
+
+        kinds = [{}, {"trigger": True}] if self.traits.trigger_orders_apart else [{}]
+        pages = await gather_all([one(asked, dict(params)) for asked in symbols for params in kinds])
+        good = {order.order_id: order for page in pages for order in page.good}
+        bad = {(row.order_id, repr(row.raw)): row for page in pages for row in page.bad}
+        kept = [order for order in good.values() if symbol is None or order.symbol == symbol.upper()]
+        return Rows(kept, list(bad.values()))
+
+    async def _open_page(
+        self, symbol: str | None, params: dict[str, Any], listing: Listing, deadline: Deadline
+    ) -> Rows[Order]:
+        asked = self.markets.spelled(symbol)
+        done = await self.client.read(
+            lambda exchange: exchange.fetch_open_orders(asked, None, listing.limit, dict(params)),
+            deadline=deadline,
+            operation="open_orders",
+            lane=self._lane,
+        )
+        self._check_whole(done, listing, "open_orders")
+        return self._orders(done.value, "open orders", "open_orders", done)
+
+    async def orders_since(self, since: datetime, *, symbol: str | None, deadline: Deadline) -> Rows[Order]:
+        """The orders created since a moment, open or ended. Raises as `open_orders` does."""
+        done = await self._since("fetch_orders", self.traits.orders, since, symbol, deadline, "orders")
+        return self._orders(done.value, "orders", "orders", done)
+
+    async def trades_since(self, since: datetime | None, *, symbol: str | None, deadline: Deadline) -> Rows[Fill]:
+        """The account's trades since a moment. Raises as `open_orders` does."""
+        done = await self._since("fetch_my_trades", self.traits.trades, since, symbol, deadline, "fills")
+        return self._fills(done)
+
+    async def _since(
+        self,
+        method: str,
+        listing: Listing,
+        since: datetime | None,
+        symbol: str | None,
+        deadline: Deadline,
+        operation: str,
+    ) -> Answered:
+        markets = await self.ready(deadline=deadline, operation=operation)
+        if symbol is not None:
+            self.markets.one(symbol, markets, operation=operation)
+        asked = self.markets.spelled(symbol)
+        start = int(since.timestamp() * 1000) if since is not None and listing.takes_since else None
+        done = await self.client.read(
+            lambda exchange: getattr(exchange, method)(asked, start, listing.limit, {}),
+            deadline=deadline,
+            operation=operation,
+            lane=self._lane,
+        )
+        if not _reaches_back(done.value, since, listing):
+            self._check_whole(done, listing, operation)
+        return done
+
+    async def trades_of(self, order_id: str, *, symbol: str | None, deadline: Deadline) -> Rows[Fill]:
+        """The trades of one order; OrderNotFound and the errors of a read."""
+        await self.ready(deadline=deadline, operation="fills")
+        asked = self.markets.spelled(symbol)
+        done = await self.client.read(
+            lambda exchange: exchange.fetch_order_trades(order_id, asked, None, None, {}),
+            deadline=deadline,
+            operation="fills",
+            lane=self._lane,
+        )
+        # Few orders trade in as many pieces as a page holds, so only a usual large page is suspect.
+        self._check_whole(done, Listing(exists=True), "fills", small_pages=False)
+        rows = self._fills(done, order_id)
+        mine: Rows[Fill] = Rows(bad=rows.bad)
+        for position, fill in enumerate(rows.good):
+            if fill.order_id == order_id:
+                mine.good.append(fill)
+            else:
+                mine.bad.append(self._bad(position, "this trade is of another order", fill.order_id, fill.raw))
+        return mine
+
+    def _check_whole(self, done: Answered, listing: Listing, operation: str, *, small_pages: bool = True) -> None:
+        """UnexpectedResponse where an answer may be one page of several, or is no list at all."""
+        self._check_shape(done, listing, operation)
+        if listing.whole:
+            return
+        count = max([_rows_in(payload) for payload in done.payloads] + [_length(done.value)])
+        if listing.more is not None:
+            hidden = any(isinstance(payload, dict) and payload.get(listing.more) for payload in done.payloads)
+        elif listing.limit is not None:
+            hidden = count >= listing.limit
+        else:
+            hidden = (small_pages and count in _SMALL_PAGES) or (count > 0 and count % 50 == 0)
+        if hidden:
+            raise UnexpectedResponse(
+                f"{count} rows may be one page of several, so the list cannot be shown to be complete: ask for one"
+                " symbol or a shorter time, or look orders up by id",
+                gateway=self.client.gateway,
+                operation=operation,
+            )
+
+    def _check_shape(self, done: Answered, listing: Listing, operation: str) -> None:
+        """UnexpectedResponse where ccxt made an empty list of an answer that has no place for rows."""
+        if _length(done.value) or any(is_list_answer(payload, listing.rows_at) for payload in done.payloads):
+            return
+        keys = {str(key) for payload in done.payloads if isinstance(payload, dict) for key in payload}
+        raise UnexpectedResponse(
+            f"the answer has no list in it (keys: {', '.join(sorted(keys)) or 'none'}), so it is not an empty one",
+            keys=tuple(sorted(keys)),
+            gateway=self.client.gateway,
+            operation=operation,
+        )
+
+    def _orders(self, values: Any, source: str, operation: str, done: Answered) -> Rows[Order]:
+        now = self.now()
+
+        def to_order(row: Any) -> Order:
+            order = order_from_row(
+                row,
+                venue=self.venue,
+                account=self.account,
+                source=source,
+                observed_at=now,
+                step=self.markets.step(row.get("symbol")) if isinstance(row, dict) else None,
+                info_fields=self.traits.info_fields,
+            )
+            self.memory.saw(order)
+            return order
+
+        rows = self._rows(values, to_order, operation, done)
+        for order in rows.good:
+            for anomaly in order.anomalies:
+                extra = log_facts(self.client.gateway, operation, order_id=order.order_id)
+                self.client.session.log.warning("%s: %s", order.order_id, anomaly, extra=extra)
+        return rows
+
+    def _fills(self, done: Answered, order_id: str | None = None) -> Rows[Fill]:
+        def to_fill(row: Any) -> Fill:
+            named = {**row, "order": row.get("order") or order_id} if isinstance(row, dict) else row
+            return fill_from_row(named, venue=self.venue, account=self.account)
+
+        return self._rows(done.value, to_fill, "fills", done)
+
+    def _rows(self, values: Any, convert: Callable[[Any], T], operation: str, done: Answered) -> Rows[T]:
+        if not isinstance(values, (list, tuple)):
+            raise UnexpectedResponse(
+                f"ccxt gave no list but {type(values).__name__}", gateway=self.client.gateway, operation=operation
+            )
+        # Whether ccxt left these in the list or filtered them out, each is told once.
+        rows: Rows[T] = Rows(bad=[self._bad(-1, reason, None, raw) for raw, reason in done.call.unreadable])
+        for position, row in enumerate(values):
+            if is_contract(row) or (isinstance(row, dict) and UNREADABLE in row):
+                continue
+            try:
+                rows.good.append(convert(row))
+            except Unusable as error:
+                raw = row.get("info", row) if isinstance(row, dict) else row
+                rows.bad.append(self._bad(position, str(error), error.id, raw))
+        for bad in rows.bad:
+            extra = log_facts(self.client.gateway, operation, order_id=bad.order_id)
+            self.client.session.log.warning("row %d is unusable: %s", bad.position, bad.reason, extra=extra)
+        return rows
+
+    def _bad(self, position: int, reason: str, order_id: str | None, raw: Any) -> BadRow:
+        return BadRow(gateway=self.client.gateway, position=position, reason=reason, order_id=order_id, raw=raw)
+
+    def _lacks(self, text: str, operation: str) -> NotSupported:
+        return NotSupported(text, gateway=self.client.gateway, operation=operation)
+
+
+def _length(value: Any) -> int:
+    return len(value) if isinstance(value, (list, tuple)) else 0
+
+
+def _rows_in(payload: Any, depth: int = 0) -> int:
+    """
+    The most rows that one list of an answer holds, or one mapping of ids to rows: ccxt drops rows of other markets.
+    """
+    if isinstance(payload, list):
+        return len(payload) if any(isinstance(row, dict) for row in payload) else 0
+    if not isinstance(payload, dict) or depth > 3:
+        return 0
+    values: Iterable[Any] = payload.values()
+    as_rows = len(payload) if payload and all(isinstance(row, dict) and row for row in values) else 0
+    return max([as_rows if as_rows > 2 else 0, *(_rows_in(each, depth + 1) for each in payload.values())])
+
+
+def _reaches_back(values: Any, since: datetime | None, listing: Listing) -> bool:
+    """Whether a newest-first page that takes no `since` goes back beyond it, so that nothing after it is hidden."""
+    if since is None or listing.takes_since or not isinstance(values, list):
+        return False
+    times = [row.get("timestamp") for row in values if isinstance(row, dict)]
+    known = [time for time in times if isinstance(time, int)]
+    return bool(known) and len(known) == len(values) and min(known) < since.timestamp() * 1000
+
+
+async def gather_all(calls: Sequence[Awaitable[T]]) -> list[T]:
+    """Run all at once; the first error cancels the rest and is raised as it is."""
+    tasks: list[asyncio.Task[T]] = []
+
+    async def run(call: Awaitable[T]) -> T:
+        return await call
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(run(call)) for call in calls]
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+    return [task.result() for task in tasks]
+
+
+def symbol_text(symbol: Symbol | None) -> str | None:
+    """A symbol as ccxt takes it."""
+    return None if symbol is None else str(symbol)

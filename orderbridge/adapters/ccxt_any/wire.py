@@ -1,0 +1,324 @@
+"""
+What leaves through an exchange object of ccxt's: watched, paced, and never sent twice by itself.
+
+The object is taken over while its gateway lives: exact numbers, our lanes for its limiter, no secrets in its log, no
+redirects, no replay on a stale connection. `release` puts everything back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import math
+import socket
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from orderbridge.adapters.ccxt_any.fields import STATED, UNREADABLE
+from orderbridge.errors import ConfigurationError
+from orderbridge.http.limits import Limiter
+from orderbridge.http.policy import Deadline
+from orderbridge.model.permit import Lane
+
+_METHODS: Final = frozenset({"get", "post", "put", "patch", "delete", "head", "options"})
+# By class name, since aiohttp is loaded by ccxt only: raised before a byte of the request leaves.
+_BEFORE_SENDING: Final = frozenset(
+    {"ClientConnectorError", "ConnectionTimeoutError", "InvalidURL", "ClientProxyConnectionError"}
+)
+# ccxt's own refusals inside its HTTP call, before it opens anything.
+_REFUSED_BY_CCXT: Final = frozenset({"InvalidProxySettings", "ExchangeClosedByUser", "NotSupported"})
+# While a gateway has it: numbers stay text, and what ccxt remembers of the last answer, which may be another task's,
+# is not kept.
+_SETTINGS: Final[Mapping[str, Any]] = {
+    "number": str,
+    "enableRateLimit": False,
+    "verbose": False,
+    "enableLastHttpResponse": False,
+    "enableLastJsonResponse": False,
+    "enableLastResponseHeaders": False,
+    "returnResponseHeaders": False,
+}
+_OPTIONS: Final[Mapping[str, Any]] = {
+    "defaultType": "spot",
+    "warnOnFetchOpenOrdersWithoutSymbol": False,
+    "maxRetriesOnFailure": 0,
+}
+# Nonces from here on count milliseconds or less; one step ahead of the clock then does no harm.
+_MILLISECONDS: Final = 10**12
+_MISSING: Final = object()
+# Marks an object that a gateway has: what two put back would be what the other one put there.
+IN_USE: Final = "orderbridge_in_use"
+
+
+class Repeated(Exception):
+    """ccxt was about to send a write again, after one that may have left."""
+
+
+class TooLate(Exception):
+    """The time for sending was over before the write left."""
+
+
+@dataclass(slots=True, eq=False)
+class Sent:
+    """One request of a call: whether it may have left, and what came back."""
+
+    method: str
+    path: str
+    is_write: bool
+    left: bool = True
+    status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: str = ""
+    failed: BaseException | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """
+    One call into ccxt, and every request that it made.
+
+    Attributes:
+        prepaid: slots of the lane that were taken beforehand.
+        is_write: a write may leave once; `not_after` is the loop time after which it may not.
+        unreadable: rows that ccxt's parser failed at, and why.
+    """
+
+    lane: Lane
+    deadline: Deadline
+    prepaid: int = 0
+    is_write: bool = False
+    not_after: float | None = None
+    gets_write: bool = False
+    sent: list[Sent] = field(default_factory=list)
+    unreadable: list[tuple[Any, str]] = field(default_factory=list)
+
+    @property
+    def writes(self) -> list[Sent]:
+        """The requests that may have changed something."""
+        return [each for each in self.sent if each.is_write]
+
+    def begin(self, method: str, url: str) -> Sent:
+        """Note a request that is about to leave. Repeated, TooLate: it must not."""
+        is_write = self.is_write and (self.gets_write or method.upper() != "GET")
+        if is_write:
+            if any(each.left and each.failed is not None for each in self.writes):
+                raise Repeated("a write is sent once")
+            now = Deadline(0).at
+            if not self.deadline.remaining() or (self.not_after is not None and now > self.not_after):
+                raise TooLate("it was too late to send")
+        sent = Sent(method.upper(), url.partition("?")[0], is_write)
+        self.sent.append(sent)
+        return sent
+
+    async def pay(self, units: int, limiter: Limiter) -> None:
+        """Take the slots that a request costs, beyond those that were taken before the call."""
+        free = min(self.prepaid, units)
+        self.prepaid -= free
+        for _ in range(units - free):
+            seconds = self.deadline.remaining()
+            if self.not_after is not None:
+                seconds = min(seconds, max(0.0, self.not_after - Deadline(0).at))
+            await limiter.acquire(self.lane, within=None if seconds == float("inf") else seconds)
+
+
+current_call: Final[ContextVar[Call | None]] = ContextVar("orderbridge_ccxt_call", default=None)
+_current_request: Final[ContextVar[Sent | None]] = ContextVar("orderbridge_ccxt_request", default=None)
+
+
+class OneShotSession:
+    """An aiohttp session that follows no redirect: a write must not be sent again, to wherever."""
+
+    def __init__(self, session: Any) -> None:
+        self.session = session
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self.session, name)
+        if name not in _METHODS:
+            return found
+
+        def request(*args: Any, **more: Any) -> Any:
+            return found(*args, **{**more, "allow_redirects": False})
+
+        return request
+
+
+def exact_json(text: str) -> Any:
+    """JSON with fractions as text, digit by digit, as ccxt reads them in its other languages."""
+    return json.loads(text, parse_float=str, parse_constant=str)
+
+
+class Wire:
+    """Watches and paces the requests of one exchange object until it is released."""
+
+    def __init__(self, exchange: Any, limiter: Limiter, *, log: str) -> None:
+        self.exchange = exchange
+        self._limiter = limiter
+        if IN_USE in vars(exchange):
+            raise ConfigurationError("another gateway has this exchange object: make one for each gateway")
+        self._before: dict[str, Any] = {}
+        self._options_before: dict[str, Any] = {}
+        logger = logging.getLogger(f"{log}.wire")
+        logger.setLevel(logging.INFO)  # at DEBUG ccxt logs whole requests, keys and signatures included
+        for name, value in {**_SETTINGS, "logger": logger, IN_USE: True}.items():
+            self._put(name, value)
+        for name in ("fetch", "fetch2", "nonce", "on_rest_response", "safe_order", "parse_order", "parse_trade"):
+            self._put(name, getattr(self, f"_make_{name}")(getattr(exchange, name)))
+        self._fetch = exchange.__dict__["fetch"]
+        if not _overrides_json(exchange):
+            self._put("on_json_response", exact_json)
+        for name, value in _OPTIONS.items():
+            self._options_before[name] = exchange.options.get(name, _MISSING)
+            exchange.options[name] = value
+
+    @property
+    def is_intact(self) -> bool:
+        """Whether every request of the object still passes here."""
+        return self._before != {} and self.exchange.__dict__.get("fetch") is self._fetch
+
+    def release(self) -> None:
+        """Put the object back as it was."""
+        exchange = self.exchange
+        if isinstance(getattr(exchange, "session", None), OneShotSession):
+            exchange.session = exchange.session.session
+        for name, value in self._before.items():
+            if value is _MISSING:
+                exchange.__dict__.pop(name, None)
+            else:
+                setattr(exchange, name, value)
+        for name, value in self._options_before.items():
+            if value is _MISSING:
+                exchange.options.pop(name, None)
+            else:
+                exchange.options[name] = value
+        self._before, self._options_before = {}, {}
+
+    def _put(self, name: str, value: Any) -> None:
+        self._before[name] = self.exchange.__dict__.get(name, _MISSING)
+        setattr(self.exchange, name, value)
+
+    def _make_nonce(self, original: Callable[[], Any]) -> Callable[[], Any]:
+        last = 0
+
+        def nonce() -> Any:
+            # By milliseconds alone, two requests of one moment have one nonce, and the second is refused.
+            nonlocal last
+            told = original()
+            if not isinstance(told, int) or told < _MILLISECONDS:
+                return told
+            last = max(told, last + 1)
+            return last
+
+        return nonce
+
+    def _make_fetch2(self, original: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def fetch2(
+            path: str, api: Any = "public", method: str = "GET", params: Any = None, config: Any = None, *more: Any
+        ) -> Any:
+            call = current_call.get()
+            if call is not None:
+                await call.pay(self._cost(api, method, path, params, config), self._limiter)
+            return await original(path, api, method, {} if params is None else params, config or {}, *more)
+
+        return fetch2
+
+    def _cost(self, api: Any, method: str, path: str, params: Any, config: Any) -> int:
+        """What a request counts for, in slots: exchanges weigh their calls, and ccxt has the weights."""
+        cost: Any = 1
+        with suppress(KeyError, TypeError, ValueError, AttributeError):
+            cost = self.exchange.calculate_rate_limiter_cost(api, method, path, params or {}, config or {})
+        is_number = isinstance(cost, (int, float)) and math.isfinite(cost)
+        return max(1, math.ceil(cost)) if is_number else 1
+
+    def _make_fetch(self, original: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def fetch(url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
+            call = current_call.get()
+            if call is None:
+                return await original(url, method, headers, body)
+            sent = call.begin(method, url)
+            token = _current_request.set(sent)
+            try:
+                self._harden()
+                return await original(url, method, headers, body)
+            except BaseException as error:
+                sent.failed = error
+                sent.left = not _is_before_sending(error, sent)
+                raise
+            finally:
+                _current_request.reset(token)
+
+        return fetch
+
+    def _harden(self) -> None:
+        exchange = self.exchange
+        exchange.open(True)
+        session = exchange.session
+        if session is not None and not isinstance(session, OneShotSession):
+            # aiohttp by itself replays some methods on a connection that went stale.
+            if hasattr(session, "_retry_connection"):
+                session._retry_connection = False
+            exchange.session = OneShotSession(session)
+
+    def _make_on_rest_response(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def on_rest_response(code: int, reason: str, url: str, method: str, headers: Any, body: str, *more: Any) -> Any:
+            sent = _current_request.get()
+            if sent is not None:
+                sent.status, sent.body = code, body
+                sent.headers = {str(name).lower(): str(value) for name, value in headers.items()}
+            return original(code, reason, url, method, headers, body, *more)
+
+        return on_rest_response
+
+    def _make_parse_order(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        return _row_by_row(original)
+
+    def _make_parse_trade(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        return _row_by_row(original)
+
+    def _make_safe_order(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def safe_order(order: Any, market: Any = None) -> Any:
+            if not isinstance(order, dict):
+                return original(order, market)
+            stated = {name: value for name, value in order.items() if name != "info"}
+            return original({**order, STATED: stated}, market)
+
+        return safe_order
+
+
+def _row_by_row(parse: Callable[..., Any]) -> Callable[..., Any]:
+    """A parser of ccxt's that fails at one row only: by itself it would take the whole list along."""
+
+    def parse_row(row: Any, market: Any = None) -> Any:
+        call = current_call.get()
+        try:
+            return parse(row, market)
+        except Exception as error:
+            if call is None:
+                raise
+            call.unreadable.append((row, f"{type(error).__name__} in ccxt's parser"))
+            symbol = market.get("symbol") if isinstance(market, dict) else None
+            return {UNREADABLE: True, "id": None, "symbol": symbol, "timestamp": None, "info": row}
+
+    return parse_row
+
+
+def _overrides_json(exchange: Any) -> bool:
+    """Whether an exchange's class reads JSON in a way of its own."""
+    kinds = [kind for kind in type(exchange).__mro__ if "on_json_response" in vars(kind)]
+    return not kinds or not kinds[0].__module__.endswith("base.exchange")
+
+
+def _is_before_sending(error: BaseException, sent: Sent) -> bool:
+    if sent.status is not None or isinstance(error, asyncio.CancelledError):
+        return False
+    if _is_one_of(error, _REFUSED_BY_CCXT):
+        return True
+    cause = error.__cause__
+    return isinstance(cause, socket.gaierror) or (cause is not None and _is_one_of(cause, _BEFORE_SENDING))
+
+
+def _is_one_of(error: BaseException, names: frozenset[str]) -> bool:
+    return any(kind.__name__ in names for kind in type(error).__mro__)

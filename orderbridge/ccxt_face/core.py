@@ -1,0 +1,190 @@
+"""What every part of the face has: the bridge, the one gateway of it, and the markets' rules once loaded."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from ccxt.base import errors as ccxt
+
+from orderbridge.bridge import OrderBridge
+from orderbridge.ccxt_face.amounts import cut, exact, nearest, text
+from orderbridge.ccxt_face.dicts import Row, market_row
+from orderbridge.ccxt_face.errors import NoSuchCall, as_ccxt_errors
+from orderbridge.ccxt_face.placing import Placing
+from orderbridge.ccxt_face.wanted import CLIENT_IDS, Params, Steps, checked_symbol, client_id, given
+from orderbridge.errors import ConfigurationError
+from orderbridge.gateway import Capabilities
+from orderbridge.model.market import Market
+from orderbridge.model.ref import OrderRef
+from orderbridge.model.symbol import Symbol
+
+
+class Core:
+    """The bridge, its gateway, and the markets."""
+
+    def __init__(
+        self,
+        bridge: OrderBridge,
+        gateway: str,
+        *,
+        rest_of: Any,
+        rounding: str | None,
+        resolve_for: float,
+        timeout: float,
+        send_within: float,
+        owns: bool,
+    ) -> None:
+        if not isinstance(bridge, OrderBridge):
+            raise ConfigurationError(f"a face is made of an OrderBridge, not of {type(bridge).__name__}")
+        if rounding not in ("ccxt", "refuse", None):
+            raise ConfigurationError(f"rounding is 'ccxt', 'refuse' or None, not {rounding!r}")
+        for name, seconds in (("resolve_for", resolve_for), ("timeout", timeout), ("send_within", send_within)):
+            if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds >= 0:
+                raise ConfigurationError(f"{name} is a number of seconds, not {seconds!r}")
+        self._gateway = bridge[gateway]
+        self._name = self._gateway.name
+        self._bridge = bridge
+        self._rest_of = rest_of
+        self._share_nonces()
+        self._is_rounding = rounding == "ccxt"
+        self._timeout = timeout
+        self._owns = owns
+        self._rules: Mapping[Symbol, Market] | None = None
+        self._rows: dict[str, Row] | None = None
+        self._placing = Placing(bridge, self._name, resolve_for=resolve_for, timeout=timeout, send_within=send_within)
+
+    @property
+    def _is_rest_the_same(self) -> bool:
+        """Whether `rest_of` speaks to the gateway's own exchange."""
+        return getattr(self._rest_of, "id", None) == self.id
+
+    def _share_nonces(self) -> None:
+        """Have `rest_of`, where it signs with the key of the gateway, take its nonces from the gateway."""
+        share, key = getattr(self._gateway, "nonces_of", None), getattr(self._rest_of, "apiKey", None)
+        if share is None or not isinstance(key, str) or not self._is_rest_the_same:
+            return
+        nonces = share(key)
+        if nonces is not None:
+            self._rest_of.nonce = nonces
+
+    @property
+    def id(self) -> str:
+        """The exchange's id as ccxt spells it: `bitso`, `kraken`."""
+        return self._gateway.venue.rpartition(".")[2]
+
+    @property
+    def _can(self) -> Capabilities:
+        return self._gateway.capabilities
+
+    def _ref(self, id: Any, params: Params) -> OrderRef:
+        """The order that is meant: by the exchange's id, or by the caller's own in params."""
+        told = given(params, *CLIENT_IDS)
+        own = client_id(told)
+        if own is not None and not id:
+            return OrderRef(gateway=self._name, client_order_id=own)
+        if own is not None:
+            raise ccxt.BadRequest("give an id, or a clientOrderId and an empty id, and not both")
+        if not isinstance(id, str) or not id:
+            raise ccxt.ArgumentsRequired(f"an id is a text, not {id!r}")
+        return OrderRef(gateway=self._name, order_id=id)
+
+    # The markets.
+
+    @property
+    def markets(self) -> Any:
+        """By symbol, as ccxt's dicts; None until `load_markets`."""
+        return self._rows if self._can.markets else getattr(self._rest_of, "markets", None)
+
+    @property
+    def markets_by_id(self) -> Any:
+        """By id, each in a list."""
+        if not self._can.markets:
+            return getattr(self._rest_of, "markets_by_id", None)
+        return None if self._rows is None else {row["id"]: [row] for row in self._rows.values()}
+
+    @property
+    def symbols(self) -> Any:
+        """The symbols of the markets, sorted; None until `load_markets`."""
+        return None if self.markets is None else sorted(self.markets)
+
+    @property
+    def ids(self) -> Any:
+        """The ids of the markets, sorted; None until `load_markets`."""
+        return None if self.markets_by_id is None else sorted(self.markets_by_id)
+
+    async def load_markets(self, reload: bool = False, params: Params = None) -> Any:
+        """The markets by symbol, as ccxt's dicts. Where the venue tells no rules, those of `rest_of`."""
+        if self._can.markets:
+            given(params)
+            return await self._load(reload=reload)
+        if self._rest_of is None:
+            raise NoSuchCall(f"{self._name} tells no markets; rest_of=… is asked for them where it is given")
+        call = self._rest_of.load_markets
+        if inspect.iscoroutinefunction(call):
+            return await call(reload, params or {})
+        return await asyncio.to_thread(call, reload, params or {})
+
+    async def _load(self, *, reload: bool) -> dict[str, Row]:
+        with as_ccxt_errors():
+            rules = await self._gateway.markets(refresh=reload, timeout=self._timeout)
+        if self._rows is None or rules is not self._rules:
+            self._rules, self._rows = rules, {str(symbol): market_row(each) for symbol, each in rules.items()}
+        return self._rows
+
+    async def _market_of(self, symbol: Symbol) -> Market | None:
+        """The rules of a market; None where the venue tells none. BadSymbol: there is no such market."""
+        if not self._can.markets:
+            return None
+        await self._load(reload=False)
+        market = (self._rules or {}).get(symbol)
+        if market is None:
+            raise ccxt.BadSymbol(f"{self.id} does not have market symbol {symbol}")
+        return market
+
+    async def _steps(self, symbol: Symbol) -> Steps:
+        return Steps(await self._market_of(symbol), self._is_rounding)
+
+    def market(self, symbol: str) -> Any:
+        """
+        One market, as ccxt's dict.
+
+        Raises:
+            ExchangeError: the markets are not loaded. BadSymbol: there is no such market.
+        """
+        if not self._can.markets and self._rest_of is not None:
+            return self._rest_of.market(symbol)
+        wanted = checked_symbol(symbol)
+        if self._rows is None:
+            raise ccxt.ExchangeError(f"{self.id} markets not loaded")
+        if wanted not in self._rows:
+            raise ccxt.BadSymbol(f"{self.id} does not have market symbol {symbol}")
+        return self._rows[wanted]
+
+    def amount_to_precision(self, symbol: str, amount: Any) -> Any:
+        """An amount cut to the market's step, as text."""
+        return self._to_precision("amount_to_precision", symbol, amount)
+
+    def price_to_precision(self, symbol: str, price: Any) -> Any:
+        """A price rounded to the market's step, as text; a buy's may come out higher, as ccxt has it."""
+        return self._to_precision("price_to_precision", symbol, price)
+
+    def cost_to_precision(self, symbol: str, cost: Any) -> Any:
+        """A value in quote cut to the market's price step, as text."""
+        return self._to_precision("cost_to_precision", symbol, cost)
+
+    def _to_precision(self, call: str, symbol: str, value: Any) -> Any:
+        if not self._can.markets and self._rest_of is not None:
+            return getattr(self._rest_of, call)(symbol, value)
+        if value is None:
+            return None
+        self.market(symbol)
+        rules = (self._rules or {})[Symbol(symbol)]
+        name = call.partition("_")[0]
+        step = rules.quantity_step if name == "amount" else rules.price_tick
+        there = (nearest if name == "price" else cut)(exact(value, name), step)
+        if not there and name != "cost":
+            raise ccxt.InvalidOrder(f"{name} of {symbol} must be at least one step of {step}")
+        return text(there)

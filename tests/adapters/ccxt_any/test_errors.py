@@ -1,0 +1,219 @@
+"""What an exception of ccxt's means: every class, by whether its request had left and what came back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import ccxt as ccxt_errors
+import pytest
+
+from orderbridge.adapters.ccxt_any.errors import CcxtError, Failure, Reader
+from orderbridge.adapters.ccxt_any.wire import Call, Repeated, Sent, TooLate
+from orderbridge.errors import (
+    AuthenticationFailed,
+    ConfigurationError,
+    DuplicateClientOrderId,
+    InsufficientFunds,
+    InvalidOrder,
+    NotSent,
+    NotSupported,
+    OrderBridgeError,
+    OrderDenied,
+    OrderRejected,
+    OutcomeUnknown,
+    PermissionDenied,
+    RateLimited,
+)
+from orderbridge.http.limits import LockedOut, NoPermit
+from orderbridge.http.policy import Deadline
+
+pytestmark = pytest.mark.ccxt
+
+
+def descendants(kind: type[Exception]) -> set[type[Exception]]:
+    return {kind}.union(*(descendants(each) for each in kind.__subclasses__()))
+
+
+CLASSES = sorted(descendants(ccxt_errors.BaseError), key=lambda kind: kind.__name__)
+BARE = [KeyError, TypeError, ValueError, AssertionError, ArithmeticError, RuntimeError]
+SECRET = "hunter2-hunter2"
+# The whole allow-list: with a clear answer these prove that nothing is on the book.
+REFUSED = {
+    "AuthenticationError": AuthenticationFailed,
+    "PermissionDenied": PermissionDenied,
+    "AccountNotEnabled": PermissionDenied,
+    "AccountSuspended": PermissionDenied,
+    "InsufficientFunds": InsufficientFunds,
+    "InvalidOrder": InvalidOrder,
+    "OrderImmediatelyFillable": InvalidOrder,
+    "OrderNotFillable": InvalidOrder,
+    "ContractUnavailable": InvalidOrder,
+    "BadRequest": InvalidOrder,
+    "BadSymbol": InvalidOrder,
+    "DuplicateOrderId": DuplicateClientOrderId,
+}
+BEFORE = {
+    "AuthenticationError": ConfigurationError,
+    "ExchangeClosedByUser": ConfigurationError,
+    "InvalidProxySettings": ConfigurationError,
+    "NotSupported": NotSupported,
+    "ArgumentsRequired": NotSupported,
+    "BadSymbol": NotSupported,
+    "OperationFailed": NotSent,
+}
+
+
+def reader(**more: Any) -> Reader:
+    return Reader(gateway="ccxt.test", secrets=(SECRET,), **{"refusals": {}, "code_at": (), **more})
+
+
+async def write_error(
+    error: BaseException, sent: Sent | None = None, *more: Sent, told: Reader | None = None
+) -> OrderBridgeError:
+    call = Call("place", Deadline(None), is_write=True)
+    call.sent.extend(each for each in (sent, *more) if each is not None)
+    return (told or reader()).of_write(Failure(error, call), operation="submit", client_order_id="mine")
+
+
+def answered(error: BaseException, *, status: int = 200, body: str = '{"error": "no"}', write: bool = True) -> Sent:
+    method = "POST" if write else "GET"
+    return Sent(method, "https://exchange.example/order", write, status=status, body=body, failed=error)
+
+
+def of_family(name: str, table: dict[str, Any]) -> Any:
+    kind = getattr(ccxt_errors, name)
+    return next((table[each.__name__] for each in kind.__mro__ if each.__name__ in table), None)
+
+
+def test_the_tree_is_the_one_that_was_studied() -> None:
+    """Every class that our tables name is one of ccxt's; none is left out by a spelling."""
+    assert {kind.__name__ for kind in CLASSES} >= set(REFUSED) | set(BEFORE)
+
+
+@pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
+async def test_with_a_clear_answer_only_the_allow_list_is_a_refusal(kind: type[Exception]) -> None:
+    """A whole JSON answer with a class of the list is a refusal or a duplicate; with any other it is unknown."""
+    error = kind("said no")
+
+    made = await write_error(error, answered(error))
+
+    assert type(made) is REFUSED.get(kind.__name__, OutcomeUnknown)
+
+
+@pytest.mark.parametrize("kind", [*CLASSES, *BARE], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda error: answered(error, status=503),
+        lambda error: answered(error, status=500, body="<html>502</html>"),
+        lambda error: answered(error, status=400, body="<html>400</html>"),
+        lambda error: answered(error, status=401, body=""),
+        lambda error: Sent("POST", "https://exchange.example/order", True, failed=error),
+        lambda error: Sent("POST", "https://exchange.example/order", True, status=200, body='{"id": 1}'),
+    ],
+    ids=["5xx", "5xx page", "4xx page", "empty", "no answer", "failed after a good answer"],
+)
+async def test_without_a_clear_answer_every_class_is_unknown(
+    kind: type[Exception], spoil: Callable[[BaseException], Sent]
+) -> None:
+    """A request that may have left and had no clear answer is never a refusal, whatever ccxt calls it."""
+    error = kind("said no")
+
+    made = await write_error(error, spoil(error))
+
+    assert type(made) is OutcomeUnknown
+    assert made.client_order_id == "mine"
+
+
+@pytest.mark.parametrize("kind", [*CLASSES, *BARE], ids=lambda kind: kind.__name__)
+async def test_what_did_not_connect_was_not_sent(kind: type[Exception]) -> None:
+    """The request was begun and nothing left: it is safe to try again."""
+    error = kind("refused")
+
+    sent = Sent("POST", "https://exchange.example/order", True, left=False, failed=error)
+
+    assert type(await write_error(error, sent)) is NotSent
+
+
+@pytest.mark.parametrize("kind", [*CLASSES, *BARE], ids=lambda kind: kind.__name__)
+async def test_before_any_request_nothing_was_sent(kind: type[Exception]) -> None:
+    """Each class says what to correct, and none is unknown or a refusal of the exchange."""
+    expected = (of_family(kind.__name__, BEFORE) if kind in CLASSES else None) or OrderDenied
+
+    made = await write_error(kind("no"))
+
+    assert type(made) is expected
+    assert not isinstance(made, (OutcomeUnknown, OrderRejected))
+
+
+@pytest.mark.parametrize("error", [LockedOut(3.0), NoPermit("full"), TooLate("late"), TimeoutError()])
+async def test_lanes_and_time_limits_before_the_order(error: Exception) -> None:
+    """A preliminary request may have gone out; the order did not."""
+    good = Sent("GET", "https://exchange.example/account", False, status=200, body="{}")
+
+    assert type(await write_error(error)) is NotSent
+    assert type(await write_error(error, good)) is NotSent
+
+
+async def test_a_failed_request_before_the_order() -> None:
+    """What ccxt asks before it places an order tells nothing of one: not sent, or the credentials refused."""
+    timeout = ccxt_errors.RequestTimeout("slow")
+    refused = ccxt_errors.AuthenticationError("no")
+
+    assert type(await write_error(timeout, answered(timeout, write=False))) is NotSent
+    assert type(await write_error(refused, answered(refused, write=False))) is AuthenticationFailed
+
+
+async def test_kept_from_repeating_tells_the_first_failure() -> None:
+    """Where ccxt was kept from sending again, the error is that of the request that left."""
+    first = ccxt_errors.RequestTimeout("slow")
+
+    made = await write_error(Repeated("once"), Sent("POST", "https://exchange.example/order", True, failed=first))
+
+    assert type(made) is OutcomeUnknown
+    assert "RequestTimeout" in str(made)
+
+
+@pytest.mark.parametrize("status", [418, 420, 429])
+async def test_throttled_by_status(status: int) -> None:
+    """Whatever the class, a throttled write is unknown, with RateLimited behind it."""
+    error = ccxt_errors.ExchangeError("slow down")
+
+    made = await write_error(error, answered(error, status=status))
+
+    assert type(made) is OutcomeUnknown
+    assert isinstance(made.__cause__, RateLimited)
+
+
+async def test_codes_of_the_exchange_go_before_classes() -> None:
+    """Where ccxt knows too few codes, ours decide; a code that says unclear stays so."""
+    told = reader(refusals={"0379": "funds", "0101": "unclear"}, code_at=("error", "code"))
+    error = ccxt_errors.ExchangeError("no")
+
+    funds = await write_error(error, answered(error, body='{"error": {"code": "379"}}'), told=told)
+    unclear = await write_error(error, answered(error, body='{"error": {"code": "0101"}}'), told=told)
+
+    assert type(funds) is InsufficientFunds
+    assert funds.code == "0379"
+    assert type(unclear) is OutcomeUnknown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"binance GET https://api.example/order?apiKey={SECRET}&signature=0badc0de",
+        f'{{"secret": "{SECRET}", "signature": "0badc0de"}}',
+        f"nonce=17 apiKey={SECRET} sign=0badc0de",
+    ],
+)
+async def test_no_text_shows_a_secret(text: str) -> None:
+    """Queries, signatures and credentials are cut out of messages, bodies and causes."""
+    error = ccxt_errors.ExchangeNotAvailable(text)
+
+    made = await write_error(error, answered(error, body=text))
+
+    assert isinstance(made.__cause__, CcxtError)
+    for told in (str(made), repr(made), str(made.__cause__), repr(getattr(made, "body", "")), repr(made.__context__)):
+        assert SECRET not in told
+        assert "0badc0de" not in told

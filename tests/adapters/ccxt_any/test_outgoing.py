@@ -1,0 +1,104 @@
+"""What leaves ccxt for each kind of order that a gateway takes: on every exchange of the override table."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import parse_qs
+
+import pytest
+
+from orderbridge import OrderRequest
+from orderbridge.errors import ConfigurationError, OutcomeUnknown
+from tests.adapters.ccxt_any.played import gateway
+
+pytestmark = pytest.mark.ccxt
+
+
+async def sent(exchange: str, **order: Any) -> dict[str, Any]:
+    """The body of the one request that an order makes, flat."""
+    bodies: list[str] = []
+
+    async def fetch(url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
+        bodies.append(body)
+        return {}
+
+    symbol = "BTC/USDT" if exchange == "binance" else "BTC/USD"
+    async with gateway(exchange, fetch=fetch) as known:
+        with pytest.raises(OutcomeUnknown):
+            await known.submit(OrderRequest(symbol=symbol, **{"side": "buy", "type": "limit", **order}))
+    (body,) = bodies
+    if body.startswith("{"):
+        loaded = json.loads(body)
+        (configuration,) = loaded.pop("order_configuration").items()
+        return {**loaded, "configuration": configuration[0], **configuration[1]}
+    return {name: values[0] for name, values in parse_qs(body).items()}
+
+
+LIMIT = {"quantity": "0.01", "price": "40000", "client_order_id": "mine1"}
+
+
+@pytest.mark.parametrize(
+    ("exchange", "order", "expected"),
+    [
+        ("binance", LIMIT, {"type": "LIMIT", "quantity": "0.01", "price": "40000", "timeInForce": "GTC"}),
+        ("binance", LIMIT, {"newClientOrderId": "mine1"}),
+        ("binance", {**LIMIT, "time_in_force": "ioc"}, {"type": "LIMIT", "timeInForce": "IOC"}),
+        ("binance", {**LIMIT, "time_in_force": "fok"}, {"type": "LIMIT", "timeInForce": "FOK"}),
+        ("binance", {**LIMIT, "post_only": True}, {"type": "LIMIT_MAKER"}),
+        ("binance", {"type": "market", "quote_quantity": "100"}, {"type": "MARKET", "quoteOrderQty": "100"}),
+        (
+            "binance",
+            {"type": "market", "side": "sell", "quote_quantity": "100"},
+            {"side": "SELL", "quoteOrderQty": "100"},
+        ),
+        ("binance", {"type": "market", "quantity": "0.00001"}, {"type": "MARKET", "quantity": "0.00001"}),
+        ("kraken", LIMIT, {"ordertype": "limit", "volume": "0.01", "price": "40000", "cl_ord_id": "mine1"}),
+        ("kraken", {**LIMIT, "time_in_force": "ioc"}, {"timeinforce": "IOC"}),
+        ("kraken", {**LIMIT, "post_only": True}, {"oflags": "post"}),
+        ("kraken", {"type": "market", "quote_quantity": "100"}, {"volume": "100", "oflags": "viqc"}),
+        ("kraken", {"type": "market", "side": "sell", "quote_quantity": "100"}, {"type": "sell", "oflags": "viqc"}),
+        ("coinbase", LIMIT, {"configuration": "limit_limit_gtc", "base_size": "0.01", "limit_price": "40000"}),
+        ("coinbase", LIMIT, {"client_order_id": "mine1", "post_only": False}),
+        ("coinbase", {**LIMIT, "time_in_force": "ioc"}, {"configuration": "sor_limit_ioc"}),
+        ("coinbase", {**LIMIT, "time_in_force": "fok"}, {"configuration": "limit_limit_fok"}),
+        ("coinbase", {**LIMIT, "post_only": True}, {"configuration": "limit_limit_gtc", "post_only": True}),
+        ("coinbase", {"type": "market", "quote_quantity": "100"}, {"quote_size": "100"}),
+        ("coinbase", {"type": "market", "side": "sell", "quantity": "0.01"}, {"base_size": "0.01"}),
+    ],
+)
+async def test_what_is_declared_reaches_the_exchange(
+    exchange: str, order: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    """What a request asks for goes out under the exchange's own names, amounts as plain text."""
+    body = await sent(exchange, **order)
+
+    assert {name: body.get(name) for name in expected} == expected
+
+
+@pytest.mark.parametrize("exchange", ["binance", "kraken", "coinbase"])
+async def test_small_amounts_are_written_plain(exchange: str) -> None:
+    """No exponent leaves, whatever ccxt would make of `1E-8`."""
+    quantity = "0.00012" if exchange == "binance" else "0.00012345"
+
+    body = await sent(exchange, **{**LIMIT, "quantity": quantity, "price": "50000"})
+
+    assert quantity in body.values()
+
+
+async def test_params_of_one_order_are_not_those_of_the_next() -> None:
+    """ccxt changes the dicts that it is given, default ones too: nothing of a post-only order stays behind."""
+    first = await sent("binance", **{**LIMIT, "post_only": True})
+    second = await sent("binance", **LIMIT)
+
+    assert first["type"] == "LIMIT_MAKER"
+    assert second["type"] == "LIMIT"
+
+
+async def test_a_replaced_http_call_is_refused() -> None:
+    """A gateway that cannot see what leaves would call a sent order not sent: it stops instead."""
+    async with gateway("binance") as known:
+        known._exchange.fetch = lambda *args: None
+        with pytest.raises(ConfigurationError, match="replaced"):
+            await known.submit(OrderRequest(symbol="BTC/USDT", side="buy", type="limit", quantity="1", price="1000"))
+        known._exchange.fetch = known._wire._fetch

@@ -1,0 +1,142 @@
+"""What an exchange can do: read from ccxt for every one of them, and corrected with a reason."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from types import SimpleNamespace
+from typing import Any
+
+import ccxt.async_support
+import pytest
+
+from orderbridge.adapters.ccxt_any.overrides import OVERRIDES
+from orderbridge.adapters.ccxt_any.traits import ANY_ID, Traits, corrected, declared
+from orderbridge.client_ids import SHORTEST, is_ours, mint
+from orderbridge.model.words import EditClass, Idempotency, OrderType, Side, TimeInForce
+
+pytestmark = pytest.mark.ccxt
+
+
+def traits_of(name: str) -> Traits:
+    exchange = getattr(ccxt.async_support, name)()
+    return corrected(declared(exchange), OVERRIDES.get(name, ()))
+
+
+@pytest.mark.parametrize("name", ccxt.async_support.exchanges)
+def test_every_exchange_has_capabilities(name: str) -> None:
+    """None breaks the reading; none claims an edit, and client ids stand in our table only."""
+    traits = traits_of(name)
+    capabilities = traits.capabilities
+
+    assert TimeInForce.GTC in capabilities.times_in_force
+    assert capabilities.order_types <= {OrderType.LIMIT, OrderType.MARKET}
+    assert capabilities.edit is EditClass.NONE
+    assert (capabilities.client_order_id is None) is (traits.client_ids is None)
+    if name not in OVERRIDES:
+        assert capabilities.idempotency is Idempotency.NONE
+
+
+@pytest.mark.parametrize("name", OVERRIDES)
+def test_override_rows_name_a_field_and_a_reason(name: str) -> None:
+    """Each row corrects a field that exists, once, and says why."""
+    fields = {field.name for field in dataclasses.fields(Traits)}
+    names = [row[0] for row in OVERRIDES[name]]
+
+    assert name in ccxt.async_support.exchanges
+    assert set(names) <= fields
+    assert len(set(names)) == len(names)
+    assert all(len(reason.split()) >= 4 for _, _, reason in OVERRIDES[name])
+
+
+def test_bitso_declares_none_of_what_ccxt_does_wrongly() -> None:
+    """The defects of ccxt's Bitso that reach an order are capabilities that it lacks."""
+    capabilities = traits_of("bitso").capabilities
+
+    assert capabilities.times_in_force == {TimeInForce.GTC}
+    assert (capabilities.post_only, capabilities.quote_sizing, capabilities.reduce_only) == (False, False, False)
+    assert capabilities.client_order_id is None
+    assert capabilities.history is False
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, rows in OVERRIDES.items() if any(row[0] == "client_ids" for row in rows)]
+)
+def test_client_ids_of_ours_fit_the_rule(name: str) -> None:
+    """An id that we make is one that the exchange takes."""
+    ids = traits_of(name).client_ids
+    if ids is None:
+        return
+
+    assert ids.rule.max_length >= SHORTEST
+    made = mint(1_767_607_200.0, max_length=ids.rule.max_length)
+    assert re.fullmatch(f"[{ids.rule.alphabet}]{{1,{ids.rule.max_length}}}", made)
+    assert is_ours(made)
+    assert ids.idempotency is Idempotency.TAG_ONLY
+
+
+def exchange(has: dict[str, Any] | None = None, spot: Any = None, **options: Any) -> Any:
+    return SimpleNamespace(has={"createOrder": True, **(has or {})}, features={"spot": spot or {}}, options=options)
+
+
+def test_none_means_no() -> None:
+    """What ccxt does not say it cannot do."""
+    traits = declared(
+        exchange({"fetchOrders": None, "createMarketOrder": None}, {"createOrder": {"timeInForce": None}})
+    )
+
+    assert traits.order_types == {OrderType.LIMIT}
+    assert traits.times_in_force == {TimeInForce.GTC}
+    assert (traits.post_only, traits.orders.exists, traits.quote_sides) == (False, False, frozenset())
+
+
+def test_no_features_at_all() -> None:
+    """An exchange without features is read without them."""
+    bare = SimpleNamespace(has={"createOrder": True}, features=None, options=None)
+
+    assert declared(bare).capabilities.fills is False
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        exchange({"createMarketOrder": True}, {"createOrder": {"marketBuyRequiresPrice": True}}),
+        exchange({"createMarketOrder": True}, createMarketBuyOrderRequiresPrice=True),
+    ],
+)
+def test_buys_that_ccxt_takes_as_a_cost_are_not_sized_in_base(known: Any) -> None:
+    """Where a market buy's amount is multiplied by a price, or is a cost, base is refused for buys."""
+    assert declared(known).base_sides == {Side.SELL}
+
+
+@pytest.mark.parametrize(
+    "id", ["12345", "OUF4EM-FRGI2-MQMWZD", "6f0b7a52-9c1e-4d1b-8f6a-2a4f1d1a7c10", "yWTQGxDMZVimZgZk"]
+)
+def test_ids_that_may_be_asked_for(id: str) -> None:
+    """Numbers, UUIDs, and letters as long as an id is."""
+    assert Traits(id_shape=ANY_ID).could_be_id(id)
+
+
+@pytest.mark.parametrize(
+    "id",
+    [
+        "",
+        "all",
+        "open",
+        "cancel_all",
+        "a/1",
+        "../1",
+        "1..2",
+        "1?x=2",
+        "1&x",
+        "1%2e",
+        "1 2",
+        "1,2",
+        "é1",
+        "-1",
+        "x" * 200,
+    ],
+)
+def test_ids_that_are_never_sent(id: str) -> None:
+    """Words of a path, anything that would leave the path, and what is too short to be an id without a digit."""
+    assert not Traits(id_shape=ANY_ID).could_be_id(id)
