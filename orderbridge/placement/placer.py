@@ -35,6 +35,7 @@ from orderbridge.placement.attempt import Attempts, Call, keeps_apart
 from orderbridge.placement.desk import Desk, log
 from orderbridge.placement.fingerprint import fingerprint
 from orderbridge.placement.journal import ClientIdUsed, InFlight
+from orderbridge.placement.limited import within
 from orderbridge.placement.scope import address_of, elsewhere, is_at, mode_of
 from orderbridge.placement.sightings import Sightings
 from orderbridge.placement.states import Happened, Record, Step, step
@@ -230,9 +231,16 @@ class Placer:
 
     async def _permit_at_once(self) -> Permit | None:
         try:
-            return await self._gateway.permit("place", timeout=0)
+            return await self._permit(0.0)
         except NotSent:
             return None
+
+    async def _permit(self, seconds: float) -> Permit:
+        try:
+            return await within(self._gateway.permit("place", timeout=seconds), seconds)
+        except TimeoutError as error:
+            why = f"nothing was sent: the right to send did not come, {error}"
+            raise NotSent(why, gateway=self._gateway.name, operation="place") from error
 
     async def _carry_on(self, call: Call) -> Order:
         """Go on with a placement that is stored, wherever it stands."""
@@ -269,7 +277,7 @@ class Placer:
             try:
                 self._check_open()
                 if call.permit is None:
-                    call.permit = await self._gateway.permit("place", timeout=call.left)
+                    call.permit = await self._permit(call.left)
                     self._check_open(call.permit)
                 order = await self._attended(call)
                 return order if order is not None else await self._carry_on(call)

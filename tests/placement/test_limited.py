@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from orderbridge.errors import OutcomeUnknown
+from orderbridge.errors import NotSent, OutcomeUnknown
 from orderbridge.placement import MemoryJournal
 from orderbridge.placement.limited import within
 from tests.placement.hand import Accepting, Bot, Hanging, for_ever
@@ -31,6 +31,23 @@ async def test_a_call_that_does_not_end_is_named_by_its_time() -> None:
     """What a person reads in an alarm is never an empty text."""
     with pytest.raises(TimeoutError, match=r"0\.03 s"):
         await within(for_ever(), 0.01)
+
+
+async def test_a_permit_that_never_comes_sends_nothing() -> None:
+    """It is NotSent after `send_within`, and the same key goes on once there is one."""
+    venue = Accepting()
+    venue.permit = for_ever  # type: ignore[method-assign]
+    bot = Bot(venue)
+
+    with pytest.raises(NotSent, match="no end within"):
+        await asyncio.wait_for(bot.bridge.place("bitso", limit_buy(), key="k1", send_within=0.05), 2)
+    sent = len(venue.sent)
+    del venue.permit
+    await bot.bridge.place("bitso", limit_buy(), key="k1")
+    placements = await bot.bridge.placements()
+    await bot.bridge.aclose()
+
+    assert (sent, len(venue.sent), len(placements)) == (0, 1, 1)
 
 
 async def test_a_submit_that_never_ends_is_followed_up() -> None:
