@@ -166,7 +166,7 @@ class Attempts:
         desk, now = self._desk, self._desk.now()
         number, attempt = call.record.placement.attempts + 1, secrets.token_hex(8)
         how: dict[str, Any] = {"sent_at": now, "not_after": now + timedelta(seconds=seconds)}
-        how |= {"owner": desk.owner, "attempt": attempt, "watch_until": None}
+        how |= {"owner": desk.owner, "attempt": attempt}
         facts = {"attempt": number, "not_after": how["not_after"]}
         changes = {"attempts": number}
         if call.is_new:

@@ -17,13 +17,13 @@ from orderbridge.model.base import VenueModel
 from orderbridge.model.order import Order
 from orderbridge.model.words import PlacementState
 from orderbridge.placement.looking import JournalFile
-from orderbridge.placement.states import Record
+from orderbridge.placement.states import WATCHED, Record
 
 LEAST: Final = timedelta(days=1)
 # Few enough that a bot's commit, which waits meanwhile, waits for milliseconds.
 _TOGETHER: Final = 500
 _BUSY_SECONDS: Final = 10.0
-_NEVER_SENT_OR_REFUSED: Final = {PlacementState.DENIED, PlacementState.REJECTED}
+_OVER_WITHOUT_AN_ORDER: Final = {PlacementState.DENIED, PlacementState.REJECTED, PlacementState.NOT_PLACED}
 
 _OLD: Final = """SELECT p.rowid, p.body, (SELECT MAX(at) FROM events e WHERE e.placement_id = p.placement_id)
     FROM placements p WHERE p.rowid > ? AND p.created < ? AND p.state IN ('denied', 'rejected', 'not_placed', 'placed')
@@ -146,10 +146,10 @@ class _Compaction:
 
     def _is_over(self, record: Record) -> bool:
         placement = record.placement
-        if record.state in _NEVER_SENT_OR_REFUSED:
+        if record.state in WATCHED and record.watch_until is not None and record.watch_until >= self._now:
+            return False
+        if record.state in _OVER_WITHOUT_AN_ORDER:
             return True
-        if record.state is PlacementState.NOT_PLACED:
-            return record.watch_until is None or record.watch_until < self._now
         order = placement.order and self._known(placement.order)
         if order is None or order.may_be_live or not self._is_old(order):
             return False

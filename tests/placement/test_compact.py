@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 from contextlib import closing
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -43,6 +43,22 @@ async def test_a_bot_writes_on_while_it_is_compacted(tmp_path: Path) -> None:
     with JournalFile(path) as file:
         assert list(verify(file)) == []
     await bot.aclose()
+
+
+@pytest.mark.parametrize("state", ["not_placed", "denied"])
+@pytest.mark.parametrize(("days", "goes"), [(-1, True), (0, False), (1, False), (None, True)])
+async def test_what_is_watched_stays_until_that_is_over(
+    tmp_path: Path, state: str, days: int | None, goes: bool
+) -> None:
+    """A late order of it would be nobody's otherwise."""
+    until = None if days is None else datetime.fromtimestamp(LATER, UTC) + timedelta(days=days)
+    bot = SqliteJournal(tmp_path / "orders.db")
+    await bot.create(record(state=state, watch_until=until))
+    await bot.aclose()
+
+    done = compact.compact(tmp_path / "orders.db", older_than=AGE, now=LATER)
+
+    assert done.placements == goes
 
 
 async def test_the_space_is_given_back(tmp_path: Path) -> None:

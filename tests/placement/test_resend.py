@@ -37,7 +37,7 @@ async def test_what_is_proven_absent_is_sent_again_under_its_id() -> None:
 
     assert (placement.state, placement.attempts) == ("placed", 2)
     assert len({request.client_order_id for request in venue.sent}) == 1
-    assert "absent in 3 complete rounds" in placement.evidence
+    assert any(each.startswith("absent in ") for each in placement.evidence)
 
 
 async def test_without_proof_nothing_is_sent_again() -> None:

@@ -127,13 +127,13 @@ async def test_a_resend_that_takes_long_holds_up_no_other_placement() -> None:
     assert [request.client_order_id for request in venue.sent] == [ids[0], ids[0], ids[1], ids[1]]
 
 
-async def left_to_be_sent_again(journal: MemoryJournal, **settings: Any) -> Any:
-    """What a process leaves that proved a placement absent and ended before it sent it again."""
-    venue = Again(OutcomeUnknown("lost"))
+async def left_to_be_sent_again(journal: MemoryJournal, begins: bool, **settings: Any) -> Any:
+    """What a process leaves that proved a placement absent and ended before it sent it again, or while it could not."""
+    venue = Again(OutcomeUnknown("lost"), NotSent("no connection"))
     bot = Bot(venue, journal=journal, on_uncertain="resend_if_absent", **settings)
 
     async def none_twice(lane: Any = "place", *, timeout: float | None = None) -> Any:
-        if venue.sent:
+        if venue.sent and not begins:
             raise NotSent("locked out")
         return await Venue.permit(venue, lane, timeout=timeout)
 
@@ -144,10 +144,11 @@ async def left_to_be_sent_again(journal: MemoryJournal, **settings: Any) -> Any:
     return placement
 
 
-async def test_what_was_to_be_sent_again_is_denied_and_still_watched() -> None:
+@pytest.mark.parametrize("begins", [False, True])
+async def test_what_was_to_be_sent_again_is_denied_and_still_watched(begins: bool) -> None:
     """The first attempt may show up late: that is a ghost then, found by asking for it."""
     journal, clock = MemoryJournal(), before_the_turn(1.2)
-    placement = await left_to_be_sent_again(journal, clock=clock)
+    placement = await left_to_be_sent_again(journal, begins, clock=clock)
     venue = Venue()
     bot = Bot(venue, journal=journal, on_uncertain="resend_if_absent", clock=clock)
 
