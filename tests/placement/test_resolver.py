@@ -25,9 +25,9 @@ class Clock:
         return time.time() + self.offset
 
 
-def before_the_turn(seconds: float = 0.4) -> Clock:
-    """A clock that is so long before the next moment at which what is watched is asked for."""
-    return Clock(300.0 - time.time() % 300.0 - seconds)
+def watched_soon(clock: Clock) -> None:
+    """Set a clock forward to just before the next moment at which what is watched is asked for."""
+    clock.offset = 300.0 - time.time() % 300.0 - 0.5
 
 
 @pytest.mark.parametrize("restarts", [False, True])
@@ -147,8 +147,9 @@ async def left_to_be_sent_again(journal: MemoryJournal, begins: bool, **settings
 @pytest.mark.parametrize("begins", [False, True])
 async def test_what_was_to_be_sent_again_is_denied_and_still_watched(begins: bool) -> None:
     """The first attempt may show up late: that is a ghost then, found by asking for it."""
-    journal, clock = MemoryJournal(), before_the_turn(1.2)
+    journal, clock = MemoryJournal(), Clock()
     placement = await left_to_be_sent_again(journal, begins, clock=clock)
+    watched_soon(clock)
     venue = Venue()
     bot = Bot(venue, journal=journal, on_uncertain="resend_if_absent", clock=clock)
 
@@ -169,7 +170,7 @@ async def test_what_was_to_be_sent_again_is_denied_and_still_watched(begins: boo
 
 async def test_what_a_process_that_ended_had_watched_is_watched_by_one_that_lives() -> None:
     """A verdict of a sibling that is gone is looked after until its time is over."""
-    journal, clock = MemoryJournal(), before_the_turn(1.0)
+    journal, clock = MemoryJournal(), Clock()
     venue = Venue()
     living = Bot(venue, journal=journal, clock=clock)
     await living.bridge.recover()
@@ -177,6 +178,7 @@ async def test_what_a_process_that_ended_had_watched_is_watched_by_one_that_live
     placement = await first.bridge.resolve(await first.lose(), timeout=3)
     await first.bridge.aclose()
 
+    watched_soon(clock)
     await living.bridge._placing.line("bitso").recovery.take_over(watched=True)
     venue.orders_found = [seen(client_order_id=placement.client_order_id)]
     await asyncio.sleep(1.2)
