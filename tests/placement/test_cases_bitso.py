@@ -65,7 +65,7 @@ async def test_case_7_9_and_10_an_answer_that_is_none_is_followed_up(
     sim: Simulator, bridges: Bridges, path: Path, kind: str
 ) -> None:
     """However the answer was lost, the one order that the venue took is found, and none is added."""
-    bridge = await restarted(bridges, path)
+    bridge = bridges(journal=SqliteJournal(path))
     sim.bitso.fault(kind, operation="place", nth=1)
 
     (placement,) = (await bridge.place_many("bitso", {"k1": limit_buy()})).values()
@@ -81,7 +81,7 @@ async def test_case_13_a_duplicate_refusal_is_looked_up_and_compared(
 ) -> None:
     """Somebody used the id: the order is adopted if it is what was asked for."""
     sim.bitso.put(origin_id="mine-1", quantity="0.01", price="100000", status="open", side="buy", book="btc_mxn")
-    bridge = await restarted(bridges, path)
+    bridge = bridges(journal=SqliteJournal(path))
 
     done = await bridge.place_many("bitso", {"k1": limit_buy(client_order_id="mine-1")})
     after = await bridge.resolve(done["k1"], timeout=5)
@@ -93,7 +93,7 @@ async def test_case_22_a_nonce_refusal_is_sent_again_under_the_same_id(
     sim: Simulator, bridges: Bridges, path: Path
 ) -> None:
     """A refusal before admission is no outcome: the order is placed once."""
-    bridge = await restarted(bridges, path)
+    bridge = bridges(journal=SqliteJournal(path))
     sim.bitso.fault("wrong_nonce", operation="place", nth=1)
 
     order = await bridge.place("bitso", limit_buy())
@@ -105,7 +105,7 @@ async def test_case_23_a_throttled_order_is_uncertain_until_proven(
     sim: Simulator, bridges: Bridges, path: Path
 ) -> None:
     """Whether a throttled write was looked at is not known: it is probed, never sent again."""
-    bridge = await restarted(bridges, path, gateway={"api_key": "simulated-key"})
+    bridge = bridges(journal=SqliteJournal(path), gateway={"api_key": "simulated-key"})
     sim.bitso.fault("throttle", operation="place", nth=1, retry_after=0.1)
 
     done = await bridge.place_many("bitso", {"k1": limit_buy()})
