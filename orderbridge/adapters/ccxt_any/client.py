@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Context, DivisionByZero, InvalidOperation, Overflow, localcontext
 from typing import Any, Final, TypeVar
 
-from orderbridge.adapters.ccxt_any.errors import Failure, Meaning, Reader, payload
+from orderbridge.adapters.ccxt_any.errors import Failure, Reader, payload
+from orderbridge.adapters.ccxt_any.meanings import Meaning
 from orderbridge.adapters.ccxt_any.wire import Call, Sent, current_call
 from orderbridge.errors import (
     AuthenticationFailed,

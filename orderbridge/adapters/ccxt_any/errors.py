@@ -12,6 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from orderbridge.adapters.ccxt_any.meanings import (
+    REFUSING,
+    THROTTLE_STATUSES,
+    Meaning,
+    is_duplicate,
+    is_passing,
+    of_class,
+)
 from orderbridge.adapters.ccxt_any.wire import Call, Repeated, Sent, TooLate
 from orderbridge.errors import (
     AuthenticationFailed,
@@ -33,48 +41,7 @@ from orderbridge.errors import (
 )
 from orderbridge.http.body import Unreadable, load, shown
 from orderbridge.http.limits import LockedOut, NoPermit
-from orderbridge.model.words import Word
 
-THROTTLE_STATUSES: Final = frozenset({418, 420, 429})
-
-
-class Meaning(Word):
-    """
-    What an error says about the request that got it.
-
-    `credentials`, `permission`, `not_admitted`, `funds`, `invalid` prove that nothing was done. `exists`: the client id
-    is taken. `not_matched`: the order exists without trades. `unclear`: it may have been done.
-    """
-
-    CREDENTIALS = "credentials"
-    PERMISSION = "permission"
-    NOT_ADMITTED = "not_admitted"
-    FUNDS = "funds"
-    INVALID = "invalid"
-    EXISTS = "exists"
-    NOT_FOUND = "not_found"
-    NOT_MATCHED = "not_matched"
-    THROTTLED = "throttled"
-    UNSUPPORTED = "unsupported"
-    UNCLEAR = "unclear"
-
-
-# By class name, the nearest of an exception's classes counts. An allow-list: what is not here is unclear.
-MEANINGS: Final[Mapping[str, Meaning]] = {
-    "AuthenticationError": Meaning.CREDENTIALS,
-    "PermissionDenied": Meaning.PERMISSION,
-    "AccountSuspended": Meaning.PERMISSION,
-    "InsufficientFunds": Meaning.FUNDS,
-    "DuplicateOrderId": Meaning.EXISTS,
-    "OrderNotFound": Meaning.NOT_FOUND,
-    "OrderNotCached": Meaning.UNCLEAR,
-    "InvalidOrder": Meaning.INVALID,
-    "BadRequest": Meaning.INVALID,
-    "ArgumentsRequired": Meaning.UNSUPPORTED,
-    "NotSupported": Meaning.UNSUPPORTED,
-    "RateLimitExceeded": Meaning.THROTTLED,
-    "DDoSProtection": Meaning.THROTTLED,
-}
 _REFUSALS: Final[Mapping[Meaning, type[VenueError]]] = {
     Meaning.CREDENTIALS: AuthenticationFailed,
     Meaning.NOT_ADMITTED: AuthenticationFailed,
@@ -150,22 +117,38 @@ class Reader:
 
     def code(self, sent: Sent | None) -> str:
         """The exchange's own code in an answer; empty where there is none that we know the place of."""
-        value = payload(sent)
-        for name in self._code_at:
-            value = value.get(name) if isinstance(value, dict) else None
-        if not self._code_at or value is None or isinstance(value, (dict, list)):
-            return ""
-        return str(value).strip().zfill(4)
+        return next(iter(self._codes(sent)), "")
 
-    def meaning(self, error: BaseException, sent: Sent | None) -> Meaning:
-        """What an error means that came with this answer."""
-        if sent is not None and sent.status in THROTTLE_STATUSES:
+    def _codes(self, sent: Sent | None) -> list[str]:
+        """What stands at each place of a code; of a list the row that all its texts have, else they are joined."""
+        codes = []
+        for path in self._code_at:
+            value = payload(sent)
+            for name in path.split("."):
+                value = value.get(name) if isinstance(value, dict) else None
+            texts = value if isinstance(value, list) else [value]
+            if texts and all(isinstance(each, (str, int)) and str(each).strip() for each in texts):
+                codes.append(self._one([str(each).strip().zfill(4) for each in texts]))
+        return codes
+
+    def _one(self, texts: list[str]) -> str:
+        meanings = {self._refusals.get(text) for text in texts}
+        return texts[0] if len(meanings) == 1 and None not in meanings else ", ".join(texts)
+
+    def meaning(self, error: BaseException, sent: Sent | None, client_order_id: str | None = None) -> Meaning:
+        """What an error means that came with this answer, which may repeat the client id that was sent."""
+        status = sent.status if sent is not None else None
+        if status in THROTTLE_STATUSES:
             return Meaning.THROTTLED
-        code = self.code(sent)
-        if code in self._refusals:
-            return Meaning(self._refusals[code])
-        names = (kind.__name__ for kind in type(error).__mro__)
-        return next((MEANINGS[name] for name in names if name in MEANINGS), Meaning.UNCLEAR)
+        words = sent.body if sent is not None else ""
+        words = words.replace(client_order_id, "") if client_order_id else words
+        rows = (self._refusals[code] for code in self._codes(sent) if code in self._refusals)
+        known = next(map(Meaning, rows), None)
+        if known is None:
+            return of_class(error, words=words, status=status)
+        if known in REFUSING and is_passing("", status):
+            return Meaning.UNCLEAR
+        return Meaning.EXISTS if known in REFUSING and is_duplicate(words) else known
 
     def facts(self, sent: Sent | None, operation: str) -> VenueFacts:
         """What an answer was, for the error that is made of it."""
@@ -187,12 +170,12 @@ class Reader:
             return self._unsent(failure, operation)
         error, sent = failure.cause, failure.last
         text, facts = f"{type(error).__name__}: {self.text(error)}", self.facts(sent, operation)
-        meaning = self.meaning(error, sent)
+        meaning = self.meaning(error, sent, client_order_id)
         is_clear = sent is not None and sent.status is not None and sent.status < 500 and payload(sent) is not None
         is_clear = is_clear and _is_answer(error, sent)
         if is_clear and meaning in _REFUSALS:
             return _REFUSALS[meaning](text, **facts)
-        if is_clear and meaning is Meaning.EXISTS:
+        if is_clear and meaning is Meaning.EXISTS and client_order_id:
             return DuplicateClientOrderId(text, client_order_id=client_order_id, **facts)
         unclear = OutcomeUnknown(
             f"sent, and no clear answer came: {text}",
@@ -254,6 +237,8 @@ class Reader:
         if meaning in {Meaning.CREDENTIALS, Meaning.PERMISSION}:
             return _REFUSALS[meaning](text, **facts)
         if meaning is Meaning.THROTTLED or payload(sent) is None:
+            return None
+        if meaning is Meaning.UNCLEAR and is_passing(sent.body if sent is not None else "", status):
             return None
         names = {kind.__name__ for kind in type(error).__mro__}
         # ccxt's own class for what an exchange answers; OperationFailed says that it may pass.
