@@ -37,6 +37,9 @@ _CONTEXT: Final = Context(
     prec=210, rounding=ROUND_HALF_EVEN, Emin=-9999, Emax=9999, traps=[InvalidOperation, DivisionByZero, Overflow]
 )
 
+# What closing waits for: an order or a cancel that nobody watches any more could not be told from one that stayed.
+_WAITED_FOR: Final[frozenset[Lane]] = frozenset({"place", "cancel"})
+
 Make = Callable[[Any], Awaitable[T]]
 
 
@@ -73,6 +76,14 @@ class CcxtClient:
         self._retries = retries
         self._gets_write = gets_write
         self._is_watched = is_watched
+        self._under_way: set[asyncio.Future[None]] = set()
+
+    async def settled(self) -> None:
+        """Wait for the orders and cancels that are on their way. Each has its time limit, and so has this."""
+        loop = asyncio.get_running_loop()
+        waiting = [each for each in self._under_way if each.get_loop() is loop]
+        if waiting:
+            await asyncio.wait(waiting, timeout=CALL_SECONDS + 1)
 
     def check_usable(self) -> None:
         """ConfigurationError: closed, taken from our sight, or not in the loop of the gateway or of the object."""
@@ -105,6 +116,7 @@ class CcxtClient:
         async def attempt() -> Answered:
             self.check_usable()
             await self.session.slot(lane, deadline, operation)
+            self.check_usable()  # the wait may have been long
             call = Call(lane, deadline, prepaid=1)
             if sends is not None:
                 sends.append(call)
@@ -143,6 +155,11 @@ class CcxtClient:
         limiter = self.session.limiter
         permit = permit or await self.session.permit("place", timeout=_finite(deadline.remaining()))
         self.session.check_permit(permit, operation)
+        try:
+            self.check_usable()  # the wait for a permit may have been long
+        except ConfigurationError:
+            permit.give_back()
+            raise
         if limiter.locked_for and not limiter.is_free(permit.lane):
             permit.give_back()
             raise NotSent("the venue has locked us out meanwhile", gateway=self.gateway, operation=operation)
@@ -185,6 +202,9 @@ class CcxtClient:
     async def _run(self, make: Make[Any], call: Call, operation: str) -> Answered | Failure:
         started = time.perf_counter()
         token = current_call.set(call)
+        under_way: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if call.lane in _WAITED_FOR:
+            self._under_way.add(under_way)
         error: BaseException
         try:
             with localcontext(_CONTEXT):
@@ -192,8 +212,13 @@ class CcxtClient:
                     return Answered(await make(self.exchange), call)
         except Exception as raised:  # noqa: BLE001 - ccxt lets KeyError, TypeError and their like through
             error = raised
+            if not self._is_watched():
+                # What went out meanwhile was not seen, and may have left.
+                call.sent.append(Sent("?", "", call.is_write))
         finally:
             current_call.reset(token)
+            self._under_way.discard(under_way)
+            under_way.set_result(None)
             took = (time.perf_counter() - started) * 1000
             extra = log_facts(self.gateway, operation)
             for sent in call.sent:
