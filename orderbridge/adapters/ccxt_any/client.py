@@ -16,7 +16,6 @@ from orderbridge.errors import (
     AuthenticationFailed,
     ConfigurationError,
     NotSent,
-    OutcomeUnknown,
     RateLimited,
     UnexpectedResponse,
     VenueUnavailable,
@@ -180,8 +179,8 @@ class CcxtClient:
         if isinstance(done, Answered):
             return done
         error = self.reader.of_write(done, operation=operation, client_order_id=client_order_id)
-        if isinstance(error, OutcomeUnknown) and isinstance(error.__cause__, RateLimited):
-            error.__cause__.retry_after = self._lock_out(done.last, operation)
+        if isinstance(error.__cause__, RateLimited):
+            error.__cause__.retry_after = self._lock_out(done.last or done.before, operation)
         raise error
 
     async def quietly(self, make: Make[T], *, deadline: Deadline, operation: str) -> T:
@@ -230,7 +229,7 @@ class CcxtClient:
     def _read_error(self, failure: Failure, operation: str) -> Exception:
         """What `policy.read` takes: an engine's error, TryAgain, or the error to raise."""
         error, sent = failure.cause, failure.last
-        text = f"{type(error).__name__}: {self.reader.text(error)}"
+        text = self.reader.named(error)
         if isinstance(error, LockedOut):
             return RateLimited(str(error), retry_after=error.seconds, gateway=self.gateway, operation=operation)
         if isinstance(error, (NoPermit, TimeoutError)) and (sent is None or sent.failed is None):
@@ -256,7 +255,7 @@ class CcxtClient:
 
     def _no_use(self, error: BaseException, sent: Sent, meaning: Meaning, operation: str) -> Exception:
         """An answer that tells nothing: another try may help."""
-        text = f"HTTP {sent.status}: {type(error).__name__}: {self.reader.text(error)}"
+        text = f"HTTP {sent.status}: {self.reader.named(error)}"
         facts = self.reader.facts(sent, operation)
         after = retry_after(sent.headers.get("retry-after"), now=time.time())
         if meaning is Meaning.NOT_ADMITTED or type(error).__name__ == "InvalidNonce":
