@@ -10,6 +10,7 @@ from decimal import ROUND_HALF_EVEN, Context, DivisionByZero, InvalidOperation, 
 from typing import Any, Final, TypeVar
 
 from orderbridge.adapters.ccxt_any.errors import Failure, Reader, payload
+from orderbridge.adapters.ccxt_any.exchanges import check_proxies
 from orderbridge.adapters.ccxt_any.meanings import Meaning
 from orderbridge.adapters.ccxt_any.wire import Call, Sent, current_call
 from orderbridge.errors import (
@@ -85,11 +86,12 @@ class CcxtClient:
             await asyncio.wait(waiting, timeout=CALL_SECONDS + 1)
 
     def check_usable(self) -> None:
-        """ConfigurationError: closed, taken from our sight, or not in the loop of the gateway or of the object."""
+        """ConfigurationError: closed, out of our sight, with a SOCKS proxy, or not in its own or the object's loop."""
         self.session.check_usable()
         if not self._is_watched():
             message = "the HTTP call of the exchange object was replaced, so what leaves it cannot be told"
             raise ConfigurationError(message, gateway=self.gateway)
+        check_proxies(self.exchange)
         loop = getattr(self.exchange, "asyncio_loop", None)
         if loop is not None and loop is not asyncio.get_running_loop():
             raise ConfigurationError(

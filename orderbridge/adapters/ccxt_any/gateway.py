@@ -14,6 +14,8 @@ from orderbridge.adapters.ccxt_any.exchanges import (
     address_of,
     check_calls,
     check_credentials,
+    check_proxies,
+    check_settings,
     digest_of,
     is_sandbox,
     make_exchange,
@@ -91,7 +93,7 @@ class CcxtGateway(UnsupportedCalls):
         retries: how reads are repeated.
 
     Raises:
-        ConfigurationError: no such exchange, credentials missing, a config that ccxt does not take, or no ccxt.
+        ConfigurationError: no ccxt or no such exchange, credentials missing, a config or a proxy that cannot be used.
         NotSupported: an exchange without a spot market, or without the calls that orders need.
 
     Source: ccxt's manual, docs.ccxt.com.
@@ -113,11 +115,13 @@ class CcxtGateway(UnsupportedCalls):
         clock: Callable[[], float] = time.time,
         retries: Retries | None = None,
     ) -> None:
+        check_settings(config, sandbox)
         is_ours = isinstance(exchange, str)
         make = make_exchange if is_ours else take_exchange
         known = make(exchange, config, sandbox=sandbox)
         check_calls(known)
         check_credentials(known)
+        check_proxies(known)
         self._is_ours = is_ours
         self._is_closing = False
         self._exchange = known
