@@ -25,6 +25,7 @@ from orderbridge.errors import (
     OutcomeUnknown,
     PermissionDenied,
     RateLimited,
+    VenueError,
 )
 from orderbridge.http.limits import LockedOut, NoPermit
 from orderbridge.http.policy import Deadline
@@ -171,6 +172,27 @@ async def test_words_of_a_duplicate_are_no_refusal(kind: str, words: str) -> Non
     assert type(with_id) is DuplicateClientOrderId
     assert with_id.client_order_id == "mine"
     assert type(without) is OutcomeUnknown
+
+
+@pytest.mark.parametrize(
+    ("words", "is_told"),
+    [
+        ("EOrder:Unknown order", True),
+        ("Unknown symbol", True),
+        ("price too low", True),
+        ("internal error", False),
+        ("cancel timeout", False),
+        ("unknown order status", False),
+    ],
+)
+def test_a_cancel_is_refused_by_plain_words_only(words: str, is_told: bool) -> None:
+    """What the exchange could not do just now may have been done all the same: it is no refusal."""
+    error = ccxt_errors.InvalidOrder(words)
+    sent = answered(error, status=400, body=json.dumps({"error": words}), write=False)
+
+    made = reader().of_answer(error, sent, operation="cancel")
+
+    assert type(made) is (VenueError if is_told else type(None))
 
 
 async def test_a_nonce_that_was_used_before_is_no_duplicate_of_an_order() -> None:
