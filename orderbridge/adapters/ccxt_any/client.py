@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Context, DivisionByZero, InvalidOperation, Overflow, localcontext
 from typing import Any, Final, TypeVar
 
-from orderbridge.adapters.ccxt_any.errors import Failure, Meaning, Reader, payload
+from orderbridge.adapters.ccxt_any.errors import Failure, Reader, payload
+from orderbridge.adapters.ccxt_any.exchanges import check_proxies
+from orderbridge.adapters.ccxt_any.meanings import Meaning
 from orderbridge.adapters.ccxt_any.wire import Call, Sent, current_call
 from orderbridge.errors import (
     AuthenticationFailed,
     ConfigurationError,
     NotSent,
-    OutcomeUnknown,
     RateLimited,
     UnexpectedResponse,
     VenueUnavailable,
@@ -35,6 +36,9 @@ CALL_SECONDS: Final = 30.0
 _CONTEXT: Final = Context(
     prec=210, rounding=ROUND_HALF_EVEN, Emin=-9999, Emax=9999, traps=[InvalidOperation, DivisionByZero, Overflow]
 )
+
+# What closing waits for: an order or a cancel that nobody watches any more could not be told from one that stayed.
+_WAITED_FOR: Final[frozenset[Lane]] = frozenset({"place", "cancel"})
 
 Make = Callable[[Any], Awaitable[T]]
 
@@ -72,13 +76,22 @@ class CcxtClient:
         self._retries = retries
         self._gets_write = gets_write
         self._is_watched = is_watched
+        self._under_way: set[asyncio.Future[None]] = set()
+
+    async def settled(self) -> None:
+        """Wait for the orders and cancels that are on their way. Each has its time limit, and so has this."""
+        loop = asyncio.get_running_loop()
+        waiting = [each for each in self._under_way if each.get_loop() is loop]
+        if waiting:
+            await asyncio.wait(waiting, timeout=CALL_SECONDS + 1)
 
     def check_usable(self) -> None:
-        """ConfigurationError: closed, taken from our sight, or not in the loop of the gateway or of the object."""
+        """ConfigurationError: closed, out of our sight, with a SOCKS proxy, or not in its own or the object's loop."""
         self.session.check_usable()
         if not self._is_watched():
             message = "the HTTP call of the exchange object was replaced, so what leaves it cannot be told"
             raise ConfigurationError(message, gateway=self.gateway)
+        check_proxies(self.exchange)
         loop = getattr(self.exchange, "asyncio_loop", None)
         if loop is not None and loop is not asyncio.get_running_loop():
             raise ConfigurationError(
@@ -104,6 +117,7 @@ class CcxtClient:
         async def attempt() -> Answered:
             self.check_usable()
             await self.session.slot(lane, deadline, operation)
+            self.check_usable()  # the wait may have been long
             call = Call(lane, deadline, prepaid=1)
             if sends is not None:
                 sends.append(call)
@@ -142,6 +156,11 @@ class CcxtClient:
         limiter = self.session.limiter
         permit = permit or await self.session.permit("place", timeout=_finite(deadline.remaining()))
         self.session.check_permit(permit, operation)
+        try:
+            self.check_usable()  # the wait for a permit may have been long
+        except ConfigurationError:
+            permit.give_back()
+            raise
         if limiter.locked_for and not limiter.is_free(permit.lane):
             permit.give_back()
             raise NotSent("the venue has locked us out meanwhile", gateway=self.gateway, operation=operation)
@@ -162,8 +181,8 @@ class CcxtClient:
         if isinstance(done, Answered):
             return done
         error = self.reader.of_write(done, operation=operation, client_order_id=client_order_id)
-        if isinstance(error, OutcomeUnknown) and isinstance(error.__cause__, RateLimited):
-            error.__cause__.retry_after = self._lock_out(done.last, operation)
+        if isinstance(error.__cause__, RateLimited):
+            error.__cause__.retry_after = self._lock_out(done.last or done.before, operation)
         raise error
 
     async def quietly(self, make: Make[T], *, deadline: Deadline, operation: str) -> T:
@@ -184,6 +203,9 @@ class CcxtClient:
     async def _run(self, make: Make[Any], call: Call, operation: str) -> Answered | Failure:
         started = time.perf_counter()
         token = current_call.set(call)
+        under_way: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if call.lane in _WAITED_FOR:
+            self._under_way.add(under_way)
         error: BaseException
         try:
             with localcontext(_CONTEXT):
@@ -191,8 +213,13 @@ class CcxtClient:
                     return Answered(await make(self.exchange), call)
         except Exception as raised:  # noqa: BLE001 - ccxt lets KeyError, TypeError and their like through
             error = raised
+            if not self._is_watched():
+                # What went out meanwhile was not seen, and may have left.
+                call.sent.append(Sent("?", "", call.is_write))
         finally:
             current_call.reset(token)
+            self._under_way.discard(under_way)
+            under_way.set_result(None)
             took = (time.perf_counter() - started) * 1000
             extra = log_facts(self.gateway, operation)
             for sent in call.sent:
@@ -204,7 +231,7 @@ class CcxtClient:
     def _read_error(self, failure: Failure, operation: str) -> Exception:
         """What `policy.read` takes: an engine's error, TryAgain, or the error to raise."""
         error, sent = failure.cause, failure.last
-        text = f"{type(error).__name__}: {self.reader.text(error)}"
+        text = self.reader.named(error)
         if isinstance(error, LockedOut):
             return RateLimited(str(error), retry_after=error.seconds, gateway=self.gateway, operation=operation)
         if isinstance(error, (NoPermit, TimeoutError)) and (sent is None or sent.failed is None):
@@ -230,7 +257,7 @@ class CcxtClient:
 
     def _no_use(self, error: BaseException, sent: Sent, meaning: Meaning, operation: str) -> Exception:
         """An answer that tells nothing: another try may help."""
-        text = f"HTTP {sent.status}: {type(error).__name__}: {self.reader.text(error)}"
+        text = f"HTTP {sent.status}: {self.reader.named(error)}"
         facts = self.reader.facts(sent, operation)
         after = retry_after(sent.headers.get("retry-after"), now=time.time())
         if meaning is Meaning.NOT_ADMITTED or type(error).__name__ == "InvalidNonce":

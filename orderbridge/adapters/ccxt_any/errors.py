@@ -12,6 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from orderbridge.adapters.ccxt_any.meanings import (
+    REFUSING,
+    THROTTLE_STATUSES,
+    Meaning,
+    is_duplicate,
+    is_passing,
+    of_class,
+)
 from orderbridge.adapters.ccxt_any.wire import Call, Repeated, Sent, TooLate
 from orderbridge.errors import (
     AuthenticationFailed,
@@ -33,48 +41,7 @@ from orderbridge.errors import (
 )
 from orderbridge.http.body import Unreadable, load, shown
 from orderbridge.http.limits import LockedOut, NoPermit
-from orderbridge.model.words import Word
 
-THROTTLE_STATUSES: Final = frozenset({418, 420, 429})
-
-
-class Meaning(Word):
-    """
-    What an error says about the request that got it.
-
-    `credentials`, `permission`, `not_admitted`, `funds`, `invalid` prove that nothing was done. `exists`: the client id
-    is taken. `not_matched`: the order exists without trades. `unclear`: it may have been done.
-    """
-
-    CREDENTIALS = "credentials"
-    PERMISSION = "permission"
-    NOT_ADMITTED = "not_admitted"
-    FUNDS = "funds"
-    INVALID = "invalid"
-    EXISTS = "exists"
-    NOT_FOUND = "not_found"
-    NOT_MATCHED = "not_matched"
-    THROTTLED = "throttled"
-    UNSUPPORTED = "unsupported"
-    UNCLEAR = "unclear"
-
-
-# By class name, the nearest of an exception's classes counts. An allow-list: what is not here is unclear.
-MEANINGS: Final[Mapping[str, Meaning]] = {
-    "AuthenticationError": Meaning.CREDENTIALS,
-    "PermissionDenied": Meaning.PERMISSION,
-    "AccountSuspended": Meaning.PERMISSION,
-    "InsufficientFunds": Meaning.FUNDS,
-    "DuplicateOrderId": Meaning.EXISTS,
-    "OrderNotFound": Meaning.NOT_FOUND,
-    "OrderNotCached": Meaning.UNCLEAR,
-    "InvalidOrder": Meaning.INVALID,
-    "BadRequest": Meaning.INVALID,
-    "ArgumentsRequired": Meaning.UNSUPPORTED,
-    "NotSupported": Meaning.UNSUPPORTED,
-    "RateLimitExceeded": Meaning.THROTTLED,
-    "DDoSProtection": Meaning.THROTTLED,
-}
 _REFUSALS: Final[Mapping[Meaning, type[VenueError]]] = {
     Meaning.CREDENTIALS: AuthenticationFailed,
     Meaning.NOT_ADMITTED: AuthenticationFailed,
@@ -82,6 +49,8 @@ _REFUSALS: Final[Mapping[Meaning, type[VenueError]]] = {
     Meaning.FUNDS: InsufficientFunds,
     Meaning.INVALID: InvalidOrder,
 }
+# What ccxt raises by itself for an order that it would not make a request of.
+_DENIALS: Final = frozenset({"InvalidOrder", "BadRequest", "ArgumentsRequired", "NotSupported", "InsufficientFunds"})
 _NOT_FOR_ROWS: Final = frozenset({"error", "errors", "warning", "warnings", "err", "details"})
 _URL_QUERY: Final = re.compile(r"(\b[a-z]{2,5}://[^\s?\"']*)\?[^\s\"']*", re.IGNORECASE)
 _SIGNED: Final = re.compile(
@@ -106,6 +75,11 @@ class Failure:
         """The request that counts: of a write the last that writes, else the last."""
         sent = self.call.writes or ([] if self.call.is_write else self.call.sent)
         return sent[-1] if sent else None
+
+    @property
+    def before(self) -> Sent | None:
+        """The last request of all."""
+        return self.call.sent[-1] if self.call.sent else None
 
     @property
     def may_have_left(self) -> bool:
@@ -142,30 +116,55 @@ class Reader:
     def text(self, error: BaseException) -> str:
         """What an error says, fit to be shown: cut, without queries, signatures and secrets."""
         said = _SIGNED.sub(r"\1…", _URL_QUERY.sub(r"\1?…", str(error)))
-        return shown(said.encode("utf-8", "replace"), self._secrets) or "no reason given"
+        return shown(said.encode("utf-8", "replace"), self._secrets)
+
+    def named(self, error: BaseException) -> str:
+        """What an error was and says, fit to be shown. A time limit of ours is told in words, since it has no text."""
+        if isinstance(error, (LockedOut, NoPermit, TooLate)):
+            return str(error)
+        if isinstance(error, TimeoutError) and not error.args:
+            return "the time was over"
+        said, name = self.text(error), type(error).__name__
+        return f"{name}: {said}" if said else f"{name}, without a text"
 
     def stand_in(self, error: BaseException) -> CcxtError:
         """An error to chain in place of ccxt's own, whose text may hold a request."""
-        return CcxtError(f"{type(error).__name__}: {self.text(error)}")
+        return CcxtError(self.named(error))
 
     def code(self, sent: Sent | None) -> str:
         """The exchange's own code in an answer; empty where there is none that we know the place of."""
-        value = payload(sent)
-        for name in self._code_at:
-            value = value.get(name) if isinstance(value, dict) else None
-        if not self._code_at or value is None or isinstance(value, (dict, list)):
-            return ""
-        return str(value).strip().zfill(4)
+        return next(iter(self._codes(sent)), "")
 
-    def meaning(self, error: BaseException, sent: Sent | None) -> Meaning:
-        """What an error means that came with this answer."""
-        if sent is not None and sent.status in THROTTLE_STATUSES:
+    def _codes(self, sent: Sent | None) -> list[str]:
+        """What stands at each place of a code; of a list the row that all its texts have, else they are joined."""
+        codes = []
+        for path in self._code_at:
+            value = payload(sent)
+            for name in path.split("."):
+                value = value.get(name) if isinstance(value, dict) else None
+            texts = value if isinstance(value, list) else [value]
+            if texts and all(isinstance(each, (str, int)) and str(each).strip() for each in texts):
+                codes.append(self._one([str(each).strip().zfill(4) for each in texts]))
+        return codes
+
+    def _one(self, texts: list[str]) -> str:
+        meanings = {self._refusals.get(text) for text in texts}
+        return texts[0] if len(meanings) == 1 and None not in meanings else ", ".join(texts)
+
+    def meaning(self, error: BaseException, sent: Sent | None, client_order_id: str | None = None) -> Meaning:
+        """What an error means that came with this answer, which may repeat the client id that was sent."""
+        status = sent.status if sent is not None else None
+        if status in THROTTLE_STATUSES:
             return Meaning.THROTTLED
-        code = self.code(sent)
-        if code in self._refusals:
-            return Meaning(self._refusals[code])
-        names = (kind.__name__ for kind in type(error).__mro__)
-        return next((MEANINGS[name] for name in names if name in MEANINGS), Meaning.UNCLEAR)
+        words = sent.body if sent is not None else ""
+        words = words.replace(client_order_id, "") if client_order_id else words
+        rows = (self._refusals[code] for code in self._codes(sent) if code in self._refusals)
+        known = next(map(Meaning, rows), None)
+        if known is None:
+            return of_class(error, words=words, status=status)
+        if known in REFUSING and is_passing("", status):
+            return Meaning.UNCLEAR
+        return Meaning.EXISTS if known in REFUSING and is_duplicate(words) else known
 
     def facts(self, sent: Sent | None, operation: str) -> VenueFacts:
         """What an answer was, for the error that is made of it."""
@@ -186,13 +185,13 @@ class Reader:
         if not failure.may_have_left:
             return self._unsent(failure, operation)
         error, sent = failure.cause, failure.last
-        text, facts = f"{type(error).__name__}: {self.text(error)}", self.facts(sent, operation)
-        meaning = self.meaning(error, sent)
+        text, facts = self.named(error), self.facts(sent, operation)
+        meaning = self.meaning(error, sent, client_order_id)
         is_clear = sent is not None and sent.status is not None and sent.status < 500 and payload(sent) is not None
         is_clear = is_clear and _is_answer(error, sent)
         if is_clear and meaning in _REFUSALS:
             return _REFUSALS[meaning](text, **facts)
-        if is_clear and meaning is Meaning.EXISTS:
+        if is_clear and meaning is Meaning.EXISTS and client_order_id:
             return DuplicateClientOrderId(text, client_order_id=client_order_id, **facts)
         unclear = OutcomeUnknown(
             f"sent, and no clear answer came: {text}",
@@ -206,29 +205,44 @@ class Reader:
 
     def _unsent(self, failure: Failure, operation: str) -> OrderBridgeError:
         """The order did not leave: by the lanes, by a request before it, or because ccxt would not build it."""
-        error, call = failure.error, failure.call
-        before = call.sent[-1] if call.sent else None
-        where = Where(gateway=self.gateway, operation=operation)
+        error, before = failure.error, failure.before
+        made: OrderBridgeError
         if isinstance(error, (LockedOut, NoPermit, TooLate, TimeoutError)):
-            made: OrderBridgeError = NotSent(f"nothing was sent: {error or 'the time was over'}", **where)
-        elif before is not None and before.failed is None:
-            made = OrderDenied(f"ccxt refused the order: {self._named(error)}", rule="ccxt", **where)
-        elif before is not None:
-            meaning = self.meaning(error, before)
-            if meaning in {Meaning.CREDENTIALS, Meaning.PERMISSION} and before.status is not None:
-                made = _REFUSALS[meaning](self._named(error), **self.facts(before, operation))
-            else:
-                made = NotSent(f"nothing was sent: {self._named(error)}", **where)
-        else:
+            made = self._not_sent(error, operation)
+        elif before is None:
             made = self.unbuilt(error, operation)
-        made.__cause__ = self.stand_in(error)
+        elif before.failed is None:
+            # Not by itself: ccxt that could not read an answer before the order says nothing about the order.
+            is_denied = payload(before) is not None and bool(_class_names(error) & _DENIALS)
+            made = self._denied(error, operation) if is_denied else self._not_sent(error, operation)
+        else:
+            made = self._unsent_after(error, before, operation)
+        made.__cause__ = made.__cause__ or self.stand_in(error)
         return made
+
+    def _unsent_after(self, error: BaseException, before: Sent, operation: str) -> OrderBridgeError:
+        """The order did not leave, since a request before it failed."""
+        meaning = self.meaning(error, before)
+        is_told = before.status is not None and before.status < 500
+        if is_told and meaning in {Meaning.CREDENTIALS, Meaning.PERMISSION}:
+            return _REFUSALS[meaning](self.named(error), **self.facts(before, operation))
+        made = self._not_sent(error, operation)
+        if before.status is not None and meaning is Meaning.THROTTLED:
+            made.__cause__ = RateLimited(self.named(error), **self.facts(before, operation))
+        return made
+
+    def _not_sent(self, error: BaseException, operation: str) -> NotSent:
+        return NotSent(f"nothing was sent: {self.named(error)}", gateway=self.gateway, operation=operation)
+
+    def _denied(self, error: BaseException, operation: str) -> OrderDenied:
+        text = f"ccxt refused the order: {self.named(error)}"
+        return OrderDenied(text, rule="ccxt", gateway=self.gateway, operation=operation)
 
     def unbuilt(self, error: BaseException, operation: str) -> OrderBridgeError:
         """ccxt made no request at all of a call."""
         where = Where(gateway=self.gateway, operation=operation)
-        text = self._named(error)
-        names = {kind.__name__ for kind in type(error).__mro__}
+        text = self.named(error)
+        names = _class_names(error)
         if names & {"AuthenticationError", "InvalidProxySettings", "ExchangeClosedByUser"}:
             return ConfigurationError(text, **where)
         if names & {"NotSupported", "ArgumentsRequired", "BadSymbol"}:
@@ -237,13 +251,10 @@ class Reader:
             return NotSent(f"nothing was sent: {text}", **where)
         return OrderDenied(f"ccxt could not make a request of this: {text}", rule="ccxt", **where)
 
-    def _named(self, error: BaseException) -> str:
-        return f"{type(error).__name__}: {self.text(error)}"
-
     def of_answer(self, error: BaseException, sent: Sent | None, *, operation: str) -> VenueError | None:
         """The error for a read or a cancel that was answered with a clear refusal; None when it was not."""
         meaning, facts = self.meaning(error, sent), self.facts(sent, operation)
-        text, status = self._named(error), (sent.status if sent is not None else None) or 500
+        text, status = self.named(error), (sent.status if sent is not None else None) or 500
         if meaning is Meaning.NOT_FOUND and payload(sent) is not None and status < 500:
             # Some exchanges say so by an empty list, of which ccxt makes this error afterwards: but also of no list.
             if _is_answer(error, sent) or is_list_answer(payload(sent), self._order_rows_at):
@@ -255,9 +266,15 @@ class Reader:
             return _REFUSALS[meaning](text, **facts)
         if meaning is Meaning.THROTTLED or payload(sent) is None:
             return None
-        names = {kind.__name__ for kind in type(error).__mro__}
+        if meaning is Meaning.UNCLEAR and is_passing(sent.body if sent is not None else "", status):
+            return None
+        names = _class_names(error)
         # ccxt's own class for what an exchange answers; OperationFailed says that it may pass.
         return VenueError(text, **facts) if "ExchangeError" in names and meaning is not Meaning.NOT_ADMITTED else None
+
+
+def _class_names(error: BaseException) -> set[str]:
+    return {kind.__name__ for kind in type(error).__mro__}
 
 
 def _is_answer(error: BaseException, sent: Sent | None) -> bool:
@@ -266,8 +283,9 @@ def _is_answer(error: BaseException, sent: Sent | None) -> bool:
 
     One that is raised after a good answer, or a bare KeyError, comes from code that could not read it.
     """
-    named = any(kind.__name__ == "BaseError" for kind in type(error).__mro__)
-    return named and sent is not None and sent.status is not None and sent.failed is not None
+    return (
+        "BaseError" in _class_names(error) and sent is not None and sent.status is not None and sent.failed is not None
+    )
 
 
 def is_list_answer(said: Any, rows_at: tuple[str, ...] | None) -> bool:

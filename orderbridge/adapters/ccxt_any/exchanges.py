@@ -28,6 +28,7 @@ CREDENTIALS: Final[Mapping[str, str]] = {
     "token": "token",
 }
 _SECRETS: Final = ("apiKey", "secret", "password", "uid", "login", "twofa", "privateKey", "walletAddress", "token")
+_SOCKS: Final = ("socksProxy", "socks_proxy", "socksProxyCallback", "socks_proxy_callback")
 _SHORTEST_SECRET: Final = 4
 
 
@@ -37,6 +38,14 @@ def load_ccxt() -> Any:
         return import_module("ccxt.async_support")
     except ImportError as error:
         raise ConfigurationError(f"ccxt is not installed: pip install 'orderbridge[ccxt]' ({error})") from error
+
+
+def check_settings(config: object, sandbox: object) -> None:
+    """ConfigurationError: of another kind than they have to be. The text "false" would be true."""
+    if not isinstance(sandbox, bool):
+        raise ConfigurationError(f"sandbox is True or False, not {type(sandbox).__name__}")
+    if config is not None and not isinstance(config, Mapping):
+        raise ConfigurationError(f"config is a mapping of ccxt's settings, not {type(config).__name__}")
 
 
 def make_exchange(exchange: str, config: Mapping[str, Any] | None, *, sandbox: bool) -> Any:
@@ -56,9 +65,10 @@ def make_exchange(exchange: str, config: Mapping[str, Any] | None, *, sandbox: b
     kind = getattr(ccxt, exchange)
     try:
         made = kind(settings)
-    except Exception as error:  # noqa: BLE001 - whatever a config of the wrong kind meets in ccxt
+    except Exception:  # noqa: BLE001 - whatever a config of the wrong kind meets in ccxt
         # ccxt's own text may show the settings.
-        raise ConfigurationError(f"ccxt does not take this config ({type(error).__name__})") from None
+        names = ", ".join(map(str, settings))
+        raise ConfigurationError(f"ccxt does not take this config: one of {names} is of a wrong kind") from None
     # Its pause at closing serves WebSockets, which are not used here.
     made.timeout_on_exit = 0
     return _sandboxed(made) if sandbox else made
@@ -86,8 +96,8 @@ def take_exchange(exchange: Any, config: Mapping[str, Any] | None, *, sandbox: b
 def _sandboxed(exchange: Any) -> Any:
     try:
         exchange.set_sandbox_mode(True)
-    except Exception as error:  # noqa: BLE001 - NotSupported, or a KeyError on the way to it
-        raise ConfigurationError(f"ccxt knows no sandbox of {exchange.id} ({type(error).__name__})") from None
+    except Exception:  # noqa: BLE001 - NotSupported, or a KeyError on the way to it
+        raise ConfigurationError(f"ccxt knows no sandbox of {exchange.id}: leave sandbox out") from None
     return exchange
 
 
@@ -112,6 +122,15 @@ def check_credentials(exchange: Any) -> None:
     if missing:
         names = ", ".join(f"{name} ({ours[name]})" if ours.get(name, name) != name else name for name in missing)
         raise ConfigurationError(f"{exchange.id} needs credentials that are missing: {names}")
+
+
+def check_proxies(exchange: Any) -> None:
+    """ConfigurationError: a SOCKS proxy, for which ccxt has other sessions, that may send a write again."""
+    named = [name for name in _SOCKS if getattr(exchange, name, None)]
+    if named:
+        raise ConfigurationError(
+            f"{exchange.id} has {', '.join(named)}: a SOCKS proxy may send an order twice; use httpProxy or httpsProxy"
+        )
 
 
 def _has(exchange: Any, name: str) -> bool:

@@ -14,6 +14,8 @@ from orderbridge.adapters.ccxt_any.exchanges import (
     address_of,
     check_calls,
     check_credentials,
+    check_proxies,
+    check_settings,
     digest_of,
     is_sandbox,
     make_exchange,
@@ -91,7 +93,7 @@ class CcxtGateway(UnsupportedCalls):
         retries: how reads are repeated.
 
     Raises:
-        ConfigurationError: no such exchange, credentials missing, a config that ccxt does not take, or no ccxt.
+        ConfigurationError: no ccxt or no such exchange, credentials missing, a config or a proxy that cannot be used.
         NotSupported: an exchange without a spot market, or without the calls that orders need.
 
     Source: ccxt's manual, docs.ccxt.com.
@@ -113,12 +115,15 @@ class CcxtGateway(UnsupportedCalls):
         clock: Callable[[], float] = time.time,
         retries: Retries | None = None,
     ) -> None:
+        check_settings(config, sandbox)
         is_ours = isinstance(exchange, str)
         make = make_exchange if is_ours else take_exchange
         known = make(exchange, config, sandbox=sandbox)
         check_calls(known)
         check_credentials(known)
+        check_proxies(known)
         self._is_ours = is_ours
+        self._is_closing = False
         self._exchange = known
         self.venue = f"ccxt.{known.id}"
         self.account = account
@@ -234,7 +239,12 @@ class CcxtGateway(UnsupportedCalls):
     async def _resolve(self, refs: Sequence[RefLike], deadline: Deadline) -> LookupResult:
         """A look-up beside a cancel: before other reads."""
         search = Search(self.name, refs)
-        await CcxtLookup(self._reads.in_lane("resolve"), search, deadline=deadline).run()
+        try:
+            await CcxtLookup(self._reads.in_lane("resolve"), search, deadline=deadline).run()
+        except ConfigurationError:
+            # Closed while a cancel was on its way: how the order stands is not known, and the cancel may have left.
+            if not self._is_closing:
+                raise
         return search.result()
 
     async def get(self, ref: RefLike, *, timeout: float | None = None) -> Order:
@@ -354,12 +364,20 @@ class CcxtGateway(UnsupportedCalls):
             raise VenueUnavailable("no answer in time", gateway=self.name, operation="markets") from error
 
     async def aclose(self) -> None:
-        """Close the connections, or give a caller's exchange object back. The gateway cannot be used again."""
+        """
+        Close the connections, or give a caller's exchange object back. The gateway cannot be used again.
+
+        Orders and cancels that are on their way are waited for, half a minute at most.
+        """
+        self._is_closing = True
         await self._session.aclose()
-        await self._markets.aclose()
-        self._wire.release()
-        if self._is_ours:
-            await self._exchange.close()
+        try:
+            await self._markets.aclose()
+            await self._client.settled()
+        finally:
+            self._wire.release()
+            if self._is_ours:
+                await self._exchange.close()
 
     async def __aenter__(self) -> Self:
         return self

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from orderbridge.adapters.ccxt_any.errors import Meaning
+from orderbridge.adapters.ccxt_any.meanings import Meaning
 from orderbridge.adapters.ccxt_any.traits import ClientIds, Listing
 from orderbridge.gateway import ClientIdRule
 from orderbridge.model.words import TimeInForce
@@ -18,8 +18,8 @@ from orderbridge.model.words import TimeInForce
 Row = tuple[str, Any, str]
 
 
-def _codes(rows: tuple[tuple[Meaning, str], ...]) -> dict[str, str]:
-    return {code: meaning for meaning, codes in rows for code in codes.split()}
+def _codes(rows: tuple[tuple[Meaning, str], ...], *, between: str | None = None) -> dict[str, str]:
+    return {code.strip(): meaning for meaning, codes in rows for code in codes.split(between)}
 
 
 # Source: Bitso API v3, "Error codes".
@@ -62,8 +62,34 @@ _BITSO: Final[tuple[Row, ...]] = (
     ),
     ("order_rows_at", ("payload",), "an empty payload is a miss, and an answer without one is none"),
     ("refusals", _BITSO_CODES, "ccxt maps three of Bitso's codes; every other is a plain ExchangeError"),
-    ("code_at", ("error", "code"), "where Bitso's envelope has its code"),
+    ("code_at", ("error.code",), "where Bitso's envelope has its code"),
     ("cancel_lists", True, "Bitso answers with the oids that it cancelled, and with none when it cancelled none"),
+)
+
+# Source: Binance Spot API, "Error codes". -2010 stands for every refusal of the matching engine and for a duplicate
+# alike, so that its texts are listed. -1021 is checked before an order is admitted.
+_BINANCE_CODES: Final = _codes(
+    (
+        (Meaning.INVALID, "-1013 -1014 -1020 -1100 -1101 -1102 -1103 -1104 -1105 -1106 -1111 -1114 -1115 -1116"),
+        (Meaning.INVALID, "-1117 -1118 -1121 -1128 -1130 -1131"),
+        (Meaning.CREDENTIALS, "-1002 -1022 -2008 -2014 -2015"),
+        (Meaning.NOT_ADMITTED, "-1021"),
+        (Meaning.THROTTLED, "-1003 -1015"),
+        (Meaning.UNCLEAR, "-1000 -1001 -1006 -1007 -1008"),
+    )
+) | _codes(
+    (
+        (Meaning.EXISTS, "Duplicate order sent."),
+        (Meaning.FUNDS, "Account has insufficient balance for requested action."),
+        (Meaning.INVALID, "Market is closed.|Price * QTY is zero or less.|Unsupported order combination"),
+        (Meaning.INVALID, "Order would immediately match and take.|Order would trigger immediately."),
+        (Meaning.INVALID, "Stop price would trigger immediately.|Market orders are not supported for this symbol."),
+        (Meaning.PERMISSION, "This action is disabled on this account.|Rest API trading is not enabled."),
+        (Meaning.PERMISSION, "This account may not place or cancel orders.|You don't have permission."),
+        (Meaning.PERMISSION, "This symbol is restricted for this account."),
+        (Meaning.PERMISSION, "This symbol is not permitted for this account."),
+    ),
+    between="|",
 )
 
 _BINANCE: Final[tuple[Row, ...]] = (
@@ -78,6 +104,25 @@ _BINANCE: Final[tuple[Row, ...]] = (
         "one answer holds all open orders; there are no pages",
     ),
     ("funds_refusal_is_distinct", True, "code -2010 with its text is InsufficientFunds"),
+    ("refusals", _BINANCE_CODES, "ccxt has time-outs, duplicates and refusals under the same classes"),
+    ("code_at", ("code", "msg"), "where Binance's answers have their code, and what tells -2010 from -2010"),
+)
+
+# Source: Kraken REST API, "Error messages". A client id that was used before has no text that is documented: words
+# decide.
+_KRAKEN_CODES: Final = _codes(
+    (
+        (Meaning.FUNDS, "EOrder:Insufficient funds"),
+        (Meaning.INVALID, "EQuery:Invalid asset pair|EQuery:Unknown asset pair|EQuery:Unknown asset"),
+        (Meaning.INVALID, "EGeneral:Invalid arguments|EGeneral:Invalid arguments:price"),
+        (Meaning.INVALID, "EGeneral:Invalid arguments:volume|EGeneral:Invalid arguments:viqc"),
+        (Meaning.INVALID, "EOrder:Invalid price:Invalid price argument|EOrder:Order minimum not met"),
+        (Meaning.INVALID, "EOrder:Cost minimum not met|EOrder:Tick size check failed|EOrder:Post only order"),
+        (Meaning.INVALID, "EOrder:Orders limit exceeded"),
+        (Meaning.CREDENTIALS, "EAPI:Invalid key|EAPI:Invalid signature"),
+        (Meaning.PERMISSION, "EGeneral:Permission denied"),
+    ),
+    between="|",
 )
 
 _KRAKEN: Final[tuple[Row, ...]] = (
@@ -102,17 +147,22 @@ _KRAKEN: Final[tuple[Row, ...]] = (
         "TradesHistory gives 50 rows at a time, which `features` do not say",
     ),
     ("order_rows_at", ("result",), "an empty result is a miss, and an answer without one is none"),
+    ("refusals", _KRAKEN_CODES, "ccxt has an order that is unknown and one that is too small under the same class"),
+    ("code_at", ("error",), "Kraken's list of errors, which all have to be refusals"),
     ("id_shape", r"[A-Z0-9]{6}-[A-Z0-9]{5}-[A-Z0-9]{6}", "transaction ids; ccxt would take a comma-separated list"),
 )
 
-# Source: Coinbase Advanced Trade API, "Create Order", `new_order_failure_reason`.
+# Source: Coinbase Advanced Trade API, "Create Order", `new_order_failure_reason`, and "Errors".
 _COINBASE_CODES: Final = _codes(
     (
-        (Meaning.FUNDS, "INSUFFICIENT_FUND INSUFFICIENT_FUNDS"),
+        (Meaning.FUNDS, "INSUFFICIENT_FUND INSUFFICIENT_FUNDS PREVIEW_INSUFFICIENT_FUND"),
         (Meaning.INVALID, "UNSUPPORTED_ORDER_CONFIGURATION INVALID_SIDE INVALID_PRODUCT_ID INVALID_REQUEST"),
         (Meaning.INVALID, "INVALID_SIZE_PRECISION INVALID_PRICE_PRECISION INVALID_LIMIT_PRICE"),
         (Meaning.INVALID, "INVALID_LIMIT_PRICE_POST_ONLY INELIGIBLE_PAIR INVALID_ARGUMENT"),
-        (Meaning.PERMISSION, "PERMISSION_DENIED"),
+        (Meaning.EXISTS, "DUPLICATE_CLIENT_ORDER_ID"),
+        (Meaning.PERMISSION, "PERMISSION_DENIED invalid_scope"),
+        (Meaning.CREDENTIALS, "unauthorized authentication_error invalid_authentication_method"),
+        (Meaning.CREDENTIALS, "invalid_token revoked_token expired_token"),
     )
 )
 
@@ -139,7 +189,11 @@ _COINBASE: Final[tuple[Row, ...]] = (
     ),
     ("id_shape", r"[A-Za-z0-9-]{8,64}", "order ids are UUIDs in a path"),
     ("refusals", _COINBASE_CODES, "ccxt reads the reason of a preview only, and makes ExchangeErrors of these"),
-    ("code_at", ("error_response", "error"), "where a refusal, which comes with status 200, has its reason"),
+    (
+        "code_at",
+        ("error_response.error", "error_response.preview_failure_reason", "error"),
+        "where a refusal, which comes with status 200, has its reason, and where other errors have theirs",
+    ),
 )
 
 OVERRIDES: Final[Mapping[str, tuple[Row, ...]]] = {

@@ -65,7 +65,7 @@ class Traits:
         order_needs_symbol: an order is looked up by its symbol too.
         id_shape: what order ids look like.
         info_fields: our fields that ccxt drops, and where the exchange's row has them.
-        refusals: a refusal's meaning by the exchange's own code, where ccxt knows too few; `code_at` is the path to it.
+        refusals: a refusal's meaning by the exchange's own code or text; `code_at` are the dotted paths to those.
         order_rows_at: where the answer to a look-up by id has its rows; None where that is not known.
         cancel_lists: the id in the answer to a cancel is proof that the order was cancelled.
         gets_write: orders are placed by GET.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -24,6 +25,7 @@ from orderbridge.errors import (
     OutcomeUnknown,
     PermissionDenied,
     RateLimited,
+    VenueError,
 )
 from orderbridge.http.limits import LockedOut, NoPermit
 from orderbridge.http.policy import Deadline
@@ -40,18 +42,17 @@ BARE = [KeyError, TypeError, ValueError, AssertionError, ArithmeticError, Runtim
 SECRET = "hunter2-hunter2"
 # The whole allow-list: with a clear answer these prove that nothing is on the book.
 REFUSED = {
+    "InsufficientFunds": InsufficientFunds,
+    "OrderImmediatelyFillable": InvalidOrder,
+    "BadSymbol": InvalidOrder,
+    "DuplicateOrderId": DuplicateClientOrderId,
+}
+# These refuse where the status or the text says that it is about the credentials.
+GUARDED = {
     "AuthenticationError": AuthenticationFailed,
     "PermissionDenied": PermissionDenied,
     "AccountNotEnabled": PermissionDenied,
     "AccountSuspended": PermissionDenied,
-    "InsufficientFunds": InsufficientFunds,
-    "InvalidOrder": InvalidOrder,
-    "OrderImmediatelyFillable": InvalidOrder,
-    "OrderNotFillable": InvalidOrder,
-    "ContractUnavailable": InvalidOrder,
-    "BadRequest": InvalidOrder,
-    "BadSymbol": InvalidOrder,
-    "DuplicateOrderId": DuplicateClientOrderId,
 }
 BEFORE = {
     "AuthenticationError": ConfigurationError,
@@ -69,11 +70,15 @@ def reader(**more: Any) -> Reader:
 
 
 async def write_error(
-    error: BaseException, sent: Sent | None = None, *more: Sent, told: Reader | None = None
+    error: BaseException,
+    sent: Sent | None = None,
+    *more: Sent,
+    told: Reader | None = None,
+    client_order_id: str | None = "mine",
 ) -> OrderBridgeError:
     call = Call("place", Deadline(None), is_write=True)
     call.sent.extend(each for each in (sent, *more) if each is not None)
-    return (told or reader()).of_write(Failure(error, call), operation="submit", client_order_id="mine")
+    return (told or reader()).of_write(Failure(error, call), operation="submit", client_order_id=client_order_id)
 
 
 def answered(error: BaseException, *, status: int = 200, body: str = '{"error": "no"}', write: bool = True) -> Sent:
@@ -88,7 +93,7 @@ def of_family(name: str, table: dict[str, Any]) -> Any:
 
 def test_the_tree_is_the_one_that_was_studied() -> None:
     """Every class that our tables name is one of ccxt's; none is left out by a spelling."""
-    assert {kind.__name__ for kind in CLASSES} >= set(REFUSED) | set(BEFORE)
+    assert {kind.__name__ for kind in CLASSES} >= set(REFUSED) | set(GUARDED) | set(BEFORE)
 
 
 @pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
@@ -99,6 +104,110 @@ async def test_with_a_clear_answer_only_the_allow_list_is_a_refusal(kind: type[E
     made = await write_error(error, answered(error))
 
     assert type(made) is REFUSED.get(kind.__name__, OutcomeUnknown)
+
+
+@pytest.mark.parametrize("name", GUARDED)
+@pytest.mark.parametrize(
+    ("status", "body", "is_clear"),
+    [
+        (401, '{"error": "no"}', True),
+        (403, '{"error": "no"}', True),
+        (400, '{"error": "Invalid API-key, IP, or permissions for action."}', True),
+        (200, '{"error": "signature does not match"}', True),
+        (400, '{"error": "permission denied"}', True),
+        (400, '{"error": "no"}', False),
+        (400, '{"error": "INTERNAL_ERROR"}', False),
+        (401, '{"error": "internal error, invalid signature"}', False),
+        (403, '{"error": "too many requests, try again later"}', False),
+    ],
+)
+async def test_credentials_are_refused_by_status_or_plain_words_only(
+    name: str, status: int, body: str, is_clear: bool
+) -> None:
+    """An exchange's internal error, which ccxt files under AuthenticationError, is no refusal."""
+    error = getattr(ccxt_errors, name)(body)
+
+    made = await write_error(error, answered(error, status=status, body=body))
+
+    assert type(made) is (GUARDED[name] if is_clear else OutcomeUnknown)
+
+
+@pytest.mark.parametrize("name", REFUSED)
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (400, "Order creation timeout."),
+        (400, "request timed out"),
+        (400, "System busy"),
+        (400, "INTERNAL_ERROR"),
+        (400, "please try again"),
+        (400, "unknown error"),
+        (400, "your order is being processing"),
+        (400, "order status pending"),
+        (408, "no"),
+        (425, "no"),
+    ],
+)
+async def test_words_of_a_passing_trouble_are_never_a_refusal(name: str, status: int, words: str) -> None:
+    """Not even with a class that refuses by itself."""
+    error = getattr(ccxt_errors, name)(words)
+
+    made = await write_error(error, answered(error, status=status, body=json.dumps({"error": words})))
+
+    assert type(made) is OutcomeUnknown
+
+
+@pytest.mark.parametrize("kind", ["InvalidOrder", "BadRequest", "ExchangeError", "InsufficientFunds"])
+@pytest.mark.parametrize(
+    "words",
+    ["Duplicate order", "REPEATED_CREATION", "clientOrderId already exists", "order id has already been used"],
+)
+async def test_words_of_a_duplicate_are_no_refusal(kind: str, words: str) -> None:
+    """Where a client id was sent an order has it; where none was, nothing is known."""
+    error = getattr(ccxt_errors, kind)(words)
+    sent = answered(error, status=400, body=json.dumps({"error": words}))
+
+    with_id, without = await write_error(error, sent), await write_error(error, sent, client_order_id=None)
+
+    assert type(with_id) is DuplicateClientOrderId
+    assert with_id.client_order_id == "mine"
+    assert type(without) is OutcomeUnknown
+
+
+@pytest.mark.parametrize(
+    ("words", "is_told"),
+    [
+        ("EOrder:Unknown order", True),
+        ("Unknown symbol", True),
+        ("price too low", True),
+        ("internal error", False),
+        ("cancel timeout", False),
+        ("unknown order status", False),
+    ],
+)
+def test_a_cancel_is_refused_by_plain_words_only(words: str, is_told: bool) -> None:
+    """What the exchange could not do just now may have been done all the same: it is no refusal."""
+    error = ccxt_errors.InvalidOrder(words)
+    sent = answered(error, status=400, body=json.dumps({"error": words}), write=False)
+
+    made = reader().of_answer(error, sent, operation="cancel")
+
+    assert type(made) is (VenueError if is_told else type(None))
+
+
+async def test_a_nonce_that_was_used_before_is_no_duplicate_of_an_order() -> None:
+    """It tells of the request's number, and an order by this client id need not exist."""
+    error = ccxt_errors.ExchangeError("duplicate nonce")
+
+    assert type(await write_error(error, answered(error, body='{"error": "duplicate nonce"}'))) is OutcomeUnknown
+
+
+async def test_the_clients_own_id_in_an_answer_decides_nothing() -> None:
+    """An answer may repeat the id that was sent, whatever word that holds."""
+    error = ccxt_errors.InsufficientFunds("no")
+    sent = answered(error, body='{"id": "busy-repeat-1", "error": "no funds"}')
+
+    assert type(await write_error(error, sent, client_order_id="busy-repeat-1")) is InsufficientFunds
 
 
 @pytest.mark.parametrize("kind", [*CLASSES, *BARE], ids=lambda kind: kind.__name__)
@@ -160,9 +269,10 @@ async def test_a_failed_request_before_the_order() -> None:
     """What ccxt asks before it places an order tells nothing of one: not sent, or the credentials refused."""
     timeout = ccxt_errors.RequestTimeout("slow")
     refused = ccxt_errors.AuthenticationError("no")
+    answer = answered(refused, write=False, status=401)
 
     assert type(await write_error(timeout, answered(timeout, write=False))) is NotSent
-    assert type(await write_error(refused, answered(refused, write=False))) is AuthenticationFailed
+    assert type(await write_error(refused, answer)) is AuthenticationFailed
 
 
 async def test_kept_from_repeating_tells_the_first_failure() -> None:
@@ -188,7 +298,7 @@ async def test_throttled_by_status(status: int) -> None:
 
 async def test_codes_of_the_exchange_go_before_classes() -> None:
     """Where ccxt knows too few codes, ours decide; a code that says unclear stays so."""
-    told = reader(refusals={"0379": "funds", "0101": "unclear"}, code_at=("error", "code"))
+    told = reader(refusals={"0379": "funds", "0101": "unclear"}, code_at=("error.code",))
     error = ccxt_errors.ExchangeError("no")
 
     funds = await write_error(error, answered(error, body='{"error": {"code": "379"}}'), told=told)

@@ -492,6 +492,10 @@ def test_a_gateway_is_made_without_a_loop_and_used_in_one(sim: Any) -> None:
         ("binanceusdm", {}, NotSupported, "spot"),
         ("kraken", {"sandbox": True}, ConfigurationError, "sandbox"),
         ("bitso", {"limits": "fast"}, ConfigurationError, "limits"),
+        ("binance", {"sandbox": "false"}, ConfigurationError, "sandbox is True or False, not str"),
+        ("binance", {"sandbox": 0}, ConfigurationError, "sandbox is True or False, not int"),
+        ("binance", {"config": "key"}, ConfigurationError, "config is a mapping"),
+        ("kraken", {"config": {"apiKey": "k", "secret": "s", "options": 7}}, ConfigurationError, "secret, options"),
     ],
 )
 def test_bad_input_is_one_clear_error(exchange: Any, more: dict[str, Any], kind: type[Exception], text: str) -> None:
@@ -500,6 +504,27 @@ def test_bad_input_is_one_clear_error(exchange: Any, more: dict[str, Any], kind:
 
     with pytest.raises(kind, match=f"(?i){text}"):
         CcxtGateway(exchange, **settings)
+
+
+@pytest.mark.parametrize("name", ["socksProxy", "socks_proxy", "socksProxyCallback", "socks_proxy_callback"])
+async def test_a_socks_proxy_is_refused(sim: Any, name: str) -> None:
+    """ccxt sends through sessions of its own then, which repeat and follow redirects; set later, nothing leaves."""
+    proxy: Any = "socks5://127.0.0.1:1080"
+    if name.lower().endswith("callback"):
+
+        def proxy(*args: Any) -> str:
+            return "socks5://127.0.0.1:1080"
+
+    with pytest.raises(ConfigurationError, match=name):
+        CcxtGateway("bitso", config=config_of(sim, **{name: proxy}))
+    async with CcxtGateway("bitso", config=config_of(sim), limits=None, retries=QUICK) as gateway:
+        await gateway.markets()
+        before = sum(sim.bitso.requests.values())
+        setattr(gateway._exchange, name, proxy)
+        with pytest.raises(ConfigurationError, match=name):
+            await gateway.submit(buy())
+
+    assert sum(sim.bitso.requests.values()) == before
 
 
 def test_a_synchronous_object_is_refused() -> None:
