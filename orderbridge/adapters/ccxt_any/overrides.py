@@ -102,6 +102,7 @@ _KRAKEN: Final[tuple[Row, ...]] = (
         "TradesHistory gives 50 rows at a time, which `features` do not say",
     ),
     ("order_rows_at", ("result",), "an empty result is a miss, and an answer without one is none"),
+    ("info_fields", {"cost": "cost"}, "Kraken states the cost; ccxt does not read it at all"),
     ("id_shape", r"[A-Z0-9]{6}-[A-Z0-9]{5}-[A-Z0-9]{6}", "transaction ids; ccxt would take a comma-separated list"),
 )
 
@@ -142,12 +143,32 @@ _COINBASE: Final[tuple[Row, ...]] = (
     ("code_at", ("error_response", "error"), "where a refusal, which comes with status 200, has its reason"),
 )
 
+# An exchange whose market buys are sized in quote states the quote as the amount.
+_GATE: Final[tuple[Row, ...]] = (
+    (
+        "info_fields",
+        {"filled": "filled_amount", "cost": "filled_total"},
+        "ccxt drops what was filled, and takes the size of a market buy for its cost",
+    ),
+)
+
+_FOXBIT: Final[tuple[Row, ...]] = (
+    (
+        "info_fields",
+        {"amount": "quantity", "remaining": "quantity_remaining"},
+        "ccxt takes the quantity of an order for what remains of it, and adds what was executed",
+    ),
+)
+
 OVERRIDES: Final[Mapping[str, tuple[Row, ...]]] = {
     "bitso": _BITSO,
     "binance": _BINANCE,
     "binanceus": _BINANCE,
     "kraken": _KRAKEN,
     "coinbase": _COINBASE,
+    "gate": _GATE,
+    "gateeu": _GATE,
+    "foxbit": _FOXBIT,
     "deribit": (("gets_write", True, "its orders are placed by GET"),),
     "coinbaseinternational": (("gets_write", True, "its orders may be placed by GET"),),
     "dydx": (("gets_write", True, "its transactions are broadcast by GET"),),

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from orderbridge.adapters.ccxt_any.fields import STATED, UNREADABLE
+from orderbridge.adapters.ccxt_any.told import with_told
 from orderbridge.errors import ConfigurationError
 from orderbridge.http.limits import Limiter
 from orderbridge.http.policy import Deadline
@@ -273,7 +274,7 @@ class Wire:
         return on_rest_response
 
     def _make_parse_order(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        return _row_by_row(original)
+        return _row_by_row(with_told(original))
 
     def _make_parse_trade(self, original: Callable[..., Any]) -> Callable[..., Any]:
         return _row_by_row(original)
