@@ -13,7 +13,7 @@ from typing import Any, Final
 from orderbridge.adapters.ccxt_any.errors import Meaning
 from orderbridge.adapters.ccxt_any.traits import ClientIds, Listing
 from orderbridge.gateway import ClientIdRule
-from orderbridge.model.words import TimeInForce
+from orderbridge.model.words import Side, TimeInForce
 
 Row = tuple[str, Any, str]
 
@@ -160,7 +160,7 @@ _FOXBIT: Final[tuple[Row, ...]] = (
     ),
 )
 
-OVERRIDES: Final[Mapping[str, tuple[Row, ...]]] = {
+_ROWS: Final[Mapping[str, tuple[Row, ...]]] = {
     "bitso": _BITSO,
     "binance": _BINANCE,
     "binanceus": _BINANCE,
@@ -172,4 +172,34 @@ OVERRIDES: Final[Mapping[str, tuple[Row, ...]]] = {
     "deribit": (("gets_write", True, "its orders are placed by GET"),),
     "coinbaseinternational": (("gets_write", True, "its orders may be placed by GET"),),
     "dydx": (("gets_write", True, "its transactions are broadcast by GET"),),
+}
+
+# How a market buy in base leaves ccxt, by exchange: where its field, or one beside it for quote, shows the currency.
+_BASE_BUYS: Final[Mapping[str, str]] = {
+    "alpaca": "as qty, and quote as notional",
+    "binance": "as quantity, and quote as quoteOrderQty",
+    "binanceus": "as quantity, and quote as quoteOrderQty",
+    "bingx": "as quantity, and quote as quoteOrderQty",
+    "bitbank": "as amount, which is of the base",
+    "bitso": "as major, and quote as minor",
+    "coinbaseexchange": "as size, and quote as funds",
+    "deepcoin": "as sz with tgtCcy base_ccy",
+    "independentreserve": "as volume, of the primary currency",
+    "kraken": "as volume, and quote with oflags viqc",
+    "kucoin": "as size, and quote as funds",
+    "mexc": "as quantity, and quote as quoteOrderQty",
+    "phemex": "with qtyType ByBase",
+    "whitebit": "to order/stock_market, which is in base",
+}
+
+
+def _with_base_buys(name: str) -> tuple[Row, ...]:
+    rows = _ROWS.get(name, ())
+    if name not in _BASE_BUYS:
+        return rows
+    return (*rows, ("base_sides", frozenset(Side), f"a market buy in base goes out {_BASE_BUYS[name]}"))
+
+
+OVERRIDES: Final[Mapping[str, tuple[Row, ...]]] = {
+    name: _with_base_buys(name) for name in sorted({*_ROWS, *_BASE_BUYS})
 }

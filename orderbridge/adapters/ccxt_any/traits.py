@@ -61,7 +61,8 @@ class Traits:
     What a gateway must know of its exchange.
 
     Attributes:
-        quote_sides: sides of market orders that can be sized in quote. base_sides: in base.
+        quote_sides: sides of market orders that can be sized in quote. base_sides: in base, as was shown: a market buy
+            in base goes out as an amount of quote at some exchanges.
         order_needs_symbol: an order is looked up by its symbol too.
         id_shape: what order ids look like.
         info_fields: our fields that ccxt drops, and where the exchange's row has them.
@@ -127,8 +128,8 @@ def declared(exchange: Any) -> Traits:
     spot = _dict(_dict(exchange.features).get("spot"))
     create = _dict(spot.get("createOrder"))
     lives = _dict(create.get("timeInForce"))
-    by_cost = _dict(exchange.options).get("createMarketBuyOrderRequiresPrice") is True
-    buys_by_cost = by_cost or create.get("marketBuyRequiresPrice") is True
+    # What is not known to be base may be sent as the amount of quote to be spent.
+    buys_in_base = _dict(exchange.options).get("createMarketBuyOrderRequiresPrice") is False
     kinds = {
         OrderType.LIMIT: has.get("createLimitOrder") is not False,
         OrderType.MARKET: has.get("createMarketOrder") is True,
@@ -145,7 +146,7 @@ def declared(exchange: Any) -> Traits:
         ),
         post_only=lives.get("PO") is True,
         quote_sides=frozenset(quote),
-        base_sides=frozenset({Side.SELL} if buys_by_cost else Side),
+        base_sides=frozenset(Side if buys_in_base else {Side.SELL}),
         fetch_order=bool(has.get("fetchOrder")),
         order_needs_symbol=_dict(spot.get("fetchOrder")).get("symbolRequired") is True,
         open_orders=_listing(has, spot, "fetchOpenOrders"),
