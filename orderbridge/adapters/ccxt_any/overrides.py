@@ -152,6 +152,11 @@ _GATE: Final[tuple[Row, ...]] = (
     ),
 )
 
+_BYBIT: Final[tuple[Row, ...]] = (
+    ("fetch_params", {"acknowledged": True}, "ccxt refuses a look-up without it: older orders may not be shown"),
+    ("order_rows_at", ("result", "list"), "the list is asked for by one id, so an empty one is a miss"),
+)
+
 _FOXBIT: Final[tuple[Row, ...]] = (
     (
         "info_fields",
@@ -169,6 +174,9 @@ _ROWS: Final[Mapping[str, tuple[Row, ...]]] = {
     "gate": _GATE,
     "gateeu": _GATE,
     "foxbit": _FOXBIT,
+    "bybit": _BYBIT,
+    "bybiteu": _BYBIT,
+    "bybitid": _BYBIT,
     "deribit": (("gets_write", True, "its orders are placed by GET"),),
     "coinbaseinternational": (("gets_write", True, "its orders may be placed by GET"),),
     "dydx": (("gets_write", True, "its transactions are broadcast by GET"),),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Generic, TypeVar
@@ -15,7 +15,8 @@ from orderbridge.adapters.ccxt_any.mapping import fill_from_row, is_contract, or
 from orderbridge.adapters.ccxt_any.markets import CcxtMarkets
 from orderbridge.adapters.ccxt_any.memory import Memory
 from orderbridge.adapters.ccxt_any.traits import Listing, Traits
-from orderbridge.errors import NotSupported, UnexpectedResponse, VenueUnavailable
+from orderbridge.adapters.ccxt_any.wire import Call
+from orderbridge.errors import NotSupported, OrderNotFound, UnexpectedResponse, VenueUnavailable
 from orderbridge.http.policy import Deadline
 from orderbridge.http.session import log_facts
 from orderbridge.model.fill import Fill
@@ -30,6 +31,14 @@ AT_ONCE: Final = 8
 SWEPT_MARKETS: Final = 100
 # Where no limit is told, an answer of one of these lengths, or of fifties, may be a page with others after it.
 _SMALL_PAGES: Final = frozenset({10, 20, 25, 30, 40})
+
+
+# What makes ccxt ask for orders that wait for a price, where an exchange keeps them apart.
+TRIGGER: Final[Mapping[str, Any]] = {"trigger": True}
+
+
+class NotInList(OrderNotFound):
+    """An order that was not in a list which was answered well, and may have been one page of several."""
 
 
 @dataclass(slots=True)
@@ -91,15 +100,27 @@ class CcxtReads:
     async def order(
         self, order_id: str, *, symbol: str | None, params: dict[str, Any], deadline: Deadline, operation: str
     ) -> Rows[Order]:
-        """One order by id, or by what `params` name. OrderNotFound and the errors of a read."""
-        asked = self.markets.spelled(symbol)
-        done = await self.client.read(
-            lambda exchange: exchange.fetch_order(order_id, asked, dict(params)),
-            deadline=deadline,
-            operation=operation,
-            lane=self._lane,
-        )
-        return self._orders([done.value], "look-up", operation, done)
+        """One order by id, or by what `params` name. OrderNotFound (NotInList: perhaps) and the errors of a read."""
+        asked, named = self.markets.spelled(symbol), {**self.traits.fetch_params, **params}
+        calls: list[Call] = []
+        try:
+            done = await self.client.read(
+                lambda exchange: exchange.fetch_order(order_id, asked, dict(named)),
+                deadline=deadline,
+                operation=operation,
+                lane=self._lane,
+                sends=calls,
+            )
+        except OrderNotFound as error:
+            last = calls[-1].sent[-1] if calls and calls[-1].sent else None
+            # ccxt looked through what came; only where a row of ours says so is that the order's own place.
+            if last is not None and last.failed is None and self.traits.order_rows_at is None:
+                raise NotInList(Exception.__str__(error), gateway=self.client.gateway, operation=operation) from error
+            raise
+        rows = self._orders([done.value], "look-up", operation, done)
+        for order in rows.good:
+            self.memory.shown(order.order_id, apart=bool(params.get("trigger")))
+        return rows
 
     async def open_orders(self, *, symbol: str | None, deadline: Deadline) -> Rows[Order]:
         """
@@ -126,12 +147,23 @@ class CcxtReads:
             async with gate:
                 return await self._open_page(asked, params, listing, deadline)
 
-        kinds = [{}, {"trigger": True}] if self.traits.trigger_orders_apart else [{}]
-        pages = await gather_all([one(asked, dict(params)) for asked in symbols for params in kinds])
+        kinds: list[Mapping[str, Any]] = [{}, TRIGGER] if self.traits.trigger_orders_apart else [{}]
+        asks = [(asked, dict(params)) for asked in symbols for params in kinds]
+        pages = await gather_all([one(asked, params) for asked, params in asks])
+        self._note_where([("trigger" in params, page) for (_, params), page in zip(asks, pages, strict=True)])
         good = {order.order_id: order for page in pages for order in page.good}
         bad = {(row.order_id, repr(row.raw)): row for page in pages for row in page.bad}
         kept = [order for order in good.values() if symbol is None or order.symbol == symbol.upper()]
         return Rows(kept, list(bad.values()))
+
+    def _note_where(self, pages: Sequence[tuple[bool, Rows[Order]]]) -> None:
+        """Remember which orders must be asked for, and cancelled, as those that wait for a price."""
+        ids: dict[bool, set[str]] = {False: set(), True: set()}
+        for apart, page in pages:
+            ids[apart] |= {order.order_id for order in page.good} | {row.order_id for row in page.bad if row.order_id}
+        for id in ids[True] | ids[False]:
+            # Where ccxt passes over the parameter, both lists are the one.
+            self.memory.shown(id, apart=id not in ids[False])
 
     async def _open_page(
         self, symbol: str | None, params: dict[str, Any], listing: Listing, deadline: Deadline

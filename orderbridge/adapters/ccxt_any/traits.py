@@ -64,6 +64,9 @@ class Traits:
         quote_sides: sides of market orders that can be sized in quote. base_sides: in base, as was shown: a market buy
             in base goes out as an amount of quote at some exchanges.
         order_needs_symbol: an order is looked up by its symbol too.
+        trigger_orders_apart: orders that wait for a price have a list and calls of their own. fetches_trigger: one of
+            them is looked up there by id.
+        fetch_params: what a look-up by id needs besides.
         id_shape: what order ids look like.
         info_fields: our fields that ccxt drops, and where the exchange's row has them.
         refusals: a refusal's meaning by the exchange's own code, where ccxt knows too few; `code_at` is the path to it.
@@ -85,6 +88,8 @@ class Traits:
     trades: Listing = Listing()
     order_trades: bool = False
     trigger_orders_apart: bool = False
+    fetches_trigger: bool = False
+    fetch_params: Mapping[str, Any] = field(default_factory=dict)
     id_shape: str = ANY_ID
     info_fields: Mapping[str, str] = field(default_factory=dict)
     refusals: Mapping[str, str] = field(default_factory=dict)
@@ -153,6 +158,7 @@ def declared(exchange: Any) -> Traits:
         orders=_listing(has, spot, "fetchOrders"),
         trades=_listing(has, spot, "fetchMyTrades"),
         order_trades=has.get("fetchOrderTrades") is True,
+        fetches_trigger=_dict(spot.get("fetchOrder")).get("trigger") is True,
         trigger_orders_apart=_dict(spot.get("fetchOpenOrders")).get("trigger") is True,
     )
 
