@@ -52,6 +52,7 @@ class Capabilities(VenueModel):
         edit: what becomes of an edited order. `history`, `fills`, `markets`, `cancel_all`: which calls exist.
         funds_refusal_is_distinct: a lack of funds is told apart from other refusals.
         cancels_counted: cancels count against the rate limit.
+        open_orders_by_symbol: open orders are listed for one symbol at a time; without one the list may be refused.
     """
 
     order_types: frozenset[OrderType] = frozenset()
@@ -74,6 +75,7 @@ class Capabilities(VenueModel):
     cancel_all: bool = False
     funds_refusal_is_distinct: bool = False
     cancels_counted: bool = True
+    open_orders_by_symbol: bool = False
 
 
 @runtime_checkable

@@ -33,8 +33,9 @@ def explain(record: Record, placement: Placement, events: Sequence[Event]) -> st
     request = placement.request
     size = request.quantity if request.quantity is not None else f"{request.quote_quantity} (quote) of"
     price = "" if request.price is None else f" at {request.price}"
-    name = placement.client_order_id or placement.placement_id
-    lines = [f"{placement.gateway}:client:{name}: {request.side} {size} {request.symbol} {request.type}{price}"]
+    ours = placement.client_order_id
+    name = f"{placement.gateway}:client:{ours}" if ours else f"{placement.gateway}, placement {placement.placement_id}"
+    lines = [f"{name}: {request.side} {size} {request.symbol} {request.type}{price}"]
     lines += [_line(event) for event in events]
     gave_up = ", given up: a person decides" if placement.gave_up else ""
     why = f": {record.reason}" if record.reason else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from typing import Final, Protocol, TypeVar
 
 from orderbridge.errors import JournalError
@@ -133,6 +134,7 @@ class MemoryJournal:
         self._in_flight: dict[str, Record] = {}
         # So that many which cannot be forgotten are not walked over at every write.
         self._sweep_at = most
+        self._latest: datetime | None = None
 
     async def create(self, record: Record, *then: Step, alone: bool = False) -> Record:
         """See `Journal.create`."""
@@ -268,6 +270,7 @@ class MemoryJournal:
         held = self._events[placement_id]
         for event in events:
             held.append(event.model_copy(update={"seq": len(held) + 1}))
+            self._latest = event.at if self._latest is None else max(self._latest, event.at)
 
     def _keep(self, record: Record) -> None:
         placement = record.placement
@@ -295,7 +298,9 @@ class MemoryJournal:
 
     def _is_over(self, record: Record) -> bool:
         placement = record.placement
-        if record.watch_until is not None or record.state in UNFINISHED:
+        # The journal has no clock: the time is that of the last thing that happened.
+        is_watched = record.watch_until is not None and (self._latest is None or record.watch_until > self._latest)
+        if is_watched or record.state in UNFINISHED:
             return False
         if record.state is not PlacementState.PLACED:
             return True

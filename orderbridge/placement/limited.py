@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Iterable
+from datetime import datetime
 from typing import Final, TypeVar
+
+from orderbridge.gateway import OrderGateway
+from orderbridge.model.lookup import BadRow, OrderList
+from orderbridge.model.order import Order
 
 T = TypeVar("T")
 PROBE_TIMEOUT: Final = 15.0
@@ -21,6 +26,26 @@ async def within(call: Awaitable[T], seconds: float) -> T:
             return await call
     except TimeoutError as error:
         raise TimeoutError(str(error) or f"no end within {seconds + GRACE:g} s") from error
+
+
+async def open_orders_of(
+    gateway: OrderGateway, symbols: Iterable[str], *, as_of: datetime, timeout: float
+) -> OrderList:
+    """
+    The complete open orders of the account; of these symbols only, where they are listed by symbol.
+
+    Raises:
+        Whatever the gateway raises. A part of the symbols is no answer.
+    """
+    if not gateway.capabilities.open_orders_by_symbol:
+        return await within(gateway.open_orders(timeout=timeout), timeout)
+    orders: list[Order] = []
+    bad_rows: list[BadRow] = []
+    for symbol in sorted(set(symbols)):
+        listed = await within(gateway.open_orders(symbol=symbol, timeout=timeout), timeout)
+        orders += listed.orders
+        bad_rows += listed.bad_rows
+    return OrderList(orders=tuple(orders), as_of=as_of, bad_rows=tuple(bad_rows))
 
 
 async def all_of(items: AsyncIterator[T]) -> list[T]:

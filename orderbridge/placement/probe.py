@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from orderbridge.errors import NotSupported, OrderNotFound
@@ -19,7 +19,7 @@ from orderbridge.model.order import Order
 from orderbridge.model.ref import OrderRef
 from orderbridge.model.words import Idempotency
 from orderbridge.placement.fingerprint import disagreements
-from orderbridge.placement.limited import READ_TIMEOUT, all_of, within
+from orderbridge.placement.limited import READ_TIMEOUT, all_of, open_orders_of, within
 from orderbridge.placement.states import Record
 
 # A list is asked for by the venue's clock, which may be behind ours; reading a little more costs little.
@@ -150,7 +150,8 @@ class _Asking:
         if not records:
             return
         try:
-            listed = await within(self.gateway.open_orders(timeout=self.timeout), self.timeout)
+            symbols = [record.placement.request.symbol for record in records]
+            listed = await open_orders_of(self.gateway, symbols, as_of=datetime.now(UTC), timeout=self.timeout)
         except Exception as error:  # noqa: BLE001 - whatever an adapter raises, it is no negative
             self._block(records, f"open orders: {error}")
             return

@@ -18,7 +18,7 @@ from orderbridge.model.order import Order
 from orderbridge.model.placement import Placement
 from orderbridge.model.words import PlacementState
 from orderbridge.placement.desk import Desk, log
-from orderbridge.placement.limited import PROBE_TIMEOUT, within
+from orderbridge.placement.limited import PROBE_TIMEOUT, open_orders_of
 from orderbridge.placement.placer import Placer
 from orderbridge.placement.policy import Stale, together
 from orderbridge.placement.resolver import Resolver
@@ -105,7 +105,9 @@ class Recovery:
         probed, held = await self._take_sent(watched=True)
         settled, uncertain = await self._probe(probed)
         try:
-            listed = await within(self._gateway.open_orders(timeout=PROBE_TIMEOUT), PROBE_TIMEOUT)
+            listed = await open_orders_of(
+                self._gateway, await self._symbols(), as_of=self._desk.now(), timeout=PROBE_TIMEOUT
+            )
         except Exception as error:  # noqa: BLE001 - a third party's adapter may raise anything
             unreachable = {self._gateway.name: failure_of(error)}
             placements = tuple(record.placement for record in held)
@@ -126,6 +128,13 @@ class Recovery:
             orphans=orphans,
             foreign=foreign,
         )
+
+    async def _symbols(self) -> list[str]:
+        """The symbols of what is under way or was open: where orders are listed by symbol, these are asked for."""
+        states = [*UNFINISHED, PlacementState.NOT_PLACED]
+        placed = await self._desk.journal.find(gateway=self._gateway.name, states=states)
+        working = await self._desk.journal.working(self._gateway.name)
+        return [*(record.placement.request.symbol for record in placed), *(order.symbol for order in working)]
 
     async def _ended(self, listed: OrderList) -> tuple[Order, ...]:
         try:

@@ -1,5 +1,7 @@
 """Both journals keep the same promises."""
 
+from datetime import timedelta
+
 import pytest
 
 from orderbridge.model.words import OrderStatus, PlacementState
@@ -161,3 +163,16 @@ async def test_a_journal_in_memory_never_forgets_what_may_be_asked_for(why: str)
     assert len(placements) == (400 if why == "key" else 401)
     assert (again.order_id == "oid1") is (why != "works")
     assert journal.looked_at <= 30 * 400
+
+
+async def test_a_verdict_whose_watch_is_over_is_forgotten_in_memory() -> None:
+    """What was proven absent long ago makes room; what is still watched does not."""
+    journal = MemoryJournal(most=10)
+    for n in range(40):
+        watched = NOW + timedelta(days=1) if n % 2 else NOW - timedelta(days=1)
+        await journal.create(record(f"p{n}", state="not_placed", watch_until=watched))
+
+    kept = await journal.find()
+
+    assert sum(each.watch_until > NOW for each in kept if each.watch_until) == 20
+    assert len(kept) < 40

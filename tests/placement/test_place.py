@@ -136,7 +136,7 @@ async def test_wrong_credentials_leave_it_prepared(sim: Simulator, bridges: Brid
     assert order.client_order_id == before.client_order_id
 
 
-async def test_an_unreachable_venue_is_tried_three_times_and_nothing_was_sent(
+async def test_case_5_an_unreachable_venue_is_tried_three_times_and_nothing_was_sent(
     sim: Simulator, bridges: Bridges, journal: Any
 ) -> None:
     """A refused connection is tried again under the same id; then NotSent, and the placement is as before."""
