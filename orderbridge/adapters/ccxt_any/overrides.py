@@ -77,6 +77,11 @@ _BINANCE: Final[tuple[Row, ...]] = (
         Listing(exists=True, whole=True, rows_at=()),
         "one answer holds all open orders; there are no pages",
     ),
+    (
+        "trades",
+        Listing(exists=True, needs_symbol=True, limit=1000, days_at_once=1, latest=True, rows_at=()),
+        "without a start the latest trades are shown, and with one those of a day",
+    ),
     ("funds_refusal_is_distinct", True, "code -2010 with its text is InsufficientFunds"),
 )
 

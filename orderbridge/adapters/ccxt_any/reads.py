@@ -29,6 +29,10 @@ T = TypeVar("T")
 AT_ONCE: Final = 8
 # An exchange that lists open orders by symbol only is asked for each of its markets, if there are no more than this.
 SWEPT_MARKETS: Final = 100
+# An exchange that shows a short span at a time is asked for each one, if there are no more than this.
+MOST_WINDOWS: Final = 120
+_MINUTE: Final = 60_000
+_DAY: Final = 24 * 60 * _MINUTE
 # Where no limit is told, an answer of one of these lengths, or of fifties, may be a page with others after it.
 _SMALL_PAGES: Final = frozenset({10, 20, 25, 30, 40})
 
@@ -178,39 +182,75 @@ class CcxtReads:
         self._check_whole(done, listing, "open_orders")
         return self._orders(done.value, "open orders", "open_orders", done)
 
-    async def orders_since(self, since: datetime, *, symbol: str | None, deadline: Deadline) -> Rows[Order]:
-        """The orders created since a moment, open or ended. Raises as `open_orders` does."""
-        done = await self._since("fetch_orders", self.traits.orders, since, symbol, deadline, "orders")
-        return self._orders(done.value, "orders", "orders", done)
+    async def orders_since(
+        self, since: datetime, *, until: datetime | None = None, symbol: str | None, deadline: Deadline
+    ) -> Rows[Order]:
+        """The orders created in a span, open or ended, each once. Raises as `open_orders` does."""
+        answers = await self._since("fetch_orders", self.traits.orders, (since, until), symbol, deadline, "orders")
+        pages = [self._orders(done.value, "orders", "orders", done) for done in answers]
+        return _merged(pages, lambda order: order.order_id)
 
-    async def trades_since(self, since: datetime | None, *, symbol: str | None, deadline: Deadline) -> Rows[Fill]:
-        """The account's trades since a moment. Raises as `open_orders` does."""
-        done = await self._since("fetch_my_trades", self.traits.trades, since, symbol, deadline, "fills")
-        return self._fills(done)
+    async def trades_since(
+        self, since: datetime | None, *, until: datetime | None = None, symbol: str | None, deadline: Deadline
+    ) -> Rows[Fill]:
+        """The account's trades of a span, each once. Raises as `open_orders` does."""
+        answers = await self._since("fetch_my_trades", self.traits.trades, (since, until), symbol, deadline, "fills")
+        return _merged([self._fills(done) for done in answers], lambda fill: fill.fill_id)
 
     async def _since(
         self,
         method: str,
         listing: Listing,
-        since: datetime | None,
+        span: tuple[datetime | None, datetime | None],
         symbol: str | None,
         deadline: Deadline,
         operation: str,
-    ) -> Answered:
+    ) -> list[Answered]:
         markets = await self.ready(deadline=deadline, operation=operation)
         if symbol is not None:
             self.markets.one(symbol, markets, operation=operation)
         asked = self.markets.spelled(symbol)
-        start = int(since.timestamp() * 1000) if since is not None and listing.takes_since else None
-        done = await self.client.read(
-            lambda exchange: getattr(exchange, method)(asked, start, listing.limit, {}),
-            deadline=deadline,
-            operation=operation,
-            lane=self._lane,
-        )
-        if not _reaches_back(done.value, since, listing):
-            self._check_whole(done, listing, operation)
-        return done
+        answers = []
+        for start, end in self._windows(listing, *span, operation):
+            params = {} if end is None else {"until": end}
+
+            def call(exchange: Any, start: int | None = start, params: dict[str, Any] = params) -> Any:
+                return getattr(exchange, method)(asked, start, listing.limit, dict(params))
+
+            done = await self.client.read(call, deadline=deadline, operation=operation, lane=self._lane)
+            if not _reaches_back(done.value, span[0], listing):
+                self._check_whole(done, listing, operation)
+            answers.append(done)
+        return answers
+
+    def _windows(
+        self, listing: Listing, since: datetime | None, until: datetime | None, operation: str
+    ) -> list[tuple[int | None, int | None]]:
+        """
+        The spans to ask for one by one, in milliseconds; the last has no end, or one request is enough.
+
+        Raises:
+            NotSupported: the exchange shows a short span at a time, and there is no start, or it is too long ago.
+        """
+        if since is None or not listing.takes_since:
+            if listing.days_at_once is not None and not listing.latest:
+                raise self._lacks(
+                    f"{self.client.gateway} shows {listing.days_at_once} days at a time: give since", operation
+                )
+            return [(None, None)]
+        start, now = _milliseconds(since), _milliseconds(self.now())
+        if listing.days_at_once is None:
+            return [(start, None)]
+        # A little less than what is allowed, as clocks differ.
+        length = listing.days_at_once * _DAY - _MINUTE
+        last = min(now, now if until is None else _milliseconds(until))
+        starts = list(range(start, max(last, start + 1), length))
+        if len(starts) > MOST_WINDOWS:
+            message = (
+                f"{self.client.gateway} shows {listing.days_at_once} days at a time: ask for {MOST_WINDOWS} times that"
+            )
+            raise self._lacks(f"{message} at most", operation)
+        return [(each, None if each + length > now else each + length) for each in starts]
 
     async def trades_of(self, order_id: str, *, symbol: str | None, deadline: Deadline) -> Rows[Fill]:
         """The trades of one order; OrderNotFound and the errors of a read."""
@@ -320,6 +360,23 @@ class CcxtReads:
 
     def _lacks(self, text: str, operation: str) -> NotSupported:
         return NotSupported(text, gateway=self.client.gateway, operation=operation)
+
+
+def _milliseconds(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)
+
+
+def _merged(pages: Sequence[Rows[T]], id_of: Callable[[T], str | None]) -> Rows[T]:
+    """The rows of several answers. One that two of them hold is one row; what has no id is never taken for another."""
+    rows: Rows[T] = Rows(bad=[bad for page in pages for bad in page.bad])
+    seen: set[str] = set()
+    for each in (row for page in pages for row in page.good):
+        id = id_of(each)
+        if id is None or id not in seen:
+            rows.good.append(each)
+        if id is not None:
+            seen.add(id)
+    return rows
 
 
 def _length(value: Any) -> int:

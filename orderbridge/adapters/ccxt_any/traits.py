@@ -13,6 +13,9 @@ from orderbridge.model.words import Idempotency, OrderType, Side, TimeInForce
 # Ids go into paths unescaped, where a word may name something else: `DELETE /orders/all` cancels everything.
 ANY_ID: Final = r"(?=.*\d)[A-Za-z0-9][A-Za-z0-9._:=+-]{0,127}|[A-Za-z0-9]{10,128}"
 
+# ccxt writes tens of thousands of days where there is no limit.
+_NO_SPAN: Final = 3650
+
 
 @dataclass(frozen=True, slots=True)
 class ClientIds:
@@ -41,6 +44,8 @@ class Listing:
         limit: the most rows of one answer; None when it is not told.
         whole: one answer holds every row there is.
         takes_since: `since` may be asked for. days_back: how far back it reaches.
+        days_at_once: the longest span that one request shows. latest: without `since` it shows the latest rows, and not
+            those of such a span.
         more: a field of the answer which is true while there are further pages.
         rows_at: where an answer has its rows; None where that is not known.
     """
@@ -51,6 +56,8 @@ class Listing:
     whole: bool = False
     takes_since: bool = True
     days_back: int | None = None
+    days_at_once: int | None = None
+    latest: bool = False
     more: str | None = None
     rows_at: tuple[str, ...] | None = None
 
@@ -174,10 +181,11 @@ def _dict(value: Any) -> Mapping[str, Any]:
 
 def _listing(has: Mapping[str, Any], spot: Mapping[str, Any], name: str) -> Listing:
     told = _dict(spot.get(name))
-    limit, days = told.get("limit"), told.get("daysBack")
+    limit, days, span = told.get("limit"), told.get("daysBack"), told.get("untilDays")
     return Listing(
         exists=has.get(name) is True,
         needs_symbol=told.get("symbolRequired") is True,
         limit=limit if isinstance(limit, int) and limit > 0 else None,
         days_back=days if isinstance(days, int) and days > 0 else None,
+        days_at_once=span if isinstance(span, int) and 0 < span < _NO_SPAN else None,
     )
