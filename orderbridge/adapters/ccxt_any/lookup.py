@@ -13,7 +13,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from orderbridge.adapters.ccxt_any.reads import AT_ONCE, TRIGGER, CcxtReads, NotInList, Rows, symbol_text
+from orderbridge.adapters.ccxt_any.pages import Rows
+from orderbridge.adapters.ccxt_any.reads import AT_ONCE, TRIGGER, CcxtReads, NotInList, symbol_text
 from orderbridge.adapters.ccxt_any.traits import ANY_ID
 from orderbridge.errors import (
     AuthenticationFailed,

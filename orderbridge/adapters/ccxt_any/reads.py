@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, TypeVar
 
 from orderbridge.adapters.ccxt_any.client import Answered, CcxtClient
 from orderbridge.adapters.ccxt_any.errors import is_list_answer
@@ -14,6 +13,7 @@ from orderbridge.adapters.ccxt_any.fields import UNREADABLE, Unusable
 from orderbridge.adapters.ccxt_any.mapping import fill_from_row, is_contract, order_from_row
 from orderbridge.adapters.ccxt_any.markets import CcxtMarkets
 from orderbridge.adapters.ccxt_any.memory import Memory
+from orderbridge.adapters.ccxt_any.pages import Rows, length, merged, reaches_back, rows_in, windows
 from orderbridge.adapters.ccxt_any.traits import Listing, Traits
 from orderbridge.adapters.ccxt_any.wire import Call
 from orderbridge.errors import NotSupported, OrderNotFound, UnexpectedResponse, VenueUnavailable
@@ -29,10 +29,6 @@ T = TypeVar("T")
 AT_ONCE: Final = 8
 # An exchange that lists open orders by symbol only is asked for each of its markets, if there are no more than this.
 SWEPT_MARKETS: Final = 100
-# An exchange that shows a short span at a time is asked for each one, if there are no more than this.
-MOST_WINDOWS: Final = 120
-_MINUTE: Final = 60_000
-_DAY: Final = 24 * 60 * _MINUTE
 # Where no limit is told, an answer of one of these lengths, or of fifties, may be a page with others after it.
 _SMALL_PAGES: Final = frozenset({10, 20, 25, 30, 40})
 
@@ -43,14 +39,6 @@ TRIGGER: Final[Mapping[str, Any]] = {"trigger": True}
 
 class NotInList(OrderNotFound):
     """An order that was not in a list which was answered well, and may have been one page of several."""
-
-
-@dataclass(slots=True)
-class Rows(Generic[T]):
-    """What a list held: the good rows, and the bad ones beside them."""
-
-    good: list[T] = field(default_factory=list)
-    bad: list[BadRow] = field(default_factory=list)
 
 
 class CcxtReads:
@@ -188,14 +176,14 @@ class CcxtReads:
         """The orders created in a span, open or ended, each once. Raises as `open_orders` does."""
         answers = await self._since("fetch_orders", self.traits.orders, (since, until), symbol, deadline, "orders")
         pages = [self._orders(done.value, "orders", "orders", done) for done in answers]
-        return _merged(pages, lambda order: order.order_id)
+        return merged(pages, lambda order: order.order_id)
 
     async def trades_since(
         self, since: datetime | None, *, until: datetime | None = None, symbol: str | None, deadline: Deadline
     ) -> Rows[Fill]:
         """The account's trades of a span, each once. Raises as `open_orders` does."""
         answers = await self._since("fetch_my_trades", self.traits.trades, (since, until), symbol, deadline, "fills")
-        return _merged([self._fills(done) for done in answers], lambda fill: fill.fill_id)
+        return merged([self._fills(done) for done in answers], lambda fill: fill.fill_id)
 
     async def _since(
         self,
@@ -211,46 +199,25 @@ class CcxtReads:
             self.markets.one(symbol, markets, operation=operation)
         asked = self.markets.spelled(symbol)
         answers = []
-        for start, end in self._windows(listing, *span, operation):
+        for start, end in self._windows(listing, span, operation):
             params = {} if end is None else {"until": end}
 
             def call(exchange: Any, start: int | None = start, params: dict[str, Any] = params) -> Any:
                 return getattr(exchange, method)(asked, start, listing.limit, dict(params))
 
             done = await self.client.read(call, deadline=deadline, operation=operation, lane=self._lane)
-            if not _reaches_back(done.value, span[0], listing):
+            if not reaches_back(done.value, span[0], listing):
                 self._check_whole(done, listing, operation)
             answers.append(done)
         return answers
 
     def _windows(
-        self, listing: Listing, since: datetime | None, until: datetime | None, operation: str
+        self, listing: Listing, span: tuple[datetime | None, datetime | None], operation: str
     ) -> list[tuple[int | None, int | None]]:
-        """
-        The spans to ask for one by one, in milliseconds; the last has no end, or one request is enough.
-
-        Raises:
-            NotSupported: the exchange shows a short span at a time, and there is no start, or it is too long ago.
-        """
-        if since is None or not listing.takes_since:
-            if listing.days_at_once is not None and not listing.latest:
-                raise self._lacks(
-                    f"{self.client.gateway} shows {listing.days_at_once} days at a time: give since", operation
-                )
-            return [(None, None)]
-        start, now = _milliseconds(since), _milliseconds(self.now())
-        if listing.days_at_once is None:
-            return [(start, None)]
-        # A little less than what is allowed, as clocks differ.
-        length = listing.days_at_once * _DAY - _MINUTE
-        last = min(now, now if until is None else _milliseconds(until))
-        starts = list(range(start, max(last, start + 1), length))
-        if len(starts) > MOST_WINDOWS:
-            message = (
-                f"{self.client.gateway} shows {listing.days_at_once} days at a time: ask for {MOST_WINDOWS} times that"
-            )
-            raise self._lacks(f"{message} at most", operation)
-        return [(each, None if each + length > now else each + length) for each in starts]
+        try:
+            return windows(listing, *span, now=self.now())
+        except ValueError as error:
+            raise self._lacks(f"{self.client.gateway} {error}", operation) from None
 
     async def trades_of(self, order_id: str, *, symbol: str | None, deadline: Deadline) -> Rows[Fill]:
         """The trades of one order; OrderNotFound and the errors of a read."""
@@ -278,7 +245,7 @@ class CcxtReads:
         self._check_shape(done, listing, operation)
         if listing.whole:
             return
-        count = max([_rows_in(payload) for payload in done.payloads] + [_length(done.value)])
+        count = max([rows_in(payload) for payload in done.payloads] + [length(done.value)])
         if listing.more is not None:
             hidden = any(isinstance(payload, dict) and payload.get(listing.more) for payload in done.payloads)
         elif listing.limit is not None:
@@ -295,7 +262,7 @@ class CcxtReads:
 
     def _check_shape(self, done: Answered, listing: Listing, operation: str) -> None:
         """UnexpectedResponse where ccxt made an empty list of an answer that has no place for rows."""
-        if _length(done.value) or any(is_list_answer(payload, listing.rows_at) for payload in done.payloads):
+        if length(done.value) or any(is_list_answer(payload, listing.rows_at) for payload in done.payloads):
             return
         keys = {str(key) for payload in done.payloads if isinstance(payload, dict) for key in payload}
         raise UnexpectedResponse(
@@ -360,49 +327,6 @@ class CcxtReads:
 
     def _lacks(self, text: str, operation: str) -> NotSupported:
         return NotSupported(text, gateway=self.client.gateway, operation=operation)
-
-
-def _milliseconds(moment: datetime) -> int:
-    return int(moment.timestamp() * 1000)
-
-
-def _merged(pages: Sequence[Rows[T]], id_of: Callable[[T], str | None]) -> Rows[T]:
-    """The rows of several answers. One that two of them hold is one row; what has no id is never taken for another."""
-    rows: Rows[T] = Rows(bad=[bad for page in pages for bad in page.bad])
-    seen: set[str] = set()
-    for each in (row for page in pages for row in page.good):
-        id = id_of(each)
-        if id is None or id not in seen:
-            rows.good.append(each)
-        if id is not None:
-            seen.add(id)
-    return rows
-
-
-def _length(value: Any) -> int:
-    return len(value) if isinstance(value, (list, tuple)) else 0
-
-
-def _rows_in(payload: Any, depth: int = 0) -> int:
-    """
-    The most rows that one list of an answer holds, or one mapping of ids to rows: ccxt drops rows of other markets.
-    """
-    if isinstance(payload, list):
-        return len(payload) if any(isinstance(row, dict) for row in payload) else 0
-    if not isinstance(payload, dict) or depth > 3:
-        return 0
-    values: Iterable[Any] = payload.values()
-    as_rows = len(payload) if payload and all(isinstance(row, dict) and row for row in values) else 0
-    return max([as_rows if as_rows > 2 else 0, *(_rows_in(each, depth + 1) for each in payload.values())])
-
-
-def _reaches_back(values: Any, since: datetime | None, listing: Listing) -> bool:
-    """Whether a newest-first page that takes no `since` goes back beyond it, so that nothing after it is hidden."""
-    if since is None or listing.takes_since or not isinstance(values, list):
-        return False
-    times = [row.get("timestamp") for row in values if isinstance(row, dict)]
-    known = [time for time in times if isinstance(time, int)]
-    return bool(known) and len(known) == len(values) and min(known) < since.timestamp() * 1000
 
 
 async def gather_all(calls: Sequence[Awaitable[T]]) -> list[T]:
