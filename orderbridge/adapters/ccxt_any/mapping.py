@@ -54,6 +54,8 @@ LIFE_FROM_CCXT: Final[Mapping[str, tuple[TimeInForce, bool | None]]] = {
     "gtt": (TimeInForce.GTT, None),
     "po": (TimeInForce.GTC, True),
 }
+# Where the raw row of a fill has what a maker was paid, and in which currency.
+REBATE: Final = "orderbridge:rebate"
 _WORKING: Final = frozenset({OrderStatus.ACCEPTED, OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED})
 
 
@@ -230,6 +232,8 @@ def fill_from_row(row: Any, *, venue: str, account: str) -> Fill:
     """
     Read a trade of ccxt's. Its value is the exchange's own where its row has one, else price times quantity.
 
+    A rebate is no fee: it stands in `raw`, as `REBATE`.
+
     Raises:
         Unusable: an id, symbol, side or amount that cannot be read.
     """
@@ -245,6 +249,9 @@ def fill_from_row(row: Any, *, venue: str, account: str) -> Fill:
         paid = number(cost)
     except ValueError as error:
         raise Unusable(f"fee: {error}", id=reading.id) from None
+    # A rebate is what the exchange pays: as a fee it would have the wrong sign, and a fill has no other place for it.
+    rebate = paid if paid is not None and paid < 0 else None
+    paid = None if rebate is not None else paid
     order = row.get("order")
     return built(
         Fill,
@@ -258,11 +265,11 @@ def fill_from_row(row: Any, *, venue: str, account: str) -> Fill:
         quantity=quantity,
         price=price,
         quote_quantity=reading.worth() or multiply(quantity, price),
-        fee=None if paid is None else paid.copy_abs(),
+        fee=paid,
         fee_currency=currency if paid is not None and isinstance(currency, str) and currency else None,
         liquidity=Liquidity(taker) if (taker := row.get("takerOrMaker")) in {"maker", "taker"} else None,
         created_at=_time("timestamp", row.get("timestamp"), []),
-        raw=_raw(row),
+        raw=_raw(row) if rebate is None else {**_raw(row), REBATE: f"{plain(-rebate)} {currency or ''}".strip()},
     )
 
 

@@ -126,6 +126,7 @@ class Traits:
             fills=self.trades.exists or self.order_trades,
             markets=True,
             cancel_all=self.open_orders.exists,
+            open_orders_by_symbol=self.open_orders.exists and self.open_orders.needs_symbol,
             funds_refusal_is_distinct=self.funds_refusal_is_distinct,
         )
 

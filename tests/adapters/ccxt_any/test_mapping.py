@@ -14,6 +14,7 @@ from orderbridge import Order, OrderStatus
 from orderbridge.adapters.ccxt_any.fields import AMOUNTS, STATED, TOLD, Unusable, number
 from orderbridge.adapters.ccxt_any.mapping import (
     LIFE_FROM_CCXT,
+    REBATE,
     TYPE_FROM_CCXT,
     fill_from_row,
     is_contract,
@@ -228,7 +229,7 @@ def test_contracts_are_told_by_their_symbol() -> None:
 
 
 def test_fill() -> None:
-    """A trade's own value goes before the product; the fee is positive."""
+    """A trade's own value goes before the product."""
     row = {
         "id": "5",
         "order": "77",
@@ -237,7 +238,7 @@ def test_fill() -> None:
         "amount": "0.1",
         "price": "100",
         "cost": "9.99",
-        "fee": {"cost": "-0.01", "currency": "USDT"},
+        "fee": {"cost": "0.01", "currency": "USDT"},
         "takerOrMaker": "maker",
         "timestamp": 1_767_607_200_000,
         "info": {"qty": "0.1", "price": "100", "quoteQty": "9.99"},
@@ -249,6 +250,17 @@ def test_fill() -> None:
     assert fill.liquidity is Liquidity.MAKER
     del row["info"]["quoteQty"]
     assert fill_from_row(row, venue="v", account="default").quote_quantity == Decimal(10)
+
+
+def test_a_rebate_is_no_fee() -> None:
+    """What a maker was paid must not be counted as paid: the fee is not known, and the rebate stands in the raw row."""
+    row = {"id": "5", "order": "77", "symbol": "A/B", "side": "sell", "amount": "2", "price": "3", "info": {"a": "1"}}
+
+    fill = fill_from_row({**row, "fee": {"cost": "-0.5", "currency": "B"}}, venue="v", account="default")
+    free = fill_from_row({**row, "fee": {"cost": "0", "currency": "B"}}, venue="v", account="default")
+
+    assert (fill.fee, fill.fee_currency, fill.raw) == (None, None, {"a": "1", REBATE: "0.5 B"})
+    assert (free.fee, free.fee_currency, free.raw) == (Decimal(0), "B", {"a": "1"})
 
 
 def test_fill_of_an_exchange_that_signs_amounts() -> None:

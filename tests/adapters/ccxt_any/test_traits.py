@@ -100,6 +100,12 @@ def test_no_features_at_all() -> None:
     assert declared(bare).capabilities.fills is False
 
 
+@pytest.mark.parametrize(("name", "by_symbol"), [("bitso", True), ("gate", False), ("binance", False), ("mexc", True)])
+def test_lists_by_symbol_are_declared(name: str, by_symbol: bool) -> None:
+    """Where open orders are listed for one symbol at a time, whoever wants all must be told."""
+    assert traits_of(name).capabilities.open_orders_by_symbol is by_symbol
+
+
 @pytest.mark.parametrize(("told", "sides"), [(True, {Side.SELL}), (None, {Side.SELL}), (False, set(Side))])
 def test_market_buys_in_base_must_be_shown(told: bool | None, sides: set[Side]) -> None:
     """Where ccxt does not say that a market buy's amount is base, it may be a cost: base is refused for buys."""
