@@ -179,6 +179,13 @@ _ROWS: Final[Mapping[str, tuple[Row, ...]]] = {
     "gate": _GATE,
     "gateeu": _GATE,
     "foxbit": _FOXBIT,
+    "mexc": (
+        ("refusals", _codes(((Meaning.NOT_FOUND, "-2013"),)), "ccxt takes an order that does not exist for an error"),
+        ("code_at", ("code",), "where MEXC's answers have their code"),
+    ),
+    "bithumb": (
+        ("open_orders", Listing(exists=True, needs_symbol=True, limit=100), "ccxt refuses to list without a symbol"),
+    ),
     "bybit": _BYBIT,
     "bybiteu": _BYBIT,
     "bybitid": _BYBIT,

@@ -149,3 +149,12 @@ async def test_what_ccxt_refuses_to_ask_is_searched_among_the_open_orders(monkey
     assert order.order_id == ALGO
     assert missing.answers == {"ccxt.okx": Answer.CANNOT_ASK}
     assert "acknowledged" in missing.notes[0]
+
+
+async def test_a_code_that_says_not_found_is_a_miss() -> None:
+    """MEXC has an order that does not exist under a code that ccxt takes for any error."""
+    answer = (400, {"code": -2013, "msg": "Order does not exist."})
+    async with stubbed("mexc", lambda *_: answer) as known:
+        missing = (await known.gateway.lookup(known.ref("C02__123456")))[known.ref("C02__123456")]
+
+    assert missing.answers == {"ccxt.mexc": Answer.NOT_SEEN}
