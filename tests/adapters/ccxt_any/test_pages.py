@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from orderbridge.adapters.ccxt_any.pages import rows_in
+from orderbridge.adapters.ccxt_any.pages import rows_in, windows
+from orderbridge.adapters.ccxt_any.traits import Listing
 from orderbridge.errors import UnexpectedResponse
 from tests.adapters.ccxt_any.stubbed import stubbed
 
 pytestmark = pytest.mark.ccxt
+MINUTE = 60_000
+DAY = 24 * 60 * MINUTE
 ROW = [5, None, "BTC", {}]
 
 
@@ -43,3 +47,21 @@ async def test_a_full_page_of_lists_is_no_whole_list(count: int, is_whole: bool)
         else:
             with pytest.raises(UnexpectedResponse, match="complete"):
                 await known.gateway.open_orders(symbol="BTC/USDT")
+
+
+@pytest.mark.parametrize(
+    ("listing", "hours", "expected"),
+    [
+        (Listing(exists=True), 100, [(0, None)]),
+        (Listing(exists=True, days_at_once=7), 100, [(0, None)]),
+        (Listing(exists=True, days_at_once=1), 30, [(0, DAY - MINUTE), (DAY - MINUTE, None)]),
+        (Listing(exists=True, days_at_once=1, takes_since=False, latest=True), 100, [(None, None)]),
+    ],
+)
+def test_spans_follow_on_one_another(
+    listing: Listing, hours: int, expected: list[tuple[int | None, int | None]]
+) -> None:
+    """No moment lies between two of them, none is longer than is shown, and the last is open."""
+    start = datetime.fromtimestamp(0, UTC)
+
+    assert windows(listing, start, None, now=start + timedelta(hours=hours)) == expected

@@ -100,7 +100,9 @@ def test_no_features_at_all() -> None:
     assert declared(bare).capabilities.fills is False
 
 
-@pytest.mark.parametrize(("name", "by_symbol"), [("bitso", True), ("gate", False), ("binance", False), ("mexc", True)])
+@pytest.mark.parametrize(
+    ("name", "by_symbol"), [("bitso", True), ("gate", False), ("binance", False), ("mexc", True), ("bithumb", True)]
+)
 def test_lists_by_symbol_are_declared(name: str, by_symbol: bool) -> None:
     """Where open orders are listed for one symbol at a time, whoever wants all must be told."""
     assert traits_of(name).capabilities.open_orders_by_symbol is by_symbol
