@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 from orderbridge.adapters.ccxt_any.client import CcxtClient
-from orderbridge.adapters.ccxt_any.reads import AT_ONCE, CcxtReads, symbol_text
+from orderbridge.adapters.ccxt_any.reads import AT_ONCE, TRIGGER, CcxtReads, symbol_text
 from orderbridge.adapters.ccxt_any.traits import ANY_ID
 from orderbridge.adapters.ccxt_any.wire import Call
 from orderbridge.errors import (
@@ -101,23 +101,36 @@ class CcxtCancels:
     async def by_id(self, order_id: str, symbol: Symbol | None, known: Order | None, *, deadline: Deadline) -> Order:
         """Cancel by the exchange's id, and read the order after it."""
         sends: list[Call] = []
+        apart = self._reads.memory.is_apart(order_id)
         try:
             await self._reads.ready(deadline=deadline, operation="cancel")
             asked = self._reads.markets.spelled(symbol)
             done = await self._client.read(
-                lambda exchange: exchange.cancel_order(order_id, asked, {}),
+                lambda exchange: exchange.cancel_order(order_id, asked, dict(TRIGGER) if apart else {}),
                 deadline=deadline,
                 operation="cancel",
                 lane="cancel",
                 sends=sends,
             )
         except OrderBridgeError as error:
+            seen_apart = (
+                not apart and isinstance(error, OrderNotFound) and await self._is_apart(order_id, symbol, deadline)
+            )
+            if seen_apart:
+                return await self.by_id(order_id, symbol, known, deadline=deadline)
             return await self._failed(error, order_id, symbol, known, sends, deadline)
         finally:
             extra = log_facts(self._name, "cancel", order_id=order_id)
             self._client.session.log.info("cancel sent %d times", len(sends), extra=extra)
         listed = isinstance(done.value, dict) and done.value.get("id") == order_id
         return await self._after(order_id, symbol, known, listed=listed, deadline=deadline)
+
+    async def _is_apart(self, order_id: str, symbol: Symbol | None, deadline: Deadline) -> bool:
+        """Whether an order that was not found is one that waits for a price, which is cancelled in another place."""
+        if not self._traits.trigger_orders_apart:
+            return False
+        await self._read(order_id, symbol, deadline.within(_AFTER_SECONDS))
+        return self._reads.memory.is_apart(order_id)
 
     async def _failed(
         self,

@@ -13,7 +13,9 @@ from orderbridge.model.words import Side
 
 # Where the dict of an order keeps what its exchange's parser said, before ccxt completed it.
 STATED: Final = "orderbridge:stated"
-
+# Where it keeps which of these the exchange told itself (`told.with_told`): the others were computed.
+TOLD: Final = "orderbridge:told"
+AMOUNTS: Final = ("amount", "filled", "remaining", "price", "cost", "average")
 
 # Marks a row that ccxt itself could not read, in the list that it gives; why, stands there.
 UNREADABLE: Final = "orderbridge:unreadable"
@@ -51,6 +53,9 @@ class Reading:
         stated = row if is_trade else row.get(STATED)
         self.stated: Mapping[str, Any] = stated if isinstance(stated, Mapping) else row
         self.is_stated = isinstance(stated, Mapping)
+        self._is_trade = is_trade
+        told = row.get(TOLD)
+        self._told: frozenset[str] = told if isinstance(told, frozenset) else frozenset()
         self._row = row
         self._info = row.get("info")
         self._fields = info_fields
@@ -75,15 +80,20 @@ class Reading:
         return value if isinstance(value, bool) else None
 
     def amount(self, name: str) -> Decimal | None:
-        """An amount of the order. One that ccxt may have derived counts only where the exchange's row has it."""
-        value = self._number(name, self.stated.get(name))
-        if value is None or self.is_stated or name not in {"amount", "filled", "remaining", "price"}:
-            return value
-        return self.witnessed(name)
+        """
+        An amount of the order: what a row of ours names for it, else what the exchange told.
 
-    def witnessed(self, name: str) -> Decimal | None:
-        """An amount that the exchange's own row holds, and not only ccxt's dict."""
+        None where it is not said, or where ccxt or its parser computed it from others.
+        """
+        if name in self._fields:
+            return self.info_amount(name)
         value = self._number(name, self.stated.get(name))
+        is_fact = self._is_trade or name not in AMOUNTS or name in self._told
+        return value if is_fact else None
+
+    def worth(self) -> Decimal | None:
+        """The cost of a trade where the exchange's row has that number; ccxt's own is price times amount."""
+        value = self._number("cost", self.stated.get("cost"))
         return value if value is not None and _holds(self._info, value) else None
 
     def info_amount(self, field: str) -> Decimal | None:

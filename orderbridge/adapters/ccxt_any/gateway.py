@@ -304,7 +304,7 @@ class CcxtGateway(UnsupportedCalls):
         **venue_filters: Any,
     ) -> AsyncIterator[Order]:
         """
-        The orders created since a moment, newest first, from one answer that is shown to hold them all.
+        The orders created since a moment, newest first, from answers that are shown to hold them all.
 
         Raises, while iterating:
             UnexpectedResponse: the answer may be one page of more; or, after the good rows, there were bad ones.
@@ -333,7 +333,7 @@ class CcxtGateway(UnsupportedCalls):
         timeout: float | None = None,
     ) -> AsyncIterator[Fill]:
         """
-        The trades of one order, or of the account, newest first, from one answer that is shown to hold them all.
+        The trades of one order, or of the account, newest first, from answers that are shown to hold them all.
 
         Raises, while iterating:
             UnexpectedResponse: the answer may be one page of more; or, after the good rows, there were bad ones.

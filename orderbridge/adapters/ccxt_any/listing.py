@@ -43,7 +43,7 @@ class CcxtLists:
     ) -> AsyncIterator[Order]:
         """The orders of a span; UnexpectedResponse after the good ones where there were bad ones."""
         self._client.check_usable()
-        rows = await self._reads.orders_since(since, symbol=symbol, deadline=Deadline(timeout))
+        rows = await self._reads.orders_since(since, until=until, symbol=symbol, deadline=Deadline(timeout))
         for order in sorted(rows.good, key=lambda each: each.created_at or EARLIEST, reverse=True):
             if _within(order.created_at, since, until) and status in {None, order.status}:
                 yield order
@@ -62,13 +62,13 @@ class CcxtLists:
         deadline = Deadline(timeout)
         order_id: str | None = None
         if ref is None:
-            rows = await self._reads.trades_since(since, symbol=symbol, deadline=deadline)
+            rows = await self._reads.trades_since(since, until=until, symbol=symbol, deadline=deadline)
         else:
             order_id, asked, start = await self._named(ref, deadline)
             if self._traits.order_trades:
                 rows = await self._reads.trades_of(order_id, symbol=asked, deadline=deadline)
             else:
-                rows = await self._reads.trades_since(start, symbol=asked, deadline=deadline)
+                rows = await self._reads.trades_since(start, until=until, symbol=asked, deadline=deadline)
         for fill in sorted(rows.good, key=lambda each: each.created_at or EARLIEST, reverse=True):
             is_meant = order_id in {None, fill.order_id} and symbol in {None, fill.symbol}
             if is_meant and _within(fill.created_at, since, until):

@@ -10,10 +10,11 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from orderbridge.adapters.ccxt_any.reads import AT_ONCE, CcxtReads, Rows, symbol_text
+from orderbridge.adapters.ccxt_any.pages import Rows
+from orderbridge.adapters.ccxt_any.reads import AT_ONCE, TRIGGER, CcxtReads, NotInList, symbol_text
 from orderbridge.adapters.ccxt_any.traits import ANY_ID
 from orderbridge.errors import (
     AuthenticationFailed,
@@ -48,6 +49,8 @@ class CcxtLookup:
         self._stopped_by: OrderBridgeError | None = None
         # Asks that only a list of open orders can answer, by the symbol to list.
         self._to_scan: dict[str | None, list[Ask]] = defaultdict(list)
+        # What is said of them where that list does not show them either.
+        self._unless_open: dict[tuple[str, str], tuple[Answer, str]] = {}
 
     async def run(self) -> None:
         """
@@ -126,11 +129,15 @@ class CcxtLookup:
         else:
             self._later(ask, symbol)
 
-    def _later(self, ask: Ask, symbol: str | None) -> None:
+    def _later(self, ask: Ask, symbol: str | None, otherwise: tuple[Answer, str] | None = None) -> None:
+        """Leave it to the list of open orders; `otherwise` is what is said where that does not show it."""
         listing = self._traits.open_orders
         if not listing.exists or (listing.needs_symbol and symbol is None):
-            self._search.answer([ask], Answer.CANNOT_ASK, note=self._why(ask))
+            answer, note = otherwise or (Answer.CANNOT_ASK, self._why(ask))
+            self._search.answer([ask], answer, note=note)
         else:
+            if otherwise is not None:
+                self._unless_open[ask.kind, ask.id] = otherwise
             self._to_scan[symbol if listing.needs_symbol else None].append(ask)
 
     def _why(self, ask: Ask) -> str:
@@ -139,27 +146,46 @@ class CcxtLookup:
         return f"{self._search.gateway} looks an order up by its symbol too: give OrderRef(…, symbol=…)"
 
     async def _fetch(self, ask: Ask, order_id: str, symbol: str | None, params: dict[str, Any]) -> None:
-        if not self._traits.fetch_order or (symbol is None and self._traits.order_needs_symbol):
+        traits = self._traits
+        apart = self._reads.memory.is_apart(order_id)
+        if not traits.fetch_order or (symbol is None and traits.order_needs_symbol):
             self._later(ask, symbol)
             return
         try:
             async with self._gate:
                 if self._stopped_by is not None:
                     raise self._stopped_by
-                rows = await self._reads.order(
-                    order_id, symbol=symbol, params=params, deadline=self._deadline, operation="lookup"
-                )
-        except OrderNotFound:
-            self._search.answer([ask], Answer.NOT_SEEN)
-        except NotSupported as error:
-            if symbol is None:  # ccxt asks for a symbol although its features do not say so
-                self._later(ask, symbol)
+                rows = await self._by_both(order_id, symbol, params, apart=apart)
+        except OrderNotFound as error:
+            if traits.trigger_orders_apart and not traits.fetches_trigger:
+                note = "not shown; orders that wait for a price are shown in the list of open ones only"
+                self._later(ask, symbol, (Answer.PARTLY_SEARCHED, note))
+            elif isinstance(error, NotInList):
+                note = "not in a list that may be one page of several"
+                self._search.answer([ask], Answer.PARTLY_SEARCHED, note=note)
             else:
-                self._search.answer([ask], Answer.CANNOT_ASK, note=Exception.__str__(error))
+                self._search.answer([ask], Answer.NOT_SEEN)
+        except NotSupported as error:
+            # ccxt wants something although its features do not say so, such as a symbol.
+            otherwise = None if symbol is None else (Answer.CANNOT_ASK, Exception.__str__(error))
+            self._later(ask, symbol, otherwise)
         except OrderBridgeError as error:
             self._fail([ask], error)
         else:
             self._take(ask, order_id, rows)
+
+    async def _by_both(self, order_id: str, symbol: str | None, params: dict[str, Any], *, apart: bool) -> Rows[Order]:
+        """Ask where orders are shown, and where those that wait for a price are. OrderNotFound: at neither."""
+        ways: list[Mapping[str, Any]] = [{}, TRIGGER] if self._traits.fetches_trigger else [{}]
+        missed: list[OrderNotFound] = []
+        for way in reversed(ways) if apart else ways:
+            try:
+                return await self._reads.order(
+                    order_id, symbol=symbol, params={**params, **way}, deadline=self._deadline, operation="lookup"
+                )
+            except OrderNotFound as error:
+                missed.append(error)
+        raise next((error for error in missed if isinstance(error, NotInList)), missed[0])
 
     def _take(self, ask: Ask, order_id: str, rows: Rows[Order]) -> None:
         """An order that answers is the one only if it says so: ccxt gives whatever order came back."""
@@ -193,7 +219,9 @@ class CcxtLookup:
                     self._search.found(ask, order)
             needs_symbol = ask.kind == ORDER and self._traits.fetch_order
             answer = Answer.CANNOT_ASK if needs_symbol else Answer.PARTLY_SEARCHED
-            note = f"not among the open orders; {self._why(ask) if needs_symbol else 'ended ones are not searched'}"
+            why = self._why(ask) if needs_symbol else "ended ones are not searched"
+            answer, why = self._unless_open.get((ask.kind, ask.id), (answer, why))
+            note = f"not among the open orders; {why}"
             self._search.answer([ask], answer, note=note)
 
     def _fail(self, asks: Sequence[Ask], error: OrderBridgeError) -> None:

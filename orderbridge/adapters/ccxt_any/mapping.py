@@ -3,7 +3,7 @@ From ccxt's dicts to orders and fills: tables and pure functions.
 
 ccxt completes what an exchange says: it computes cost, average, filled and remaining from one another, takes a closed
 order for filled, and calls every market order IOC. So an order is read from what the exchange's own parser stated
-before that (`STATED`, kept by `wire.Wire`), and a cost or an average counts only where the exchange's row holds it.
+before that (`STATED`, kept by `wire.Wire`). Parsers compute too, so an amount counts only where it was told (`TOLD`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from orderbridge.adapters.ccxt_any.fields import STATED, Reading, Unusable, number
+from orderbridge.adapters.ccxt_any.fields import STATED, TOLD, Reading, Unusable, number
 from orderbridge.model.amount import ZERO, multiply, plain, subtract
 from orderbridge.model.fill import Fill
 from orderbridge.model.order import Order
@@ -54,6 +54,8 @@ LIFE_FROM_CCXT: Final[Mapping[str, tuple[TimeInForce, bool | None]]] = {
     "gtt": (TimeInForce.GTT, None),
     "po": (TimeInForce.GTC, True),
 }
+# Where the raw row of a fill has what a maker was paid, and in which currency.
+REBATE: Final = "orderbridge:rebate"
 _WORKING: Final = frozenset({OrderStatus.ACCEPTED, OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED})
 
 
@@ -119,8 +121,8 @@ def order_from_row(
         evidence=(f"{source}: {raw_status or 'no status'}",),
         quantity=quantity,
         filled_quantity=filled,
-        filled_quote_quantity=reading.witnessed("cost") if filled or filled is None else None,
-        average_price=(reading.witnessed("average") or None) if filled or filled is None else None,
+        filled_quote_quantity=reading.amount("cost") if filled or filled is None else None,
+        average_price=(reading.amount("average") or None) if filled or filled is None else None,
         price=None if kind is OrderType.MARKET else price,
         stop_price=stop,
         time_in_force=life,
@@ -137,7 +139,9 @@ def order_from_row(
 def _raw(row: Mapping[str, Any]) -> dict[str, Any]:
     """The exchange's own row; the dict of ccxt's where there is none."""
     info = row.get("info")
-    source = info if isinstance(info, Mapping) else {key: value for key, value in row.items() if key != STATED}
+    source = (
+        info if isinstance(info, Mapping) else {key: value for key, value in row.items() if key not in {STATED, TOLD}}
+    )
     return {str(key): value for key, value in source.items()}
 
 
@@ -228,6 +232,8 @@ def fill_from_row(row: Any, *, venue: str, account: str) -> Fill:
     """
     Read a trade of ccxt's. Its value is the exchange's own where its row has one, else price times quantity.
 
+    A rebate is no fee: it stands in `raw`, as `REBATE`.
+
     Raises:
         Unusable: an id, symbol, side or amount that cannot be read.
     """
@@ -243,6 +249,9 @@ def fill_from_row(row: Any, *, venue: str, account: str) -> Fill:
         paid = number(cost)
     except ValueError as error:
         raise Unusable(f"fee: {error}", id=reading.id) from None
+    # A rebate is what the exchange pays: as a fee it would have the wrong sign, and a fill has no other place for it.
+    rebate = paid if paid is not None and paid < 0 else None
+    paid = None if rebate is not None else paid
     order = row.get("order")
     return built(
         Fill,
@@ -255,12 +264,12 @@ def fill_from_row(row: Any, *, venue: str, account: str) -> Fill:
         side=reading.side,
         quantity=quantity,
         price=price,
-        quote_quantity=reading.witnessed("cost") or multiply(quantity, price),
-        fee=None if paid is None else paid.copy_abs(),
+        quote_quantity=reading.worth() or multiply(quantity, price),
+        fee=paid,
         fee_currency=currency if paid is not None and isinstance(currency, str) and currency else None,
         liquidity=Liquidity(taker) if (taker := row.get("takerOrMaker")) in {"maker", "taker"} else None,
         created_at=_time("timestamp", row.get("timestamp"), []),
-        raw=_raw(row),
+        raw=_raw(row) if rebate is None else {**_raw(row), REBATE: f"{plain(-rebate)} {currency or ''}".strip()},
     )
 
 

@@ -18,6 +18,7 @@ class Memory:
         self._orders: dict[str, Order] = {}
         self._symbols: dict[str, Symbol] = {}
         self._ids: dict[str, str] = {}
+        self._apart: dict[str, bool] = {}
 
     def order(self, order_id: str) -> Order | None:
         """The order as it was last seen here."""
@@ -30,6 +31,17 @@ class Memory:
     def id_of(self, client_order_id: str) -> str | None:
         """The exchange's id of the order that was last submitted here under a client id."""
         return self._ids.get(client_order_id)
+
+    def is_apart(self, order_id: str) -> bool:
+        """Whether the exchange last showed the order among those that wait for a price, which it keeps apart."""
+        return self._apart.get(order_id, False)
+
+    def shown(self, order_id: str, *, apart: bool) -> None:
+        """Where an order was shown; what is not remembered as apart is not."""
+        if apart:
+            _keep(self._apart, order_id, True)
+        else:
+            self._apart.pop(order_id, None)
 
     def sent(self, client_order_id: str | None, symbol: Symbol) -> None:
         """An order of this client id is about to be sent: one of before is no longer what the id means."""

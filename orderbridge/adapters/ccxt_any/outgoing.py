@@ -31,8 +31,11 @@ def refuse_side(request: OrderRequest, traits: Traits, *, gateway: str) -> None:
     if request.type is not OrderType.MARKET:
         return
     if request.quantity is not None and request.side not in traits.base_sides:
+        instead = (
+            "give quote_quantity, or use a limit order" if request.side in traits.quote_sides else "use a limit order"
+        )
         raise NotSupported(
-            f"{gateway} sizes a {request.side} at market in quote: give quote_quantity, or use a limit order",
+            f"{gateway} may take the quantity of a {request.side} at market for an amount of quote: {instead}",
             gateway=gateway,
             operation="submit",
         )

@@ -13,7 +13,7 @@ from typing import Any, Final
 from orderbridge.adapters.ccxt_any.meanings import Meaning
 from orderbridge.adapters.ccxt_any.traits import ClientIds, Listing
 from orderbridge.gateway import ClientIdRule
-from orderbridge.model.words import TimeInForce
+from orderbridge.model.words import Side, TimeInForce
 
 Row = tuple[str, Any, str]
 
@@ -103,6 +103,11 @@ _BINANCE: Final[tuple[Row, ...]] = (
         Listing(exists=True, whole=True, rows_at=()),
         "one answer holds all open orders; there are no pages",
     ),
+    (
+        "trades",
+        Listing(exists=True, needs_symbol=True, limit=1000, days_at_once=1, latest=True, rows_at=()),
+        "without a start the latest trades are shown, and with one those of a day",
+    ),
     ("funds_refusal_is_distinct", True, "code -2010 with its text is InsufficientFunds"),
     ("refusals", _BINANCE_CODES, "ccxt has time-outs, duplicates and refusals under the same classes"),
     ("code_at", ("code", "msg"), "where Binance's answers have their code, and what tells -2010 from -2010"),
@@ -149,6 +154,7 @@ _KRAKEN: Final[tuple[Row, ...]] = (
     ("order_rows_at", ("result",), "an empty result is a miss, and an answer without one is none"),
     ("refusals", _KRAKEN_CODES, "ccxt has an order that is unknown and one that is too small under the same class"),
     ("code_at", ("error",), "Kraken's list of errors, which all have to be refusals"),
+    ("info_fields", {"cost": "cost"}, "Kraken states the cost; ccxt does not read it at all"),
     ("id_shape", r"[A-Z0-9]{6}-[A-Z0-9]{5}-[A-Z0-9]{6}", "transaction ids; ccxt would take a comma-separated list"),
 )
 
@@ -196,13 +202,78 @@ _COINBASE: Final[tuple[Row, ...]] = (
     ),
 )
 
-OVERRIDES: Final[Mapping[str, tuple[Row, ...]]] = {
+# An exchange whose market buys are sized in quote states the quote as the amount.
+_GATE: Final[tuple[Row, ...]] = (
+    (
+        "info_fields",
+        {"filled": "filled_amount", "cost": "filled_total"},
+        "ccxt drops what was filled, and takes the size of a market buy for its cost",
+    ),
+)
+
+_BYBIT: Final[tuple[Row, ...]] = (
+    ("fetch_params", {"acknowledged": True}, "ccxt refuses a look-up without it: older orders may not be shown"),
+    ("order_rows_at", ("result", "list"), "the list is asked for by one id, so an empty one is a miss"),
+)
+
+_FOXBIT: Final[tuple[Row, ...]] = (
+    (
+        "info_fields",
+        {"amount": "quantity", "remaining": "quantity_remaining"},
+        "ccxt takes the quantity of an order for what remains of it, and adds what was executed",
+    ),
+)
+
+_ROWS: Final[Mapping[str, tuple[Row, ...]]] = {
     "bitso": _BITSO,
     "binance": _BINANCE,
     "binanceus": _BINANCE,
     "kraken": _KRAKEN,
     "coinbase": _COINBASE,
+    "gate": _GATE,
+    "gateeu": _GATE,
+    "foxbit": _FOXBIT,
+    "mexc": (
+        ("refusals", _codes(((Meaning.NOT_FOUND, "-2013"),)), "ccxt takes an order that does not exist for an error"),
+        ("code_at", ("code",), "where MEXC's answers have their code"),
+    ),
+    "bithumb": (
+        ("open_orders", Listing(exists=True, needs_symbol=True, limit=100), "ccxt refuses to list without a symbol"),
+    ),
+    "bybit": _BYBIT,
+    "bybiteu": _BYBIT,
+    "bybitid": _BYBIT,
     "deribit": (("gets_write", True, "its orders are placed by GET"),),
     "coinbaseinternational": (("gets_write", True, "its orders may be placed by GET"),),
     "dydx": (("gets_write", True, "its transactions are broadcast by GET"),),
+}
+
+# How a market buy in base leaves ccxt, by exchange: where its field, or one beside it for quote, shows the currency.
+_BASE_BUYS: Final[Mapping[str, str]] = {
+    "alpaca": "as qty, and quote as notional",
+    "binance": "as quantity, and quote as quoteOrderQty",
+    "binanceus": "as quantity, and quote as quoteOrderQty",
+    "bingx": "as quantity, and quote as quoteOrderQty",
+    "bitbank": "as amount, which is of the base",
+    "bitso": "as major, and quote as minor",
+    "coinbaseexchange": "as size, and quote as funds",
+    "deepcoin": "as sz with tgtCcy base_ccy",
+    "independentreserve": "as volume, of the primary currency",
+    "kraken": "as volume, and quote with oflags viqc",
+    "kucoin": "as size, and quote as funds",
+    "mexc": "as quantity, and quote as quoteOrderQty",
+    "phemex": "with qtyType ByBase",
+    "whitebit": "to order/stock_market, which is in base",
+}
+
+
+def _with_base_buys(name: str) -> tuple[Row, ...]:
+    rows = _ROWS.get(name, ())
+    if name not in _BASE_BUYS:
+        return rows
+    return (*rows, ("base_sides", frozenset(Side), f"a market buy in base goes out {_BASE_BUYS[name]}"))
+
+
+OVERRIDES: Final[Mapping[str, tuple[Row, ...]]] = {
+    name: _with_base_buys(name) for name in sorted({*_ROWS, *_BASE_BUYS})
 }

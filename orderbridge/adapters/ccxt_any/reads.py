@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, TypeVar
 
 from orderbridge.adapters.ccxt_any.client import Answered, CcxtClient
 from orderbridge.adapters.ccxt_any.errors import is_list_answer
@@ -14,8 +13,10 @@ from orderbridge.adapters.ccxt_any.fields import UNREADABLE, Unusable
 from orderbridge.adapters.ccxt_any.mapping import fill_from_row, is_contract, order_from_row
 from orderbridge.adapters.ccxt_any.markets import CcxtMarkets
 from orderbridge.adapters.ccxt_any.memory import Memory
+from orderbridge.adapters.ccxt_any.pages import Rows, length, merged, reaches_back, rows_in, windows
 from orderbridge.adapters.ccxt_any.traits import Listing, Traits
-from orderbridge.errors import NotSupported, UnexpectedResponse, VenueUnavailable
+from orderbridge.adapters.ccxt_any.wire import Call
+from orderbridge.errors import NotSupported, OrderNotFound, UnexpectedResponse, VenueUnavailable
 from orderbridge.http.policy import Deadline
 from orderbridge.http.session import log_facts
 from orderbridge.model.fill import Fill
@@ -32,12 +33,12 @@ SWEPT_MARKETS: Final = 100
 _SMALL_PAGES: Final = frozenset({10, 20, 25, 30, 40})
 
 
-@dataclass(slots=True)
-class Rows(Generic[T]):
-    """What a list held: the good rows, and the bad ones beside them."""
+# What makes ccxt ask for orders that wait for a price, where an exchange keeps them apart.
+TRIGGER: Final[Mapping[str, Any]] = {"trigger": True}
 
-    good: list[T] = field(default_factory=list)
-    bad: list[BadRow] = field(default_factory=list)
+
+class NotInList(OrderNotFound):
+    """An order that was not in a list which was answered well, and may have been one page of several."""
 
 
 class CcxtReads:
@@ -91,15 +92,27 @@ class CcxtReads:
     async def order(
         self, order_id: str, *, symbol: str | None, params: dict[str, Any], deadline: Deadline, operation: str
     ) -> Rows[Order]:
-        """One order by id, or by what `params` name. OrderNotFound and the errors of a read."""
-        asked = self.markets.spelled(symbol)
-        done = await self.client.read(
-            lambda exchange: exchange.fetch_order(order_id, asked, dict(params)),
-            deadline=deadline,
-            operation=operation,
-            lane=self._lane,
-        )
-        return self._orders([done.value], "look-up", operation, done)
+        """One order by id, or by what `params` name. OrderNotFound (NotInList: perhaps) and the errors of a read."""
+        asked, named = self.markets.spelled(symbol), {**self.traits.fetch_params, **params}
+        calls: list[Call] = []
+        try:
+            done = await self.client.read(
+                lambda exchange: exchange.fetch_order(order_id, asked, dict(named)),
+                deadline=deadline,
+                operation=operation,
+                lane=self._lane,
+                sends=calls,
+            )
+        except OrderNotFound as error:
+            last = calls[-1].sent[-1] if calls and calls[-1].sent else None
+            # ccxt looked through what came; only where a row of ours says so is that the order's own place.
+            if last is not None and last.failed is None and self.traits.order_rows_at is None:
+                raise NotInList(Exception.__str__(error), gateway=self.client.gateway, operation=operation) from error
+            raise
+        rows = self._orders([done.value], "look-up", operation, done)
+        for order in rows.good:
+            self.memory.shown(order.order_id, apart=bool(params.get("trigger")))
+        return rows
 
     async def open_orders(self, *, symbol: str | None, deadline: Deadline) -> Rows[Order]:
         """
@@ -126,12 +139,23 @@ class CcxtReads:
             async with gate:
                 return await self._open_page(asked, params, listing, deadline)
 
-        kinds = [{}, {"trigger": True}] if self.traits.trigger_orders_apart else [{}]
-        pages = await gather_all([one(asked, dict(params)) for asked in symbols for params in kinds])
+        kinds: list[Mapping[str, Any]] = [{}, TRIGGER] if self.traits.trigger_orders_apart else [{}]
+        asks = [(asked, dict(params)) for asked in symbols for params in kinds]
+        pages = await gather_all([one(asked, params) for asked, params in asks])
+        self._note_where([("trigger" in params, page) for (_, params), page in zip(asks, pages, strict=True)])
         good = {order.order_id: order for page in pages for order in page.good}
         bad = {(row.order_id, repr(row.raw)): row for page in pages for row in page.bad}
         kept = [order for order in good.values() if symbol is None or order.symbol == symbol.upper()]
         return Rows(kept, list(bad.values()))
+
+    def _note_where(self, pages: Sequence[tuple[bool, Rows[Order]]]) -> None:
+        """Remember which orders must be asked for, and cancelled, as those that wait for a price."""
+        ids: dict[bool, set[str]] = {False: set(), True: set()}
+        for apart, page in pages:
+            ids[apart] |= {order.order_id for order in page.good} | {row.order_id for row in page.bad if row.order_id}
+        for id in ids[True] | ids[False]:
+            # Where ccxt passes over the parameter, both lists are the one.
+            self.memory.shown(id, apart=id not in ids[False])
 
     async def _open_page(
         self, symbol: str | None, params: dict[str, Any], listing: Listing, deadline: Deadline
@@ -146,39 +170,54 @@ class CcxtReads:
         self._check_whole(done, listing, "open_orders")
         return self._orders(done.value, "open orders", "open_orders", done)
 
-    async def orders_since(self, since: datetime, *, symbol: str | None, deadline: Deadline) -> Rows[Order]:
-        """The orders created since a moment, open or ended. Raises as `open_orders` does."""
-        done = await self._since("fetch_orders", self.traits.orders, since, symbol, deadline, "orders")
-        return self._orders(done.value, "orders", "orders", done)
+    async def orders_since(
+        self, since: datetime, *, until: datetime | None = None, symbol: str | None, deadline: Deadline
+    ) -> Rows[Order]:
+        """The orders created in a span, open or ended, each once. Raises as `open_orders` does."""
+        answers = await self._since("fetch_orders", self.traits.orders, (since, until), symbol, deadline, "orders")
+        pages = [self._orders(done.value, "orders", "orders", done) for done in answers]
+        return merged(pages, lambda order: order.order_id)
 
-    async def trades_since(self, since: datetime | None, *, symbol: str | None, deadline: Deadline) -> Rows[Fill]:
-        """The account's trades since a moment. Raises as `open_orders` does."""
-        done = await self._since("fetch_my_trades", self.traits.trades, since, symbol, deadline, "fills")
-        return self._fills(done)
+    async def trades_since(
+        self, since: datetime | None, *, until: datetime | None = None, symbol: str | None, deadline: Deadline
+    ) -> Rows[Fill]:
+        """The account's trades of a span, each once. Raises as `open_orders` does."""
+        answers = await self._since("fetch_my_trades", self.traits.trades, (since, until), symbol, deadline, "fills")
+        return merged([self._fills(done) for done in answers], lambda fill: fill.fill_id)
 
     async def _since(
         self,
         method: str,
         listing: Listing,
-        since: datetime | None,
+        span: tuple[datetime | None, datetime | None],
         symbol: str | None,
         deadline: Deadline,
         operation: str,
-    ) -> Answered:
+    ) -> list[Answered]:
         markets = await self.ready(deadline=deadline, operation=operation)
         if symbol is not None:
             self.markets.one(symbol, markets, operation=operation)
         asked = self.markets.spelled(symbol)
-        start = int(since.timestamp() * 1000) if since is not None and listing.takes_since else None
-        done = await self.client.read(
-            lambda exchange: getattr(exchange, method)(asked, start, listing.limit, {}),
-            deadline=deadline,
-            operation=operation,
-            lane=self._lane,
-        )
-        if not _reaches_back(done.value, since, listing):
-            self._check_whole(done, listing, operation)
-        return done
+        answers = []
+        for start, end in self._windows(listing, span, operation):
+            params = {} if end is None else {"until": end}
+
+            def call(exchange: Any, start: int | None = start, params: dict[str, Any] = params) -> Any:
+                return getattr(exchange, method)(asked, start, listing.limit, dict(params))
+
+            done = await self.client.read(call, deadline=deadline, operation=operation, lane=self._lane)
+            if not reaches_back(done.value, span[0], listing):
+                self._check_whole(done, listing, operation)
+            answers.append(done)
+        return answers
+
+    def _windows(
+        self, listing: Listing, span: tuple[datetime | None, datetime | None], operation: str
+    ) -> list[tuple[int | None, int | None]]:
+        try:
+            return windows(listing, *span, now=self.now())
+        except ValueError as error:
+            raise self._lacks(f"{self.client.gateway} {error}", operation) from None
 
     async def trades_of(self, order_id: str, *, symbol: str | None, deadline: Deadline) -> Rows[Fill]:
         """The trades of one order; OrderNotFound and the errors of a read."""
@@ -206,7 +245,7 @@ class CcxtReads:
         self._check_shape(done, listing, operation)
         if listing.whole:
             return
-        count = max([_rows_in(payload) for payload in done.payloads] + [_length(done.value)])
+        count = max([rows_in(payload) for payload in done.payloads] + [length(done.value)])
         if listing.more is not None:
             hidden = any(isinstance(payload, dict) and payload.get(listing.more) for payload in done.payloads)
         elif listing.limit is not None:
@@ -223,7 +262,7 @@ class CcxtReads:
 
     def _check_shape(self, done: Answered, listing: Listing, operation: str) -> None:
         """UnexpectedResponse where ccxt made an empty list of an answer that has no place for rows."""
-        if _length(done.value) or any(is_list_answer(payload, listing.rows_at) for payload in done.payloads):
+        if length(done.value) or any(is_list_answer(payload, listing.rows_at) for payload in done.payloads):
             return
         keys = {str(key) for payload in done.payloads if isinstance(payload, dict) for key in payload}
         raise UnexpectedResponse(
@@ -288,32 +327,6 @@ class CcxtReads:
 
     def _lacks(self, text: str, operation: str) -> NotSupported:
         return NotSupported(text, gateway=self.client.gateway, operation=operation)
-
-
-def _length(value: Any) -> int:
-    return len(value) if isinstance(value, (list, tuple)) else 0
-
-
-def _rows_in(payload: Any, depth: int = 0) -> int:
-    """
-    The most rows that one list of an answer holds, or one mapping of ids to rows: ccxt drops rows of other markets.
-    """
-    if isinstance(payload, list):
-        return len(payload) if any(isinstance(row, dict) for row in payload) else 0
-    if not isinstance(payload, dict) or depth > 3:
-        return 0
-    values: Iterable[Any] = payload.values()
-    as_rows = len(payload) if payload and all(isinstance(row, dict) and row for row in values) else 0
-    return max([as_rows if as_rows > 2 else 0, *(_rows_in(each, depth + 1) for each in payload.values())])
-
-
-def _reaches_back(values: Any, since: datetime | None, listing: Listing) -> bool:
-    """Whether a newest-first page that takes no `since` goes back beyond it, so that nothing after it is hidden."""
-    if since is None or listing.takes_since or not isinstance(values, list):
-        return False
-    times = [row.get("timestamp") for row in values if isinstance(row, dict)]
-    known = [time for time in times if isinstance(time, int)]
-    return bool(known) and len(known) == len(values) and min(known) < since.timestamp() * 1000
 
 
 async def gather_all(calls: Sequence[Awaitable[T]]) -> list[T]:

@@ -13,6 +13,9 @@ from orderbridge.model.words import Idempotency, OrderType, Side, TimeInForce
 # Ids go into paths unescaped, where a word may name something else: `DELETE /orders/all` cancels everything.
 ANY_ID: Final = r"(?=.*\d)[A-Za-z0-9][A-Za-z0-9._:=+-]{0,127}|[A-Za-z0-9]{10,128}"
 
+# ccxt writes tens of thousands of days where there is no limit.
+_NO_SPAN: Final = 3650
+
 
 @dataclass(frozen=True, slots=True)
 class ClientIds:
@@ -41,6 +44,8 @@ class Listing:
         limit: the most rows of one answer; None when it is not told.
         whole: one answer holds every row there is.
         takes_since: `since` may be asked for. days_back: how far back it reaches.
+        days_at_once: the longest span that one request shows. latest: without `since` it shows the latest rows, and not
+            those of such a span.
         more: a field of the answer which is true while there are further pages.
         rows_at: where an answer has its rows; None where that is not known.
     """
@@ -51,6 +56,8 @@ class Listing:
     whole: bool = False
     takes_since: bool = True
     days_back: int | None = None
+    days_at_once: int | None = None
+    latest: bool = False
     more: str | None = None
     rows_at: tuple[str, ...] | None = None
 
@@ -61,8 +68,12 @@ class Traits:
     What a gateway must know of its exchange.
 
     Attributes:
-        quote_sides: sides of market orders that can be sized in quote. base_sides: in base.
+        quote_sides: sides of market orders that can be sized in quote. base_sides: in base, as was shown: a market buy
+            in base goes out as an amount of quote at some exchanges.
         order_needs_symbol: an order is looked up by its symbol too.
+        trigger_orders_apart: orders that wait for a price have a list and calls of their own. fetches_trigger: one of
+            them is looked up there by id.
+        fetch_params: what a look-up by id needs besides.
         id_shape: what order ids look like.
         info_fields: our fields that ccxt drops, and where the exchange's row has them.
         refusals: a refusal's meaning by the exchange's own code or text; `code_at` are the dotted paths to those.
@@ -84,6 +95,8 @@ class Traits:
     trades: Listing = Listing()
     order_trades: bool = False
     trigger_orders_apart: bool = False
+    fetches_trigger: bool = False
+    fetch_params: Mapping[str, Any] = field(default_factory=dict)
     id_shape: str = ANY_ID
     info_fields: Mapping[str, str] = field(default_factory=dict)
     refusals: Mapping[str, str] = field(default_factory=dict)
@@ -113,6 +126,7 @@ class Traits:
             fills=self.trades.exists or self.order_trades,
             markets=True,
             cancel_all=self.open_orders.exists,
+            open_orders_by_symbol=self.open_orders.exists and self.open_orders.needs_symbol,
             funds_refusal_is_distinct=self.funds_refusal_is_distinct,
         )
 
@@ -127,8 +141,8 @@ def declared(exchange: Any) -> Traits:
     spot = _dict(_dict(exchange.features).get("spot"))
     create = _dict(spot.get("createOrder"))
     lives = _dict(create.get("timeInForce"))
-    by_cost = _dict(exchange.options).get("createMarketBuyOrderRequiresPrice") is True
-    buys_by_cost = by_cost or create.get("marketBuyRequiresPrice") is True
+    # What is not known to be base may be sent as the amount of quote to be spent.
+    buys_in_base = _dict(exchange.options).get("createMarketBuyOrderRequiresPrice") is False
     kinds = {
         OrderType.LIMIT: has.get("createLimitOrder") is not False,
         OrderType.MARKET: has.get("createMarketOrder") is True,
@@ -145,13 +159,14 @@ def declared(exchange: Any) -> Traits:
         ),
         post_only=lives.get("PO") is True,
         quote_sides=frozenset(quote),
-        base_sides=frozenset({Side.SELL} if buys_by_cost else Side),
+        base_sides=frozenset(Side if buys_in_base else {Side.SELL}),
         fetch_order=bool(has.get("fetchOrder")),
         order_needs_symbol=_dict(spot.get("fetchOrder")).get("symbolRequired") is True,
         open_orders=_listing(has, spot, "fetchOpenOrders"),
         orders=_listing(has, spot, "fetchOrders"),
         trades=_listing(has, spot, "fetchMyTrades"),
         order_trades=has.get("fetchOrderTrades") is True,
+        fetches_trigger=_dict(spot.get("fetchOrder")).get("trigger") is True,
         trigger_orders_apart=_dict(spot.get("fetchOpenOrders")).get("trigger") is True,
     )
 
@@ -167,10 +182,11 @@ def _dict(value: Any) -> Mapping[str, Any]:
 
 def _listing(has: Mapping[str, Any], spot: Mapping[str, Any], name: str) -> Listing:
     told = _dict(spot.get(name))
-    limit, days = told.get("limit"), told.get("daysBack")
+    limit, days, span = told.get("limit"), told.get("daysBack"), told.get("untilDays")
     return Listing(
         exists=has.get(name) is True,
         needs_symbol=told.get("symbolRequired") is True,
         limit=limit if isinstance(limit, int) and limit > 0 else None,
         days_back=days if isinstance(days, int) and days > 0 else None,
+        days_at_once=span if isinstance(span, int) and 0 < span < _NO_SPAN else None,
     )

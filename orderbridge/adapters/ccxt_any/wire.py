@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from orderbridge.adapters.ccxt_any.fields import STATED, UNREADABLE
+from orderbridge.adapters.ccxt_any.told import with_told
 from orderbridge.errors import ConfigurationError
 from orderbridge.http.limits import Limiter
 from orderbridge.http.policy import Deadline
@@ -50,6 +51,19 @@ _OPTIONS: Final[Mapping[str, Any]] = {
 # Nonces from here on count milliseconds or less; one step ahead of the clock then does no harm.
 _MILLISECONDS: Final = 10**12
 _MISSING: Final = object()
+# What ccxt keeps of the markets that it loads: with exact numbers, while a gateway has the object.
+_OF_MARKETS: Final = (
+    "markets",
+    "markets_by_id",
+    "symbols",
+    "ids",
+    "currencies",
+    "currencies_by_id",
+    "baseCurrencies",
+    "quoteCurrencies",
+    "codes",
+    "markets_loading",
+)
 # Marks an object that a gateway has: what two put back would be what the other one put there.
 IN_USE: Final = "orderbridge_in_use"
 
@@ -130,10 +144,20 @@ _current_request: Final[ContextVar[Sent | None]] = ContextVar("orderbridge_ccxt_
 
 
 class OneShotSession:
-    """An aiohttp session that follows no redirect: a write must not be sent again, to wherever."""
+    """An aiohttp session that follows no redirect and replays nothing: a write must not be sent again, to wherever."""
 
     def __init__(self, session: Any) -> None:
         self.session = session
+        # aiohttp by itself replays some methods on a connection that went stale.
+        self._replays = getattr(session, "_retry_connection", None)
+        if self._replays is not None:
+            session._retry_connection = False
+
+    def release(self) -> Any:
+        """The session as it was."""
+        if self._replays is not None:
+            self.session._retry_connection = self._replays
+        return self.session
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self.session, name)
@@ -165,7 +189,8 @@ class Wire:
         logger.setLevel(logging.INFO)  # at DEBUG ccxt logs whole requests, keys and signatures included
         for name, value in {**_SETTINGS, "logger": logger, IN_USE: True}.items():
             self._put(name, value)
-        for name in ("fetch", "fetch2", "nonce", "on_rest_response", "safe_order", "parse_order", "parse_trade"):
+        watched = ("fetch", "fetch2", "nonce", "on_rest_response", "safe_order", "parse_order", "parse_trade")
+        for name in (*watched, "load_markets"):
             self._put(name, getattr(self, f"_make_{name}")(getattr(exchange, name)))
         self._fetch = exchange.__dict__["fetch"]
         if not _overrides_json(exchange):
@@ -183,7 +208,7 @@ class Wire:
         """Put the object back as it was."""
         exchange = self.exchange
         if isinstance(getattr(exchange, "session", None), OneShotSession):
-            exchange.session = exchange.session.session
+            exchange.session = exchange.session.release()
         for name, value in self._before.items():
             if value is _MISSING:
                 exchange.__dict__.pop(name, None)
@@ -257,9 +282,6 @@ class Wire:
         exchange.open(True)
         session = exchange.session
         if session is not None and not isinstance(session, OneShotSession):
-            # aiohttp by itself replays some methods on a connection that went stale.
-            if hasattr(session, "_retry_connection"):
-                session._retry_connection = False
             exchange.session = OneShotSession(session)
 
     def _make_on_rest_response(self, original: Callable[..., Any]) -> Callable[..., Any]:
@@ -272,8 +294,26 @@ class Wire:
 
         return on_rest_response
 
+    def _make_load_markets(self, original: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def load_markets(*args: Any, **more: Any) -> Any:
+            exchange = self.exchange
+            kept = {name: getattr(exchange, name, _MISSING) for name in _OF_MARKETS}
+            options = dict(exchange.options)
+            try:
+                return await original(*args, **more)
+            finally:
+                # What is there before the first load is the caller's; put back, the caller's next use loads anew.
+                for name, value in kept.items():
+                    if getattr(exchange, name, _MISSING) is not value:
+                        self._before.setdefault(name, value)
+                for name, value in exchange.options.items():
+                    if options.get(name, _MISSING) is not value:
+                        self._options_before.setdefault(name, options.get(name, _MISSING))
+
+        return load_markets
+
     def _make_parse_order(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        return _row_by_row(original)
+        return _row_by_row(with_told(original))
 
     def _make_parse_trade(self, original: Callable[..., Any]) -> Callable[..., Any]:
         return _row_by_row(original)

@@ -453,6 +453,35 @@ async def test_an_object_of_the_callers_is_put_back_and_left_open(sim: Any) -> N
     await exchange.close()
 
 
+async def test_markets_that_were_loaded_here_are_not_left_behind(sim: Any) -> None:
+    """With exact numbers, and with a session that replays nothing, the caller's own sums and calls would fail."""
+    exchange = ccxt.async_support.bitso({**config_of(sim), "timeout_on_exit": 0})
+    async with CcxtGateway(exchange, limits=None, retries=QUICK) as gateway:
+        await gateway.open_orders(symbol="BTC/MXN")
+        assert exchange.session._retry_connection is False
+        assert isinstance(exchange.markets["BTC/MXN"]["precision"]["amount"], str)
+
+    assert not exchange.markets
+    assert exchange.session._retry_connection is True
+    markets = await exchange.load_markets()
+    await exchange.close()
+    assert isinstance(markets["BTC/MXN"]["precision"]["amount"], float)
+
+
+async def test_markets_of_the_callers_are_the_callers_again(sim: Any) -> None:
+    """What was loaded before the gateway came is there after it, though it loaded anew."""
+    exchange = ccxt.async_support.bitso({**config_of(sim), "timeout_on_exit": 0})
+    before = await exchange.load_markets()
+    currencies = exchange.currencies
+    async with CcxtGateway(exchange, limits=None, retries=QUICK) as gateway:
+        await gateway.markets(refresh=True)
+
+    await exchange.close()
+    assert exchange.markets is before
+    assert exchange.currencies is currencies
+    assert exchange.load_markets.__func__ is ccxt.async_support.bitso.load_markets
+
+
 async def test_an_object_of_another_loop_is_refused_before_sending(sim: Any) -> None:
     """An object that was used in a loop that ended would fail with a bare RuntimeError."""
     other = asyncio.new_event_loop()

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orderbridge import Order, OrderStatus
-from orderbridge.adapters.ccxt_any.fields import STATED, Unusable, number
+from orderbridge.adapters.ccxt_any.fields import AMOUNTS, STATED, TOLD, Unusable, number
 from orderbridge.adapters.ccxt_any.mapping import (
     LIFE_FROM_CCXT,
+    REBATE,
     TYPE_FROM_CCXT,
     fill_from_row,
     is_contract,
@@ -35,11 +36,16 @@ STATED_FIELDS = {
 }
 
 
-def read(stated: dict[str, Any] | None = None, /, *, info: Any = None, **more: Any) -> Order:
+# What the exchange itself told of them.
+TOLD_FIELDS = ("amount", "filled", "remaining", "price")
+
+
+def read(stated: dict[str, Any] | None = None, /, *, info: Any = None, told: Any = TOLD_FIELDS, **more: Any) -> Order:
     """An order of which the exchange's parser stated this; what ccxt would have made of it is nonsense on purpose."""
     said = {**STATED_FIELDS, **(stated or {})}
     derived = {"cost": "999", "average": "999", "remaining": "999", "timeInForce": "IOC"}
-    row = {**derived, **{name: said[name] for name in ("id", "symbol", "side")}, "info": info or {}, STATED: said}
+    row = {**derived, **{name: said[name] for name in ("id", "symbol", "side")}, "info": info or {}}
+    row |= {STATED: said, TOLD: frozenset(told)}
     return order_from_row(row, venue="ccxt.test", account="default", source="look-up", observed_at=NOW, **more)
 
 
@@ -100,25 +106,30 @@ def test_what_ccxt_derives_is_left_out() -> None:
     assert (order.filled_quantity, order.price) == (Decimal(0), None)
 
 
-def test_cost_and_average_count_where_the_row_of_the_exchange_has_them() -> None:
-    """A figure that the parser stated is the exchange's only if its own row holds it, in whatever spelling."""
-    info = {"executedQty": "0.20", "fills": [{"quote": "19.990"}]}
+@pytest.mark.parametrize("name", AMOUNTS)
+def test_an_amount_that_was_not_told_is_none(name: str) -> None:
+    """What the exchange did not tell is left out, though the very number stands in its row."""
+    field = {"amount": "quantity", "filled": "filled_quantity", "cost": "filled_quote_quantity"}
+    field |= {"average": "average_price"}
+    stated = {"filled": "0.2", "cost": "19.99", "average": "99.95"}
+    info = {"amount": "0.5", "price": "100", "a": "0.2", "b": "19.99", "c": "99.95"}
+    others = [each for each in AMOUNTS if each != name]
 
-    order = read({"filled": "0.2", "cost": "19.99", "average": "99.95"}, info=info)
+    order = read(stated, info=info, told=AMOUNTS)
+    without = read(stated, info=info, told=others)
 
-    assert (order.filled_quote_quantity, order.average_price) == (Decimal("19.99"), None)
+    if name in {"remaining"}:
+        assert read({"filled": None, "remaining": "0.1"}, told=others).filled_quantity is None
+        return
+    assert getattr(order, field.get(name, name)) is not None
+    assert getattr(without, field.get(name, name)) is None
 
 
-def test_without_the_parser_only_figures_of_the_row_count() -> None:
-    """A class that goes round ccxt's builder cannot pass a derived figure off as stated."""
-    row = {**STATED_FIELDS, "status": "closed", "filled": "0.5", "remaining": "0", "info": {"qty": "0.5", "px": "100"}}
+def test_a_closed_order_of_a_computed_quantity_is_ended() -> None:
+    """Short of a quantity that nobody told, an order is over, and whether it was cancelled is not known."""
+    order = read({"status": "closed", "filled": "0.2"}, told=("filled", "price"))
 
-    assert order_from_row(row, venue="v", account="default", source="s", observed_at=NOW).filled_quantity == Decimal(
-        "0.5"
-    )
-    row["info"] = {"px": "100"}
-    order = order_from_row(row, venue="v", account="default", source="s", observed_at=NOW)
-    assert (order.quantity, order.filled_quantity, order.status) == (None, None, OrderStatus.ENDED)
+    assert (order.status, order.quantity, order.filled_quantity) == (OrderStatus.ENDED, None, Decimal("0.2"))
 
 
 def test_filled_by_what_remains() -> None:
@@ -218,7 +229,7 @@ def test_contracts_are_told_by_their_symbol() -> None:
 
 
 def test_fill() -> None:
-    """A trade's own value goes before the product; the fee is positive."""
+    """A trade's own value goes before the product."""
     row = {
         "id": "5",
         "order": "77",
@@ -227,7 +238,7 @@ def test_fill() -> None:
         "amount": "0.1",
         "price": "100",
         "cost": "9.99",
-        "fee": {"cost": "-0.01", "currency": "USDT"},
+        "fee": {"cost": "0.01", "currency": "USDT"},
         "takerOrMaker": "maker",
         "timestamp": 1_767_607_200_000,
         "info": {"qty": "0.1", "price": "100", "quoteQty": "9.99"},
@@ -239,6 +250,17 @@ def test_fill() -> None:
     assert fill.liquidity is Liquidity.MAKER
     del row["info"]["quoteQty"]
     assert fill_from_row(row, venue="v", account="default").quote_quantity == Decimal(10)
+
+
+def test_a_rebate_is_no_fee() -> None:
+    """What a maker was paid must not be counted as paid: the fee is not known, and the rebate stands in the raw row."""
+    row = {"id": "5", "order": "77", "symbol": "A/B", "side": "sell", "amount": "2", "price": "3", "info": {"a": "1"}}
+
+    fill = fill_from_row({**row, "fee": {"cost": "-0.5", "currency": "B"}}, venue="v", account="default")
+    free = fill_from_row({**row, "fee": {"cost": "0", "currency": "B"}}, venue="v", account="default")
+
+    assert (fill.fee, fill.fee_currency, fill.raw) == (None, None, {"a": "1", REBATE: "0.5 B"})
+    assert (free.fee, free.fee_currency, free.raw) == (Decimal(0), "B", {"a": "1"})
 
 
 def test_fill_of_an_exchange_that_signs_amounts() -> None:
@@ -305,6 +327,7 @@ def test_an_odd_context_of_the_caller_changes_no_figure() -> None:
     info = {"cost": "-1234567.89"}
 
     with localcontext(Context(prec=3, traps=[Inexact])):
-        order = read({"amount": "1234.5678", "filled": None, "remaining": "0.0001", "cost": "1234567.89"}, info=info)
+        stated = {"amount": "1234.5678", "filled": None, "remaining": "0.0001", "cost": "1234567.89"}
+        order = read(stated, info=info, told=AMOUNTS)
 
     assert (order.filled_quantity, order.filled_quote_quantity) == (Decimal("1234.5677"), Decimal("1234567.89"))

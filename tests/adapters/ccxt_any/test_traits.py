@@ -10,10 +10,13 @@ from typing import Any
 import ccxt.async_support
 import pytest
 
+from orderbridge import OrderRequest
 from orderbridge.adapters.ccxt_any.overrides import OVERRIDES
 from orderbridge.adapters.ccxt_any.traits import ANY_ID, Traits, corrected, declared
 from orderbridge.client_ids import SHORTEST, is_ours, mint
+from orderbridge.errors import NotSupported
 from orderbridge.model.words import EditClass, Idempotency, OrderType, Side, TimeInForce
+from tests.adapters.ccxt_any.stubbed import stubbed
 
 pytestmark = pytest.mark.ccxt
 
@@ -98,15 +101,35 @@ def test_no_features_at_all() -> None:
 
 
 @pytest.mark.parametrize(
-    "known",
-    [
-        exchange({"createMarketOrder": True}, {"createOrder": {"marketBuyRequiresPrice": True}}),
-        exchange({"createMarketOrder": True}, createMarketBuyOrderRequiresPrice=True),
-    ],
+    ("name", "by_symbol"), [("bitso", True), ("gate", False), ("binance", False), ("mexc", True), ("bithumb", True)]
 )
-def test_buys_that_ccxt_takes_as_a_cost_are_not_sized_in_base(known: Any) -> None:
-    """Where a market buy's amount is multiplied by a price, or is a cost, base is refused for buys."""
-    assert declared(known).base_sides == {Side.SELL}
+def test_lists_by_symbol_are_declared(name: str, by_symbol: bool) -> None:
+    """Where open orders are listed for one symbol at a time, whoever wants all must be told."""
+    assert traits_of(name).capabilities.open_orders_by_symbol is by_symbol
+
+
+@pytest.mark.parametrize(("told", "sides"), [(True, {Side.SELL}), (None, {Side.SELL}), (False, set(Side))])
+def test_market_buys_in_base_must_be_shown(told: bool | None, sides: set[Side]) -> None:
+    """Where ccxt does not say that a market buy's amount is base, it may be a cost: base is refused for buys."""
+    known = exchange({"createMarketOrder": True}, createMarketBuyOrderRequiresPrice=told)
+
+    assert declared(known).base_sides == sides
+
+
+@pytest.mark.parametrize("name", ["luno", "coinmate", "coincheck", "btcbox", "btcturk", "bit2c"])
+async def test_an_exchange_that_spends_the_amount_gets_no_market_buy_in_base(name: str) -> None:
+    """Half a coin would be half a dollar: refused before anything is sent, and a limit order is named instead."""
+    async with stubbed(name, lambda *_: (200, {"id": "12345678"})) as known:
+        with pytest.raises(NotSupported, match="limit order"):
+            await known.gateway.submit(OrderRequest.market(symbol="BTC/USDT", side="buy", quantity="0.5"))
+
+    assert known.sent == []
+
+
+@pytest.mark.parametrize("name", ["binance", "kraken", "bitso", "okx", "mexc", "coinbaseexchange", "whitebit"])
+def test_market_buys_in_base_that_were_shown(name: str) -> None:
+    """Where the field of the request names the base, a market buy in base stays."""
+    assert traits_of(name).base_sides == set(Side)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,67 @@
+"""Any exchange of ccxt's whose HTTP call is answered by a function, errors included."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from importlib import import_module
+from typing import Any
+
+from orderbridge import OrderRef
+from orderbridge.adapters.ccxt_any import CcxtGateway
+from orderbridge.http.policy import Retries
+from orderbridge.model.order import Order
+from tests.adapters.ccxt_any.conftest import MARKET
+
+Answer = Callable[[str, str, Any, Any], tuple[int, Any]]
+Request = tuple[str, str, Any]
+
+
+class Stubbed:
+    """A gateway, and what left it."""
+
+    def __init__(self, gateway: CcxtGateway, sent: list[Request]) -> None:
+        self.gateway = gateway
+        self.sent = sent
+
+    def ref(self, order_id: str) -> OrderRef:
+        """An order of the one market."""
+        return OrderRef(gateway=self.gateway.name, order_id=order_id, symbol="BTC/USDT")
+
+    async def get(self, ref: OrderRef) -> Order:
+        """The order, by the gateway."""
+        return await self.gateway.get(ref)
+
+
+@asynccontextmanager
+async def stubbed(name: str, answer: Answer, **settings: Any) -> AsyncIterator[Stubbed]:
+    """An exchange with the market BTC/USDT, whose answers pass through all of ccxt's own reading of errors."""
+    known = getattr(import_module("ccxt.async_support"), name)()
+    for field, is_needed in known.requiredCredentials.items():
+        if is_needed:
+            setattr(known, field, "c2VjcmV0LXZhbHVlLWxvbmctZW5vdWdo")
+    steps = {"amount": 5, "price": 2} if known.precisionMode == 2 else {"amount": "0.00001", "price": "0.01"}
+    market = {**MARKET, "id": "BTCUSDT", "symbol": "BTC/USDT", "quote": "USDT", "quoteId": "USDT", "baseId": "BTC"}
+    known.set_markets([known.safe_market_structure({**market, "precision": steps})])
+    known.timeout_on_exit = 0
+    sent: list[Request] = []
+
+    async def fetch(url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
+        sent.append((method, url, body))
+        status, value = answer(url, method, headers, body)
+        text = json.dumps(value)
+        known.on_rest_response(status, "", url, method, {}, text, {}, body)
+        read = None
+        with suppress(ValueError):
+            read = known.on_json_response(text)
+        if known.handle_errors(status, "", url, method, {}, text, read, headers or {}, body) is None:
+            known.handle_http_status_code(status, "", url, method, text)
+        return read
+
+    known.fetch = fetch
+    try:
+        async with CcxtGateway(known, limits=None, retries=Retries(tries=1), **settings) as gateway:
+            yield Stubbed(gateway, sent)
+    finally:
+        await known.close()

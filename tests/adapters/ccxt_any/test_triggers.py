@@ -1,0 +1,160 @@
+"""Orders that wait for a price, where an exchange keeps them apart: asked for and cancelled in their own place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ccxt.async_support
+import pytest
+
+from orderbridge.model.lookup import Answer
+from orderbridge.model.words import OrderStatus
+from tests.adapters.ccxt_any.stubbed import stubbed
+
+pytestmark = pytest.mark.ccxt
+ALGO = "681096944655273984"
+ALGO_ROW = {"algoId": ALGO, "instId": "BTCUSDT", "instType": "SPOT", "ordType": "trigger", "side": "sell", "sz": "1"}
+ALGO_ROW |= {"triggerPx": "40000", "ordPx": "39000", "cTime": "1700000000000", "ordId": "", "state": "live"}
+
+
+class Okx:
+    """An exchange with one order that waits for a price, and with none of the others."""
+
+    def __init__(self) -> None:
+        self.state = "live"
+
+    def __call__(self, url: str, method: str, headers: Any, body: Any) -> tuple[int, Any]:
+        if "cancel-algos" in url:
+            self.state = "canceled"
+            return 200, {"code": "0", "data": [{"algoId": ALGO, "sCode": "0", "sMsg": ""}], "msg": ""}
+        if "cancel" in url:
+            told = {"sCode": "51400", "sMsg": "Cancellation failed as the order does not exist.", "ordId": ""}
+            return 200, {"code": "1", "data": [told], "msg": "All operations failed"}
+        row = {**ALGO_ROW, "state": self.state}
+        if "orders-algo-pending" in url:
+            return 200, {"code": "0", "data": [row] if self.state == "live" else [], "msg": ""}
+        if "order-algo" in url and ALGO in url:
+            return 200, {"code": "0", "data": [row], "msg": ""}
+        if "orders-pending" in url:
+            return 200, {"code": "0", "data": [], "msg": ""}
+        return 200, {"code": "51603", "data": [], "msg": "Order does not exist"}
+
+
+async def test_a_listed_order_is_found_and_cancelled_where_it_was_listed() -> None:
+    """What the list shows is no order that does not exist."""
+    async with stubbed("okx", Okx()) as known:
+        (order,) = await known.gateway.open_orders()
+        found = (await known.gateway.lookup(order))[order]
+        cancelled = await known.gateway.cancel(order)
+
+    assert found.order is not None
+    assert found.order.order_id == order.order_id == ALGO
+    assert cancelled.status is OrderStatus.CANCELLED
+    assert [url for method, url, _ in known.sent if method == "POST" and "cancel" in url] == [
+        "https://www.okx.com/api/v5/trade/cancel-algos"
+    ]
+
+
+async def test_an_id_that_was_never_listed_is_asked_for_in_both_places() -> None:
+    """Another process knows the id only: the order is found, and its cancel reaches it."""
+    async with stubbed("okx", Okx()) as known:
+        cancelled = await known.gateway.cancel(known.ref(ALGO))
+        missing = await known.gateway.lookup(known.ref("1234567"))
+
+    assert cancelled.status is OrderStatus.CANCELLED
+    assert missing[known.ref("1234567")].answers == {"ccxt.okx": Answer.NOT_SEEN}
+    assert sum("order-algo" in url for _, url, _ in known.sent if "1234567" in url) == 1
+
+
+async def test_a_cancel_of_all_takes_them_in() -> None:
+    """None stays behind because it is kept elsewhere."""
+    async with stubbed("okx", Okx()) as known:
+        orders = await known.gateway.cancel_all()
+
+    assert [order.status for order in orders] == [OrderStatus.CANCELLED]
+
+
+def bitget(url: str, method: str, headers: Any, body: Any) -> tuple[int, Any]:
+    """No order by id; of those that wait for a price one is listed, which no call shows by its id."""
+    plan = {"orderId": "77001", "symbol": "BTCUSDT", "size": "1", "executePrice": "39000", "triggerPrice": "40000"}
+    plan |= {"status": "live", "orderType": "limit", "side": "sell", "planType": "amount", "cTime": "1700000000000"}
+    if "account/settings" in url:
+        return 400, {"code": "40084", "msg": "classic account mode"}
+    if "current-plan-order" in url:
+        return 200, {"code": "00000", "data": {"nextFlag": False, "idLessThan": "1", "orderList": [plan]}}
+    return 200, {"code": "00000", "data": []}
+
+
+async def test_a_miss_where_one_place_cannot_be_asked_is_no_absence() -> None:
+    """By its id only the ordinary orders are shown: of the others the open ones are searched, and that is said."""
+    async with stubbed("bitget", bitget) as known:
+        listed = (await known.gateway.lookup(known.ref("77001")))[known.ref("77001")]
+        missing = (await known.gateway.lookup(known.ref("77002")))[known.ref("77002")]
+
+    assert listed.order is not None
+    assert missing.answers == {"ccxt.bitget": Answer.PARTLY_SEARCHED}
+
+
+def bitflyer(count: int) -> Any:
+    row = {"product_code": "BTCUSDT", "side": "BUY", "child_order_type": "LIMIT", "price": 30000, "size": 0.1}
+    row |= {"child_order_state": "ACTIVE", "outstanding_size": 0.1, "cancel_size": 0, "executed_size": 0}
+    row |= {"child_order_date": "2026-06-14T08:45:53"}
+    return lambda *_: (200, [{**row, "child_order_acceptance_id": f"JRF20260614-{nth:06d}"} for nth in range(count)])
+
+
+@pytest.mark.parametrize("count", [3, 100])
+async def test_an_order_that_is_not_on_a_page_is_not_proven_absent(count: int) -> None:
+    """ccxt looks through a page by itself and calls the order not found."""
+    ref_id = "JRF20260101-999999-999999"
+    async with stubbed("bitflyer", bitflyer(count)) as known:
+        missing = (await known.gateway.lookup(known.ref(ref_id)))[known.ref(ref_id)]
+        shown = (await known.gateway.lookup(known.ref("JRF20260614-000001")))[known.ref("JRF20260614-000001")]
+
+    assert missing.answers == {"ccxt.bitflyer": Answer.PARTLY_SEARCHED}
+    assert shown.order is not None
+
+
+def bybit(url: str, method: str, headers: Any, body: Any) -> tuple[int, Any]:
+    row = {"orderId": "1700000000000000001", "symbol": "BTCUSDT", "side": "Buy", "orderType": "Limit", "price": "50000"}
+    row |= {"qty": "1", "cumExecQty": "0", "leavesQty": "1", "orderStatus": "New", "createdTime": "1700000000000"}
+    if "account/info" in url:
+        return 200, {"retCode": 0, "result": {"unifiedMarginStatus": 5, "marginMode": "REGULAR_MARGIN"}}
+    if "query-api" in url:
+        return 200, {"retCode": 0, "result": {"uta": 1, "unified": 0}}
+    rows = [row] if "realtime" in url and str(row["orderId"]) in url and "StopOrder" not in url else []
+    return 200, {"retCode": 0, "result": {"list": rows, "nextPageCursor": "", "category": "spot"}}
+
+
+async def test_bybit_is_asked_for_an_order_by_its_id() -> None:
+    """ccxt refuses without a word of consent: it is given, and a miss is a miss."""
+    async with stubbed("bybit", bybit) as known:
+        order = await known.get(known.ref("1700000000000000001"))
+        missing = (await known.gateway.lookup(known.ref("1700000000000000002")))[known.ref("1700000000000000002")]
+
+    assert order.status is OrderStatus.OPEN
+    assert missing.answers == {"ccxt.bybit": Answer.NOT_SEEN}
+
+
+async def test_what_ccxt_refuses_to_ask_is_searched_among_the_open_orders(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call that wants more than its features say is no end of the search."""
+
+    async def refuses(*_: Any) -> Any:
+        raise ccxt.async_support.ArgumentsRequired("acknowledged")
+
+    monkeypatch.setattr(ccxt.async_support.okx, "fetch_order", refuses)
+    async with stubbed("okx", Okx()) as known:
+        order = await known.get(known.ref(ALGO))
+        missing = (await known.gateway.lookup(known.ref("1234567")))[known.ref("1234567")]
+
+    assert order.order_id == ALGO
+    assert missing.answers == {"ccxt.okx": Answer.CANNOT_ASK}
+    assert "acknowledged" in missing.notes[0]
+
+
+async def test_a_code_that_says_not_found_is_a_miss() -> None:
+    """MEXC has an order that does not exist under a code that ccxt takes for any error."""
+    answer = (400, {"code": -2013, "msg": "Order does not exist."})
+    async with stubbed("mexc", lambda *_: answer) as known:
+        missing = (await known.gateway.lookup(known.ref("C02__123456")))[known.ref("C02__123456")]
+
+    assert missing.answers == {"ccxt.mexc": Answer.NOT_SEEN}
