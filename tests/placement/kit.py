@@ -1,6 +1,7 @@
 """Records and orders for the tests of placing."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -69,3 +70,22 @@ class Bridges:
     def kinds(self) -> list[str]:
         """The kinds of the alarms so far."""
         return [alarm.kind.value for alarm in self.alarms]
+
+
+async def until(is_so: Callable[[], Awaitable[bool]], *, seconds: float = 30.0) -> None:
+    """Wait until something is so, however slow the machine is; TimeoutError when it does not come to be."""
+    for _ in range(int(seconds / 0.02)):
+        if await is_so():
+            return
+        await asyncio.sleep(0.02)
+    raise TimeoutError(f"it did not come to be within {seconds} s")
+
+
+async def until_placed(bridge: OrderBridge, key: str = "k1") -> None:
+    """Wait until the placement of a key is placed."""
+
+    async def is_placed() -> bool:
+        placement = await bridge.placement(key=key)
+        return placement is not None and placement.state.value == "placed"
+
+    await until(is_placed)

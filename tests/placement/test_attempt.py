@@ -10,7 +10,7 @@ from orderbridge.errors import AuthenticationFailed, JournalError, NotSent, Orde
 from orderbridge.placement import SqliteJournal
 from orderbridge.placement.attempt import Call
 from orderbridge.simulator import Simulator
-from tests.placement.kit import Bridges, limit_buy
+from tests.placement.kit import Bridges, limit_buy, until_placed
 
 PLACE = "POST /api/v3/orders"
 
@@ -142,7 +142,7 @@ async def test_an_outcome_that_could_not_be_stored_is_stored_later(
     order = await bridge.place("bitso", limit_buy(), key="k1")
     full = await journal.find(key="k1")
     journal.has_room = True
-    await asyncio.sleep(0.2)
+    await until_placed(bridge)
 
     (stored,) = await journal.find(key="k1")
     assert (full[0].state, stored.state) == ("sending", "placed")

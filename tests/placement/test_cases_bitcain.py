@@ -1,6 +1,5 @@
 """The failure cases of the design on the simulated Bitcain, which knows no look-up by client id."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from datetime import timedelta
@@ -18,7 +17,7 @@ from orderbridge.model.words import PlacementState
 from orderbridge.placement import Happened, Record, SqliteJournal
 from orderbridge.placement.states import step
 from orderbridge.simulator import Simulator
-from tests.placement.kit import Bridges
+from tests.placement.kit import Bridges, until_placed
 
 PLACE = "POST /api/v1/orders"
 PROBES = tuple(n / 10 for n in range(1, 40))
@@ -148,7 +147,7 @@ async def test_case_15_one_that_is_shown_after_the_verdict_is_a_ghost(sim: Simul
     absent = await settled(bridge, placement)
     truth.hidden = False
     await bridge.open_orders()
-    await asyncio.sleep(0.2)
+    await until_placed(bridge)
     after = await bridge.placement(key="k1")
 
     assert absent.state is PlacementState.NOT_PLACED

@@ -10,7 +10,7 @@ from orderbridge.errors import NotSent, OutcomeUnknown
 from orderbridge.placement import MemoryJournal
 from orderbridge.placement.limited import within
 from tests.placement.hand import Accepting, Bot, Hanging, for_ever
-from tests.placement.kit import limit_buy, seen
+from tests.placement.kit import limit_buy, seen, until
 from tests.placement.test_certificate import Venue
 
 
@@ -92,7 +92,11 @@ async def test_a_ghost_whose_cancel_never_ends_is_told() -> None:
     placement = await bot.bridge.resolve(await bot.lose(), timeout=3)
 
     await bot.bridge.observe(seen(client_order_id=placement.client_order_id))
-    await asyncio.sleep(0.2)
+
+    async def are_both_told() -> bool:
+        return len(bot.kinds) >= 2
+
+    await until(are_both_told)
     await bot.bridge.aclose()
 
     assert bot.kinds == ["ghost", "ghost"]

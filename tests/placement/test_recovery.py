@@ -15,7 +15,7 @@ from orderbridge.errors import NotSent
 from orderbridge.placement import Happened, Record, SqliteJournal
 from orderbridge.placement.states import step
 from orderbridge.simulator import Simulator
-from tests.placement.kit import NOW, Bridges, limit_buy
+from tests.placement.kit import NOW, Bridges, limit_buy, until
 
 PLACE = "POST /api/v3/orders"
 
@@ -191,7 +191,11 @@ async def test_what_could_not_be_taken_over_at_start_is_followed_once_its_lease_
     bridge = await restarted(bridges, path)
 
     report = await bridge.recover()
-    await asyncio.sleep(1.2)
+
+    async def are_over() -> bool:
+        return all(each.state.value in {"not_placed", "denied"} for each in await bridge.placements())
+
+    await until(are_over)
 
     assert {placement.key for placement in report.held_elsewhere} == {"k1", "k2"}
     states = {each.key: each.state.value for each in await bridge.placements()}
@@ -208,7 +212,10 @@ async def test_what_a_process_leaves_behind_is_taken_over_by_one_that_lives(
     await living.recover()
     await left_behind(bridges, path, sending=True)
 
-    await asyncio.sleep(1.0)
+    async def is_over() -> bool:
+        return [each.state for each in await living.placements()] == [PlacementState.NOT_PLACED]
+
+    await until(is_over)
 
     (placement,) = await living.placements()
     assert placement.state is PlacementState.NOT_PLACED

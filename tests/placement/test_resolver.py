@@ -10,7 +10,7 @@ from orderbridge import Order, OrderRequest
 from orderbridge.errors import NotSent, OutcomeUnknown, VenueUnavailable
 from orderbridge.placement import MemoryJournal
 from tests.placement.hand import Bot
-from tests.placement.kit import limit_buy, seen
+from tests.placement.kit import limit_buy, seen, until, until_placed
 from tests.placement.test_certificate import Venue
 from tests.placement.test_resend import Again
 
@@ -156,7 +156,7 @@ async def test_what_was_to_be_sent_again_is_denied_and_still_watched(begins: boo
     report = await bot.bridge.recover()
     (left,) = await journal.find(key="k1")
     venue.orders_found = [seen(client_order_id=placement.client_order_id)]
-    await asyncio.sleep(1.2)
+    await until_placed(bot.bridge)
     (after,) = await bot.bridge.placements()
     await bot.bridge.aclose()
 
@@ -181,7 +181,11 @@ async def test_what_a_process_that_ended_had_watched_is_watched_by_one_that_live
     watched_soon(clock)
     await living.bridge._placing.line("bitso").recovery.take_over(watched=True)
     venue.orders_found = [seen(client_order_id=placement.client_order_id)]
-    await asyncio.sleep(1.2)
+
+    async def is_told() -> bool:
+        return living.kinds == ["ghost"]
+
+    await until(is_told)
     await living.bridge.aclose()
 
     assert placement.state == "not_placed"

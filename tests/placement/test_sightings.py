@@ -12,7 +12,7 @@ from orderbridge.placement import Happened, MemoryJournal, SqliteJournal
 from orderbridge.placement.states import Step, step
 from orderbridge.simulator import Simulator
 from tests.placement.hand import Accepting, Bot
-from tests.placement.kit import NOW, Bridges, limit_buy, seen
+from tests.placement.kit import NOW, Bridges, limit_buy, seen, until
 from tests.placement.test_certificate import Venue
 
 
@@ -201,7 +201,12 @@ async def test_a_ghost_is_cancelled_whoever_saw_it(who: str, policy: str) -> Non
         await bot.bridge.aclose()
         bot = Bot(venue, journal=journal, on_ghost=policy)
         await bot.bridge.recover()
-    await asyncio.sleep(0.2)
+
+    async def is_settled() -> bool:
+        states = [each.state.value for each in await bot.bridge.placements()]
+        return states == ["placed"] and (policy != "cancel" or bool(venue.cancelled))
+
+    await until(is_settled)
     (after,) = await bot.bridge.placements()
     await bot.bridge.aclose()
 
