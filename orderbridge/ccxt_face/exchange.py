@@ -48,9 +48,9 @@ class CcxtFace(Reads, Family):
     What it does otherwise than ccxt:
 
     - A create whose outcome is not known is resolved first. If that takes too long it raises `OrderOutcomeUnknown`,
-      an ExchangeError, and the next create of that symbol and side is answered by that order once it is known, even
-      if it asks for another price or amount: look at what comes back. Nothing is sent meanwhile. A bot that was
-      shown the order by a fetch or a cancel is past that.
+      an ExchangeError, and the next create of that symbol and side is answered by that order once it is known: by
+      its dict, if it asks for the same, over restarts too; else by one more `OrderOutcomeUnknown`, with its order_id.
+      Nothing is sent meanwhile. A bot that fetched or cancelled that very order is past that; lists do not count.
     - `params["clientOrderId"]` is the key of the order: again with the same request it is the same order, ended or
       not, and nothing is sent; with another request it is DuplicateOrderId.
     - NetworkError from a create says that nothing was sent.
@@ -134,7 +134,7 @@ class CcxtFace(Reads, Family):
             order = await self._bridge.get(ref, timeout=self._timeout)
             self._check_same(order, symbol, type, side)
             edited = await self._bridge.edit(order, OrderEdit(**changes), timeout=self._timeout)
-        await self._shown([edited])
+        await self._placing.shown(edited)
         return order_row(edited)
 
     async def cancel_order(self, id: str, symbol: str | None = None, params: Params = None) -> Row:
@@ -150,7 +150,7 @@ class CcxtFace(Reads, Family):
         ref = self._ref(id, params)
         with as_ccxt_errors(repeatable=True):
             order = await self._bridge.cancel(ref, timeout=self._timeout)
-        await self._shown([order])
+        await self._placing.shown(order)
         return order_row(order)
 
     async def cancel_orders(self, ids: Sequence[str], symbol: str | None = None, params: Params = None) -> list[Row]:
@@ -208,7 +208,6 @@ class CcxtFace(Reads, Family):
             )
             for failure in receipt.unreachable.values():
                 raise self._failed(failure, "cancel_all")
-        await self._shown(receipt.orders)
         return [order_row(order) for order in receipt.orders]
 
     # Behind them.

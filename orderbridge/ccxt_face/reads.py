@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 
@@ -41,7 +41,7 @@ class Reads(Core):
         ref = self._ref(id, params)
         with as_ccxt_errors():
             order = await self._bridge.get(ref, timeout=self._timeout)
-        await self._shown([order])
+        await self._placing.shown(order)
         return order_row(order, await self._fills_of(order))
 
     async def fetch_order_status(self, id: str, symbol: str | None = None, params: Params = None) -> Any:
@@ -73,7 +73,6 @@ class Reads(Core):
             listed = await self._bridge.open_orders(wanted, gateways=[self._name], timeout=self._timeout)
             for failure in listed.unreachable.values():
                 raise self._failed(failure, "open_orders")
-        await self._shown(listed.orders)
         return [*map(bad_row, listed.bad_rows), *windowed(map(order_row, listed.orders), *window)]
 
     async def fetch_orders(
@@ -112,7 +111,6 @@ class Reads(Core):
         with as_ccxt_errors():
             pages = self._bridge.orders(since=start, symbol=wanted, gateways=[self._name], timeout=self._timeout)
             orders, bad = await _read(pages)
-        await self._shown(orders)
         rows = [row for row in map(order_row, orders) if words is None or row["status"] in words]
         return [*map(bad_row, bad), *windowed(rows, *window)]
 
@@ -150,9 +148,6 @@ class Reads(Core):
             fills, bad = await self._fills(symbol=wanted, since=_moment(since))
         else:
             fills, bad = await self._fills(symbol=wanted, most=limit or _TRADES)
-        await self._placing.shown(
-            order_ids=[fill.order_id for fill in fills], client_ids=_told(fill.client_order_id for fill in fills)
-        )
         return [*map(bad_trade_row, bad), *windowed(map(trade_row, fills), *window)]
 
     async def _fills(
@@ -180,12 +175,6 @@ class Reads(Core):
                 raise
             return []
 
-    async def _shown(self, orders: Iterable[Order]) -> None:
-        orders = list(orders)
-        await self._placing.shown(
-            order_ids=[order.order_id for order in orders], client_ids=_told(order.client_order_id for order in orders)
-        )
-
     def _failed(self, failure: Failure, operation: str) -> OrderBridgeError:
         return error_of(failure, gateway=self._name, operation=operation)
 
@@ -203,10 +192,6 @@ async def _read(pages: AsyncIterator[T], *, most: int | None = None) -> tuple[li
             raise
         return good, list(error.bad_rows)
     return good, []
-
-
-def _told(ids: Iterable[str | None]) -> list[str]:
-    return [each for each in ids if each is not None]
 
 
 def _window(since: Any, limit: Any) -> tuple[int | None, int | None]:

@@ -153,7 +153,7 @@ async def test_what_an_earlier_process_left_open_is_not_doubled(sim: Simulator, 
 
 
 async def test_what_another_bot_has_under_way_is_its_own(sim: Simulator, face_of: Any, tmp_path: Path) -> None:
-    """An order in flight elsewhere, in the same journal, is waited for and left to whoever is answered."""
+    """An order in flight in a process that lives, in the same journal, is left to whoever is answered there."""
     first = face_of(bridge_over(sim, journal=SqliteJournal(tmp_path / "orders.db")))
     await first.load_markets()
     sim.bitso.fault("delay", operation="place", nth=1, seconds=0.3)
