@@ -14,6 +14,7 @@ from orderbridge.ccxt_face.amounts import cut, exact, nearest, text
 from orderbridge.ccxt_face.dicts import Row, market_row
 from orderbridge.ccxt_face.errors import NoSuchCall, as_ccxt_errors
 from orderbridge.ccxt_face.placing import Placing
+from orderbridge.ccxt_face.rest import check_kind
 from orderbridge.ccxt_face.wanted import CLIENT_IDS, Params, Steps, checked_symbol, client_id, given
 from orderbridge.errors import ConfigurationError
 from orderbridge.gateway import Capabilities
@@ -36,6 +37,7 @@ class Core:
         timeout: float,
         send_within: float,
         owns: bool,
+        rest_awaits: bool = True,
     ) -> None:
         if not isinstance(bridge, OrderBridge):
             raise ConfigurationError(f"a face is made of an OrderBridge, not of {type(bridge).__name__}")
@@ -44,6 +46,7 @@ class Core:
         for name, seconds in (("resolve_for", resolve_for), ("timeout", timeout), ("send_within", send_within)):
             if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds >= 0:
                 raise ConfigurationError(f"{name} is a number of seconds, not {seconds!r}")
+        check_kind(rest_of, awaits=rest_awaits)
         self._gateway = bridge[gateway]
         self._name = self._gateway.name
         self._bridge = bridge

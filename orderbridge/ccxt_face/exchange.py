@@ -16,6 +16,7 @@ from orderbridge.ccxt_face.dicts import Row, empty_row, order_row
 from orderbridge.ccxt_face.errors import NoSuchCall, OrderOutcomeUnknown, as_ccxt_errors
 from orderbridge.ccxt_face.family import Family
 from orderbridge.ccxt_face.reads import Reads
+from orderbridge.ccxt_face.rest import WHERE, Fixed, may_write, refuse_place, snake_case
 from orderbridge.ccxt_face.wanted import CLIENT_IDS, Params, Wanted, checked_symbol, given, wanted
 from orderbridge.model.order import Order
 from orderbridge.model.request import OrderEdit
@@ -33,11 +34,6 @@ def with_camel_case(kind: C) -> C:
         if first and others:
             setattr(kind, first + "".join(map(str.title, others)), getattr(kind, name))
     return kind
-
-
-def snake_case(name: str) -> str:
-    """ccxt's other spelling of a name."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
 
 @with_camel_case
@@ -58,7 +54,8 @@ class CcxtFace(Reads, Family):
     - `cancel_order` tells how the order ended: `closed` if it had filled. `edit_order` changes it in place.
     - Status `canceled` has ccxt's spelling; cost and average come from trades, and are None where they are not known.
 
-    Every other attribute is that of `rest_of`; what would place, edit or cancel orders there is NotSupported.
+    Every other attribute is that of `rest_of`; what is no read there is NotSupported, and so is all that would move
+    `rest_of` alone to a sandbox, an address or a key: orders stay where the gateway sends them.
     """
 
     # The calls.
@@ -267,7 +264,7 @@ class CcxtFace(Reads, Family):
                 name for name in known if not hasattr(type(self), name) and _READS_ORDERS.fullmatch(snake_case(name))
             ]
             known |= dict.fromkeys(others, False)
-        return known
+        return known | {name: False for name, there in known.items() if there and self._is_refused(name)}
 
     @property
     def features(self) -> Row:
@@ -309,11 +306,30 @@ class CcxtFace(Reads, Family):
             raise NoSuchCall(f"{self.id} {name} is not there; with rest_of=… it would be that object's")
         if not self._is_rest_the_same and _READS_ORDERS.fullmatch(snake_case(name)):
             raise NoSuchCall(f"{self.id} {name}() is not there: at {self._rest_of.id} there are other orders")
-        return getattr(self._rest_of, name)
+        if self._is_refused(name):
+            why = "through the face the exchange is only read, and orders are placed and cancelled by the bridge only"
+            raise NoSuchCall(f"{self.id} {name}() is not there: {why}; rest_of itself has what is not about orders")
+        value = getattr(self._rest_of, name)
+        return Fixed(value, name=name, gateway=self._name) if name == "urls" and isinstance(value, Mapping) else value
+
+    def _is_refused(self, name: str) -> bool:
+        """Whether it is a method of `rest_of` only, and one that is not known to read."""
+        is_rests = not hasattr(type(self), name) and callable(getattr(self._rest_of, name, None))
+        return is_rests and may_write(self._rest_of, name)
+
+    def set_sandbox_mode(self, enabled: bool) -> None:
+        """NotSupported: where orders go is told to the gateway, before the face is made."""
+        refuse_place("set_sandbox_mode()", self._name)
+
+    def enable_demo_trading(self, enable: bool) -> None:
+        """NotSupported: where orders go is told to the gateway, before the face is made."""
+        refuse_place("enable_demo_trading()", self._name)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name.startswith("_"):
             super().__setattr__(name, value)
+        elif name in WHERE:
+            refuse_place(name, self._name)
         elif hasattr(type(self), name):
             raise AttributeError(f"{name} is told by the gateway, and cannot be set")
         elif self._rest_of is None:
