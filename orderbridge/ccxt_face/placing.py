@@ -42,11 +42,11 @@ from orderbridge.model.placement import Placement
 from orderbridge.model.request import OrderRequest
 from orderbridge.model.words import PlacementState
 from orderbridge.placement.desk import log
-from orderbridge.placement.states import IN_FLIGHT, Happened
+from orderbridge.placement.states import UNFINISHED, Happened
 
 # Nothing of these was admitted: their placement is prepared, and may be gone on with.
 _UNSENT: Final = (NotSent, AuthenticationFailed, PermissionDenied)
-_LEAVABLE: Final = (*IN_FLIGHT, PlacementState.PLACED)
+_LEAVABLE: Final = (*UNFINISHED, PlacementState.PLACED)
 _MOST_UNSENT: Final = 1_000
 
 
@@ -101,6 +101,8 @@ class Placing:
         memory = self._memory
         async with memory.looking_back:
             if not memory.has_looked_back:
+                # What the recovery sends is looked at too, so it has to be over.
+                await self._bridge._placing.ready(self._gateway, within=self._send_within)
                 self._open += await earlier_orders(self._desk, self._gateway, before=memory.made_at)
                 memory.has_looked_back = True
 
@@ -164,7 +166,9 @@ class Placing:
 
     async def _send(self, wanted: Wanted) -> Order:
         request = wanted.request
-        key = wanted.key or self._unsent.pop(request.model_dump_json(), None) or f"{KEY_PREFIX}{secrets.token_hex(12)}"
+        # What was not sent and is tried again was marked as left.
+        again = None if wanted.key else self._unsent.pop(request.model_dump_json(), None)
+        key = wanted.key or again or f"{KEY_PREFIX}{secrets.token_hex(12)}"
         sent = next((each for each in self._open if each.key == key), None)
         is_new = sent is None
         if sent is None:
@@ -186,12 +190,14 @@ class Placing:
                 self._forget(sent)
             if wanted.key is None and isinstance(error, _UNSENT):
                 self._keep_unsent(request, key)
+                # Under `on_stale="send"` the next process sends it, and its bot may ask for it again before that.
+                await self._note_left(sent)
             raise
         except BaseException:
             self._leave(sent)
             self._bridge._placing._spawn(self._note_left(sent))
             raise
-        if is_new:
+        if is_new and again is None:
             self._forget(sent)
         else:
             await self._tell(sent, await self._noted_placement(sent))
@@ -270,7 +276,7 @@ class Placing:
 
     async def shown(self, order: Order) -> None:
         """The bot asked for this very order and was shown it: if it was open, it is no longer what it would repeat."""
-        with contextlib.suppress(JournalError):
+        with contextlib.suppress(OrderBridgeError):  # the next create looks back, or says why it cannot
             await self._look_back()
         for sent in [each for each in self._open if each.left_at is not None]:
             placement = await self._noted_placement(sent)

@@ -75,7 +75,7 @@ NEXT: Final[Mapping[tuple[PlacementState, Happened], PlacementState]] = {
     (_S.PLACED, _H.FOUND): _S.PLACED,  # what a person took as placed is shown
     **{(state, _H.CONFLICT): state for state in (*_UNPLACED, _S.UNCERTAIN, _S.PLACED)},
     # What its caller knows of it changes nothing about it.
-    **{(state, _H.LEFT): state for state in (_S.SENDING, _S.UNCERTAIN, _S.PLACED)},
+    **{(state, _H.LEFT): state for state in (_S.PREPARED, _S.SENDING, _S.UNCERTAIN, _S.PLACED)},
     **{(state, _H.TOLD): state for state in (_S.UNCERTAIN, _S.PLACED)},
     **{(state, _H.TAKEN): state for state in (_S.PREPARED, _S.SENDING, _S.UNCERTAIN, _S.NOT_PLACED)},
 }

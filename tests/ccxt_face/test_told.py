@@ -114,6 +114,46 @@ async def test_an_answered_create_leaves_nothing_to_the_next_process(
     assert new["id"] != order["id"]
 
 
+async def test_what_the_restart_sent_answers_the_bot(sim: Simulator, face_of: Any, tmp_path: Path) -> None:
+    """Under `on_stale="send"` a create that failed unsent is sent by the next process, and is not doubled there."""
+    import ccxt
+
+    def bridge() -> OrderBridge:
+        return bridge_over(sim, journal=SqliteJournal(tmp_path / "orders.db"), on_stale="send")
+
+    first = face_of(bridge())
+    await first.load_markets()
+    sim.bitso.fault("wrong_nonce", operation="place")
+    with pytest.raises(ccxt.AuthenticationError):
+        await first.create_order(*LIMIT)
+    await first.close()
+    sim.bitso.clear_faults()
+
+    second = face_of(bridge(), resolve_for=5)
+    order, new = await second.create_order(*LIMIT), await second.create_order(*LIMIT)
+
+    assert [each.oid for each in sim.bitso.accepted()] == [order["id"], new["id"]]
+    assert new["id"] != order["id"]
+
+
+async def test_what_was_not_sent_and_then_was_is_told(sim: Simulator, face_of: Any, tmp_path: Path) -> None:
+    """A create tried again until it went out answers nobody after a restart."""
+    import ccxt
+
+    first = face_of(bridge_on(sim, tmp_path))
+    await first.load_markets()
+    sim.bitso.fault("wrong_nonce", operation="place")
+    with pytest.raises(ccxt.AuthenticationError):
+        await first.create_order(*LIMIT)
+    sim.bitso.clear_faults()
+    order = await first.create_order(*LIMIT)
+    await first.close()
+
+    new = await face_of(bridge_on(sim, tmp_path)).create_order(*LIMIT)
+
+    assert new["id"] != order["id"]
+
+
 async def test_two_faces_of_one_bridge_remember_together(sim: Simulator, face_of: Any) -> None:
     """What the one left open the other does not double, whichever was used first."""
     from orderbridge.ccxt_face import OrderOutcomeUnknown
