@@ -33,7 +33,8 @@ class Reads(Core):
         """
         An order by the exchange's id; by the caller's own with an empty id and `params["clientOrderId"]`.
 
-        Its trades are read with it once something is filled, as most venues tell average, cost and fees there only.
+        Its trades are read with it where something is filled, or may be, as most venues tell average, cost and fees
+        there only, and some (Bitso, of orders at market) how much was filled.
 
         Raises:
             OrderNotFound: not shown, which is no proof that it never existed. NetworkError: not known.
@@ -166,10 +167,14 @@ class Reads(Core):
 
     async def _fills_of(self, order: Order) -> list[Fill]:
         """The trades of an order where they tell what it does not; a failure leaves that unknown."""
-        if not order.filled_quantity or order.average_price is not None or not self._can.fills:
+        filled = order.filled_quantity
+        is_told = filled is not None and (not filled or order.average_price is not None)
+        if is_told or not self._can.fills:
             return []
         try:
-            return (await self._fills(order))[0]
+            fills, bad = await self._fills(order)
+            # Where the order does not say how much of it traded, only all of its trades do.
+            return fills if filled is not None or not bad else []
         except ccxt.BaseError as error:
             if not isinstance(error.__cause__, OrderBridgeError):
                 raise
