@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
 from ccxt.base import errors as ccxt
+from ccxt.base.exchange import Exchange
 
 from orderbridge.ccxt_face.describing import features, has
 from orderbridge.ccxt_face.dicts import Row, empty_row, order_row
@@ -23,6 +24,8 @@ from orderbridge.model.request import OrderEdit
 
 C = TypeVar("C", bound=type)
 _STOPS: Final = ("triggerPrice", "stopPrice")
+# Of ccxt's helpers those that bots use for times, and that need no exchange.
+_HELPERS: Final = frozenset({"milliseconds", "seconds", "microseconds", "iso8601", "parse8601"})
 _WRITES_ORDERS: Final = re.compile(r"(create|edit|cancel)_(.+_)?orders?(_.+)?")
 _READS_ORDERS: Final = re.compile(r"(fetch|watch)_((.+_)?orders?(?!_book)(_.+)?|my_trades.*)")
 
@@ -302,6 +305,12 @@ class CcxtFace(Reads, Family):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         if _WRITES_ORDERS.fullmatch(snake_case(name)):
             raise NoSuchCall(f"{self.id} {name}() is not there: orders are placed and cancelled by the bridge only")
+        if self._rest_of is None and name in _HELPERS:
+            return getattr(Exchange, name)
+        if self._rest_of is None and name == "name":
+            return self.id.capitalize()
+        if self._rest_of is None and name == "enableRateLimit":
+            return True
         if self._rest_of is None:
             raise NoSuchCall(f"{self.id} {name} is not there; with rest_of=… it would be that object's")
         if not self._is_rest_the_same and _READS_ORDERS.fullmatch(snake_case(name)):
@@ -332,6 +341,8 @@ class CcxtFace(Reads, Family):
             refuse_place(name, self._name)
         elif hasattr(type(self), name):
             raise AttributeError(f"{name} is told by the gateway, and cannot be set")
+        elif self._rest_of is None and name == "enableRateLimit":
+            pass  # orders are paced by the gateway, whatever a bot asks for
         elif self._rest_of is None:
             raise NoSuchCall(f"{self.id} {name} cannot be set; with rest_of=… it would be that object's")
         else:

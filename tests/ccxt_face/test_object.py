@@ -186,6 +186,17 @@ async def test_without_a_rest_the_message_says_what_is_missing(face: Any) -> Non
     assert face.id == "bitso"
 
 
+async def test_a_bot_has_its_clock_without_a_rest(face: Any) -> None:
+    """What bots need for `since` and at their start is there: times, a name, and a rate limit that they may set."""
+    assert face.iso8601(0) == "1970-01-01T00:00:00.000Z"
+    assert face.parse8601("1970-01-01T00:00:01Z") == 1000
+    assert face.milliseconds() > face.seconds() > 1_600_000_000
+    assert face.name == "Bitso"
+    face.enableRateLimit = False
+    assert face.enableRateLimit is True
+    assert not hasattr(face, "session")
+
+
 async def test_bitcain_asks_the_rest_for_markets(sim: Simulator, face_of: Any) -> None:
     """It tells no rules of its own: those of the rest are told, its steps applied, and no other symbol taken."""
     import ccxt
