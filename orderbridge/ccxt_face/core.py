@@ -144,6 +144,12 @@ class Core:
             self._rows = {str(symbol): market_row(Market(symbol=symbol)) for symbol in told.values()}
         return self._rows
 
+    async def fetch_markets(self, params: Params = None) -> Any:
+        """The markets as a list, read anew; where the venue tells no rules, those of `rest_of`."""
+        if self._has_rows:
+            return list((await self.load_markets(True, params)).values())
+        return list((await self._rest_markets(True, params or {})).values())
+
     async def _rest_markets(self, reload: bool, params: Mapping[str, Any]) -> Any:
         call = self._rest_of.load_markets
         if inspect.iscoroutinefunction(call):

@@ -334,6 +334,10 @@ class CcxtFace(Reads, Family):
         """NotSupported: where orders go is told to the gateway, before the face is made."""
         refuse_place("enable_demo_trading()", self._name)
 
+    async def sleep(self, milliseconds: float) -> None:
+        """Wait so long, as ccxt's bots do it."""
+        await asyncio.sleep(milliseconds / 1000)
+
     def __setattr__(self, name: str, value: Any) -> None:
         if name.startswith("_"):
             super().__setattr__(name, value)

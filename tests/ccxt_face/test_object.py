@@ -197,6 +197,20 @@ async def test_a_bot_has_its_clock_without_a_rest(face: Any) -> None:
     assert not hasattr(face, "session")
 
 
+async def test_markets_are_fetched_as_a_list(sim: Simulator, face: Any) -> None:
+    """As ccxt has it: read anew, each as `market` gives it; and a bot can wait in milliseconds."""
+    before = sim.bitso.requests["GET /api/v3/available_books"]
+    began = asyncio.get_running_loop().time()
+
+    listed = await face.fetch_markets()
+    await face.sleep(20)
+
+    assert face.has["fetchMarkets"]
+    assert listed == [face.market(row["symbol"]) for row in listed]
+    assert sim.bitso.requests["GET /api/v3/available_books"] == before + 1
+    assert asyncio.get_running_loop().time() - began >= 0.02
+
+
 async def test_bitcain_asks_the_rest_for_markets(sim: Simulator, face_of: Any) -> None:
     """It tells no rules of its own: those of the rest are told, its steps applied, and no other symbol taken."""
     import ccxt
