@@ -31,6 +31,8 @@ LEGAL = {
     # Row 14, and whatever else is shown against what was concluded; a reply may also come after a sighting.
     **{(state, shown): "placed" for state in ("prepared", "denied", "rejected", "not_placed") for shown in _SHOWN},
     **{("placed", shown): "placed" for shown in _SHOWN},
+    **{(state, "left"): state for state in ("prepared", "sending", "uncertain", "placed")},
+    **{(state, "told"): state for state in ("uncertain", "placed")},
     **{(state, "conflict"): state for state in ("prepared", "denied", "rejected", "not_placed", "placed")},
 }
 

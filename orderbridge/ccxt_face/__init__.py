@@ -45,7 +45,8 @@ def as_ccxt(
 
     Args:
         gateway: its name in the bridge, as `bitso` or `bitso/mm`.
-        rest_of: an object of `ccxt.async_support` for all other calls; without one they are `NotSupported`.
+        rest_of: an object of `ccxt.async_support` for the calls that read what is not orders; without one they are
+            `NotSupported`. It is set up (sandbox, address, key) before it is given.
         rounding: `"ccxt"` cuts amounts and rounds prices to the market's step, as ccxt does, a buy's price upwards
             too; `"refuse"` or None has what is off the step refused (`InvalidOrder`).
         resolve_for: seconds for which an order of unknown outcome is looked for before `OrderOutcomeUnknown`.
@@ -53,7 +54,8 @@ def as_ccxt(
         owns: closing it closes the bridge and `rest_of` too.
 
     Raises:
-        ConfigurationError: no such gateway, a setting that is none, or ccxt is not installed.
+        ConfigurationError: no such gateway, a setting that is none, a `rest_of` of the other kind, or ccxt is not
+            installed.
     """
     kind = _face()
     face: CcxtFace = kind(

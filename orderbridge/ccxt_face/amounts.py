@@ -7,6 +7,7 @@ from decimal import Decimal
 from numbers import Integral, Real
 from typing import Any, Final
 
+from ccxt.base.decimal_to_precision import DECIMAL_PLACES, TICK_SIZE
 from ccxt.base.errors import InvalidOrder
 
 from orderbridge.model.amount import EXACT, multiply, parse_amount, plain
@@ -57,6 +58,15 @@ def text(number: Decimal) -> str:
     """Without an exponent and without zeros at the end, as ccxt's `…_to_precision` write it."""
     written = plain(number)
     return written.rstrip("0").rstrip(".") if "." in written else written
+
+
+def step_of(precision: Any, mode: Any) -> Decimal | None:
+    """A step as ccxt's markets tell it: itself, or a number of decimals; None where it is none of the two."""
+    if precision is None or mode not in (TICK_SIZE, DECIMAL_PLACES):
+        return None
+    told = exact(precision, "precision")
+    step = told if mode == TICK_SIZE else Decimal(1).scaleb(-int(told))
+    return step if step > 0 else None
 
 
 def number(value: Decimal | None) -> float | None:

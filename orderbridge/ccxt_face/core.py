@@ -10,10 +10,11 @@ from typing import Any
 from ccxt.base import errors as ccxt
 
 from orderbridge.bridge import OrderBridge
-from orderbridge.ccxt_face.amounts import cut, exact, nearest, text
+from orderbridge.ccxt_face.amounts import cut, exact, nearest, step_of, text
 from orderbridge.ccxt_face.dicts import Row, market_row
-from orderbridge.ccxt_face.errors import NoSuchCall, as_ccxt_errors
+from orderbridge.ccxt_face.errors import as_ccxt_errors
 from orderbridge.ccxt_face.placing import Placing
+from orderbridge.ccxt_face.rest import check_kind
 from orderbridge.ccxt_face.wanted import CLIENT_IDS, Params, Steps, checked_symbol, client_id, given
 from orderbridge.errors import ConfigurationError
 from orderbridge.gateway import Capabilities
@@ -36,6 +37,7 @@ class Core:
         timeout: float,
         send_within: float,
         owns: bool,
+        rest_awaits: bool = True,
     ) -> None:
         if not isinstance(bridge, OrderBridge):
             raise ConfigurationError(f"a face is made of an OrderBridge, not of {type(bridge).__name__}")
@@ -44,6 +46,7 @@ class Core:
         for name, seconds in (("resolve_for", resolve_for), ("timeout", timeout), ("send_within", send_within)):
             if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds >= 0:
                 raise ConfigurationError(f"{name} is a number of seconds, not {seconds!r}")
+        check_kind(rest_of, awaits=rest_awaits)
         self._gateway = bridge[gateway]
         self._name = self._gateway.name
         self._bridge = bridge
@@ -94,14 +97,19 @@ class Core:
     # The markets.
 
     @property
+    def _has_rows(self) -> bool:
+        """Whether the markets are ours, and not those of `rest_of`."""
+        return self._can.markets or self._rest_of is None
+
+    @property
     def markets(self) -> Any:
         """By symbol, as ccxt's dicts; None until `load_markets`."""
-        return self._rows if self._can.markets else getattr(self._rest_of, "markets", None)
+        return self._rows if self._has_rows else getattr(self._rest_of, "markets", None)
 
     @property
     def markets_by_id(self) -> Any:
         """By id, each in a list."""
-        if not self._can.markets:
+        if not self._has_rows:
             return getattr(self._rest_of, "markets_by_id", None)
         return None if self._rows is None else {row["id"]: [row] for row in self._rows.values()}
 
@@ -116,33 +124,72 @@ class Core:
         return None if self.markets_by_id is None else sorted(self.markets_by_id)
 
     async def load_markets(self, reload: bool = False, params: Params = None) -> Any:
-        """The markets by symbol, as ccxt's dicts. Where the venue tells no rules, those of `rest_of`."""
+        """
+        The markets by symbol, as ccxt's dicts, and those of `rest_of` with them, which knows the venue's own ids.
+
+        Where the venue tells no rules they are those of `rest_of`; without it the symbols that the gateway was told,
+        without rules, and `market` takes any other.
+        """
         if self._can.markets:
             given(params)
-            return await self._load(reload=reload)
-        if self._rest_of is None:
-            raise NoSuchCall(f"{self._name} tells no markets; rest_of=… is asked for them where it is given")
+            rows = await self._load(reload=reload)
+            if self._rest_of is not None:
+                await self._rest_markets(reload, {})
+                self._name_as_the_venue(rows)
+            return rows
+        if self._rest_of is not None:
+            return await self._rest_markets(reload, params or {})
+        if self._rows is None:
+            told = getattr(getattr(self._gateway, "settings", None), "symbols", None) or {}
+            self._rows = {str(symbol): market_row(Market(symbol=symbol)) for symbol in told.values()}
+        return self._rows
+
+    async def fetch_markets(self, params: Params = None) -> Any:
+        """The markets as a list, read anew; where the venue tells no rules, those of `rest_of`."""
+        if self._has_rows:
+            return list((await self.load_markets(True, params)).values())
+        return list((await self._rest_markets(True, params or {})).values())
+
+    async def _rest_markets(self, reload: bool, params: Mapping[str, Any]) -> Any:
         call = self._rest_of.load_markets
         if inspect.iscoroutinefunction(call):
-            return await call(reload, params or {})
-        return await asyncio.to_thread(call, reload, params or {})
+            return await call(reload, params)
+        return await asyncio.to_thread(call, reload, params)
+
+    def _name_as_the_venue(self, rows: dict[str, Row]) -> None:
+        known = getattr(self._rest_of, "markets", None) if self._is_rest_the_same else None
+        for symbol, row in rows.items():
+            theirs = (known or {}).get(symbol)
+            if theirs is not None:
+                row.update(
+                    {name: theirs[name] for name in ("id", "lowercaseId", "baseId", "quoteId") if name in theirs}
+                )
 
     async def _load(self, *, reload: bool) -> dict[str, Row]:
         with as_ccxt_errors():
             rules = await self._gateway.markets(refresh=reload, timeout=self._timeout)
         if self._rows is None or rules is not self._rules:
             self._rules, self._rows = rules, {str(symbol): market_row(each) for symbol, each in rules.items()}
+            self._name_as_the_venue(self._rows)
         return self._rows
 
     async def _market_of(self, symbol: Symbol) -> Market | None:
-        """The rules of a market; None where the venue tells none. BadSymbol: there is no such market."""
+        """The rules of a market, or its steps as `rest_of` knows them; None without. BadSymbol: there is none."""
         if not self._can.markets:
-            return None
+            return None if self._rest_of is None else await self._steps_of_rest(symbol)
         await self._load(reload=False)
         market = (self._rules or {}).get(symbol)
         if market is None:
             raise ccxt.BadSymbol(f"{self.id} does not have market symbol {symbol}")
         return market
+
+    async def _steps_of_rest(self, symbol: Symbol) -> Market:
+        row = (await self._rest_markets(False, {})).get(str(symbol))
+        if row is None:
+            raise ccxt.BadSymbol(f"{self.id} does not have market symbol {symbol}, as {self._rest_of.id} has it")
+        precision, mode = row.get("precision") or {}, getattr(self._rest_of, "precisionMode", None)
+        amount, price = (step_of(precision.get(name), mode) for name in ("amount", "price"))
+        return Market(symbol=symbol, quantity_step=amount, price_tick=price)
 
     async def _steps(self, symbol: Symbol) -> Steps:
         return Steps(await self._market_of(symbol), self._is_rounding)
@@ -154,11 +201,13 @@ class Core:
         Raises:
             ExchangeError: the markets are not loaded. BadSymbol: there is no such market.
         """
-        if not self._can.markets and self._rest_of is not None:
+        if not self._has_rows:
             return self._rest_of.market(symbol)
         wanted = checked_symbol(symbol)
         if self._rows is None:
             raise ccxt.ExchangeError(f"{self.id} markets not loaded")
+        if wanted not in self._rows and not self._can.markets:
+            self._rows[str(wanted)] = market_row(Market(symbol=wanted))  # nobody tells which there are
         if wanted not in self._rows:
             raise ccxt.BadSymbol(f"{self.id} does not have market symbol {symbol}")
         return self._rows[wanted]
@@ -176,12 +225,12 @@ class Core:
         return self._to_precision("cost_to_precision", symbol, cost)
 
     def _to_precision(self, call: str, symbol: str, value: Any) -> Any:
-        if not self._can.markets and self._rest_of is not None:
+        if not self._has_rows:
             return getattr(self._rest_of, call)(symbol, value)
         if value is None:
             return None
         self.market(symbol)
-        rules = (self._rules or {})[Symbol(symbol)]
+        rules = (self._rules or {}).get(Symbol(symbol)) or Market(symbol=Symbol(symbol))
         name = call.partition("_")[0]
         step = rules.quantity_step if name == "amount" else rules.price_tick
         there = (nearest if name == "price" else cut)(exact(value, name), step)

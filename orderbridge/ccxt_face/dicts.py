@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from orderbridge.ccxt_face.amounts import number
-from orderbridge.model.amount import add, divide, multiply
+from orderbridge.model.amount import add, divide, multiply, subtract
 from orderbridge.model.fill import Fill
 from orderbridge.model.lookup import BadRow
 from orderbridge.model.market import Market
@@ -48,17 +48,18 @@ TRADE_KEYS: Final = (
 )
 
 
-def status_word(order: Order) -> str:
+def status_word(order: Order, filled: Decimal | None = None) -> str:
     """
     ccxt's word for how an order stands.
 
     Whatever may still trade is `open`, a word that we do not know too: a bot that took it for over would replace it.
-    An order that is over, of which it is not known whether it filled whole, is `closed` if something of it did.
+    An order that is over, of which it is not known whether it filled whole, is `closed` if something of it did, by
+    what it tells or by its trades (`filled`).
     """
     if order.may_be_live:
         return "open"
     if order.status is OrderStatus.ENDED:
-        return "closed" if order.filled_quantity else "canceled"
+        return "closed" if order.filled_quantity or filled else "canceled"
     return _ENDS[order.status]
 
 
@@ -76,11 +77,9 @@ def order_row(order: Order, fills: Sequence[Fill] = ()) -> Row:
             never from the limit price.
     """
     is_filled = order.status is OrderStatus.FILLED and not order.may_be_live
-    filled = order.filled_quantity
-    if filled is None and is_filled:
-        filled = order.quantity
+    filled = _filled(order, fills, is_filled=is_filled)
     amount = filled if order.quantity is None and is_filled else order.quantity
-    average, cost = _average_and_cost(order, fills)
+    average, cost = _average_and_cost(order, fills, filled)
     price = average if order.price is None and order.type is OrderType.MARKET else order.price
     stop = number(order.stop_price)
     fees = _fees(fills)
@@ -105,8 +104,8 @@ def order_row(order: Order, fills: Sequence[Fill] = ()) -> Row:
         cost=number(cost),
         average=number(average),
         filled=number(filled),
-        remaining=0.0 if is_filled else number(order.remaining_quantity),
-        status=status_word(order),
+        remaining=0.0 if is_filled else number(_remaining(order, filled)),
+        status=status_word(order, filled),
         fee=fees[0] if len(fees) == 1 else None,
         fees=fees,
         trades=[trade_row(fill) for fill in fills],
@@ -119,8 +118,25 @@ def _type_word(order: Order) -> str | None:
     return _TYPES.get(order.type) or order.raw_type or None
 
 
-def _average_and_cost(order: Order, fills: Sequence[Fill]) -> tuple[Decimal | None, Decimal | None]:
-    filled, average, cost = order.filled_quantity, order.average_price, order.filled_quote_quantity
+def _filled(order: Order, fills: Sequence[Fill], *, is_filled: bool) -> Decimal | None:
+    """What of it traded: as the venue tells, or all of it where it filled whole, or by its trades."""
+    if order.filled_quantity is not None:
+        return order.filled_quantity
+    if is_filled and order.quantity is not None:
+        return order.quantity
+    return add(*(fill.quantity for fill in fills)) if fills else None
+
+
+def _remaining(order: Order, filled: Decimal | None) -> Decimal | None:
+    if order.quantity is None or filled is None:
+        return None
+    return max(Decimal(0), subtract(order.quantity, filled))
+
+
+def _average_and_cost(
+    order: Order, fills: Sequence[Fill], filled: Decimal | None
+) -> tuple[Decimal | None, Decimal | None]:
+    average, cost = order.average_price, order.filled_quote_quantity
     if filled is not None and not filled:
         return None, filled
     if fills and filled is not None and add(*(fill.quantity for fill in fills)) == filled:

@@ -21,7 +21,8 @@ class OrderOutcomeUnknown(ccxt.ExchangeError):  # type: ignore[misc]
     """
     An order was sent and what became of it is not known: it may be live. It is followed up in the background.
 
-    Do not create it again. The next `create_order` of its symbol and side is answered by it, once it is known;
+    Do not create it again. The next `create_order` of its symbol and side is answered by it, once it is known: by
+    its dict, or where that call asks for another order by this error with its `order_id`, once, and nothing is sent.
     `fetch_order_with_client_order_id(error.client_order_id)` shows it before that, and then the next create is a
     new order. `placement` is None where an edit is meant.
     """

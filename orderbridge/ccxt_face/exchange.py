@@ -10,18 +10,22 @@ from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
 from ccxt.base import errors as ccxt
+from ccxt.base.exchange import Exchange
 
 from orderbridge.ccxt_face.describing import features, has
 from orderbridge.ccxt_face.dicts import Row, empty_row, order_row
 from orderbridge.ccxt_face.errors import NoSuchCall, OrderOutcomeUnknown, as_ccxt_errors
 from orderbridge.ccxt_face.family import Family
 from orderbridge.ccxt_face.reads import Reads
+from orderbridge.ccxt_face.rest import WHERE, Fixed, may_write, refuse_place, snake_case
 from orderbridge.ccxt_face.wanted import CLIENT_IDS, Params, Wanted, checked_symbol, given, wanted
 from orderbridge.model.order import Order
 from orderbridge.model.request import OrderEdit
 
 C = TypeVar("C", bound=type)
 _STOPS: Final = ("triggerPrice", "stopPrice")
+# Of ccxt's helpers those that bots use for times, and that need no exchange.
+_HELPERS: Final = frozenset({"milliseconds", "seconds", "microseconds", "iso8601", "parse8601"})
 _WRITES_ORDERS: Final = re.compile(r"(create|edit|cancel)_(.+_)?orders?(_.+)?")
 _READS_ORDERS: Final = re.compile(r"(fetch|watch)_((.+_)?orders?(?!_book)(_.+)?|my_trades.*)")
 
@@ -35,11 +39,6 @@ def with_camel_case(kind: C) -> C:
     return kind
 
 
-def snake_case(name: str) -> str:
-    """ccxt's other spelling of a name."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
-
-
 @with_camel_case
 class CcxtFace(Reads, Family):
     """
@@ -48,9 +47,9 @@ class CcxtFace(Reads, Family):
     What it does otherwise than ccxt:
 
     - A create whose outcome is not known is resolved first. If that takes too long it raises `OrderOutcomeUnknown`,
-      an ExchangeError, and the next create of that symbol and side is answered by that order once it is known, even
-      if it asks for another price or amount: look at what comes back. Nothing is sent meanwhile. A bot that was
-      shown the order by a fetch or a cancel is past that.
+      an ExchangeError, and the next create of that symbol and side is answered by that order once it is known: by
+      its dict, if it asks for the same, over restarts too; else by one more `OrderOutcomeUnknown`, with its order_id.
+      Nothing is sent meanwhile. A bot that fetched or cancelled that very order is past that; lists do not count.
     - `params["clientOrderId"]` is the key of the order: again with the same request it is the same order, ended or
       not, and nothing is sent; with another request it is DuplicateOrderId.
     - NetworkError from a create says that nothing was sent.
@@ -58,7 +57,8 @@ class CcxtFace(Reads, Family):
     - `cancel_order` tells how the order ended: `closed` if it had filled. `edit_order` changes it in place.
     - Status `canceled` has ccxt's spelling; cost and average come from trades, and are None where they are not known.
 
-    Every other attribute is that of `rest_of`; what would place, edit or cancel orders there is NotSupported.
+    Every other attribute is that of `rest_of`; what is no read there is NotSupported, and so is all that would move
+    `rest_of` alone to a sandbox, an address or a key: orders stay where the gateway sends them.
     """
 
     # The calls.
@@ -134,7 +134,7 @@ class CcxtFace(Reads, Family):
             order = await self._bridge.get(ref, timeout=self._timeout)
             self._check_same(order, symbol, type, side)
             edited = await self._bridge.edit(order, OrderEdit(**changes), timeout=self._timeout)
-        await self._shown([edited])
+        await self._placing.shown(edited)
         return order_row(edited)
 
     async def cancel_order(self, id: str, symbol: str | None = None, params: Params = None) -> Row:
@@ -150,7 +150,7 @@ class CcxtFace(Reads, Family):
         ref = self._ref(id, params)
         with as_ccxt_errors(repeatable=True):
             order = await self._bridge.cancel(ref, timeout=self._timeout)
-        await self._shown([order])
+        await self._placing.shown(order)
         return order_row(order)
 
     async def cancel_orders(self, ids: Sequence[str], symbol: str | None = None, params: Params = None) -> list[Row]:
@@ -208,7 +208,6 @@ class CcxtFace(Reads, Family):
             )
             for failure in receipt.unreachable.values():
                 raise self._failed(failure, "cancel_all")
-        await self._shown(receipt.orders)
         return [order_row(order) for order in receipt.orders]
 
     # Behind them.
@@ -268,7 +267,7 @@ class CcxtFace(Reads, Family):
                 name for name in known if not hasattr(type(self), name) and _READS_ORDERS.fullmatch(snake_case(name))
             ]
             known |= dict.fromkeys(others, False)
-        return known
+        return known | {name: False for name, there in known.items() if there and self._is_refused(name)}
 
     @property
     def features(self) -> Row:
@@ -306,17 +305,48 @@ class CcxtFace(Reads, Family):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         if _WRITES_ORDERS.fullmatch(snake_case(name)):
             raise NoSuchCall(f"{self.id} {name}() is not there: orders are placed and cancelled by the bridge only")
+        if self._rest_of is None and name in _HELPERS:
+            return getattr(Exchange, name)
+        if self._rest_of is None and name == "name":
+            return self.id.capitalize()
+        if self._rest_of is None and name == "enableRateLimit":
+            return True
         if self._rest_of is None:
             raise NoSuchCall(f"{self.id} {name} is not there; with rest_of=… it would be that object's")
         if not self._is_rest_the_same and _READS_ORDERS.fullmatch(snake_case(name)):
             raise NoSuchCall(f"{self.id} {name}() is not there: at {self._rest_of.id} there are other orders")
-        return getattr(self._rest_of, name)
+        if self._is_refused(name):
+            why = "through the face the exchange is only read, and orders are placed and cancelled by the bridge only"
+            raise NoSuchCall(f"{self.id} {name}() is not there: {why}; rest_of itself has what is not about orders")
+        value = getattr(self._rest_of, name)
+        return Fixed(value, name=name, gateway=self._name) if name == "urls" and isinstance(value, Mapping) else value
+
+    def _is_refused(self, name: str) -> bool:
+        """Whether it is a method of `rest_of` only, and one that is not known to read."""
+        is_rests = not hasattr(type(self), name) and callable(getattr(self._rest_of, name, None))
+        return is_rests and may_write(self._rest_of, name)
+
+    def set_sandbox_mode(self, enabled: bool) -> None:
+        """NotSupported: where orders go is told to the gateway, before the face is made."""
+        refuse_place("set_sandbox_mode()", self._name)
+
+    def enable_demo_trading(self, enable: bool) -> None:
+        """NotSupported: where orders go is told to the gateway, before the face is made."""
+        refuse_place("enable_demo_trading()", self._name)
+
+    async def sleep(self, milliseconds: float) -> None:
+        """Wait so long, as ccxt's bots do it."""
+        await asyncio.sleep(milliseconds / 1000)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name.startswith("_"):
             super().__setattr__(name, value)
+        elif name in WHERE:
+            refuse_place(name, self._name)
         elif hasattr(type(self), name):
             raise AttributeError(f"{name} is told by the gateway, and cannot be set")
+        elif self._rest_of is None and name == "enableRateLimit":
+            pass  # orders are paced by the gateway, whatever a bot asks for
         elif self._rest_of is None:
             raise NoSuchCall(f"{self.id} {name} cannot be set; with rest_of=… it would be that object's")
         else:

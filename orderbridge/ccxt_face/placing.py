@@ -11,14 +11,22 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import Collection
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final
 
 from ccxt.base.errors import DuplicateOrderId, ExchangeNotAvailable, InvalidOrder
 
 from orderbridge.bridge import OrderBridge
 from orderbridge.ccxt_face.errors import OrderNotPlaced, OrderOutcomeUnknown
+from orderbridge.ccxt_face.memory import (
+    KEY_PREFIX,
+    LEFT,
+    TOLD,
+    Sent,
+    earlier_orders,
+    is_open,
+    memory_of,
+    was_answered,
+)
 from orderbridge.ccxt_face.wanted import Wanted
 from orderbridge.errors import (
     AuthenticationFailed,
@@ -32,34 +40,14 @@ from orderbridge.errors import (
 from orderbridge.model.order import Order
 from orderbridge.model.placement import Placement
 from orderbridge.model.request import OrderRequest
-from orderbridge.model.symbol import Symbol
-from orderbridge.model.words import PlacementState, Side
+from orderbridge.model.words import PlacementState
+from orderbridge.placement.desk import log
+from orderbridge.placement.states import UNFINISHED, Happened
 
 # Nothing of these was admitted: their placement is prepared, and may be gone on with.
 _UNSENT: Final = (NotSent, AuthenticationFailed, PermissionDenied)
-_IN_FLIGHT: Final = (PlacementState.SENDING, PlacementState.UNCERTAIN)
+_LEAVABLE: Final = (*UNFINISHED, PlacementState.PLACED)
 _MOST_UNSENT: Final = 1_000
-
-
-@dataclass(eq=False)
-class _Sent:
-    """
-    An order that was begun to be sent.
-
-    Attributes:
-        key: of its placement; one of an earlier process may have none, and is then given itself.
-        is_earlier: the journal held it open from before this face was made.
-        left_at: loop time at which its caller went without a verdict; None while it waits.
-        is_unclear: its outcome is not known, and its caller waits for it.
-    """
-
-    symbol: Symbol
-    side: Side
-    key: str | None
-    placement: Placement | None = None
-    is_earlier: bool = False
-    left_at: float | None = None
-    is_unclear: bool = False
 
 
 class Placing:
@@ -78,12 +66,9 @@ class Placing:
         self._resolve_for = resolve_for
         self._timeout = timeout
         self._send_within = send_within
-        self._made_at = datetime.now(UTC)
-        self._open: list[_Sent] = []
-        self._unsent: dict[str, str] = {}
-        self._taken: set[str] = set()
-        self._has_looked_back = False
-        self._looking_back = asyncio.Lock()
+        self._desk = bridge._placing.desk
+        self._memory = memory_of(bridge, gateway)
+        self._open, self._unsent, self._taken = self._memory.open, self._memory.unsent, self._memory.taken
 
     async def place(self, wanted: Wanted) -> Order:
         """
@@ -96,79 +81,100 @@ class Placing:
             OrderOutcomeUnknown, OrderNotPlaced: an order was sent. ExchangeNotAvailable: nothing was sent.
             DuplicateOrderId, InvalidOrder and our own errors: refused.
         """
+        for sent in self._open:
+            # One that was cancelled a moment ago had no turn yet to say so.
+            if sent.left_at is None and sent.has_left:
+                self._leave(sent)
         began = asyncio.get_running_loop().time()
         await self._look_back()
         held = None if wanted.key is None else await self._bridge.placement(key=wanted.key, gateway=self._gateway)
         if held is not None and not held.holds_key and held.client_order_id is not None:
             raise InvalidOrder(f"clientOrderId {wanted.key} is that of an order that is {held.state}; use a new one")
         if held is None or held.state is PlacementState.PREPARED or not held.holds_key:
-            earlier = await self._answer_by_earlier(wanted.request, began)
+            earlier = await self._answer_by_earlier(wanted, began)
             if earlier is not None:
                 return earlier
         return await self._send(wanted)
 
     async def _look_back(self) -> None:
-        """What the journal holds open from before this face was made may be what its bot is about to repeat."""
-        async with self._looking_back:
-            if self._has_looked_back:
-                return
-            found: list[Placement] = []
-            for state in (*_IN_FLIGHT, PlacementState.PREPARED):
-                found += await self._bridge.placements(state=state)
-            earlier = [each for each in found if each.gateway == self._gateway and each.created_at < self._made_at]
-            self._open += [_earlier(each) for each in earlier if _is_open(each)]
-            self._has_looked_back = True
+        """What the journal holds from before the first face was made may be what its bot is about to repeat."""
+        memory = self._memory
+        async with memory.looking_back:
+            if not memory.has_looked_back:
+                # What the recovery sends is looked at too, so it has to be over.
+                await self._bridge._placing.ready(self._gateway, within=self._send_within)
+                self._open += await earlier_orders(self._desk, self._gateway, before=memory.made_at)
+                memory.has_looked_back = True
 
-    async def _answer_by_earlier(self, request: OrderRequest, began: float) -> Order | None:
+    async def _answer_by_earlier(self, wanted: Wanted, began: float) -> Order | None:
         """
         Wait for the earlier orders of this symbol and side whose outcome is open; the one that answers this call.
 
-        One whose caller left before this call began answers it. Another only has to be known first: it is its own
-        caller's.
+        One whose caller left before this call began answers it, if it asks for the same; else it is told of that
+        order by an error. Another only has to be known first: it is its own caller's.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._resolve_for
-        others: list[_Sent] = []
-        while (sent := self._first_open(request, others)) is not None:
+        others: list[Sent] = []
+        while (sent := self._first_open(wanted.request, others)) is not None:
             placement = await self._settled(sent, timeout=max(0.0, deadline - loop.time()))
-            if placement is not None and _is_open(placement):
+            if placement is not None and is_open(placement):
                 raise _unknown(placement, "an earlier order of this symbol and side is not known yet; nothing was sent")
             if sent not in self._open:
                 continue  # another call was answered by it meanwhile
-            if placement is None or placement.state is not PlacementState.PLACED or _was_answered(sent, placement):
-                self._open.remove(sent)
-            elif sent.left_at is not None and sent.left_at <= began:
-                self._open.remove(sent)
-                if placement.order is None:
-                    raise _unknown(placement, "it was settled as placed, and is not shown")
-                return placement.order
-            else:
+            if placement is None or placement.state is not PlacementState.PLACED:
+                self._forget(sent)
+            elif sent.is_earlier and was_answered(placement.evidence):
+                self._forget(sent)  # to whoever sent it, in another process
+            elif sent.left_at is None or sent.left_at > began:
                 others.append(sent)
+            else:
+                return await self._answer(wanted, sent, placement)
         return None
 
-    def _first_open(self, request: OrderRequest, others: Collection[_Sent]) -> _Sent | None:
+    async def _answer(self, wanted: Wanted, sent: Sent, placement: Placement) -> Order:
+        """The order of an earlier call, where this one asks for the same. OrderOutcomeUnknown: it does not."""
+        order = placement.order
+        if order is None:
+            if any(each.startswith("assumed") for each in placement.evidence):
+                await self._tell(sent, placement)  # a person took it as placed, and nothing more will be known
+            raise _unknown(placement, "it was settled as placed, and is not shown; nothing was sent")
+        await self._tell(sent, placement)
+        if _asks_for(wanted, placement):
+            return order
+        raise _unknown(
+            placement,
+            f"an earlier create of this symbol and side, which asked for another order, was placed as "
+            f"{order.order_id}; nothing was sent for this one, and the next create is sent",
+        )
+
+    def _first_open(self, request: OrderRequest, others: Collection[Sent]) -> Sent | None:
         for sent in self._open:
             same = (sent.symbol, sent.side) == (request.symbol, request.side)
-            if same and (sent.is_unclear or sent.left_at is not None) and sent not in others:
+            if same and (sent.is_unclear or sent.has_left) and sent not in others:
                 return sent
         return None
 
-    async def _settled(self, sent: _Sent, *, timeout: float) -> Placement | None:
+    async def _settled(self, sent: Sent, *, timeout: float) -> Placement | None:
         placement = await self._placement_of(sent)
         return None if placement is None else await self._bridge.resolve(placement, timeout=timeout)
 
-    async def _placement_of(self, sent: _Sent) -> Placement | None:
+    async def _placement_of(self, sent: Sent) -> Placement | None:
         if sent.key is None:
             return sent.placement
         return await self._bridge.placement(key=sent.key, gateway=self._gateway)
 
     async def _send(self, wanted: Wanted) -> Order:
         request = wanted.request
-        key = wanted.key or self._unsent.pop(request.model_dump_json(), None) or f"ccxt-{secrets.token_hex(12)}"
+        # What was not sent and is tried again was marked as left.
+        again = None if wanted.key else self._unsent.pop(request.model_dump_json(), None)
+        key = wanted.key or again or f"{KEY_PREFIX}{secrets.token_hex(12)}"
         sent = next((each for each in self._open if each.key == key), None)
         is_new = sent is None
         if sent is None:
-            self._open.append(sent := _Sent(request.symbol, request.side, key))
+            task = asyncio.current_task()
+            cancels = 0 if task is None else task.cancelling()
+            self._open.append(sent := Sent(request.symbol, request.side, key, task=task, cancels=cancels))
         try:
             order = await self._bridge.place(
                 self._gateway, request, key=key, send_within=self._send_within, timeout=self._timeout
@@ -176,22 +182,32 @@ class Placing:
         except OutcomeUnknown as unknown:
             sent.is_unclear = True
             order = await self._resolved(sent, unknown)
+            await self._tell(sent, await self._noted_placement(sent))
+            return order
         except OrderBridgeError as error:
             # Of what an earlier call left open, a refusal of this one says nothing.
             if is_new:
                 self._forget(sent)
             if wanted.key is None and isinstance(error, _UNSENT):
                 self._keep_unsent(request, key)
+                # Under `on_stale="send"` the next process sends it, and its bot may ask for it again before that.
+                await self._note_left(sent)
             raise
         except BaseException:
             self._leave(sent)
+            self._bridge._placing._spawn(self._note_left(sent))
             raise
-        self._forget(sent)
+        if is_new and again is None:
+            self._forget(sent)
+        else:
+            await self._tell(sent, await self._noted_placement(sent))
         return order
 
-    async def _resolved(self, sent: _Sent, unknown: OutcomeUnknown) -> Order:
+    async def _resolved(self, sent: Sent, unknown: OutcomeUnknown) -> Order:
         """The order once it is known. What is not is remembered as open from the moment that its caller leaves."""
         try:
+            # Durable at once: should this process end here, the next one knows that nobody was told.
+            await self._note(unknown.placement, Happened.LEFT, LEFT)
             placement = await self._settled(sent, timeout=self._resolve_for) or unknown.placement
         except OrderBridgeError as error:
             self._leave(sent)
@@ -201,7 +217,7 @@ class Placing:
             raise
         if placement is not None and placement.state is PlacementState.PLACED and placement.order is not None:
             return placement.order
-        if placement is not None and not _is_open(placement) and placement.state is not PlacementState.PLACED:
+        if placement is not None and not is_open(placement) and placement.state is not PlacementState.PLACED:
             self._forget(sent)
             raise _verdict(placement, unknown) from unknown
         if sent.key is not None and _is_duplicate(unknown):
@@ -212,13 +228,45 @@ class Placing:
         self._leave(sent)
         raise _unknown(placement, str(unknown)) from unknown
 
-    def _forget(self, sent: _Sent) -> None:
+    def _forget(self, sent: Sent) -> None:
         if sent in self._open:
             self._open.remove(sent)
 
-    def _leave(self, sent: _Sent) -> None:
-        if sent in self._open:
+    def _leave(self, sent: Sent) -> None:
+        if sent in self._open and sent.left_at is None:
             sent.left_at = asyncio.get_running_loop().time()
+
+    async def _tell(self, sent: Sent, placement: Placement | None) -> None:
+        """Its order is given to a caller now: no other call, and no later process, is answered by it."""
+        self._forget(sent)
+        try:
+            await self._note(placement, Happened.TOLD, TOLD)
+        except BaseException:
+            self._open.append(sent)
+            self._leave(sent)
+            raise
+
+    async def _note_left(self, sent: Sent) -> None:
+        await self._note(await self._noted_placement(sent), Happened.LEFT, LEFT)
+
+    async def _noted_placement(self, sent: Sent) -> Placement | None:
+        try:
+            return await self._placement_of(sent)
+        except JournalError as error:
+            log.warning("whether the caller of an order was told of it could not be noted: %s", error)
+            return None
+
+    async def _note(self, placement: Placement | None, happened: Happened, mark: str) -> None:
+        """Have the journal say so. What it cannot store is tried again in the background, and hinders nothing."""
+        if placement is None:
+            return
+        try:
+            record = await self._desk.journal.get(placement.placement_id)
+        except JournalError as error:
+            log.warning("that the caller of %s was %s could not be noted: %s", placement.placement_id, mark, error)
+            return
+        if record is not None and mark not in record.placement.evidence:
+            await self._desk.outcome(record, happened, evidence=mark, when=_LEAVABLE)
 
     def _keep_unsent(self, request: OrderRequest, key: str) -> None:
         # The same order tried again goes on with its placement, so that a night of retries leaves one.
@@ -226,34 +274,26 @@ class Placing:
         if len(self._unsent) > _MOST_UNSENT:
             del self._unsent[next(iter(self._unsent))]
 
-    async def shown(self, *, order_ids: Collection[str | None], client_ids: Collection[str | None]) -> None:
-        """The bot was shown these orders: one of them that was open is no longer what it would repeat."""
+    async def shown(self, order: Order) -> None:
+        """The bot asked for this very order and was shown it: if it was open, it is no longer what it would repeat."""
+        with contextlib.suppress(OrderBridgeError):  # the next create looks back, or says why it cannot
+            await self._look_back()
         for sent in [each for each in self._open if each.left_at is not None]:
-            with contextlib.suppress(JournalError):
-                placement = await self._placement_of(sent)
-                if placement is None:
-                    continue
-                order = placement.order
-                if placement.client_order_id in client_ids or (order is not None and order.order_id in order_ids):
-                    self._forget(sent)
+            placement = await self._noted_placement(sent)
+            if placement is None:
+                continue
+            known = placement.order
+            same_client = order.client_order_id is not None and placement.client_order_id == order.client_order_id
+            if (same_client or (known is not None and known.order_id == order.order_id)) and sent in self._open:
+                await self._tell(sent, placement)
 
 
-def _earlier(placement: Placement) -> _Sent:
-    request = placement.request
-    return _Sent(request.symbol, request.side, placement.key, placement, is_earlier=True, left_at=float("-inf"))
-
-
-def _is_open(placement: Placement) -> bool:
-    """Whether an order may come of it that nobody was told of: one that the bridge is about to send again too."""
-    if placement.state is PlacementState.PREPARED:
-        # What was never sent has no evidence; what is sent again has the proof that it was absent.
-        return bool(placement.evidence)
-    return placement.state in _IN_FLIGHT
-
-
-def _was_answered(sent: _Sent, placement: Placement) -> bool:
-    """Whether an order that the journal held open was then answered to whoever sent it, in another process."""
-    return sent.is_earlier and "reply" in placement.evidence
+def _asks_for(wanted: Wanted, placement: Placement) -> bool:
+    """Whether a call asks for the order that a placement asked for: the same in all, and not by another id."""
+    if wanted.key is not None and wanted.key != placement.client_order_id:
+        return False
+    nameless = {"client_order_id": None}
+    return wanted.request.model_copy(update=nameless) == placement.request.model_copy(update=nameless)
 
 
 def _is_duplicate(unknown: OutcomeUnknown) -> bool:
@@ -264,8 +304,9 @@ def _is_duplicate(unknown: OutcomeUnknown) -> bool:
 def _unknown(placement: Placement | None, why: str) -> OrderOutcomeUnknown:
     client_order_id = None if placement is None else placement.client_order_id
     name = client_order_id or (placement.placement_id if placement else "that was sent")
+    order_id = placement.order.order_id if placement is not None and placement.order is not None else None
     message = f"the order {name} may be live: {why}"
-    return OrderOutcomeUnknown(message, placement=placement, client_order_id=client_order_id)
+    return OrderOutcomeUnknown(message, placement=placement, order_id=order_id, client_order_id=client_order_id)
 
 
 def _verdict(placement: Placement, unknown: OutcomeUnknown) -> Exception:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 
@@ -33,7 +33,8 @@ class Reads(Core):
         """
         An order by the exchange's id; by the caller's own with an empty id and `params["clientOrderId"]`.
 
-        Its trades are read with it once something is filled, as most venues tell average, cost and fees there only.
+        Its trades are read with it where something is filled, or may be, as most venues tell average, cost and fees
+        there only, and some (Bitso, of orders at market) how much was filled.
 
         Raises:
             OrderNotFound: not shown, which is no proof that it never existed. NetworkError: not known.
@@ -41,7 +42,7 @@ class Reads(Core):
         ref = self._ref(id, params)
         with as_ccxt_errors():
             order = await self._bridge.get(ref, timeout=self._timeout)
-        await self._shown([order])
+        await self._placing.shown(order)
         return order_row(order, await self._fills_of(order))
 
     async def fetch_order_status(self, id: str, symbol: str | None = None, params: Params = None) -> Any:
@@ -73,7 +74,6 @@ class Reads(Core):
             listed = await self._bridge.open_orders(wanted, gateways=[self._name], timeout=self._timeout)
             for failure in listed.unreachable.values():
                 raise self._failed(failure, "open_orders")
-        await self._shown(listed.orders)
         return [*map(bad_row, listed.bad_rows), *windowed(map(order_row, listed.orders), *window)]
 
     async def fetch_orders(
@@ -112,7 +112,6 @@ class Reads(Core):
         with as_ccxt_errors():
             pages = self._bridge.orders(since=start, symbol=wanted, gateways=[self._name], timeout=self._timeout)
             orders, bad = await _read(pages)
-        await self._shown(orders)
         rows = [row for row in map(order_row, orders) if words is None or row["status"] in words]
         return [*map(bad_row, bad), *windowed(rows, *window)]
 
@@ -150,9 +149,6 @@ class Reads(Core):
             fills, bad = await self._fills(symbol=wanted, since=_moment(since))
         else:
             fills, bad = await self._fills(symbol=wanted, most=limit or _TRADES)
-        await self._placing.shown(
-            order_ids=[fill.order_id for fill in fills], client_ids=_told(fill.client_order_id for fill in fills)
-        )
         return [*map(bad_trade_row, bad), *windowed(map(trade_row, fills), *window)]
 
     async def _fills(
@@ -171,20 +167,18 @@ class Reads(Core):
 
     async def _fills_of(self, order: Order) -> list[Fill]:
         """The trades of an order where they tell what it does not; a failure leaves that unknown."""
-        if not order.filled_quantity or order.average_price is not None or not self._can.fills:
+        filled = order.filled_quantity
+        is_told = filled is not None and (not filled or order.average_price is not None)
+        if is_told or not self._can.fills:
             return []
         try:
-            return (await self._fills(order))[0]
+            fills, bad = await self._fills(order)
+            # Where the order does not say how much of it traded, only all of its trades do.
+            return fills if filled is not None or not bad else []
         except ccxt.BaseError as error:
             if not isinstance(error.__cause__, OrderBridgeError):
                 raise
             return []
-
-    async def _shown(self, orders: Iterable[Order]) -> None:
-        orders = list(orders)
-        await self._placing.shown(
-            order_ids=[order.order_id for order in orders], client_ids=_told(order.client_order_id for order in orders)
-        )
 
     def _failed(self, failure: Failure, operation: str) -> OrderBridgeError:
         return error_of(failure, gateway=self._name, operation=operation)
@@ -203,10 +197,6 @@ async def _read(pages: AsyncIterator[T], *, most: int | None = None) -> tuple[li
             raise
         return good, list(error.bad_rows)
     return good, []
-
-
-def _told(ids: Iterable[str | None]) -> list[str]:
-    return [each for each in ids if each is not None]
 
 
 def _window(since: Any, limit: Any) -> tuple[int | None, int | None]:

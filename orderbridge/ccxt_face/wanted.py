@@ -24,6 +24,7 @@ CLIENT_IDS: Final = ("clientOrderId", "client_order_id", "origin_id")
 _STOPS: Final = ("triggerPrice", "stopPrice", "stopLossPrice")
 _GAIN: Final = "takeProfitPrice"
 _OTHERS: Final = ("postOnly", "timeInForce", "reduceOnly", "cost")
+_CENT: Final = Decimal("0.01")
 KNOWN: Final = (*CLIENT_IDS, *_STOPS, _GAIN, *_OTHERS)
 # By ccxt's words: our time in force, and whether the order is post-only.
 _LIVES: Final[Mapping[str, tuple[TimeInForce, bool | None]]] = {
@@ -59,6 +60,11 @@ class Steps:
         """A price; InvalidOrder where nothing is left of it."""
         step = None if self.market is None else self.market.price_tick
         return self._to(exact(value, name), step, nearest, name)
+
+    def cost(self, value: Any) -> Decimal:
+        """A value in quote: cut to the step of prices, and to hundredths where that is coarser."""
+        tick = None if self.market is None else self.market.price_tick
+        return self._to(exact(value, "cost"), None if tick is None else min(tick, _CENT), cut, "cost")
 
     def _to(self, number: Decimal, step: Decimal | None, way: ToStep, name: str) -> Decimal:
         if number <= 0:
@@ -162,7 +168,7 @@ def _size(amount: Any, told: Mapping[str, Any], steps: Steps, *, at_market: bool
         raise ccxt.InvalidOrder("cost sizes orders at market; a limit order has an amount")
     if amount is not None and exact(amount, "amount"):
         raise ccxt.InvalidOrder("an amount and a cost are two sizes: give amount=None with a cost")
-    return {"quote_quantity": exact(told["cost"], "cost")}
+    return {"quote_quantity": steps.cost(told["cost"])}
 
 
 def _trigger(told: Mapping[str, Any], steps: Steps) -> tuple[Decimal | None, bool]:

@@ -22,11 +22,10 @@ class SyncCcxtFace:
     """
 
     def __init__(self, bridge: OrderBridge | SyncBridge, gateway: str, *, rest_of: Any, **settings: Any) -> None:
-        self._loop = bridge._loop if isinstance(bridge, SyncBridge) else LoopThread()
         inner = bridge._bridge if isinstance(bridge, SyncBridge) else bridge
+        self._face = CcxtFace(inner, gateway, rest_of=rest_of, rest_awaits=False, **settings)
+        self._loop = bridge._loop if isinstance(bridge, SyncBridge) else LoopThread()
         self._owns = settings["owns"]
-        self._rest_of = rest_of
-        self._face = CcxtFace(inner, gateway, rest_of=rest_of, **settings)
 
     def close(self) -> None:
         """Close the bridge, its loop and `rest_of`, unless it was made with `owns=False`."""

@@ -195,7 +195,9 @@ class Attempts:
         if isinstance(error, NOTHING_LEFT):
             call.record = await desk.outcome(call.record, Happened.NOTHING_LEFT, **how)
             if isinstance(error, (OrderDenied, NotSupported)):
-                call.record = await desk.outcome(call.record, Happened.DENIED, reason=str(error), **how)
+                # Nothing ever went out under its client id, so the caller may use it for the next one.
+                unused = {} if call.record.resends else {"placement": {"client_order_id": None}}
+                call.record = await desk.outcome(call.record, Happened.DENIED, reason=str(error), **unused, **how)
             return self._or_settled(call, error)
         if isinstance(error, OrderRejected):
             call.record = await desk.outcome(call.record, Happened.REFUSED, reason=str(error), **how)

@@ -25,6 +25,8 @@ _TOLD: Final[Mapping[Happened, str]] = {
     Happened.DECIDED_NOT_PLACED: "was taken as not placed, by a person's word",
     Happened.RESEND: "was proven absent, and is to be sent again under the same id",
     Happened.TAKEN: "was taken over from a process that had ended",
+    Happened.LEFT: "was left by its caller, who had no verdict",
+    Happened.TOLD: "was given or shown to its caller",
 }
 
 

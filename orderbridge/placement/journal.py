@@ -274,6 +274,9 @@ class MemoryJournal:
 
     def _keep(self, record: Record) -> None:
         placement = record.placement
+        before = self._records.get(record.id)
+        if before is not None and placement.client_order_id is None:
+            self._clients.pop((placement.gateway, before.placement.client_order_id or ""), None)
         self._records[record.id] = record
         # A ghost does not take its key back from the placement that was given it since.
         is_free = placement.key is not None and self._holder(placement.gateway, placement.key) is None

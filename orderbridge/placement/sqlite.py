@@ -53,6 +53,9 @@ _UPDATE: Final = (
     f"UPDATE placements SET state = ?1, body = ?2, held_key = CASE WHEN EXISTS ({_TAKEN}) THEN NULL ELSE ?3 END "
     "WHERE placement_id = ?4"
 )
+_FREE_CLIENT: Final = (
+    "UPDATE placements SET client_order_id = NULL WHERE placement_id = ? AND client_order_id IS NOT NULL"
+)
 _ORDER: Final = "SELECT body FROM orders WHERE order_id = ? AND gateway = ?"
 _NEW_ORDER: Final = "INSERT INTO orders VALUES (?1, ?2, ?3, ?4, ?5)"
 _PUT_ORDER: Final = (
@@ -253,6 +256,8 @@ def _update(db: sqlite3.Connection, record: Record) -> None:
     held_key = placement.key if placement.holds_key else None
     body = record.model_dump_json(exclude_defaults=True)
     db.execute(_UPDATE, (record.state.value, body, held_key, record.id, placement.gateway))
+    if placement.client_order_id is None:
+        db.execute(_FREE_CLIENT, (record.id,))
 
 
 def _obstacle(db: sqlite3.Connection, record: Record, *, alone: bool) -> Record:

@@ -25,6 +25,7 @@ class Happened(Word):
     `nothing_left`: no byte left, or a refusal before admission. `exists`: the venue refused the id as a
     duplicate. `conflict`: an order under our id that is not what was asked for. `taken`: another process goes on.
     `resend`: absent with proof, or its id is unique for ever, and the policy is to send it again under that id.
+    `left`: its caller went without a verdict. `told`: its order was given or shown to its caller after that.
     """
 
     STORED = "stored"
@@ -43,6 +44,8 @@ class Happened(Word):
     DECIDED_NOT_PLACED = "decided_not_placed"
     TAKEN = "taken"
     RESEND = "resend"
+    LEFT = "left"
+    TOLD = "told"
 
 
 _S, _H = PlacementState, Happened
@@ -71,6 +74,9 @@ NEXT: Final[Mapping[tuple[PlacementState, Happened], PlacementState]] = {
     (_S.PLACED, _H.ACKNOWLEDGED): _S.PLACED,  # the reply came after a sighting
     (_S.PLACED, _H.FOUND): _S.PLACED,  # what a person took as placed is shown
     **{(state, _H.CONFLICT): state for state in (*_UNPLACED, _S.UNCERTAIN, _S.PLACED)},
+    # What its caller knows of it changes nothing about it.
+    **{(state, _H.LEFT): state for state in (_S.PREPARED, _S.SENDING, _S.UNCERTAIN, _S.PLACED)},
+    **{(state, _H.TOLD): state for state in (_S.UNCERTAIN, _S.PLACED)},
     **{(state, _H.TAKEN): state for state in (_S.PREPARED, _S.SENDING, _S.UNCERTAIN, _S.NOT_PLACED)},
 }
 _PROOFS: Final = frozenset({_H.ACKNOWLEDGED, _H.EXISTS})

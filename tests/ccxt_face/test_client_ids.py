@@ -131,6 +131,26 @@ async def test_an_id_that_the_exchange_knows_already_is_a_duplicate(sim: Simulat
     assert len(sim.bitso.accepted()) == 2
 
 
+@pytest.mark.parametrize("is_kept", [False, True])
+async def test_an_id_whose_order_was_denied_here_may_be_used_again(
+    sim: Simulator, face_of: Any, tmp_path: Path, is_kept: bool
+) -> None:
+    """Nothing went out under it: once the amount is right the order is placed, whatever the journal."""
+    import ccxt
+
+    own = {"clientOrderId": "daily-1"}
+    journal = {"journal": SqliteJournal(tmp_path / "orders.db")} if is_kept else {}
+    face = face_of(bridge_over(sim, **journal))
+    with pytest.raises(ccxt.InvalidOrder, match="below the minimum"):
+        await face.create_order("BTC/MXN", "limit", "buy", 1e-8, 560000, own)
+
+    order = await face.create_order(*LIMIT, own)
+    again = await face.create_order(*LIMIT, own)
+
+    assert again["id"] == order["id"]
+    assert [each.oid for each in sim.bitso.accepted()] == [order["id"]]
+
+
 async def test_what_an_earlier_process_left_open_is_not_doubled(sim: Simulator, face_of: Any, tmp_path: Path) -> None:
     """A bot that is started again and repeats its create is answered by the order of its earlier life."""
     from orderbridge.ccxt_face import OrderOutcomeUnknown
@@ -153,7 +173,7 @@ async def test_what_an_earlier_process_left_open_is_not_doubled(sim: Simulator, 
 
 
 async def test_what_another_bot_has_under_way_is_its_own(sim: Simulator, face_of: Any, tmp_path: Path) -> None:
-    """An order in flight elsewhere, in the same journal, is waited for and left to whoever is answered."""
+    """An order in flight in a process that lives, in the same journal, is left to whoever is answered there."""
     first = face_of(bridge_over(sim, journal=SqliteJournal(tmp_path / "orders.db")))
     await first.load_markets()
     sim.bitso.fault("delay", operation="place", nth=1, seconds=0.3)

@@ -168,6 +168,31 @@ def test_cost_average_and_fees_come_from_all_trades_or_are_not_told() -> None:
     assert (lacking["cost"], lacking["average"]) == (unread["cost"], unread["average"]) == (None, None)
 
 
+@pytest.mark.parametrize(
+    ("changes", "known"),
+    [
+        ({"status": "filled", "quantity": None, "type": "market", "price": None}, (0.004, 0.004, 0.0, 556000.0)),
+        ({"status": "filled", "quantity": "0.004", "type": "market", "price": None}, (0.004, 0.004, 0.0, 556000.0)),
+        ({"status": "filled", "quantity": "0.005", "type": "market", "price": None}, (0.005, 0.005, 0.0, None)),
+        ({"status": "cancelled"}, (0.01, 0.004, 0.006, 556000.0)),
+        ({"status": "ended"}, (0.01, 0.004, 0.006, 556000.0)),
+    ],
+)
+def test_how_much_traded_comes_from_the_trades_where_the_order_does_not_say(
+    changes: dict[str, Any], known: tuple[float | None, ...]
+) -> None:
+    """Amount, filled, remaining and average; where trades are still missing of one that filled whole, no average."""
+    from orderbridge.ccxt_face.dicts import order_row
+
+    trades = [fill("0.001", "550000"), fill("0.003", "558000")]
+    row = order_row(order(**{"filled_quantity": None, **changes}), trades)
+
+    assert (row["amount"], row["filled"], row["remaining"], row["average"]) == known
+    assert row["cost"] == (2224.0 if row["average"] else None)
+    assert row["status"] == ("canceled" if changes["status"] == "cancelled" else "closed")
+    assert row["fee"] == {"currency": "BTC", "cost": 0.0002}
+
+
 def test_fees_in_two_currencies_are_two() -> None:
     """ccxt's `fee` is for one currency; `fees` has each."""
     from orderbridge.ccxt_face.dicts import order_row

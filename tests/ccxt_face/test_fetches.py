@@ -118,6 +118,38 @@ async def test_trades_of_an_order_and_of_the_account(sim: Simulator, face: Any) 
         await face.fetch_order_trades("nosuchorder00000")
 
 
+@pytest.mark.parametrize("params", [{}, {"cost": 500}])
+async def test_an_order_at_market_is_told_by_its_trades(sim: Simulator, face: Any, params: dict[str, Any]) -> None:
+    """Bitso does not say how much of it traded: amount, filled, cost, average and fee are those of its trades."""
+    created = await face.create_order("BTC/MXN", "market", "buy", None if params else 0.01, None, params)
+
+    order = await face.fetch_order(created["id"], "BTC/MXN")
+    trades = await face.fetch_order_trades(created["id"], "BTC/MXN")
+
+    assert trades
+    assert order["status"] == "closed"
+    assert order["filled"] == order["amount"] == pytest.approx(sum(trade["amount"] for trade in trades))
+    assert order["cost"] == pytest.approx(sum(trade["cost"] for trade in trades))
+    assert order["average"] == pytest.approx(order["cost"] / order["filled"])
+    assert order["fee"]["cost"] == pytest.approx(sum(trade["fee"]["cost"] for trade in trades))
+    assert order["remaining"] == 0.0
+
+
+async def test_trades_that_cannot_be_read_tell_nothing_of_an_order(sim: Simulator, face: Any) -> None:
+    """One bad row among the trades of an order that does not say how much traded: that stays unknown."""
+    known = {"type": "market", "quantity": None, "quote_quantity": "839", "price": None}
+    oid = put(sim, status="completed", trades=[("560000", "0.0005"), ("559000", "0.001")], **known)
+    (held,) = sim.bitso.accepted(order_id=oid)
+    read = await face.fetch_order(oid)
+    held.fills[0].price = Decimal("NaN")
+
+    order = await face.fetch_order(oid)
+
+    assert read["filled"] == 0.0015
+
+    assert (order["status"], order["filled"], order["amount"], order["cost"]) == ("closed", None, None, None)
+
+
 async def test_an_order_is_fetched_though_its_trades_cannot_be_read(sim: Simulator, face_of: Any) -> None:
     """What only they tell is None then, and the order is there."""
     face = face_of(timeout=1)

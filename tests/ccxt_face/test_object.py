@@ -186,27 +186,90 @@ async def test_without_a_rest_the_message_says_what_is_missing(face: Any) -> Non
     assert face.id == "bitso"
 
 
+async def test_a_bot_has_its_clock_without_a_rest(face: Any) -> None:
+    """What bots need for `since` and at their start is there: times, a name, and a rate limit that they may set."""
+    assert face.iso8601(0) == "1970-01-01T00:00:00.000Z"
+    assert face.parse8601("1970-01-01T00:00:01Z") == 1000
+    assert face.milliseconds() > face.seconds() > 1_600_000_000
+    assert face.name == "Bitso"
+    face.enableRateLimit = False
+    assert face.enableRateLimit is True
+    assert not hasattr(face, "session")
+
+
+async def test_markets_are_fetched_as_a_list(sim: Simulator, face: Any) -> None:
+    """As ccxt has it: read anew, each as `market` gives it; and a bot can wait in milliseconds."""
+    before = sim.bitso.requests["GET /api/v3/available_books"]
+    began = asyncio.get_running_loop().time()
+
+    listed = await face.fetch_markets()
+    await face.sleep(20)
+
+    assert face.has["fetchMarkets"]
+    assert listed == [face.market(row["symbol"]) for row in listed]
+    assert sim.bitso.requests["GET /api/v3/available_books"] == before + 1
+    assert asyncio.get_running_loop().time() - began >= 0.02
+
+
 async def test_bitcain_asks_the_rest_for_markets(sim: Simulator, face_of: Any) -> None:
-    """It tells no rules of its own; without a rest that is NotSupported, and orders go out all the same."""
+    """It tells no rules of its own: those of the rest are told, its steps applied, and no other symbol taken."""
     import ccxt
     from ccxt.async_support import bitso
 
     def bridge() -> OrderBridge:
         return bridge_over(sim, venue="bitcain", gateway={"trading_mode": "paper"})
 
-    alone, helped = face_of(bridge(), "bitcain"), face_of(bridge(), "bitcain", rest_of=bitso(ccxt_settings(sim)))
+    def bridge_of() -> Any:
+        return face_of(bridge(), "bitcain", rest_of=bitso(ccxt_settings(sim)))
 
-    with pytest.raises(ccxt.NotSupported, match="markets"):
-        await alone.load_markets()
-    with pytest.raises(ccxt.ExchangeError):
-        alone.amount_to_precision("BTC/USDT", 0.1)
-    await alone.create_order("BTC/USDT", "limit", "buy", 0.1, 30000)
+    helped, unloaded = bridge_of(), bridge_of()
     markets = await helped.load_markets()
+    order = await unloaded.create_order("BTC/USDT", "limit", "buy", 0.1 + 0.2, 30000.123456)
+    with pytest.raises(ccxt.BadSymbol):
+        await unloaded.create_order("NOPE/USDT", "limit", "buy", 0.01, 300)
+
+    assert order["amount"] == 0.3
+    assert order["price"] == float(helped.price_to_precision("BTC/USDT", 30000.123456)) != 30000.123456
 
     assert helped.markets == markets
     assert helped.markets_by_id["btc_usdt"][0]["symbol"] == "BTC/USDT"
     assert helped.amount_to_precision("BTC/USDT", 0.123456789) == "0.12345678"
     assert helped.market("BTC/USDT")["symbol"] in helped.symbols
+
+
+async def test_bitcain_alone_has_markets_without_rules(sim: Simulator, face_of: Any) -> None:
+    """Nobody tells which there are: those that the gateway was told are listed, and any other is taken."""
+    import ccxt
+
+    told = {"trading_mode": "paper", "symbols": {"BTCUSDT": "BTC/USDT"}}
+    face = face_of(bridge_over(sim, venue="bitcain", gateway=told), "bitcain")
+
+    with pytest.raises(ccxt.ExchangeError, match="not loaded"):
+        face.market("BTC/USDT")
+    markets = await face.load_markets()
+
+    assert list(markets) == face.symbols == ["BTC/USDT"]
+    assert markets["BTC/USDT"]["precision"] == {"amount": None, "price": None}
+    assert face.market("ETH/USDT")["base"] == "ETH"
+    assert face.amount_to_precision("BTC/USDT", 0.1) == "0.1"
+    assert (await face.create_order("ETH/USDT", "limit", "buy", 0.1, 3000))["amount"] == 0.1
+    with pytest.raises(ccxt.BadSymbol):
+        face.market("nothing")
+
+
+async def test_a_market_has_the_venues_own_id_where_the_rest_knows_it(sim: Simulator, face_of: Any) -> None:
+    """Loading loads those of the rest too, so that its own calls know the symbols."""
+    from ccxt.async_support import bitso
+
+    rest = bitso(ccxt_settings(sim))
+    face = face_of(rest_of=rest)
+    markets = await face.load_markets()
+
+    assert set(rest.markets) >= {"BTC/MXN"}
+    assert markets["BTC/MXN"]["id"] == rest.market_id("BTC/MXN") == "btc_mxn"
+    assert face.markets_by_id["btc_mxn"] == [face.market("BTC/MXN")]
+    assert await face.load_markets() is markets
+    assert (await face.load_markets(True))["BTC/MXN"]["id"] == "btc_mxn"
 
 
 async def test_closing_closes_what_it_owns(sim: Simulator) -> None:

@@ -10,7 +10,7 @@ from orderbridge import OrderBridge
 from orderbridge.errors import NotSent
 from orderbridge.simulator import Simulator
 from tests.ccxt_face.conftest import TIMES, bridge_over
-from tests.ccxt_face.kit import LIMIT, LONG, PLACE, SOON, appear, patient, unknown_create
+from tests.ccxt_face.kit import LIMIT, LONG, PLACE, SOON, appear, patient, put, unknown_create
 
 pytestmark = pytest.mark.ccxt
 
@@ -70,17 +70,48 @@ async def test_while_it_is_open_nothing_is_sent(sim: Simulator, face_of: Any) ->
 
 
 async def test_a_repeated_create_is_answered_by_the_first_order(sim: Simulator, face_of: Any) -> None:
-    """Once the order shows, the next create returns it, though it asks for another price; the one after is sent."""
+    """Once the order shows, the next create of the same returns it; the one after is sent."""
     face = face_of(horizon=LONG, resolve_for=SOON)
     unknown = await unknown_create(sim, face)
     oid = appear(sim, unknown)
     patient(face)
 
-    answered = await face.create_order("BTC/MXN", "limit", "buy", 0.01, 570000)
-    third = await face.create_order("BTC/MXN", "limit", "buy", 0.01, 570000)
+    answered = await face.create_order(*LIMIT)
+    third = await face.create_order(*LIMIT)
 
     assert (answered["id"], answered["price"]) == (oid, 560000.0)
     assert third["id"] != oid
+    assert sim.bitso.requests[PLACE] == 2
+
+
+OTHERS: dict[str, tuple[Any, ...]] = {
+    "price": ("BTC/MXN", "limit", "buy", 0.01, 570000),
+    "amount": ("BTC/MXN", "limit", "buy", 0.02, 560000),
+    "type": ("BTC/MXN", "market", "buy", 0.01),
+    "post only": (*LIMIT, {"postOnly": True}),
+    "client id": (*LIMIT, {"clientOrderId": "another"}),
+}
+
+
+@pytest.mark.parametrize("differs", OTHERS)
+async def test_another_request_is_not_answered_by_the_first_order(sim: Simulator, face_of: Any, differs: str) -> None:
+    """It sends nothing and names the order of the first one; after that it is sent, as it was asked for."""
+    from orderbridge.ccxt_face import OrderOutcomeUnknown
+
+    face = face_of(horizon=LONG, resolve_for=SOON)
+    unknown = await unknown_create(sim, face)
+    oid = appear(sim, unknown)
+    patient(face)
+
+    with pytest.raises(OrderOutcomeUnknown, match=oid) as told:
+        await face.create_order(*OTHERS[differs])
+    sent_then = sim.bitso.requests[PLACE]
+    order = await face.create_order(*OTHERS[differs])
+
+    assert (told.value.order_id, told.value.client_order_id) == (oid, unknown.client_order_id)
+    assert told.value.placement.placement_id == unknown.placement.placement_id
+    assert sent_then == 1
+    assert order["id"] != oid
     assert sim.bitso.requests[PLACE] == 2
 
 
@@ -178,26 +209,40 @@ async def test_an_order_is_kept_for_the_bot_that_asked_for_it(sim: Simulator, fa
     assert sim.bitso.requests[PLACE] == 2
 
 
-@pytest.mark.parametrize("call", ["fetch_open_orders", "fetch_order", "cancel_order", "cancel_all", "trades"])
-async def test_a_bot_that_was_shown_the_order_is_past_it(sim: Simulator, face_of: Any, call: str) -> None:
-    """After a fetch or a cancel that shows it, the next create is a new order: the bot knows of the first."""
+@pytest.mark.parametrize("call", ["fetch_order", "cancel_order"])
+async def test_a_bot_that_asked_for_the_order_is_past_it(sim: Simulator, face_of: Any, call: str) -> None:
+    """After a fetch or a cancel of that very order the next create is a new one: the bot knows of the first."""
+    face = face_of(horizon=LONG, resolve_for=SOON)
+    unknown = await unknown_create(sim, face)
+    oid = appear(sim, unknown)
+
+    await getattr(face, call)("", None, {"clientOrderId": unknown.client_order_id})
+    order = await face.create_order(*LIMIT)
+
+    assert order["id"] != oid
+    assert sim.bitso.requests[PLACE] == 2
+
+
+@pytest.mark.parametrize("call", ["fetch_open_orders", "cancel_all", "trades", "another"])
+async def test_what_a_monitor_reads_does_not_count_as_known(sim: Simulator, face_of: Any, call: str) -> None:
+    """A list that shows the order, to whichever task, leaves the repeated create answered by it: there is no second."""
     face = face_of(horizon=LONG, resolve_for=SOON)
     unknown = await unknown_create(sim, face)
     oid = appear(sim, unknown, status="completed" if call == "trades" else "open")
-    own = {"clientOrderId": unknown.client_order_id}
+    other = put(sim, price="400000")
     calls: dict[str, Callable[[], Any]] = {
         "fetch_open_orders": lambda: face.fetch_open_orders("BTC/MXN"),
-        "fetch_order": lambda: face.fetch_order("", None, own),
-        "cancel_order": lambda: face.cancel_order("", None, own),
         "cancel_all": lambda: face.cancel_all_orders(),
         "trades": lambda: face.fetch_my_trades("BTC/MXN"),
+        "another": lambda: face.fetch_order(other),
     }
+    patient(face)
 
     await calls[call]()
-    order = await face.create_order("BTC/MXN", "limit", "buy", 0.01, 570000)
+    order = await face.create_order(*LIMIT)
 
-    assert order["id"] != oid
-    assert order["price"] == 570000.0
+    assert order["id"] == oid
+    assert sim.bitso.requests[PLACE] == 1
 
 
 async def test_after_proof_that_it_is_absent_the_next_create_is_sent(sim: Simulator, face_of: Any) -> None:
@@ -259,6 +304,45 @@ async def test_markets_that_cannot_be_loaded_send_nothing(sim: Simulator, face_o
         await face.create_order(*LIMIT)
 
     assert sim.bitso.requests[PLACE] == 0
+
+
+async def test_a_create_in_the_same_step_as_a_cancel_is_answered_by_the_cancelled_one(
+    sim: Simulator, face_of: Any
+) -> None:
+    """A create that was cancelled and had no turn yet counts as left: the one repeated at once is given its order."""
+    face = face_of()
+    await face.load_markets()
+    sim.bitso.fault("delay", operation="place", nth=1, seconds=0.5)
+    task = asyncio.ensure_future(face.create_order(*LIMIT))
+    await asyncio.sleep(0.1)
+
+    task.cancel()
+    order = await face.create_order(*LIMIT)
+
+    assert [each.oid for each in sim.bitso.accepted()] == [order["id"]]
+    assert sim.bitso.requests[PLACE] == 1
+
+
+async def test_an_old_cancel_of_its_task_does_not_make_a_create_left(sim: Simulator, face_of: Any) -> None:
+    """A bot whose task swallowed a cancel before keeps its orders to itself: a create beside one is another order."""
+    face = face_of()
+    await face.load_markets()
+
+    async def bot() -> Any:
+        try:
+            await asyncio.sleep(LONG)
+        except asyncio.CancelledError:
+            return await face.create_order(*LIMIT)
+
+    sim.bitso.fault("delay", operation="place", nth=1, seconds=0.3)
+    task = asyncio.ensure_future(bot())
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.sleep(0.1)
+    second = await face.create_order(*LIMIT)
+
+    assert {each.oid for each in sim.bitso.accepted()} == {second["id"], (await task)["id"]}
+    assert len(sim.bitso.accepted()) == 2
 
 
 @pytest.mark.parametrize("when", [0.0, 0.01, 0.05])
@@ -330,7 +414,7 @@ async def test_what_the_bridge_is_about_to_send_again_is_not_sent_beside(sim: Si
     sent_before = sim.bitso.requests[PLACE]
     patient(face)
 
-    order = await face.create_order("BTC/MXN", "limit", "buy", 0.01, 570000)
+    order = await face.create_order(*LIMIT)
 
     assert (waiting.state, bool(waiting.evidence), sent_before) == ("prepared", True, 1)
     assert order["price"] == 560000.0

@@ -42,6 +42,7 @@ CALLS: list[tuple[str, tuple[Any, ...], dict[str, str]]] = [
     ("create_stop_market_order", ("BTC/MXN", "sell", 0.01, 1100000), {"stop": "1100000", "type": "market"}),
     ("create_stop_loss_order", ("BTC/MXN", "market", "sell", 0.01, None, 1100000), {"stop": "1100000"}),
     ("create_market_buy_order_with_cost", ("BTC/MXN", 505.5), {"minor": "505.5", "type": "market", "side": "buy"}),
+    ("create_market_buy_order_with_cost", ("BTC/MXN", 100 / 3), {"minor": "33.33", "type": "market", "side": "buy"}),
     ("create_market_sell_order_with_cost", ("BTC/MXN", 500), {"minor": "500", "side": "sell"}),
     ("createMarketOrderWithCost", ("BTC/MXN", "buy", "500"), {"minor": "500", "type": "market"}),
 ]

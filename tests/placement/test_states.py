@@ -42,6 +42,8 @@ ROWS = [
     (9, "placed", "acknowledged", "placed"),
     (9, "placed", "found", "placed"),
     (11, "uncertain", "resend", "prepared"),
+    *((15, state, "left", state) for state in ("prepared", "sending", "uncertain", "placed")),
+    *((15, state, "told", state) for state in ("uncertain", "placed")),
 ]
 
 

@@ -1,0 +1,141 @@
+"""What the faces of one gateway of a bridge remember together: the orders whose caller has no verdict yet."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+from weakref import WeakKeyDictionary
+
+from orderbridge.bridge import OrderBridge
+from orderbridge.model.placement import Placement
+from orderbridge.model.symbol import Symbol
+from orderbridge.model.words import PlacementState, Side
+from orderbridge.placement.desk import LEASE_SECONDS, Desk
+from orderbridge.placement.states import IN_FLIGHT, Record
+
+# In the evidence of a placement: its caller went without a verdict; and was given or shown its order after all.
+LEFT: Final = "left"
+TOLD: Final = "told"
+KEY_PREFIX: Final = "ccxt-"
+_REPLY: Final = "reply"
+_POLL: Final = 0.05
+_LOOKED_AT: Final = (*IN_FLIGHT, PlacementState.PREPARED, PlacementState.PLACED)
+
+
+@dataclass(eq=False)
+class Sent:
+    """
+    An order that was begun to be sent.
+
+    Attributes:
+        key: of its placement; one of an earlier process may have none, and is then given itself.
+        is_earlier: the journal held it from before any face was made.
+        left_at: loop time at which its caller went without a verdict; None while it waits.
+        is_unclear: its outcome is not known, and its caller waits for it.
+        task: of its caller; `cancels` is how often that had been cancelled before.
+    """
+
+    symbol: Symbol
+    side: Side
+    key: str | None
+    placement: Placement | None = None
+    is_earlier: bool = False
+    left_at: float | None = None
+    is_unclear: bool = False
+    task: asyncio.Task[object] | None = None
+    cancels: int = 0
+
+    @property
+    def has_left(self) -> bool:
+        """Whether its caller went, or was told to go at its next step."""
+        if self.left_at is not None:
+            return True
+        return self.task is not None and (self.task.done() or self.task.cancelling() > self.cancels)
+
+
+@dataclass(eq=False)
+class Memory:
+    """
+    Of one gateway of one bridge.
+
+    Attributes:
+        unsent: keys of what was never sent, by request. taken: keys that the venue refused as used before.
+    """
+
+    made_at: datetime
+    open: list[Sent] = field(default_factory=list)
+    unsent: dict[str, str] = field(default_factory=dict)
+    taken: set[str] = field(default_factory=set)
+    has_looked_back: bool = False
+    looking_back: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+_MEMORIES: Final[WeakKeyDictionary[OrderBridge, dict[str, Memory]]] = WeakKeyDictionary()
+
+
+def memory_of(bridge: OrderBridge, gateway: str) -> Memory:
+    """The one that all faces of a bridge's gateway share."""
+    memories = _MEMORIES.setdefault(bridge, {})
+    if gateway not in memories:
+        memories[gateway] = Memory(bridge._placing.desk.now())
+    return memories[gateway]
+
+
+async def earlier_orders(desk: Desk, gateway: str, *, before: datetime) -> list[Sent]:
+    """
+    What the journal holds from before that a bot may be about to repeat: what is open, and what was settled since
+    without its caller being told. Not what another living process works on: that one has a bot of its own.
+    """
+    found = await desk.journal.find(gateway=gateway, states=_LOOKED_AT)
+    mine = [record for record in found if record.placement.created_at < before and _is_untold(record.placement)]
+    owners = {record.owner: record for record in mine if record.owner not in (None, desk.owner)}
+    live = await asyncio.gather(*(_lives(desk, record) for record in owners.values()))
+    others = {owner for owner, lives in zip(owners, live, strict=True) if lives}
+    return [_earlier(record.placement) for record in mine if record.owner not in others]
+
+
+def _is_untold(placement: Placement) -> bool:
+    if placement.state is not PlacementState.PLACED:
+        return is_open(placement) and TOLD not in placement.evidence
+    key = placement.key
+    # Whoever places by the bridge itself with a key of another kind is told by the bridge.
+    is_of_a_face = key is not None and (key.startswith(KEY_PREFIX) or key == placement.client_order_id)
+    return is_of_a_face and not was_answered(placement.evidence)
+
+
+def was_answered(evidence: Iterable[str]) -> bool:
+    """Whether whoever sent a placed order knows of it: by the reply, or because it was shown later."""
+    known = set(evidence)
+    return TOLD in known or (_REPLY in known and LEFT not in known)
+
+
+def is_open(placement: Placement) -> bool:
+    """Whether an order may come of it that nobody was told of: one that the bridge is about to send again too."""
+    if placement.state is PlacementState.PREPARED:
+        # What was never sent has no evidence; what is sent again has the proof that it was absent.
+        return bool({*placement.evidence} - {LEFT, TOLD})
+    return placement.state in IN_FLIGHT
+
+
+async def _lives(desk: Desk, record: Record) -> bool:
+    """
+    Whether its owner lives, which one shows by renewing its lease.
+
+    One that ended without a word in another container holds its lease for a while: that is waited for, as this
+    process may be the one that goes on with its bot.
+    """
+    owner, loop = record.owner or "", asyncio.get_running_loop()
+    until, deadline = await desk.journal.alive_until(owner), loop.time() + LEASE_SECONDS
+    while await desk.is_worked_on(record) and loop.time() < deadline:
+        if await desk.journal.alive_until(owner) > until:
+            return True
+        await asyncio.sleep(_POLL)
+    return False
+
+
+def _earlier(placement: Placement) -> Sent:
+    request = placement.request
+    return Sent(request.symbol, request.side, placement.key, placement, is_earlier=True, left_at=float("-inf"))

@@ -1,0 +1,91 @@
+"""Which orders of the journal a bot may be about to repeat, by who has them and what its caller knows."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from orderbridge.placement import MemoryJournal
+from orderbridge.placement.desk import Desk
+from tests.placement.kit import NOW, record
+
+pytestmark = pytest.mark.ccxt
+
+# In another container, of which nothing can be told but by its lease.
+ELSEWHERE = "another-boot@1:17:99:abcd"
+
+
+class Wall:
+    """A clock that is as far from the loop's as at the start."""
+
+    def __init__(self) -> None:
+        self.began = asyncio.get_running_loop().time()
+
+    def __call__(self) -> float:
+        return NOW.timestamp() + asyncio.get_running_loop().time() - self.began
+
+
+async def earlier(desk: Desk) -> list[Any]:
+    """What is looked at of everything that is in the journal."""
+    from orderbridge.ccxt_face.memory import earlier_orders
+
+    return await earlier_orders(desk, "bitso", before=NOW + timedelta(days=1))
+
+
+def desk_of(journal: MemoryJournal) -> Desk:
+    """A desk on the journal."""
+    return Desk(journal, clock=Wall(), watch_for=60)
+
+
+async def kept(journal: MemoryJournal, *, owner: str | None = None, **about: Any) -> None:
+    """Store a placement of a face."""
+    made = record(**about)
+    placement = made.placement.model_copy(update={"key": "ccxt-1"})
+    await journal.create(made.model_copy(update={"placement": placement, "owner": owner}))
+
+
+async def test_an_order_of_a_process_elsewhere_that_ended_is_looked_at() -> None:
+    """Its lease is waited out: nobody renews it, so its bot may be the one that was started here."""
+    journal = MemoryJournal()
+    desk = desk_of(journal)
+    await kept(journal, owner=ELSEWHERE, state="uncertain")
+    await journal.keep_alive(ELSEWHERE, until=desk.clock() + 0.4)
+
+    assert len(await earlier(desk)) == 1
+
+
+async def test_an_order_of_a_process_elsewhere_that_lives_is_not() -> None:
+    """It renews its lease meanwhile: the order is its own bot's."""
+    journal = MemoryJournal()
+    desk = desk_of(journal)
+    await kept(journal, owner=ELSEWHERE, state="uncertain")
+    await journal.keep_alive(ELSEWHERE, until=desk.clock() + 5)
+    loop = asyncio.get_running_loop()
+    loop.call_later(0.2, lambda: asyncio.ensure_future(journal.keep_alive(ELSEWHERE, until=desk.clock() + 10)))
+
+    assert await earlier(desk) == []
+
+
+@pytest.mark.parametrize(
+    ("evidence", "is_looked_at"),
+    [
+        (("lookup",), True),
+        (("lookup", "left"), True),
+        (("left", "reply"), True),
+        (("reply",), False),
+        (("left", "lookup", "told"), False),
+        (("left", "reply", "told"), False),
+    ],
+)
+async def test_a_placed_order_is_looked_at_unless_its_caller_knows(
+    evidence: tuple[str, ...], is_looked_at: bool
+) -> None:
+    """A reply tells its caller, unless that had left; being given or shown the order tells it always."""
+    journal = MemoryJournal()
+    desk = desk_of(journal)
+    made = record(state="placed")
+    placement = made.placement.model_copy(update={"key": "ccxt-1", "evidence": evidence})
+    await journal.create(made.model_copy(update={"placement": placement}))
+
+    assert bool(await earlier(desk)) is is_looked_at
