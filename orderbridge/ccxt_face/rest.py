@@ -54,14 +54,14 @@ def check_kind(rest_of: Any, *, awaits: bool) -> None:
     wanted = (
         "ccxt.async_support, as as_ccxt's calls are awaited" if awaits else "plain ccxt, as as_ccxt_sync has no await"
     )
-    raise ConfigurationError(f"rest_of is an object of {wanted}")
+    raise ConfigurationError(f"rest_of has to be an object of {wanted}")
 
 
 def refuse_place(name: str, gateway: str) -> NoReturn:
     """NotSupported: what would move `rest_of` only, and leave the orders where they are."""
     raise ccxt.NotSupported(
         f"{name} is told to the gateway: orders go where {gateway} sends them, with its credentials. Make the bridge "
-        f"over a gateway of that place (its sandbox=… or environment), and set up rest_of before it is given"
+        f"over a gateway of that place (base_url=…, CcxtGateway: sandbox=True), and set up rest_of before it is given"
     )
 
 
