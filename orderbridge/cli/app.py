@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from contextlib import aclosing
 from typing import Annotated
 
 import typer
@@ -49,7 +50,7 @@ def lookup(
     """Tell what became of orders, by any of their ids. Exits 0 when all were found, 1 when not, 2 on an error."""
 
     async def look() -> LookupResult:
-        async with connect(*(gateways or ()), settings=config) as bridge:
+        async with aclosing(connect(*(gateways or ()), settings=config)) as bridge:
             return await bridge.lookup(*ids, timeout=timeout)
 
     result = run(look())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import aclosing
 from typing import Annotated
 
 import typer
@@ -49,7 +50,7 @@ def open_orders(
     """List the open orders of every gateway. Exits 1 when one could not answer, or a row could not be read."""
 
     async def look() -> BridgeOrders:
-        async with connect(*(gateways or ()), settings=config) as bridge:
+        async with aclosing(connect(*(gateways or ()), settings=config)) as bridge:
             return await bridge.open_orders(symbol=symbol, timeout=timeout)
 
     result = run(look())
@@ -82,7 +83,7 @@ def orders(
     rows = Rows(ORDERS)
 
     async def look() -> None:
-        async with connect(*(gateways or ()), settings=config) as bridge:
+        async with aclosing(connect(*(gateways or ()), settings=config)) as bridge:
             async for order in bridge.orders(
                 since=first, until=last, symbol=symbol, status=status, gateways=gateways, timeout=timeout
             ):
@@ -113,7 +114,7 @@ def fills(
     rows = Rows(FILLS)
 
     async def look() -> None:
-        async with connect(*(gateways or ()), settings=config) as bridge:
+        async with aclosing(connect(*(gateways or ()), settings=config)) as bridge:
             async for fill in bridge.fills(
                 ref, since=first, until=last, symbol=symbol, gateways=gateways, timeout=timeout
             ):

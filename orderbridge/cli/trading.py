@@ -7,11 +7,13 @@ import shlex
 import sys
 import time
 from collections.abc import Coroutine
+from contextlib import aclosing
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 
+from orderbridge.bound import BoundGateway
 from orderbridge.bridge import OrderBridge
 from orderbridge.cli.asking import ask, destination, edit_line, order_line
 from orderbridge.cli.ordering import (
@@ -138,9 +140,10 @@ def submit(
         end(f"{order.status}: {printable(order.reason or 'the venue gives no reason')}", Exit.NOT_ALL)
 
 
-async def _submit(bridge: OrderBridge, target: OrderGateway, request: OrderRequest, timeout: float) -> Order:
-    async with bridge:
-        return await target.submit(request, timeout=timeout)
+async def _submit(bridge: OrderBridge, target: BoundGateway, request: OrderRequest, timeout: float) -> Order:
+    async with aclosing(bridge):
+        # The adapter's own call: it is `place` that is journalled.
+        return await target.gateway.submit(request, timeout=timeout)
 
 
 def _sent(call: Coroutine[Any, Any, Order], lookup: str) -> Order:
@@ -236,7 +239,7 @@ def cancel(
 async def _cancel_each(
     bridge: OrderBridge, refs: list[str], *, wait: bool, timeout: float
 ) -> list[Order | BaseException]:
-    async with bridge:
+    async with aclosing(bridge):
         calls = [bridge.cancel(ref, wait="done" if wait else "ack", timeout=timeout) for ref in refs]
         return await asyncio.gather(*calls, return_exceptions=True)
 
@@ -247,7 +250,7 @@ def _cancel_all(bridge: OrderBridge, symbol: str | None, *, yes: bool, timeout: 
     ask([f"Cancels {which}, by whomever it was placed, of:", *lines], "Cancel them all?", yes=yes)
 
     async def act() -> Any:
-        async with bridge:
+        async with aclosing(bridge):
             return await bridge.cancel_all(scope="account", symbol=symbol, timeout=timeout)
 
     receipt = run(act(), acts=True)
@@ -292,12 +295,12 @@ def edit(
     changes = checked(lambda: OrderEdit(**fields))
 
     async def look() -> tuple[Order, str]:
-        async with connect(*(gateways or ()), settings=config) as bridge:
+        async with aclosing(connect(*(gateways or ()), settings=config)) as bridge:
             order = await bridge.get(ref, timeout=timeout)
             return order, destination(bridge[order.gateway])
 
     async def act() -> Order:
-        async with connect(order.gateway, settings=config) as bridge:
+        async with aclosing(connect(order.gateway, settings=config)) as bridge:
             return await bridge.edit(order.key, changes, timeout=timeout)
 
     # Two loops with the question between them: Ctrl-C is not heard at a prompt inside of one.

@@ -1,6 +1,8 @@
 """`place`, `explain` and `recover`: what is written down, sent, followed up and told."""
 
 import json
+import sqlite3
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 
@@ -162,6 +164,40 @@ def test_recover_tells_foreign_orders_and_denies_what_was_not_sent(venue: Simula
     assert [placement["state"] for placement in report["denied"]] == ["denied"]
     assert result.exit_code == 0
     assert venue.bitso.accepted() == []
+
+
+def owners(path: Path) -> int:
+    """How many processes have worked on the placements of a journal."""
+    with closing(sqlite3.connect(path)) as db:
+        return int(db.execute("SELECT COUNT(*) FROM owners").fetchone()[0])
+
+
+@pytest.mark.parametrize("command", [("lookup", "bitso:nosuchorder00001"), ("open",), ("cancel", "--all", "--yes")])
+def test_other_commands_settle_nothing_of_a_bot(venue: Simulator, tmp_path: Path, command: tuple[str, ...]) -> None:
+    """Who only looks or cancels takes nothing over: what a bot prepared is for its restart, or for `recover`."""
+    (tmp_path / "orderbridge.toml").write_text('[journal]\npath = "orders.db"\n')
+    venue.run(venue.bitso.stop())
+    run(*LIMIT, "--yes", "--send-within", "0.2")
+    venue.run(venue.bitso.start())
+    before = owners(tmp_path / "orders.db")
+
+    run(*command)
+
+    placement = json.loads(run("journal", "list", *KEPT, "--json").stdout)
+    assert placement["state"] == "prepared"
+    assert owners(tmp_path / "orders.db") == before
+
+
+def test_submit_is_kept_in_no_journal(venue: Simulator, tmp_path: Path) -> None:
+    """As its help says, whether or not the settings name one."""
+    (tmp_path / "orderbridge.toml").write_text('[journal]\npath = "orders.db"\n')
+
+    result = run("submit", *LIMIT[1:-2], "--yes")
+    kept = run("journal", "list", *KEPT, "--json")
+
+    assert result.exit_code == 0, result.output
+    assert len(venue.bitso.accepted()) == 1
+    assert kept.stdout == ""
 
 
 def test_recover_without_a_file_makes_none(tmp_path: Path) -> None:
