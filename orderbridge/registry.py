@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import partial
@@ -32,7 +33,7 @@ _ENTRY_POINTS: Final = "orderbridge.gateways"
 def connect(
     *names: str,
     journal: Journal | str | Path | None = None,
-    settings: Mapping[str, Any] | str | Path | None = None,
+    settings: Settings | Mapping[str, Any] | str | Path | None = None,
 ) -> OrderBridge:
     """
     A bridge over the named gateways, or over all that the settings and the environment speak of.
@@ -40,17 +41,20 @@ def connect(
     Args:
         names: `bitso`, `bitcain`, `ccxt.kraken` for an exchange of ccxt's, or with an account, `bitso/mm`.
         journal: a journal, or the path of one; by default that of `[journal] path` in the settings, if any.
-        settings: a settings file, or a mapping of its shape; by default `orderbridge.toml` is searched for.
+        settings: a settings file, or a mapping of its shape; by default that named by
+            `ORDERBRIDGE_CONFIG`, or `orderbridge.toml` in the user's config folder. One in the working folder is used
+            only if it is named, and a warning is logged if it is not.
 
     Raises:
         ConfigurationError: nothing to connect to, an unknown name, or a setting that is missing or wrong.
     """
     known = load_settings(settings)
+    if known.notice:
+        logging.getLogger("orderbridge.settings").warning("%s", known.notice)
     wanted = names or known.gateways
     if not wanted:
-        raise ConfigurationError(
-            "no gateway is set up: " + "; or ".join(f"for {venue} use {known.hint(venue)}" for venue in _ADAPTERS)
-        )
+        ways = "; or ".join(f"for {venue} use {known.hint(venue)}" for venue in _ADAPTERS)
+        raise ConfigurationError(f"no gateway is set up: {ways}" + (f"; {known.notice}" if known.notice else ""))
     gateways = [_build_named(name, known) for name in wanted]
     kept = known.journal_path if journal is None else journal
     return OrderBridge(*gateways, journal=SqliteJournal(kept) if isinstance(kept, str | Path) else kept)

@@ -1,4 +1,9 @@
-"""Where settings come from: arguments, then the environment, then `orderbridge.toml`."""
+"""
+Where settings come from: arguments, then the environment, then `orderbridge.toml`.
+
+A file that only happens to lie in the working folder is not read: with an address in it, whoever put it there would be
+sent the keys of the environment.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +20,7 @@ FILE_NAME: Final = "orderbridge.toml"
 _SECRETS: Final = frozenset(
     {"api_key", "api_secret", "token", "password", "refresh_token", "secret", "private_key", "uid", "login", "twofa"}
 ) | {"apiKey", "privateKey", "walletAddress", "wallet_address"}
-# Of the account `default` only: another account names its variables in the file, as `api_key_env`.
+# Secrets are those of the account `default` only: another account names its variables in the file, as `api_key_env`.
 _VARIABLES: Final[Mapping[str, Mapping[str, str]]] = {
     "bitso": {"api_key": "BITSO_API_KEY", "api_secret": "BITSO_API_SECRET", "base_url": "BITSO_BASE_URL"},
     "bitcain": {
@@ -26,6 +31,8 @@ _VARIABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "trading_mode": "BITCAIN_TRADING_MODE",
     },
 }
+# Where orders go is the same for every account: one that stayed behind would trade with real money in a trial.
+_OF_EVERY_ACCOUNT: Final = frozenset({"base_url", "trading_mode"})
 # Of `ccxt.kraken`: CCXT_KRAKEN_API_KEY and so on.
 _CCXT_VARIABLES: Final = ("api_key", "secret", "password", "uid", "private_key", "wallet_address", "token")
 # The variables that show that a gateway is wanted where no file names it.
@@ -36,12 +43,26 @@ _TELLING: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 class Settings:
-    """The tables of a settings file under the environment, or a caller's own tables (`arguments`) over it."""
+    """
+    The tables of a settings file under the environment, or a caller's own tables (`arguments`) over it.
+
+    Attributes:
+        file: the file that they were read from, if any.
+        passed_over: a file in the working folder that nobody named, and that was not read.
+    """
 
     def __init__(
-        self, tables: Mapping[str, Any], *, source: str, environ: Mapping[str, str], arguments: bool = False
+        self,
+        tables: Mapping[str, Any],
+        *,
+        source: str,
+        environ: Mapping[str, str],
+        arguments: bool = False,
+        file: Path | None = None,
+        passed_over: Path | None = None,
     ) -> None:
-        self._source = source
+        self.file = file
+        self.passed_over = passed_over
         self._environ = environ
         self._arguments = arguments
         unknown = set(tables) - {"gateways", "journal"}
@@ -59,9 +80,21 @@ class Settings:
 
     @property
     def journal_path(self) -> Path | None:
-        """Where the journal is; None when the settings name none. A relative path starts in the working folder."""
+        """Where the journal is, None when the settings name none. A relative path starts in the folder of the file."""
         path = self._journal.get("path")
-        return Path(path).expanduser() if path else None
+        if not path:
+            return None
+        # Not in the working folder: a bot started elsewhere would find another journal, and place its keys anew.
+        return (self.file.parent if self.file else Path()) / _home_expanded(path)
+
+    @property
+    def notice(self) -> str | None:
+        """What to say of a file that lies in the working folder and is not used; None when there is none."""
+        if self.passed_over is None:
+            return None
+        return (
+            f"{self.passed_over} lies in the working folder and is not used: name it by --config or ORDERBRIDGE_CONFIG"
+        )
 
     @property
     def gateways(self) -> list[str]:
@@ -77,11 +110,16 @@ class Settings:
         for key, variable in table.items():
             if key.endswith("_env"):
                 settings[key.removesuffix("_env")] = self._variable(name, key, variable)
-        if not account:
-            for key, variable in _variables(venue).items():
-                settled = f"{key}_env" in table or (self._arguments and key in table)
-                if self._environ.get(variable) and not settled:
-                    settings[key] = self._environ[variable]
+        for key, variable in _variables(venue).items():
+            settled = f"{key}_env" in table or (self._arguments and key in table)
+            if settled or not self._environ.get(variable) or (account and key not in _OF_EVERY_ACCOUNT):
+                continue
+            if key == "trading_mode" and table.get(key) == "paper" != self._environ[variable]:
+                raise ConfigurationError(
+                    f"{variable} is {self._environ[variable]!r} and the file says paper: one of them must go",
+                    gateway=name,
+                )
+            settings[key] = self._environ[variable]
         return settings
 
     def hint(self, name: str) -> str:
@@ -109,29 +147,47 @@ def _variables(venue: str) -> Mapping[str, str]:
 
 
 def load_settings(
-    settings: Mapping[str, Any] | str | Path | None = None, *, environ: Mapping[str, str] | None = None
+    settings: Settings | Mapping[str, Any] | str | Path | None = None, *, environ: Mapping[str, str] | None = None
 ) -> Settings:
     """
-    The settings from a mapping or a file; by default the file in `ORDERBRIDGE_CONFIG`, the working folder, or
-    the user's config folder, and none of them need exist.
+    The settings from a mapping or a file; by default the file in `ORDERBRIDGE_CONFIG`, or that in the user's config
+    folder, and neither need exist. One in the working folder is used only if it is named.
 
     Raises:
-        ConfigurationError: a named file is missing or unreadable, or others can read the secrets in it.
+        ConfigurationError: a named file is missing or unreadable, others can read the secrets in it, or can write it.
     """
     environ = os.environ if environ is None else environ
+    if isinstance(settings, Settings):
+        return settings
     if isinstance(settings, Mapping):
         return Settings(settings, source="settings", environ=environ, arguments=True)
     named = settings or environ.get("ORDERBRIDGE_CONFIG")
-    path = Path(named).expanduser() if named else _first_existing(environ)
-    if path is None:
-        return Settings({}, source="no settings file", environ=environ)
-    return Settings(_read(path), source=str(path), environ=environ)
+    if named:
+        path = _home_expanded(named)
+        return Settings(_read(path), source=str(path), environ=environ, file=path)
+    found, near = _of_user(environ), Path(FILE_NAME)
+    passed_over = near if os.path.isfile(near) and not (found and found.samefile(near)) else None
+    if found is None:
+        return Settings({}, source="no settings file", environ=environ, passed_over=passed_over)
+    return Settings(_read(found), source=str(found), environ=environ, file=found, passed_over=passed_over)
 
 
-def _first_existing(environ: Mapping[str, str]) -> Path | None:
-    config_home = Path(environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    candidates = (Path(FILE_NAME), config_home / "orderbridge" / FILE_NAME)
-    return next((path for path in candidates if path.is_file()), None)
+def _of_user(environ: Mapping[str, str]) -> Path | None:
+    """The file in the user's config folder. A folder that is not absolute would be one of the working folder's."""
+    told = Path(environ.get("XDG_CONFIG_HOME") or "")
+    folder = told if told.is_absolute() else Path(os.path.expanduser("~/.config"))  # unchanged where there is no home
+    path = folder / "orderbridge" / FILE_NAME
+    try:
+        return path if path.is_absolute() and path.is_file() else None
+    except OSError as error:
+        raise ConfigurationError(f"the settings file {path} cannot be read: {error.strerror}") from error
+
+
+def _home_expanded(path: str | Path) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise ConfigurationError(f"{path}: {error}") from error
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -143,6 +199,8 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigurationError(f"the settings file {path} cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"the settings file {path} is no TOML: {error}") from error
+    if os.name == "posix" and mode & stat.S_IWOTH:
+        raise ConfigurationError(f"everybody can write {path}, and so send your keys elsewhere: chmod o-w it")
     if _holds_secret(tables) and os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise ConfigurationError(
             f"{path} holds a secret and others can read it: chmod 600 it, or name a variable with …_env instead"

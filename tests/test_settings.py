@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from orderbridge import connect
 from orderbridge.errors import ConfigurationError
 from orderbridge.settings import load_settings
 
@@ -60,8 +61,8 @@ def test_arguments_go_before_the_environment() -> None:
 
 
 def test_another_account_takes_its_named_variables_and_no_others(elsewhere: Path) -> None:
-    """`…_env` names a variable; the default account's variables never reach another account."""
-    environ = {"MM_KEY": "mk", "MM_SECRET": "ms", "BITSO_API_KEY": "k", "BITSO_BASE_URL": "https://other"}
+    """`…_env` names a variable; the default account's secrets never reach another account."""
+    environ = {"MM_KEY": "mk", "MM_SECRET": "ms", "BITSO_API_KEY": "k", "BITSO_API_SECRET": "s"}
 
     settings = load_settings(write(elsewhere / "x.toml"), environ=environ)
 
@@ -114,22 +115,107 @@ def test_a_secret_of_the_owner_alone_and_a_file_without_are_read(elsewhere: Path
     assert "bitso" in load_settings(write(elsewhere / "x.toml", text, mode=mode), environ={}).gateways
 
 
-def test_the_file_is_searched_for_in_its_three_places(elsewhere: Path) -> None:
-    """The path in ORDERBRIDGE_CONFIG, then the working folder, then the user's config folder."""
+@pytest.mark.parametrize("settings", ["file", "mapping"])
+def test_one_address_moves_every_account_of_a_venue(elsewhere: Path, settings: str) -> None:
+    """BITSO_BASE_URL and BITCAIN_BASE_URL hold for every account, whatever the file says of it; secrets do not."""
+    tables = {
+        "bitso": {"base_url": "https://stage.bitso.com/api/v3"}, "bitso/mm": {}, "bitso/arb": {"base_url": "https://x"},
+        "bitcain/mm": {"trading_mode": "live"},
+    }  # fmt: skip
+    text = "".join(
+        f'[gateways."{name}"]\n' + "".join(f'{key} = "{value}"\n' for key, value in table.items())
+        for name, table in tables.items()
+    )
+    environ = {
+        "BITSO_BASE_URL": "http://127.0.0.1:1", "BITCAIN_BASE_URL": "http://127.0.0.1:2",
+        "BITCAIN_TRADING_MODE": "paper", "BITCAIN_TOKEN": "t",
+    }  # fmt: skip
+
+    if settings == "file":
+        known = load_settings(write(elsewhere / "x.toml", text), environ=environ)
+        assert {known.of(name)["base_url"] for name in tables if "bitso" in name} == {"http://127.0.0.1:1"}
+        assert known.of("bitcain/mm") == {"base_url": "http://127.0.0.1:2", "trading_mode": "paper"}
+    else:
+        # What the program says in code goes before the environment, account by account.
+        known = load_settings({"gateways": tables}, environ=environ)
+        assert known.of("bitso")["base_url"] == "https://stage.bitso.com/api/v3"
+        assert known.of("bitso/mm") == {"base_url": "http://127.0.0.1:1"}
+
+
+@pytest.mark.parametrize("name", ["bitcain", "bitcain/mm"])
+def test_the_environment_makes_no_paper_account_of_the_file_a_live_one(elsewhere: Path, name: str) -> None:
+    """Paper in the file and live in the variable is a contradiction: nobody trades with real money by it."""
+    path = write(elsewhere / "x.toml", f'[gateways."{name}"]\ntrading_mode = "paper"\n')
+
+    with pytest.raises(ConfigurationError, match="BITCAIN_TRADING_MODE is 'live' and the file says paper"):
+        load_settings(path, environ={"BITCAIN_TRADING_MODE": "live"}).of(name)
+    assert load_settings(path, environ={"BITCAIN_TRADING_MODE": "paper"}).of(name) == {"trading_mode": "paper"}
+
+
+def test_the_file_is_searched_for_in_its_two_places(elsewhere: Path) -> None:
+    """The path in ORDERBRIDGE_CONFIG, then the user's config folder; the working folder's only when it is named."""
     config = elsewhere / "config"
     environ = {"XDG_CONFIG_HOME": str(config), "MM_KEY": "a", "MM_SECRET": "b"}
 
     found = []
-    write(config / "orderbridge" / "orderbridge.toml", "[gateways.home]\n")
-    found += load_settings(environ=environ).gateways
     write(Path("orderbridge.toml"), "[gateways.work]\n")
     found += load_settings(environ=environ).gateways
+    write(config / "orderbridge" / "orderbridge.toml", "[gateways.home]\n")
+    found += load_settings(environ=environ).gateways
+    found += load_settings(environ={**environ, "ORDERBRIDGE_CONFIG": "orderbridge.toml"}).gateways
     named = write(elsewhere / "named.toml", "[gateways.named]\n")
     found += load_settings(environ={**environ, "ORDERBRIDGE_CONFIG": str(named)}).gateways
     given = write(elsewhere / "given.toml", "[gateways.given]\n")
     found += load_settings(str(given), environ={**environ, "ORDERBRIDGE_CONFIG": str(named)}).gateways
 
     assert found == ["home", "work", "named", "given"]
+
+
+def test_a_file_in_the_working_folder_is_told_and_not_used(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It sends the keys of the environment nowhere; a warning and the error without it say how to use it."""
+    for name in ("ORDERBRIDGE_CONFIG", "BITSO_API_KEY", "BITCAIN_TOKEN", "BITCAIN_EMAIL", "BITCAIN_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(elsewhere / "none"))
+    write(Path("orderbridge.toml"), '[gateways.bitcain]\nbase_url = "https://evil.example"\ntrading_mode = "paper"\n')
+
+    with pytest.raises(ConfigurationError, match=r"orderbridge\.toml lies in the working folder and is not used"):
+        connect()
+    monkeypatch.setenv("BITCAIN_TOKEN", "t")
+    with pytest.raises(ConfigurationError, match="missing settings: base_url, trading_mode"):
+        connect()
+
+    assert "lies in the working folder and is not used" in caplog.text
+
+
+@pytest.mark.parametrize("home", ["", ".", "config"])
+def test_a_config_folder_that_is_not_absolute_is_none(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch, home: str
+) -> None:
+    """A relative folder would be one of the working folder's: it is not looked in."""
+    monkeypatch.setenv("HOME", home)
+    for folder in (home, f"{home}/.config", ".config"):
+        write(Path("." if not folder else folder.lstrip("/")) / "orderbridge" / "orderbridge.toml", "[gateways.evil]\n")
+
+    assert load_settings(environ={"XDG_CONFIG_HOME": home}).gateways == []
+
+
+def test_a_file_that_everybody_can_write_is_refused(elsewhere: Path) -> None:
+    """Whoever writes it chooses where the keys go."""
+    path = write(elsewhere / "x.toml", mode=0o666)
+
+    with pytest.raises(ConfigurationError, match=r"everybody can write .*: chmod o-w it"):
+        load_settings(path, environ={})
+
+
+def test_a_journals_path_starts_at_the_file_that_names_it(elsewhere: Path) -> None:
+    """From whatever folder a bot is started it finds the same journal; without a file it is the working folder's."""
+    path = write(elsewhere / "config" / "x.toml", '[journal]\npath = "orders.db"\n')
+
+    assert load_settings(path, environ={}).journal_path == elsewhere / "config" / "orders.db"
+    assert load_settings({"journal": {"path": "orders.db"}}, environ={}).journal_path == Path("orders.db")
+    assert load_settings({"journal": {"path": "/var/orders.db"}}, environ={}).journal_path == Path("/var/orders.db")
 
 
 def test_without_any_file_there_are_no_settings(elsewhere: Path) -> None:

@@ -12,12 +12,11 @@ import typer
 from orderbridge.cli.journal import app as journal
 from orderbridge.cli.orders import fills, open_orders, orders
 from orderbridge.cli.placing import explain, place, recover
-from orderbridge.cli.running import Config, Gateways, Json, Timeout, run
+from orderbridge.cli.running import Config, Gateways, Json, Timeout, connected, run, used_settings
 from orderbridge.cli.simulate import simulate
 from orderbridge.cli.tables import lookup_json, print_lookup
 from orderbridge.cli.trading import cancel, edit, submit
 from orderbridge.model.lookup import LookupResult
-from orderbridge.registry import connect
 
 app = typer.Typer(
     help="Look orders up, place and follow them on several exchanges.",
@@ -49,8 +48,10 @@ def lookup(
 ) -> None:
     """Tell what became of orders, by any of their ids. Exits 0 when all were found, 1 when not, 2 on an error."""
 
+    used = used_settings(config)
+
     async def look() -> LookupResult:
-        async with aclosing(connect(*(gateways or ()), settings=config)) as bridge:
+        async with aclosing(connected(*(gateways or ()), settings=used)) as bridge:
             return await bridge.lookup(*ids, timeout=timeout)
 
     result = run(look())

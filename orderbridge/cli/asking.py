@@ -12,12 +12,12 @@ import typer
 from orderbridge.cli.running import Exit, end
 from orderbridge.cli.tables import amount
 from orderbridge.gateway import OrderGateway
+from orderbridge.http.transport import is_loopback
 from orderbridge.model.amount import multiply
 from orderbridge.model.request import OrderEdit, OrderRequest
 from orderbridge.model.symbol import Symbol
 
-_PAPER = {True: "paper, no real money", False: "LIVE, real money", None: "paper or live is not known: take it as LIVE"}
-
+_MONEY = {True: "paper, no real money", False: "LIVE, real money", None: "paper or live is not known: take it as LIVE"}
 _AGREED = {"y", "yes"}
 
 
@@ -55,7 +55,15 @@ def destination(gateway: OrderGateway) -> str:
     # Not in the protocol: a third party's gateway need not say.
     address: str | None = getattr(gateway, "base_url", None)
     host = f" at {urlsplit(address).netloc}" if address else ""
-    return f"{gateway.venue}, account {gateway.account},{host}: {_PAPER[getattr(gateway, 'paper', None)]}"
+    of_money = money(address, is_paper=getattr(gateway, "paper", None))
+    return f"{gateway.venue}, account {gateway.account},{host}: {of_money}"
+
+
+def money(address: str | None, *, is_paper: bool | None) -> str:
+    """Whether real money is at stake at an address, in words; what is not known is taken for real."""
+    if not is_paper and address and is_loopback(urlsplit(address).hostname or ""):
+        return "this machine, as a simulator is; real money only if something here passes orders on"
+    return _MONEY[is_paper]
 
 
 def order_line(request: OrderRequest) -> str:

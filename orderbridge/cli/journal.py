@@ -14,7 +14,7 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from orderbridge.cli.asking import ask, order_line
+from orderbridge.cli.asking import ask, money, order_line
 from orderbridge.cli.placements import PLACEMENTS, add_placement, placement_ref
 from orderbridge.cli.running import (
     Config,
@@ -272,11 +272,9 @@ def _only_one(ref: str, path: Path) -> Record:
 
 def _question(record: Record, word: str, who: str, why: str, order_id: str | None) -> list[str]:
     placement = record.placement
-    money = {"paper": "paper, no real money", "live": "LIVE, real money"}.get(
-        record.mode or "", "paper or live is not known: take it as LIVE"
-    )
+    is_paper = {"paper": True, "live": False}.get(record.mode or "")
     lines = [
-        f"{placement_ref(placement)}: {money}",
+        f"{placement_ref(placement)}: {money(record.address, is_paper=is_paper)}",
         f"  {order_line(placement.request)}",
         f"  made {placement.created_at:%Y-%m-%d %H:%M:%S} UTC, {record.state}" + (", gave up" * placement.gave_up),
         f"  {word}" + (f", as order {order_id}" if order_id else "") + f", says {printable(who)}: {printable(why)}",

@@ -16,9 +16,11 @@ from orderbridge.cli.running import (
     OfSymbol,
     PageTimeout,
     Timeout,
+    connected,
     end,
     moment,
     run,
+    used_settings,
 )
 from orderbridge.cli.tables import (
     FILLS,
@@ -32,7 +34,6 @@ from orderbridge.cli.tables import (
 )
 from orderbridge.model.lookup import BridgeOrders
 from orderbridge.model.words import OrderStatus
-from orderbridge.registry import connect
 
 _TIME = "an ISO date (its midnight) or date-time; without a zone it is UTC."
 Since = Annotated[str, typer.Option("--since", metavar="TIME", help=f"From this time on: {_TIME}")]
@@ -49,8 +50,10 @@ def open_orders(
 ) -> None:
     """List the open orders of every gateway. Exits 1 when one could not answer, or a row could not be read."""
 
+    used = used_settings(config)
+
     async def look() -> BridgeOrders:
-        async with aclosing(connect(*(gateways or ()), settings=config)) as bridge:
+        async with aclosing(connected(*(gateways or ()), settings=used)) as bridge:
             return await bridge.open_orders(symbol=symbol, timeout=timeout)
 
     result = run(look())
@@ -80,10 +83,10 @@ def orders(
     assert first is not None  # --since is required
     if status is not None and status.lower() not in set(OrderStatus):
         end(f"--status: {status!r} is none of {', '.join(OrderStatus)}", Exit.WRONG)
-    rows = Rows(ORDERS)
+    rows, used = Rows(ORDERS), used_settings(config)
 
     async def look() -> None:
-        async with aclosing(connect(*(gateways or ()), settings=config)) as bridge:
+        async with aclosing(connected(*(gateways or ()), settings=used)) as bridge:
             async for order in bridge.orders(
                 since=first, until=last, symbol=symbol, status=status, gateways=gateways, timeout=timeout
             ):
@@ -111,10 +114,10 @@ def fills(
 ) -> None:
     """List the executions of one order, or of the accounts that tell them (Bitcain tells none: see lookup)."""
     first, last = moment(since, "--since"), moment(until, "--until")
-    rows = Rows(FILLS)
+    rows, used = Rows(FILLS), used_settings(config)
 
     async def look() -> None:
-        async with aclosing(connect(*(gateways or ()), settings=config)) as bridge:
+        async with aclosing(connected(*(gateways or ()), settings=used)) as bridge:
             async for fill in bridge.fills(
                 ref, since=first, until=last, symbol=symbol, gateways=gateways, timeout=timeout
             ):

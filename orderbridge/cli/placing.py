@@ -38,11 +38,13 @@ from orderbridge.cli.running import (
     Json,
     Yes,
     checked,
+    connected,
     end,
     exit_of,
     journal_path,
     run,
     told,
+    used_settings,
     warn,
 )
 from orderbridge.cli.tables import Rows, order_in_line, print_missing, print_model, printable
@@ -55,7 +57,6 @@ from orderbridge.model.words import OrderStatus, PlacementState
 from orderbridge.placement.explain import explain as chain_of
 from orderbridge.placement.looking import JournalFile
 from orderbridge.placement.recovery import RecoveryReport
-from orderbridge.registry import connect
 
 _REFUSED = {OrderStatus.REJECTED, OrderStatus.FAILED}
 
@@ -120,8 +121,9 @@ def place(
     2 when it was wrong, 4 when it was not sent. 3 means that it MAY BE LIVE:
     run the lines that are printed, and do not place it again.
     """
-    kept = journal_path(journal, config)
-    bridge = checked(lambda: connect(gateway, journal=kept, settings=config))
+    used = used_settings(config)
+    kept = journal_path(journal, used)
+    bridge = checked(lambda: connected(gateway, journal=kept, settings=used))
     target = checked(lambda: bridge[gateway])
     request = new_request(
         symbol=symbol,
@@ -246,10 +248,11 @@ def recover(
     Exits 0 when all is settled, 3 when an outcome is not known yet, 1 when a
     gateway could not be asked.
     """
-    kept = journal_path(journal, config)
+    used = used_settings(config)
+    kept = journal_path(journal, used)
     if not kept.is_file():
         end(f"there is no journal at {kept}: nothing to recover", Exit.WRONG)
-    bridge = checked(lambda: connect(*(gateways or ()), journal=kept, settings=config))
+    bridge = checked(lambda: connected(*(gateways or ()), journal=kept, settings=used))
     report = run(_recover(bridge, resolve), acts=True)
     if json:
         print_model(report)

@@ -13,16 +13,18 @@ from typing import Annotated, Any, Final, NoReturn, TypeVar
 import typer
 from pydantic import ValidationError
 
+from orderbridge.bridge import OrderBridge
 from orderbridge.cli.tables import console, printable
 from orderbridge.errors import ConfigurationError, NotSent, NotSupported, OrderBridgeError, OrderDenied, OutcomeUnknown
-from orderbridge.settings import load_settings
+from orderbridge.registry import connect
+from orderbridge.settings import Settings, load_settings
 
 T = TypeVar("T")
 _INTERRUPTED: Final = 130  # as shells have it: 128 and the number of SIGINT
 
 Config = Annotated[
     Path | None,
-    typer.Option("--config", help="Settings file; by default orderbridge.toml here or in the user's config folder."),
+    typer.Option("--config", help="Settings file; by default orderbridge.toml in the user's config folder."),
 ]
 Gateways = Annotated[
     list[str] | None,
@@ -95,16 +97,43 @@ def end(line: str, code: Exit) -> NoReturn:
     sys.exit(code)
 
 
+def note(line: str) -> None:
+    """Say on stderr what a command uses."""
+    warn(line, style="dim")
+
+
 def warn(line: str, *, style: str = "yellow") -> None:
     """Say a line on stderr, whole: a terminal may wrap it, nothing breaks it."""
     console(stderr=True).print(line, style=style, markup=False, soft_wrap=True)
 
 
-def journal_path(given: Path | None, config: Path | None) -> Path:
+def connected(*names: str, settings: Settings, journal: Path | None = None) -> OrderBridge:
+    """A bridge, once it is said on stderr which gateways it has and at which addresses."""
+    bridge = connect(*names, settings=settings, journal=journal)
+    places = [
+        f"{name} at {getattr(bridge[name], 'base_url', 'an address that it does not tell')}" for name in bridge.names
+    ]
+    note(f"Connects to {', '.join(places)}.")
+    return bridge
+
+
+def used_settings(config: Path | None) -> Settings:
+    """The settings, once it is said on stderr where they are from; what is wrong with them ends the command."""
+    settings = checked(lambda: load_settings(config))
+    note(f"Settings from {settings.file or 'the environment; there is no settings file'}.")
+    if settings.notice:
+        warn(settings.notice)
+    return settings
+
+
+def journal_path(given: Path | None, settings: Settings | Path | None) -> Path:
     """The journal's file, from the option or the settings; without one the command ends in one line."""
-    path = given or checked(lambda: load_settings(config)).journal_path
+    if given is not None:
+        return given
+    path = (settings if isinstance(settings, Settings) else used_settings(settings)).journal_path
     if path is None:
-        end("no journal: give --journal PATH, or [journal] path in orderbridge.toml", Exit.WRONG)
+        end("no journal: give --journal PATH, or [journal] path in the settings file", Exit.WRONG)
+    note(f"Journal {path}.")
     return path
 
 

@@ -42,11 +42,13 @@ from orderbridge.cli.running import (
     Timeout,
     Yes,
     checked,
+    connected,
     end,
     exit_of,
     moment,
     run,
     told,
+    used_settings,
     warn,
 )
 from orderbridge.cli.tables import order_in_line, print_missing, print_model, print_orders, printable
@@ -114,7 +116,8 @@ def submit(
     4 when it was not sent. 3 means that it MAY BE LIVE: run the look-up that
     is printed, and do not send it again.
     """
-    bridge = checked(lambda: connect(gateway, settings=config))
+    used = used_settings(config)
+    bridge = checked(lambda: connected(gateway, settings=used))
     target = checked(lambda: bridge[gateway])
     request = new_request(
         symbol=symbol,
@@ -217,7 +220,8 @@ def cancel(
         end("--wait is for orders named one by one; after --all, see orderbridge open.", Exit.WRONG)
     if symbol is not None and not everything:
         end("--symbol goes with --all.", Exit.WRONG)
-    bridge = checked(lambda: connect(*(gateways or ()), settings=config))
+    used = used_settings(config)
+    bridge = checked(lambda: connected(*(gateways or ()), settings=used))
     if everything:
         _cancel_all(bridge, symbol, yes=yes, timeout=timeout, json=json)
     named = list(dict.fromkeys(refs or ()))
@@ -292,15 +296,15 @@ def edit(
         "expires_at": moment(expires_at, "--expires-at"),
     }
     fields: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    changes = checked(lambda: OrderEdit(**fields))
+    changes, used = checked(lambda: OrderEdit(**fields)), used_settings(config)
 
     async def look() -> tuple[Order, str]:
-        async with aclosing(connect(*(gateways or ()), settings=config)) as bridge:
+        async with aclosing(connected(*(gateways or ()), settings=used)) as bridge:
             order = await bridge.get(ref, timeout=timeout)
             return order, destination(bridge[order.gateway])
 
     async def act() -> Order:
-        async with aclosing(connect(order.gateway, settings=config)) as bridge:
+        async with aclosing(connect(order.gateway, settings=used)) as bridge:
             return await bridge.edit(order.key, changes, timeout=timeout)
 
     # Two loops with the question between them: Ctrl-C is not heard at a prompt inside of one.

@@ -105,11 +105,12 @@ def check_address(url: str, *, allow_plain_http: bool = False) -> None:
         raise ConfigurationError(f"{url!r} is no absolute http(s) address")
     if parts.query or parts.fragment or parts.username or parts.password:
         raise ConfigurationError("a base URL holds no query, no fragment and no credentials")
-    if parts.scheme == "http" and not allow_plain_http and not _is_loopback(parts.hostname):
+    if parts.scheme == "http" and not allow_plain_http and not is_loopback(parts.hostname):
         raise ConfigurationError(f"{url!r} would send keys unencrypted; use https, or allow_plain_http=True")
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine itself."""
     if host == "localhost":
         return True
     try:

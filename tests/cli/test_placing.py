@@ -33,17 +33,22 @@ def test_place_without_a_journal_places_nothing(venue: Simulator) -> None:
 
 
 def test_place_takes_its_journal_from_the_settings(venue: Simulator, tmp_path: Path) -> None:
-    """`[journal] path` is where it is kept when no option says otherwise."""
-    (tmp_path / "orderbridge.toml").write_text('[journal]\npath = "mine.db"\n')
+    """`[journal] path` is where it is kept when no option says otherwise: beside the file that names it."""
+    (tmp_path / "elsewhere").mkdir()
+    config = tmp_path / "elsewhere" / "orderbridge.toml"
+    config.write_text('[journal]\npath = "mine.db"\n')
 
-    result = run(*LIMIT[:-2], "--yes")
+    result = run(*LIMIT[:-2], "--yes", "--config", str(config))
 
     assert result.exit_code == 0, result.output
-    assert (tmp_path / "mine.db").is_file()
+    assert (tmp_path / "elsewhere" / "mine.db").is_file()
+    assert f"Journal {tmp_path}/elsewhere/mine.db." in result.stderr
 
 
 @pytest.mark.parametrize(
-    ("command", "money"), [(LIMIT, "LIVE, real money"), (ON_BITCAIN, "paper, no real money")], ids=["bitso", "bitcain"]
+    ("command", "money"),
+    [(LIMIT, "this machine, as a simulator is"), (ON_BITCAIN, "paper, no real money")],
+    ids=["bitso", "bitcain"],
 )
 def test_place_asks_and_shows_paper_or_live(venue: Simulator, command: tuple[str, ...], money: str) -> None:
     """The question shows the money; no places nothing with exit code 4, yes places one order."""
@@ -173,9 +178,12 @@ def owners(path: Path) -> int:
 
 
 @pytest.mark.parametrize("command", [("lookup", "bitso:nosuchorder00001"), ("open",), ("cancel", "--all", "--yes")])
-def test_other_commands_settle_nothing_of_a_bot(venue: Simulator, tmp_path: Path, command: tuple[str, ...]) -> None:
+def test_other_commands_settle_nothing_of_a_bot(
+    venue: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
     """Who only looks or cancels takes nothing over: what a bot prepared is for its restart, or for `recover`."""
     (tmp_path / "orderbridge.toml").write_text('[journal]\npath = "orders.db"\n')
+    monkeypatch.setenv("ORDERBRIDGE_CONFIG", "orderbridge.toml")
     venue.run(venue.bitso.stop())
     run(*LIMIT, "--yes", "--send-within", "0.2")
     venue.run(venue.bitso.start())
@@ -188,9 +196,10 @@ def test_other_commands_settle_nothing_of_a_bot(venue: Simulator, tmp_path: Path
     assert owners(tmp_path / "orders.db") == before
 
 
-def test_submit_is_kept_in_no_journal(venue: Simulator, tmp_path: Path) -> None:
+def test_submit_is_kept_in_no_journal(venue: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As its help says, whether or not the settings name one."""
     (tmp_path / "orderbridge.toml").write_text('[journal]\npath = "orders.db"\n')
+    monkeypatch.setenv("ORDERBRIDGE_CONFIG", "orderbridge.toml")
 
     result = run("submit", *LIMIT[1:-2], "--yes")
     kept = run("journal", "list", *KEPT, "--json")

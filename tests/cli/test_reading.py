@@ -1,6 +1,7 @@
 """`open`, `orders` and `fills`, as a person or a script meets them."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,11 @@ pytestmark = pytest.mark.usefixtures("keys")
 
 def run(*arguments: str) -> Result:
     return CliRunner().invoke(app, list(arguments))
+
+
+def complaints(result: Result) -> list[str]:
+    """What stands on stderr beside where the settings are from and what is connected to."""
+    return [line for line in result.stderr.splitlines() if not line.startswith(("Settings from ", "Connects to "))]
 
 
 def lines(result: Result) -> list[dict[str, Any]]:
@@ -92,13 +98,64 @@ def test_open_with_a_row_that_cannot_be_read_is_not_complete(venue: Simulator) -
     assert "unusable row (bitso" in result.stderr
 
 
+CHANCE = """
+[gateways.bitcain]
+base_url = "http://127.0.0.1:1"
+trading_mode = "paper"
+"""
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("lookup", "x"), ("open",), ("orders", "--since", "2026-01-01"), ("fills",), ("cancel", "bitso:x"),
+        ("cancel", "--all", "--yes"), ("edit", "bitso:x", "--price", "1", "--yes"),
+        ("submit", "bitso", "buy", "0.01", "BTC/MXN", "--price", "560000", "--yes"),
+        ("place", "bitso", "buy", "0.01", "BTC/MXN", "--price", "560000", "--yes", "--journal", "orders.db"),
+        ("recover", "--journal", "orders.db"),
+    ],
+)  # fmt: skip
+def test_every_command_says_its_file_and_its_addresses(
+    venue: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    """A file that happens to lie in the working folder sends no key elsewhere, and stderr says so; stdout is kept."""
+    (tmp_path / "orderbridge.toml").write_text(CHANCE)
+    monkeypatch.delenv("BITCAIN_BASE_URL")
+    monkeypatch.delenv("BITCAIN_TOKEN")
+    Path("orders.db").touch()
+
+    result = run(*command)
+
+    told = " ".join(result.stderr.split())
+    assert "Settings from the environment; there is no settings file." in told
+    assert "orderbridge.toml lies in the working folder and is not used: name it by --config" in told
+    assert f"Connects to bitso at {venue.bitso.base_url}." in told
+    assert "127.0.0.1:1/" not in told
+    assert "Settings from" not in result.stdout
+    assert "Connects to" not in result.stdout
+
+
+def test_a_file_of_the_working_folder_is_used_when_it_is_named(
+    venue: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Named by the variable it is read, and stderr says which it was."""
+    (tmp_path / "orderbridge.toml").write_text(CHANCE)
+    monkeypatch.delenv("BITCAIN_BASE_URL")
+    monkeypatch.setenv("ORDERBRIDGE_CONFIG", "orderbridge.toml")
+
+    result = run("open", "-g", "bitcain")
+
+    assert "Settings from orderbridge.toml.\nConnects to bitcain at http://127.0.0.1:1." in result.stderr
+    assert "not used" not in result.stderr
+
+
 def test_open_with_a_wrong_symbol_is_told_in_one_line() -> None:
     """A venue's own spelling is refused with the right one."""
     result = run("open", "--symbol", "btc_mxn")
 
     assert result.exit_code == 2
     assert "BASE/QUOTE" in result.stderr
-    assert len(result.stderr.splitlines()) == 1
+    assert len(complaints(result)) == 1
 
 
 def test_orders_lists_those_of_a_time(venue: Simulator) -> None:
@@ -161,7 +218,7 @@ def test_what_orders_cannot_read_is_told_in_one_line(arguments: tuple[str, ...],
 
     assert result.exit_code == 2
     assert said in result.stderr
-    assert len(result.stderr.splitlines()) == 1
+    assert len(complaints(result)) == 1
 
 
 def test_a_time_without_a_zone_is_utc(venue: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:

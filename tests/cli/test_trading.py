@@ -26,6 +26,11 @@ def run(*arguments: str, answer: str | None = None) -> Result:
     return CliRunner().invoke(app, list(arguments), input=answer)
 
 
+def complaints(result: Result) -> list[str]:
+    """What stands on stderr beside where the settings are from and what is connected to."""
+    return [line for line in result.stderr.splitlines() if not line.startswith(("Settings from ", "Connects to "))]
+
+
 def lines(result: Result) -> list[dict[str, Any]]:
     return [json.loads(line) for line in result.stdout.splitlines()]
 
@@ -44,12 +49,12 @@ def start(*arguments: str, stdin: int = subprocess.DEVNULL) -> "subprocess.Popen
 
 
 def test_submit_asks_with_venue_account_money_and_order(venue: Simulator) -> None:
-    """The question shows where the order goes, that the money is real, and the order in one line."""
+    """The question shows where the order goes, what money that is, and the order in one line."""
     result = run(*LIMIT, answer="y\n")
 
     assert result.exit_code == 0, result.output
     host = venue.bitso.base_url.split("/")[2]
-    assert f"bitso, account default, at {host}: LIVE, real money" in result.stderr
+    assert f"bitso, account default, at {host}: this machine, as a simulator is" in result.stderr
     assert "BUY 0.01 BTC at 560000 MXN = 5600 MXN (limit, gtc)" in result.stderr
     (order,) = venue.bitso.accepted()
     assert order.order_id in result.stdout
@@ -57,7 +62,9 @@ def test_submit_asks_with_venue_account_money_and_order(venue: Simulator) -> Non
     assert is_ours(str(order.client_order_id))
 
 
-@pytest.mark.parametrize(("mode", "said"), [("paper", "paper, no real money"), ("live", "LIVE, real money")])
+@pytest.mark.parametrize(
+    ("mode", "said"), [("paper", "paper, no real money"), ("live", "this machine, as a simulator is")]
+)
 def test_submit_says_whether_bitcain_trades_on_paper(
     venue: Simulator, monkeypatch: pytest.MonkeyPatch, mode: str, said: str
 ) -> None:
@@ -181,7 +188,7 @@ def test_what_makes_no_order_is_told_in_one_line(venue: Simulator, arguments: tu
 
     assert result.exit_code == 2, result.output
     assert said in result.stderr
-    assert len(result.stderr.splitlines()) == 1
+    assert len(complaints(result)) == 1
     assert not venue.bitso.requests
 
 
@@ -194,7 +201,42 @@ def test_nothing_set_up_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> 
 
     assert [result.exit_code for result in results] == [2] * 5
     assert all("BITSO_API_KEY" in result.stderr for result in results)
-    assert all(len(result.stderr.splitlines()) == 1 for result in results)
+    assert all(len(complaints(result)) == 1 for result in results)
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("https://bitso.com/api/v3", "bitso.com: LIVE, real money"),
+        ("https://api.bitso.com/api/v3", "api.bitso.com: LIVE, real money"),
+        ("https://stage.bitso.com/api/v3", "stage.bitso.com: paper, no real money"),
+        ("https://api-stage.bitso.com/api/v3", "api-stage.bitso.com: paper, no real money"),
+        ("https://proxy.example/api/v3", "proxy.example: paper or live is not known: take it as LIVE"),
+        ("http://localhost:8101/api/v3", "localhost:8101: this machine, as a simulator is"),
+    ],
+)
+def test_the_question_calls_live_what_is_real_money(monkeypatch: pytest.MonkeyPatch, address: str, said: str) -> None:
+    """Bitso itself is real money; its staging and this machine are not called so; the unknown counts as it."""
+    monkeypatch.setenv("BITSO_BASE_URL", address)
+
+    result = run(*LIMIT, answer="n\n")
+
+    assert result.exit_code == 4
+    assert f"bitso, account default, at {said}" in result.stderr
+
+
+def test_one_address_moves_every_account(venue: Simulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """With BITSO_BASE_URL at a simulator the second account of the file orders there too, not at the real exchange."""
+    config = tmp_path / "accounts.toml"
+    config.write_text('[gateways."bitso/mm"]\napi_key_env = "MM_KEY"\napi_secret_env = "MM_SECRET"\n')
+    monkeypatch.setenv("MM_KEY", venue.bitso.api_key)
+    monkeypatch.setenv("MM_SECRET", venue.bitso.api_secret)
+
+    result = run("submit", "bitso/mm", *LIMIT[2:], "--yes", "--config", str(config))
+
+    assert result.exit_code == 0, result.output
+    assert f"Settings from {config}.\nConnects to bitso/mm at {venue.bitso.base_url}." in result.stderr
+    assert len(venue.bitso.accepted()) == 1
 
 
 def test_an_order_off_the_tick_is_denied_unsent(venue: Simulator) -> None:
@@ -415,7 +457,7 @@ def test_edit_asks_and_changes(venue: Simulator) -> None:
     result = run("edit", "client:mine", "-g", "bitso", "--price", "550000", "--quantity", "0.02", answer="y\n")
 
     assert result.exit_code == 0, result.output
-    assert "LIVE, real money" in result.stderr
+    assert "this machine, as a simulator is" in result.stderr
     assert f"bitso:{put.order_id} BTC/MXN buy limit at 560000: open, filled 0 / 0.01" in result.stderr
     assert "to quantity 0.02 BTC in all, price 550000 MXN" in result.stderr
     assert "BTC/MXN buy limit at 550000" in result.stdout
@@ -468,7 +510,7 @@ def test_an_edit_of_nothing_is_told_in_one_line(arguments: tuple[str, ...], code
 
     assert result.exit_code == code
     assert said in result.stderr
-    assert len(result.stderr.splitlines()) == 1
+    assert len(complaints(result)) == 1
 
 
 def test_a_forgotten_price_is_no_market_order(venue: Simulator) -> None:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final, Self
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
@@ -42,6 +43,11 @@ if TYPE_CHECKING:
     from orderbridge.http.engines import EngineLike
 
 PRODUCTION: Final = "https://bitso.com/api/v3"
+# Source: Bitso API v3, "General Concepts": production and staging.
+_IS_PAPER: Final[Mapping[str, bool]] = {
+    "bitso.com": False, "api.bitso.com": False,
+    "stage.bitso.com": True, "api-stage.bitso.com": True, "sandbox.bitso.com": True, "api-sandbox.bitso.com": True,
+}  # fmt: skip
 _CLIENT_ID_LENGTH: Final = 40
 CAPABILITIES: Final = Capabilities(
     order_types=frozenset(TYPE_TO_WIRE),
@@ -134,9 +140,9 @@ class BitsoGateway(UnsupportedCalls):
         return self._base_url
 
     @property
-    def paper(self) -> bool:
-        """Whether its orders are paper: Bitso has none; its staging is told by `base_url`."""
-        return False
+    def paper(self) -> bool | None:
+        """Whether its orders are no real money: on Bitso's staging they are not. None for an address unknown."""
+        return _IS_PAPER.get(urlsplit(self._base_url).hostname or "")
 
     async def permit(self, lane: Lane = "place", *, timeout: float | None = None) -> Permit:
         """Wait for the right to send one request; cancels never wait. Raises NotSent when none comes in time."""
