@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 from orderbridge.gateway import failure_of
 from orderbridge.http.session import log_facts
 from orderbridge.model.lookup import Answer, Failure, Found, LookupResult
-from orderbridge.model.order import Order, OrderKey, merge
+from orderbridge.model.order import Order, united
 from orderbridge.model.ref import OrderRef
 
 T = TypeVar("T")
@@ -70,7 +70,7 @@ async def _settled(call: Callable[[], Awaitable[T]]) -> T | Exception:
 def combine(
     ref: OrderRef, names: Sequence[str], results: Mapping[str, LookupResult], failures: Mapping[str, Failure]
 ) -> Found:
-    orders: dict[OrderKey, Order] = {}
+    shown: list[Order] = []
     answers: dict[str, Answer] = {}
     notes: list[str] = []
     proven = []
@@ -86,10 +86,10 @@ def combine(
         answers.update(found.answers)
         notes.extend(f"{name}: {note}" for note in found.notes)
         proven.append(found.proven_absent)
-        for order in found.orders:
-            orders[order.key] = merge(orders[order.key], order) if order.key in orders else order
+        shown += found.orders
+    orders = united(shown)
     return Found(
-        orders=tuple(orders.values()),
+        orders=orders,
         answers=answers,
         proven_absent=not orders and all(proven),
         notes=tuple(notes),

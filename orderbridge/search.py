@@ -9,7 +9,7 @@ from typing import Any, Final
 from orderbridge.errors import ConfigurationError
 from orderbridge.gateway import failure_of
 from orderbridge.model.lookup import Answer, BadRow, Failure, Found, LookupResult
-from orderbridge.model.order import Order, OrderKey, merge
+from orderbridge.model.order import Order, united
 from orderbridge.model.ref import OrderRef, RefLike
 
 # The worst of several answers is the answer: a ref is not seen only if every way of asking said so.
@@ -32,7 +32,7 @@ class Ask:
     answer: Answer | None = None
     proven_absent: bool = False
     note: str = ""
-    orders: dict[OrderKey, Order] = field(default_factory=dict)
+    orders: tuple[Order, ...] = ()
 
     @property
     def is_pending(self) -> bool:
@@ -76,8 +76,7 @@ class Search:
 
     def found(self, ask: Ask, order: Order) -> None:
         """An order answers to this ask."""
-        known = ask.orders.get(order.key)
-        ask.orders[order.key] = merge(known, order) if known else order
+        ask.orders = united([*ask.orders, order])
         ask.answer = Answer.FOUND
 
     def answer(self, asks: Iterable[Ask], answer: Answer, *, note: str = "", proven_absent: bool = False) -> None:
@@ -115,14 +114,11 @@ class Search:
         )
 
     def _found(self, asks: list[Ask]) -> Found:
-        orders: dict[OrderKey, Order] = {}
-        for ask in asks:
-            for key, order in ask.orders.items():
-                orders[key] = merge(orders[key], order) if key in orders else order
+        orders = united(order for ask in asks for order in ask.orders)
         answers = {ask.answer or Answer.TIMED_OUT for ask in asks}
         worst = next((answer for answer in _WORST_FIRST if answer in answers), Answer.NOT_SEEN)
         return Found(
-            orders=tuple(orders.values()),
+            orders=orders,
             answers={self.gateway: Answer.FOUND if orders else worst},
             proven_absent=not orders and all(ask.proven_absent for ask in asks),
             notes=tuple(dict.fromkeys(ask.note for ask in asks if ask.note)),

@@ -119,7 +119,7 @@ def advance(current: Order, observation: Order | Sign) -> tuple[Order, tuple[Cha
     time say that the order works (row 28) or the broker retried it (row 30).
 
     Raises:
-        ValueError: the observation is of another order.
+        ValueError: the observation is of another order; another symbol or side makes it one.
     """
     if isinstance(observation, Sign):
         return _signed(current, observation)
@@ -212,6 +212,7 @@ def _taken(winner: Order, merged: Order, **more: Any) -> Order:
         "filled_quantity",
         "filled_quote_quantity",
         "average_price",
+        "numbered_by_market",
         "evidence",
         "anomalies",
     )

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from orderbridge.errors import AmbiguousRef
 from orderbridge.model.base import Moment, VenueModel
-from orderbridge.model.order import Order, OrderKey, merge
+from orderbridge.model.order import Order, united
 from orderbridge.model.ref import RefLike
 from orderbridge.model.words import Word
 
@@ -138,11 +138,7 @@ class LookupResult(VenueModel):
     @property
     def orders(self) -> tuple[Order, ...]:
         """Every order found, each venue order once; what two refs saw of one order is merged."""
-        unique: dict[OrderKey, Order] = {}
-        for found in self.found:
-            for order in found.orders:
-                unique[order.key] = merge(unique[order.key], order) if order.key in unique else order
-        return tuple(unique.values())
+        return united(order for found in self.found for order in found.orders)
 
     @property
     def not_seen(self) -> tuple[RefLike, ...]:

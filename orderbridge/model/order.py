@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Annotated, Any, Final, NamedTuple
 
@@ -24,10 +25,20 @@ Notes = Annotated[tuple[str, ...], AfterValidator(_sorted_once)]
 
 
 class OrderKey(NamedTuple):
-    """What tells one venue order from every other: the gateway's name and the venue's id."""
+    """
+    What tells one venue order from every other: the gateway's name, the venue's id, and the market it counts in.
+
+    `symbol` is empty where a venue's ids are unique in the account, and filled where each market has its own numbers.
+    """
 
     gateway: str
     order_id: str
+    symbol: str = ""
+
+
+# Gateway, the venue's id, symbol and side: observations that differ in one of them are of two orders, even where the
+# venue's ids should be unique.
+Identity = tuple[str, str, Symbol, Side]
 
 
 def gateway_name(venue: str, account: str) -> str:
@@ -48,6 +59,7 @@ class Order(VenueModel):
             only from fills or from a field of the venue, never from the limit price.
         price, stop_price: quote per base.
         routed_to, exchange_order_id: where a broker sent the order, and its id there.
+        numbered_by_market: other markets may have an order of the same `order_id`, so `symbol` is part of `key`.
         observed_at: when we saw it. `raw`: the venue's row, untouched; not in repr, JSON or equality.
 
     Equality leaves out `raw`; the hash is that of `key`.
@@ -88,6 +100,7 @@ class Order(VenueModel):
     replaces: str | None = None
     replaced_by: str | None = None
     exchange_order_id: str | None = None
+    numbered_by_market: bool = False
     reason: str | None = None
     anomalies: Notes = ()
     raw: dict[str, Any] = Field(default_factory=dict, repr=False, exclude=True)
@@ -99,8 +112,13 @@ class Order(VenueModel):
 
     @property
     def key(self) -> OrderKey:
+        """What this order is named by; what tells it from every other is its `identity`."""
+        return OrderKey(self.gateway, self.order_id, self.symbol if self.numbered_by_market else "")
+
+    @property
+    def identity(self) -> Identity:
         """What this order is stored and compared under."""
-        return OrderKey(self.gateway, self.order_id)
+        return self.gateway, self.order_id, self.symbol, self.side
 
     @property
     def may_be_live(self) -> bool:
@@ -149,7 +167,7 @@ class Order(VenueModel):
 _COMPARED: Final = tuple(name for name in Order.model_fields if name != "raw")
 _IDS: Final = ("client_order_id", "exchange_order_id", "replaces", "replaced_by")
 _FILLS: Final = ("filled_quantity", "filled_quote_quantity", "average_price")
-_COMBINED: Final = frozenset({*_IDS, *_FILLS, "evidence", "anomalies", "raw"})
+_COMBINED: Final = frozenset({*_IDS, *_FILLS, "numbered_by_market", "evidence", "anomalies", "raw"})
 _WHOLE: Final = tuple(name for name in Order.model_fields if name not in _COMBINED)
 _STATUS_RANK: Final = {
     status: rank
@@ -179,10 +197,10 @@ def merge(a: Order, b: Order) -> Order:
     from the larger filling. Of differing ids the smaller text is kept, and an anomaly names each.
 
     Raises:
-        ValueError: the two are different orders.
+        ValueError: the two are different orders: of another gateway, id, symbol or side.
     """
-    if a.key != b.key:
-        raise ValueError(f"{a.key} and {b.key} are different orders")
+    if a.identity != b.identity:
+        raise ValueError(f"{_named(a)} and {_named(b)} are different orders")
     winner = a if _Rank(a) >= _Rank(b) else b
     changes: dict[str, Any] = {}
     anomalies = {*a.anomalies, *b.anomalies}
@@ -193,9 +211,24 @@ def merge(a: Order, b: Order) -> Order:
             anomalies |= {f"several values of {name}: {value}" for value in values}
     fuller = max(a, b, key=_fills_key)
     changes |= {name: getattr(fuller, name) for name in _FILLS}
+    # Written by a version that did not know yet how the venue numbers, it is the same order all the same.
+    changes["numbered_by_market"] = a.numbered_by_market or b.numbered_by_market
     changes["evidence"] = tuple(sorted({*a.evidence, *b.evidence}))
     changes["anomalies"] = tuple(sorted(anomalies))
     return winner.model_copy(update=changes)
+
+
+def united(orders: Iterable[Order]) -> tuple[Order, ...]:
+    """Each order once, by its `identity`: what several observations show of one is merged, and none is lost."""
+    unique: dict[Identity, Order] = {}
+    for order in orders:
+        known = unique.get(order.identity)
+        unique[order.identity] = order if known is None else merge(known, order)
+    return tuple(unique.values())
+
+
+def _named(order: Order) -> str:
+    return f"{order.gateway}:{order.order_id} ({order.symbol} {order.side})"
 
 
 class _Rank:

@@ -23,9 +23,10 @@ class OrderRef(UserModel):
     """
     A name for one order: the venue's `order_id`, our `client_order_id`, or an `id` of either kind.
 
-    Without a `gateway` every gateway asked may answer. `symbol` helps venues that need it; it is no part of
-    the text. The text forms are `x`, `bitso:x`, `bitso/mm:x` and `bitso:client:x`; beside them `client:x` and
-    `order:x` name the kind without a gateway. An id that holds a colon goes as `OrderRef(id=…)`.
+    Without a `gateway` every gateway asked may answer. `symbol` helps venues that need it, and tells orders of one
+    number apart where each market has its own; it is no part of the text. The text forms are `x`, `bitso:x`,
+    `bitso/mm:x` and `bitso:client:x`; beside them `client:x` and `order:x` name the kind without a gateway. An id that
+    holds a colon goes as `OrderRef(id=…)`.
     """
 
     gateway: Name | None = None
@@ -96,7 +97,7 @@ class OrderRef(UserModel):
         if isinstance(ref, str):
             return cls.parse(ref)
         if isinstance(ref, OrderKey):
-            return cls(gateway=ref.gateway, order_id=ref.order_id)
+            return cls(gateway=ref.gateway, order_id=ref.order_id, symbol=ref.symbol or None)
         if isinstance(ref, Order):
             return cls(
                 gateway=ref.gateway,

@@ -115,7 +115,7 @@ class Attempts:
             self._desk.alarm(AlarmKind.BACKGROUND, message, record=call.record, order=order)
             raise self.unknown(call.record, message) from error
         known = call.record.placement.order
-        return known if known is not None and known.key == order.key else order
+        return known if known is not None and known.identity == order.identity else order
 
     async def _sent(self, call: Call, not_after: float) -> Order:
         """The reply to the one send. What it raises is written down."""

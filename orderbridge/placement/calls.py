@@ -195,7 +195,7 @@ class PlacementCalls:
         order_id = known.order_id or known.id
         if not found and order_id is not None:
             for order in await journal.orders(gateway=known.gateway, order_id=order_id):
-                if order.client_order_id is not None:
+                if order.client_order_id is not None and known.symbol in (None, order.symbol):
                     found += await journal.find(gateway=order.gateway, client_order_id=order.client_order_id)
         if isinstance(ref, Placement) and not found:
             found = [await self._placing.record_of(ref)]
@@ -226,7 +226,7 @@ async def _read_back(bridge: _Bridge, order: Order, timeout: float | None) -> Or
     """The order with what one look adds; a look that fails changes nothing about a placed order."""
     try:
         result = await bridge[order.gateway].lookup(order, timeout=timeout)
-        same = [seen for seen in result.orders if seen.key == order.key]
+        same = [seen for seen in result.orders if seen.identity == order.identity]
         known = await bridge._placing.sightings.observe(same, source="read back")
     except Exception as error:  # noqa: BLE001 - it is placed: whatever a look meets, an error here would deny that
         log.warning("%s is placed, and could not be read back: %s", order.order_id, error)

@@ -28,15 +28,16 @@ _OVER_WITHOUT_AN_ORDER: Final = {PlacementState.DENIED, PlacementState.REJECTED,
 _OLD: Final = """SELECT p.rowid, p.body, (SELECT MAX(at) FROM events e WHERE e.placement_id = p.placement_id)
     FROM placements p WHERE p.rowid > ? AND p.created < ? AND p.state IN ('denied', 'rejected', 'not_placed', 'placed')
     ORDER BY p.rowid LIMIT ?"""
-_SEEN: Final = (
-    "SELECT rowid, gateway, order_id, client_order_id, body FROM orders WHERE rowid > ? ORDER BY rowid LIMIT ?"
-)
+_SEEN: Final = """SELECT rowid, gateway, order_id, symbol, side, client_order_id, body FROM orders WHERE rowid > ?
+    ORDER BY rowid LIMIT ?"""
 # By the ids of a placement that is kept; a table of its own, as no index leads from an order to its placement.
-_MARK: Final = """CREATE TEMP TABLE used AS SELECT json_extract(body, '$.placement.order.order_id') AS order_id, gateway
+_MARK: Final = """CREATE TEMP TABLE used AS
+    SELECT gateway, json_extract(body, '$.placement.order.order_id') AS order_id,
+    json_extract(body, '$.placement.order.symbol') AS symbol, json_extract(body, '$.placement.order.side') AS side
     FROM main.placements WHERE state = 'placed'"""
-_INDEX: Final = "CREATE INDEX temp.used_ids ON used (order_id, gateway)"
+_INDEX: Final = "CREATE INDEX temp.used_ids ON used (order_id, gateway, symbol, side)"
 _USED: Final = """SELECT 1 FROM placements WHERE client_order_id = ? AND gateway = ?
-    UNION ALL SELECT 1 FROM temp.used WHERE order_id = ? AND gateway = ?"""
+    UNION ALL SELECT 1 FROM temp.used WHERE gateway = ? AND order_id = ? AND symbol = ? AND side = ?"""
 
 
 class Compacted(VenueModel):
@@ -110,7 +111,7 @@ class _Compaction:
         self._before = before
         self._free_keys = free_keys
         self._dry_run = dry_run
-        self._dropped: set[tuple[str, str | None]] = set()
+        self._dropped: set[tuple[str | None, ...]] = set()
         self.placements = self.orders = self.kept_for_key = 0
 
     def drop_placements(self) -> None:
@@ -135,8 +136,8 @@ class _Compaction:
         while True:
             with self._transaction():
                 rows = self._db.execute(_SEEN, (last, _TOGETHER)).fetchall()
-                for rowid, gateway, order_id, client, body in rows:
-                    if not self._is_used(gateway, order_id, client) and self._is_done(body):
+                for rowid, *identity, client, body in rows:
+                    if not self._is_used(tuple(identity), client) and self._is_done(body):
                         self.orders += 1
                         if not self._dry_run:
                             self._db.execute("DELETE FROM orders WHERE rowid = ?", (rowid,))
@@ -159,8 +160,8 @@ class _Compaction:
         return True
 
     def _known(self, order: Order) -> Order:
-        query = "SELECT body FROM orders WHERE order_id = ? AND gateway = ?"
-        row = self._db.execute(query, (order.order_id, order.gateway)).fetchone()
+        query = "SELECT body FROM orders WHERE gateway = ? AND order_id = ? AND symbol = ? AND side = ?"
+        row = self._db.execute(query, order.identity).fetchone()
         return order if row is None else Order.model_validate_json(row[0])
 
     def _is_old(self, order: Order) -> bool:
@@ -173,10 +174,10 @@ class _Compaction:
             return False
         return order.is_done and self._is_old(order)
 
-    def _is_used(self, gateway: str, order_id: str, client: str | None) -> bool:
-        rows = self._db.execute(_USED, (client, gateway, order_id, gateway)).fetchall()
+    def _is_used(self, identity: tuple[str, ...], client: str | None) -> bool:
+        rows = self._db.execute(_USED, (client, identity[0], *identity)).fetchall()
         # In a dry run the placements that would go are still there.
-        return len(rows) > 0 and not ({(gateway, client), (gateway, order_id)} & self._dropped)
+        return len(rows) > 0 and not ({(identity[0], client), identity} & self._dropped)
 
     def _drop(self, record: Record) -> None:
         self.placements += 1
@@ -184,7 +185,7 @@ class _Compaction:
             placement = record.placement
             self._dropped.add((placement.gateway, placement.client_order_id))
             if placement.order is not None:
-                self._dropped.add((placement.gateway, placement.order.order_id))
+                self._dropped.add(placement.order.identity)
             return
         self._db.execute("DELETE FROM events WHERE placement_id = ?", (record.id,))
         self._db.execute("DELETE FROM placements WHERE placement_id = ?", (record.id,))

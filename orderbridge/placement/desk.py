@@ -179,7 +179,7 @@ class Desk:
         if order is None:
             return record.placement
         known = await self.journal.orders(gateway=order.gateway, order_id=order.order_id)
-        same = next((each for each in known if each.key == order.key), order)
+        same = next((each for each in known if each.identity == order.identity), order)
         return record.placement.model_copy(update={"order": same})
 
     async def take(self, record: Record) -> Record | None:

@@ -64,9 +64,9 @@ def models(journal: JournalFile, of: Of, wanted: Wanted) -> Iterator[VenueModel]
             yield from journal.events(record)
     else:
         for record in journal.records(wanted):
-            known = {order.key: order for order in journal.orders_of(record)}
+            known = {order.identity: order for order in journal.orders_of(record)}
             order = record.placement.order
-            yield from (known | ({} if order is None else {order.key: order})).values()
+            yield from (known | ({} if order is None else {order.identity: order})).values()
 
 
 def write_csv(out: TextIO, of: Of, found: Iterable[VenueModel]) -> int:

@@ -8,7 +8,7 @@ from typing import Final, Protocol, TypeVar
 
 from orderbridge.errors import JournalError
 from orderbridge.model.advance import Sign, advance
-from orderbridge.model.order import Order, OrderKey
+from orderbridge.model.order import Identity, Order
 from orderbridge.model.words import PlacementState
 from orderbridge.placement.states import IN_FLIGHT, UNFINISHED, Event, Record, Step, stored
 
@@ -89,14 +89,18 @@ class Journal(Protocol):
     async def orders(
         self, *, gateway: str | None = None, order_id: str | None = None, client_order_id: str | None = None
     ) -> list[Order]:
-        """The orders of an id, as last known; of either kind when both are the same text."""
+        """
+        The orders of an id, as last known; of either kind when both are the same text.
+
+        Several may have one id: some venues number by market, and what differs in symbol or side is kept apart.
+        """
         ...
 
     async def working(self, gateway: str) -> list[Order]:
         """The orders of a gateway that may be live, as far as is known."""
         ...
 
-    async def sign(self, key: OrderKey, sign: Sign) -> Order | None:
+    async def sign(self, order: Order, sign: Sign) -> Order | None:
         """Store what is learnt of an order without being shown it; the order after that, None when not known."""
         ...
 
@@ -129,7 +133,8 @@ class MemoryJournal:
         self._events: dict[str, list[Event]] = {}
         self._keys: dict[tuple[str, str], str] = {}
         self._clients: dict[tuple[str, str], str] = {}
-        self._orders: dict[OrderKey, Order] = {}
+        self._orders: dict[Identity, Order] = {}
+        self._named: dict[tuple[str, str], set[Identity]] = {}
         self._alive: dict[str, float] = {}
         self._in_flight: dict[str, Record] = {}
         # So that many which cannot be forgotten are not walked over at every write.
@@ -206,13 +211,17 @@ class MemoryJournal:
         """See `Journal.observe`."""
         known = []
         for order in orders:
-            before = self._orders.pop(order.key, None)
-            self._orders[order.key] = order if before is None else advance(before, order)[0]
-            known.append(self._orders[order.key])
+            before = self._orders.pop(order.identity, None)
+            self._orders[order.identity] = order if before is None else advance(before, order)[0]
+            self._named.setdefault(order.identity[:2], set()).add(order.identity)
+            known.append(self._orders[order.identity])
         if len(self._orders) > 2 * self._most:
             over = [key for key, order in self._orders.items() if order.is_done]
             for key in over[: len(self._orders) - self._most]:
                 del self._orders[key]
+                self._named[key[:2]].discard(key)
+                if not self._named[key[:2]]:
+                    del self._named[key[:2]]
         return known
 
     async def orders(
@@ -221,8 +230,7 @@ class MemoryJournal:
         """See `Journal.orders`."""
         candidates: Iterable[Order] = self._orders.values()
         if gateway is not None and order_id is not None and client_order_id is None:
-            known = self._orders.get(OrderKey(gateway, order_id))
-            candidates = [] if known is None else [known]
+            candidates = [self._orders[each] for each in sorted(self._named.get((gateway, order_id), ()))]
         return [
             order
             for order in candidates
@@ -237,12 +245,12 @@ class MemoryJournal:
         """See `Journal.working`."""
         return [order for order in self._orders.values() if order.gateway == gateway and order.may_be_live]
 
-    async def sign(self, key: OrderKey, sign: Sign) -> Order | None:
+    async def sign(self, order: Order, sign: Sign) -> Order | None:
         """See `Journal.sign`."""
-        known = self._orders.get(key)
+        known = self._orders.get(order.identity)
         if known is not None:
-            self._orders[key] = advance(known, sign)[0]
-        return self._orders.get(key)
+            self._orders[order.identity] = advance(known, sign)[0]
+        return self._orders.get(order.identity)
 
     async def keep_alive(self, owner: str, *, until: float) -> None:
         """See `Journal.keep_alive`."""
@@ -307,5 +315,5 @@ class MemoryJournal:
             return False
         if record.state is not PlacementState.PLACED:
             return True
-        order = placement.order and self._orders.get(placement.order.key, placement.order)
+        order = placement.order and self._orders.get(placement.order.identity, placement.order)
         return placement.key is None and order is not None and order.is_done

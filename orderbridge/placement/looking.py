@@ -125,7 +125,7 @@ class JournalFile:
 
     def orders(self) -> Iterator[Order]:
         """Every order that was seen, as last known."""
-        for name, body in self.rows("SELECT order_id, body FROM orders ORDER BY gateway, order_id"):
+        for name, body in self.rows("SELECT order_id, body FROM orders ORDER BY gateway, order_id, symbol, side"):
             yield self._read(Order, body, f"order {name}")
 
     def orders_of(self, record: Record) -> list[Order]:
@@ -135,11 +135,11 @@ class JournalFile:
         found = self.rows(query, [placement.client_order_id, placement.gateway])
         return [self._read(Order, body, f"order {name}") for name, body in found]
 
-    def order(self, *, gateway: str, order_id: str) -> Order | None:
-        """An order by the venue's id, as last known."""
-        query = "SELECT body FROM orders WHERE order_id = ? AND gateway = ?"
-        found = [self._read(Order, body, f"order {order_id}") for (body,) in self.rows(query, [order_id, gateway])]
-        return found[0] if found else None
+    def known(self, order: Order) -> Order:
+        """An order as last known; as it is given where it was never seen."""
+        query = "SELECT body FROM orders WHERE gateway = ? AND order_id = ? AND symbol = ? AND side = ?"
+        found = [self._read(Order, body, f"order {order.order_id}") for (body,) in self.rows(query, order.identity)]
+        return found[0] if found else order
 
     def named(self, text: str) -> list[Record]:
         """
@@ -170,10 +170,10 @@ class JournalFile:
 
     def _with_order(self, record: Record) -> Record:
         order = record.placement.order
-        known = order and self.order(gateway=order.gateway, order_id=order.order_id)
-        if not known:
+        if order is None:
             return record
-        return record.model_copy(update={"placement": record.placement.model_copy(update={"order": known})})
+        placement = record.placement.model_copy(update={"order": self.known(order)})
+        return record.model_copy(update={"placement": placement})
 
     def _event(self, name: str, seq: int, body: str) -> Event:
         return self._read(Event, body, f"event {seq} of placement {name}").model_copy(update={"seq": seq})

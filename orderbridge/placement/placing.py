@@ -199,9 +199,10 @@ class Placing:
         if not self.journal_given:
             return []
         try:
-            return await self.desk.journal.orders(
+            known = await self.desk.journal.orders(
                 gateway=ref.gateway, order_id=ref.order_id or ref.id, client_order_id=ref.client_order_id or ref.id
             )
+            return [order for order in known if ref.symbol in (None, order.symbol)]
         except JournalError as error:
             log.warning("the journal could not be read: %s", error)
             return []

@@ -49,7 +49,7 @@ class Round:
         return not (self.orders or self.blocked or self.exists)
 
 
-IsKnown = Callable[[str], Awaitable[bool]]
+IsKnown = Callable[[Order], Awaitable[bool]]
 
 
 async def probe(
@@ -59,7 +59,7 @@ async def probe(
     Ask once about each placement, together where the venue can; what each round said, by placement id.
 
     Args:
-        known: whether an order of this id, shown without a client id, is some other placement's.
+        known: whether an order, shown without a client id, is some other placement's.
     """
     rounds = {record.id: Round() for record in records}
     for record in records:
@@ -84,7 +84,7 @@ async def glance(gateway: OrderGateway, records: Sequence[Record], *, timeout: f
     return rounds
 
 
-async def _nobodys(order_id: str) -> bool:
+async def _nobodys(order: Order) -> bool:
     return False
 
 
@@ -201,4 +201,4 @@ class _Asking:
             return []
         request, since = record.placement.request, record.placement.created_at
         fitting = [order for order in nameless if not disagreements(request, order, since=since)]
-        return [order.order_id for order in fitting if not await self.known(order.order_id)]
+        return [order.order_id for order in fitting if not await self.known(order)]

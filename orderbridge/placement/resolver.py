@@ -16,6 +16,7 @@ from orderbridge.errors import NotSupported, OrderNotFound, OutcomeUnknown
 from orderbridge.gateway import OrderGateway
 from orderbridge.http.session import log_facts
 from orderbridge.model.alarm import AlarmKind
+from orderbridge.model.order import Order
 from orderbridge.model.ref import OrderRef
 from orderbridge.model.words import Idempotency, PlacementState
 from orderbridge.placement.desk import Desk, log
@@ -209,10 +210,10 @@ class Resolver:
         """One round of reads about placements; what it means is for the caller."""
         return await probe(self._gateway, records, known=self._is_known, timeout=PROBE_TIMEOUT)
 
-    async def _is_known(self, order_id: str) -> bool:
+    async def _is_known(self, shown: Order) -> bool:
         """Whether an order without a client id is some placement's already."""
-        known = await self._desk.journal.orders(gateway=self._gateway.name, order_id=order_id)
-        return any(order.client_order_id is not None for order in known)
+        known = await self._desk.journal.orders(gateway=self._gateway.name, order_id=shown.order_id)
+        return any(order.client_order_id is not None for order in known if order.identity == shown.identity)
 
     async def _conclude(self, record: Record, said: Round, *, past: bool) -> None:
         tally = self._tallies.setdefault(record.id, Tally())

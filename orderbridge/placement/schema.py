@@ -33,6 +33,21 @@ STEPS: Final[Sequence[Sequence[str]]] = (
         "CREATE INDEX orders_client ON orders (client_order_id) WHERE client_order_id IS NOT NULL",
         "CREATE TABLE owners (owner TEXT PRIMARY KEY, until REAL NOT NULL) STRICT",
     ),
+    (
+        # Some venues number by market, so an order is told from others by symbol and side too. A body that cannot be
+        # read keeps its row, and `verify` tells of it.
+        """CREATE TABLE orders_apart (
+            gateway TEXT NOT NULL, order_id TEXT NOT NULL, client_order_id TEXT, working INTEGER NOT NULL,
+            body TEXT NOT NULL, symbol TEXT NOT NULL, side TEXT NOT NULL,
+            PRIMARY KEY (order_id, gateway, symbol, side)) STRICT""",
+        """INSERT INTO orders_apart SELECT gateway, order_id, client_order_id, working, body,
+            IIF(json_valid(body), COALESCE(json_extract(body, '$.symbol'), ''), ''),
+            IIF(json_valid(body), COALESCE(json_extract(body, '$.side'), ''), '') FROM orders ORDER BY rowid""",
+        "DROP TABLE orders",
+        "ALTER TABLE orders_apart RENAME TO orders",
+        "CREATE INDEX orders_working ON orders (gateway) WHERE working",
+        "CREATE INDEX orders_client ON orders (client_order_id) WHERE client_order_id IS NOT NULL",
+    ),
 )
 VERSION: Final = len(STEPS)
 

@@ -13,7 +13,7 @@ from orderbridge.model.advance import Sign
 from orderbridge.model.alarm import AlarmKind
 from orderbridge.model.amount import add, divide
 from orderbridge.model.fill import Fill
-from orderbridge.model.order import Order, OrderKey
+from orderbridge.model.order import Identity, Order
 from orderbridge.model.ref import OrderRef, RefLike
 from orderbridge.placement.desk import Desk, log
 from orderbridge.placement.sightings import Sightings
@@ -61,7 +61,7 @@ class Seen:
 
     async def counting(self, listed: AsyncIterator[Fill]) -> AsyncIterator[Fill]:
         """Pass fills on, and store what they add up to per order: at least so much of it is filled."""
-        sums: dict[OrderKey, list[Fill]] = {}
+        sums: dict[Identity, list[Fill]] = {}
 
         def store() -> None:
             if sums:
@@ -70,7 +70,8 @@ class Seen:
         with self._storing(store):
             async with ending(listed) as items:
                 async for fill in items:
-                    sums.setdefault(OrderKey(fill.gateway, fill.order_id), []).append(fill)
+                    order = fill.gateway, fill.order_id, fill.symbol, fill.side
+                    sums.setdefault(order, []).append(fill)
                     yield fill
 
     async def finish(self) -> None:
@@ -116,12 +117,13 @@ class Seen:
             gateway=gateway, order_id=ref.order_id or ref.id, client_order_id=client_order_id
         )
         for order in known:
-            await self._desk.journal.sign(order.key, sign)
+            if ref.symbol in (None, order.symbol):
+                await self._desk.journal.sign(order, sign)
 
-    async def _store_fills(self, sums: dict[OrderKey, list[Fill]]) -> None:
-        for key, fills in sums.items():
-            known = await self._desk.journal.orders(gateway=key.gateway, order_id=key.order_id)
-            order = next((each for each in known if each.key == key), None)
+    async def _store_fills(self, sums: dict[Identity, list[Fill]]) -> None:
+        for identity, fills in sums.items():
+            known = await self._desk.journal.orders(gateway=identity[0], order_id=identity[1])
+            order = next((each for each in known if each.identity == identity), None)
             if order is not None:
                 await self._sightings.observe([with_fills(order, fills, at=self._desk.now())], source="fills")
 

@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 
 from orderbridge.client_ids import is_ours
 from orderbridge.model.alarm import AlarmKind
-from orderbridge.model.order import Order, OrderKey
+from orderbridge.model.order import Identity, Order
 from orderbridge.model.words import PlacementState
 from orderbridge.placement.desk import Desk
 from orderbridge.placement.fingerprint import SKEW, disagreements
@@ -31,9 +31,9 @@ class Sightings:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         # Where no look at the journal is needed: orders whose placement is placed with them, ids of no placement.
-        self._settled: set[OrderKey] = set()
+        self._settled: set[Identity] = set()
         self._foreign: set[tuple[str, str]] = set()
-        self._doubles: set[OrderKey] = set()
+        self._doubles: set[Identity] = set()
         self._begun = 0
         # Told of each ghost: what the policy does about it does not depend on who saw it.
         self.on_ghost: Callable[[Record], object] | None = None
@@ -54,7 +54,7 @@ class Sightings:
         by_client: dict[tuple[str, str], list[Order]] = {}
         for order in known:
             name = (order.gateway, order.client_order_id or "")
-            if order.client_order_id is not None and order.key not in self._settled and name not in self._foreign:
+            if order.client_order_id is not None and order.identity not in self._settled and name not in self._foreign:
                 by_client.setdefault(name, []).append(order)
         for (gateway, client_order_id), shown in by_client.items():
             begun = self._begun
@@ -102,7 +102,7 @@ class Sightings:
             if verdict is PlacementState.NOT_PLACED:
                 self._haunted(after, order, _CONTRADICTED[verdict])
         known = after.placement.order
-        if known is not None and known.key == order.key:
+        if known is not None and known.identity == order.identity:
             self._settle(order)
             if "reply" in after.placement.evidence:
                 return after
@@ -119,15 +119,15 @@ class Sightings:
             return await self._desk.note(record, Happened.FOUND, facts=facts, evidence=source, placement=shown)
         request, since = record.placement.request, made_since(record)
         for order in orders:
-            if order.key == known.key:
+            if order.identity == known.identity:
                 self._settle(order)
-            elif order.key not in self._doubles and not is_older(order, since):
+            elif order.identity not in self._doubles and not is_older(order, since):
                 kind = AlarmKind.CONFLICT if disagreements(request, order, since=since) else AlarmKind.DOUBLE
                 why = f"a second order beside {known.order_id} is shown under its id: {order.order_id}"
                 facts = {"source": source, "why": why}
                 record = await self._desk.note(record, Happened.CONFLICT, facts=facts, conflicts=_with(record, why))
-                if order.key not in self._doubles:  # told by another sighting while this one was written down
-                    _add(self._doubles, order.key)
+                if order.identity not in self._doubles:  # told by another sighting while this one was written down
+                    _add(self._doubles, order.identity)
                     self._desk.alarm(kind, why, record=record, order=order)
         return record
 
@@ -157,7 +157,7 @@ class Sightings:
             self.on_ghost(record)
 
     def _settle(self, order: Order) -> None:
-        _add(self._settled, order.key)
+        _add(self._settled, order.identity)
 
 
 def made_since(record: Record) -> datetime | None:

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 
 from orderbridge.errors import JournalError
 from orderbridge.model.advance import Sign, advance
-from orderbridge.model.order import Order, OrderKey
+from orderbridge.model.order import Order
 from orderbridge.model.words import PlacementState
 from orderbridge.placement.file import JournalFile
 from orderbridge.placement.journal import Change, ChangeSeeing, ClientIdUsed, InFlight
@@ -56,11 +56,13 @@ _UPDATE: Final = (
 _FREE_CLIENT: Final = (
     "UPDATE placements SET client_order_id = NULL WHERE placement_id = ? AND client_order_id IS NOT NULL"
 )
-_ORDER: Final = "SELECT body FROM orders WHERE order_id = ? AND gateway = ?"
-_NEW_ORDER: Final = "INSERT INTO orders VALUES (?1, ?2, ?3, ?4, ?5)"
-_PUT_ORDER: Final = (
-    "UPDATE orders SET client_order_id = ?3, working = ?4, body = ?5 WHERE order_id = ?2 AND gateway = ?1"
+_IS_ORDER: Final = "gateway = ?1 AND order_id = ?2 AND symbol = ?3 AND side = ?4"
+_ORDER: Final = f"SELECT body FROM orders WHERE {_IS_ORDER}"
+_NEW_ORDER: Final = (
+    "INSERT INTO orders (gateway, order_id, symbol, side, client_order_id, working, body) "
+    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"
 )
+_PUT_ORDER: Final = f"UPDATE orders SET client_order_id = ?5, working = ?6, body = ?7 WHERE {_IS_ORDER}"
 _ORDERS: Final = (
     "SELECT gateway, body FROM orders WHERE order_id = ? "
     "UNION SELECT gateway, body FROM orders WHERE client_order_id = ?"
@@ -184,9 +186,9 @@ class SqliteJournal:
         rows = await self._rows("SELECT body FROM orders WHERE gateway = ? AND working", (gateway,))
         return [Order.model_validate_json(row[0]) for row in rows]
 
-    async def sign(self, key: OrderKey, sign: Sign) -> Order | None:
+    async def sign(self, order: Order, sign: Sign) -> Order | None:
         """See `Journal.sign`."""
-        return await self._write(lambda db: _sign(db, key, sign))
+        return await self._write(lambda db: _sign(db, order, sign))
 
     async def keep_alive(self, owner: str, *, until: float) -> None:
         """See `Journal.keep_alive`."""
@@ -300,17 +302,17 @@ def _add(db: sqlite3.Connection, *events: Event, after: int = 0) -> None:
 def _observe(db: sqlite3.Connection, order: Order) -> Order:
     if db.execute(f"{_NEW_ORDER} ON CONFLICT DO NOTHING", _order_row(order)).rowcount:
         return order
-    known = _known_order(db, order.key)
+    known = _known_order(db, order)
     return order if known is None else _put_order(db, known, advance(known, order)[0])
 
 
-def _sign(db: sqlite3.Connection, key: OrderKey, sign: Sign) -> Order | None:
-    known = _known_order(db, key)
+def _sign(db: sqlite3.Connection, order: Order, sign: Sign) -> Order | None:
+    known = _known_order(db, order)
     return None if known is None else _put_order(db, known, advance(known, sign)[0])
 
 
-def _known_order(db: sqlite3.Connection, key: OrderKey) -> Order | None:
-    row = db.execute(_ORDER, (key.order_id, key.gateway)).fetchone()
+def _known_order(db: sqlite3.Connection, order: Order) -> Order | None:
+    row = db.execute(_ORDER, order.identity).fetchone()
     return None if row is None else Order.model_validate_json(row[0])
 
 
@@ -322,4 +324,4 @@ def _put_order(db: sqlite3.Connection, before: Order, after: Order) -> Order:
 
 def _order_row(order: Order) -> tuple[Any, ...]:
     body = order.model_dump_json(exclude_defaults=True)
-    return order.gateway, order.order_id, order.client_order_id, order.may_be_live, body
+    return *order.identity, order.client_order_id, order.may_be_live, body

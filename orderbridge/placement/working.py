@@ -39,12 +39,12 @@ class Working:
         An order that the venue no longer shows, after the time for which it shows an ended one, is over: filled if
         its trades are its quantity, else cancelled with those. One that cannot be told is left as it was.
         """
-        open_now = {order.order_id for order in listed}
+        open_now = {order.identity for order in listed}
         unreadable = {row.order_id for row in listed.bad_rows}
         if None in unreadable:
             return []  # any of them may be a row that could not be read at all
         working = await self._desk.journal.working(self._gateway.name)
-        gone = [order for order in working if order.order_id not in open_now | unreadable]
+        gone = [order for order in working if order.identity not in open_now and order.order_id not in unreadable]
         missing = [order for order in gone if await self._is_ours(order)]
         ended: list[Order] = []
         size = together(self._gateway.capabilities)
@@ -92,7 +92,7 @@ class Working:
             return []
         if self._gateway.capabilities.fills:
             await self._desk.journal.observe([with_fills(order, fills, at=self._desk.now())])
-        over = await self._desk.journal.sign(order.key, Sign.GONE)
+        over = await self._desk.journal.sign(order, Sign.GONE)
         return [] if over is None else [over]
 
     def _is_past_window(self, order: Order) -> bool:

@@ -88,7 +88,7 @@ def _multiply(path: Path, rows: int) -> None:
             (ID,),
         )
         db.execute(
-            f"INSERT INTO orders SELECT t.gateway, oid, cid, 0, {body} "
+            f"INSERT INTO orders SELECT t.gateway, oid, cid, 0, {body}, t.symbol, t.side "
             "FROM made m, orders t WHERE t.order_id = ? ORDER BY oid",
             (ORDER,),
         )

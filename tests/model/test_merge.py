@@ -1,5 +1,6 @@
 """Two observations of one order become one, in whatever order they arrived."""
 
+import functools
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -9,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orderbridge import KnownBy, Order, OrderStatus, OrderType, Side, TimeInForce
-from orderbridge.model.order import merge
+from orderbridge.model.advance import advance
+from orderbridge.model.order import merge, united
 
 DAY = [datetime(2026, 1, day, tzinfo=UTC) for day in (1, 2, 3)]
 # Few values each, equal numbers in several spellings among them, so that ties and collisions are common.
@@ -25,7 +27,7 @@ observations = st.builds(
     routed_to=word,
     client_order_id=word,
     symbol=st.just("BTC/MXN"),
-    side=st.sampled_from(Side),
+    side=st.just(Side.BUY),
     type=st.sampled_from(OrderType),
     raw_type=st.sampled_from(["", "x"]),
     status=st.sampled_from(OrderStatus),
@@ -54,6 +56,7 @@ observations = st.builds(
     replaces=word,
     replaced_by=word,
     exchange_order_id=word,
+    numbered_by_market=flag,
     reason=word,
     anomalies=notes,
     raw=st.dictionaries(st.sampled_from("pq"), st.integers(0, 1), max_size=2),
@@ -171,8 +174,24 @@ def test_evidence_and_anomalies_are_sorted_unions() -> None:
     assert both.anomalies == ("x", "y")
 
 
-@pytest.mark.parametrize("other", [{"order_id": "o2"}, {"account": "mm"}, {"venue": "bitcain"}])
+@pytest.mark.parametrize(
+    "other", [{"order_id": "o2"}, {"account": "mm"}, {"venue": "bitcain"}, {"symbol": "ETH/MXN"}, {"side": "sell"}]
+)
 def test_different_orders_are_not_merged(other: dict[str, str]) -> None:
-    """Two orders never become one by mistake."""
+    """Two orders never become one by mistake, and what differs in symbol or side is two, whatever its id."""
     with pytest.raises(ValueError, match="are different orders"):
         merge(seen(), seen(**other))
+    with pytest.raises(ValueError, match="are different orders"):
+        advance(seen(), seen(**other))
+
+
+@given(st.lists(st.tuples(observations, st.sampled_from(Side)), max_size=5))
+def test_a_list_loses_no_observation_to_another_of_its_number(pairs: list[tuple[Order, Side]]) -> None:
+    """Orders of one number come out once each, each of what was seen of it, in the order of their first sight."""
+    shown = [order.model_copy(update={"side": side}) for order, side in pairs]
+
+    each = united(shown)
+
+    assert [order.side for order in each] == list(dict.fromkeys(order.side for order in shown))
+    for order in each:
+        assert order == functools.reduce(merge, [one for one in shown if one.side is order.side])

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from orderbridge import Fill, KnownBy, Order, OrderKey, OrderStatus, Symbol
+from orderbridge import Fill, KnownBy, Order, OrderKey, OrderRef, OrderStatus, Symbol
 
 FULL: dict[str, Any] = {
     "venue": "bitcain", "account": "mm", "routed_to": "binanceus", "order_id": "o1", "client_order_id": "c1",
@@ -24,6 +24,7 @@ FULL: dict[str, Any] = {
     "created_at": datetime(2026, 1, 1, 1, 2, 3, 456789, tzinfo=UTC), "updated_at": datetime(2026, 1, 2, tzinfo=UTC),
     "triggered_at": datetime(2026, 1, 3, tzinfo=UTC), "observed_at": datetime(2026, 1, 4, tzinfo=UTC),
     "replaces": "o0", "replaced_by": "o2", "exchange_order_id": "e1", "reason": "saldo ñ ✓", "anomalies": ("x",),
+    "numbered_by_market": True,
     "raw": {"oid": "o1", "odd": [None, {"deep": Decimal("1.10")}]},
 }  # fmt: skip
 
@@ -87,7 +88,16 @@ def test_newer_fields_are_ignored() -> None:
 )
 def test_the_key_is_gateway_and_id(account: str, gateway: str) -> None:
     """The account is part of the gateway's name unless it is the default one."""
-    assert order(account=account).key == OrderKey(gateway, "o1")
+    assert order(account=account).key == OrderKey(gateway, "o1") == (gateway, "o1", "")
+
+
+def test_the_symbol_is_part_of_the_key_where_the_venue_numbers_by_market() -> None:
+    """Two orders of one number in two markets have two keys, and a key made into a ref says which."""
+    btc, eth = (order(symbol=symbol, numbered_by_market=True) for symbol in ("BTC/MXN", "ETH/MXN"))
+
+    assert (btc.key, eth.key) == (("bitso", "o1", "BTC/MXN"), ("bitso", "o1", "ETH/MXN"))
+    assert OrderRef.of(eth.key) == OrderRef(gateway="bitso", order_id="o1", symbol="ETH/MXN")
+    assert Order.model_validate_json(eth.model_dump_json()).key == eth.key
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from orderbridge.model.advance import Sign
-from orderbridge.model.order import OrderKey
 from orderbridge.model.placement import Placement
 from orderbridge.model.words import PlacementState
 from orderbridge.placement import Happened, Journal, MemoryJournal, Record, SqliteJournal
@@ -23,6 +22,7 @@ from orderbridge.placement.states import Step, step
 from tests.placement.kit import NOW, limit_buy, seen
 
 KEYS = st.sampled_from([None, "k1", "k2"])
+SIDES = st.sampled_from(["buy", "sell"])
 GATEWAYS = st.sampled_from(["bitso", "bitso/mm"])
 STATES = st.lists(st.sampled_from(PlacementState), unique=True)
 PRICES = st.sampled_from(["100000", "100001"])
@@ -122,6 +122,7 @@ class Alike(RuleBasedStateMachine):
         filled=st.sampled_from([None, "0", "0.004", "0.01"]),
         client=st.sampled_from([None, "c1", "oid2"]),
         account=st.sampled_from(["default", "mm"]),
+        side=SIDES,
         minute=st.integers(0, 5),
         file=st.integers(0, 1),
     )
@@ -132,11 +133,11 @@ class Alike(RuleBasedStateMachine):
         orders = [seen(order_id=f"oid{number}", client_order_id=client, **fields) for number in numbers]
         self.same(lambda journal: journal.observe(orders), file=file)
 
-    @rule(number=st.integers(0, 3), sign=st.sampled_from(Sign), file=st.integers(0, 1))
-    def sign(self, number: int, sign: Sign, file: int) -> None:
+    @rule(number=st.integers(0, 3), side=SIDES, sign=st.sampled_from(Sign), file=st.integers(0, 1))
+    def sign(self, number: int, side: str, sign: Sign, file: int) -> None:
         """Something is learnt of an order without its being shown."""
-        key = OrderKey("bitso", f"oid{number}")
-        self.same(lambda journal: journal.sign(key, sign), file=file)
+        order = seen(order_id=f"oid{number}", side=side)
+        self.same(lambda journal: journal.sign(order, sign), file=file)
 
     @rule(owner=st.sampled_from("ab"), until=st.floats(0, 100), file=st.integers(0, 1))
     def keep_alive(self, owner: str, until: float, file: int) -> None:

@@ -10,13 +10,29 @@ from pathlib import Path
 
 import pytest
 
-from orderbridge.errors import JournalError
+from orderbridge import OrderBridge, PlacementState
+from orderbridge.errors import JournalError, KeyInUse, OutcomeUnknown
 from orderbridge.placement import SqliteJournal
 from orderbridge.placement.file import JournalFile
 from orderbridge.placement.schema import STEPS, migrate, version_of
-from tests.placement.kit import record
+from tests.placement.kit import NOW, limit_buy, record, seen
+from tests.placement.test_certificate import Venue
 
 ROOT = str(Path(__file__).parents[2])
+# Files as earlier versions wrote them, with placements in every state; a new version of the tables adds one.
+EARLIER = sorted((Path(__file__).parent / "journals").glob("version_*.sql"))
+STATES = {
+    "open": "placed",
+    "filled": "placed",
+    "rejected": "rejected",
+    "denied": "denied",
+    "uncertain": "uncertain",
+    "gave up": "uncertain",
+    "watched": "not_placed",
+    "prepared": "prepared",
+    "sending": "sending",
+    "by market": "placed",
+}
 LATER = (*STEPS, ("ALTER TABLE placements ADD COLUMN note TEXT", "CREATE TABLE extra (id TEXT) STRICT"))
 
 
@@ -148,3 +164,103 @@ def test_two_that_bring_a_file_forward_at_once_do_it_once(tmp_path: Path) -> Non
     assert [process.returncode for process in both] == [0, 0]
     with closing(opened(path, LATER)) as db:
         assert db.execute("SELECT COUNT(*) FROM placements").fetchone() == (1,)
+
+
+class ByMarket(Venue):
+    """A venue that numbers its orders by market."""
+
+    name = venue = "ccxt.binance"
+
+
+@pytest.fixture(params=EARLIER, ids=lambda path: path.stem)
+def earlier(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A journal that an earlier version wrote, its process long gone."""
+    path = tmp_path / "orders.db"
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript(request.param.read_text())
+    return path
+
+
+def bridge_on(path: Path, *venues: Venue) -> OrderBridge:
+    """A bridge a minute after the journal was written, which asks nothing by itself."""
+    return OrderBridge(
+        *venues,
+        journal=SqliteJournal(path),
+        clock=lambda: NOW.timestamp() + 60,
+        settle_horizon=3600.0,
+        probe_times=(3600.0,),
+        on_alarm=lambda alarm: None,
+    )
+
+
+async def test_an_earlier_journal_opens_with_every_placement_as_it_was(earlier: Path) -> None:
+    """None is lost, and each is in its state, with its order as last known."""
+    bridge = bridge_on(earlier, Venue(), ByMarket())
+
+    found = {each.key: each for each in await bridge.placements()}
+    await bridge.aclose()
+
+    assert {key: each.state.value for key, each in found.items()} == STATES
+    assert [each.order.status.value for each in found.values() if each.order] == ["accepted", "filled", "accepted"]
+    assert found["gave up"].gave_up
+
+
+async def test_the_keys_that_an_earlier_journal_holds_stay_held(earlier: Path) -> None:
+    """A placed key gives its order, an uncertain one its question, and neither is sent again or taken by another."""
+    venue = Venue()
+    venue.open = [seen(order_id="1", client_order_id="ob1", price="100001")]
+    bridge = bridge_on(earlier, venue)
+
+    again = await bridge.place("bitso", limit_buy(price="100001"), key="open")
+    with pytest.raises(OutcomeUnknown):
+        await bridge.place("bitso", limit_buy(price="100005"), key="uncertain")
+    for key in ("open", "filled", "uncertain", "gave up", "sending"):
+        with pytest.raises(KeyInUse):
+            await bridge.place("bitso", limit_buy(price="1"), key=key)
+    await bridge.aclose()
+
+    assert again.order_id == "1"
+    assert venue.sent == []
+
+
+async def test_the_ids_that_an_earlier_journal_watches_stay_watched(earlier: Path) -> None:
+    """An order under the id of one that was proven absent is its, and it is placed after all."""
+    bridge = bridge_on(earlier, Venue())
+
+    await bridge.observe(seen(order_id="7", client_order_id="ob7", price="100007"))
+    placement = await bridge.placement(key="watched")
+    await bridge.aclose()
+
+    assert placement is not None
+    assert placement.order is not None
+    assert (placement.state.value, placement.order.order_id) == ("placed", "7")
+
+
+async def test_an_order_of_an_earlier_journal_is_known_again_where_numbers_are_by_market(earlier: Path) -> None:
+    """It was written without its market in its key: what is seen of it since is of it, and not of its namesake."""
+    bridge = bridge_on(earlier, ByMarket())
+    now = {"venue": "ccxt.binance", "order_id": "1", "numbered_by_market": True}
+
+    await bridge.observe(seen("cancelled", symbol="BTC/USDT", price="100010", client_order_id="ob10", **now))
+    await bridge.observe(seen(symbol="ETH/USDT", client_order_id="another", **now))
+    placement = await bridge.placement(key="by market")
+    await bridge.aclose()
+
+    assert placement is not None
+    assert placement.order is not None
+    assert placement.order.status.value == "cancelled"
+    assert placement.order.key == ("ccxt.binance", "1", "BTC/USDT")
+
+
+async def test_an_order_that_cannot_be_read_does_not_keep_a_file_from_being_brought_forward(earlier: Path) -> None:
+    """Its row stays as it was, and every placement is there."""
+    with closing(sqlite3.connect(earlier)) as db, db:
+        db.execute("UPDATE orders SET body = 'broken' WHERE order_id = '2'")
+    bridge = bridge_on(earlier, Venue())
+
+    found = await bridge.placements(state=PlacementState.UNCERTAIN)
+    await bridge.aclose()
+
+    with closing(sqlite3.connect(earlier)) as db:
+        assert db.execute("SELECT body FROM orders WHERE order_id = '2'").fetchall() == [("broken",)]
+    assert [each.key for each in found] == ["uncertain", "gave up"]
