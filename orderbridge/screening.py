@@ -3,12 +3,31 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from orderbridge.errors import NotSupported, OrderDenied
+from orderbridge.errors import NotSent, NotSupported, OrderBridgeError, OrderDenied
 from orderbridge.gateway import Capabilities
 from orderbridge.model.market import BrokenRule, Market
 from orderbridge.model.request import OrderRequest
 from orderbridge.model.words import TimeInForce
+
+
+@contextmanager
+def before_sending(gateway: str, operation: str) -> Iterator[None]:
+    """
+    Where nothing of a write has left yet: whatever fails inside, a defect included, is no unknown outcome.
+
+    Raises:
+        NotSent: in place of an error that is none of ours.
+    """
+    try:
+        yield
+    except OrderBridgeError:
+        raise
+    except Exception as error:
+        message = f"nothing was sent: {type(error).__name__}: {error}"
+        raise NotSent(message, gateway=gateway, operation=operation) from error
 
 
 def refuse_undeclared(request: OrderRequest, capabilities: Capabilities, *, gateway: str) -> None:

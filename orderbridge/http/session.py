@@ -7,7 +7,14 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from orderbridge.errors import ConfigurationError, NotSent, OutcomeUnknown, RateLimited, VenueUnavailable
+from orderbridge.errors import (
+    ConfigurationError,
+    NotSent,
+    OrderBridgeError,
+    OutcomeUnknown,
+    RateLimited,
+    VenueUnavailable,
+)
 from orderbridge.http.engines import make_transport
 from orderbridge.http.limits import Limiter, LockedOut, NoPermit
 from orderbridge.http.policy import Deadline, Retries, TryAgain, read
@@ -89,9 +96,14 @@ class Session:
         Send once and log. `build` signs, at the last moment.
 
         Raises:
-            NothingSent, NoAnswer: from the engine.
+            NothingSent: `build` failed, or from the engine, as NoAnswer.
         """
-        request = build()
+        try:
+            request = build()
+        except OrderBridgeError:
+            raise
+        except Exception as error:
+            raise NothingSent(f"the request could not be made: {type(error).__name__}") from error
         started = time.perf_counter()
         status: object = "no answer"
         try:

@@ -1,6 +1,8 @@
 """Attempts that meet, end early, or cannot be written down."""
 
 import asyncio
+import time
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +105,50 @@ async def test_an_answer_that_is_no_order_is_followed_up(bridges: Bridges, journ
 
     assert caught.value.placement is not None
     assert (await bridge.resolve(caught.value.placement, timeout=5)).state == "not_placed"
+
+
+class Broken(dict[Any, Any]):
+    """Markets and a clock of a caller's own, which fail once told to."""
+
+    fails = False
+
+    def get(self, *args: Any) -> Any:
+        raise TypeError("no such market")
+
+    def time(self) -> float:
+        if self.fails:
+            raise TypeError("no such time")
+        return time.time()
+
+
+@pytest.mark.parametrize("part", ["bitso rules", "bitso signature", "bitcain token"])
+@pytest.mark.parametrize("call", ["place", "submit", "submit_alone"])
+async def test_an_error_before_the_send_is_no_unknown_outcome(
+    sim: Simulator, journal: Any, part: str, call: str
+) -> None:
+    """Whatever fails before a byte could leave, a defect included, the placement is prepared and nothing was sent."""
+    venue, broken = part.split()[0], Broken()
+    login = {"token": None, "email": sim.bitcain.email, "password": sim.bitcain.password}
+    settings = {"bitso rules": {"markets": broken}, "bitso signature": {"markets": None}, "bitcain token": login}
+    bridge = Bridges(sim, venue=venue)(journal=journal, gateway={**settings[part], "clock": broken.time})
+    gateway, request = bridge[venue], limit_buy()
+    act = {
+        "place": lambda: bridge.place(venue, request, key="k1"),
+        "submit": lambda: gateway.submit(request),
+        "submit_alone": lambda: gateway.gateway.submit(request),
+    }[call]
+
+    async with aclosing(bridge):
+        await bridge.recover()
+        await bridge.open_orders()
+        broken.fails = True
+        with pytest.raises(NotSent, match="TypeError") as caught:
+            await act()
+        states = [placement.state.value for placement in await bridge.placements()]
+
+    assert caught.value.__cause__ is not None
+    assert states == ([] if call == "submit_alone" else ["prepared"])
+    assert not [name for name in getattr(sim, venue).requests if name.startswith("POST") and "order" in name]
 
 
 async def test_nothing_is_sent_once_the_bridge_is_closed(sim: Simulator, bridges: Bridges) -> None:

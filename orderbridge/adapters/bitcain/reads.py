@@ -125,7 +125,9 @@ class BitcainReads:
         try:
             async with asyncio.timeout(soon.as_timeout):
                 return await self.order(order_id, symbols=[symbol], deadline=soon, operation=operation)
-        except (TimeoutError, OrderBridgeError):
+        except Exception as error:  # noqa: BLE001 - the write is done: whatever a look meets, an error would deny that
+            if not isinstance(error, (TimeoutError, OrderBridgeError)):
+                self._warn(order_id, None, f"it could not be read back: {type(error).__name__}: {error}", operation)
             return None
 
     def read_row(self, row: object, *, symbol: Symbol | None, operation: str) -> Order:

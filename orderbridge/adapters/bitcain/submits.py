@@ -30,7 +30,7 @@ from orderbridge.http.policy import Deadline
 from orderbridge.model.order import Order, gateway_name
 from orderbridge.model.permit import Permit
 from orderbridge.model.request import OrderRequest
-from orderbridge.screening import refuse_undeclared
+from orderbridge.screening import before_sending, refuse_undeclared
 
 # An answer that contradicts one of these is about another order than was sent.
 IDENTITY: Final = frozenset({"client_order_id", "symbol", "side", "paper"})
@@ -61,16 +61,17 @@ class BitcainSubmits:
         self, request: OrderRequest, *, permit: Permit | None, not_after: float | None, deadline: Deadline
     ) -> Order:
         """Send one order, once; see `BitcainGateway.submit`."""
-        route, symbol = self._screened(request)
-        client_order_id = request.client_order_id or mint(self._clock(), max_length=CLIENT_ID.max_length)
-        write = Write(
-            operation=SUBMIT,
-            method="POST",
-            path=wire.ORDERS,
-            params=params_to_wire(route),
-            fields=order_to_wire(request, route, symbol=symbol, client_order_id=client_order_id),
-            client_order_id=client_order_id,
-        )
+        with before_sending(self._gateway, SUBMIT):
+            route, symbol = self._screened(request)
+            client_order_id = request.client_order_id or mint(self._clock(), max_length=CLIENT_ID.max_length)
+            write = Write(
+                operation=SUBMIT,
+                method="POST",
+                path=wire.ORDERS,
+                params=params_to_wire(route),
+                fields=order_to_wire(request, route, symbol=symbol, client_order_id=client_order_id),
+                client_order_id=client_order_id,
+            )
         payload = await self._writer.send(write, deadline=deadline, permit=permit, not_after=not_after)
         order = self._in_answer(payload, request)
         if order is None:

@@ -122,10 +122,13 @@ class BitcainWriter:
         try:
             async with asyncio.timeout(until.as_timeout):
                 return await step
-        except _NO_TOKEN as error:
+        except Exception as error:
             if permit is not None:
                 permit.give_back()
-            why = Exception.__str__(error) or "no time left"
+            if isinstance(error, OrderBridgeError) and not isinstance(error, _NO_TOKEN):
+                raise
+            defect = "" if isinstance(error, _NO_TOKEN) else f"{type(error).__name__}: "
+            why = defect + Exception.__str__(error) or "no time left"
             message = f"nothing was done, since there is no valid token: {why}"
             raise NotSent(message, gateway=self._session.gateway, operation=write.operation) from error
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, Final, Literal
 
 from orderbridge.adapters.bitso.client import BitsoClient
 from orderbridge.adapters.bitso.mapping import symbol_from_book
-from orderbridge.errors import OrderBridgeError, UnexpectedResponse, VenueUnavailable
+from orderbridge.errors import UnexpectedResponse, VenueUnavailable
 from orderbridge.http.policy import Deadline
 from orderbridge.http.session import log_facts
 from orderbridge.model.amount import divide, parse_amount
@@ -25,47 +25,59 @@ _LEAST_AGE: Final = 60.0
 _RULE_CODES: Final = frozenset({"0301", *(f"04{number:02}" for number in range(1, 8))})
 
 
-def market_from_row(row: Any, *, precision: Mapping[str, int], fees: Mapping[str, Any]) -> Market:
+Warn = Callable[[str], object]
+
+
+def market_from_row(
+    row: Any, *, precision: Mapping[str, int], fees: Mapping[str, Any], warn: Warn = lambda text: None
+) -> Market:
     """
-    The rules of one book.
+    The rules of one book. What is no amount is no rule of ours, for Bitso holds orders against its own all the same.
 
     Args:
         precision: decimals by currency code; the base's gives the quantity step.
         fees: the account's own fees by book; they go before the general ones, which are in percent.
+        warn: told of each rule that cannot be read.
 
     Raises:
-        ValueError, TypeError, KeyError: a row that cannot be read.
+        ValueError, TypeError, KeyError: a row without a book that can be read.
 
     Source: Bitso API v3, "List Available Books", "Fees"; `catalogues` for the precision.
     """
     symbol = symbol_from_book(row["book"])
-    own, flat = fees.get(row["book"], {}), (row.get("fees") or {}).get("flat_rate") or {}
     places = precision.get(symbol.base.lower())
+
+    def amount(of: Any, name: str) -> Decimal | None:
+        value = of.get(name) if isinstance(of, Mapping) else None
+        try:
+            return None if value is None or value == "" else parse_amount(value)
+        except ValueError as error:
+            warn(f"{symbol}: its {name} is not known: {error}")
+            return None
+
+    def rule(name: str) -> Decimal | None:
+        number = amount(row, name)
+        return number if number is not None and number > 0 else None
+
+    def fee(side: str) -> Decimal | None:
+        mine, percent = amount(fees.get(row["book"]), f"{side}_fee_decimal"), amount(flat, side)
+        return mine if mine is not None or percent is None else divide(percent, Decimal(100))
+
+    general = row.get("fees")
+    flat = general.get("flat_rate") if isinstance(general, Mapping) else None
     return Market(
         symbol=symbol,
-        price_tick=_amount(row, "tick_size"),
+        price_tick=rule("tick_size"),
         quantity_step=None if places is None else Decimal(1).scaleb(-places),
-        min_quantity=_amount(row, "minimum_amount"),
-        max_quantity=_amount(row, "maximum_amount"),
-        min_price=_amount(row, "minimum_price"),
-        max_price=_amount(row, "maximum_price"),
-        min_value=_amount(row, "minimum_value"),
-        max_value=_amount(row, "maximum_value"),
-        maker_fee=_fee("maker", own, flat),
-        taker_fee=_fee("taker", own, flat),
+        min_quantity=rule("minimum_amount"),
+        max_quantity=rule("maximum_amount"),
+        min_price=rule("minimum_price"),
+        max_price=rule("maximum_price"),
+        min_value=rule("minimum_value"),
+        max_value=rule("maximum_value"),
+        maker_fee=fee("maker"),
+        taker_fee=fee("taker"),
     )
-
-
-def _amount(row: Mapping[str, Any], name: str) -> Decimal | None:
-    value = row.get(name)
-    return None if value is None or value == "" else parse_amount(value)
-
-
-def _fee(side: str, own: Mapping[str, Any], flat: Mapping[str, Any]) -> Decimal | None:
-    mine, percent = _amount(own, f"{side}_fee_decimal"), _amount(flat, side)
-    if mine is not None or percent is None:
-        return mine
-    return divide(percent, Decimal(100))
 
 
 class BitsoMarkets:
@@ -142,7 +154,7 @@ class BitsoMarkets:
         markets: dict[Symbol, Market] = {}
         for row in books if isinstance(books, list) else []:
             try:
-                market = market_from_row(row, precision=precision, fees=fees)
+                market = market_from_row(row, precision=precision, fees=fees, warn=self._warn)
             except (ValueError, TypeError, KeyError, AttributeError) as error:
                 self._warn(f"a book cannot be read: {error}")
             else:
@@ -157,28 +169,33 @@ class BitsoMarkets:
         try:
             async with asyncio.timeout(_OPTIONAL_SECONDS):
                 known: Mapping[str, Any] = await call
-        except (OrderBridgeError, TimeoutError) as error:
-            self._warn(f"{what} are not known: {error or 'no answer in time'}")
+        except Exception as error:  # noqa: BLE001 - what is optional stops nothing, however it fails
+            self._warn(f"{what} are not known: {str(error) or 'no answer in time'}")
             return {}
         return known
 
     async def _precision(self, deadline: Deadline) -> dict[str, int]:
         payload = await self._client.get_public("/catalogues", deadline=deadline, operation="markets")
-        rows = payload.get("currencies", {}).get("metadata", []) if isinstance(payload, dict) else []
         return {
             row["code"].lower(): row["precision"]
-            for row in rows
-            if isinstance(row, dict) and isinstance(row.get("code"), str) and _is_count(row.get("precision"))
+            for row in _rows(payload, "currencies", "metadata")
+            if isinstance(row.get("code"), str) and _is_count(row.get("precision"))
         }
 
     async def _fees(self, deadline: Deadline) -> dict[str, Any]:
         payload = await self._client.get("/fees", deadline=deadline, operation="markets")
-        rows = payload.get("fees", []) if isinstance(payload, dict) else []
-        return {row["book"]: row for row in rows if isinstance(row, dict) and isinstance(row.get("book"), str)}
+        return {row["book"]: row for row in _rows(payload, "fees") if isinstance(row.get("book"), str)}
 
     def _warn(self, text: str) -> None:
         extra = log_facts(self._client.gateway, "markets")
         self._client.session.log.warning("%s", text, extra=extra)
+
+
+def _rows(payload: Any, *path: str) -> list[dict[str, Any]]:
+    """The objects of a list inside an answer; none where something else stands."""
+    for name in path:
+        payload = payload.get(name) if isinstance(payload, dict) else None
+    return [row for row in payload if isinstance(row, dict)] if isinstance(payload, list) else []
 
 
 def _is_count(value: object) -> bool:

@@ -19,7 +19,7 @@ from orderbridge.http.policy import Deadline
 from orderbridge.model.order import Order
 from orderbridge.model.permit import Permit
 from orderbridge.model.request import OrderRequest
-from orderbridge.screening import refuse_undeclared
+from orderbridge.screening import before_sending, refuse_undeclared
 
 _REMEMBERED: Final = 10_000
 
@@ -48,19 +48,21 @@ class BitsoSubmits:
         self, request: OrderRequest, *, permit: Permit | None, not_after: float | None, deadline: Deadline
     ) -> Order:
         """Send an order once; see `BitsoGateway.submit`."""
-        refuse_undeclared(request, self._capabilities, gateway=self._client.gateway)
-        await self.rules.hold(
-            request.symbol,
-            Amounts(request.quantity, request.quote_quantity, request.price, request.stop_price),
-            deadline=deadline,
-            operation="submit",
-        )
-        client_order_id = request.client_order_id or self._mint()
+        with before_sending(self._client.gateway, "submit"):
+            refuse_undeclared(request, self._capabilities, gateway=self._client.gateway)
+            await self.rules.hold(
+                request.symbol,
+                Amounts(request.quantity, request.quote_quantity, request.price, request.stop_price),
+                deadline=deadline,
+                operation="submit",
+            )
+            client_order_id = request.client_order_id or self._mint()
+            fields = order_to_wire(request, client_order_id=client_order_id)
         try:
             payload = await self._client.write(
                 "POST",
                 "/orders",
-                order_to_wire(request, client_order_id=client_order_id),
+                fields,
                 permit=permit,
                 not_after=not_after,
                 deadline=deadline,

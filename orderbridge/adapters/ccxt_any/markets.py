@@ -90,10 +90,17 @@ def market_from_ccxt(row: Any, *, mode: int) -> Market:
     Raises:
         ValueError, TypeError, KeyError, AttributeError: a market that cannot be read.
     """
-    precision, limits = row.get("precision") or {}, row.get("limits") or {}
+    precision, limits = row.get("precision") or {}, row.get("limits")
+    for name in ("amount", "price"):
+        digits_of(precision.get(name), mode)  # orders are held against it: one that cannot be read is told here
 
     def bound(kind: str, end: str) -> Decimal | None:
-        return number((limits.get(kind) or {}).get(end)) or None
+        # What is no amount bounds nothing: the exchange holds orders against its own rules all the same.
+        bounds = limits.get(kind) if isinstance(limits, Mapping) else None
+        try:
+            return (number(bounds.get(end)) if isinstance(bounds, Mapping) else None) or None
+        except ValueError:
+            return None
 
     return Market(
         symbol=Symbol(row["symbol"]),

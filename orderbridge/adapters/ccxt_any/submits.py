@@ -15,7 +15,7 @@ from orderbridge.http.policy import Deadline
 from orderbridge.model.order import Order
 from orderbridge.model.permit import Permit
 from orderbridge.model.request import OrderRequest
-from orderbridge.screening import refuse_undeclared
+from orderbridge.screening import before_sending, refuse_undeclared
 
 
 class CcxtSubmits:
@@ -44,17 +44,19 @@ class CcxtSubmits:
     ) -> Order:
         """Send an order once; see `CcxtGateway.submit`."""
         gateway = self._client.gateway
-        refuse_undeclared(request, self._capabilities, gateway=gateway)
-        refuse_side(request, self._traits, gateway=gateway)
-        markets = await self._markets.ready(deadline=deadline, operation="submit")
-        market = self._markets.one(request.symbol, markets, operation="submit")
-        self._markets.hold(request, market)
-        rule = self._traits.client_ids
-        client_order_id = (request.client_order_id or self._mint(rule.rule.max_length)) if rule else None
-        ids = {rule.sent_as: client_order_id} if rule and client_order_id else {}
-        self._memory.sent(client_order_id, request.symbol)
+        with before_sending(gateway, "submit"):
+            refuse_undeclared(request, self._capabilities, gateway=gateway)
+            refuse_side(request, self._traits, gateway=gateway)
+            markets = await self._markets.ready(deadline=deadline, operation="submit")
+            market = self._markets.one(request.symbol, markets, operation="submit")
+            self._markets.hold(request, market)
+            rule = self._traits.client_ids
+            client_order_id = (request.client_order_id or self._mint(rule.rule.max_length)) if rule else None
+            ids = {rule.sent_as: client_order_id} if rule and client_order_id else {}
+            self._memory.sent(client_order_id, request.symbol)
+            make = creation(request, symbol=self._markets.spelled(request.symbol) or "", ids=ids)
         done = await self._client.write(
-            creation(request, symbol=self._markets.spelled(request.symbol) or "", ids=ids),
+            make,
             permit=permit,
             not_after=not_after,
             deadline=deadline,

@@ -248,6 +248,22 @@ async def test_a_login_that_fails_says_why(
     assert caught.value.gateway == "bitcain"
 
 
+ODD = [True, False, -1, 10**30, 1.5, "", "x", "NaN", "9" * 200, [], [None], {}, {"x": [1]}]
+
+
+@pytest.mark.parametrize("odd", ODD, ids=repr)
+@pytest.mark.parametrize("name", ["expires_at", "expiresAt", "refresh_token"])
+async def test_what_a_login_may_leave_out_may_be_anything(
+    server: Any, make: Callable[..., Any], kit: Any, name: str, odd: Any
+) -> None:
+    """With a usable token the rest of the session stops nothing, of whatever type it is."""
+    server.answers["/auth/login"] = [kit.reply({"session": {"access_token": "a", name: odd}})]
+
+    await make(email=f"{name}{ODD.index(odd)}@example.com", password="x").open_orders(timeout=5)
+
+    assert LIST in server.paths
+
+
 async def test_a_provider_is_asked_when_needed(accounts: Accounts, make: Callable[..., Any]) -> None:
     """At first and after a refusal; it may be a plain function too."""
     accounts.number = 2

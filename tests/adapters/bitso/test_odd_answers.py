@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from orderbridge import LookupResult, OrderBridge, OrderRef, OrderStatus
+from orderbridge import LookupResult, OrderBridge, OrderRef, OrderRequest, OrderStatus
 from orderbridge.adapters.bitso import BitsoGateway
 from orderbridge.errors import AuthenticationFailed, ConfigurationError
 from orderbridge.http import WireRequest, WireResponse
@@ -287,3 +287,66 @@ def test_limits_that_are_none_are_refused(limits: Any) -> None:
     """Limits are "venue", None or a Rate."""
     with pytest.raises(ConfigurationError, match="limits"):
         BitsoGateway(api_key="k", api_secret="s", transport="httpx", limits=limits)
+
+
+BOOK = {
+    "book": "btc_mxn",
+    "minimum_amount": ".0000006",
+    "maximum_amount": "600",
+    "tick_size": "10",
+    "fees": {"flat_rate": {"maker": "0.600", "taker": "0.780"}},
+}
+# One of every type that JSON has, and texts and numbers that are none.
+ODD = [None, True, False, 0, -1, 10**30, 1.5, "", "x", "NaN", [], [None], [[]], [{}], {}, {"fees": None}, {"x": [1]}]
+
+
+def fee(value: Any) -> dict[str, Any]:
+    return {"book": "btc_mxn", "maker_fee_decimal": value, "taker_fee_decimal": value}
+
+
+OPTIONAL: list[tuple[str, Callable[[Any], Any]]] = [
+    ("/fees", lambda odd: odd),
+    ("/fees", lambda odd: {"fees": odd}),
+    ("/fees", lambda odd: {"fees": [odd, {"book": odd}]}),
+    ("/fees", lambda odd: {"fees": [fee(odd)]}),
+    ("/catalogues", lambda odd: odd),
+    ("/catalogues", lambda odd: {"currencies": odd}),
+    ("/catalogues", lambda odd: {"currencies": {"metadata": odd}}),
+    ("/catalogues", lambda odd: {"currencies": {"metadata": [odd, {"code": odd, "precision": 2}]}}),
+    ("/catalogues", lambda odd: {"currencies": {"metadata": [{"code": "btc", "precision": odd}]}}),
+    ("/available_books", lambda odd: [odd, BOOK]),
+    ("/available_books", lambda odd: [{**BOOK, "fees": odd}]),
+    ("/available_books", lambda odd: [{**BOOK, "fees": {"flat_rate": odd}}]),
+    ("/available_books", lambda odd: [{**BOOK, "fees": {"flat_rate": {"maker": odd, "taker": odd}}}]),
+    # A number above zero is a bound.
+    ("/available_books", lambda odd: [{**BOOK, "maximum_value": 0 if odd in (10**30, 1.5) else odd}]),
+]
+
+
+@pytest.mark.parametrize("odd", ODD, ids=repr)
+@pytest.mark.parametrize(("path", "wrap"), OPTIONAL)
+async def test_what_is_optional_may_be_anything(bitso: Any, path: str, wrap: Callable[[Any], Any], odd: Any) -> None:
+    """Fees, steps or bounds of any JSON type stop no order, and take no rule of the market's along."""
+    plain = {"/available_books": [BOOK], "/fees": {"fees": []}, "/catalogues": {"currencies": {"metadata": []}}}
+    answers = {**plain, path: wrap(odd)}
+
+    def answer(target: str) -> tuple[int, Any]:
+        payload = {"oid": "A"} if target.endswith("/orders") else answers["/" + target.rpartition("/")[2]]
+        return 200, {"success": True, "payload": payload}
+
+    gateway, _ = bitso(answer)
+    order = await gateway.submit(OrderRequest.limit(symbol="BTC/MXN", side="buy", quantity="1", price="560000"))
+    market = (await gateway.markets())["BTC/MXN"]
+
+    assert order.order_id == "A"
+    assert (market.price_tick, market.max_quantity) == (10, 600)
+
+
+async def test_a_rule_that_cannot_be_read_is_told(bitso: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """A bound that is no number bounds nothing, and the log says which it was."""
+    gateway, _ = bitso(lambda target: ok({**BOOK, "maximum_value": {}}) if "books" in target else ok())
+
+    market = (await gateway.markets())["BTC/MXN"]
+
+    assert market.max_value is None
+    assert "BTC/MXN: its maximum_value is not known" in caplog.text

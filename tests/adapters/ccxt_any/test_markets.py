@@ -114,3 +114,26 @@ def test_digits_are_a_rule_in_their_mode_only() -> None:
     assert digits_of(5, SIGNIFICANT_DIGITS) == 5
     assert digits_of(5, TICK_SIZE) is None
     assert digits_of(None, SIGNIFICANT_DIGITS) is None
+
+
+ODD = [None, True, -1.5, "", "x", "NaN", [], [None], [{}], {"min": [], "max": {}}, {"min": "x", "max": True}]
+
+
+@pytest.mark.parametrize("odd", ODD, ids=repr)
+@pytest.mark.parametrize("wrap", [lambda odd: odd, lambda odd: {"amount": odd, "price": odd, "cost": odd}])
+def test_a_bound_that_cannot_be_read_bounds_nothing(wrap: Any, odd: Any) -> None:
+    """Limits of any type take neither the market nor its steps along."""
+    row = {"symbol": "BTC/MXN", "precision": {"amount": "0.01", "price": "10"}, "limits": wrap(odd)}
+
+    market = market_from_ccxt(row, mode=TICK_SIZE)
+
+    assert (market.price_tick, market.quantity_step) == (Decimal(10), Decimal("0.01"))
+    assert (market.min_quantity, market.max_price, market.max_value) == (None, None, None)
+
+
+def test_digits_that_cannot_be_read_are_told_with_the_market() -> None:
+    """As orders are held against them, a count of digits that is none is no matter of the first order."""
+    row = {"symbol": "BTC/MXN", "precision": {"amount": "x"}}
+
+    with pytest.raises(ValueError, match="number"):
+        market_from_ccxt(row, mode=SIGNIFICANT_DIGITS)
