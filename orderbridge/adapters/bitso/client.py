@@ -54,7 +54,7 @@ class BitsoClient:
         self.gateway = session.gateway
         self._public = public
         self._signer = signer
-        self._base_url = base_url.rstrip("/")
+        self.base_url = base_url.rstrip("/")
 
     async def get(self, path: str, *, deadline: Deadline, operation: str, lane: Lane = "read") -> Any:
         """
@@ -76,7 +76,7 @@ class BitsoClient:
     async def get_public(self, path: str, *, deadline: Deadline, operation: str) -> Any:
         """A public read: unsigned, and counted by address instead of by key. Raises as `get` does."""
         return await self._public.read(
-            lambda: WireRequest("GET", self._base_url + path),
+            lambda: WireRequest("GET", self.base_url + path),
             lambda response: self._decode_read(self._public, response, operation),
             deadline=deadline,
             operation=operation,
@@ -181,12 +181,12 @@ class BitsoClient:
 
     def _address(self, version: int) -> str:
         if version == 3:
-            return self._base_url
-        if not self._base_url.endswith("/v3"):
+            return self.base_url
+        if not self.base_url.endswith("/v3"):
             raise ConfigurationError(
-                f"{self._base_url} does not end in /v3, so where v{version} is cannot be told", gateway=self.gateway
+                f"{self.base_url} does not end in /v3, so where v{version} is cannot be told", gateway=self.gateway
             )
-        return f"{self._base_url.removesuffix('3')}{version}"
+        return f"{self.base_url.removesuffix('3')}{version}"
 
     def _decode_read(self, session: Session, response: WireResponse, operation: str) -> Any:
         facts = self._facts(response, operation)
@@ -235,7 +235,7 @@ class BitsoClient:
             return self._try_again(VenueUnavailable(text, gateway=self.gateway, operation=facts["operation"]), response)
         if code == _NO_SUCH_PATH:
             return ConfigurationError(
-                f"{self._base_url} knows no such path ({text}): is base_url right?",
+                f"{self.base_url} knows no such path ({text}): is base_url right?",
                 gateway=self.gateway,
                 operation=facts["operation"],
             )
@@ -266,7 +266,7 @@ class BitsoClient:
         # Bitso answers in its envelope even to a path it does not know, so this is somebody else.
         if response.status == 404 or 300 <= response.status < 400:
             raise ConfigurationError(
-                f"{self._base_url} answers HTTP {response.status} without Bitso's envelope: is base_url right?",
+                f"{self.base_url} answers HTTP {response.status} without Bitso's envelope: is base_url right?",
                 gateway=self.gateway,
                 operation=operation,
             )

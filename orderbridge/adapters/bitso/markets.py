@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from decimal import Decimal
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
+from weakref import WeakKeyDictionary
 
 from orderbridge.adapters.bitso.client import BitsoClient
 from orderbridge.adapters.bitso.mapping import symbol_from_book
-from orderbridge.errors import UnexpectedResponse, VenueUnavailable
+from orderbridge.errors import OrderBridgeError, UnexpectedResponse, VenueUnavailable
 from orderbridge.http.policy import Deadline
 from orderbridge.http.session import log_facts
 from orderbridge.model.amount import divide, parse_amount
@@ -80,22 +81,95 @@ def market_from_row(
     )
 
 
+class Public(NamedTuple):
+    """What Bitso tells everybody of its markets: the rows of the books, and the decimals by currency code."""
+
+    books: Any
+    precision: Mapping[str, int]
+
+
+class PublicRules:
+    """
+    The public rules of one address, for every account that this event loop has there.
+
+    Bitso counts public calls by address: were each account to load them, most of a hundred would wait for a minute.
+    """
+
+    def __init__(self) -> None:
+        # What was loaded last, and when: it holds while a newer load is on its way or has failed.
+        self.known: Public | None = None
+        self.loaded_at = float("-inf")
+        self._load: asyncio.Future[Public] | None = None
+        self._loader: object = None
+
+    async def get(self, fetch: Callable[[], Awaitable[Public]], *, loader: BitsoMarkets, fresh: bool) -> Public:
+        """
+        The rules, from memory or by the load that is under way; without one, `loader` makes it.
+
+        Raises:
+            What `fetch` raises. VenueUnavailable: the loads of two other accounts failed.
+        """
+        failed = 0
+        while fresh or self.known is None:
+            if self._load is None:
+                self._load, self._loader = asyncio.ensure_future(fetch()), loader
+                self._load.add_done_callback(self._loaded)
+            load, is_ours = self._load, self._loader is loader
+            try:
+                return await asyncio.shield(load)
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                if not load.cancelled() or is_ours or (task is not None and task.cancelling()):
+                    raise
+                # The gateway that was loading was closed: another one goes on.
+            except OrderBridgeError as error:
+                failed += 1
+                if is_ours:
+                    raise
+                if failed > 1:  # the first may have failed by what is that account's own: its proxy, its end
+                    message = f"the markets' rules could not be loaded: {error}"
+                    raise VenueUnavailable(message, gateway=loader.gateway, operation="markets") from error
+        return self.known
+
+    def _loaded(self, load: asyncio.Future[Public]) -> None:
+        self._load = self._loader = None
+        if not load.cancelled() and load.exception() is None:
+            self.known, self.loaded_at = load.result(), time.monotonic()
+
+    async def leave(self, loader: BitsoMarkets) -> None:
+        """Stop a load that this account makes; those who wait for it begin another."""
+        if self._load is not None and self._loader is loader:
+            self._load.cancel()
+            await asyncio.wait([self._load])
+
+
+# What is loaded in a loop ends with it: a task of one loop cannot be awaited in another.
+_public: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, PublicRules]]] = WeakKeyDictionary()
+
+
 class BitsoMarkets:
     """Keeps the markets of one gateway. One load serves every caller, and none that leaves takes it along."""
 
     def __init__(self, client: BitsoClient, markets: MarketsLike) -> None:
         self._client = client
+        self.gateway = client.gateway
         self._given = None if markets == "lazy" else markets
         self.is_checked = markets is not None
         self._load: asyncio.Task[Mapping[Symbol, Market]] | None = None
-        # What was loaded last, and when: it holds while a newer load is on its way or has failed.
-        self._known: Mapping[Symbol, Market] | None = None
-        self._loaded_at = float("-inf")
+        # The account's own fees, and what they were laid over.
+        self._own_fees: Mapping[str, Any] | None = None
+        self._base: Public | None = None
+        self._markets: Mapping[Symbol, Market] = {}
+
+    @property
+    def _public(self) -> PublicRules:
+        of_loop = _public.setdefault(asyncio.get_running_loop(), {})
+        return of_loop.setdefault(self._client.base_url, PublicRules())
 
     @property
     def age(self) -> float:
         """Seconds since the rules were loaded; given ones do not age."""
-        return 0.0 if self._given is not None else time.monotonic() - self._loaded_at
+        return 0.0 if self._given is not None else time.monotonic() - self._public.loaded_at
 
     async def get(self, *, refresh: bool, deadline: Deadline) -> Mapping[Symbol, Market]:
         """
@@ -105,11 +179,12 @@ class BitsoMarkets:
             VenueUnavailable, UnexpectedResponse and the other errors of a read; TimeoutError: too late.
         """
         if refresh:
-            self._given = self._known = None
-        known = self._known if self._given is None else self._given
-        if known is not None:
-            return known
-        load = self._begin()
+            self._given = self._own_fees = None
+        if self._given is not None:
+            return self._given
+        if self._own_fees is not None and self._public.known is not None:
+            return self._laid_over(self._public.known, self._own_fees)
+        load = self._begin(fresh=refresh)
         try:
             async with asyncio.timeout(deadline.as_timeout):
                 return await asyncio.shield(load)
@@ -121,11 +196,11 @@ class BitsoMarkets:
     def refused(self, code: str | None) -> None:
         """Bitso refused by a rule of its markets: load them anew, beside what is known, once a minute at most."""
         if code in _RULE_CODES and self._given is None and self.age > _LEAST_AGE:
-            self._begin()
+            self._begin(fresh=True)
 
-    def _begin(self) -> asyncio.Task[Mapping[Symbol, Market]]:
+    def _begin(self, *, fresh: bool) -> asyncio.Task[Mapping[Symbol, Market]]:
         if self._load is None or self._load.done():
-            self._load = asyncio.get_running_loop().create_task(self._fetch())
+            self._load = asyncio.get_running_loop().create_task(self._fetch(fresh))
             self._load.add_done_callback(self._loaded)
         return self._load
 
@@ -135,28 +210,45 @@ class BitsoMarkets:
         error = load.exception()
         if error is not None:
             self._warn(f"the markets' rules could not be loaded: {error}")
-        else:
-            self._known, self._loaded_at = load.result(), time.monotonic()
 
     async def aclose(self) -> None:
         """Stop a load that nobody waits for any more."""
         if self._load is not None and not self._load.done():
             self._load.cancel()
             await asyncio.wait([self._load])
+        await self._public.leave(self)
 
-    async def _fetch(self) -> Mapping[Symbol, Market]:
+    async def _fetch(self, fresh: bool) -> Mapping[Symbol, Market]:
         deadline = Deadline(_LOAD_SECONDS)
-        books, precision, fees = await asyncio.gather(
-            self._client.get_public("/available_books", deadline=deadline, operation="markets"),
-            self._optional(self._precision(deadline), "quantity steps"),
+        public, fees = await asyncio.gather(
+            self._public.get(self._fetch_public, loader=self, fresh=fresh),
             self._optional(self._fees(deadline), "the account's own fees"),
         )
+        self._own_fees, self._base = fees, None
+        return self._laid_over(public, fees)
+
+    async def _fetch_public(self) -> Public:
+        deadline = Deadline(_LOAD_SECONDS)
+        books, precision = await asyncio.gather(
+            self._client.get_public("/available_books", deadline=deadline, operation="markets"),
+            self._optional(self._precision(deadline), "quantity steps"),
+        )
+        public = Public(books, precision)
+        self._read(public, fees={}, warn=lambda text: None)  # what cannot be read is nobody's rules
+        return public
+
+    def _laid_over(self, public: Public, fees: Mapping[str, Any]) -> Mapping[Symbol, Market]:
+        if self._base is not public:
+            self._markets, self._base = self._read(public, fees, self._warn), public
+        return self._markets
+
+    def _read(self, public: Public, fees: Mapping[str, Any], warn: Warn) -> Mapping[Symbol, Market]:
         markets: dict[Symbol, Market] = {}
-        for row in books if isinstance(books, list) else []:
+        for row in public.books if isinstance(public.books, list) else []:
             try:
-                market = market_from_row(row, precision=precision, fees=fees, warn=self._warn)
+                market = market_from_row(row, precision=public.precision, fees=fees, warn=warn)
             except (ValueError, TypeError, KeyError, AttributeError) as error:
-                self._warn(f"a book cannot be read: {error}")
+                warn(f"a book cannot be read: {error}")
             else:
                 markets[market.symbol] = market
         if not markets:

@@ -1,14 +1,21 @@
 """The markets of the simulated Bitso, and their rules."""
 
 import asyncio
+import json
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from decimal import Decimal
 
 import pytest
 
 from orderbridge import Market, OrderRequest
+from orderbridge.adapters.bitso import BitsoGateway
 from orderbridge.adapters.bitso.markets import market_from_row
 from orderbridge.errors import OrderDenied, VenueUnavailable
+from orderbridge.http import WireRequest, WireResponse
 from orderbridge.http.policy import Retries
+from orderbridge.http.transport import NothingSent
 from orderbridge.simulator import Simulator
 
 QUICK = Retries(tries=1)
@@ -110,3 +117,144 @@ async def test_given_markets_are_used_without_asking(sim: Simulator) -> None:
             await gateway.submit(OrderRequest.limit(symbol="BTC/MXN", side="buy", quantity="0.01", price="560100"))
 
     assert sum(sim.bitso.requests.values()) == 0
+
+
+class Told:
+    """A transport on which every account has fees of its own; `held` keeps the books back until it is set."""
+
+    def __init__(self, *, held: bool = False, broken: bool = False) -> None:
+        self.asked: Counter[str] = Counter()
+        self.go = asyncio.Event()
+        self.books_asked = asyncio.Event()
+        self.tick = "10"
+        self._broken = broken
+        if not held:
+            self.go.set()
+
+    async def send(self, request: WireRequest, *, timeout: float, **_: object) -> WireResponse:
+        path = request.target.removeprefix("/api/v3/").partition("?")[0]
+        self.asked[f"{request.method} {path}"] += 1
+        if path == "available_books":
+            self.books_asked.set()
+            await self.go.wait()
+            if self._broken:
+                raise NothingSent("this account's proxy is gone")
+        payload: object = {"oid": f"oid{sum(self.asked.values())}"}
+        if path == "available_books":
+            payload = [{**ROW, "tick_size": self.tick}]
+        elif path == "catalogues":
+            payload = {"currencies": {"metadata": [{"code": "btc", "precision": 8}]}}
+        elif path == "fees":
+            own = request.headers["authorization"].split(":")[0].removeprefix("Bitso key")
+            payload = {"fees": [{"book": "btc_mxn", "maker_fee_decimal": f"0.{own}", "taker_fee_decimal": "0"}]}
+        return WireResponse(200, {}, json.dumps({"success": True, "payload": payload}).encode())
+
+    async def aclose(self) -> None:
+        """There is nothing to close."""
+
+
+@asynccontextmanager
+async def accounts(*transports: Told) -> AsyncIterator[list[BitsoGateway]]:
+    """An account for each transport, all at one address; the keys are key001, key002 and so on."""
+    async with AsyncExitStack() as stack:
+        yield [
+            await stack.enter_async_context(
+                BitsoGateway(
+                    api_key=f"key{number:03}",
+                    api_secret="secret",
+                    account=f"a{number}",
+                    transport=transport,
+                    retries=QUICK,
+                )
+            )
+            for number, transport in enumerate(transports, 1)
+        ]
+
+
+async def test_a_hundred_accounts_load_the_public_rules_once() -> None:
+    """What Bitso tells everybody is asked for once for all accounts of an address, and all of them place."""
+    told = Told()
+
+    async with accounts(*[told] * 100) as gateways:
+        request = OrderRequest.limit(symbol="BTC/MXN", side="buy", quantity="0.01", price="560100")
+        orders = await asyncio.gather(*(gateway.submit(request, timeout=15) for gateway in gateways))
+
+    assert len(orders) == 100
+    assert told.asked == {"GET available_books": 1, "GET catalogues": 1, "GET fees": 100, "POST orders": 100}
+
+
+async def test_each_account_has_its_own_fees_over_the_shared_rules() -> None:
+    """The rules are everybody's, the fees are those of the key that asked for them."""
+    told = Told()
+
+    async with accounts(told, told) as gateways:
+        fees = [(await gateway.markets())["BTC/MXN"].maker_fee for gateway in gateways]
+
+    assert fees == [Decimal("0.001"), Decimal("0.002")]
+    assert told.asked["GET available_books"] == 1
+
+
+async def test_rules_loaded_anew_by_one_account_are_those_of_all() -> None:
+    """After a refresh no account holds its orders against the older rules, nor loads them a second time."""
+    told = Told()
+
+    async with accounts(told, told) as (one, other):
+        await asyncio.gather(one.markets(), other.markets())
+        told.tick = "20"
+        await one.markets(refresh=True)
+        market = (await other.markets())["BTC/MXN"]
+
+    assert (market.price_tick, market.maker_fee) == (Decimal(20), Decimal("0.002"))
+    assert told.asked["GET available_books"] == 2
+    assert told.asked["GET fees"] == 3
+
+
+async def test_account_that_closes_while_it_loads_leaves_the_load_to_another() -> None:
+    """Those who waited for its load make one themselves, and none of them hears of the end of another."""
+    told = Told(held=True)
+
+    async with accounts(told, told, told) as (one, *others):
+        loading = asyncio.ensure_future(one.markets())
+        await told.books_asked.wait()
+        waiting = [asyncio.ensure_future(other.markets()) for other in others]
+        while told.asked["GET fees"] < 3:  # noqa: ASYNC110 - by then they wait for the load
+            await asyncio.sleep(0)
+        await one.aclose()
+        told.go.set()
+        found = await asyncio.gather(*waiting)
+        with pytest.raises(VenueUnavailable, match="closed"):
+            await loading
+
+    assert [markets["BTC/MXN"].maker_fee for markets in found] == [Decimal("0.002"), Decimal("0.003")]
+    assert told.asked["GET available_books"] == 2
+
+
+async def test_a_load_that_fails_for_one_account_is_tried_by_another() -> None:
+    """A proxy that only one account goes through costs the others nothing but the wait."""
+    broken, told = Told(held=True, broken=True), Told()
+
+    async with accounts(broken, told, told) as (one, *others):
+        loading = asyncio.ensure_future(one.markets())
+        await broken.books_asked.wait()
+        waiting = [asyncio.ensure_future(other.markets()) for other in others]
+        while told.asked["GET fees"] < 2:  # noqa: ASYNC110 - by then they wait for the load
+            await asyncio.sleep(0)
+        broken.go.set()
+        found = await asyncio.gather(*waiting)
+        with pytest.raises(VenueUnavailable, match="proxy is gone"):
+            await loading
+
+    assert all("BTC/MXN" in markets for markets in found)
+    assert told.asked["GET available_books"] == 1
+
+
+async def test_where_nobody_can_load_the_rules_each_account_hears_it_as_its_own() -> None:
+    """After two loads have failed the others give up too: the error names the gateway that was asked."""
+    broken = Told(broken=True)
+
+    async with accounts(*[broken] * 5) as gateways:
+        errors = await asyncio.gather(*(gateway.markets() for gateway in gateways), return_exceptions=True)
+
+    assert [getattr(error, "gateway", error) for error in errors] == [gateway.name for gateway in gateways]
+    assert {type(error) for error in errors} == {VenueUnavailable}
+    assert broken.asked["GET available_books"] == 2
