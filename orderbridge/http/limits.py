@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import heapq
 import itertools
+import random
 import threading
 import time
 from collections.abc import Callable, Hashable
@@ -19,9 +20,15 @@ from typing import Final, Literal
 from orderbridge.errors import ConfigurationError
 from orderbridge.model.permit import LANES, Lane
 
-# How long a waiter that is not the first sleeps at most, in case the loop of the first one stops.
+# How long a waiter that is not the first sleeps at most, in case the loop of the first one stops. In a long queue
+# each sleeps longer: one that looks is enough, and a thousand looks a second are no load.
 _LOOK_AGAIN: Final = 1.0
+_LOOKS_A_SECOND: Final = 1000
 _PRIORITY: Final = {lane: rank for rank, lane in enumerate(LANES)}
+# Slots of a burst that reads and orders leave alone: a cancel, and the look at what came of it, find them free.
+_KEPT: Final = 4
+_KEPT_SHARE: Final = 10
+_MAY_USE_KEPT: Final[frozenset[Lane]] = frozenset({"cancel", "resolve"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +37,8 @@ class Rate:
     A burst, then a smooth refill.
 
     Attributes:
-        burst: requests that may leave at once.
+        burst: requests that may leave at once. Up to four of them, a tenth at most, are kept for cancels and for
+            look-ups that resolve something.
         per_second: how fast the burst fills up again. In any 60 s at most `burst + 60 * per_second` leave.
         free_lanes: lanes that neither count nor are locked out.
 
@@ -46,6 +54,10 @@ class Rate:
         if not (self.burst >= 1 and 0 < self.per_second < float("inf")):
             raise ConfigurationError(f"a rate needs a burst of at least 1 and a refill above 0, not {self}")
 
+    def needed(self, lane: Lane) -> int:
+        """How many slots must be free for a request of this lane to take one."""
+        return 1 if lane in _MAY_USE_KEPT else 1 + min(_KEPT, self.burst // _KEPT_SHARE)
+
 
 class LockedOut(Exception):
     """The venue has locked us out for longer than the caller can wait; `seconds` are left."""
@@ -60,10 +72,12 @@ class NoPermit(Exception):
 
 
 class _Waiter:
-    __slots__ = ("_event", "_loop", "order", "queued")
+    __slots__ = ("_event", "_loop", "lane", "order", "queued")
 
-    def __init__(self, order: tuple[int, int]) -> None:
-        self.order = order
+    def __init__(self, lane: Lane, number: int) -> None:
+        self.lane: Lane = lane
+        self.order = (_PRIORITY[lane], number)
+        # Whether it waits. One that left stays in the heap until it comes to the top, or most there have left.
         self.queued = False
         self._loop = asyncio.get_running_loop()
         self._event = asyncio.Event()
@@ -124,6 +138,7 @@ class Limiter:
         self._filled_at = clock()
         self.shared_lock_out = lock_out or LockOut()
         self._queue: list[_Waiter] = []
+        self._waiting = 0
         self._numbers = itertools.count()
 
     @property
@@ -136,12 +151,14 @@ class Limiter:
         return lane in self._free_lanes or (self._rate is not None and lane in self._rate.free_lanes)
 
     def would_wait(self, lane: Lane) -> bool:
-        """Whether a request of this lane would have to wait for a slot."""
+        """Whether a request of this lane would have to wait, or find none but the kept slots."""
         if self.is_free(lane):
             return False
         with self._lock:
             self._refill()
-            return self.locked_for > 0 or (self._rate is not None and (self._tokens < 1 or bool(self._queue)))
+            if self.locked_for > 0 or self._rate is None:
+                return self.locked_for > 0
+            return self._waiting > 0 or self._tokens < self._rate.needed("read")
 
     def change(self, rate: Rate | None) -> None:
         """Pace by other figures from now on; what was used up stays used up."""
@@ -180,7 +197,7 @@ class Limiter:
         if self.is_free(lane):
             return
         ends_at = None if within is None else self._clock() + within
-        waiter = _Waiter((_PRIORITY[lane], next(self._numbers)))
+        waiter = _Waiter(lane, next(self._numbers))
         try:
             while (wait := self._try_take(waiter)) is not None:
                 await waiter.sleep(self._bounded(wait, ends_at))
@@ -194,7 +211,7 @@ class Limiter:
         if self.locked_for > max(0.0, left):
             raise LockedOut(self.locked_for)
         if left <= 0:
-            raise NoPermit(f"no free slot in the rate limit within the time given ({len(self._queue)} wait)")
+            raise NoPermit(f"no free slot in the rate limit within the time given ({self._waiting} wait)")
         return min(wait, left)
 
     def _try_take(self, waiter: _Waiter) -> float | None:
@@ -203,33 +220,49 @@ class Limiter:
             if not waiter.queued:
                 heapq.heappush(self._queue, waiter)
                 waiter.queued = True
+                self._waiting += 1
             locked = self.shared_lock_out.until - self._clock()
             if locked > 0:
                 return locked
             if self._rate is None:
                 return None
             if self._first() is not waiter:
-                return _LOOK_AGAIN  # the first in the queue wakes the next when it leaves, unless its loop stops
+                # The first in the queue wakes the next when it leaves, unless its loop stops.
+                return max(_LOOK_AGAIN, self._waiting / _LOOKS_A_SECOND) * random.uniform(0.5, 1.0)
             self._refill()
-            if self._tokens >= 1:
+            needed = self._rate.needed(waiter.lane)
+            if self._tokens >= needed:
                 self._tokens -= 1
                 return None
-            return (1 - self._tokens) / self._rate.per_second
+            return (needed - self._tokens) / self._rate.per_second
 
     def _leave(self, waiter: _Waiter) -> None:
         with self._lock:
+            was_first = self._first() is waiter
             if waiter.queued:
-                self._queue.remove(waiter)
+                waiter.queued = False
+                self._waiting -= 1
+            if len(self._queue) > 2 * self._waiting + _KEPT:
+                self._queue = [each for each in self._queue if each.queued]
                 heapq.heapify(self._queue)
-            self._wake_first()
+            if was_first:
+                self._wake_first()
 
     def _first(self) -> _Waiter | None:
         """The first waiter that can take a slot. One whose loop stopped queues again if the loop runs again."""
-        while self._queue and self._queue[0].is_stranded:
-            stranded = heapq.heappop(self._queue)
-            stranded.queued = False
-            stranded.wake()
-        return self._queue[0] if self._queue else None
+        stranded = False
+        while self._queue and not (self._queue[0].queued and not self._queue[0].is_stranded):
+            gone = heapq.heappop(self._queue)
+            if gone.queued:
+                stranded = True
+                gone.queued = False
+                self._waiting -= 1
+                gone.wake()
+        if not self._queue:
+            return None
+        if stranded:
+            self._queue[0].wake()  # it does not know yet that nobody is before it any more
+        return self._queue[0]
 
     def _refill(self) -> None:
         now = self._clock()

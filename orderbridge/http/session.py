@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final, TypeVar
+from weakref import WeakKeyDictionary
 
 from orderbridge.errors import (
     ConfigurationError,
@@ -26,6 +29,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _ATTEMPT: Final = Limits().attempt
+# Reads and orders on their way at once; the other connections of an engine's pool are kept for cancels, and for the
+# look at what came of them.
+_ON_THEIR_WAY: Final = 80
+_KEPT_FOR: Final[frozenset[Lane]] = frozenset({"cancel", "resolve"})
+# A caller's client has one pool for all the gateways that he gives it to.
+_rooms: Final[WeakKeyDictionary[object, asyncio.Semaphore]] = WeakKeyDictionary()
 
 
 class Session:
@@ -53,11 +62,14 @@ class Session:
         self._retries = retries or Retries()
         self._attempt_timeout = attempt_timeout
         self._loop = OneLoop(f"the gateway {gateway}")
+        self._room = asyncio.Semaphore(_ON_THEIR_WAY)
+        if hasattr(transport, "build_request"):
+            self._room = _rooms.setdefault(transport, self._room)
         self._closed = False
 
     def beside(self, limiter: Limiter) -> Session:
         """A session over the same connections that is paced by another limiter. The first one closes them."""
-        return Session(
+        other = Session(
             gateway=self.gateway,
             venue=self._venue,
             transport=self._engine,
@@ -65,6 +77,8 @@ class Session:
             retries=self._retries,
             attempt_timeout=self._attempt_timeout,
         )
+        other._room = self._room
+        return other
 
     def check_usable(self) -> None:
         """Raise ConfigurationError when this session was closed or belongs to another event loop."""
@@ -127,6 +141,27 @@ class Session:
             self.log.debug("%s %s -> %s in %.0f ms", request.method, path, status, took, extra=extra)
         return response
 
+    @asynccontextmanager
+    async def room(self, lane: Lane, seconds: float) -> AsyncIterator[None]:
+        """
+        Hold one of the connections for what this lane sends; `seconds` is the longest wait for it.
+
+        Raises:
+            NothingSent: none was free in time.
+        """
+        if lane in _KEPT_FOR:
+            yield
+            return
+        try:
+            async with asyncio.timeout(_finite(seconds)):
+                await self._room.acquire()
+        except TimeoutError as error:
+            raise NothingSent("no connection was free in time") from error
+        try:
+            yield
+        finally:
+            self._room.release()
+
     async def read(
         self,
         build: Callable[[], WireRequest],
@@ -154,7 +189,9 @@ class Session:
             if refresh is not None:
                 await refresh()
             await self.slot(lane, deadline, operation)
-            return decode(await self.exchange(build, deadline=deadline, operation=operation))
+            async with self.room(lane, deadline.remaining()):
+                response = await self.exchange(build, deadline=deadline, operation=operation)
+            return decode(response)
 
         def give_up(error: Exception) -> VenueUnavailable:
             return VenueUnavailable(f"no answer: {error}", gateway=self.gateway, operation=operation)
@@ -203,7 +240,9 @@ class Session:
         ids = {"order_id": order_id, "client_order_id": client_order_id}
         outcome: object = "no answer"
         try:
-            response = await self.exchange(build, deadline=deadline, operation=operation, **ids)
+            late = float("inf") if not_after is None else max(0.0, not_after - Deadline(0).at)
+            async with self.room(permit.lane, min(deadline.remaining(), late)):
+                response = await self.exchange(build, deadline=deadline, operation=operation, **ids)
             outcome = response.status
         except NothingSent as error:
             outcome = "nothing was sent"

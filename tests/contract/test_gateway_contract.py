@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from orderbridge.errors import (
     OutcomeUnknown,
     RateLimited,
 )
+from orderbridge.http.limits import Rate
 from orderbridge.http.policy import Retries
 from orderbridge.model.words import EditClass, Idempotency
 from orderbridge.simulator import Simulator
@@ -45,6 +47,7 @@ class Venue:
     bad: dict[str, str]
     unknown: str
     place: str
+    list: str
     # The bridges whose gateways are used, where they are used through one.
     bridges: list[OrderBridge] | None = None
 
@@ -88,7 +91,7 @@ class ThroughCcxt(Venue):
             "urls": {"api": {"rest": self.sim.origin + "/api"}},
             **settings,
         }
-        return self.used(CcxtGateway("bitso", config=config, limits=None, retries=QUICK))
+        return self.used(CcxtGateway("bitso", config=config, limits=config.pop("limits", None), retries=QUICK))
 
     def ways_to_send(self, engine: str) -> dict[str, Any]:
         return {}
@@ -127,6 +130,7 @@ def _venue(sim: Simulator, name: str) -> Venue:
             bad={"api_secret": "wrong"},
             unknown=f"{name}:nosuchorder00001",
             place="POST /api/v3/orders",
+            list="GET /api/v3/open_orders",
         )
     return Venue(
         name="bitcain",
@@ -139,6 +143,7 @@ def _venue(sim: Simulator, name: str) -> Venue:
         bad={"token": "wrong"},
         unknown="bitcain:00000000-0000-4000-8000-000000000000",
         place="POST /api/v1/orders",
+        list="GET /api/v1/orders",
     )
 
 
@@ -229,6 +234,33 @@ async def test_cancel_keeps_the_fills(venue: Venue) -> None:
         order = await gateway.cancel(placed)
 
     assert (order.status, order.filled_quantity) == (OrderStatus.CANCELLED, Decimal("0.004"))
+
+
+@pytest.mark.parametrize(
+    ("limits", "held"), [(Rate(60, 1e-6), 50), (None, 80)], ids=["no slot in the lanes", "no connection in the pool"]
+)
+async def test_a_cancel_behind_a_hundred_reads_takes_two_exchanges(
+    venue: Venue, limits: Rate | None, held: int
+) -> None:
+    """The cancel and the look at what came of it wait for none of the reads that came before them."""
+    async with venue.gateway(limits=limits) as gateway:
+        placed = await gateway.submit(venue.buy())
+        venue.sim.fault("delay", operation="open_orders", seconds=1000)
+        reads = [asyncio.create_task(gateway.open_orders()) for _ in range(100)]
+        async with asyncio.timeout(20):
+            while venue.sim.requests[venue.list] < held:  # noqa: ASYNC110 - the server counts, and tells nobody
+                await asyncio.sleep(0)
+        before = venue.sim.requests.copy()
+        order = await gateway.cancel(placed, timeout=10)
+        sent = venue.sim.requests - before
+        waiting = [not read.done() for read in reads]
+        for read in reads:
+            read.cancel()
+        await asyncio.gather(*reads, return_exceptions=True)
+
+    assert order.status is OrderStatus.CANCELLED
+    assert all(waiting)
+    assert 1 <= sum(count for what, count in sent.items() if what != venue.list) <= 2
 
 
 async def test_cancel_too_late(venue: Venue) -> None:

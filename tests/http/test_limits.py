@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from orderbridge.http import limits
 from orderbridge.http.limits import Limiter, LockedOut, NoPermit, Rate, shared_limiter
 from orderbridge.model.permit import LANES, Lane
 
@@ -112,6 +113,88 @@ def test_a_cancelled_waiter_leaves_its_slot_to_the_next(in_simulated_time: Simul
         return times
 
     assert in_simulated_time(main) == [1.0, 2.0, 3.0]
+
+
+def test_some_slots_of_a_burst_are_kept_for_what_resolves(in_simulated_time: Simulate) -> None:
+    """Reads and orders leave four slots alone, and a cancel or a resolving look takes them without a wait."""
+
+    async def main() -> list[float]:
+        lanes, loop = limiter(Rate(60, 0.1)), asyncio.get_running_loop()
+        start, times = loop.time(), []
+        reads = [asyncio.ensure_future(lanes.acquire("read")) for _ in range(100)]
+        await asyncio.sleep(1)
+        at_once = sum(read.done() for read in reads)
+        for lane in ("cancel", "resolve", "resolve", "cancel", "resolve"):
+            await lanes.acquire(lane)
+            times.append(loop.time() - start)
+        for read in reads:
+            read.cancel()
+        await asyncio.gather(*reads, return_exceptions=True)
+        return [at_once, *times]
+
+    assert in_simulated_time(main) == pytest.approx([56, 1.0, 1.0, 1.0, 1.0, 10.0])
+
+
+def test_a_small_burst_keeps_nothing_back(in_simulated_time: Simulate) -> None:
+    """Where the venue allows few at once, every lane may use them all."""
+
+    async def main() -> float:
+        lanes, loop = limiter(Rate(9, 0.001)), asyncio.get_running_loop()
+        start = loop.time()
+        for _ in range(9):
+            await lanes.acquire("place")
+        return loop.time() - start
+
+    assert in_simulated_time(main) == 0.0
+
+
+@pytest.mark.parametrize("end", ["served", "cancelled", "cancelled from behind"])
+def test_the_work_of_a_long_queue_is_linear(
+    in_simulated_time: Simulate, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    """However many wait, each that is served or gives up costs a few comparisons, and none that leaves wakes them."""
+    count = 2000
+    compared = 0
+    is_before = limits._Waiter.__lt__
+
+    def counted(one: limits._Waiter, other: limits._Waiter) -> bool:
+        nonlocal compared
+        compared += 1
+        return is_before(one, other)
+
+    def same(one: object, other: object) -> bool:
+        nonlocal compared
+        compared += 1
+        return one is other
+
+    monkeypatch.setattr(limits._Waiter, "__lt__", counted)
+    monkeypatch.setattr(limits._Waiter, "__eq__", same)
+
+    async def main() -> None:
+        lanes = limiter(Rate(1, 100.0 if end == "served" else 0.001))
+        waiting = [asyncio.ensure_future(lanes.acquire("read")) for _ in range(count)]
+        await asyncio.sleep(0.001)
+        for each in [] if end == "served" else waiting if end == "cancelled" else reversed(waiting):
+            each.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+    in_simulated_time(main)
+
+    assert compared < 40 * count
+
+
+def test_waiters_that_give_up_are_not_kept(in_simulated_time: Simulate) -> None:
+    """A lock-out of an hour during which a bot asks again and again leaves nothing behind."""
+
+    async def main() -> int:
+        lanes = limiter()
+        lanes.lock_out(3600.0)
+        for _ in range(1000):
+            with pytest.raises(LockedOut):
+                await lanes.acquire("read", within=1.0)
+        return len(lanes._queue)
+
+    assert in_simulated_time(main) < 10
 
 
 def test_a_lock_out_stops_the_lanes_that_count_and_no_other(in_simulated_time: Simulate) -> None:

@@ -121,7 +121,8 @@ class CcxtClient:
             call = Call(lane, deadline, prepaid=1)
             if sends is not None:
                 sends.append(call)
-            done = await self._run(make, call, operation)
+            async with self.session.room(lane, deadline.remaining()):
+                done = await self._run(make, call, operation)
             if isinstance(done, Failure):
                 raise self._read_error(done, operation)
             return done
