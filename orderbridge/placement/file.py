@@ -1,20 +1,43 @@
-"""The file of a journal: opening it, telling whether it is still there, and what to do when it is not well."""
+"""
+The file of a journal: opening it, telling whether it is still there, and what to do when it is not well.
+
+Beside it lies a file of its name and `-mark`. It says how many commits were promised to somebody, so that a journal
+that comes back with fewer is told, and processes that write take their turns by locks on it.
+"""
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from orderbridge.errors import JournalError
 from orderbridge.placement.schema import STEPS, check_readable, migrate, newer, version_of
 
+try:
+    import fcntl
+except ImportError:  # Windows: whoever asks SQLite at the right moment is next
+    fcntl = None  # type: ignore[assignment]
+
+log: Final = logging.getLogger("orderbridge.placement")
 _LOOK_AGAIN: Final = 0.01
+# Bytes of the mark that are locked, far behind what is written there: who is next, and who writes. Seconds between two
+# looks at each; a commit may take as little.
+_NEXT, _WRITES = 1 << 20, (1 << 20) + 1
+_LOOK_FOR: Final = {_NEXT: 0.000_2, _WRITES: 0.000_1}
 # A safety net: the writer brings the WAL into the file much sooner, when nobody waits.
-_AUTOCHECKPOINT_PAGES: Final = 20_000
+_AUTOCHECKPOINT_PAGES: Final = 4_000
+_PROMISED: Final = "SELECT commits, in_use FROM promise"
+_COUNT: Final = """INSERT INTO promise VALUES (1, ?, 1)
+    ON CONFLICT (id) DO UPDATE SET commits = excluded.commits, in_use = 1"""
+_GAP: Final = "INSERT INTO gaps VALUES ('', '', ?, ?, ?, '[]') ON CONFLICT DO NOTHING"
+# So far back is looked when nothing is left that tells since when it is missing.
+_UNKNOWN_SINCE: Final = 30 * 86400.0
 _AGAIN: Final = "and placing goes on by itself"
 _RESCUE: Final = (
     "stop every bot on it, keep a copy of it with its -wal file, and bring back a backup or what "
@@ -25,7 +48,7 @@ _MAY_NOT: Final = f"allow this user to read and write it and its folder, {_AGAIN
 # By the beginning of SQLite's own name of the error.
 _ADVICE: Final = {
     "SQLITE_FULL": f"make room on the disk, {_AGAIN}",
-    "SQLITE_BUSY": f"another process keeps it locked: end that, {_AGAIN}",
+    "SQLITE_BUSY": (_LOCKED := f"another process keeps it locked: end that, {_AGAIN}"),
     "SQLITE_READONLY": _MAY_NOT,
     "SQLITE_CORRUPT": f"it is damaged: {_RESCUE}",
     "SQLITE_NOTADB": f"it is damaged, or no journal: {_RESCUE}",
@@ -51,6 +74,11 @@ class JournalFile:
         self._wal_name = self._name + "-wal"
         self._wal: tuple[int, int] | None = None
         self._counted: int | None = None
+        self._mark_name = self._name + "-mark"
+        self._mark: int | None = None
+        self._mark_identity: tuple[int, int] | None = None
+        self._commits = 0
+        self._begins = False
 
     def open_to_write(self) -> sqlite3.Connection:
         """
@@ -60,15 +88,19 @@ class JournalFile:
             JournalError, OSError, sqlite3.Error: see `failure`.
         """
         self._check_file()
+        had_wal = self.has_wal()
         if not self.path.exists():
             os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
         # autocommit: transactions are begun and ended by the writer alone
         db = sqlite3.connect(self._name, timeout=self._busy_timeout, isolation_level=None)
         try:
             self._switch_to_wal(db)
+            # Were the WAL another one than that which other connections still use, this would fail, and nothing else.
+            checkpoint(db)
             db.execute("PRAGMA synchronous = FULL")
             db.execute(f"PRAGMA wal_autocheckpoint = {_AUTOCHECKPOINT_PAGES}")
             migrate(db, self.path, steps=self._steps)
+            self._check_age(db, had_wal=had_wal)
             self._identity = _identity(self._name)
             self._wal = _identity(self._wal_name)
             self._counted = None
@@ -116,6 +148,120 @@ class JournalFile:
             return os.stat(self._wal_name).st_size > 0
         except FileNotFoundError:
             return False
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """
+        Wait for this process's turn to write.
+
+        SQLite lets whoever asks at the right moment write next, so that one of many may wait for seconds. Here who is
+        next is settled apart from who writes: whoever has just written cannot be before the one who is next. The
+        locks end with their process, and a fork does not inherit them.
+
+        Raises:
+            JournalError: it did not come within the time for which a write waits.
+        """
+        mark, give_up_at = self._open_mark(), time.monotonic() + self._busy_timeout
+        self._lock(mark, _NEXT, give_up_at)
+        try:
+            self._lock(mark, _WRITES, give_up_at)
+        finally:
+            self._unlock(mark, _NEXT)
+        try:
+            yield
+        finally:
+            self._unlock(mark, _WRITES)
+
+    def _lock(self, mark: int, byte: int, give_up_at: float) -> None:
+        while fcntl is not None:
+            try:
+                fcntl.lockf(mark, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, byte)
+                return
+            except (BlockingIOError, PermissionError) as error:  # systems differ in how they say that it is locked
+                if time.monotonic() > give_up_at:
+                    raise JournalError(f"the journal {self.path} cannot be written: {_LOCKED}") from error
+                time.sleep(_LOOK_FOR[byte])
+
+    def _unlock(self, mark: int, byte: int) -> None:
+        if fcntl is not None:
+            fcntl.lockf(mark, fcntl.LOCK_UN, 1, byte)
+
+    def _open_mark(self) -> int:
+        if self._mark is None or _identity(self._mark_name) != self._mark_identity:
+            self.close_mark()
+            if not self.path.parent.is_dir() or self.path.is_dir():
+                self._check_file()  # which says it better than the error of opening this one would
+            self._mark = os.open(self._mark_name, os.O_CREAT | os.O_RDWR | getattr(os, "O_CLOEXEC", 0), 0o600)
+            self._mark_identity = _identity(self._mark_name)
+        return self._mark
+
+    def close_mark(self) -> None:
+        """Give back what `turn` holds open."""
+        if self._mark is not None:
+            os.close(self._mark)
+            self._mark = None
+
+    def count(self, db: sqlite3.Connection) -> None:
+        """Count the commit of the transaction that is open; `promise` is to follow it."""
+        commits, in_use = db.execute(_PROMISED).fetchone() or (0, 0)
+        self._commits, self._begins = commits + 1, not in_use
+        db.execute(_COUNT, (self._commits,))
+
+    def promise(self, db: sqlite3.Connection) -> None:
+        """
+        Write down beside the file that a counted commit is durable, before anybody is told of it.
+
+        Without a sync: a mark that a power cut takes back is older than the file, and only a newer one tells anything.
+        """
+        try:
+            mark = self._open_mark()
+            os.lseek(mark, 0, os.SEEK_SET)
+            os.write(mark, b"%020d\n" % self._commits)
+        except OSError as error:  # what was committed is durable all the same
+            log.warning("%s cannot be written, so a loss of commits may not be noticed: %s", self._mark_name, error)
+        if self._begins:
+            # From now on a copy of the file alone is not whole, and the file itself must say so.
+            self._begins = False
+            try:
+                checkpoint(db)
+            except sqlite3.Error as error:
+                log.warning("the journal %s: its -wal file could not be brought into it: %s", self.path, error)
+
+    def release(self, db: sqlite3.Connection) -> None:
+        """Have everything in the file itself, and let it say that it is whole. Who else writes takes that back."""
+        if (db.execute(_PROMISED).fetchone() or (0, 0))[1]:
+            db.execute("UPDATE promise SET in_use = 0")
+        checkpoint(db)
+
+    def _promised(self) -> int | None:
+        """How many commits were promised; None when there is no mark that says."""
+        mark = self._open_mark()
+        os.lseek(mark, 0, os.SEEK_SET)
+        read = os.read(mark, 32).strip()
+        return int(read) if read.isdigit() else None
+
+    def _check_age(self, db: sqlite3.Connection, *, had_wal: bool) -> None:
+        """Write down, once, that what had been promised is missing: see `gaps`."""
+        commits, in_use = db.execute(_PROMISED).fetchone() or (0, 0)
+        promised = self._promised()
+        # Without a mark: whoever wrote last did not close it, so there was a WAL.
+        if commits >= promised if promised is not None else had_wal or not in_use:
+            return
+        now = time.time()
+        until = now if promised is None else os.stat(self._mark_name).st_mtime
+        db.execute("BEGIN IMMEDIATE")
+        (last,) = db.execute("SELECT MAX(at) FROM events").fetchone()
+        since = min(until, last if last is not None else until - _UNKNOWN_SINCE)
+        db.execute(_GAP, (since, until, now))
+        db.execute(_COUNT, (max(commits, promised or 0),))
+        db.execute("COMMIT")
+        missing = "what was written last" if promised is None else f"{promised - commits} of {promised} commits"
+        log.error(
+            "the journal %s is older than it should be: %s is missing (was its -wal file lost, or a copy put in its "
+            "place?). No key is placed before the venue has been looked at for what was lost",
+            self.path,
+            missing,
+        )
 
     def mark(self) -> tuple[int, int, int, int]:
         """What changes when the file is replaced or written to."""
@@ -202,6 +348,11 @@ class JournalFile:
                 if mode != "wal":
                     raise JournalError(f"{self.path} lies where SQLite's WAL mode does not work; use a local disk")
                 return
+
+
+def checkpoint(db: sqlite3.Connection) -> None:
+    """Bring the WAL into the file, as far as no reader needs it; nobody waits for it."""
+    db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
 
 def _identity(name: str) -> tuple[int, int] | None:

@@ -26,6 +26,7 @@ class Reader:
         self._opened_on: tuple[int, int] | None = None
         self._process = 0
         self._guard = Lock()
+        self._use = Lock()
 
     async def rows(self, query: str, values: tuple[Any, ...]) -> Rows:
         """What a query finds. JournalError: the file cannot be read."""
@@ -35,14 +36,23 @@ class Reader:
                 self._process = os.getpid()
         if self._process != os.getpid():
             raise JournalError("this journal was in use before the process was forked; make a new one in the child")
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._read, query, values)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._read_alone, query, values)
 
     async def aclose(self) -> None:
         """Close the file, and end the thread."""
         thread, self._thread = self._thread, None
         if thread is not None and self._process == os.getpid():
-            await asyncio.get_running_loop().run_in_executor(thread, self._disconnect)
+            await asyncio.get_running_loop().run_in_executor(thread, self.disconnect)
             thread.shutdown(wait=False)
+
+    def disconnect(self) -> None:
+        """Close the file, from any thread; the next read opens it anew."""
+        with self._use:
+            self._disconnect()
+
+    def _read_alone(self, query: str, values: tuple[Any, ...]) -> Rows:
+        with self._use:
+            return self._read(query, values)
 
     def _read(self, query: str, values: tuple[Any, ...]) -> Rows:
         try:

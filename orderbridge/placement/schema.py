@@ -48,6 +48,14 @@ STEPS: Final[Sequence[Sequence[str]]] = (
         "CREATE INDEX orders_working ON orders (gateway) WHERE working",
         "CREATE INDEX orders_client ON orders (client_order_id) WHERE client_order_id IS NOT NULL",
     ),
+    (
+        # How many commits there were, and whether somebody may write: a file that is older than it should be is told.
+        "CREATE TABLE promise (id INTEGER PRIMARY KEY CHECK (id = 1), commits INTEGER, in_use INTEGER) STRICT",
+        # From when to when what was written was lost, without a gateway; with one, what a look at it found instead.
+        """CREATE TABLE gaps (
+            gateway TEXT NOT NULL, symbol TEXT NOT NULL, since REAL NOT NULL, until REAL NOT NULL, told REAL NOT NULL,
+            found TEXT NOT NULL, PRIMARY KEY (gateway, symbol, until)) STRICT""",
+    ),
 )
 VERSION: Final = len(STEPS)
 

@@ -93,8 +93,8 @@ class SqliteJournal:
         self._read_only = read_only
         # Records as they stand in the file, each with the number of its last event.
         self._known: dict[str, tuple[Record, int]] = {}
-        self._writer = Writer(file, forget=self._known.clear)
         self._reader = Reader(file)
+        self._writer = Writer(file, forget=self._known.clear, failed=self._reader.disconnect)
         self._ready = read_only
 
     async def create(self, record: Record, *then: Step, alone: bool = False) -> Record:
@@ -201,9 +201,12 @@ class SqliteJournal:
         return float(rows[0][0]) if rows else 0.0
 
     async def aclose(self) -> None:
-        """Write what is waiting, and close the file."""
-        await self._writer.aclose()
-        await self._reader.aclose()
+        """Write what is waiting, and close the file. A copy of the file alone is whole after that."""
+        try:
+            # First, as the last to close the file is the one that brings the WAL into it.
+            await self._reader.aclose()
+        finally:
+            await self._writer.aclose()
 
     async def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         if self._read_only:

@@ -6,16 +6,20 @@ import asyncio
 import os
 import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from orderbridge.errors import JournalError
+from orderbridge.placement.file import checkpoint, log
 
 T = TypeVar("T")
 MOST_TOGETHER: Final = 500
-# After so many jobs the WAL is brought into the file, when those who wait have been told, so that none waits for it.
-JOBS_BETWEEN_CHECKPOINTS: Final = 2_000
+# After so many jobs, or so many seconds without one, the WAL is brought into the file, when those who wait have been
+# told, so that none waits for it. A job writes up to ten pages.
+JOBS_BETWEEN_CHECKPOINTS: Final = 250
+IDLE: Final = 0.25
 
 
 class _Job(NamedTuple):
@@ -35,6 +39,26 @@ class Target(Protocol):
 
     def open_to_write(self) -> sqlite3.Connection:
         """A connection whose transactions the writer alone begins and ends."""
+        ...
+
+    def turn(self) -> AbstractContextManager[None]:
+        """This process's turn to write."""
+        ...
+
+    def count(self, db: sqlite3.Connection) -> None:
+        """Count the commit of the transaction that is open."""
+        ...
+
+    def promise(self, db: sqlite3.Connection) -> None:
+        """Remember that it was committed, before anybody is told."""
+        ...
+
+    def release(self, db: sqlite3.Connection) -> None:
+        """Have everything in the file itself, as nothing more is written from here."""
+        ...
+
+    def close_mark(self) -> None:
+        """Give back what `turn` needs."""
         ...
 
     def check_in_place(self) -> None:
@@ -64,11 +88,13 @@ class Writer:
 
     Args:
         forget: called in the thread when what a job has seen of the file, or written, may not be so any more.
+        failed: called in the thread before the file is opened anew, as it may not be the one that was open.
     """
 
-    def __init__(self, target: Target, *, forget: Callable[[], object]) -> None:
+    def __init__(self, target: Target, *, forget: Callable[[], object], failed: Callable[[], object]) -> None:
         self._target = target
         self._forget = forget
+        self._failed = failed
         self._connection: sqlite3.Connection | None = None
         self._batches: SimpleQueue[list[_Job] | None] = SimpleQueue()
         # What each loop hands over at the end of its present turn.
@@ -146,7 +172,7 @@ class Writer:
 
     def _serve(self) -> None:
         more = True
-        while more and (first := self._batches.get()) is not None:
+        while more and (first := self._first()) is not None:
             batch = first
             while len(batch) < MOST_TOGETHER:
                 try:
@@ -158,22 +184,45 @@ class Writer:
                     break
                 batch += jobs
             _deliver(batch, self._commit(batch))
-            self._checkpoint(len(batch))
+            self._since_checkpoint += len(batch)
+            if self._since_checkpoint >= JOBS_BETWEEN_CHECKPOINTS:
+                self._checkpoint()
+        self._release()
+
+    def _first(self) -> list[_Job] | None:
+        """What is to be written next, whenever that comes; None at the end."""
+        if self._since_checkpoint:
+            try:
+                return self._batches.get(timeout=IDLE)
+            except Empty:
+                self._checkpoint()
+        return self._batches.get()
+
+    def _release(self) -> None:
+        try:
+            if self._connection is not None:
+                with self._target.turn():
+                    self._target.release(self._connection)
+        except Exception as error:  # noqa: BLE001 - whatever failed, the thread gives back what it holds
+            log.warning("%s", self._target.failure(error, "brought into one file"))
         self._disconnect()
+        self._target.close_mark()
 
     def _commit(self, batch: Sequence[_Job]) -> list[Any]:
         """What came of each job. All fail together when the transaction does."""
         try:
-            connection = self._opened()
-            try:
-                outcomes = self._transact(connection, batch, _try)
-            except _Spoilt:
-                self._forget()
-                connection.execute("ROLLBACK")
-                outcomes = self._transact(connection, batch, _try_apart)
-            return outcomes
+            with self._target.turn():
+                connection = self._opened()
+                try:
+                    outcomes = self._transact(connection, batch, _try)
+                except _Spoilt:
+                    self._forget()
+                    connection.execute("ROLLBACK")
+                    outcomes = self._transact(connection, batch, _try_apart)
+                return outcomes
         except Exception as error:  # noqa: BLE001 - whoever waits must hear of it, and the thread must live
             # The connection is made anew: after a failed write its state is not to be relied upon.
+            self._failed()
             self._disconnect()
             return [self._target.failure(error, "written") for _ in batch]
 
@@ -182,8 +231,13 @@ class Writer:
         self._target.check_in_place()
         if self._target.others_wrote(connection):
             self._forget()
+        before = connection.total_changes
         outcomes = [attempt(connection, job) for job in batch]
+        if has_changed := connection.total_changes != before:
+            self._target.count(connection)
         connection.execute("COMMIT")
+        if has_changed:
+            self._target.promise(connection)
         return outcomes
 
     def _opened(self) -> sqlite3.Connection:
@@ -196,13 +250,11 @@ class Writer:
         if connection is not None:
             connection.close()
 
-    def _checkpoint(self, jobs: int) -> None:
-        self._since_checkpoint += jobs
-        if self._since_checkpoint < JOBS_BETWEEN_CHECKPOINTS or self._connection is None:
-            return
+    def _checkpoint(self) -> None:
         self._since_checkpoint = 0
         try:
-            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            if self._connection is not None:
+                checkpoint(self._connection)
         except sqlite3.Error:
             # Nothing is lost: what was committed stays in the WAL, and the next write tells what is wrong.
             self._disconnect()

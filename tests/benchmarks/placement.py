@@ -5,12 +5,14 @@ Run: python -m tests.benchmarks.placement [FOLDER]     (a folder on the disk to 
 
 1. One placement after another, with the journal and without, in turns with raw durable commits.
 2. Fifty at once: the commits of all who wait are one.
-3. A journal of a million placements: opening it, and look-ups by each kind of id.
+3. Eight processes on one file: how long the longest write waits.
+4. A journal of a million placements: opening it, and look-ups by each kind of id.
 """
 
 import asyncio
 import itertools
 import logging
+import multiprocessing
 import os
 import sqlite3
 import statistics
@@ -32,6 +34,8 @@ ROUNDS = 15
 IN_A_ROUND = 60
 AT_ONCE = 50
 WAVES = 30
+PROCESSES = 8
+SECONDS = 10.0
 LOOKUPS = 400
 OPENINGS = 15
 _numbers = itertools.count()
@@ -139,6 +143,34 @@ async def fifty_at_once(folder: Path) -> list[Line]:
     ]
 
 
+def write_on(path: Path) -> list[float]:
+    """Seconds of each write of one process, which writes again at once, for a while."""
+
+    async def writes() -> list[float]:
+        journal, times = SqliteJournal(path), []
+        await journal.keep_alive("me", until=0.0)
+        end = time.perf_counter() + SECONDS
+        while time.perf_counter() < end:
+            times += await timed(lambda: journal.keep_alive(str(os.getpid()), until=time.time()), 1)
+        await journal.aclose()
+        return times
+
+    return asyncio.run(writes())
+
+
+async def many_processes(folder: Path) -> list[Line]:
+    """The longest wait of any, and how evenly they take turns."""
+    with multiprocessing.get_context("spawn").Pool(PROCESSES) as pool:
+        paths = [folder / "shared.db"] * PROCESSES
+        told = await asyncio.to_thread(pool.map, write_on, paths, 1)
+    counts, longest = [len(each) for each in told], max(map(max, told))
+    return [
+        Line(f"{PROCESSES} processes, each", "", f"{min(counts)} to {max(counts)} writes", None),
+        Line(f"{PROCESSES} processes, in all", "", f"{sum(counts) / SECONDS:,.0f} a second", None),
+        Line(f"{PROCESSES} processes, longest wait", "<= 0.5 s", f"{longest:.2f} s", longest <= 0.5),
+    ]
+
+
 async def a_million_rows(folder: Path) -> list[Line]:
     """Opening a large journal, and finding one row in it."""
     path = folder / "million.db"
@@ -200,9 +232,9 @@ def show(lines: list[Line]) -> None:
 
 
 async def run(folder: Path) -> bool:
-    """All three; whether every goal was met."""
+    """All four; whether every goal was met."""
     kept = True
-    for part in (one_after_another, fifty_at_once, a_million_rows):
+    for part in (one_after_another, fifty_at_once, many_processes, a_million_rows):
         lines = await part(folder)
         show(lines)
         kept &= all(line.ok is not False for line in lines)

@@ -1,13 +1,15 @@
 """A journal that cannot be written stops placing, and nothing else; it says what to do, and goes on after that."""
 
 import asyncio
+import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,7 @@ import pytest
 from orderbridge.errors import JournalError
 from orderbridge.placement import SqliteJournal
 from orderbridge.simulator import Simulator
-from tests.placement.kit import Bridges, limit_buy, record
+from tests.placement.kit import Bridges, limit_buy, record, until
 
 ROOT = str(Path(__file__).parents[2])
 Undo = Callable[[], object]
@@ -401,3 +403,288 @@ async def test_a_wal_that_a_guest_cannot_open_is_told(shown_folder: Path, tmp_pa
     assert "cannot be read" in looker
     assert "allow this user to read and write it and its folder" in looker
     assert "cannot be written" in bot
+
+
+def copy(*files: Path, folder: Path) -> None:
+    """Copies of files in a new folder."""
+    folder.mkdir()
+    for each in files:
+        shutil.copy(each, folder / each.name)
+
+
+async def stored_in(*files: Path, folder: Path) -> set[str]:
+    """The placements that a journal made of copies of these files holds."""
+    copy(*files, folder=folder)
+    journal = SqliteJournal(folder / files[0].name, read_only=True)
+    try:
+        return {each.id for each in await journal.find()}
+    finally:
+        await journal.aclose()
+
+
+async def test_a_closed_journal_is_its_file(tmp_path: Path) -> None:
+    """After a clean close, of a journal that was read too, a copy of the one file holds every commit."""
+    path = tmp_path / "orders.db"
+    journal = SqliteJournal(path)
+    for number in range(20):
+        await journal.create(record(f"p{number}"))
+        await journal.get(f"p{number}")
+    await journal.aclose()
+
+    assert not path.with_name("orders.db-wal").exists()
+    assert await stored_in(path, folder=tmp_path / "copy") == {f"p{number}" for number in range(20)}
+
+
+async def test_what_is_idle_is_in_the_file(tmp_path: Path) -> None:
+    """Once a running bot has nothing to write, a copy of the one file lacks nothing."""
+    path = tmp_path / "orders.db"
+    journal = SqliteJournal(path)
+    for number in range(20):
+        await journal.create(record(f"p{number}"))
+        await journal.get(f"p{number}")
+    tries = iter(range(10_000))
+
+    async def is_whole() -> bool:
+        found = await stored_in(path, folder=tmp_path / f"copy{next(tries)}")
+        return found == {f"p{number}" for number in range(20)}
+
+    await until(is_whole)
+    await journal.aclose()
+
+
+async def test_the_wal_of_a_busy_journal_is_bounded(tmp_path: Path) -> None:
+    """However much is written without a pause, the -wal file stays small beside it."""
+    path = tmp_path / "orders.db"
+    journal = SqliteJournal(path)
+    sizes = []
+    for wave in range(60):
+        await asyncio.gather(*(journal.create(record(f"p{wave}-{number}")) for number in range(50)))
+        sizes.append(path.with_name("orders.db-wal").stat().st_size)
+    await journal.aclose()
+
+    assert max(sizes) < 12e6, max(sizes)
+
+
+def killed_bot(path: Path) -> list[str]:
+    """What a bot was told is stored, before it was killed while it wrote."""
+    process = subprocess.Popen([sys.executable, "-c", BOT.format(root=ROOT, path=str(path))], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    told = [process.stdout.readline().decode().strip() for _ in range(30)]
+    process.send_signal(signal.SIGKILL)
+    told += process.stdout.read().decode().split()[:-1]
+    process.wait()
+    process.stdout.close()
+    return told
+
+
+BOT = """
+import asyncio, sys
+sys.path.insert(0, {root!r})
+from orderbridge.placement import SqliteJournal, writer
+from tests.placement.kit import record
+
+# What is killed has not brought its commits into the file yet.
+writer.JOBS_BETWEEN_CHECKPOINTS, writer.IDLE = 1_000_000, 1_000.0
+
+async def main():
+    journal = SqliteJournal({path!r})
+    for number in range(100_000):
+        print((await journal.create(record(f"p{{number}}"))).id, flush=True)
+
+asyncio.run(main())
+"""
+
+
+def without_its_wal(path: Path) -> None:
+    """Somebody tidied up."""
+    path.with_name("orders.db-wal").unlink()
+
+
+def with_half_a_wal(path: Path) -> None:
+    """The end of it did not survive."""
+    os.truncate(path.with_name("orders.db-wal"), path.with_name("orders.db-wal").stat().st_size // 2)
+
+
+def with_an_older_file(path: Path) -> None:
+    """A backup of before was put in its place."""
+    for name in ("orders.db-wal", "orders.db-shm"):
+        path.with_name(name).unlink()
+    shutil.copy(path.with_name("backup.db"), path)
+
+
+def begun_anew(path: Path) -> None:
+    """Everything but the mark was removed."""
+    for name in ("orders.db", "orders.db-wal", "orders.db-shm"):
+        path.with_name(name).unlink()
+
+
+@pytest.mark.parametrize("wreck", [without_its_wal, with_half_a_wal, with_an_older_file, begun_anew])
+async def test_a_file_that_is_older_than_was_promised_is_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, wreck: Callable[[Path], None]
+) -> None:
+    """A killed bot's commits are missing at the next opening: that says so, and the journal goes on as it is."""
+    path = tmp_path / "orders.db"
+    before = SqliteJournal(path)
+    await before.create(record("q0"))
+    await before.aclose()
+    shutil.copy(path, path.with_name("backup.db"))
+    told = killed_bot(path)
+    wreck(path)
+
+    for number in range(2):
+        journal = SqliteJournal(path)
+        await journal.create(record(f"after{number}"))
+        kept = {each.id for each in await journal.find()}
+        await journal.aclose()
+
+    assert not set(told) <= kept
+    assert len([each for each in caplog.messages if "is older than it should be" in each]) == 1
+
+
+async def test_a_copy_of_the_file_alone_of_a_running_bot_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The copy has neither -wal nor mark, and says of itself that it was in use."""
+    path = tmp_path / "orders.db"
+    bot = SqliteJournal(path)
+    await bot.create(record("p1"))
+    copy(path, folder=tmp_path / "copy")
+    await bot.aclose()
+    journal = SqliteJournal(tmp_path / "copy" / "orders.db")
+
+    await journal.create(record("p2"))
+    await journal.aclose()
+
+    assert [each for each in caplog.messages if "what was written last is missing" in each]
+
+
+async def test_one_bot_that_ends_does_not_make_anothers_file_whole(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Two bots share a journal and one closes it: a copy of the file alone is told once the other has written."""
+    path = tmp_path / "orders.db"
+    one, two = SqliteJournal(path), SqliteJournal(path)
+    await one.create(record("p1"))
+    await two.create(record("p2"))
+    await two.aclose()
+    await one.create(record("p3"))
+    copy(path, folder=tmp_path / "copy")
+    await one.aclose()
+    journal = SqliteJournal(tmp_path / "copy" / "orders.db")
+
+    await journal.create(record("p4"))
+    await journal.aclose()
+
+    assert [each for each in caplog.messages if "what was written last is missing" in each]
+
+
+def as_it_was_left(path: Path) -> Path:
+    """Its next start."""
+    return path
+
+
+def moved_with_its_wal(path: Path) -> Path:
+    """Both files go to another place, the mark does not."""
+    for name in ("orders.db", "orders.db-wal"):
+        shutil.copy(path.with_name(name), path.parent / "copy")
+    return path.parent / "copy" / "orders.db"
+
+
+def seen_to_by_sqlite(path: Path) -> Path:
+    """Another program opens it, and brings the WAL into it."""
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("SELECT COUNT(*) FROM placements").fetchall()
+    return path
+
+
+def after_a_power_cut(path: Path) -> Path:
+    """The mark is that of a while ago: nobody waits for it to reach the disk."""
+    path.with_name("orders.db-mark").write_text("00000000000000000003\n")
+    return path
+
+
+def with_half_a_mark(path: Path) -> Path:
+    """A power cut left nothing in it that can be read."""
+    path.with_name("orders.db-mark").write_bytes(bytes(21))
+    return path
+
+
+@pytest.mark.parametrize(
+    "later", [as_it_was_left, moved_with_its_wal, seen_to_by_sqlite, after_a_power_cut, with_half_a_mark]
+)
+async def test_a_crash_alone_is_no_loss(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, later: Callable[[Path], Path]
+) -> None:
+    """A killed bot's journal with its -wal has everything, wherever it is opened, and nothing is told."""
+    (tmp_path / "copy").mkdir()
+    told = killed_bot(tmp_path / "orders.db")
+    journal = SqliteJournal(later(tmp_path / "orders.db"))
+
+    await journal.create(record("after"))
+    kept = {each.id for each in await journal.find()}
+    await journal.aclose()
+
+    assert set(told) <= kept
+    assert "is older than it should be" not in caplog.text
+
+
+async def test_a_copy_of_a_closed_journal_is_no_loss(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A closed journal that is moved, without its mark, is opened without a word."""
+    path = tmp_path / "orders.db"
+    journal = SqliteJournal(path)
+    await journal.create(record("p1"))
+    await journal.aclose()
+    again = SqliteJournal(path.rename(tmp_path / "moved.db"))
+
+    await again.create(record("p2"))
+
+    assert {each.id for each in await again.find()} == {"p1", "p2"}
+    assert "is older than it should be" not in caplog.text
+    await again.aclose()
+
+
+async def test_a_wal_deleted_beside_a_reader_loses_nothing(tmp_path: Path) -> None:
+    """The same under a bot that reads too: one write fails, and what was durable is there for both."""
+    path = tmp_path / "orders.db"
+    journal = SqliteJournal(path)
+    await journal.create(record("p0"))
+    await journal.create(record("p1"))
+    await journal.get("p1")
+    path.with_name("orders.db-wal").unlink()
+
+    with pytest.raises(JournalError, match="-wal was moved, deleted or replaced"):
+        await journal.create(record("p2"))
+    await journal.create(record("p3"))
+    found = {each.id for each in await journal.find()}
+    await journal.aclose()
+
+    assert found == {"p0", "p1", "p3"}
+    assert await stored_in(path, folder=tmp_path / "copy") == {"p0", "p1", "p3"}
+
+
+async def test_a_wal_deleted_beside_another_bot_loses_nothing_in_silence(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Two bots whose -wal is tidied away write nothing into the void: what they were told is there, or told as lost."""
+    path = tmp_path / "orders.db"
+    bots = [SqliteJournal(path), SqliteJournal(path)]
+    told = set()
+    for number, bot in enumerate(bots):
+        told.add((await bot.create(record(f"p{number}"))).id)
+        await bot.find()
+    path.with_name("orders.db-wal").unlink()
+
+    for number in range(10):
+        for name, bot in zip("ab", bots, strict=True):
+            with suppress(JournalError):
+                told.add((await bot.create(record(f"{name}{number}"))).id)
+    for bot in bots:
+        await bot.aclose()
+    again = SqliteJournal(path)
+    await again.create(record("after"))
+    found = {each.id for each in await again.find()}
+    await again.aclose()
+
+    assert "a9" in told
+    assert "b9" in told
+    assert told <= found or "is older than it should be" in caplog.text

@@ -1,9 +1,14 @@
 """One journal used from several loops, threads and processes, and closed in the middle of its work."""
 
 import asyncio
+import itertools
+import os
 import re
+import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from threading import Thread
 
@@ -239,3 +244,98 @@ def test_no_look_up_reads_the_whole_table(tmp_path: Path) -> None:
         assert not [line for line in plan if line.startswith(("SCAN events", "SCAN orders"))], (query, plan)
         assert [line for line in plan if "USING" in line], (query, plan)
     db.close()
+
+
+BUSY = """
+import asyncio, sys
+sys.path.insert(0, {root!r})
+from orderbridge.placement import SqliteJournal
+
+async def main():
+    journal = SqliteJournal({path!r})
+    await journal.keep_alive("ready", until=0.0)
+    print("ready", flush=True)
+    sys.stdin.readline()
+    for number in range({count}):
+        await journal.keep_alive(f"{{sys.argv[1]}}-{{number}}", until=0.0)
+    await journal.aclose()
+
+asyncio.run(main())
+"""
+
+
+def test_processes_take_turns(tmp_path: Path) -> None:
+    """Of three that write without a pause none is passed over: no one writes many times while others wait."""
+    path, names, count = tmp_path / "orders.db", "abc", 400
+    code = BUSY.format(root=ROOT, path=str(path), count=count)
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    bots = [subprocess.Popen([sys.executable, "-c", code, name], **pipes) for name in names]  # type: ignore[call-overload]
+    for bot in bots:
+        assert bot.stdout.readline() == "ready\n"
+    for bot in bots:
+        bot.stdin.write("go\n")
+        bot.stdin.flush()
+    ends = [bot.communicate(timeout=60) and bot.returncode for bot in bots]
+    with closing(sqlite3.connect(path)) as db:
+        written = [
+            owner[0] for (owner,) in db.execute("SELECT owner FROM owners WHERE owner <> 'ready' ORDER BY rowid")
+        ]
+    begun = max(written.index(name) for name in names)
+    over = min(len(written) - written[::-1].index(name) for name in names)
+    runs = [len(list(run)) for _, run in itertools.groupby(written[begun:over])]
+
+    assert ends == [0, 0, 0]
+    assert len(written) == 3 * count
+    assert sum(runs) > count  # they did write at the same time
+    assert max(runs) < 40, sorted(runs)
+
+
+HOLDS = """
+import os, signal, sys, time
+sys.path.insert(0, {root!r})
+from orderbridge.placement.file import JournalFile
+with JournalFile({path!r}, busy_timeout=1.0).turn():
+    if {forks} and os.fork():
+        os.kill(os.getpid(), signal.SIGKILL)
+    print(os.getpid(), flush=True)
+    time.sleep(600)
+"""
+
+
+def holder(path: Path, *, forks: bool) -> subprocess.Popen[str]:
+    code = HOLDS.format(root=ROOT, path=str(path), forks=forks)
+    return subprocess.Popen([sys.executable, "-W", "ignore", "-c", code], stdout=subprocess.PIPE, text=True)
+
+
+async def test_a_turn_that_does_not_end_is_told_and_ends_with_its_process(tmp_path: Path) -> None:
+    """A process that is frozen while it writes stops the others' placing, which says so; killed, it stops nobody."""
+    path = tmp_path / "orders.db"
+    frozen = holder(path, forks=False)
+    assert frozen.stdout is not None
+    assert int(frozen.stdout.readline()) == frozen.pid
+    journal = SqliteJournal(path, busy_timeout=0.05)
+
+    with pytest.raises(JournalError, match="another process keeps it locked: end that"):
+        await journal.create(record("p1"))
+    frozen.kill()
+    frozen.communicate(timeout=60)
+
+    assert (await journal.create(record("p2"))).id == "p2"
+    await journal.aclose()
+
+
+async def test_a_fork_of_a_process_that_writes_holds_nothing(tmp_path: Path) -> None:
+    """A process is killed while it writes, and a child of it lives on: the next one writes all the same."""
+    path = tmp_path / "orders.db"
+    killed = holder(path, forks=True)
+    assert killed.stdout is not None
+    child = int(killed.stdout.readline())
+    killed.wait(timeout=60)
+    journal = SqliteJournal(path, busy_timeout=5.0)
+    try:
+        assert killed.returncode == -signal.SIGKILL
+        assert (await journal.create(record("p1"))).id == "p1"
+    finally:
+        os.kill(child, signal.SIGKILL)
+        killed.stdout.close()
+        await journal.aclose()
