@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, TypeVar
 
 from orderbridge.gateway import failure_of
-from orderbridge.http.session import log_facts
+from orderbridge.http.session import log_facts, own_logger
 from orderbridge.model.lookup import Answer, Failure, Found, LookupResult
 from orderbridge.model.order import Order, united
 from orderbridge.model.ref import OrderRef
 
 T = TypeVar("T")
-_log: Final = logging.getLogger("orderbridge.bridge")
+_log: Final = own_logger("orderbridge.bridge")
 # Gateways keep the time limit themselves and hand in what they know by then; past this they are cut off.
 _GRACE: Final = 0.25
 

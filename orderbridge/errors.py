@@ -24,12 +24,28 @@ Everything orderbridge raises. Each docstring ends in what the caller does next.
 
 from __future__ import annotations
 
+import unicodedata
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 if TYPE_CHECKING:
     from orderbridge.model.lookup import BadRow, Found
     from orderbridge.model.order import Order
     from orderbridge.model.placement import Placement
+
+
+def printable(text: str) -> str:
+    """
+    The text in one line, without what a terminal, a log or an eye would obey: line ends, escape sequences, and marks
+    that turn the direction of writing stand as in Python, `\\n` or `\\x1b`. Whatever comes from outside passes here
+    before it is told.
+    """
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() else _escaped(letter) for letter in text)
+
+
+def _escaped(letter: str) -> str:
+    return " " if unicodedata.category(letter) == "Zs" else letter.encode("unicode_escape").decode()
 
 
 class Where(TypedDict, total=False):
@@ -59,7 +75,7 @@ class OrderBridgeError(Exception):
     """Anything orderbridge raises on purpose. Catch a class below it, and look at `gateway` and `operation`."""
 
     def __init__(self, message: str, **where: Unpack[Where]) -> None:
-        super().__init__(message)
+        super().__init__(printable(str(message)))
         self.gateway = where.get("gateway")
         self.operation = where.get("operation")
 
@@ -70,7 +86,7 @@ class OrderBridgeError(Exception):
     def __str__(self) -> str:
         message = super().__str__()
         place = " ".join(part for part in (self.gateway, self.operation) if part)
-        return f"{place}: {message}" if place else message
+        return f"{printable(place)}: {message}" if place else message
 
 
 class ConfigurationError(OrderBridgeError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import logging
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import partial
@@ -15,6 +14,7 @@ from typing import Any, Final
 from orderbridge.bridge import OrderBridge
 from orderbridge.errors import ConfigurationError, NotSupported
 from orderbridge.gateway import OrderGateway
+from orderbridge.http.session import own_logger
 from orderbridge.model.order import gateway_name
 from orderbridge.placement import Journal, SqliteJournal
 from orderbridge.settings import Settings, load_settings
@@ -50,7 +50,7 @@ def connect(
     """
     known = load_settings(settings)
     if known.notice:
-        logging.getLogger("orderbridge.settings").warning("%s", known.notice)
+        own_logger("orderbridge.settings").warning("%s", known.notice)
     wanted = names or known.gateways
     if not wanted:
         ways = "; or ".join(f"for {venue} use {known.hint(venue)}" for venue in _ADAPTERS)

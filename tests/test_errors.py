@@ -7,12 +7,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from orderbridge import Found, Order, OrderRequest, Placement, errors
 from orderbridge.errors import OrderBridgeError
 from orderbridge.model.lookup import BadRow
 
-# http.md §5, class by class with its parent.
+# Class by class with its parent.
 TREE = {
     "OrderBridgeError": "Exception",
     "ConfigurationError": "OrderBridgeError",
@@ -141,3 +143,21 @@ def test_notes_added_on_the_way_survive_pickle() -> None:
     error.add_note("while rebalancing")
 
     assert pickle.loads(pickle.dumps(error)).__notes__ == ["while rebalancing"]
+
+
+@given(text=st.text(st.characters(codec="utf-8", include_characters="\x1b\n\r\u202e\u2066\x9b[]")))
+def test_no_error_says_anything_that_a_terminal_obeys(text: str) -> None:
+    """Whatever a venue or a caller put into it, an error is one line without escape sequences; plain text stays."""
+    error = errors.OrderRejected(f"refused: {text}", gateway=f"bitso/{text}", operation="submit")
+
+    assert str(error).isprintable()
+    assert repr(error).isprintable()
+    assert not text.isprintable() or text in str(error)
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
+
+
+def test_what_is_taken_out_of_a_text_is_shown_in_its_place() -> None:
+    """Two ids that differ by a control character only are told apart."""
+    said = str(OrderBridgeError("no order a\n, \x1b[31mb, \u202ec, d\udcff, [e], f\u00a0g"))
+
+    assert said == r"no order a\n, \x1b[31mb, \u202ec, d\udcff, [e], f g"

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from orderbridge.cli.running import Exit, end
+from orderbridge.cli.running import Exit, end, note
 from orderbridge.cli.tables import amount
 from orderbridge.gateway import OrderGateway
 from orderbridge.http.transport import is_loopback
@@ -32,8 +32,7 @@ def ask(lines: Iterable[str], question: str, *, yes: bool) -> None:
 
     Without a terminal and without `--yes` the command ends as wrongly used; at any other answer as not sent.
     """
-    for line in lines:
-        typer.echo(line, err=True)
+    note(*lines)
     if yes:
         return
     if not at_terminal():

@@ -28,10 +28,11 @@ from orderbridge.cli.running import (
     end,
     journal_path,
     moment,
+    note,
     run,
     told,
 )
-from orderbridge.cli.tables import Rows, print_model, printable
+from orderbridge.cli.tables import Rows, print_model, say
 from orderbridge.errors import JournalError
 from orderbridge.model.symbol import Symbol
 from orderbridge.model.words import PlacementState
@@ -132,7 +133,7 @@ def list_(
         return count
 
     if not _with(journal_path(journal, config), show) and not json:
-        typer.echo("No placements.")
+        say("No placements.")
 
 
 @app.command()
@@ -170,7 +171,7 @@ def export(
     except OSError as error:
         end(f"{out or 'stdout'} cannot be written: {error.strerror}", Exit.WRONG)
     if out is not None:
-        typer.echo(f"{count} {of} written to {out}.", err=True)
+        note(f"{count} {of} written to {out}.")
 
 
 @app.command()
@@ -198,15 +199,15 @@ def verify(journal: Journal = None, json: JsonLines = False, config: Config = No
             Exit.NOT_ALL,
         )
     if not json:
-        typer.echo(f"All is well: {placements} placement{'s' * (placements != 1)}, every chain legal and whole.")
+        say(f"All is well: {placements} placement{'s' * (placements != 1)}, every chain legal and whole.")
 
 
 def _tell(finding: Finding, *, json: bool) -> None:
     if json:
         print_model(finding)
     else:
-        typer.echo(printable(f"{finding.where}: {finding.what}"))
-        typer.echo(f"  what to do: {finding.advice}")
+        say(f"{finding.where}: {finding.what}")
+        say(f"  what to do: {finding.advice}")
 
 
 @app.command()
@@ -263,10 +264,10 @@ def _only_one(ref: str, path: Path) -> Record:
         end(str(error), Exit.WRONG)
     open_ones = [each for each in found if each.state in {PlacementState.SENDING, PlacementState.UNCERTAIN}]
     if not found:
-        end(f"the journal {path} knows no placement of {printable(ref)}", Exit.NOT_ALL)
+        end(f"the journal {path} knows no placement of {ref}", Exit.NOT_ALL)
     if len(found) > 1 and len(open_ones) != 1:
         names = ", ".join(placement_ref(each.placement) for each in found)
-        end(f"{printable(ref)} names several placements; say which: {names}", Exit.WRONG)
+        end(f"{ref} names several placements; say which: {names}", Exit.WRONG)
     return open_ones[0] if open_ones else found[0]
 
 
@@ -277,7 +278,7 @@ def _question(record: Record, word: str, who: str, why: str, order_id: str | Non
         f"{placement_ref(placement)}: {money(record.address, is_paper=is_paper)}",
         f"  {order_line(placement.request)}",
         f"  made {placement.created_at:%Y-%m-%d %H:%M:%S} UTC, {record.state}" + (", gave up" * placement.gave_up),
-        f"  {word}" + (f", as order {order_id}" if order_id else "") + f", says {printable(who)}: {printable(why)}",
+        f"  {word}" + (f", as order {order_id}" if order_id else "") + f", says {who}: {why}",
     ]
     if word == "not placed" and record.exists:
         lines.append("  CAREFUL: the venue said that an order with this id exists.")
@@ -338,13 +339,13 @@ def compact(
 
 def _told(done: Compacted) -> None:
     verb = "would be" if done.dry_run else "were"
-    typer.echo(f"{done.placements} placements and {done.orders} orders {verb} dropped.")
+    say(f"{done.placements} placements and {done.orders} orders {verb} dropped.")
     if done.kept_for_key:
-        typer.echo(f"{done.kept_for_key} that are over hold a key, and are kept; --free-keys drops them too.")
+        say(f"{done.kept_for_key} that are over hold a key, and are kept; --free-keys drops them too.")
     if done.shrunk:
-        typer.echo(f"The file is smaller by {done.freed} bytes.")
+        say(f"The file is smaller by {done.freed} bytes.")
     elif done.why_not:
-        typer.echo(f"The file keeps its length: {done.why_not}.")
+        say(f"The file keeps its length: {done.why_not}.")
 
 
 def _age(text: str) -> timedelta:

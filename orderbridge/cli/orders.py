@@ -31,6 +31,7 @@ from orderbridge.cli.tables import (
     print_missing,
     print_model,
     print_orders,
+    say,
 )
 from orderbridge.model.lookup import BridgeOrders
 from orderbridge.model.words import OrderStatus
@@ -63,7 +64,7 @@ def open_orders(
     elif result.orders:
         print_orders(result)
     else:
-        typer.echo("No open orders at the gateways that answered." if result.unreachable else "No open orders.")
+        say("No open orders at the gateways that answered." if result.unreachable else "No open orders.")
     print_missing(result.unreachable, result.bad_rows, stderr=True)
     sys.exit(Exit.NOT_ALL if result.unreachable or result.bad_rows else Exit.DONE)
 
@@ -97,7 +98,7 @@ def orders(
 
     run(look())
     if not json and not rows.count:
-        typer.echo("No orders.")
+        say("No orders.")
 
 
 def fills(
@@ -128,4 +129,4 @@ def fills(
 
     run(look())
     if not json and not rows.count:
-        typer.echo("No fills.")
+        say("No fills.")

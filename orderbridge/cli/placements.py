@@ -7,7 +7,8 @@ from typing import Final
 from rich.text import Text
 
 from orderbridge.cli.asking import order_line
-from orderbridge.cli.tables import Cell, Layout, Rows, amount, printable
+from orderbridge.cli.tables import Cell, Layout, Rows, amount
+from orderbridge.errors import printable
 from orderbridge.model.placement import Placement
 from orderbridge.model.words import PlacementState
 
@@ -41,8 +42,8 @@ def add_placement(rows: Rows, placement: Placement, *notes: str) -> None:
     key = "" if placement.key is None else f" key {placement.key}"
     name.append(f"\n{placement.created_at:%Y-%m-%d %H:%M:%S}{printable(key)}", style="dim")
     order = placement.order
-    shown = "" if order is None else f"{order.order_id}\n{order.status.replace('_', ' ')}"
+    shown = "" if order is None else f"{printable(order.order_id)}\n{order.status.replace('_', ' ')}"
     if order is not None and order.filled_quantity:
         shown += f", filled {amount(order.filled_quantity)}"
     cells: list[Cell] = [name, Text(word, style=_COLOURS.get(placement.state, "")), order_line(placement.request)]
-    rows.add([*cells, Text("\n".join(printable(line) for line in shown.splitlines()))], *notes)
+    rows.add([*cells, Text(shown)], *notes)

@@ -42,12 +42,13 @@ from orderbridge.cli.running import (
     end,
     exit_of,
     journal_path,
+    note,
     run,
     told,
     used_settings,
     warn,
 )
-from orderbridge.cli.tables import Rows, order_in_line, print_missing, print_model, printable
+from orderbridge.cli.tables import Rows, order_in_line, print_missing, print_model, say
 from orderbridge.cli.trading import show
 from orderbridge.errors import JournalError, NotSent, OrderBridgeError, OutcomeUnknown
 from orderbridge.model.order import Order
@@ -73,7 +74,7 @@ class _Act:
         async with self.bridge as bridge:
             self.placement = await bridge.prepare(self.gateway, self.request, key=self.key)
             said = "goes on with" if self.placement.state is not PlacementState.PREPARED else "is written down as"
-            typer.echo(f"It {said} {placement_ref(self.placement)}, and nothing is placed twice.", err=True)
+            note(f"It {said} {placement_ref(self.placement)}, and nothing is placed twice.")
             try:
                 return await bridge.place(
                     self.gateway, self.placement, send_within=send_within, timeout=timeout, read_back=read_back
@@ -81,7 +82,7 @@ class _Act:
             except OutcomeUnknown as error:
                 warn(told(error), style="red")
                 if resolve:
-                    typer.echo(f"Asking what became of it, for up to {resolve:g} s ...", err=True)
+                    note(f"Asking what became of it, for up to {resolve:g} s ...")
                 known = error.placement if isinstance(error.placement, Placement) else self.placement
                 return await bridge.resolve(known, timeout=resolve)
 
@@ -140,7 +141,7 @@ def place(
         slippage=slippage,
         client_order_id=client_order_id,
     )
-    named = [] if key is None else [f"  key {printable(key)}"]
+    named = [] if key is None else [f"  key {key}"]
     ask([destination(target), f"  {order_line(request)}", *named, f"  journal {kept}"], "Place this order?", yes=yes)
     act = _Act(bridge, gateway, request, key)
     work = act.run(send_within=send_within, timeout=timeout, read_back=read_back, resolve=resolve)
@@ -161,12 +162,12 @@ def place(
         _followed_up(outcome, journal, config, json=json)
     show([outcome], json=json)
     if outcome.status in _REFUSED:
-        end(f"{outcome.status}: {printable(outcome.reason or 'the venue gives no reason')}", Exit.NOT_ALL)
+        end(f"{outcome.status}: {outcome.reason or 'the venue gives no reason'}", Exit.NOT_ALL)
 
 
 def _followed_up(placement: Placement, journal: Path | None, config: Path | None, *, json: bool) -> NoReturn:
     if placement.state is PlacementState.PLACED and placement.order is not None:
-        typer.echo("It was placed, once.", err=True)
+        note("It was placed, once.")
         show([placement.order], json=json)
         sys.exit(Exit.DONE)
     if json:
@@ -194,7 +195,7 @@ def _may_be_live(why: str, placement: Placement, journal: Path | None, config: P
     ]
     warn(why, style="red")
     warn(f"{name} MAY BE LIVE. Do not place it again; see what is known, and have it settled, with:", style="bold red")
-    end("\n".join(lines), Exit.UNKNOWN)
+    end(lines[0], Exit.UNKNOWN, *lines[1:])
 
 
 def explain(
@@ -219,15 +220,14 @@ def explain(
     except ValueError as error:
         end(str(error), Exit.WRONG)
     if not found:
-        end(f"the journal {path} knows no placement of {printable(ref)}", Exit.NOT_ALL)
+        end(f"the journal {path} knows no placement of {ref}", Exit.NOT_ALL)
     for number, (record, events) in enumerate(found):
         if json:
             for model in (record, *events):
                 print_model(model)
         else:
             chain = chain_of(record, record.placement, events)
-            lines = [printable(line) for line in chain.splitlines()]
-            typer.echo(("\n" if number else "") + "\n".join(lines))
+            say(*([""] if number else []), *chain.split("\n"))
     states = {record.state for record, _ in found}
     sys.exit(Exit.UNKNOWN if states & {PlacementState.SENDING, PlacementState.UNCERTAIN} else Exit.DONE)
 
@@ -290,15 +290,15 @@ def _print(report: RecoveryReport) -> None:
     }
     for title, placements in parts.items():
         if placements:
-            typer.echo(f"{title}:")
+            say(f"{title}:")
             rows = Rows(PLACEMENTS)
             for placement in placements:
                 add_placement(rows, placement)
     for title, orders in {"Ours, and not known before": report.orphans, "Foreign, left alone": report.foreign}.items():
         if orders:
-            typer.echo(f"{title}:")
+            say(f"{title}:")
             for order in orders:
-                typer.echo(f"  {order_in_line(order)}")
+                say(f"  {order_in_line(order)}")
     if report == RecoveryReport(unreachable=report.unreachable):
         where = " at the gateways that answered" if report.unreachable else ""
-        typer.echo(f"Nothing was under way{where}.")
+        say(f"Nothing was under way{where}.")

@@ -14,7 +14,7 @@ import typer
 from pydantic import ValidationError
 
 from orderbridge.bridge import OrderBridge
-from orderbridge.cli.tables import console, printable
+from orderbridge.cli.tables import say
 from orderbridge.errors import ConfigurationError, NotSent, NotSupported, OrderBridgeError, OrderDenied, OutcomeUnknown
 from orderbridge.registry import connect
 from orderbridge.settings import Settings, load_settings
@@ -88,23 +88,23 @@ def checked(make: Callable[[], T]) -> T:
 
 def told(error: OrderBridgeError) -> str:
     """An error in one line."""
-    return printable(f"{type(error).__name__}: {error}")
+    return f"{type(error).__name__}: {error}"
 
 
-def end(line: str, code: Exit) -> NoReturn:
-    """Say a line on stderr and end."""
-    warn(line, style="red")
+def end(line: str, code: Exit, *more: str) -> NoReturn:
+    """Say a line on stderr, and what more there is in lines of their own, and end."""
+    warn(line, *more, style="red")
     sys.exit(code)
 
 
-def note(line: str) -> None:
-    """Say on stderr what a command uses."""
-    warn(line, style="dim")
+def note(*lines: str) -> None:
+    """Say on stderr what a command uses or does."""
+    warn(*lines, style="")
 
 
-def warn(line: str, *, style: str = "yellow") -> None:
-    """Say a line on stderr, whole: a terminal may wrap it, nothing breaks it."""
-    console(stderr=True).print(line, style=style, markup=False, soft_wrap=True)
+def warn(*lines: str, style: str = "yellow") -> None:
+    """Say lines on stderr."""
+    say(*lines, stderr=True, style=style)
 
 
 def connected(*names: str, settings: Settings, journal: Path | None = None) -> OrderBridge:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from orderbridge.errors import printable
 from orderbridge.model.amount import plain
 from orderbridge.model.base import VenueModel
 from orderbridge.model.fill import Fill
@@ -32,16 +34,17 @@ _COLOURS = {
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Where tables are printed: as wide as the terminal, or wide enough where there is none."""
-    found = Console(stderr=stderr, highlight=False)
-    if not found.is_terminal:
-        found = Console(stderr=stderr, highlight=False, width=170)
-    return found
+    """Where lines and tables go, as wide as the terminal, or wide enough where there is none: no text is markup."""
+    plain_text: dict[str, Any] = {"stderr": stderr, "highlight": False, "markup": False, "emoji": False}
+    found = Console(**plain_text)
+    return found if found.is_terminal else Console(**plain_text, width=170)
 
 
-def printable(text: str) -> str:
-    """A venue's text without what a terminal would obey: it could redraw the line above it."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)
+def say(*lines: str, stderr: bool = False, style: str | None = None) -> None:
+    """Print each text as one line, whatever stands in it: a terminal may wrap it, nothing breaks it."""
+    out = console(stderr=stderr)
+    for line in lines:
+        out.print(printable(line), style=style, soft_wrap=True)
 
 
 def print_lookup(result: LookupResult, *, title: str, marks: dict[RefLike, str] | None = None) -> None:
@@ -56,31 +59,37 @@ def print_lookup(result: LookupResult, *, title: str, marks: dict[RefLike, str] 
     for ref in result.refs:
         mark = [] if marks is None else [marks.get(ref, "")]
         for row in _rows(ref, result[ref]):
-            table.add_row(*row, *mark)
-    out = console()
-    out.print(table)
+            table.add_row(*(each if isinstance(each, Text) else printable(each) for each in row), *mark)
+    console().print(table)
     print_missing(result.unreachable, result.bad_rows)
 
 
 def print_missing(unreachable: Mapping[str, Failure], bad_rows: Iterable[BadRow] = (), *, stderr: bool = False) -> None:
     """Which gateways could not answer, and which rows could not be read."""
-    out = console(stderr=stderr)
     for name, failure in unreachable.items():
-        line = f"{name} could not answer ({failure.kind}): {failure.message}"
-        out.print(printable(line), style="yellow", markup=False)
+        say(f"{name} could not answer ({failure.kind}): {failure.message}", stderr=stderr, style="yellow")
     for bad in bad_rows:
         at = f"{bad.gateway}, row {bad.position}" + (f", {bad.order_id}" if bad.order_id else "")
-        out.print(printable(f"unusable row ({at}): {bad.reason}"), style="yellow", markup=False)
+        say(f"unusable row ({at}): {bad.reason}", stderr=stderr, style="yellow")
 
 
 def lookup_json(result: LookupResult) -> str:
     """The result as JSON, each answer beside its ref."""
-    return result.model_dump_json(indent=2)
+    return _plain_json(result.model_dump_json(indent=2))
 
 
 def print_model(model: VenueModel) -> None:
     """One model as one line of JSON, at once, for a reader at the other end of a pipe."""
-    print(model.model_dump_json(), flush=True)
+    print(_plain_json(model.model_dump_json()), flush=True)
+
+
+def _plain_json(text: str) -> str:
+    """The same JSON; what a terminal would obey in its texts stands as JSON's own escapes."""
+    if text.isprintable():
+        return text
+    return "".join(
+        letter if letter.isprintable() or letter == "\n" else json.dumps(letter).strip('"') for letter in text
+    )
 
 
 Cell = str | Text
@@ -141,7 +150,7 @@ class Rows:
         lines = [cell if isinstance(cell, Text) else Text(printable(cell)) for cell in cells]
         self._print([Text("\n").join(lines[place] for place in stack if lines[place]) for stack in self._stacks])
         for note in notes:
-            self._out.print(f"  {printable(note)}", style="yellow", markup=False)
+            self._out.print(f"  {printable(note)}", style="yellow")
 
     def _print(self, cells: Sequence[Text]) -> None:
         table = Table.grid(padding=(0, _GAP, 0, 0))

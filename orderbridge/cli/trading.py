@@ -51,7 +51,7 @@ from orderbridge.cli.running import (
     used_settings,
     warn,
 )
-from orderbridge.cli.tables import order_in_line, print_missing, print_model, print_orders, printable
+from orderbridge.cli.tables import order_in_line, print_missing, print_model, print_orders, say
 from orderbridge.client_ids import mint
 from orderbridge.errors import (
     AuthenticationFailed,
@@ -140,7 +140,7 @@ def submit(
     order = _sent(_submit(bridge, target, request, timeout), lookup)
     show([order], json=json)
     if order.status in _REFUSED:
-        end(f"{order.status}: {printable(order.reason or 'the venue gives no reason')}", Exit.NOT_ALL)
+        end(f"{order.status}: {order.reason or 'the venue gives no reason'}", Exit.NOT_ALL)
 
 
 async def _submit(bridge: OrderBridge, target: BoundGateway, request: OrderRequest, timeout: float) -> Order:
@@ -158,20 +158,20 @@ def _sent(call: Coroutine[Any, Any, Order], lookup: str) -> Order:
         end(told(error), exit_of(error))
     except DuplicateClientOrderId as error:
         warn(told(error), style="red")
-        end(f"An order has this id; look at it with:\n{lookup}", Exit.NOT_ALL)
+        end("An order has this id; look at it with:", Exit.NOT_ALL, lookup)
     except OrderBridgeError as error:
         _unknown(told(error), lookup)
     except KeyboardInterrupt:
         _unknown("Interrupted.", lookup)
     except BaseException as error:
         warn(f"{type(error).__name__}: {error}", style="red")
-        warn(f"The order may be live. Do not send it again; look it up with:\n{lookup}", style="bold red")
+        warn("The order may be live. Do not send it again; look it up with:", lookup, style="bold red")
         raise
 
 
 def _unknown(why: str, lookup: str) -> NoReturn:
     warn(why, style="red")
-    end(f"The order may be live. Do not send it again; look it up with:\n{lookup}", Exit.UNKNOWN)
+    end("The order may be live. Do not send it again; look it up with:", Exit.UNKNOWN, lookup)
 
 
 def _id_for(gateway: OrderGateway) -> str | None:
@@ -261,7 +261,7 @@ def _cancel_all(bridge: OrderBridge, symbol: str | None, *, yes: bool, timeout: 
     if receipt.orders or json:
         show(receipt.orders, json=json)
     else:
-        typer.echo("No order was open where it could be asked." if receipt.unreachable else "No order was open.")
+        say("No order was open where it could be asked." if receipt.unreachable else "No order was open.")
     print_missing(receipt.unreachable, stderr=True)
     if receipt.unreachable:
         end("Orders there may be live: see orderbridge open.", Exit.NOT_ALL)

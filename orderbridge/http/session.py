@@ -17,6 +17,7 @@ from orderbridge.errors import (
     OutcomeUnknown,
     RateLimited,
     VenueUnavailable,
+    printable,
 )
 from orderbridge.http.engines import make_transport
 from orderbridge.http.limits import Limiter, LockedOut, NoPermit
@@ -56,7 +57,7 @@ class Session:
     ) -> None:
         self.gateway = gateway
         self.limiter = limiter
-        self.log = logging.getLogger(f"orderbridge.{venue}")
+        self.log = own_logger(f"orderbridge.{venue}")
         self._venue = venue
         self._engine, self._owns_engine = make_transport(transport)
         self._retries = retries or Retries()
@@ -315,3 +316,35 @@ def log_facts(
         "order_id": order_id,
         "client_order_id": client_order_id,
     }
+
+
+class _Cleaner(logging.Filter):
+    """Makes one line without escape sequences of every record: what venues and users say is in it."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg = printable(str(record.msg))
+        if isinstance(record.args, tuple):
+            record.args = tuple(_clean(each) for each in record.args)
+        for name in _FACTS & record.__dict__.keys():
+            record.__dict__[name] = _clean(record.__dict__[name])
+        return True
+
+
+def _clean(value: object) -> object:
+    if value is None or isinstance(value, (int, float)):
+        return value
+    try:
+        return printable(str(value))
+    except Exception:  # noqa: BLE001 - another's error whose text fails must not end the call that logs it
+        return type(value).__name__
+
+
+_FACTS: Final = frozenset(log_facts("", None))
+_CLEANER: Final = _Cleaner()
+
+
+def own_logger(name: str) -> logging.Logger:
+    """The logger of that name, each record of which is one line whatever stands in it."""
+    logger = logging.getLogger(name)
+    logger.addFilter(_CLEANER)
+    return logger

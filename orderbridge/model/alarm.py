@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orderbridge.model.base import Moment, VenueModel
+from orderbridge.model.base import Moment, Told, VenueModel
 from orderbridge.model.order import Order
 from orderbridge.model.placement import Placement
 from orderbridge.model.words import Word
@@ -31,7 +31,7 @@ class Alarm(VenueModel):
     """Something that no code can settle: a person decides."""
 
     kind: AlarmKind
-    message: str
+    message: Told
     gateway: str | None = None
     placement: Placement | None = None
     order: Order | None = None

@@ -8,6 +8,8 @@ from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
+from orderbridge.errors import printable
+
 
 class UserModel(BaseModel):
     """What a user builds: frozen, refuses unknown fields, takes text for numbers and words, never a float."""
@@ -36,6 +38,8 @@ def _to_utc(moment: datetime) -> datetime:
         raise ValueError("the time lies outside the years 1 to 9999 in UTC") from None
 
 
+# What is said to a person, perhaps in a venue's words.
+Told = Annotated[str, AfterValidator(printable)]
 # An aware moment, kept in UTC.
 Moment = Annotated[datetime, AfterValidator(_to_utc)]
 EARLIEST: Final = datetime.min.replace(tzinfo=UTC)

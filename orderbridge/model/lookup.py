@@ -9,7 +9,7 @@ from typing import Any, Literal, Self, overload
 from pydantic import Field, model_validator
 
 from orderbridge.errors import AmbiguousRef
-from orderbridge.model.base import Moment, VenueModel
+from orderbridge.model.base import Moment, Told, VenueModel
 from orderbridge.model.order import Order, united
 from orderbridge.model.ref import RefLike
 from orderbridge.model.words import Word
@@ -35,7 +35,7 @@ class Failure(VenueModel):
     """Why a gateway could not answer. `retry_after` is in seconds, None when not known."""
 
     kind: FailureKind
-    message: str
+    message: Told
     retry_after: float | None = None
     code: str | None = None
     http_status: int | None = None
@@ -50,7 +50,7 @@ class BadRow(VenueModel):
 
     gateway: str
     position: int
-    reason: str
+    reason: Told
     order_id: str | None = None
     raw: Any = Field(default=None, repr=False, exclude=True)
 

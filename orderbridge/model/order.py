@@ -8,8 +8,9 @@ from typing import Annotated, Any, Final, NamedTuple
 
 from pydantic import AfterValidator, Field
 
+from orderbridge.errors import printable
 from orderbridge.model.amount import ZERO, Amount, plain, subtract
-from orderbridge.model.base import EARLIEST, Moment, VenueModel
+from orderbridge.model.base import EARLIEST, Moment, Told, VenueModel
 from orderbridge.model.symbol import Symbol
 from orderbridge.model.words import KnownBy, OrderStatus, OrderType, Side, TimeInForce
 
@@ -21,7 +22,7 @@ def _sorted_once(notes: tuple[str, ...]) -> tuple[str, ...]:
 
 
 # Sorted and each once, as `merge` leaves them, so that an observation merged with itself is itself.
-Notes = Annotated[tuple[str, ...], AfterValidator(_sorted_once)]
+Notes = Annotated[tuple[Told, ...], AfterValidator(_sorted_once)]
 
 
 class OrderKey(NamedTuple):
@@ -101,7 +102,7 @@ class Order(VenueModel):
     replaced_by: str | None = None
     exchange_order_id: str | None = None
     numbered_by_market: bool = False
-    reason: str | None = None
+    reason: Told | None = None
     anomalies: Notes = ()
     raw: dict[str, Any] = Field(default_factory=dict, repr=False, exclude=True)
 
@@ -152,7 +153,7 @@ class Order(VenueModel):
         at = "" if self.price is None else f" at {plain(self.price)}"
         sure = "" if self.known_by is KnownBy.REPORTED else f" ({self.known_by})"
         what = f"{self.symbol} {self.side} {self.type}{at}"
-        return f"{self.gateway}:{self.order_id} {what}: {self.status}{sure}, filled {filled} of {size}"
+        return printable(f"{self.gateway}:{self.order_id} {what}: {self.status}{sure}, filled {filled} of {size}")
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Order):

@@ -21,7 +21,7 @@ class Symbol(str):
     __slots__ = ()
 
     def __new__(cls, text: str) -> Symbol:
-        if not isinstance(text, str) or not _FORM.fullmatch(text):
+        if not isinstance(text, str) or not _FORM.fullmatch(text) or not text.isprintable():
             raise ValueError(f"a symbol is written BASE/QUOTE, as in BTC/MXN, not {text!r}")
         return super().__new__(cls, text.upper())
 

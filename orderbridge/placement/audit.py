@@ -9,7 +9,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from orderbridge.errors import JournalError
-from orderbridge.model.base import VenueModel
+from orderbridge.model.base import Told, VenueModel
 from orderbridge.model.words import PlacementState
 from orderbridge.placement.looking import JournalFile
 from orderbridge.placement.states import HOLDING, NEXT, Event, Happened, Record
@@ -39,9 +39,9 @@ _Row = tuple[Any, ...]
 class Finding(VenueModel):
     """Something in a journal that cannot be so: where, what, and what to do about it."""
 
-    where: str
-    what: str
-    advice: str
+    where: Told
+    what: Told
+    advice: Told
 
 
 def verify(journal: JournalFile) -> Iterator[Finding]:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import logging
 import os
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
-from orderbridge.http.session import log_facts
+from orderbridge.http.session import log_facts, own_logger
 from orderbridge.model.alarm import Alarm, AlarmKind
 from orderbridge.model.order import Order
 from orderbridge.model.placement import Placement
@@ -20,7 +19,7 @@ from orderbridge.placement.journal import Journal
 from orderbridge.placement.owner import is_gone, owner_name
 from orderbridge.placement.states import Happened, Record, Step, step
 
-log: Final = logging.getLogger("orderbridge.placement")
+log: Final = own_logger("orderbridge.placement")
 LEASE_SECONDS: Final = 10.0
 _LONGER: Final = 60.0
 

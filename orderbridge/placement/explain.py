@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from orderbridge.errors import printable
 from orderbridge.model.placement import Placement
 from orderbridge.placement.states import Event, Happened, Record
 
@@ -44,7 +45,7 @@ def explain(record: Record, placement: Placement, events: Sequence[Event]) -> st
     lines.append(f"It is {placement.state}{gave_up}{why}.")
     if placement.order is not None:
         lines.append(f"Its order, as last known: {placement.order}")
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 def _line(event: Event) -> str:

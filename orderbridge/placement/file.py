@@ -7,7 +7,6 @@ that comes back with fewer is told, and processes that write take their turns by
 
 from __future__ import annotations
 
-import logging
 import os
 import sqlite3
 import time
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from orderbridge.errors import JournalError
+from orderbridge.http.session import own_logger
 from orderbridge.placement.schema import STEPS, check_readable, migrate, newer, version_of
 
 try:
@@ -24,7 +24,7 @@ try:
 except ImportError:  # Windows: whoever asks SQLite at the right moment is next
     fcntl = None  # type: ignore[assignment]
 
-log: Final = logging.getLogger("orderbridge.placement")
+log: Final = own_logger("orderbridge.placement")
 _LOOK_AGAIN: Final = 0.01
 # Bytes of the mark that are locked, far behind what is written there: who is next, and who writes. Seconds between two
 # looks at each; a commit may take as little.

@@ -1,6 +1,8 @@
 """`open`, `orders` and `fills`, as a person or a script meets them."""
 
+import io
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +10,10 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
-from orderbridge.cli import tables
+from orderbridge import Failure, Fill, Found, LookupResult, Order, OrderRef, OrderRequest, Placement
+from orderbridge.cli import placements, tables
 from orderbridge.cli.app import app
+from orderbridge.model.lookup import Answer, BadRow
 from orderbridge.simulator import Simulator
 
 pytestmark = pytest.mark.usefixtures("keys")
@@ -278,4 +282,72 @@ def test_a_venue_cannot_redraw_the_terminal(venue: Simulator) -> None:
     result = run("orders", "--since", "2020-01-01")
 
     assert "\x1b" not in result.stdout
-    assert "reason:  [2Afilled  all well" in result.stdout
+    assert r"reason: \x1b[2Afilled\r\nall well" in result.stdout
+
+
+# Ids of other programs: markup of the tables, their emoji, a colour, a cleared screen, a line end, a mark that turns
+# the direction of writing.
+ODD = ("a[b]c", "[/red]", "[link=x]y", ":smile:", "x\x1b[31mred", "y\x1b[2Jz", "n\nfalse line", "w\u202egpj")
+
+
+@pytest.mark.parametrize("width", [60, 120])
+def test_what_comes_from_outside_is_text_in_every_table(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    """No id, key, reason or symbol is markup, an escape sequence or a line end, at whatever width; brackets stay."""
+    out = io.StringIO()
+    monkeypatch.setattr(tables, "Console", lambda **how: Console(**{**how, "width": width, "file": out}))
+    for text in ODD:
+        order = Order(
+            venue="bitso", order_id=text, client_order_id=text, symbol="[B]/MXN", side="buy", status="rejected",
+            reason=text, anomalies=(f"odd: {text}",), raw_status=text,
+        )  # fmt: skip
+        placement = Placement(
+            placement_id=text, gateway="bitso", key=text, created_at=datetime(2026, 1, 1, tzinfo=UTC), order=order,
+            request=OrderRequest.limit(symbol="[B]/MXN", side="buy", quantity="1", price="2"),
+        )  # fmt: skip
+        fill = Fill(
+            venue="bitso", fill_id=text, order_id=text, symbol="[B]/MXN", side="buy", quantity="1", price="2",
+            quote_quantity="2", fee="0.1", fee_currency=text,
+        )  # fmt: skip
+        failure, row = Failure(kind="unreachable", message=text), BadRow(gateway="bitso", position=0, reason=text)
+        result = LookupResult(
+            refs=(text, OrderRef(id=f"u{text}")),
+            found=(Found(orders=(order,), answers={"bitso": Answer.FOUND}), Found(answers={"bitso": Answer.NOT_SEEN})),
+            unreachable={"bitcain": failure},
+            bad_rows=(row,),
+        )
+        tables.print_lookup(result, title="Look-up")
+        tables.print_orders([order])
+        tables.add_fill(tables.Rows(tables.FILLS), fill)
+        placements.add_placement(tables.Rows(placements.PLACEMENTS), placement, f"reason: {text}")
+        tables.say(text, tables.order_in_line(order))
+
+    shown = out.getvalue()
+
+    assert all(line.isprintable() for line in shown.split("\n"))
+    assert max(len(line) for line in shown.split("\n") if not line.startswith(("bit", "unusable", " "))) <= width
+    for text in ("a[b]c", "[/red]", "[link=x]y", ":smile:", r"x\x1b[31mred", r"n\nfalse line", r"w\u202egpj"):
+        assert shown.count(text) >= 8, text
+
+
+@pytest.mark.parametrize("command", ["lookup", "cancel", "explain"])
+def test_ids_with_brackets_are_told_as_they_are(venue: Simulator, tmp_path: Path, command: str) -> None:
+    """The markup of a table drops nothing of an id, and no id ends a command with a traceback."""
+    kept = ["--journal", str(tmp_path / "orders.db")] if command == "explain" else []
+    if kept:
+        run("place", "bitso", "buy", "0.01", "BTC/MXN", "--price", "560000", "--yes", *kept)
+
+    results = [run(command, text, *kept) for text in ("bitso:a[b]c", "[/red]", ":smile:")]
+
+    assert all(result.exception is None or isinstance(result.exception, SystemExit) for result in results)
+    assert ["a[b]c" in results[0].output, "[/red]" in results[1].output, ":smile:" in results[2].output] == [True] * 3
+
+
+def test_json_holds_no_escape_sequence(capsys: pytest.CaptureFixture[str]) -> None:
+    """A terminal obeys nothing of what `--json` prints, and a program reads the same texts."""
+    order = Order(venue="bitso", order_id="a\x9b31m\u202eb\U000e0001é", symbol="BTC/MXN", side="buy")
+
+    tables.print_model(order)
+
+    printed = capsys.readouterr().out
+    assert printed.rstrip("\n").isprintable()
+    assert Order.model_validate_json(printed) == order

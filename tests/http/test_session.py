@@ -4,15 +4,17 @@ import asyncio
 import logging
 import traceback
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import orderbridge
 from orderbridge.errors import ConfigurationError, NotSent, RateLimited, VenueUnavailable
 from orderbridge.http import WireRequest, WireResponse
 from orderbridge.http.limits import Limiter, Rate
 from orderbridge.http.policy import Deadline, Retries
-from orderbridge.http.session import Session
+from orderbridge.http.session import Session, log_facts, own_logger
 from orderbridge.http.transport import NoAnswer, NothingSent
 
 Simulate = Callable[[Callable[[], Awaitable[Any]]], Any]
@@ -188,3 +190,34 @@ def test_a_second_event_loop_is_refused() -> None:
     one = asyncio.run(main())
     with pytest.raises(ConfigurationError, match="the gateway bitso was first used in another event loop"):
         asyncio.run(read(one))
+
+
+class Unspeakable(Exception):
+    """An error of another library, whose text fails."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+@pytest.mark.parametrize("name", ["orderbridge.bitso", "orderbridge.placement", "orderbridge.bridge"])
+def test_a_log_record_is_one_line(caplog: pytest.LogCaptureFixture, name: str) -> None:
+    """Nothing of a venue or a caller forges a second line or a colour, in the message or in its facts; figures stay."""
+    own_logger(name).warning(
+        "%s is tried again in %.1f s: %s %s", "a\nERROR b", 1.25, ValueError("\x1b[31mred"), Unspeakable(),
+        extra=log_facts("bitso", "get", order_id="o\u202e1", client_order_id="a[b]"),
+    )  # fmt: skip
+
+    (record,) = caplog.records
+    assert record.getMessage() == r"a\nERROR b is tried again in 1.2 s: \x1b[31mred Unspeakable"
+    assert (vars(record)["order_id"], vars(record)["client_order_id"]) == (r"o\u202e1", "a[b]")
+
+
+def test_every_logger_of_the_library_is_of_the_one_kind() -> None:
+    """No file makes a logger that lets through what the venue says."""
+    made = [
+        file.name
+        for file in Path(orderbridge.__file__).parent.rglob("*.py")
+        if "getLogger(" in file.read_text() and not {"simulator", "cli"} & set(file.parts)
+    ]
+
+    assert made == ["session.py"]

@@ -137,7 +137,7 @@ class BitcainWriter:
         where = Where(gateway=self._session.gateway, operation=write.operation)
         try:
             payload = body.load(response.body)
-            said = "\n".join(fault_lines(payload)) or explain(payload) or "no reason given"
+            said = "; ".join(fault_lines(payload)) or explain(payload) or "no reason given"
         except body.Unreadable as unreadable:
             payload, said = None, str(unreadable)
         is_success = 200 <= response.status < 300

@@ -23,6 +23,7 @@ from orderbridge.adapters.ccxt_any.told import with_told
 from orderbridge.errors import ConfigurationError
 from orderbridge.http.limits import Limiter
 from orderbridge.http.policy import Deadline
+from orderbridge.http.session import own_logger
 from orderbridge.model.permit import Lane
 
 _METHODS: Final = frozenset({"get", "post", "put", "patch", "delete", "head", "options"})
@@ -185,7 +186,7 @@ class Wire:
             raise ConfigurationError("another gateway has this exchange object: make one for each gateway")
         self._before: dict[str, Any] = {}
         self._options_before: dict[str, Any] = {}
-        logger = logging.getLogger(f"{log}.wire")
+        logger = own_logger(f"{log}.wire")
         logger.setLevel(logging.INFO)  # at DEBUG ccxt logs whole requests, keys and signatures included
         for name, value in {**_SETTINGS, "logger": logger, IN_USE: True}.items():
             self._put(name, value)

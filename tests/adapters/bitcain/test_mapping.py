@@ -187,7 +187,7 @@ BAD = [
     ({"quantity": []}, "no amount"),
     ({"quantity": "1" * 101}, "no amount"),
     ({"quantity": "-1"}, "negative"),
-    ({"symbol": "\ud800/USDT"}, "cannot be kept"),
+    ({"symbol": "\ud800/USDT"}, "the symbol is not usable"),
     ({"price": "abc"}, "price is no amount"),
     ({"stop_price": {}}, "stop price is no amount"),
     ({"filled_quantity": [1]}, "filled quantity is no amount"),
