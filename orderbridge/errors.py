@@ -121,7 +121,7 @@ class NotSupported(OrderBridgeError):
 
 
 class AmbiguousRef(OrderBridgeError):
-    """Several orders answer to this ref: `orders` carries them. Ask again by the venue's order id."""
+    """Several orders answer to this ref: `orders` carries them. Ask again with one of them, or its `key`."""
 
     def __init__(self, message: str, *, orders: tuple[Order, ...] = (), **where: Unpack[Where]) -> None:
         super().__init__(message, **where)

@@ -11,6 +11,7 @@ from orderbridge.gateway import failure_of
 from orderbridge.model.lookup import Answer, BadRow, Failure, Found, LookupResult
 from orderbridge.model.order import Order, united
 from orderbridge.model.ref import OrderRef, RefLike
+from orderbridge.model.symbol import Symbol
 
 # The worst of several answers is the answer: a ref is not seen only if every way of asking said so.
 _WORST_FIRST: Final = (
@@ -24,10 +25,11 @@ _WORST_FIRST: Final = (
 
 @dataclass(slots=True, eq=False)
 class Ask:
-    """One id asked for in one way (`kind`), on behalf of one or more refs."""
+    """One id asked for in one way (`kind`), on behalf of one or more refs; of one symbol where it counts by market."""
 
     kind: str
     id: str
+    symbol: Symbol | None = None
     refs: list[int] = field(default_factory=list)
     answer: Answer | None = None
     proven_absent: bool = False
@@ -54,14 +56,14 @@ class Search:
         self.gateway = gateway
         self._given = tuple(refs)
         self.refs = tuple(parse_refs(refs, gateways=[gateway]))
-        self._asks: dict[tuple[str, str], Ask] = {}
+        self._asks: dict[tuple[str, str, Symbol | None], Ask] = {}
         self._by_ref: list[list[Ask]] = [[] for _ in refs]
         self._failure: Failure | None = None
         self._bad_rows: list[BadRow] = []
 
-    def ask(self, kind: str, id: str, *, ref: int) -> Ask:
+    def ask(self, kind: str, id: str, *, ref: int, symbol: Symbol | None = None) -> Ask:
         """Note that `id` is to be asked for as a `kind`, for the ref at that position."""
-        ask = self._asks.setdefault((kind, id), Ask(kind, id))
+        ask = self._asks.setdefault((kind, id, symbol), Ask(kind, id, symbol))
         ask.refs.append(ref)
         self._by_ref[ref].append(ask)
         return ask

@@ -82,17 +82,18 @@ class Core:
     def _can(self) -> Capabilities:
         return self._gateway.capabilities
 
-    def _ref(self, id: Any, params: Params) -> OrderRef:
-        """The order that is meant: by the exchange's id, or by the caller's own in params."""
+    def _ref(self, id: Any, params: Params, symbol: Any = None) -> OrderRef:
+        """The order that is meant: by the exchange's id, and its symbol if it is given, or by the caller's own id."""
         told = given(params, *CLIENT_IDS)
         own = client_id(told)
+        market = None if symbol is None else checked_symbol(symbol)
         if own is not None and not id:
-            return OrderRef(gateway=self._name, client_order_id=own)
+            return OrderRef(gateway=self._name, client_order_id=own, symbol=market)
         if own is not None:
             raise ccxt.BadRequest("give an id, or a clientOrderId and an empty id, and not both")
         if not isinstance(id, str) or not id:
             raise ccxt.ArgumentsRequired(f"an id is a text, not {id!r}")
-        return OrderRef(gateway=self._name, order_id=id)
+        return OrderRef(gateway=self._name, order_id=id, symbol=market)
 
     # The markets.
 

@@ -118,7 +118,7 @@ class CcxtFace(Reads, Family):
                 changed: fetch the order.
         """
         told = given(params, *CLIENT_IDS, *_STOPS)
-        ref = self._ref(id, {name: told[name] for name in CLIENT_IDS if name in told})
+        ref = self._ref(id, {name: told[name] for name in CLIENT_IDS if name in told}, symbol)
         steps = await self._steps(checked_symbol(symbol))
         stops = {steps.price(told[name], name) for name in _STOPS if name in told}
         if len(stops) > 1:
@@ -147,7 +147,7 @@ class CcxtFace(Reads, Family):
         Raises:
             OrderNotFound: neither cancelled nor shown. RequestTimeout and other NetworkErrors: cancel it again.
         """
-        ref = self._ref(id, params)
+        ref = self._ref(id, params, symbol)
         with as_ccxt_errors(repeatable=True):
             order = await self._bridge.cancel(ref, timeout=self._timeout)
         await self._placing.shown(order)
@@ -165,8 +165,8 @@ class CcxtFace(Reads, Family):
         given(params)
         if isinstance(ids, str) or not isinstance(ids, Sequence):
             raise ccxt.ArgumentsRequired("ids is a list")
-        refs = [self._ref(id, None) for id in ids]
-        return await self._cancel_each([str(ref.order_id) for ref in refs], [{} for _ in refs])
+        refs = [self._ref(id, None, symbol) for id in ids]
+        return await self._cancel_each([str(ref.order_id) for ref in refs], [{} for _ in refs], symbol)
 
     async def cancel_orders_with_client_order_ids(
         self, clientOrderIds: Sequence[str], symbol: str | None = None, params: Params = None
@@ -175,10 +175,11 @@ class CcxtFace(Reads, Family):
         given(params)
         if isinstance(clientOrderIds, str) or not isinstance(clientOrderIds, Sequence):
             raise ccxt.ArgumentsRequired("clientOrderIds is a list")
-        return await self._cancel_each([""] * len(clientOrderIds), [{"clientOrderId": id} for id in clientOrderIds])
+        told = [{"clientOrderId": id} for id in clientOrderIds]
+        return await self._cancel_each([""] * len(told), told, symbol)
 
-    async def _cancel_each(self, ids: list[str], params: list[dict[str, str]]) -> list[Row]:
-        calls = [self.cancel_order(id, None, told) for id, told in zip(ids, params, strict=True)]
+    async def _cancel_each(self, ids: list[str], params: list[dict[str, str]], symbol: str | None) -> list[Row]:
+        calls = [self.cancel_order(id, symbol, told) for id, told in zip(ids, params, strict=True)]
         done = await asyncio.gather(*calls, return_exceptions=True)
         rows: list[Row] = []
         for id, told, each in zip(ids, params, done, strict=True):

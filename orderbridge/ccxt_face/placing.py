@@ -284,7 +284,7 @@ class Placing:
                 continue
             known = placement.order
             same_client = order.client_order_id is not None and placement.client_order_id == order.client_order_id
-            if (same_client or (known is not None and known.order_id == order.order_id)) and sent in self._open:
+            if (same_client or (known is not None and known.identity == order.identity)) and sent in self._open:
                 await self._tell(sent, placement)
 
 

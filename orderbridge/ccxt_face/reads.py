@@ -39,7 +39,7 @@ class Reads(Core):
         Raises:
             OrderNotFound: not shown, which is no proof that it never existed. NetworkError: not known.
         """
-        ref = self._ref(id, params)
+        ref = self._ref(id, params, symbol)
         with as_ccxt_errors():
             order = await self._bridge.get(ref, timeout=self._timeout)
         await self._placing.shown(order)
@@ -124,7 +124,7 @@ class Reads(Core):
         params: Params = None,
     ) -> list[Row]:
         """The trades of one order; none for an order that is there and has not traded."""
-        ref = self._ref(id, params)
+        ref = self._ref(id, params, symbol)
         window = _window(since, limit)
         wanted = None if symbol is None else checked_symbol(symbol)
         bad: list[BadRow] = []

@@ -17,7 +17,7 @@ from orderbridge.http.policy import Deadline
 from orderbridge.http.session import log_facts
 from orderbridge.model.fill import Fill
 from orderbridge.model.lookup import BadRow
-from orderbridge.model.order import Order
+from orderbridge.model.order import Order, united
 from orderbridge.model.permit import Lane
 from orderbridge.model.ref import OrderRef
 from orderbridge.model.symbol import Symbol
@@ -93,9 +93,9 @@ class BitsoReads:
                 return await self._open_page(book, deadline)
 
         pages = await gather_all([one(book) for book in books])
-        unique = {order.order_id: order for page in (*pages, rows) for order in reversed(page.good)}
+        good = united(order for page in (*pages, rows) for order in reversed(page.good))
         bad = {(row.order_id, repr(row.raw)): row for page in (rows, *pages) for row in page.bad}
-        return Rows(list(unique.values()), list(bad.values()))
+        return Rows(list(good), list(bad.values()))
 
     async def _open_page(self, book: str | None, deadline: Deadline) -> Rows[Order]:
         query = f"limit={OPEN_ORDERS_LIMIT}" + (f"&book={book}" if book else "")
@@ -186,18 +186,19 @@ class BitsoReads:
         """Pages of the account's trades, newest first, until `since` is passed."""
         book = f"&book={book_from_symbol(symbol)}" if symbol else ""
         marker: str | None = None
-        seen: set[str] = set()
+        # Both sides of who trades with himself are of one trade.
+        seen: set[tuple[str, str]] = set()
         while True:
             query = f"limit={TRADES_PAGE}&sort=desc{book}" + (f"&marker={marker}" if marker else "")
             payload = await self.client.get(
                 f"/user_trades?{query}", deadline=Deadline(timeout), operation="fills", lane=self._lane
             )
             page = self._rows(payload, self._to_fill, "fills")
-            ids = [fill.fill_id for fill in page.good]
+            ids = [(fill.fill_id, fill.order_id) for fill in page.good]
             if page.count and page.good and seen.issuperset(ids):
                 raise self._unexpected("user_trades repeats a page, so it cannot be read to its end", "fills")
             good, passed = _within(page.good, since, until)
-            good = [fill for fill in good if fill.fill_id not in seen]
+            good = [fill for fill in good if (fill.fill_id, fill.order_id) not in seen]
             seen.update(ids)
             self._warn(page, "fills")
             yield Rows(good, page.bad)
@@ -210,7 +211,7 @@ class BitsoReads:
                     gateway=self.client.gateway,
                     operation="fills",
                 )
-            marker = ids[-1]
+            marker = ids[-1][0]
 
     def _to_fill(self, row: Any) -> Fill:
         return fill_from_row(row, account=self.account)

@@ -16,6 +16,7 @@ from orderbridge.adapters.ccxt_any.reads import AT_ONCE, TRIGGER, CcxtReads, sym
 from orderbridge.adapters.ccxt_any.traits import ANY_ID
 from orderbridge.adapters.ccxt_any.wire import Call
 from orderbridge.errors import (
+    AmbiguousRef,
     AuthenticationFailed,
     NotSent,
     OrderBridgeError,
@@ -61,24 +62,27 @@ class CcxtCancels:
         Args:
             given: the ref as the caller gave it; an `Order` needs no reading first.
         """
-        order_id, known = await self._target(given, ref, deadline)
+        order_id, symbol, known = await self._target(given, ref, deadline)
         if known is not None and known.is_done and known.known_by is KnownBy.REPORTED:
             return known
-        symbol = ref.symbol or (known.symbol if known else None) or self._reads.memory.symbol_of(order_id)
-        return await self.by_id(order_id, symbol, known, deadline=deadline)
+        return await self.by_id(order_id, symbol or (known.symbol if known else None), known, deadline=deadline)
 
-    async def _target(self, given: RefLike, ref: OrderRef, deadline: Deadline) -> tuple[str, Order | None]:
-        order_id = ref.order_id
+    async def _target(
+        self, given: RefLike, ref: OrderRef, deadline: Deadline
+    ) -> tuple[str, Symbol | None, Order | None]:
+        """What to cancel: the number, the symbol, what is known of it. AmbiguousRef: several orders have the number."""
+        order_id, symbol = ref.order_id, ref.symbol
         if order_id is None and ref.client_order_id is not None:
             order_id = self._reads.memory.id_of(ref.client_order_id)
+            symbol = symbol or next(iter(self._reads.memory.symbols_of(ref.client_order_id)), None)
         if order_id is None and ref.client_order_id is None and self._traits.client_ids is None:
             order_id = ref.id
         if order_id is not None:
             self._check_shape(order_id, ref)
             known = given if isinstance(given, Order) else None
-            return order_id, known or await self._before(order_id, ref, deadline)
+            return order_id, symbol, known or await self._before(order_id, symbol, deadline)
         order = order_from(await self._look_up([ref], deadline), ref, gateway=self._name, operation="cancel")
-        return order.order_id, order
+        return order.order_id, order.symbol, order
 
     def _check_shape(self, order_id: str, ref: OrderRef) -> None:
         if self._traits.could_be_id(order_id):
@@ -90,18 +94,24 @@ class CcxtCancels:
         found = Found(answers={self._name: Answer.NOT_SEEN}, proven_absent=True)
         raise OrderNotFound(f"{ref}: {text}", found=found, gateway=self._name, operation="cancel")
 
-    async def _before(self, order_id: str, ref: OrderRef, deadline: Deadline) -> Order | None:
+    async def _before(self, order_id: str, symbol: Symbol | None, deadline: Deadline) -> Order | None:
         """The order as it stands before the cancel; what was seen last where that cannot be told at once."""
-        last = self._reads.memory.order(order_id)
-        if last is not None or self._client.session.limiter.would_wait("resolve"):
-            return last
-        soon = deadline.within(min(_BEFORE_SECONDS, deadline.remaining() / 3))
-        return next(iter((await self._read(order_id, ref.symbol, soon)).orders), None)
+        last = self._reads.memory.orders(order_id, symbol)
+        if not last and not self._client.session.limiter.would_wait("resolve"):
+            soon = deadline.within(min(_BEFORE_SECONDS, deadline.remaining() / 3))
+            last = (await self._read(order_id, symbol, soon)).orders
+        # Of namesakes in several markets the ended ones are not meant.
+        meant = [order for order in last if order.may_be_live] or last
+        if len(meant) > 1:
+            where = ", ".join(f"{order.symbol} {order.side}" for order in meant)
+            message = f"nothing was sent: {len(meant)} orders have the number {order_id}: {where}; name the symbol"
+            raise AmbiguousRef(message, orders=tuple(meant), gateway=self._name, operation="cancel")
+        return next(iter(meant), None)
 
     async def by_id(self, order_id: str, symbol: Symbol | None, known: Order | None, *, deadline: Deadline) -> Order:
         """Cancel by the exchange's id, and read the order after it."""
         sends: list[Call] = []
-        apart = self._reads.memory.is_apart(order_id)
+        apart = self._reads.memory.is_apart(order_id, symbol)
         try:
             await self._reads.ready(deadline=deadline, operation="cancel")
             asked = self._reads.markets.spelled(symbol)
@@ -130,7 +140,7 @@ class CcxtCancels:
         if not self._traits.trigger_orders_apart:
             return False
         await self._read(order_id, symbol, deadline.within(_AFTER_SECONDS))
-        return self._reads.memory.is_apart(order_id)
+        return self._reads.memory.is_apart(order_id, symbol)
 
     async def _failed(
         self,
@@ -206,22 +216,27 @@ class CcxtCancels:
     async def cancel_all(self, *, symbol: str | None, deadline: Deadline) -> list[Order]:
         """Cancel every open order, of one symbol or of all, one by one; see `CcxtGateway.cancel_all`."""
         rows = await self._reads.open_orders(symbol=symbol, deadline=deadline)
+        asked = None if symbol is None else Symbol(symbol)
         gate = asyncio.Semaphore(AT_ONCE)
 
         async def one(order_id: str, known: Order | None) -> Order | OrderBridgeError:
             async with gate:
                 try:
-                    return await self.by_id(order_id, known.symbol if known else None, known, deadline=deadline)
+                    meant = known.symbol if known else asked
+                    return await self.by_id(order_id, meant, known, deadline=deadline)
                 except OrderBridgeError as error:
                     return error
 
-        targets: dict[str, Order | None] = {row.order_id: None for row in rows.bad if row.order_id}
-        targets |= {order.order_id: order for order in rows.good}
-        safe = {id: known for id, known in targets.items() if self._traits.could_be_id(id)}
-        done = await asyncio.gather(*(one(id, known) for id, known in safe.items()))
+        # A row that could not be read may be of another market than the good one of its number.
+        shown = set() if self._traits.numbers_by_market else {order.order_id for order in rows.good}
+        unread = dict.fromkeys(row.order_id for row in rows.bad if row.order_id and row.order_id not in shown)
+        targets: list[tuple[str, Order | None]] = [(id, None) for id in unread]
+        targets += [(order.order_id, order) for order in rows.good]
+        safe = [(id, known) for id, known in targets if self._traits.could_be_id(id)]
+        done = await asyncio.gather(*(one(id, known) for id, known in safe))
         orders = [each for each in done if isinstance(each, Order)]
-        failed = [id for id, each in zip(safe, done, strict=True) if not isinstance(each, Order)]
-        nameless = sum(1 for row in rows.bad if not row.order_id or row.order_id not in safe)
+        failed = [id for (id, _), each in zip(safe, done, strict=True) if not isinstance(each, Order)]
+        nameless = sum(1 for row in rows.bad if not row.order_id) + len(targets) - len(safe)
         if failed or nameless:
             errors = [each for each in done if isinstance(each, OrderBridgeError)]
             ids = ", ".join(failed) or "without an id"

@@ -60,7 +60,7 @@ class CcxtLists:
         """The trades of one order or of the account; UnexpectedResponse after the good ones if there were bad ones."""
         self._client.check_usable()
         deadline = Deadline(timeout)
-        order_id: str | None = None
+        order_id = asked = None
         if ref is None:
             rows = await self._reads.trades_since(since, until=until, symbol=symbol, deadline=deadline)
         else:
@@ -70,7 +70,7 @@ class CcxtLists:
             else:
                 rows = await self._reads.trades_since(start, until=until, symbol=asked, deadline=deadline)
         for fill in sorted(rows.good, key=lambda each: each.created_at or EARLIEST, reverse=True):
-            is_meant = order_id in {None, fill.order_id} and symbol in {None, fill.symbol}
+            is_meant = order_id in {None, fill.order_id} and {symbol, asked} <= {None, fill.symbol}
             if is_meant and _within(fill.created_at, since, until):
                 yield fill
         self._raise_bad(rows.bad, "fills")
@@ -82,7 +82,8 @@ class CcxtLists:
         It is looked up only where the ref does not name it whole: an ended order may be shown no longer.
         """
         (known,) = parse_refs([ref], gateways=[self.name], operation="fills")
-        seen = ref if isinstance(ref, Order) else self._reads.memory.order(known.order_id or "")
+        shown = [ref] if isinstance(ref, Order) else self._reads.memory.orders(known.order_id or "", known.symbol)
+        seen = shown[0] if len(shown) == 1 else None
         if seen is None:
             seen = order_from(await self._resolve([known], deadline), known, gateway=self.name, operation="fills")
         return seen.order_id, symbol_text(seen.symbol), seen.created_at

@@ -50,7 +50,7 @@ class CcxtLookup:
         # Asks that only a list of open orders can answer, by the symbol to list.
         self._to_scan: dict[str | None, list[Ask]] = defaultdict(list)
         # What is said of them where that list does not show them either.
-        self._unless_open: dict[tuple[str, str], tuple[Answer, str]] = {}
+        self._unless_open: dict[Ask, tuple[Answer, str]] = {}
 
     async def run(self) -> None:
         """
@@ -61,7 +61,8 @@ class CcxtLookup:
         """
         for position, ref in enumerate(self._search.refs):
             for kind, id in self._ways(ref):
-                self._search.ask(kind, id, ref=position)
+                for symbol in self._markets(ref, id):
+                    self._search.ask(kind, id, ref=position, symbol=symbol)
         asks = [ask for kind in (ORDER, CLIENT) for ask in self._search.pending(kind)]
         try:
             async with asyncio.timeout(self._deadline.as_timeout):
@@ -89,6 +90,12 @@ class CcxtLookup:
                 ways.append((CLIENT, client_order_id))
         return ways
 
+    def _markets(self, ref: OrderRef, id: str) -> Sequence[Symbol | None]:
+        """Where each market has its own numbers, those to ask for one in: all that are known, if none is named."""
+        if not self._traits.numbers_by_market:
+            return [None]
+        return [ref.symbol] if ref.symbol else self._reads.memory.symbols_of(id) or [None]
+
     async def _ask_all(self, asks: Sequence[Ask]) -> None:
         try:
             await self._reads.ready(deadline=self._deadline, operation="lookup")
@@ -104,7 +111,8 @@ class CcxtLookup:
 
     def _symbol(self, ask: Ask) -> Symbol | None:
         told = (self._search.refs[position].symbol for position in ask.refs)
-        return next((symbol for symbol in told if symbol is not None), None) or self._reads.memory.symbol_of(ask.id)
+        known = (ask.symbol, *told, *self._reads.memory.symbols_of(ask.id))
+        return next((symbol for symbol in known if symbol is not None), None)
 
     async def _one(self, ask: Ask) -> None:
         symbol = symbol_text(self._symbol(ask))
@@ -137,7 +145,7 @@ class CcxtLookup:
             self._search.answer([ask], answer, note=note)
         else:
             if otherwise is not None:
-                self._unless_open[ask.kind, ask.id] = otherwise
+                self._unless_open[ask] = otherwise
             self._to_scan[symbol if listing.needs_symbol else None].append(ask)
 
     def _why(self, ask: Ask) -> str:
@@ -147,7 +155,7 @@ class CcxtLookup:
 
     async def _fetch(self, ask: Ask, order_id: str, symbol: str | None, params: dict[str, Any]) -> None:
         traits = self._traits
-        apart = self._reads.memory.is_apart(order_id)
+        apart = self._reads.memory.is_apart(order_id, ask.symbol)
         if not traits.fetch_order or (symbol is None and traits.order_needs_symbol):
             self._later(ask, symbol)
             return
@@ -191,7 +199,8 @@ class CcxtLookup:
         """An order that answers is the one only if it says so: ccxt gives whatever order came back."""
         by_client = ask.kind == CLIENT and order_id == ask.id
         for position, order in enumerate(rows.good):
-            if (order.client_order_id if by_client else order.order_id) == order_id:
+            named = (order.client_order_id if by_client else order.order_id) == order_id
+            if named and ask.symbol in (None, order.symbol):
                 self._search.found(ask, order)
             else:
                 self._search.bad_row(
@@ -215,12 +224,13 @@ class CcxtLookup:
         self._search.add_bad_rows(rows.bad)
         for ask in asks:
             for order in rows.good:
-                if (order.client_order_id if ask.kind == CLIENT else order.order_id) == ask.id:
+                named = (order.client_order_id if ask.kind == CLIENT else order.order_id) == ask.id
+                if named and ask.symbol in (None, order.symbol):
                     self._search.found(ask, order)
             needs_symbol = ask.kind == ORDER and self._traits.fetch_order
             answer = Answer.CANNOT_ASK if needs_symbol else Answer.PARTLY_SEARCHED
             why = self._why(ask) if needs_symbol else "ended ones are not searched"
-            answer, why = self._unless_open.get((ask.kind, ask.id), (answer, why))
+            answer, why = self._unless_open.get(ask, (answer, why))
             note = f"not among the open orders; {why}"
             self._search.answer([ask], answer, note=note)
 

@@ -80,6 +80,7 @@ def order_from_row(
     step: Decimal | None = None,
     info_fields: Mapping[str, str] | None = None,
     created: bool = False,
+    numbered_by_market: bool = False,
 ) -> Order:
     """
     Read an order of ccxt's.
@@ -89,6 +90,7 @@ def order_from_row(
         step: the market's quantity step: less than that may stay unfilled in a filled order.
         info_fields: of our fields those that ccxt drops, and where the exchange's own row has them.
         created: the answer to a new order, which may leave the status out.
+        numbered_by_market: another market may have an order of the same id.
 
     Raises:
         Unusable: no id, symbol or side that can be read, or an amount that is no number.
@@ -128,6 +130,7 @@ def order_from_row(
         time_in_force=life,
         post_only=post_only,
         reduce_only=reading.flag("reduceOnly"),
+        numbered_by_market=numbered_by_market,
         created_at=_time("timestamp", reading.stated.get("timestamp"), anomalies),
         updated_at=_time("lastUpdateTimestamp", reading.stated.get("lastUpdateTimestamp"), anomalies),
         observed_at=observed_at,

@@ -12,36 +12,38 @@ T = TypeVar("T")
 
 
 class Memory:
-    """The latest orders of one gateway, by either id."""
+    """The latest orders of one gateway, by either id; several of one number where each market counts for itself."""
 
     def __init__(self) -> None:
-        self._orders: dict[str, Order] = {}
+        self._orders: dict[str, dict[Symbol, Order]] = {}
         self._symbols: dict[str, Symbol] = {}
         self._ids: dict[str, str] = {}
-        self._apart: dict[str, bool] = {}
+        self._apart: dict[str, frozenset[Symbol | None]] = {}
 
-    def order(self, order_id: str) -> Order | None:
-        """The order as it was last seen here."""
-        return self._orders.get(order_id)
+    def orders(self, order_id: str, symbol: Symbol | None = None) -> tuple[Order, ...]:
+        """The orders of this number as they were last seen here, of one symbol or of all."""
+        return tuple(order for order in self._orders.get(order_id, {}).values() if symbol in (None, order.symbol))
 
-    def symbol_of(self, *ids: str | None) -> Symbol | None:
-        """The symbol of an order, by whichever of its ids is known."""
-        return next((self._symbols[id] for id in ids if id is not None and id in self._symbols), None)
+    def symbols_of(self, id: str) -> tuple[Symbol, ...]:
+        """The symbols of the orders that an id of either kind names."""
+        own = [self._symbols[id]] if id in self._symbols else []
+        return tuple(dict.fromkeys([*self._orders.get(id, ()), *own]))
 
     def id_of(self, client_order_id: str) -> str | None:
         """The exchange's id of the order that was last submitted here under a client id."""
         return self._ids.get(client_order_id)
 
-    def is_apart(self, order_id: str) -> bool:
+    def is_apart(self, order_id: str, symbol: Symbol | None) -> bool:
         """Whether the exchange last showed the order among those that wait for a price, which it keeps apart."""
-        return self._apart.get(order_id, False)
+        apart = self._apart.get(order_id, frozenset())
+        return bool(apart) and (symbol is None or bool(apart & {symbol, None}))
 
-    def shown(self, order_id: str, *, apart: bool) -> None:
-        """Where an order was shown; what is not remembered as apart is not."""
-        if apart:
-            _keep(self._apart, order_id, True)
-        else:
-            self._apart.pop(order_id, None)
+    def shown(self, order_id: str, symbol: Symbol | None, *, apart: bool) -> None:
+        """Where an order was shown, without a symbol if that could not be read; what is not remembered is not apart."""
+        known = self._apart.pop(order_id, frozenset())
+        now = known | {symbol} if apart else known - {symbol}
+        if now:
+            _keep(self._apart, order_id, now)
 
     def sent(self, client_order_id: str | None, symbol: Symbol) -> None:
         """An order of this client id is about to be sent: one of before is no longer what the id means."""
@@ -58,8 +60,7 @@ class Memory:
 
     def saw(self, order: Order) -> None:
         """An order was shown."""
-        _keep(self._orders, order.order_id, order)
-        _keep(self._symbols, order.order_id, order.symbol)
+        _keep(self._orders, order.order_id, {**self._orders.get(order.order_id, {}), order.symbol: order})
 
 
 def _keep(kept: dict[str, T], key: str, value: T) -> None:

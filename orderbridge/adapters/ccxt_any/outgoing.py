@@ -88,6 +88,7 @@ def order_from_answer(
     account: str,
     observed_at: datetime,
     step: Decimal | None,
+    numbered_by_market: bool = False,
 ) -> Order:
     """
     The order as its creation was answered; what the answer leaves out is as it was asked for, and fills are not known.
@@ -100,7 +101,14 @@ def order_from_answer(
     if isinstance(stated, dict):
         row[STATED] = {**stated, "type": stated.get("type") or asked["type"]}
     read = partial(
-        order_from_row, venue=venue, account=account, source="submit", observed_at=observed_at, step=step, created=True
+        order_from_row,
+        venue=venue,
+        account=account,
+        source="submit",
+        observed_at=observed_at,
+        step=step,
+        created=True,
+        numbered_by_market=numbered_by_market,
     )
     try:
         order = read(row)

@@ -55,6 +55,7 @@ _BITSO: Final[tuple[Row, ...]] = (
         "`since` is refused without a marker",
     ),
     ("id_shape", r"[A-Za-z0-9]{1,64}", "oids are letters and digits, and ccxt puts them into the path as they are"),
+    ("numbers_by_market", False, "an order is looked up and cancelled by its oid alone"),
     (
         "info_fields",
         {"client_order_id": "origin_id", "stop_price": "stop"},
@@ -156,6 +157,7 @@ _KRAKEN: Final[tuple[Row, ...]] = (
     ("code_at", ("error",), "Kraken's list of errors, which all have to be refusals"),
     ("info_fields", {"cost": "cost"}, "Kraken states the cost; ccxt does not read it at all"),
     ("id_shape", r"[A-Z0-9]{6}-[A-Z0-9]{5}-[A-Z0-9]{6}", "transaction ids; ccxt would take a comma-separated list"),
+    ("numbers_by_market", False, "an order is looked up and cancelled by its transaction id alone"),
 )
 
 # Source: Coinbase Advanced Trade API, "Create Order", `new_order_failure_reason`, and "Errors".
@@ -194,6 +196,7 @@ _COINBASE: Final[tuple[Row, ...]] = (
         "ccxt asks for 100 fills where `features` say 3000",
     ),
     ("id_shape", r"[A-Za-z0-9-]{8,64}", "order ids are UUIDs in a path"),
+    ("numbers_by_market", False, "order ids are UUIDs"),
     ("refusals", _COINBASE_CODES, "ccxt reads the reason of a preview only, and makes ExchangeErrors of these"),
     (
         "code_at",

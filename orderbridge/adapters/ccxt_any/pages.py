@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Generic, TypeVar
@@ -55,15 +55,14 @@ def _milliseconds(moment: datetime) -> int:
     return int(moment.timestamp() * 1000)
 
 
-def merged(pages: Sequence[Rows[T]], id_of: Callable[[T], str | None]) -> Rows[T]:
-    """The rows of several answers. One that two of them hold is one row; what has no id is never taken for another."""
+def merged(pages: Sequence[Rows[T]], id_of: Callable[[T], Hashable]) -> Rows[T]:
+    """The rows of several answers. One that two of them hold is one row."""
     rows: Rows[T] = Rows(bad=[bad for page in pages for bad in page.bad])
-    seen: set[str] = set()
+    seen: set[Hashable] = set()
     for each in (row for page in pages for row in page.good):
         id = id_of(each)
-        if id is None or id not in seen:
+        if id not in seen:
             rows.good.append(each)
-        if id is not None:
             seen.add(id)
     return rows
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
@@ -21,7 +21,7 @@ from orderbridge.http.policy import Deadline
 from orderbridge.http.session import log_facts
 from orderbridge.model.fill import Fill
 from orderbridge.model.lookup import BadRow
-from orderbridge.model.order import Order
+from orderbridge.model.order import Order, united
 from orderbridge.model.permit import Lane
 from orderbridge.model.symbol import Symbol
 
@@ -111,7 +111,7 @@ class CcxtReads:
             raise
         rows = self._orders([done.value], "look-up", operation, done)
         for order in rows.good:
-            self.memory.shown(order.order_id, apart=bool(params.get("trigger")))
+            self.memory.shown(order.order_id, order.symbol, apart=bool(params.get("trigger")))
         return rows
 
     async def open_orders(self, *, symbol: str | None, deadline: Deadline) -> Rows[Order]:
@@ -143,19 +143,20 @@ class CcxtReads:
         asks = [(asked, dict(params)) for asked in symbols for params in kinds]
         pages = await gather_all([one(asked, params) for asked, params in asks])
         self._note_where([("trigger" in params, page) for (_, params), page in zip(asks, pages, strict=True)])
-        good = {order.order_id: order for page in pages for order in page.good}
+        good = united(order for page in pages for order in page.good)
         bad = {(row.order_id, repr(row.raw)): row for page in pages for row in page.bad}
-        kept = [order for order in good.values() if symbol is None or order.symbol == symbol.upper()]
+        kept = [order for order in good if symbol is None or order.symbol == symbol.upper()]
         return Rows(kept, list(bad.values()))
 
     def _note_where(self, pages: Sequence[tuple[bool, Rows[Order]]]) -> None:
         """Remember which orders must be asked for, and cancelled, as those that wait for a price."""
-        ids: dict[bool, set[str]] = {False: set(), True: set()}
+        ids: dict[bool, set[tuple[str, Symbol | None]]] = {False: set(), True: set()}
         for apart, page in pages:
-            ids[apart] |= {order.order_id for order in page.good} | {row.order_id for row in page.bad if row.order_id}
+            ids[apart] |= {(order.order_id, order.symbol) for order in page.good}
+            ids[apart] |= {(row.order_id, None) for row in page.bad if row.order_id}
         for id in ids[True] | ids[False]:
             # Where ccxt passes over the parameter, both lists are the one.
-            self.memory.shown(id, apart=id not in ids[False])
+            self.memory.shown(*id, apart=id not in ids[False])
 
     async def _open_page(
         self, symbol: str | None, params: dict[str, Any], listing: Listing, deadline: Deadline
@@ -176,14 +177,16 @@ class CcxtReads:
         """The orders created in a span, open or ended, each once. Raises as `open_orders` does."""
         answers = await self._since("fetch_orders", self.traits.orders, (since, until), symbol, deadline, "orders")
         pages = [self._orders(done.value, "orders", "orders", done) for done in answers]
-        return merged(pages, lambda order: order.order_id)
+        return Rows(
+            list(united(order for page in pages for order in page.good)), [bad for page in pages for bad in page.bad]
+        )
 
     async def trades_since(
         self, since: datetime | None, *, until: datetime | None = None, symbol: str | None, deadline: Deadline
     ) -> Rows[Fill]:
         """The account's trades of a span, each once. Raises as `open_orders` does."""
         answers = await self._since("fetch_my_trades", self.traits.trades, (since, until), symbol, deadline, "fills")
-        return merged([self._fills(done) for done in answers], lambda fill: fill.fill_id)
+        return merged([self._fills(done) for done in answers], _one_of_its_kind)
 
     async def _since(
         self,
@@ -234,7 +237,7 @@ class CcxtReads:
         rows = self._fills(done, order_id)
         mine: Rows[Fill] = Rows(bad=rows.bad)
         for position, fill in enumerate(rows.good):
-            if fill.order_id == order_id:
+            if fill.order_id == order_id and symbol in (None, fill.symbol):
                 mine.good.append(fill)
             else:
                 mine.bad.append(self._bad(position, "this trade is of another order", fill.order_id, fill.raw))
@@ -284,6 +287,7 @@ class CcxtReads:
                 observed_at=now,
                 step=self.markets.step(row.get("symbol")) if isinstance(row, dict) else None,
                 info_fields=self.traits.info_fields,
+                numbered_by_market=self.traits.numbers_by_market,
             )
             self.memory.saw(order)
             return order
@@ -342,6 +346,11 @@ async def gather_all(calls: Sequence[Awaitable[T]]) -> list[T]:
     except ExceptionGroup as errors:
         raise errors.exceptions[0] from None
     return [task.result() for task in tasks]
+
+
+def _one_of_its_kind(fill: Fill) -> Hashable:
+    # Trades are numbered by market too, and one number stands for both sides of who trades with himself.
+    return fill.fill_id, fill.symbol, fill.order_id, fill.side
 
 
 def symbol_text(symbol: Symbol | None) -> str | None:

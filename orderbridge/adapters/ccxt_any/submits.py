@@ -81,6 +81,7 @@ class CcxtSubmits:
             account=self._reads.account,
             observed_at=self._reads.now(),
             step=self._markets.step(request.symbol),
+            numbered_by_market=self._traits.numbers_by_market,
         )
         wrong = contradictions(order, request, client_order_id=client_order_id)
         if wrong:

@@ -74,7 +74,8 @@ class Traits:
         trigger_orders_apart: orders that wait for a price have a list and calls of their own. fetches_trigger: one of
             them is looked up there by id.
         fetch_params: what a look-up by id needs besides.
-        id_shape: what order ids look like.
+        id_shape: what order ids look like. numbers_by_market: another market may have an order of the same id. Taken
+            to be so unless a row says that ids are unique in the account: a symbol too many in a key harms nobody.
         info_fields: our fields that ccxt drops, and where the exchange's row has them.
         refusals: a refusal's meaning by the exchange's own code or text; `code_at` are the dotted paths to those.
         order_rows_at: where the answer to a look-up by id has its rows; None where that is not known.
@@ -98,6 +99,7 @@ class Traits:
     fetches_trigger: bool = False
     fetch_params: Mapping[str, Any] = field(default_factory=dict)
     id_shape: str = ANY_ID
+    numbers_by_market: bool = True
     info_fields: Mapping[str, str] = field(default_factory=dict)
     refusals: Mapping[str, str] = field(default_factory=dict)
     code_at: tuple[str, ...] = ()

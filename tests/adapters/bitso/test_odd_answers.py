@@ -13,7 +13,7 @@ import pytest
 
 from orderbridge import LookupResult, OrderBridge, OrderRef, OrderRequest, OrderStatus
 from orderbridge.adapters.bitso import BitsoGateway
-from orderbridge.errors import AuthenticationFailed, ConfigurationError
+from orderbridge.errors import AmbiguousRef, AuthenticationFailed, ConfigurationError
 from orderbridge.http import WireRequest, WireResponse
 from orderbridge.http.policy import Retries
 
@@ -350,3 +350,51 @@ async def test_a_rule_that_cannot_be_read_is_told(bitso: Any, caplog: pytest.Log
 
     assert market.max_value is None
     assert "BTC/MXN: its maximum_value is not known" in caplog.text
+
+
+async def test_rows_of_one_oid_that_differ_in_book_or_side_are_two_orders(bitso: Any) -> None:
+    """Neither hides the other or takes its fills: both are found, and which is meant is asked."""
+    rows = [row("A"), row("A", book="eth_mxn", unfilled_amount="0"), row("A", side="sell"), row("A")]
+    gateway, _ = bitso(lambda target: ok(*rows))
+
+    found = (await gateway.lookup("bitso:A"))["bitso:A"]
+
+    assert [(order.symbol, order.side, str(order.filled_quantity)) for order in found.orders] == [
+        ("BTC/MXN", "buy", "1"),
+        ("ETH/MXN", "buy", "2"),
+        ("BTC/MXN", "sell", "1"),
+    ]
+    with pytest.raises(AmbiguousRef):
+        _ = found.order
+
+
+async def test_a_list_that_is_read_book_by_book_loses_no_order_to_its_namesake(bitso: Any) -> None:
+    """The full page and those of the books overlap; what differs in book is another order all the same."""
+    page = [row(f"O{n}") for n in range(499)] + [row("A")]
+
+    def answer(target: str) -> tuple[int, Any]:
+        if "available_books" in target:
+            return ok({"book": "btc_mxn"}, {"book": "eth_mxn"})
+        return (
+            ok(row("A", book="eth_mxn")) if "book=eth_mxn" in target else ok(*page[1:] if "book=" in target else page)
+        )
+
+    gateway, _ = bitso(answer)
+
+    listed = await gateway.open_orders()
+
+    assert len(listed) == 501
+    assert {order.symbol for order in listed if order.order_id == "A"} == {"BTC/MXN", "ETH/MXN"}
+
+
+async def test_both_sides_of_a_trade_with_oneself_are_told_across_a_page(bitso: Any) -> None:
+    """They have one number, and a page may end between them; what two pages show of one is told once."""
+    sides = [trade(tid=100, oid="A"), trade(tid=100, oid="B", side="sell")]
+    first = [trade(tid=200 - n, oid=f"O{n}") for n in range(99)] + sides[:1]
+
+    gateway, _ = bitso(lambda target: ok(*sides) if "marker" in target else ok(*first))
+
+    fills = [fill async for fill in gateway.fills()]
+
+    assert [fill.order_id for fill in fills[-2:]] == ["A", "B"]
+    assert len(fills) == 101

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from importlib import import_module
 from typing import Any
@@ -35,15 +35,18 @@ class Stubbed:
 
 
 @asynccontextmanager
-async def stubbed(name: str, answer: Answer, **settings: Any) -> AsyncIterator[Stubbed]:
-    """An exchange with the market BTC/USDT, whose answers pass through all of ccxt's own reading of errors."""
+async def stubbed(
+    name: str, answer: Answer, *, bases: Sequence[str] = ("BTC",), **settings: Any
+) -> AsyncIterator[Stubbed]:
+    """An exchange with a market in USDT of each base; its answers pass through all of ccxt's own reading of errors."""
     known = getattr(import_module("ccxt.async_support"), name)()
     for field, is_needed in known.requiredCredentials.items():
         if is_needed:
             setattr(known, field, "c2VjcmV0LXZhbHVlLWxvbmctZW5vdWdo")
     steps = {"amount": 5, "price": 2} if known.precisionMode == 2 else {"amount": "0.00001", "price": "0.01"}
-    market = {**MARKET, "id": "BTCUSDT", "symbol": "BTC/USDT", "quote": "USDT", "quoteId": "USDT", "baseId": "BTC"}
-    known.set_markets([known.safe_market_structure({**market, "precision": steps})])
+    quoted = {**MARKET, "quote": "USDT", "quoteId": "USDT", "precision": steps, "info": {"orderTypes": ["LIMIT"]}}
+    names = [{"id": f"{base}USDT", "symbol": f"{base}/USDT", "base": base, "baseId": base} for base in bases]
+    known.set_markets([known.safe_market_structure({**quoted, **each}) for each in names])
     known.timeout_on_exit = 0
     sent: list[Request] = []
 
