@@ -1,14 +1,21 @@
-"""What a gateway does not declare is refused here, before anything is sent, and never bent into something near."""
+"""
+A request held against what a gateway takes, before anything is sent, and against what was answered to it.
+
+What a gateway does not declare is refused here, and never bent into something near.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 
 from orderbridge.errors import NotSent, NotSupported, OrderBridgeError, OrderDenied
 from orderbridge.gateway import Capabilities
+from orderbridge.model.amount import plain
 from orderbridge.model.market import BrokenRule, Market
+from orderbridge.model.order import Order
 from orderbridge.model.request import OrderRequest
 from orderbridge.model.words import TimeInForce
 
@@ -60,6 +67,27 @@ def refuse_undeclared(request: OrderRequest, capabilities: Capabilities, *, gate
     if unknown:
         raise refuse(f"options {', '.join(unknown)}", f"known are: {_listed(capabilities.options) or 'none'}")
     _check_client_id(request.client_order_id, capabilities, gateway=gateway)
+
+
+def as_asked(order: Order, asked: OrderRequest | Order) -> tuple[Order, list[str]]:
+    """
+    A new order with the size and prices that were asked for, and where its answer says otherwise.
+
+    Of one that was sized in quote the base size is the venue's arithmetic, which counts once the order is over.
+    """
+    doubts: list[str] = []
+    changes: dict[str, Decimal | None] = {}
+    in_quote = asked.quote_quantity is not None
+    for name in ("quote_quantity" if in_quote else "quantity", "price", "stop_price"):
+        sent, stated = getattr(asked, name), getattr(order, name)
+        if stated != sent:
+            changes[name] = sent
+            if stated is not None:
+                was_sent = "not sent" if sent is None else f"sent as {plain(sent)}"
+                doubts.append(f"{name} was {was_sent}, and the answer says {plain(stated)}")
+    if in_quote and not order.is_done:
+        changes["quantity"] = None
+    return order.model_copy(update=changes), doubts
 
 
 def _listed(words: frozenset[str]) -> str:

@@ -25,10 +25,12 @@ from orderbridge.gateway import OrderGateway
 from orderbridge.model.alarm import AlarmKind
 from orderbridge.model.order import Order
 from orderbridge.model.permit import Permit
+from orderbridge.model.request import OrderRequest
 from orderbridge.model.words import Idempotency, PlacementState
 from orderbridge.placement.desk import Desk, log
 from orderbridge.placement.sightings import Sightings
 from orderbridge.placement.states import Happened, Record, Step, step
+from orderbridge.screening import as_asked
 
 TRIES: Final = 3
 # A gateway that does not keep its time limit is cut off so much later.
@@ -127,6 +129,7 @@ class Attempts:
                 )
             if not isinstance(order, Order):
                 raise TypeError(f"the gateway answered with {type(order).__name__} in place of an order")
+            order = self._as_asked(order, call.record.placement.request)
         except Exception as error:
             raise await self._failed(call, error) from error
         except GeneratorExit:
@@ -141,6 +144,14 @@ class Attempts:
                 raise self.unknown(call.record, "the gateway broke off while it was sent") from error
             raise
         return order
+
+    def _as_asked(self, order: Order, request: OrderRequest) -> Order:
+        """The order of the reply with what was asked for. OutcomeUnknown: the reply is about another one."""
+        if (order.symbol, order.side) != (request.symbol, request.side):
+            shown = f"{order.order_id}, {order.side} {order.symbol}"
+            raise OutcomeUnknown(f"the answer shows another order: {shown}", order_id=order.order_id)
+        order, doubts = as_asked(order, request)
+        return order.model_copy(update={"anomalies": tuple(sorted({*order.anomalies, *doubts}))}) if doubts else order
 
     async def _acknowledged(self, record: Record, order: Order) -> Record:
         """The record with the order of the reply, and with what a stream may have shown of it before."""

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from contextlib import aclosing
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from orderbridge.errors import AuthenticationFailed, JournalError, NotSent, Orde
 from orderbridge.placement import SqliteJournal
 from orderbridge.placement.attempt import Call
 from orderbridge.simulator import Simulator
-from tests.placement.kit import Bridges, limit_buy, until_placed
+from tests.placement.kit import Bridges, limit_buy, seen, until_placed
 
 PLACE = "POST /api/v3/orders"
 
@@ -101,6 +102,42 @@ async def test_an_answer_that_is_no_order_is_followed_up(bridges: Bridges, journ
     bridge["bitso"].gateway.submit = answers  # type: ignore[method-assign]
 
     with pytest.raises(OutcomeUnknown) as caught:
+        await bridge.place("bitso", limit_buy(), key="k1")
+
+    assert caught.value.placement is not None
+    assert (await bridge.resolve(caught.value.placement, timeout=5)).state == "not_placed"
+
+
+async def test_what_was_asked_is_what_an_order_is(bridges: Bridges, journal: Any) -> None:
+    """Whatever sizes a gateway returns, those of the request count, and the others are anomalies."""
+    bridge = bridges(journal=journal)
+
+    async def answers(*args: Any, **how: Any) -> Any:
+        return seen(quantity="0.004", filled_quantity="0.004", client_order_id=args[0].client_order_id)
+
+    bridge["bitso"].gateway.submit = answers  # type: ignore[method-assign]
+
+    order = await bridge.place("bitso", limit_buy(), key="k1")
+
+    assert (order.quantity, order.filled_quantity, order.max_remaining) == tuple(
+        map(Decimal, ("0.01", "0.004", "0.006"))
+    )
+    assert order.anomalies == ("quantity was sent as 0.01, and the answer says 0.004",)
+
+
+@pytest.mark.parametrize("wrong", [{"symbol": "ETH/MXN"}, {"side": "sell"}])
+async def test_an_answer_about_another_order_is_followed_up(
+    bridges: Bridges, journal: Any, wrong: dict[str, str]
+) -> None:
+    """Another symbol or side is no order of ours: the placement is uncertain, and probed."""
+    bridge = bridges(journal=journal)
+
+    async def answers(*args: Any, **how: Any) -> Any:
+        return seen(client_order_id=args[0].client_order_id, **wrong)
+
+    bridge["bitso"].gateway.submit = answers  # type: ignore[method-assign]
+
+    with pytest.raises(OutcomeUnknown, match="another order: oid1") as caught:
         await bridge.place("bitso", limit_buy(), key="k1")
 
     assert caught.value.placement is not None

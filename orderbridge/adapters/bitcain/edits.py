@@ -70,6 +70,7 @@ class BitcainEdits:
             raise self._unclear(f"the answer is about another order, {shown.order_id}", order, EDIT)
         if shown is None or differs(shown, changes):
             shown = await self._read_back(order.order_id, order, EDIT, deadline) or shown
+        self._check_identity(shown, order, EDIT)
         if shown is None:
             evidence = tuple(sorted({*order.evidence, "edit: acknowledged, not read back"}))
             return order.model_copy(update={"replace_requested": True, "evidence": evidence})
@@ -103,6 +104,7 @@ class BitcainEdits:
             self._reads.acts.note_retry(order.order_id, order_id, is_ours=order.paper is not None)
         if shown is None or shown.order_id != order_id:
             shown = await self._read_back(order_id, order, RETRY, deadline)
+        self._check_identity(shown, order, RETRY)
         return self._begun(order, order_id) if shown is None else self._reads.acts.told(shown)
 
     def _begun(self, order: Order, order_id: str) -> Order:
@@ -137,6 +139,11 @@ class BitcainEdits:
                 "trading_mode",
                 operation,
             )
+
+    def _check_identity(self, shown: Order | None, order: Order, operation: str) -> None:
+        if shown is not None and (shown.symbol, shown.side) != (order.symbol, order.side):
+            text = f"the answer is about another order: {shown.side} {shown.symbol}, not {order.side} {order.symbol}"
+            raise self._unclear(text, order, operation)
 
     def _check(self, order: Order, changes: OrderEdit, expected_filled: Decimal | None) -> None:
         if order.is_done:

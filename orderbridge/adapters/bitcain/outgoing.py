@@ -188,15 +188,16 @@ def order_as_asked(
 
 
 def contradictions(order: Order, request: OrderRequest, route: Route, *, client_order_id: str) -> dict[str, str]:
-    """By field, where an answer states something else than was sent; what it does not state contradicts nothing."""
+    """
+    By field, where an answer states something else than was sent; what it does not state contradicts nothing.
+
+    For size and prices see `as_asked`.
+    """
     sent = {
         "client_order_id": client_order_id,
         "symbol": request.symbol,
         "side": request.side,
         "type": None if order.type is OrderType.UNKNOWN else request.type,
-        "quantity": request.quantity,
-        "price": request.price,
-        "stop_price": request.stop_price,
         "time_in_force": request.time_in_force,
         "post_only": request.post_only,
         "reduce_only": request.reduce_only,

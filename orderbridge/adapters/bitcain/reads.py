@@ -7,6 +7,7 @@ import copy
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, Final, Literal, Self, TypeVar
 
 from orderbridge.adapters.bitcain import wire
@@ -25,6 +26,7 @@ from orderbridge.adapters.bitcain.scan import MILLISECOND, PageParams, Row, scan
 from orderbridge.errors import OrderBridgeError, UnexpectedResponse, VenueUnavailable
 from orderbridge.http.policy import Deadline
 from orderbridge.http.session import log_facts
+from orderbridge.model.amount import plain
 from orderbridge.model.lookup import BadRow
 from orderbridge.model.order import Order, gateway_name
 from orderbridge.model.permit import Lane
@@ -138,6 +140,21 @@ class BitcainReads:
             Unusable: it cannot be read.
         """
         return self._decode(row, self._symbols.wanting(symbol), operation)
+
+    def read_sized(self, row: Mapping[str, Any], quantity: Decimal | None, *, symbol: Symbol, operation: str) -> Order:
+        """
+        The order in an answer to a new one, of the size that was asked for.
+
+        Where the answer states another, how much is left of that says nothing of the fills: only a field of theirs
+        does.
+        """
+        order = self.read_row(row, symbol=symbol, operation=operation)
+        if quantity is None or order.quantity in (None, quantity):
+            return order
+        sized = {**wire.without(row, *wire.QUANTITY, *wire.REMAINING), "quantity": plain(quantity)}
+        again = self.read_row(sized, symbol=symbol, operation=operation)
+        # As it was stated, for whoever holds the order against what was asked for.
+        return again.model_copy(update={"quantity": order.quantity, "raw": dict(row)})
 
     def flag(self, order: Order, doubts: Iterable[str], *, operation: str) -> Order:
         """The order with these anomalies too, each logged."""

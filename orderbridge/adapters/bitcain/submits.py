@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Final
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
 
 from orderbridge.adapters.bitcain import wire
 from orderbridge.adapters.bitcain.envelope import Shapeless, ids_in, one_order
@@ -22,6 +22,7 @@ from orderbridge.adapters.bitcain.outgoing import (
 from orderbridge.adapters.bitcain.reads import BitcainReads
 from orderbridge.adapters.bitcain.refusals import SUBMIT
 from orderbridge.adapters.bitcain.settings import Settings
+from orderbridge.adapters.bitcain.wire import pick
 from orderbridge.adapters.bitcain.writer import BitcainWriter, Payload, Write
 from orderbridge.client_ids import mint
 from orderbridge.errors import NotSupported, OrderDenied, OutcomeUnknown
@@ -30,7 +31,7 @@ from orderbridge.http.policy import Deadline
 from orderbridge.model.order import Order, gateway_name
 from orderbridge.model.permit import Permit
 from orderbridge.model.request import OrderRequest
-from orderbridge.screening import before_sending, refuse_undeclared
+from orderbridge.screening import as_asked, before_sending, refuse_undeclared
 
 # An answer that contradicts one of these is about another order than was sent.
 IDENTITY: Final = frozenset({"client_order_id", "symbol", "side", "paper"})
@@ -76,15 +77,19 @@ class BitcainSubmits:
         order = self._in_answer(payload, request)
         if order is None:
             order_id = self._named(payload, client_order_id)
-            order = await self._reads.read_back(
-                order_id, symbol=request.symbol, deadline=deadline, operation=SUBMIT
-            ) or order_as_asked(
-                request,
-                route,
-                order_id=order_id,
-                client_order_id=client_order_id,
-                account=self._account,
-                observed_at=self._reads.now(),
+            shown = await self._reads.read_back(order_id, symbol=request.symbol, deadline=deadline, operation=SUBMIT)
+            order = self._sized(shown.raw, request) if shown is not None else None
+            order = (
+                order
+                or self._beside_sizes(payload, request)
+                or order_as_asked(
+                    request,
+                    route,
+                    order_id=order_id,
+                    client_order_id=client_order_id,
+                    account=self._account,
+                    observed_at=self._reads.now(),
+                )
             )
         doubts = contradictions(order, request, route, client_order_id=client_order_id)
         if IDENTITY & doubts.keys():
@@ -96,7 +101,8 @@ class BitcainSubmits:
                 operation=SUBMIT,
             )
         self._reads.acts.note_created(order.order_id, client_order_id)
-        return self._told(self._reads.acts.told(order), doubts.values(), client_order_id)
+        order, figures = as_asked(order, request)
+        return self._told(self._reads.acts.told(order), [*doubts.values(), *figures], client_order_id)
 
     def _screened(self, request: OrderRequest) -> tuple[Route, str]:
         if request.type in INEXPRESSIBLE and request.type not in self._capabilities.order_types:
@@ -115,9 +121,41 @@ class BitcainSubmits:
 
     def _in_answer(self, payload: Payload, request: OrderRequest) -> Order | None:
         try:
-            return self._reads.read_row(one_order(payload), symbol=request.symbol, operation=SUBMIT)
-        except (Shapeless, Unusable):
+            return self._sized(one_order(payload), request)
+        except Shapeless:
             return None
+
+    def _sized(self, row: Mapping[str, Any], request: OrderRequest) -> Order | None:
+        try:
+            return self._reads.read_sized(row, request.quantity, symbol=request.symbol, operation=SUBMIT)
+        except Unusable:
+            return None
+
+    def _beside_sizes(self, payload: Payload, request: OrderRequest) -> Order | None:
+        """
+        The order of an answer whose sizes cannot be read: whose it is, and nothing of its fills.
+
+        OutcomeUnknown: its symbol or side cannot be read either, so it may be another one.
+        """
+        try:
+            row = one_order(payload)
+            known = {"symbol": request.symbol, "side": request.side.value}
+            stated = {name: pick(row, names) for name, names in (("symbol", wire.SYMBOL), ("side", wire.SIDE))}
+            if not any(stated.values()):
+                return None
+            bare = {**wire.without(row, *wire.QUANTITY, *wire.REMAINING, *wire.FILLED, *wire.PRICE, *wire.STOP_PRICE)}
+            bare |= {name: value or known[name] for name, value in stated.items()}
+            return self._reads.read_row({**bare, "status": "accepted"}, symbol=request.symbol, operation=SUBMIT)
+        except Shapeless:
+            return None
+        except Unusable as error:
+            raise OutcomeUnknown(
+                f"the order was sent, and the answer may be about another: {error.reason}",
+                order_id=error.order_id,
+                client_order_id=request.client_order_id,
+                gateway=self._gateway,
+                operation=SUBMIT,
+            ) from error
 
     def _named(self, payload: Payload, client_order_id: str) -> str:
         """The one id that an answer without a whole order names."""
@@ -133,7 +171,7 @@ class BitcainSubmits:
         )
 
     def _told(self, order: Order, doubts: Iterable[str], client_order_id: str) -> Order:
-        """The order as the venue says it, with what contradicts the request as anomalies."""
+        """The order with what contradicts the request as anomalies."""
         if order.client_order_id is None:
             note = "its client order id is the one it was sent with: the answer states none"
             evidence = tuple(sorted({*order.evidence, note}))

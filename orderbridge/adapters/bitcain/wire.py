@@ -139,6 +139,12 @@ def pick(row: Mapping[str, Any], names: tuple[str, ...], *, ignore: type | None 
     return None
 
 
+def without(row: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """The row less these names, in either spelling."""
+    left_out = {spelled for name in names for spelled in _spellings(name)}
+    return {name: value for name, value in row.items() if name not in left_out}
+
+
 def inside(payload: Mapping[str, Any], path: str) -> Any:
     """The value at a dotted path, None when a step is missing or no object."""
     value: Any = payload

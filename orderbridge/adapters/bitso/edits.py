@@ -55,6 +55,8 @@ class BitsoEdits:
         except OrderBridgeError:
             # Accepted; what it became could not be read. The old figures stand, flagged.
             return _unconfirmed(order, "edit: accepted, not read back")
+        if (now.symbol, now.side) != (order.symbol, order.side):
+            raise self._another(order, f"{now.side} {now.symbol}, not {order.side} {order.symbol}")
         # A working order that does not show the change is a stale read, or the change is still under way.
         return _unconfirmed(now, "edit: accepted, not shown yet") if now.may_be_live and _lacks(now, changes) else now
 
@@ -121,13 +123,16 @@ class BitsoEdits:
     def _check_identity(self, order: Order, payload: object) -> None:
         oid = payload.get("oid") if isinstance(payload, dict) else None
         if isinstance(oid, str) and oid != order.order_id:
-            raise OutcomeUnknown(
-                f"the change was sent, and the answer is about another order: {oid}",
-                order_id=order.order_id,
-                client_order_id=order.client_order_id,
-                gateway=self._client.gateway,
-                operation="edit",
-            )
+            raise self._another(order, oid)
+
+    def _another(self, order: Order, what: str) -> OutcomeUnknown:
+        return OutcomeUnknown(
+            f"the change was sent, and the answer is about another order: {what}",
+            order_id=order.order_id,
+            client_order_id=order.client_order_id,
+            gateway=self._client.gateway,
+            operation="edit",
+        )
 
     def _left(self, order: Order, changes: OrderEdit, expected: Decimal | str | int | None) -> Decimal:
         """What the replacement is to trade: the new total less what is filled, if that is as expected."""

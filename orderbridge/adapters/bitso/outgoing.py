@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
 from orderbridge.adapters.bitso.mapping import VENUE, book_from_symbol
-from orderbridge.model.amount import plain
+from orderbridge.model.amount import ZERO, parse_amount, plain
 from orderbridge.model.order import Order
 from orderbridge.model.request import OrderEdit, OrderRequest
 from orderbridge.model.words import OrderStatus, OrderType, TimeInForce
@@ -82,8 +82,41 @@ def _amounts(**fields: Decimal | None) -> dict[str, str]:
     return {name: plain(value) for name, value in fields.items() if value is not None}
 
 
+def contradictions(payload: object, fields: Mapping[str, str]) -> list[str]:
+    """Where an answer states another market, side or origin id than was sent: it is about another order."""
+    answer = payload if isinstance(payload, Mapping) else {}
+    return [
+        f"{name} was sent as {fields[name]}, and the answer says {answer[name]}"
+        for name in ("book", "side", "origin_id")
+        if isinstance(answer.get(name), str) and answer[name] and answer[name] != fields[name]
+    ]
+
+
+def other_figures(payload: object, request: OrderRequest) -> list[str]:
+    """Where an answer states another size or price than was sent, under the names that Bitso has for them."""
+    answer = payload if isinstance(payload, Mapping) else {}
+    sent = {"price": request.price, "stop": request.stop_price, "original_amount": request.quantity}
+    sent["original_value"] = request.quote_quantity
+    found = []
+    for name, value in sent.items():
+        stated = answer.get(name)
+        try:
+            is_as_sent = stated is None or value is None or parse_amount(stated) == value
+        except ValueError:
+            is_as_sent = False
+        if not is_as_sent:
+            found.append(f"{name} was sent as {plain(value or ZERO)}, and the answer says {stated!r:.60}")
+    return found
+
+
 def order_from_answer(
-    request: OrderRequest, *, oid: str, client_order_id: str, account: str, observed_at: datetime
+    request: OrderRequest,
+    *,
+    oid: str,
+    client_order_id: str,
+    account: str,
+    observed_at: datetime,
+    anomalies: Iterable[str] = (),
 ) -> Order:
     """What is known once Bitso has answered a new order with its id: what was asked for, and nothing of its fills."""
     life, post_only = (request.time_in_force, request.post_only) if request.price is not None else (None, None)
@@ -105,4 +138,5 @@ def order_from_answer(
         time_in_force=life,
         post_only=post_only,
         observed_at=observed_at,
+        anomalies=tuple(anomalies),
     )

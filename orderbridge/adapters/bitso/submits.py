@@ -7,7 +7,7 @@ from typing import Final
 
 from orderbridge.adapters.bitso.client import BitsoClient
 from orderbridge.adapters.bitso.markets import BitsoMarkets
-from orderbridge.adapters.bitso.outgoing import order_from_answer, order_to_wire
+from orderbridge.adapters.bitso.outgoing import contradictions, order_from_answer, order_to_wire, other_figures
 from orderbridge.adapters.bitso.reads import BitsoReads
 from orderbridge.adapters.bitso.rules import Amounts, Rules
 from orderbridge.errors import (
@@ -72,12 +72,23 @@ class BitsoSubmits:
         except InvalidOrder as error:
             self._markets.refused(error.code)
             raise
+        oid = self._oid(payload, client_order_id)
+        wrong = contradictions(payload, fields)
+        if wrong:
+            raise OutcomeUnknown(
+                f"the order was sent, and the answer shows another, {oid}: {'; '.join(wrong)}",
+                order_id=oid,
+                client_order_id=client_order_id,
+                gateway=self._client.gateway,
+                operation="submit",
+            )
         order = order_from_answer(
             request,
-            oid=self._oid(payload, client_order_id),
+            oid=oid,
             client_order_id=client_order_id,
             account=self._reads.account,
             observed_at=self._reads.now(),
+            anomalies=other_figures(payload, request),
         )
         self._remember(order)
         return order

@@ -16,14 +16,9 @@ from orderbridge.model.amount import plain
 from orderbridge.model.order import Order
 from orderbridge.model.request import OrderRequest
 from orderbridge.model.words import OrderStatus, OrderType, TimeInForce
+from orderbridge.screening import as_asked
 
-_AS_ASKED: Final = (
-    "quantity",
-    "quote_quantity",
-    "price",
-    "time_in_force",
-    "post_only",
-)
+_AS_ASKED: Final = ("time_in_force", "post_only")
 
 
 def refuse_side(request: OrderRequest, traits: Traits, *, gateway: str) -> None:
@@ -91,7 +86,8 @@ def order_from_answer(
     numbered_by_market: bool = False,
 ) -> Order:
     """
-    The order as its creation was answered; what the answer leaves out is as it was asked for, and fills are not known.
+    The order as its creation was answered, with the size and price that were asked for, and what else the answer
+    leaves out. Fills are those that a field of fills states.
 
     The id is the exchange's; an answer that cannot be read beyond it is an order all the same.
     """
@@ -113,27 +109,43 @@ def order_from_answer(
     try:
         order = read(row)
         noted: dict[str, Any] = {}
+        if request.quantity is not None and order.quantity not in (None, request.quantity):
+            # What is left of another size says nothing of the fills. The size itself is told below.
+            known = row[STATED] if isinstance(row.get(STATED), Mapping) else row
+            sized = {**known, "amount": plain(request.quantity), "remaining": None}
+            order = read({**row, STATED: sized}).model_copy(update={"quantity": order.quantity})
     except Unusable as unusable:
         order = read({"id": order_id, **asked})
         noted = {"anomalies": (f"the answer to the new order could not be read: {unusable}",)}
     asked_for = {name: getattr(request, name) for name in _AS_ASKED}
     if request.type is OrderType.MARKET:
         asked_for |= {"time_in_force": None, "post_only": None}
-    missing = {
-        name: value
-        for name, value in asked_for.items()
-        if getattr(order, name) is None and value is not None and not (name == "quantity" and request.quote_quantity)
-    }
+    missing = {name: value for name, value in asked_for.items() if getattr(order, name) is None and value is not None}
     if order.status is OrderStatus.ACCEPTED:
         noted["evidence"] = ("submit: an id was given",)
-    return order.model_copy(update={**missing, "client_order_id": order.client_order_id or client_order_id, **noted})
+    order = order.model_copy(update={**missing, "client_order_id": order.client_order_id or client_order_id, **noted})
+    order, doubts = as_asked(order, request)
+    return order.model_copy(update={"anomalies": tuple(sorted({*order.anomalies, *doubts}))}) if doubts else order
 
 
-def contradictions(order: Order, request: OrderRequest, *, client_order_id: str | None) -> list[str]:
-    """Where an answer states another client id, symbol or side than was sent: it is about another order."""
-    sent = {"client_order_id": client_order_id, "symbol": request.symbol, "side": request.side}
+def contradictions(
+    answer: Mapping[str, Any], order: Order, request: OrderRequest, *, client_order_id: str | None
+) -> list[str]:
+    """
+    Where an answer states another client id, symbol or side than was sent: it is about another order.
+
+    Args:
+        order: as it was read of the answer, if it could be.
+    """
+    # A symbol or side that could not be read is another one too.
+    symbol, side = (str(answer.get(name) or getattr(order, name)) for name in ("symbol", "side"))
+    compared = [
+        ("client_order_id", client_order_id, order.client_order_id),
+        ("symbol", request.symbol, symbol.upper()),
+        ("side", request.side, side),
+    ]
     return [
-        f"{name} was sent as {value}, and the answer says {getattr(order, name)}"
-        for name, value in sent.items()
-        if value is not None and getattr(order, name) not in (None, value)
+        f"{name} was sent as {sent}, and the answer says {stated}"
+        for name, sent, stated in compared
+        if sent is not None and stated not in (None, sent)
     ]

@@ -83,7 +83,7 @@ class CcxtSubmits:
             step=self._markets.step(request.symbol),
             numbered_by_market=self._traits.numbers_by_market,
         )
-        wrong = contradictions(order, request, client_order_id=client_order_id)
+        wrong = contradictions(answer, order, request, client_order_id=client_order_id)
         if wrong:
             raise self._unclear(
                 f"the order was sent, and the answer is about another one: {'; '.join(wrong)}",

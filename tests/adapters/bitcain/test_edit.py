@@ -176,6 +176,23 @@ async def test_an_answer_about_another_order_is_unknown(server: Any, make: Calla
         await make().edit(kit.uuid(1), OrderEdit(price="59000"))
 
 
+@pytest.mark.parametrize("wrong", [{"symbol": "ETH/USDT"}, {"side": "sell"}])
+@pytest.mark.parametrize("call", ["edit", "retry_failed"])
+async def test_an_answer_with_another_symbol_or_side_is_unknown(
+    server: Any, make: Callable[..., Any], kit: Any, call: str, wrong: dict[str, str]
+) -> None:
+    """What is not of this order tells nothing of the change, whatever its id."""
+    row = kit.row(1, status="open" if call == "edit" else "failed")
+    server.rows = [row]
+    server.writes = [kit.reply({"order": {**row, "price": "59000", **wrong}})]
+    gateway = make()
+
+    with pytest.raises(errors.OutcomeUnknown, match="another order"):
+        await (
+            gateway.edit(kit.uuid(1), OrderEdit(price="59000")) if call == "edit" else gateway.retry_failed(kit.uuid(1))
+        )
+
+
 async def test_an_ended_order_is_not_active(sim: Simulator, connect: Any) -> None:
     """Before sending or at the server: the error carries the order as it ended."""
     gateway = connect()

@@ -304,20 +304,52 @@ async def test_an_id_alone_that_cannot_be_read_is_accepted(server: Any, make: Ca
     assert order.may_be_live
 
 
-async def test_a_contradicting_answer_is_kept_and_flagged(
-    server: Any, make: Callable[..., Any], kit: Any, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("way", ["order", "order_id"])
+async def test_what_was_asked_is_what_an_order_is(
+    server: Any, make: Callable[..., Any], kit: Any, caplog: pytest.LogCaptureFixture, way: str
 ) -> None:
-    """The order is as the venue says, and everything that was sent otherwise is an anomaly and a warning."""
-    wrong = kit.row(1, quantity="0.05", price="6000")
-    server.writes = [kit.reply({"success": True, "order": wrong})]
+    """Size and price are the request's; another figure in the answer, or in a look at it, is an anomaly and warned."""
+    row = kit.row(1, quantity="0.05", price="6000", stop_price="5")
+    server.rows = [row]
+    server.writes = [kit.reply({"success": True, **({"order": row} if way == "order" else {"order_id": kit.uuid(1)})})]
 
     with caplog.at_level(logging.WARNING, "orderbridge.bitcain"):
         order = await make().submit(limit_buy(client_order_id="bot-1"))
 
-    assert (order.quantity, order.price) == (Decimal("0.05"), Decimal(6000))
+    assert (order.quantity, order.price, order.stop_price) == (Decimal("0.5"), Decimal(60000), None)
+    assert order.raw == row
+    assert any(anomaly.startswith("stop_price was not sent") for anomaly in order.anomalies)
     for name in ("quantity", "price"):
         assert any(anomaly.startswith(f"{name} was sent as") for anomaly in order.anomalies)
     assert "quantity was sent as 0.5, and the answer says 0.05" in caplog.text
+
+
+NOTHING_STATED: dict[str, Any] = {"filled_quantity": None, "remaining_quantity": None}
+
+
+@pytest.mark.parametrize(
+    ("figures", "filled", "status"),
+    [
+        ({"quantity": "0.2", **NOTHING_STATED, "remaining_quantity": "0.2"}, None, OrderStatus.OPEN),
+        ({"quantity": "0.2", **NOTHING_STATED, "remaining_quantity": "0"}, None, OrderStatus.OPEN),
+        ({"amount": "0.2", "quantity": None, **NOTHING_STATED, "leavesQty": "0.1"}, None, OrderStatus.OPEN),
+        ({"quantity": "0.2", "filled_quantity": "0.2"}, "0.2", OrderStatus.PARTIALLY_FILLED),
+        ({"quantity": "0.2", "filled_quantity": "0.2", "status": "closed"}, "0.2", OrderStatus.CANCELLED),
+        ({"quantity": "0.9", "filled_quantity": "0.9"}, None, OrderStatus.OPEN),
+    ],
+)
+async def test_only_what_states_fills_is_a_fill(
+    server: Any, make: Callable[..., Any], kit: Any, figures: dict[str, Any], filled: str | None, status: OrderStatus
+) -> None:
+    """A size that was not asked for makes no fills, and never leaves an order with nothing to fill."""
+    server.writes = [kit.reply({"success": True, "order": kit.row(1, **figures)})]
+
+    order = await make().submit(limit_buy(client_order_id="bot-1"))
+
+    assert (order.quantity, order.status) == (Decimal("0.5"), status)
+    assert order.filled_quantity == (None if filled is None else Decimal(filled))
+    assert order.is_done or order.max_remaining == Decimal("0.5") - Decimal(filled or 0)
+    assert any(anomaly.startswith("quantity was sent as 0.5, and") for anomaly in order.anomalies)
 
 
 @pytest.mark.parametrize("way", ["order", "order_id"])
@@ -339,6 +371,35 @@ async def test_an_answer_about_another_order_is_no_success(
     assert (caught.value.order_id, caught.value.client_order_id) == (kit.uuid(1), "bot-1")
     server.rows = [kit.row(1, trading_mode=None)]
     assert (await gateway.get(kit.uuid(1))).paper is None
+
+
+@pytest.mark.parametrize(
+    ("row", "is_ours"),
+    [
+        ({"quantity": "x"}, True),
+        ({"quantity": "x", "side": None}, True),
+        ({"symbol": None, "side": None}, True),
+        ({"quantity": "x", "side": "sell"}, False),
+        ({"quantity": "x", "symbol": "ETHUSDT"}, False),
+        ({"side": "short"}, False),
+        ({"symbol": "ETHUSDT"}, False),
+    ],
+)
+async def test_an_answer_that_can_be_read_in_part(
+    server: Any, make: Callable[..., Any], kit: Any, row: dict[str, Any], is_ours: bool
+) -> None:
+    """Sizes that cannot be read are those that were asked for; a symbol or side that cannot be is another order's."""
+    server.writes = [kit.reply({"success": True, "order": kit.row(1, **row)})]
+    server.answers[f"/api/v1/orders/{kit.uuid(1)}"] = [kit.reply(b"busy", 503)]
+    gateway = make()
+
+    if is_ours:
+        order = await gateway.submit(limit_buy(client_order_id="bot-1"))
+        assert (order.order_id, order.quantity, order.price) == (kit.uuid(1), Decimal("0.5"), Decimal(60000))
+        assert (order.status, order.filled_quantity, order.side) == (OrderStatus.ACCEPTED, None, "buy")
+    else:
+        with pytest.raises(errors.OutcomeUnknown, match="another"):
+            await gateway.submit(limit_buy(client_order_id="bot-1"))
 
 
 async def test_an_id_that_is_not_echoed_is_known_all_the_same(server: Any, make: Callable[..., Any], kit: Any) -> None:

@@ -201,13 +201,18 @@ async def test_change_that_is_not_shown_yet_is_flagged(sim: Simulator) -> None:
     assert "edit: accepted, not shown yet" in order.evidence
 
 
-async def test_answer_about_another_order_is_unknown() -> None:
-    """A change whose answer names another oid is no success."""
+@pytest.mark.parametrize(("wrong", "text"), [({"oid": "B2"}, "B2"), ({"side": "buy"}, "buy"), ({"book": "x_y"}, "X/Y")])
+async def test_answer_about_another_order_is_unknown(wrong: dict[str, str], text: str) -> None:
+    """A change whose answer names another oid, or after which another symbol or side is shown, is no success."""
     row = {"oid": "A1", "book": "btc_mxn", "side": "sell", "type": "limit", "status": "open", "price": "10"}
 
     class Other:
+        patched = False
+
         async def send(self, request: WireRequest, *, timeout: float) -> WireResponse:
-            shown = {"oid": "B2"} if request.method == "PATCH" else [{**row, "original_amount": "1"}]
+            self.patched |= request.method == "PATCH"
+            now = {**row, **wrong, "oid": "A1"} if self.patched else row
+            shown = {"oid": wrong.get("oid", "A1")} if request.method == "PATCH" else [{**now, "original_amount": "1"}]
             return WireResponse(200, {}, json.dumps({"success": True, "payload": shown}).encode())
 
         async def aclose(self) -> None:
@@ -215,5 +220,5 @@ async def test_answer_about_another_order_is_unknown() -> None:
 
     gateway = BitsoGateway(api_key="edit-key", api_secret="s", transport=Other(), limits=None, markets=None)
     async with gateway:
-        with pytest.raises(OutcomeUnknown, match="B2"):
+        with pytest.raises(OutcomeUnknown, match=text):
             await gateway.edit("bitso:A1", OrderEdit(quantity="2"))

@@ -7,13 +7,14 @@ import json
 import logging
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from orderbridge import LookupResult, OrderBridge, OrderRef, OrderRequest, OrderStatus
 from orderbridge.adapters.bitso import BitsoGateway
-from orderbridge.errors import AmbiguousRef, AuthenticationFailed, ConfigurationError
+from orderbridge.errors import AmbiguousRef, AuthenticationFailed, ConfigurationError, OutcomeUnknown
 from orderbridge.http import WireRequest, WireResponse
 from orderbridge.http.policy import Retries
 
@@ -398,3 +399,32 @@ async def test_both_sides_of_a_trade_with_oneself_are_told_across_a_page(bitso: 
 
     assert [fill.order_id for fill in fills[-2:]] == ["A", "B"]
     assert len(fills) == 101
+
+
+def answered(payload: Any) -> Answer:
+    """Bitso with one market, which answers a new order with this."""
+    return lambda target: (200, {"success": True, "payload": [BOOK] if "books" in target else payload})
+
+
+async def test_figures_that_a_new_order_was_not_sent_with_are_anomalies(bitso: Any) -> None:
+    """Bitso answers with an id alone; should it say more, the order is as it was asked for all the same."""
+    gateway, _ = bitso(answered({"oid": "A", "original_amount": "0.004", "price": "550000", "stop": "x"}))
+
+    order = await gateway.submit(OrderRequest.limit(symbol="BTC/MXN", side="buy", quantity="0.01", price="560000"))
+
+    assert (order.quantity, order.price, order.filled_quantity) == (Decimal("0.01"), Decimal(560000), None)
+    assert order.anomalies == (
+        "original_amount was sent as 0.01, and the answer says '0.004'",
+        "price was sent as 560000, and the answer says '550000'",
+    )
+
+
+@pytest.mark.parametrize("wrong", [{"book": "eth_mxn"}, {"side": "sell"}, {"origin_id": "another"}])
+async def test_an_answer_about_another_order_is_no_success(bitso: Any, wrong: dict[str, str]) -> None:
+    """Nobody knows what became of ours; the one that is shown is named."""
+    gateway, _ = bitso(answered({"oid": "A", **wrong}))
+
+    with pytest.raises(OutcomeUnknown, match="shows another") as caught:
+        await gateway.submit(OrderRequest.limit(symbol="BTC/MXN", side="buy", quantity="0.01", price="560000"))
+
+    assert caught.value.order_id == "A"

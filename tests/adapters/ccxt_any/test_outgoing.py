@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -102,3 +103,72 @@ async def test_a_replaced_http_call_is_refused() -> None:
         with pytest.raises(ConfigurationError, match="replaced"):
             await known.submit(OrderRequest(symbol="BTC/USDT", side="buy", type="limit", quantity="1", price="1000"))
         known._exchange.fetch = known._wire._fetch
+
+
+ANSWER = {
+    "symbol": "BTCUSDT",
+    "orderId": 7,
+    "clientOrderId": "mine1",
+    "transactTime": 1_700_000_000_000,
+    "price": "40000",
+    "origQty": "0.01",
+    "executedQty": "0",
+    "status": "NEW",
+    "timeInForce": "GTC",
+    "type": "LIMIT",
+    "side": "BUY",
+}
+
+
+def answering(value: Any) -> Any:
+    async def fetch(*request: Any, **how: Any) -> Any:
+        return value
+
+    return fetch
+
+
+@pytest.mark.parametrize(
+    ("figures", "filled", "status"),
+    [
+        ({"origQty": "0.004"}, "0", "open"),
+        ({"origQty": "0.004", "executedQty": None}, None, "open"),
+        ({"origQty": "0.004", "executedQty": "0.004", "status": "PARTIALLY_FILLED"}, "0.004", "partially_filled"),
+        ({"origQty": "0.004", "executedQty": "0.004", "status": "FILLED"}, "0.004", "cancelled"),
+    ],
+)
+async def test_what_was_asked_is_what_an_order_is(figures: dict[str, Any], filled: str | None, status: str) -> None:
+    """Size and price are the request's; another figure in the answer is an anomaly, and no new size to be filled."""
+    answer = {**ANSWER, **figures, "price": "39000"}
+    async with gateway("binance", fetch=answering(answer)) as known:
+        order = await known.submit(OrderRequest(symbol="BTC/USDT", side="buy", type="limit", **LIMIT))
+
+    assert (order.quantity, order.price, order.status) == (Decimal("0.01"), Decimal(40000), status)
+    assert order.filled_quantity == (None if filled is None else Decimal(filled))
+    assert order.is_done or order.max_remaining == Decimal("0.01") - Decimal(filled or 0)
+    assert "price was sent as 40000, and the answer says 39000" in order.anomalies
+    assert "quantity was sent as 0.01, and the answer says 0.004" in order.anomalies
+
+
+@pytest.mark.parametrize(("status", "quantity"), [("PARTIALLY_FILLED", None), ("FILLED", "0.004")])
+async def test_the_base_size_of_an_order_sized_in_quote_counts_once_it_is_over(
+    status: str, quantity: str | None
+) -> None:
+    """Until then what has traded of it is no bound of what may trade."""
+    answer = {**ANSWER, "type": "MARKET", "origQty": "0.004", "executedQty": "0.004", "status": status}
+    async with gateway("binance", fetch=answering(answer)) as known:
+        order = await known.submit(
+            OrderRequest.market(symbol="BTC/USDT", side="buy", quote_quantity="100", client_order_id="mine1")
+        )
+
+    assert order.quantity == (None if quantity is None else Decimal(quantity))
+    assert (order.quote_quantity, order.filled_quantity) == (Decimal(100), Decimal("0.004"))
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"symbol": "LTCBTC"}, {"side": "SHORT"}, {"side": "SELL"}, {"clientOrderId": "mine2"}]
+)
+async def test_an_answer_about_another_order_is_no_success(wrong: dict[str, str]) -> None:
+    """Nobody knows what became of ours."""
+    async with gateway("binance", fetch=answering({**ANSWER, **wrong})) as known:
+        with pytest.raises(OutcomeUnknown, match="another one"):
+            await known.submit(OrderRequest(symbol="BTC/USDT", side="buy", type="limit", **LIMIT))
