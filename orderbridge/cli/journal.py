@@ -31,6 +31,7 @@ from orderbridge.cli.running import (
     note,
     run,
     told,
+    warn,
 )
 from orderbridge.cli.tables import Rows, print_model, say
 from orderbridge.errors import JournalError
@@ -100,9 +101,13 @@ def _with(path: Path, work: Callable[[JournalFile], T]) -> T:
     """What `work` makes of the open file; a file that cannot be read ends the command in one line."""
     try:
         with JournalFile(path) as file:
-            return work(file)
+            done = work(file)
     except JournalError as error:
         end(told(error), Exit.WRONG)
+    if file.unreadable:
+        warn(*dict.fromkeys(file.unreadable))
+        end(f"{len(file.unreadable)} rows cannot be read, and were left out.", Exit.NOT_ALL)
+    return done
 
 
 @app.command("list")

@@ -228,6 +228,9 @@ def explain(
         else:
             chain = chain_of(record, record.placement, events)
             say(*([""] if number else []), *chain.split("\n"))
+    if file.unreadable:
+        warn(*dict.fromkeys(file.unreadable))
+        sys.exit(Exit.NOT_ALL)
     states = {record.state for record, _ in found}
     sys.exit(Exit.UNKNOWN if states & {PlacementState.SENDING, PlacementState.UNCERTAIN} else Exit.DONE)
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Any, Final
 
-from pydantic import ValidationError
-
 from orderbridge.errors import JournalError
 from orderbridge.model.base import Told, VenueModel
+from orderbridge.model.order import Order
 from orderbridge.model.words import PlacementState
+from orderbridge.placement.file import read_row
 from orderbridge.placement.looking import JournalFile
 from orderbridge.placement.states import HOLDING, NEXT, Event, Happened, Record
 
@@ -55,6 +55,9 @@ def verify(journal: JournalFile) -> Iterator[Finding]:
             if said != "ok":
                 yield Finding(where=str(journal.path), what=f"the file is damaged: {said}", advice=_DAMAGED)
         yield from _chains(journal)
+        for gateway, order_id, body in journal.rows("SELECT gateway, order_id, body FROM orders"):
+            if not _is_readable(body):
+                yield Finding(where=f"{gateway}:order:{order_id}", what="its row cannot be read", advice=_CHANGED)
         for name, count in journal.rows(_STRAY):
             yield Finding(where=name, what=f"{count} events of a placement that is not there", advice=_LOST)
         for gateway, client, names in journal.rows(_SAME_CLIENT):
@@ -82,8 +85,8 @@ def _chains(journal: JournalFile) -> Iterator[Finding]:
 def _record(row: _Row) -> Iterator[tuple[str, str]]:
     name, gateway, key, client, state, print_, body = row
     try:
-        record = Record.model_validate_json(body)
-    except ValidationError:
+        record = read_row(Record, body, "it")
+    except JournalError:
         yield "its record cannot be read", _CHANGED
         return
     placement = record.placement
@@ -110,8 +113,8 @@ def _chain(row: _Row, events: list[_Row]) -> Iterator[tuple[str, str]]:
             yield f"event {number} is missing: {seq} stands in its place", _LOST
             return
         try:
-            event = Event.model_validate_json(body)
-        except ValidationError:
+            event = read_row(Event, body, "it")
+        except JournalError:
             yield f"event {seq} cannot be read", _CHANGED
             return
         if (event.happened.value, event.after.value) != (happened, after):
@@ -130,6 +133,14 @@ def _chain(row: _Row, events: list[_Row]) -> Iterator[tuple[str, str]]:
         state = event.after
     if state != row[4]:
         yield f"its last event leads to {state}, and it is stored as {row[4]}", _CHANGED
+
+
+def _is_readable(body: str) -> bool:
+    try:
+        read_row(Order, body, "it")
+    except JournalError:
+        return False
+    return True
 
 
 def _is_legal(event: Event, state: PlacementState | None) -> bool:

@@ -10,12 +10,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from pydantic import ValidationError
-
 from orderbridge.errors import ConfigurationError, JournalError
 from orderbridge.model.base import VenueModel
 from orderbridge.model.order import Order
 from orderbridge.model.words import PlacementState
+from orderbridge.placement.file import M, read_row, text
 from orderbridge.placement.looking import JournalFile
 from orderbridge.placement.states import WATCHED, Record
 
@@ -34,7 +33,7 @@ _SEEN: Final = """SELECT rowid, gateway, order_id, symbol, side, client_order_id
 _MARK: Final = """CREATE TEMP TABLE used AS
     SELECT gateway, json_extract(body, '$.placement.order.order_id') AS order_id,
     json_extract(body, '$.placement.order.symbol') AS symbol, json_extract(body, '$.placement.order.side') AS side
-    FROM main.placements WHERE state = 'placed'"""
+    FROM main.placements WHERE state = 'placed' AND json_valid(body)"""
 _INDEX: Final = "CREATE INDEX temp.used_ids ON used (order_id, gateway, symbol, side)"
 _USED: Final = """SELECT 1 FROM placements WHERE client_order_id = ? AND gateway = ?
     UNION ALL SELECT 1 FROM temp.used WHERE gateway = ? AND order_id = ? AND symbol = ? AND side = ?"""
@@ -85,6 +84,7 @@ def compact(
     length = path.stat().st_size
     try:
         with closing(sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)) as db:
+            db.text_factory = text
             work = _Compaction(db, moment, (moment - older_than.total_seconds()), free_keys=free_keys, dry_run=dry_run)
             work.drop_placements()
             work.drop_orders()
@@ -121,7 +121,7 @@ class _Compaction:
             with self._transaction():
                 rows = self._db.execute(_OLD, (last, self._before, _TOGETHER)).fetchall()
                 for _, body, heard in rows:
-                    record = _readable(body)
+                    record = _readable(Record, body)
                     if record is not None and heard is not None and heard < self._before and self._is_over(record):
                         self._drop(record)
             if len(rows) < _TOGETHER:
@@ -159,20 +159,17 @@ class _Compaction:
             return False
         return True
 
-    def _known(self, order: Order) -> Order:
+    def _known(self, order: Order) -> Order | None:
         query = "SELECT body FROM orders WHERE gateway = ? AND order_id = ? AND symbol = ? AND side = ?"
         row = self._db.execute(query, order.identity).fetchone()
-        return order if row is None else Order.model_validate_json(row[0])
+        return order if row is None else _readable(Order, row[0])
 
     def _is_old(self, order: Order) -> bool:
         return order.observed_at is not None and order.observed_at.timestamp() < self._before
 
     def _is_done(self, body: str) -> bool:
-        try:
-            order = Order.model_validate_json(body)
-        except ValidationError:
-            return False
-        return order.is_done and self._is_old(order)
+        order = _readable(Order, body)
+        return order is not None and order.is_done and self._is_old(order)
 
     def _is_used(self, identity: tuple[str, ...], client: str | None) -> bool:
         rows = self._db.execute(_USED, (client, identity[0], *identity)).fetchall()
@@ -201,11 +198,11 @@ class _Compaction:
         self._db.execute("COMMIT")
 
 
-def _readable(body: str) -> Record | None:
-    """A record that cannot be read is never dropped: `verify` tells of it."""
+def _readable(model: type[M], body: str) -> M | None:
+    """What cannot be read is never dropped: `verify` tells of it."""
     try:
-        return Record.model_validate_json(body)
-    except ValidationError:
+        return read_row(model, body, "it")
+    except JournalError:
         return None
 
 

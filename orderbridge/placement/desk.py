@@ -50,6 +50,8 @@ class Desk:
         on_alarm: Callable[[Alarm], object] | None = None,
     ) -> None:
         self.journal = journal
+        if hasattr(journal, "on_unreadable"):
+            journal.on_unreadable = lambda why: self.alarm(AlarmKind.JOURNAL, why)
         self.clock = clock
         self._owner = (0, "")
         self.watch_for = watch_for

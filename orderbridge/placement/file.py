@@ -13,7 +13,9 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
+
+from pydantic import BaseModel
 
 from orderbridge.errors import JournalError
 from orderbridge.http.session import own_logger
@@ -24,6 +26,7 @@ try:
 except ImportError:  # Windows: whoever asks SQLite at the right moment is next
     fcntl = None  # type: ignore[assignment]
 
+M = TypeVar("M", bound=BaseModel)
 log: Final = own_logger("orderbridge.placement")
 _LOOK_AGAIN: Final = 0.01
 # Bytes of the mark that are locked, far behind what is written there: who is next, and who writes. Seconds between two
@@ -93,6 +96,7 @@ class JournalFile:
             os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
         # autocommit: transactions are begun and ended by the writer alone
         db = sqlite3.connect(self._name, timeout=self._busy_timeout, isolation_level=None)
+        db.text_factory = text
         try:
             self._switch_to_wal(db)
             # Were the WAL another one than that which other connections still use, this would fail, and nothing else.
@@ -135,6 +139,7 @@ class JournalFile:
             isolation_level=None,
             check_same_thread=False,
         )
+        db.text_factory = text
         try:
             check_readable(db, self.path, steps=self._steps)
         except BaseException:
@@ -348,6 +353,19 @@ class JournalFile:
                 if mode != "wal":
                     raise JournalError(f"{self.path} lies where SQLite's WAL mode does not work; use a local disk")
                 return
+
+
+def text(stored: bytes) -> str:
+    """What stands in a field, whatever happened to it: SQLite's own reading loses all rows for one that is no UTF-8."""
+    return stored.decode("utf-8", "backslashreplace")
+
+
+def read_row(model: type[M], body: str, what: str) -> M:
+    """A row's model. JournalError: it cannot be read; it names `what`, and says nothing of the others."""
+    try:
+        return model.model_validate_json(body)
+    except ValueError as error:
+        raise JournalError(f"{what} cannot be read: run `orderbridge journal verify`, and settle it by hand") from error
 
 
 def checkpoint(db: sqlite3.Connection) -> None:

@@ -8,19 +8,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, TypeVar
-
-from pydantic import BaseModel, ValidationError
+from typing import Any, Final
 
 from orderbridge.errors import JournalError
 from orderbridge.model.order import Order
 from orderbridge.model.ref import OrderRef
 from orderbridge.model.symbol import Symbol
 from orderbridge.model.words import PlacementState
+from orderbridge.placement import file as files
+from orderbridge.placement.file import M, read_row
 from orderbridge.placement.schema import APPLICATION_ID, VERSION, version_of
 from orderbridge.placement.states import Event, Record
 
-M = TypeVar("M", bound=BaseModel)
 _BUSY_SECONDS: Final = 5.0
 
 
@@ -60,6 +59,9 @@ class JournalFile:
     """
     A journal file, opened for reading only: a context manager, in which nothing that is read changes.
 
+    Attributes:
+        unreadable: why rows were left out of what was listed.
+
     Raises, on entering and from every call:
         JournalError: there is no such file, it is no journal, of another version, locked or damaged.
     """
@@ -67,6 +69,7 @@ class JournalFile:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self._db: sqlite3.Connection | None = None
+        self.unreadable: list[str] = []
 
     def __enter__(self) -> JournalFile:
         if not self.path.is_file():
@@ -74,6 +77,7 @@ class JournalFile:
         address = f"{self.path.resolve().as_uri()}?mode=ro"
         try:
             self._db = sqlite3.connect(address, uri=True, timeout=_BUSY_SECONDS, isolation_level=None)
+            self._db.text_factory = files.text
             self._check(self._db)
             self._db.execute("BEGIN")
         except sqlite3.Error as error:
@@ -109,36 +113,37 @@ class JournalFile:
         where = f"WHERE {' AND '.join(test for test, _ in tests)} " if tests else ""
         query = f"SELECT placement_id, body FROM placements {where}ORDER BY created, placement_id"
         for name, body in self.rows(query, [value for _, value in tests]):
-            record = self._with_order(self._read(Record, body, f"placement {name}"))
-            if wanted.fits(record):
-                yield record
+            for record in self._readable(Record, body, f"placement {name}"):
+                if wanted.fits(record := self._with_order(record)):
+                    yield record
 
     def events(self, record: Record) -> list[Event]:
         """What happened to a placement, in order."""
         query = "SELECT seq, body FROM events WHERE placement_id = ? ORDER BY seq"
-        return [self._event(record.id, seq, body) for seq, body in self.rows(query, [record.id])]
+        return [event for seq, body in self.rows(query, [record.id]) for event in self._event(record.id, seq, body)]
 
     def all_events(self) -> Iterator[Event]:
         """Everything that happened, placement by placement."""
         for name, seq, body in self.rows("SELECT placement_id, seq, body FROM events ORDER BY placement_id, seq"):
-            yield self._event(name, seq, body)
+            yield from self._event(name, seq, body)
 
     def orders(self) -> Iterator[Order]:
         """Every order that was seen, as last known."""
         for name, body in self.rows("SELECT order_id, body FROM orders ORDER BY gateway, order_id, symbol, side"):
-            yield self._read(Order, body, f"order {name}")
+            yield from self._readable(Order, body, f"order {name}")
 
     def orders_of(self, record: Record) -> list[Order]:
         """The orders that were seen under a placement's client id, as last known."""
         placement = record.placement
         query = "SELECT order_id, body FROM orders WHERE client_order_id = ? AND gateway = ?"
         found = self.rows(query, [placement.client_order_id, placement.gateway])
-        return [self._read(Order, body, f"order {name}") for name, body in found]
+        return [order for name, body in found for order in self._readable(Order, body, f"order {name}")]
 
     def known(self, order: Order) -> Order:
         """An order as last known; as it is given where it was never seen."""
         query = "SELECT body FROM orders WHERE gateway = ? AND order_id = ? AND symbol = ? AND side = ?"
-        found = [self._read(Order, body, f"order {order.order_id}") for (body,) in self.rows(query, order.identity)]
+        rows = self.rows(query, order.identity)
+        found = [each for (body,) in rows for each in self._readable(Order, body, f"order {order.order_id}")]
         return found[0] if found else order
 
     def named(self, text: str) -> list[Record]:
@@ -146,13 +151,13 @@ class JournalFile:
         The placements that a text names: by the placement's id, its key, its client id, or its order's id.
 
         Raises:
-            ValueError: there is no id in the text.
+            ValueError: there is no id in the text. JournalError: what it names cannot be read.
         """
         query = "SELECT body FROM placements WHERE placement_id = ? OR key = ?"
         bodies = [body for (body,) in self.rows(query, [text, text])]
         if not bodies:
             bodies = self._by_ref(OrderRef.parse(text))
-        records = [self._read(Record, body, text) for body in dict.fromkeys(bodies)]
+        records = [read_row(Record, body, f"{self.path}: placement {text}") for body in dict.fromkeys(bodies)]
         return sorted((self._with_order(each) for each in records), key=lambda each: each.placement.created_at)
 
     def _by_ref(self, ref: OrderRef) -> list[str]:
@@ -164,7 +169,8 @@ class JournalFile:
             found = list(self.rows(by_client, [order]))
         if not found and order is not None:
             # Last, as it reads every placement: an order that a person named, and no venue ever showed.
-            by_body = "SELECT gateway, body FROM placements WHERE json_extract(body, '$.placement.order.order_id') = ?"
+            by_body = """SELECT gateway, body FROM placements
+                WHERE IIF(json_valid(body), json_extract(body, '$.placement.order.order_id') = ?, 0)"""
             found = list(self.rows(by_body, [order]))
         return [body for gateway, body in found if ref.gateway in (None, gateway)]
 
@@ -175,14 +181,16 @@ class JournalFile:
         placement = record.placement.model_copy(update={"order": self.known(order)})
         return record.model_copy(update={"placement": placement})
 
-    def _event(self, name: str, seq: int, body: str) -> Event:
-        return self._read(Event, body, f"event {seq} of placement {name}").model_copy(update={"seq": seq})
+    def _event(self, name: str, seq: int, body: str) -> Iterator[Event]:
+        for event in self._readable(Event, body, f"event {seq} of placement {name}"):
+            yield event.model_copy(update={"seq": seq})
 
-    def _read(self, model: type[M], body: str, what: str) -> M:
+    def _readable(self, model: type[M], body: str, what: str) -> Iterator[M]:
+        """The model of a row of a list; nothing where it cannot be read, which keeps no other back."""
         try:
-            return model.model_validate_json(body)
-        except ValidationError as error:
-            raise JournalError(f"{self.path}: {what} cannot be read: run `orderbridge journal verify`") from error
+            yield read_row(model, body, what)
+        except JournalError as error:
+            self.unreadable.append(str(error))
 
     def _check(self, db: sqlite3.Connection) -> None:
         if int(db.execute("PRAGMA application_id").fetchone()[0]) != APPLICATION_ID:

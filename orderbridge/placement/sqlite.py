@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -11,7 +11,7 @@ from orderbridge.errors import JournalError
 from orderbridge.model.advance import Sign, advance
 from orderbridge.model.order import Order
 from orderbridge.model.words import PlacementState
-from orderbridge.placement.file import JournalFile
+from orderbridge.placement.file import JournalFile, M, log, read_row
 from orderbridge.placement.journal import Change, ChangeSeeing, ClientIdUsed, InFlight
 from orderbridge.placement.reader import Reader, Rows
 from orderbridge.placement.states import IN_FLIGHT, UNFINISHED, Event, Record, Step, stored
@@ -29,10 +29,10 @@ def _listed(states: Sequence[PlacementState]) -> str:
 # SQLite uses a partial index only for a query that repeats its condition, in the same words.
 _INDEXED: Final = (*UNFINISHED, PlacementState.NOT_PLACED)
 _IS_INDEXED: Final = f"state IN ({_listed(_INDEXED)})"
-_HOLDER: Final = "SELECT body FROM placements WHERE gateway = ? AND held_key = ?"
+_HOLDER: Final = "SELECT placement_id, body FROM placements WHERE gateway = ? AND held_key = ?"
 _TWIN: Final = (
-    f"SELECT body FROM placements WHERE fingerprint = ? AND state IN ({_listed(IN_FLIGHT)}) AND {_IS_INDEXED} "
-    "AND placement_id <> ?"
+    f"SELECT placement_id, body FROM placements WHERE fingerprint = ? AND state IN ({_listed(IN_FLIGHT)}) "
+    f"AND {_IS_INDEXED} AND placement_id <> ?"
 )
 _CLIENT: Final = "SELECT 1 FROM placements WHERE client_order_id = ? AND gateway = ?"
 _BODY: Final = "SELECT body FROM placements WHERE placement_id = ?"
@@ -64,8 +64,8 @@ _NEW_ORDER: Final = (
 )
 _PUT_ORDER: Final = f"UPDATE orders SET client_order_id = ?5, working = ?6, body = ?7 WHERE {_IS_ORDER}"
 _ORDERS: Final = (
-    "SELECT gateway, body FROM orders WHERE order_id = ? "
-    "UNION SELECT gateway, body FROM orders WHERE client_order_id = ?"
+    "SELECT order_id, body, gateway FROM orders WHERE order_id = ? "
+    "UNION SELECT order_id, body, gateway FROM orders WHERE client_order_id = ?"
 )
 
 
@@ -96,6 +96,9 @@ class SqliteJournal:
         self._reader = Reader(file)
         self._writer = Writer(file, forget=self._known.clear, failed=self._reader.disconnect)
         self._ready = read_only
+        self._told: set[str] = set()
+        # Told of each row that was left out of a list, as it cannot be read.
+        self.on_unreadable: Callable[[str], object] = lambda why: None
 
     async def create(self, record: Record, *then: Step, alone: bool = False) -> Record:
         """See `Journal.create`."""
@@ -141,7 +144,7 @@ class SqliteJournal:
     async def get(self, placement_id: str) -> Record | None:
         """See `Journal.get`."""
         rows = await self._rows(_BODY, (placement_id,))
-        return Record.model_validate_json(rows[0][0]) if rows else None
+        return read_row(Record, rows[0][0], f"placement {placement_id}") if rows else None
 
     async def find(
         self,
@@ -160,13 +163,17 @@ class SqliteJournal:
             if set(states) <= set(_INDEXED):
                 tests.append(_IS_INDEXED)
         where = f" WHERE {' AND '.join(tests)}" if tests else ""
-        rows = await self._rows(f"SELECT body FROM placements{where} ORDER BY created, rowid", tuple(wanted.values()))
-        return [Record.model_validate_json(row[0]) for row in rows]
+        query = f"SELECT placement_id, body FROM placements{where} ORDER BY created, rowid"
+        rows = await self._rows(query, tuple(wanted.values()))
+        if key is not None:  # whoever asks by it may place by it
+            return [read_row(Record, body, f"placement {name}") for name, body in rows]
+        return list(self._readable(Record, rows, "placement"))
 
     async def events(self, placement_id: str) -> list[Event]:
         """See `Journal.events`."""
         rows = await self._rows("SELECT seq, body FROM events WHERE placement_id = ? ORDER BY seq", (placement_id,))
-        return [Event.model_validate_json(body).model_copy(update={"seq": seq}) for seq, body in rows]
+        what = f"of placement {placement_id}"
+        return [read_row(Event, body, f"event {seq} {what}").model_copy(update={"seq": seq}) for seq, body in rows]
 
     async def observe(self, orders: Sequence[Order]) -> list[Order]:
         """See `Journal.observe`."""
@@ -179,12 +186,12 @@ class SqliteJournal:
     ) -> list[Order]:
         """See `Journal.orders`."""
         rows = await self._rows(_ORDERS, (order_id, client_order_id))
-        return [Order.model_validate_json(body) for owner, body in rows if gateway in (None, owner)]
+        return list(self._readable(Order, [row[:2] for row in rows if gateway in (None, row[2])], "order"))
 
     async def working(self, gateway: str) -> list[Order]:
         """See `Journal.working`."""
-        rows = await self._rows("SELECT body FROM orders WHERE gateway = ? AND working", (gateway,))
-        return [Order.model_validate_json(row[0]) for row in rows]
+        rows = await self._rows("SELECT order_id, body FROM orders WHERE gateway = ? AND working", (gateway,))
+        return list(self._readable(Order, rows, "order"))
 
     async def sign(self, order: Order, sign: Sign) -> Order | None:
         """See `Journal.sign`."""
@@ -228,6 +235,17 @@ class SqliteJournal:
             self._ready = True
         return await self._reader.rows(query, values)
 
+    def _readable(self, model: type[M], rows: Iterable[tuple[Any, ...]], kind: str) -> Iterator[M]:
+        """The rows of a list that can be read. One that cannot keeps no other back, and is told once."""
+        for name, body in rows:
+            try:
+                yield read_row(model, body, f"{kind} {name}")
+            except JournalError as error:
+                if str(error) not in self._told:
+                    self._told.add(str(error))
+                    log.error("the journal %s: %s", self.path, error)
+                    self.on_unreadable(str(error))
+
     def _remember(self, record: Record, seq: int) -> None:
         """In the writer's thread, as all use of what is remembered."""
         self._known.pop(record.id, None)
@@ -270,7 +288,7 @@ def _obstacle(db: sqlite3.Connection, record: Record, *, alone: bool) -> Record:
     placement = record.placement
     held = db.execute(_HOLDER, (placement.gateway, placement.key)).fetchone()
     if held is not None:
-        return Record.model_validate_json(held[0])
+        return read_row(Record, held[1], f"placement {held[0]}, which holds the key {placement.key!r},")
     if db.execute(_CLIENT, (placement.client_order_id, placement.gateway)).fetchone() is not None:
         raise ClientIdUsed(f"the client order id {placement.client_order_id} was used before")
     if alone:
@@ -281,7 +299,7 @@ def _obstacle(db: sqlite3.Connection, record: Record, *, alone: bool) -> Record:
 def _check_alone(db: sqlite3.Connection, record: Record) -> None:
     twin = db.execute(_TWIN, (record.fingerprint, record.id)).fetchone()
     if twin is not None:
-        raise InFlight(Record.model_validate_json(twin[0]))
+        raise InFlight(read_row(Record, twin[1], f"placement {twin[0]}, which may be of an equal order,"))
 
 
 def _current(db: sqlite3.Connection, placement_id: str) -> tuple[Record, int]:
@@ -290,7 +308,7 @@ def _current(db: sqlite3.Connection, placement_id: str) -> tuple[Record, int]:
     if row is None:
         raise KeyError(placement_id)
     (seq,) = db.execute(_LAST_SEQ, (placement_id,)).fetchone()
-    return Record.model_validate_json(row[0]), seq
+    return read_row(Record, row[0], f"placement {placement_id}"), seq
 
 
 def _add(db: sqlite3.Connection, *events: Event, after: int = 0) -> None:
@@ -316,7 +334,14 @@ def _sign(db: sqlite3.Connection, order: Order, sign: Sign) -> Order | None:
 
 def _known_order(db: sqlite3.Connection, order: Order) -> Order | None:
     row = db.execute(_ORDER, order.identity).fetchone()
-    return None if row is None else Order.model_validate_json(row[0])
+    if row is None:
+        return None
+    try:
+        return read_row(Order, row[0], f"order {order.order_id}")
+    except JournalError as error:
+        # It is left as it stands, for `verify`; what is shown now is no less true for that.
+        log.error("what was known of an order is left out: %s", error)
+        return None
 
 
 def _put_order(db: sqlite3.Connection, before: Order, after: Order) -> Order:

@@ -362,3 +362,93 @@ def test_compact_refuses_a_short_or_unreadable_age(age: str) -> None:
 
     assert result.exit_code == 2
     assert ids(run("list", "--json")) == ["p1"]
+
+
+# Damage.
+
+COMMANDS = [
+    *(("journal", *command) for command in [("list",), ("list", "--json"), ("export",), ("verify",)]),
+    *(("journal", "export", "--of", of, "--as", as_) for of in ("events", "orders") for as_ in ("csv", "jsonl")),
+    ("journal", "export", "--of", "orders", "--state", "placed"),
+    ("journal", "compact", "--older-than", "90d", "--yes"),
+    ("journal", "settle", "p1", "--as", "placed", "--why", "seen", "--yes"),
+    *(("explain", ref) for ref in ("p1", "p2", "oid1")),
+    ("recover",),
+    ("place", "bitso", "buy", "0.01", "BTC/MXN", "--price", "100000", "--key", "k1", "--yes"),
+]
+
+
+def spoilt_row(table: str, body: bytes) -> None:
+    """One row of three says nothing any more."""
+    db = sqlite3.connect("orders.db")
+    db.execute(f"UPDATE {table} SET body = CAST(? AS TEXT) WHERE rowid = (SELECT MIN(rowid) FROM {table})", (body,))
+    db.commit()
+    db.close()
+
+
+def spoilt_event(body: bytes) -> None:
+    """The same of a table without row numbers."""
+    db = sqlite3.connect("orders.db")
+    db.execute("UPDATE events SET body = CAST(? AS TEXT) WHERE placement_id = 'p1'", (body,))
+    db.commit()
+    db.close()
+
+
+def spoilt_pages(first: int) -> None:
+    """Every third page holds something else."""
+    content = bytearray(Path("orders.db").read_bytes())
+    for start in range(4096 * first, len(content), 3 * 4096):
+        content[start : start + 4096] = b"\xa5\x0d" * 2048
+    Path("orders.db").write_bytes(bytes(content))
+
+
+DAMAGE: dict[str, Any] = {
+    **{
+        f"{table} {body!r}": (spoilt_row, table, body)
+        for table in ("placements", "orders")
+        for body in (b"{}", b"\xff")
+    },
+    **{f"events {body!r}": (spoilt_event, body) for body in (b"{}", b"\xff")},
+    **{f"pages from {first}": (spoilt_pages, first) for first in (0, 1, 2, 3)},
+    "cut": (lambda: os.truncate("orders.db", 3 * 4096 + 17),),
+    "a step is missing": (sql, "DROP TABLE events"),
+    "empty": (lambda: os.truncate("orders.db", 0),),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_no_command_ends_in_a_traceback_over_a_damaged_file(monkeypatch: pytest.MonkeyPatch, damage: str) -> None:
+    """Whatever stands in the file, each command ends by an exit code, and says something when it is not 0."""
+    monkeypatch.setenv("BITSO_BASE_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("BITSO_API_KEY", "k")
+    monkeypatch.setenv("BITSO_API_SECRET", "s")
+    for name in ("p1", "p2", "p3"):
+        keep(name, *PLACED, key=name.replace("p", "k"), order=seen(order_id=name.replace("p", "oid")))
+    keep("p4", *UNCLEAR)
+    work, *arguments = DAMAGE[damage]
+    work(*arguments)
+    kept = Path("orders.db").read_bytes()
+
+    for command in COMMANDS:
+        for file in Path().glob("orders.db*"):
+            file.unlink()
+        Path("orders.db").write_bytes(kept)
+        result = CliRunner().invoke(app, [*command, *KEPT])
+
+        assert result.exception is None or isinstance(result.exception, SystemExit), (command, result.exception)
+        assert result.exit_code == 0 or result.output, command
+
+
+@pytest.mark.parametrize(("of", "command"), [("placements", ("list",)), ("orders", ("export", "--of", "orders"))])
+def test_a_row_that_cannot_be_read_leaves_the_others_listed(of: str, command: tuple[str, ...]) -> None:
+    """It is named on stderr, the others are told, and the exit code says that it is not all; so does `verify`."""
+    for name in ("p1", "p2"):
+        keep(name, *PLACED, order=seen(order_id=name.replace("p", "oid"), client_order_id=f"ob-{name}"))
+    spoilt_row(of, b"{}")
+
+    listed, verified = run(*command), run("verify")
+
+    assert listed.exit_code == verified.exit_code == 1
+    assert "oid2" in listed.stdout or "ob-p2" in listed.stdout
+    assert "p1 cannot be read" in listed.stderr or "oid1 cannot be read" in listed.stderr
+    assert "cannot be read" in verified.stdout

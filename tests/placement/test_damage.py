@@ -688,3 +688,79 @@ async def test_a_wal_deleted_beside_another_bot_loses_nothing_in_silence(
     assert "a9" in told
     assert "b9" in told
     assert told <= found or "is older than it should be" in caplog.text
+
+
+def spoil(path: Path, table: str, where: str, body: object = "{}") -> None:
+    """Something else has written over a row."""
+    with closing(sqlite3.connect(path)) as db:
+        db.execute(f"UPDATE {table} SET body = CAST(? AS TEXT) WHERE {where}", (body,))
+        db.commit()
+
+
+SPOILT = ["", "{}", "no JSON", b"\xff\xfe{", '{"placement": null}']
+
+
+@pytest.mark.parametrize("body", SPOILT)
+async def test_a_row_that_cannot_be_read_stops_its_placement_only(
+    sim: Simulator, bridges: Bridges, tmp_path: Path, body: object
+) -> None:
+    """Its key places nothing and says which row it is; every other is placed, listed and recovered, and it is told."""
+    path = tmp_path / "orders.db"
+    before = bridges(journal=SqliteJournal(path))
+    for key in ("k1", "k2"):
+        await before.place("bitso", limit_buy(), key=key)
+    held = await before.placement(key="k1")
+    assert held is not None
+    name = held.placement_id
+    await before.aclose()
+    spoil(path, "placements", f"placement_id = '{name}'", body)
+    sent = sim.bitso.requests["POST /api/v3/orders"]
+    bridge = bridges(journal=SqliteJournal(path))
+
+    report = await bridge.recover()
+    with pytest.raises(JournalError, match=f"placement {name}.* cannot be read"):
+        await bridge.place("bitso", limit_buy(), key="k1")
+    with pytest.raises(JournalError, match=f"placement {name} cannot be read"):
+        await bridge.placement(key="k1")
+    again = await bridge.place("bitso", limit_buy(), key="k2")
+    third = await bridge.place("bitso", limit_buy(), key="k3")
+
+    assert not report.unreachable
+    assert sim.bitso.requests["POST /api/v3/orders"] == sent + 1
+    assert again.key != third.key
+    assert [each.key for each in await bridge.placements()] == ["k2", "k3"]
+    assert [name in alarm.message for alarm in bridges.alarms] == [True]
+
+
+@pytest.mark.parametrize("body", SPOILT)
+async def test_what_was_seen_of_an_order_may_be_spoilt(bridges: Bridges, tmp_path: Path, body: object) -> None:
+    """An order's row that cannot be read keeps nothing back: the placement, the others, what is seen of it now."""
+    path = tmp_path / "orders.db"
+    bridge = bridges(journal=SqliteJournal(path))
+    order = await bridge.place("bitso", limit_buy(), key="k1")
+    await bridge.place("bitso", limit_buy(), key="k2")
+    spoil(path, "orders", f"order_id = '{order.order_id}'", body)
+
+    cancelled = await bridge.cancel(order)
+    listed = await bridge.open_orders()
+    report = await bridge.recover()
+
+    assert cancelled.key == order.key
+    assert len(listed.orders) == 1
+    assert not report.unreachable
+    assert [each.key for each in await bridge.placements()] == ["k1", "k2"]
+    assert {alarm.message.partition(" cannot be read")[0] for alarm in bridges.alarms} == {f"order {order.order_id}"}
+
+
+async def test_an_event_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    """The history of one placement is a JournalError that says which event it is."""
+    path = tmp_path / "orders.db"
+    journal = SqliteJournal(path)
+    for name in ("p1", "p2"):
+        await journal.create(record(name))
+    spoil(path, "events", "placement_id = 'p1'", b"\xff")
+
+    with pytest.raises(JournalError, match="event 1 of placement p1 cannot be read"):
+        await journal.events("p1")
+    assert len(await journal.events("p2")) == 1
+    await journal.aclose()
