@@ -8,6 +8,7 @@ from hypothesis import settings
 
 from orderbridge.http import limits
 from orderbridge.simulator import Simulator
+from tests.kind import KIND
 
 # The same examples in every run, so that a red build is red for everybody; HYPOTHESIS_PROFILE=search looks further.
 settings.register_profile("steady", derandomize=True, deadline=None)
@@ -17,8 +18,8 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 
 @pytest.fixture
 async def sim() -> AsyncIterator[Simulator]:
-    """Both simulated venues, on loopback ports of their own."""
-    async with Simulator(seed=1) as running:
+    """Both simulated venues, on loopback ports of their own; Bitso is kind."""
+    async with Simulator(seed=1, bitso=KIND) as running:
         yield running
 
 

@@ -50,7 +50,8 @@ async def run_demo() -> bool:
     if find_spec("httptools") is None:
         raise ConfigurationError("the demo needs the simulated exchanges: pip install 'orderbridge[cli,simulator]'")
     out = console()
-    async with Simulator(seed=1) as sim:
+    # For an hour: orders that ended are among those that it shows. Bitso itself may forget them at once.
+    async with Simulator(seed=1, bitso={"visibility_window": 3600}) as sim:
         cases = _put_orders(sim)
         refs = [case.ref for case in cases]
         bitcain = sim.bitcain.gateway(trading_mode="paper")

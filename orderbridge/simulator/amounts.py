@@ -1,10 +1,12 @@
 """Exact decimal arithmetic, independent of the caller's decimal context, and how amounts are written."""
 
-from decimal import ROUND_DOWN, Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
+from decimal import ROUND_DOWN, ROUND_HALF_UP, Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
 
 # Traps Inexact: a result that would need rounding is a bug here and must not pass silently.
 EXACT = Context(prec=400, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])
 _FLOOR = Context(prec=400, rounding=ROUND_DOWN, traps=[InvalidOperation, DivisionByZero, Overflow])
+
+_HALF_UP = Context(prec=400, rounding=ROUND_HALF_UP, traps=[InvalidOperation, DivisionByZero, Overflow])
 
 add = EXACT.add
 sub = EXACT.subtract
@@ -12,6 +14,9 @@ mul = EXACT.multiply
 
 ZERO = Decimal(0)
 MOST_DIGITS = 100
+# Money has eight decimals, as in every recorded trade and balance.
+PLACES = 8
+SMALLEST = Decimal(1).scaleb(-PLACES)
 
 Amount = str | int | Decimal
 
@@ -49,6 +54,11 @@ def floor_to(value: Decimal, step: Decimal) -> Decimal:
 def floor_divide(value: Decimal, divisor: Decimal, step: Decimal) -> Decimal:
     """`value / divisor`, cut down to a multiple of `step`."""
     return mul(_FLOOR.divide_int(value, mul(divisor, step)), step)
+
+
+def value_of(price: Decimal, quantity: Decimal) -> Decimal:
+    """What so much costs at that price: rounded half up to the decimals that money has."""
+    return mul(price, quantity).quantize(SMALLEST, context=_HALF_UP)
 
 
 def ratio(value: Decimal, divisor: Decimal, places: int) -> Decimal:

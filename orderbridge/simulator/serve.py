@@ -68,11 +68,13 @@ def _value(text: str) -> Any:
 
 def banner(sim: Simulator) -> list[str]:
     """What to tell at the start: first of all that nothing here is real."""
+    bitso = sim.bitso
     return [
         "SIMULATION: no real exchange, no real orders, no real money.",
-        f"Bitso    {sim.bitso.base_url}  key {sim.bitso.api_key}, secret {sim.bitso.api_secret}",
+        f"Bitso    {bitso.base_url}  key {bitso.api_key}, secret {bitso.api_secret}",
+        f"bitso/mm {bitso.base_url}  key {bitso.settings.second_key}, secret {bitso.settings.second_secret}",
         f"Bitcain  {sim.bitcain.base_url}  {sim.bitcain.email} / {sim.bitcain.password}, token {sim.bitcain.token}",
-        f"Look at  {sim.bitso.origin}/  and  {sim.bitcain.origin}/",
+        f"Look at  {bitso.origin}/  and  {sim.bitcain.origin}/",
     ]
 
 

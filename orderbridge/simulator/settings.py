@@ -29,18 +29,21 @@ class _Checked:
 @dataclass(slots=True)
 class BitsoSettings(_Checked):
     """
-    Bitso's knobs (`facts/bitso-v3.md` §15.9 and §16).
+    Bitso's knobs (`facts/bitso-v3.md` §15.9 and §16). Unless told, what was seen of production counts, then what is
+    documented: an order that ended is not shown, and its trades come late.
 
     Attributes:
-        visibility_window: seconds for which look-up still shows an ended order; 0 reproduces production in
-            2026.
-        miss: what a look-up answers when none of its ids is known: an empty list, or 400 with this code.
+        second_key, second_secret: of a second account, with money and orders of its own.
+        visibility_window: seconds for which look-up still shows an ended order.
+        miss: what a look-up answers when none of its ids is known: an empty list, 400 with this code, or as it was
+            seen: `0312` by origin id, else an empty list.
         mixed_miss: a list with hits and misses: the hits, or refused as a whole with `0312`.
         cancel_miss: a cancel that finds nothing to cancel: left out of the list, or 400 `0312`.
         no_trades: order_trades of an order that never matched: 400 `0378`, or an empty list.
         trade_lag: seconds until a trade is shown; until then order_trades answers `0377`.
         queued_for: seconds for which a new order is shown as `queued`.
-        open_orders_types: whether open orders show market orders too (a waiting stop), or limit orders only.
+        open_orders_types: whether open orders show market orders too (a waiting stop), or limit orders only, as
+            documented.
         stop_locks: whether a waiting stop order locks its funds.
         pacing: count requests and lock out with 420 `0801`, as Bitso does; off, for tests of more than 300
             calls a minute.
@@ -58,23 +61,25 @@ class BitsoSettings(_Checked):
 
     api_key: str = "simulated-key"
     api_secret: str = "simulated-secret"
-    visibility_window: float = 3600.0
-    miss: Literal["empty", "0312", "0357"] = "empty"
+    second_key: str = "simulated-mm-key"
+    second_secret: str = "simulated-mm-secret"
+    visibility_window: float = 0.0
+    miss: Literal["seen", "empty", "0312", "0357"] = "seen"
     mixed_miss: Literal["hits", "refuse"] = "hits"
     cancel_miss: Literal["omit", "0312"] = "omit"
     no_trades: Literal["0378", "empty"] = "0378"
-    trade_lag: float = 0.0
+    trade_lag: float = 1.0
     queued_for: float = 0.0
     fee_sign: Literal["positive", "negative"] = "positive"
-    tid_as: Literal["number", "text"] = "number"
-    unfilled_zero_as_number: bool = False
+    tid_as: Literal["text", "number"] = "text"
+    unfilled_zero_as_number: bool = True
     market_price_null: bool = True
     time_format: TimeFormat = "millis"
     status_spelling: Literal["documented", "old", "upper"] = "documented"
     error_style: Literal["new", "old", "number"] = "new"
     origin_id_unique: Literal["active", "ever"] = "active"
     language: Literal["en", "es"] = "en"
-    open_orders_types: Literal["all", "limit"] = "all"
+    open_orders_types: Literal["limit", "all"] = "limit"
     stop_locks: bool = True
     liquidity: bool = True
     pacing: bool = True

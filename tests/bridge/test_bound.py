@@ -26,12 +26,13 @@ from orderbridge.errors import (
 )
 from orderbridge.simulator import Simulator
 from tests.bridge.kit import QUICK, Bound, Full
+from tests.kind import KIND
 
 
 @pytest.fixture
 async def sim() -> AsyncIterator[Simulator]:
     """Both simulated venues, without pacing where that can be left out."""
-    async with Simulator(seed=1, bitso={"pacing": False}) as running:
+    async with Simulator(seed=1, bitso={**KIND, "pacing": False}) as running:
         yield running
 
 

@@ -12,13 +12,14 @@ import asyncio
 from orderbridge.simulator import SimClock, Simulator
 from tests.cassettes.kit import BITCAIN_PORT, BITSO_PORT, FOLDER, START, player
 from tests.cassettes.scenarios import Scenario, all_scenarios
+from tests.kind import KIND
 
 
 async def record(case: Scenario) -> None:
     """Record one scenario over sockets; its own assertions must hold."""
     (FOLDER / case.path).unlink(missing_ok=True)
     clock = SimClock(start=START, running=False)
-    keys = {"bitso": {"api_key": case.key}, "bitcain": {"ready_token": case.key}}
+    keys = {"bitso": {**KIND, "api_key": case.key}, "bitcain": {"ready_token": case.key}}
     async with Simulator(seed=1, clock=clock, bitso_port=BITSO_PORT, bitcain_port=BITCAIN_PORT, **keys) as sim:
         case.prepare(sim)
         venue = sim.bitso if case.venue == "bitso" else sim.bitcain

@@ -9,14 +9,15 @@ import pytest
 from orderbridge import OrderBridge
 from orderbridge.ccxt_face import as_ccxt
 from orderbridge.simulator import Simulator
+from tests.kind import KIND
 
 TIMES = (0.01, 0.03, *(step / 20 for step in range(1, 200)))
 
 
 @pytest.fixture
 async def sim() -> AsyncIterator[Simulator]:
-    """The simulated venues, without pacing."""
-    async with Simulator(seed=1, bitso={"pacing": False}) as running:
+    """The simulated venues, without pacing; Bitso is kind."""
+    async with Simulator(seed=1, bitso={**KIND, "pacing": False}) as running:
         yield running
 
 

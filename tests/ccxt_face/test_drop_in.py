@@ -22,6 +22,7 @@ from tests.ccxt_face.bots import (
     until_closed,
 )
 from tests.ccxt_face.conftest import bridge_over, ccxt_settings
+from tests.kind import KIND
 
 pytestmark = pytest.mark.ccxt
 
@@ -43,7 +44,7 @@ class Runs:
     """Runs a bot on each side, under the same faults."""
 
     async def __call__(self, side: str, bot: Bot, *faults: dict[str, Any], before: Any = None) -> Run:
-        async with Simulator(seed=1, bitso={"pacing": False}) as sim:
+        async with Simulator(seed=1, bitso={**KIND, "pacing": False}) as sim:
             exchange = await self._exchange(side, sim)
             for fault in faults:
                 sim.bitso.fault(**fault)

@@ -10,6 +10,7 @@ from orderbridge.errors import ConfigurationError
 from orderbridge.simulator import Simulator
 from tests.ccxt_face.conftest import bridge_over, ccxt_settings
 from tests.ccxt_face.kit import LIMIT, PLACE
+from tests.kind import KIND
 
 pytestmark = pytest.mark.ccxt
 
@@ -63,7 +64,7 @@ def rest(sim: Simulator) -> Any:
 @pytest.fixture
 def venue() -> Iterator[Simulator]:
     """The simulated venues, served from a thread."""
-    with Simulator(seed=1, bitso={"pacing": False}) as running:
+    with Simulator(seed=1, bitso={**KIND, "pacing": False}) as running:
         yield running
 
 

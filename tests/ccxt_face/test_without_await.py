@@ -13,6 +13,7 @@ from orderbridge.simulator import Simulator
 from orderbridge.sync import SyncBridge
 from tests.ccxt_face.bots import stubborn_without_await, until_closed_without_await
 from tests.ccxt_face.conftest import bridge_over, ccxt_settings
+from tests.kind import KIND
 
 pytestmark = pytest.mark.ccxt
 
@@ -22,7 +23,7 @@ LIMIT = ("BTC/MXN", "limit", "buy", 0.01, 560000)
 @pytest.fixture
 def venue() -> Iterator[Simulator]:
     """The simulated venues, served from a thread."""
-    with Simulator(seed=1, bitso={"pacing": False}) as running:
+    with Simulator(seed=1, bitso={**KIND, "pacing": False}) as running:
         yield running
 
 

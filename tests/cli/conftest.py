@@ -8,6 +8,7 @@ import pytest
 
 from orderbridge.cli import asking
 from orderbridge.simulator import Simulator
+from tests.kind import KIND
 
 _VARIABLES = (
     "BITSO_API_KEY",
@@ -24,7 +25,7 @@ _VARIABLES = (
 @pytest.fixture
 def venue() -> Iterator[Simulator]:
     """The simulated venues in a thread of their own: commands bring their own loop."""
-    with Simulator(seed=1) as sim:
+    with Simulator(seed=1, bitso=KIND) as sim:
         yield sim
 
 

@@ -28,6 +28,7 @@ from orderbridge.http.limits import Rate
 from orderbridge.http.policy import Retries
 from orderbridge.model.words import EditClass, Idempotency
 from orderbridge.simulator import Simulator
+from tests.kind import KIND
 
 QUICK = Retries(tries=2, first_wait=0.01, longest_wait=0.01)
 
@@ -108,7 +109,7 @@ THROUGH_CCXT = [pytest.param(name, marks=pytest.mark.ccxt) for name in ("ccxt.bi
 @pytest.fixture(params=["bitso", "bitcain", "bitso in a bridge", "bitcain in a bridge", *THROUGH_CCXT])
 async def venue(request: pytest.FixtureRequest) -> AsyncIterator[Venue]:
     """Each venue in turn, and each through `bridge[name]`."""
-    async with Simulator(seed=1) as sim:
+    async with Simulator(seed=1, bitso=KIND) as sim:
         made = _venue(sim, request.param.split()[0])
         made.bridges = [] if "bridge" in request.param else None
         yield made

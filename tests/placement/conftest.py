@@ -7,6 +7,7 @@ import pytest
 
 from orderbridge.placement import Journal, MemoryJournal, SqliteJournal
 from orderbridge.simulator import Simulator
+from tests.kind import KIND
 from tests.placement.kit import Bridges
 
 
@@ -20,8 +21,8 @@ async def journal(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
 
 @pytest.fixture
 async def sim() -> AsyncIterator[Simulator]:
-    """The simulated venues, without pacing."""
-    async with Simulator(seed=1, bitso={"pacing": False}) as running:
+    """The simulated venues, without pacing; Bitso is kind."""
+    async with Simulator(seed=1, bitso={**KIND, "pacing": False}) as running:
         yield running
 
 

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from orderbridge.simulator import SimClock, Simulator
+from tests.kind import KIND
 
 START = datetime(2026, 1, 5, 10, 0, tzinfo=UTC)
 
@@ -19,8 +20,11 @@ START = datetime(2026, 1, 5, 10, 0, tzinfo=UTC)
 class BitsoClient:
     """Signs as Bitso's documents say."""
 
-    def __init__(self, sim: Simulator, http: httpx.AsyncClient, *, first_nonce: int = 10**18) -> None:
+    def __init__(
+        self, sim: Simulator, http: httpx.AsyncClient, *, first_nonce: int = 10**18, second: bool = False
+    ) -> None:
         self._sim = sim
+        self._second = second
         self._http = http
         self._nonces = itertools.count(first_nonce)
         self.prefix = "/api/v3"
@@ -29,13 +33,14 @@ class BitsoClient:
         self, method: str, path: str, body: Any = None, *, nonce: str | None = None, **headers: str
     ) -> httpx.Response:
         """One signed request."""
-        venue = self._sim.bitso
+        venue, known = self._sim.bitso, self._sim.bitso.settings
+        key, secret = (known.second_key, known.second_secret) if self._second else (known.api_key, known.api_secret)
         target = self.prefix + path
         raw = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
         nonce = nonce or str(next(self._nonces))
         text = f"{nonce}{method}{target}".encode() + raw
-        signature = hmac.new(venue.api_secret.encode(), text, hashlib.sha256).hexdigest()
-        signed = {"authorization": f"Bitso {venue.api_key}:{nonce}:{signature}", **headers}
+        signature = hmac.new(secret.encode(), text, hashlib.sha256).hexdigest()
+        signed = {"authorization": f"Bitso {key}:{nonce}:{signature}", **headers}
         if raw:
             signed["content-type"] = "application/json"
         return await self._http.request(method, venue.origin + target, content=raw, headers=signed)
@@ -106,8 +111,8 @@ def clock() -> SimClock:
 
 @pytest.fixture
 async def sim(clock: SimClock) -> AsyncIterator[Simulator]:
-    """Both venues, running."""
-    async with Simulator(seed=1, clock=clock) as simulator:
+    """Both venues, running; Bitso is kind."""
+    async with Simulator(seed=1, clock=clock, bitso=KIND) as simulator:
         yield simulator
 
 

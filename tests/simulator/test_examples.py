@@ -24,10 +24,10 @@ SECOND = {
     "book": "eth_mxn", "oid": "Pq55sdf9LLk20aZ1", "side": "sell", "type": "limit", "status": "open",
     "price": "41000.00", "original_amount": "0.20000000", "unfilled_amount": "0.20000000",
     "original_value": "8200.00", "time_in_force": "goodtillcancelled",
-    "created_at": "2026-01-05T10:01:00.000+00:00", "updated_at": None,
+    "created_at": "2026-01-05T10:01:00.000+00:00", "updated_at": "2026-01-05T10:01:00.000+00:00",
 }  # fmt: skip
 TRADE = {
-    "tid": 98000001, "oid": "Zx81kQw02LmTr7Vb", "origin_id": "ob_7f3a91", "book": "btc_mxn", "side": "buy",
+    "tid": "98000001", "oid": "Zx81kQw02LmTr7Vb", "origin_id": "ob_7f3a91", "book": "btc_mxn", "side": "buy",
     "maker_side": "buy", "price": "1200000.00", "major": "0.00100000", "minor": "-1200.00000000",
     "major_currency": "btc", "minor_currency": "mxn", "fees_amount": "0.00000600", "fees_currency": "btc",
     "created_at": "2026-01-05T10:00:04.000+00:00",

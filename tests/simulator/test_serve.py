@@ -157,14 +157,16 @@ async def test_serve_announces_and_ends() -> None:
 
     def announce(line: str) -> None:
         lines.append(line)
-        if len(lines) == 4:
+        if len(lines) == 5:
             stop.set()
 
     await serve(bitso_port=0, bitcain_port=0, announce=announce, until=stop)
 
     assert lines[0].startswith("SIMULATION")
     assert "simulated-key" in lines[1]
-    assert "simulated-token" in lines[2]
+    assert lines[2].startswith("bitso/mm")
+    assert "key simulated-mm-key, secret simulated-mm-secret" in lines[2]
+    assert "simulated-token" in lines[3]
 
 
 def test_the_command_serves_until_it_is_told_to_stop(tmp_path: Path) -> None:
@@ -173,7 +175,7 @@ def test_the_command_serves_until_it_is_told_to_stop(tmp_path: Path) -> None:
         "--bitso", "0", "--bitcain", "0", "--state", str(tmp_path / "s.db"), "--set", "bitso.miss=0312"
     )
     assert process.stdout is not None
-    lines = [process.stdout.readline() for _ in range(4)]
+    lines = [process.stdout.readline() for _ in range(5)]
     url = lines[1].split()[1]
 
     assert httpx.get(f"{url}/available_books", trust_env=False).status_code == 200

@@ -15,6 +15,7 @@ import pytest
 
 from orderbridge.simulator import SimClock, Simulator
 from orderbridge.simulator.store import StateFileError
+from tests.kind import KIND
 
 
 def ground_truth(sim: Simulator) -> list[Any]:
@@ -35,7 +36,10 @@ async def test_a_restart_shows_the_same_orders_and_they_go_on_living(
     Orders, fills, locks and prices come back; stops still wait, the book still matches, ids stay unique.
     """
     file = tmp_path / "state.db"
-    async with Simulator(seed=3, clock=clock, state=file) as sim, httpx.AsyncClient(trust_env=False) as http:
+    async with (
+        Simulator(seed=3, clock=clock, state=file, bitso=KIND) as sim,
+        httpx.AsyncClient(trust_env=False) as http,
+    ):
         bitso, bitcain = bitso_client(sim, http), bitcain_client(sim, http)
         resting = await bitso.place(origin_id="mine", major="0.02")
         stop = await bitso.place(side="sell", type="market", major="0.01", stop="900000")
@@ -45,7 +49,10 @@ async def test_a_restart_shows_the_same_orders_and_they_go_on_living(
         await bitcain.send("POST", "/api/v1/orders", json=order)
         before = ground_truth(sim)
 
-    async with Simulator(seed=3, clock=clock, state=file) as sim, httpx.AsyncClient(trust_env=False) as http:
+    async with (
+        Simulator(seed=3, clock=clock, state=file, bitso=KIND) as sim,
+        httpx.AsyncClient(trust_env=False) as http,
+    ):
         assert ground_truth(sim) == before
         bitso = bitso_client(sim, http, first_nonce=2 * 10**18)
         sim.bitso.market("btc_mxn").trade(price="900000")
@@ -53,7 +60,7 @@ async def test_a_restart_shows_the_same_orders_and_they_go_on_living(
         assert (await bitso.row(stop))["status"] == "completed"
         assert await bitso.code("POST", "/orders", {}) == (400, "0303")
         assert await bitso.place(origin_id="mine") not in {resting, stop}
-        assert sim.bitso.engine.total("mxn") == 1_000_000_000
+        assert sim.bitso.engine.total("mxn") == 2_000_000_000
 
 
 async def test_nonces_and_sessions_are_kept(tmp_path: Path, bitso_client: Any, bitcain_client: Any) -> None:

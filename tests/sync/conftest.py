@@ -6,12 +6,13 @@ import pytest
 
 from orderbridge.simulator import Simulator
 from orderbridge.sync import SyncBridge
+from tests.kind import KIND
 
 
 @pytest.fixture
 def venue() -> Iterator[Simulator]:
     """The simulated venues, in a thread of their own."""
-    with Simulator(seed=1) as sim:
+    with Simulator(seed=1, bitso=KIND) as sim:
         yield sim
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from orderbridge.simulator.amounts import plain, ratio
+from orderbridge.simulator.amounts import PLACES, plain, ratio
 from orderbridge.simulator.engine.instrument import Instrument
 from orderbridge.simulator.engine.order import Order, State
 from orderbridge.simulator.settings import BitcainSettings
@@ -23,7 +23,6 @@ STATUSES: Final = [
 ]
 FINAL: Final = frozenset({State.FILLED, State.CANCELLED, State.EXPIRED, State.REJECTED, State.FAILED})
 UNKNOWN_WORD: Final = "pending_review"
-AMOUNT_PLACES: Final = 8
 
 _VARIANTS: Final = {
     "id": "order_id",
@@ -74,7 +73,7 @@ def order_row(order: Order, market: Instrument, settings: BitcainSettings) -> di
 def _canonical(order: Order, market: Instrument, settings: BitcainSettings) -> dict[str, Any]:
     facts = order.facts
     places = market.quote_places
-    average = ratio(order.filled_quote, order.filled, AMOUNT_PLACES) if order.filled else None
+    average = ratio(order.filled_quote, order.filled, PLACES) if order.filled else None
 
     def amount(value: Decimal | None, least: int) -> Any:
         return None if value is None else _number(value, least, settings)
@@ -90,9 +89,9 @@ def _canonical(order: Order, market: Instrument, settings: BitcainSettings) -> d
         "side": order.side,
         "type": facts["type"],
         "status": spelled(status_of(order), settings),
-        "quantity": amount(order.quantity, AMOUNT_PLACES),
-        "filled_quantity": amount(order.filled, AMOUNT_PLACES),
-        "remaining_quantity": amount(order.remaining, AMOUNT_PLACES),
+        "quantity": amount(order.quantity, PLACES),
+        "filled_quantity": amount(order.filled, PLACES),
+        "remaining_quantity": amount(order.remaining, PLACES),
         "price": amount(order.price, places),
         "stop_price": amount(order.stop_price, places),
         "average_fill_price": amount(average, places),

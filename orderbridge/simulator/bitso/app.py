@@ -26,7 +26,8 @@ from orderbridge.simulator.message import Request, Response, json_response
 from orderbridge.simulator.settings import BitsoSettings
 
 Handler = Callable[[Call], Any]
-ACCOUNT = "bot"
+# The accounts of the two keys: each has money and orders of its own.
+ACCOUNT, SECOND_ACCOUNT = "bot", "mm"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +119,9 @@ class BitsoApp:
         if not endpoint.private:
             self._limits.count(request.peer, most=settings.public_per_minute, is_cancel=False)
             return
-        self.keys.check(request, secrets={settings.api_key: settings.api_secret})
-        call.account = ACCOUNT
+        secrets = {settings.second_key: settings.second_secret, settings.api_key: settings.api_secret}
+        key = self.keys.check(request, secrets=secrets)
+        call.account = ACCOUNT if key == settings.api_key else SECOND_ACCOUNT
         is_cancel = endpoint.operation == "cancel"
         self._limits.count(call.account, most=settings.private_per_minute, is_cancel=is_cancel)
 

@@ -3,14 +3,13 @@
 from decimal import Decimal
 from typing import Any
 
-from orderbridge.simulator.amounts import mul, plain
+from orderbridge.simulator.amounts import PLACES, mul, plain
 from orderbridge.simulator.bitso.books import PRECISION
 from orderbridge.simulator.bitso.call import Call
 from orderbridge.simulator.engine.engine import Engine
 from orderbridge.simulator.engine.instrument import Instrument
 
 HUNDRED = Decimal(100)
-PLACES = 8
 
 
 class Money:

@@ -6,11 +6,11 @@ from decimal import Decimal
 from itertools import islice
 from typing import Any
 
-from orderbridge.simulator.amounts import ZERO, add, mul, plain, ratio, sub
+from orderbridge.simulator.amounts import PLACES, ZERO, add, mul, plain, ratio, sub
 from orderbridge.simulator.bitso.books import FIAT, NAMES, PRECISION
 from orderbridge.simulator.bitso.call import Call, whole_number
 from orderbridge.simulator.bitso.errors import BitsoRefusal
-from orderbridge.simulator.bitso.views import AMOUNT_PLACES, when
+from orderbridge.simulator.bitso.views import when
 from orderbridge.simulator.engine.book import Half
 from orderbridge.simulator.engine.engine import Engine
 from orderbridge.simulator.engine.instrument import Instrument
@@ -83,7 +83,7 @@ class Public:
         return {
             "book": market.instrument.name,
             "created_at": when(trade.created_at, self._settings),
-            "amount": plain(trade.quantity, AMOUNT_PLACES),
+            "amount": plain(trade.quantity, PLACES),
             "maker_side": trade.maker_side,
             "price": plain(trade.price, 2),
             "tid": trade.trade_id,
@@ -103,11 +103,11 @@ class Public:
             volume, value = add(volume, trade.quantity), add(value, mul(trade.quantity, trade.price))
         return {
             "book": market.instrument.name,
-            "volume": plain(volume, AMOUNT_PLACES),
+            "volume": plain(volume, PLACES),
             "high": plain(max(prices), 2),
             "low": plain(min(prices), 2),
             "last": plain(market.last, 2),
-            "vwap": plain(ratio(value, volume, AMOUNT_PLACES) if volume else market.last, 2),
+            "vwap": plain(ratio(value, volume, PLACES) if volume else market.last, 2),
             "ask": plain(market.book.asks.best() or market.last, 2),
             "bid": plain(market.book.bids.best() or market.last, 2),
             "change_24": plain(sub(market.last, prices[0]), 2),
@@ -125,7 +125,7 @@ class Public:
 
 def _best_levels(book: str, half: Half) -> list[dict[str, str]]:
     return [
-        {"book": book, "price": plain(price, 2), "amount": plain(amount, AMOUNT_PLACES)}
+        {"book": book, "price": plain(price, 2), "amount": plain(amount, PLACES)}
         for price, amount in islice(half.sizes(), LEVELS)
     ]
 
@@ -135,7 +135,7 @@ def _every_order(book: str, half: Half) -> list[dict[str, str]]:
         {
             "book": book,
             "price": plain(order.price or ZERO, 2),
-            "amount": plain(order.remaining, AMOUNT_PLACES),
+            "amount": plain(order.remaining, PLACES),
             "oid": order.order_id,
         }
         for order in half.orders()

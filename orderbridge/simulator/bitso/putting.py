@@ -15,6 +15,7 @@ _UNIFIED = {"accepted": "queued", "filled": "completed", "canceled": "cancelled"
 class BitsoPut(TypedDict, total=False):
     """See `SimBitso.put`."""
 
+    account: str
     book: str
     symbol: str
     side: str

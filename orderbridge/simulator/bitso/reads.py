@@ -37,8 +37,11 @@ class Reads:
             missed = missed or not orders
         if missed and found and self._settings.mixed_miss == "refuse":
             raise BitsoRefusal("0312")
-        if not found and self._settings.miss != "empty":
-            raise BitsoRefusal(self._settings.miss if names.by_origin else "0312")
+        code = self._settings.miss
+        if code == "seen":
+            code = "0312" if names.by_origin else "empty"
+        if not found and code != "empty":
+            raise BitsoRefusal(code if names.by_origin else "0312")
         return disturb([self._row(order, call) for order in found], call.fault)
 
     def find(self, call: Call, name: str, *, by_origin: bool) -> list[Order]:

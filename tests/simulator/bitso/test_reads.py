@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from orderbridge.simulator import Simulator
+
 
 def seed_document_orders(sim: Any) -> None:
     """The two orders of Bitso's look-up page, as far as the page shows them."""
@@ -106,7 +108,7 @@ async def test_a_mixed_list_gives_its_hits_or_is_refused_whole(sim: Any, bitso: 
 
 
 async def test_ended_orders_are_shown_for_the_window_and_no_longer(sim: Any, bitso: Any) -> None:
-    """An hour by default, nil as in production 2026; the trades outlive it."""
+    """An hour where that is asked for; the trades outlive it."""
     sim.bitso.put(oid="A1", status="completed", updated_at=sim.clock.now())
 
     assert (await bitso.get("/orders/A1"))[0]["status"] == "completed"
@@ -116,9 +118,36 @@ async def test_ended_orders_are_shown_for_the_window_and_no_longer(sim: Any, bit
     assert await bitso.get("/orders/A1") == []
     assert len(await bitso.get("/order_trades/A1")) == 1
 
-    sim.bitso.settings.visibility_window = 0
-    sim.bitso.put(oid="B2", status="cancelled")
-    assert await bitso.get("/orders/B2") == []
+
+@pytest.mark.parametrize("status", ["completed", "cancelled"])
+async def test_unless_told_an_order_that_ends_is_forgotten_at_once_as_in_production(
+    http: Any, bitso_client: Any, clock: Any, status: str
+) -> None:
+    """Look-up shows it no more (by origin id that is `0312`), open orders neither, and trades come a second late."""
+    async with Simulator(seed=1, clock=clock) as sim:
+        bitso = bitso_client(sim, http)
+        sim.bitso.put(oid="A1", origin_id="me", status=status, filled_quantity="0.004", trades=[("1000000", "0.004")])
+
+        assert await bitso.get("/orders/A1") == []
+        assert await bitso.get("/orders?oids=A1") == []
+        assert await bitso.code("GET", "/orders?origin_ids=me") == (400, "0312")
+        assert await bitso.get("/open_orders") == []
+        assert await bitso.code("GET", "/order_trades/A1") == (400, "0377")
+        assert await bitso.get("/user_trades") == []
+        clock.advance(1)
+        assert [row["major"] for row in await bitso.get("/order_trades?origin_id=me")] == ["0.00400000"]
+        assert len(await bitso.get("/user_trades")) == 1
+
+
+async def test_unless_told_open_orders_list_limit_orders_only(http: Any, bitso_client: Any) -> None:
+    """As documented, `type` is always `limit` there: a waiting stop at market is looked up and not listed."""
+    async with Simulator(seed=1) as sim:
+        bitso = bitso_client(sim, http)
+        market = await bitso.place(side="sell", type="market", stop="900000")
+        limit = await bitso.place(side="sell", stop="900000", price="890000")
+
+        assert [row["oid"] for row in await bitso.get("/open_orders")] == [limit]
+        assert (await bitso.row(market))["status"] == "queued"
 
 
 async def test_invisible_orders_have_trades_only(sim: Any, bitso: Any) -> None:
@@ -131,7 +160,7 @@ async def test_invisible_orders_have_trades_only(sim: Any, bitso: Any) -> None:
 
 
 async def test_all_fields_of_a_triggered_stop_order(sim: Any, bitso: Any) -> None:
-    """`stop`, `triggered_at`, `time_in_force`, `origin_id`, null `updated_at` are shown as documented."""
+    """A stop has its documented fields; as nothing happened to it since, it was updated when it was created."""
     sim.bitso.put(
         oid="A1", client_order_id="me", symbol="ETH/MXN", side="sell", price=41000, quantity="0.2",
         stop_price=41500, triggered_at=sim.clock.now(), time_in_force="postonly",
@@ -144,7 +173,7 @@ async def test_all_fields_of_a_triggered_stop_order(sim: Any, bitso: Any) -> Non
             "unfilled_amount": "0.20000000",
             "original_value": "8200.00", "time_in_force": "postonly", "stop": "41500.00",
             "triggered_at": "2026-01-05T10:00:00.000+00:00", "created_at": "2026-01-05T10:00:00.000+00:00",
-            "updated_at": None,
+            "updated_at": "2026-01-05T10:00:00.000+00:00",
         }
     ]  # fmt: skip
 
@@ -162,21 +191,21 @@ async def test_a_market_order_sized_in_quote_has_no_amount(sim: Any, bitso: Any)
 
 async def test_display_knobs_change_spelling_only(sim: Any, bitso: Any) -> None:
     """
-    Status spelling, time format, the zero as a number, tid as text and the sign of fees follow the settings.
+    Status spelling, time format, the zero as text, tid as a number and the sign of fees follow the settings.
     """
     sim.bitso.put(oid="A1", status="partially filled")
     sim.bitso.put(oid="B2", status="completed")
     settings = sim.bitso.settings
     settings.status_spelling, settings.time_format = "old", "compact"
-    settings.unfilled_zero_as_number, settings.tid_as, settings.fee_sign = True, "text", "negative"
+    settings.unfilled_zero_as_number, settings.tid_as, settings.fee_sign = False, "number", "negative"
 
     first, second = await bitso.get("/orders?oids=A1,B2")
     trade = (await bitso.get("/order_trades/B2"))[0]
 
     assert first["status"] == "partial-fill"
     assert first["created_at"] == "2026-01-05T10:00:00+0000"
-    assert second["unfilled_amount"] == 0
-    assert isinstance(trade["tid"], str)
+    assert second["unfilled_amount"] == "0.00000000"
+    assert isinstance(trade["tid"], int)
     assert trade["fees_amount"].startswith("-")
 
 
@@ -216,7 +245,7 @@ async def test_order_trades_have_the_documented_fields(sim: Any, bitso: Any) -> 
 
     assert await bitso.get("/order_trades?origin_id=me") == [
         {
-            "tid": 98000001, "oid": "A1", "origin_id": "me", "book": "btc_mxn", "side": "buy",
+            "tid": "98000001", "oid": "A1", "origin_id": "me", "book": "btc_mxn", "side": "buy",
             "maker_side": "buy", "price": "1200000.00", "major": "0.00100000",
             "minor": "-1200.00000000", "major_currency": "btc",
             "minor_currency": "mxn", "fees_amount": "0.00000600", "fees_currency": "btc",
@@ -256,15 +285,15 @@ async def test_user_trades_page_by_marker_both_ways(sim: Any, bitso: Any) -> Non
         sim.bitso.put(status="completed")
 
     newest = await bitso.get("/user_trades")
-    tids = [row["tid"] for row in newest]
+    tids = [int(row["tid"]) for row in newest]
     assert len(newest) == 25
     assert tids == sorted(tids, reverse=True)
     older = await bitso.get(f"/user_trades?marker={tids[-1]}&limit=1000&book=btc_mxn")
-    assert [row["tid"] for row in older] == list(range(tids[-1] - 1, 98000000, -1))
+    assert [int(row["tid"]) for row in older] == list(range(tids[-1] - 1, 98000000, -1))
     newer = await bitso.get(f"/user_trades?marker={tids[-1]}&sort=asc&limit=3")
-    assert [row["tid"] for row in newer] == [tids[-1] + 1, tids[-1] + 2, tids[-1] + 3]
+    assert [int(row["tid"]) for row in newer] == [tids[-1] + 1, tids[-1] + 2, tids[-1] + 3]
     pair = await bitso.get(f"/user_trades/{tids[0]}-{tids[3]}")
-    assert sorted(row["tid"] for row in pair) == sorted([tids[0], tids[3]])
+    assert sorted(int(row["tid"]) for row in pair) == sorted([tids[0], tids[3]])
     assert await bitso.code("GET", "/user_trades/1") == (400, "0321")
     assert await bitso.code("GET", "/user_trades?sort=up") == (400, "0320")
 

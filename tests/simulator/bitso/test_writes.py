@@ -1,11 +1,13 @@
 """Placing, cancelling, replacing and modifying on the simulated Bitso."""
 
 import contextlib
-from decimal import Decimal
+from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
 from typing import Any
 
 import httpx
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 LIMIT = {"book": "btc_mxn", "side": "buy", "type": "limit", "major": "0.01", "price": "1000000"}
 MARKET = {"book": "btc_mxn", "side": "sell", "type": "market", "major": "0.01"}
@@ -191,6 +193,34 @@ async def test_locks_fees_and_balances_over_an_orders_life(sim: Any, bitso: Any)
     assert after["total"] == before["total"] - 1200
     assert after["available"] == after["total"]
     assert (await bitso.row(oid))["status"] == "cancelled"
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    fills=st.lists(st.tuples(st.integers(3_000, 1_000_000), st.integers(1, 10**9)), min_size=1, max_size=8),
+    side=st.sampled_from(["buy", "sell"]),
+)
+async def test_money_has_eight_decimals(bitso: Any, sim: Any, fills: list[tuple[int, int]], side: str) -> None:
+    """
+    Whatever trades: `minor` is price × major rounded half up, the fee is cut down, and both are what the balance moves.
+    """
+    trades = [(Decimal(price).scaleb(-3), Decimal(size).scaleb(-8)) for price, size in fills]
+    before = {name: sim.bitso.balances[name].total for name in ("ltc", "usd")}
+    order = sim.bitso.put(book="ltc_usd", side=side, status="cancelled", quantity="100", trades=trades)
+
+    rows = await bitso.get(f"/order_trades/{order.oid}")
+
+    moved = {"ltc": Decimal(0), "usd": Decimal(0)}
+    for row, (price, size) in zip(reversed(rows), trades, strict=True):
+        amounts = [row["major"], row["minor"], row["fees_amount"]]
+        assert [len(amount.partition(".")[2]) for amount in amounts] == [8, 8, 8]
+        major, minor, fee = map(Decimal, amounts)
+        assert abs(minor) == (price * size).quantize(Decimal("1E-8"), ROUND_HALF_UP)
+        assert fee == (abs(major if side == "buy" else minor) * Decimal("0.006")).quantize(Decimal("1E-8"), ROUND_DOWN)
+        moved["ltc"] += major
+        moved["usd"] += minor
+        moved[row["fees_currency"]] -= fee
+    assert {name: sim.bitso.balances[name].total - before[name] for name in moved} == moved
 
 
 @pytest.mark.parametrize("form", ["/{0}", "?oids={0},{1},nope", "/{0}-{1}", "?origin_ids=one,two", "/all"])
