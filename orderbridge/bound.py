@@ -70,17 +70,23 @@ class BoundGateway:
         key: str | None = None,
         send_within: float = 5.0,
         timeout: float | None = 15.0,
-        read_back: bool = False,
+        read_back: bool | None = None,
     ) -> Order:
         """As `OrderBridge.place`."""
         more: dict[str, Any] = {"send_within": send_within, "timeout": timeout, "read_back": read_back}
         return await self._bridge.place(self.name, request, key=key, **more)
 
     async def place_many(
-        self, requests: Mapping[str, OrderRequest], *, send_within: float = 5.0, timeout: float | None = 15.0
+        self,
+        requests: Mapping[str, OrderRequest],
+        *,
+        send_within: float = 5.0,
+        timeout: float | None = 15.0,
+        read_back: bool | None = None,
     ) -> Mapping[str, Placement]:
         """As `OrderBridge.place_many`."""
-        return await self._bridge.place_many(self.name, requests, send_within=send_within, timeout=timeout)
+        more: dict[str, Any] = {"send_within": send_within, "timeout": timeout, "read_back": read_back}
+        return await self._bridge.place_many(self.name, requests, **more)
 
     async def placement(self, *, key: str) -> Placement | None:
         """As `OrderBridge.placement`."""

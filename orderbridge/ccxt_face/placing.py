@@ -177,7 +177,7 @@ class Placing:
             self._open.append(sent := Sent(request.symbol, request.side, key, task=task, cancels=cancels))
         try:
             order = await self._bridge.place(
-                self._gateway, request, key=key, send_within=self._send_within, timeout=self._timeout
+                self._gateway, request, key=key, send_within=self._send_within, timeout=self._timeout, read_back=False
             )
         except OutcomeUnknown as unknown:
             sent.is_unclear = True

@@ -69,7 +69,9 @@ class _Act:
         self.bridge, self.gateway, self.request, self.key = bridge, gateway, request, key
         self.placement: Placement | None = None
 
-    async def run(self, *, send_within: float, timeout: float, read_back: bool, resolve: float) -> Order | Placement:
+    async def run(
+        self, *, send_within: float, timeout: float, read_back: bool | None, resolve: float
+    ) -> Order | Placement:
         """The order; or the placement, when its outcome was not known at first and it was followed up."""
         async with self.bridge as bridge:
             self.placement = await bridge.prepare(self.gateway, self.request, key=self.key)
@@ -105,7 +107,10 @@ def place(
     key: Annotated[str | None, typer.Option(help="Your name of this act: while held, nothing is placed twice.")] = None,
     send_within: Annotated[float, typer.Option(help="Seconds to wait for the right to send.", min=0.0)] = 5.0,
     timeout: Annotated[float, typer.Option(help="Seconds until the outcome counts as not known.", min=0.1)] = 15.0,
-    read_back: Annotated[bool, typer.Option("--read-back", help="Look the order up once it is placed.")] = False,
+    read_back: Annotated[
+        bool | None,
+        typer.Option("--read-back/--no-read-back", help="Look it up once placed; by default market, ioc and fok."),
+    ] = None,
     resolve: Annotated[float, typer.Option(help="Seconds to find an unknown outcome out.", min=0.0)] = 30.0,
     yes: Yes = False,
     journal: Journal = None,

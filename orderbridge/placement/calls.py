@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final, Protocol
 
 from orderbridge.errors import ConfigurationError, OrderNotFound, OutcomeUnknown, RateLimited
 from orderbridge.gateway import OrderGateway
-from orderbridge.model.order import Order
+from orderbridge.model.order import Identity, Order
 from orderbridge.model.permit import Permit
 from orderbridge.model.placement import Placement
 from orderbridge.model.ref import OrderRef, RefLike
 from orderbridge.model.request import OrderRequest
-from orderbridge.model.words import PlacementState
+from orderbridge.model.words import OrderType, PlacementState, TimeInForce
 from orderbridge.placement.desk import log
 from orderbridge.placement.explain import explain
 from orderbridge.placement.many import many
+from orderbridge.placement.placer import FOUND
 from orderbridge.placement.placing import Placing
 from orderbridge.placement.recovery import RecoveryReport
 
 # How long a raw send without a time limit waits for what was under way before.
 _LONGEST_RECOVERY: Final = 60.0
+# What one look at a placed order may take of the caller's time.
+_LOOK_SECONDS: Final = 10.0
 
 
 class _Bridge(Protocol):
@@ -59,11 +62,12 @@ class PlacementCalls:
         key: str | None = None,
         send_within: float = 5.0,
         timeout: float | None = 15.0,
-        read_back: bool = False,
+        read_back: bool | None = None,
     ) -> Order:
         """
-        Place an order at most once, and return it as the venue answered.
+        Place an order at most once, and return it as the venue answered, or as one look then showed it.
 
+        An order of an earlier call comes back too; its `evidence` says that it was found, and was not sent again.
         A cancelled task loses nothing: if the order was being sent, its outcome is written down and followed up.
 
         Args:
@@ -72,7 +76,8 @@ class PlacementCalls:
                 twice; after a proven refusal or absence it is free again.
             send_within: seconds to wait for the right to send; then `NotSent`.
             timeout: seconds for an answer once it is sent; then `OutcomeUnknown`, and it is followed up.
-            read_back: look the order up once, as Bitso answers with an id only.
+            read_back: look the order up once, as Bitso answers with an id only, within `timeout`; a look that shows
+                nothing changes nothing. By default that is done for what trades at once: market, ioc and fok.
 
         Raises:
             OutcomeUnknown: sent, outcome not known. `await bridge.resolve(error.placement)` is the next line. Its
@@ -89,7 +94,13 @@ class PlacementCalls:
         left = max(0.0, send_within - (asyncio.get_running_loop().time() - began))
         with _throttling_told():
             order = await line.placer.place(request, key=key, send_within=left, timeout=timeout)
-        return await _read_back(self, order, timeout) if read_back else order
+        asked = request.request if isinstance(request, Placement) else request
+        if not _is_to_be_looked_at(order, asked, read_back):
+            return order
+        seen = await _look(self, [order], began=began, timeout=timeout)
+        shown = seen.get(order.identity, order)
+        notes = {note for note in order.evidence if note.startswith(FOUND)}
+        return shown.model_copy(update={"evidence": tuple(sorted({*shown.evidence, *notes}))})
 
     async def submit_at(
         self: _Bridge,
@@ -114,9 +125,12 @@ class PlacementCalls:
         *,
         send_within: float = 5.0,
         timeout: float | None = 15.0,
+        read_back: bool | None = None,
     ) -> Mapping[str, Placement]:
         """
         Place several orders at once, each under its key; look at the state of each placement.
+
+        Those that `place` would look at are looked up together.
 
         Never raises for one order. A refused one is `denied` or `rejected`, one that was not sent is `prepared`,
         and where a key is held by another request, that one's placement is given. One whose intention could not be
@@ -126,8 +140,23 @@ class PlacementCalls:
             JournalError: nothing can be stored at all. NotSent: the gateway's recovery is not over in time.
         """
         self._check_usable()
+        began = asyncio.get_running_loop().time()
         line = await self._placing.ready(self[gateway].name, within=send_within)
-        return await many(line, self._placing.desk, requests, send_within=send_within, timeout=timeout)
+        done = await many(line, self._placing.desk, requests, send_within=send_within, timeout=timeout)
+        placed = {
+            each.order.identity: each.order
+            for each in done.values()
+            if each.order is not None and _is_to_be_looked_at(each.order, each.request, read_back)
+        }
+        if not placed:
+            return done
+        seen = await _look(self, list(placed.values()), began=began, timeout=timeout)
+        return {
+            key: each.model_copy(update={"order": seen[each.order.identity]})
+            if each.order is not None and each.order.identity in seen
+            else each
+            for key, each in done.items()
+        }
 
     async def resolve(self: _Bridge, placement: Placement, *, timeout: float | None = None) -> Placement:
         """
@@ -222,13 +251,29 @@ def _throttling_told() -> Iterator[None]:
         raise
 
 
-async def _read_back(bridge: _Bridge, order: Order, timeout: float | None) -> Order:
-    """The order with what one look adds; a look that fails changes nothing about a placed order."""
+def _is_to_be_looked_at(order: Order, request: OrderRequest, read_back: bool | None) -> bool:
+    if read_back is not None:
+        return read_back
+    trades_at_once = request.type is OrderType.MARKET or request.time_in_force in {TimeInForce.IOC, TimeInForce.FOK}
+    return trades_at_once and order.may_be_live
+
+
+async def _look(
+    bridge: _Bridge, orders: Sequence[Order], *, began: float, timeout: float | None
+) -> dict[Identity, Order]:
+    """What one look adds to orders of one gateway; one that fails changes nothing about a placed order."""
+    left = _LOOK_SECONDS
+    if timeout is not None:
+        left = min(left, began + timeout - asyncio.get_running_loop().time())
+    if left <= 0:
+        return {}
+    placed = {order.identity for order in orders}
     try:
-        result = await bridge[order.gateway].lookup(order, timeout=timeout)
-        same = [seen for seen in result.orders if seen.identity == order.identity]
+        result = await bridge[orders[0].gateway].lookup(*orders, timeout=left)
+        same = [order for order in result.orders if order.identity in placed]
         known = await bridge._placing.sightings.observe(same, source="read back")
     except Exception as error:  # noqa: BLE001 - it is placed: whatever a look meets, an error here would deny that
-        log.warning("%s is placed, and could not be read back: %s", order.order_id, error)
-        return order
-    return known[0] if known else order
+        names = ", ".join(order.order_id for order in orders)
+        log.warning("%s: placed, and could not be read back: %s", names, error)
+        return {}
+    return {order.identity: order for order in known}

@@ -49,6 +49,8 @@ _CLOSE_WITHIN: Final = 30.0
 # Gateways keep the time limit themselves, and say more about what happened than we could.
 _GRACE: Final = 0.25
 MintId = Callable[..., str]
+# Begins the evidence of an order that a call did not send.
+FOUND: Final = "place: found"
 
 
 class Placer:
@@ -257,7 +259,9 @@ class Placer:
                 raise NotSent("nothing was sent in time", gateway=self._gateway.name, operation="place")
             return await self._drive(call)
         if record.state is PlacementState.PLACED and placement.order is not None:
-            return placement.order
+            found = f"{FOUND}: sent before, in attempt {placement.attempts}, and not sent again"
+            evidence = tuple(sorted({*placement.order.evidence, found}))
+            return placement.order.model_copy(update={"evidence": evidence})
         if placement.may_be_live:
             raise self._attempts.unknown(record, "an earlier call sent it, and its outcome is not known")
         message = f"this placement is {record.state}: {record.reason or 'it is over'}; place a new one"

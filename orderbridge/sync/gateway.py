@@ -61,17 +61,22 @@ class SyncGateway:
         key: str | None = None,
         send_within: float = 5.0,
         timeout: float | None = 15.0,
-        read_back: bool = False,
+        read_back: bool | None = None,
     ) -> Order:
         """As `SyncBridge.place`."""
         more: dict[str, Any] = {"send_within": send_within, "timeout": timeout, "read_back": read_back}
         return self._loop.call(partial(self._gateway.place, request, key=key, **more))
 
     def place_many(
-        self, requests: Mapping[str, OrderRequest], *, send_within: float = 5.0, timeout: float | None = 15.0
+        self,
+        requests: Mapping[str, OrderRequest],
+        *,
+        send_within: float = 5.0,
+        timeout: float | None = 15.0,
+        read_back: bool | None = None,
     ) -> Mapping[str, Placement]:
         """As `OrderBridge.place_many`."""
-        more: dict[str, Any] = {"send_within": send_within, "timeout": timeout}
+        more: dict[str, Any] = {"send_within": send_within, "timeout": timeout, "read_back": read_back}
         return self._loop.call(partial(self._gateway.place_many, requests, **more))
 
     def placement(self, *, key: str) -> Placement | None:

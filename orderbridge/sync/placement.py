@@ -35,7 +35,7 @@ class SyncPlacementCalls:
         key: str | None = None,
         send_within: float = 5.0,
         timeout: float | None = 15.0,
-        read_back: bool = False,
+        read_back: bool | None = None,
     ) -> Order:
         """
         As `OrderBridge.place`.
@@ -66,9 +66,10 @@ class SyncPlacementCalls:
         *,
         send_within: float = 5.0,
         timeout: float | None = 15.0,
+        read_back: bool | None = None,
     ) -> Mapping[str, Placement]:
         """As `OrderBridge.place_many`."""
-        more: dict[str, Any] = {"send_within": send_within, "timeout": timeout}
+        more: dict[str, Any] = {"send_within": send_within, "timeout": timeout, "read_back": read_back}
         return self._loop.call(partial(self._bridge.place_many, gateway, requests, **more))
 
     def resolve(self, placement: Placement, *, timeout: float | None = None) -> Placement:

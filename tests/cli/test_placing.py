@@ -83,6 +83,14 @@ def test_read_back_shows_what_the_venue_shows(venue: Simulator) -> None:
     assert [json.loads(each.stdout)["status"] for each in (plain, read)] == ["accepted", "open"]
 
 
+def test_what_trades_at_once_is_looked_up_unless_told_not_to(venue: Simulator) -> None:
+    """An order at market is shown with its fills."""
+    market = ["place", "bitso", "sell", "0.01", "BTC/MXN", "--type", "market", *KEPT, "--yes", "--json"]
+    read, plain = run(*market), run(*market, "--no-read-back")
+
+    assert [json.loads(each.stdout)["status"] for each in (read, plain)] == ["filled", "accepted"]
+
+
 def test_a_refusal_of_the_venue_is_exit_code_1(venue: Simulator) -> None:
     """What the venue refuses is not placed, and the journal says why."""
     venue.bitso.balances["mxn"].total = Decimal(1)

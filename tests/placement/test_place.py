@@ -1,6 +1,7 @@
 """`bridge.place` and its kin on the simulated Bitso."""
 
 import asyncio
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -190,6 +191,105 @@ async def test_read_back_adds_what_one_look_shows(sim: Simulator, bridges: Bridg
 
     assert plain.status == "accepted"
     assert looked_up.status == "open"
+
+
+AT_ONCE = [
+    ({"type": "market", "side": "sell", "price": None}, "filled", "0.01"),
+    ({"side": "sell", "price": "100000", "time_in_force": "ioc"}, "filled", "0.01"),
+    ({"side": "sell", "price": "100000", "time_in_force": "fok"}, "filled", "0.01"),
+    ({"side": "sell", "price": "39000000", "time_in_force": "ioc"}, "cancelled", "0"),
+]
+
+
+@pytest.mark.parametrize(("changes", "status", "filled"), AT_ONCE)
+@pytest.mark.parametrize("many", [False, True])
+async def test_what_trades_at_once_comes_back_as_it_is_after_a_look(
+    sim: Simulator, bridges: Bridges, journal: Any, changes: dict[str, Any], status: str, filled: str, many: bool
+) -> None:
+    """A market, ioc or fok order has its fills, though Bitso answers with an id; journal and caller see the same."""
+    sim.bitso.settings.visibility_window = 3600.0
+    bridge = bridges(journal=journal)
+    request = limit_buy(**changes)
+
+    if many:
+        order = (await bridge.place_many("bitso", {"k1": request}))["k1"].order
+    else:
+        order = await bridge.place("bitso", request, key="k1")
+    placement = await bridge.placement(key="k1")
+
+    assert order is not None
+    assert (order.status, order.filled_quantity) == (status, Decimal(filled))
+    assert placement is not None
+    assert (placement.attempts, placement.order) == (1, order)
+
+
+@pytest.mark.parametrize(("changes", "read_back"), [({}, None), ({"type": "market", "price": None}, False)])
+async def test_what_rests_is_not_looked_at_unless_asked(
+    sim: Simulator, bridges: Bridges, changes: dict[str, Any], read_back: bool | None
+) -> None:
+    """A look costs a request: an order that waits in the book comes back as it was answered."""
+    bridge = bridges()
+
+    order = await bridge.place("bitso", limit_buy(**changes), read_back=read_back)
+    await bridge.place_many("bitso", {"k1": limit_buy(**changes)}, read_back=read_back)
+
+    assert order.status == "accepted"
+    assert not [name for name in sim.bitso.requests if name.startswith("GET /api/v3/orders")]
+
+
+@pytest.mark.parametrize(
+    "fault", [{"kind": "error_5xx", "probability": 1.0}, {"kind": "delay", "seconds": 60.0, "probability": 1.0}]
+)
+@pytest.mark.parametrize("operation", ["lookup", None])
+async def test_a_look_that_fails_or_takes_too_long_gives_the_order_as_it_was_answered(
+    sim: Simulator, bridges: Bridges, fault: dict[str, Any], operation: str | None
+) -> None:
+    """It is placed, and its call ends within its time limit, never in an error."""
+    bridge = bridges()
+    gateway = bridge["bitso"].gateway
+    await gateway.markets()
+    sent = gateway.submit
+
+    async def then_fails(*args: Any, **how: Any) -> Any:
+        order = await sent(*args, **how)
+        sim.bitso.fault(operation=operation, **fault)
+        return order
+
+    gateway.submit = then_fails  # type: ignore[method-assign]
+
+    async with asyncio.timeout(20):
+        order = await bridge.place("bitso", limit_buy(type="market", price=None), key="k1", timeout=1.0)
+
+    assert (order.status, order.filled_quantity, order.quantity) == ("accepted", None, Decimal("0.01"))
+    assert len(sim.bitso.accepted()) == 1
+    sim.bitso.clear_faults()
+
+
+async def test_an_order_that_the_venue_forgot_at_once_has_the_fills_of_its_trades(
+    sim: Simulator, bridges: Bridges, journal: Any
+) -> None:
+    """Look-up and open orders lack it; trades of its whole size are proof."""
+    sim.bitso.settings.visibility_window = 0.0
+    bridge = bridges(journal=journal)
+
+    order = await bridge.place("bitso", limit_buy(type="market", side="sell", price=None), key="k1")
+
+    assert (order.filled_quantity, order.is_done) == (Decimal("0.01"), True)
+
+
+async def test_an_order_that_was_found_says_so(sim: Simulator, bridges: Bridges, journal: Any) -> None:
+    """A caller can tell what its call did: sent it, or found what an earlier one had sent, and in which attempt."""
+    bridge = bridges(journal=journal)
+    request = limit_buy(type="market", side="sell", price=None)
+
+    first = await bridge.place("bitso", request, key="k1")
+    again = [await bridge.place("bitso", request, key="k1", read_back=each) for each in (None, True)]
+
+    assert not [note for note in first.evidence if note.startswith("place: found")]
+    for order in again:
+        assert "place: found: sent before, in attempt 1, and not sent again" in order.evidence
+        assert (order.key, order.status, order.filled_quantity) == (first.key, first.status, first.filled_quantity)
+    assert sim.bitso.requests[PLACE] == 1
 
 
 async def test_a_lost_answer_is_outcome_unknown_and_resolves_to_the_order(
