@@ -208,7 +208,7 @@ class MyGateway(UnsupportedCalls):
 class MyTransport:
     """An engine of somebody's own."""
 
-    async def send(self, request: WireRequest, *, timeout: float) -> WireResponse:
+    async def send(self, request: WireRequest, *, timeout: float, not_after: float | None = None) -> WireResponse:
         return WireResponse(200, {}, b"{}")
 
     async def aclose(self) -> None: ...

@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import re
+import selectors
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, Final
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
+from weakref import WeakSet
 
 from orderbridge.errors import ConfigurationError
-from orderbridge.http.transport import Limits, NoAnswer, NothingSent, OneLoop, WireRequest, WireResponse
+from orderbridge.http.transport import (
+    Limits,
+    NoAnswer,
+    NothingSent,
+    OneLoop,
+    Proxies,
+    Proxy,
+    WireRequest,
+    WireResponse,
+    check_headers,
+    told,
+)
 
 try:
     import aiohttp
@@ -20,71 +31,110 @@ except ImportError as missing:  # pragma: no cover - the test install has it
     raise ConfigurationError("the aiohttp engine needs: pip install 'orderbridge[fast]'") from missing
 
 _SENDABLE: Final = re.compile("[!-~]+")
-# Raised before the request's first byte.
-_BEFORE_SENDING: Final = (
-    aiohttp.ClientConnectorError,
-    aiohttp.ConnectionTimeoutError,
-    aiohttp.InvalidURL,
-)
 
 
 @dataclass(slots=True)
 class _Progress:
-    """Whether a connection was handed to this request: from then on bytes may have left."""
+    """Whether a byte of this request may have left, and until when one may."""
 
-    connected: bool = False
+    not_after: float
+    started: bool = False
 
 
-async def _connected(session: aiohttp.ClientSession, context: SimpleNamespace, params: Any) -> None:
+async def _about_to_write(session: aiohttp.ClientSession, context: SimpleNamespace, params: Any) -> None:
     progress = context.trace_request_ctx
     assert isinstance(progress, _Progress)  # `send` puts it there
-    progress.connected = True
+    if asyncio.get_running_loop().time() > progress.not_after:
+        raise NothingSent("it was too late to send")
+    progress.started = True
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Gives out no kept connection on which bytes came unasked: they would pass for the next answer."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._used: WeakSet[Any] = WeakSet()
+
+    async def connect(self, req: Any, traces: Any, timeout: Any) -> Any:
+        while True:
+            connection = await super().connect(req, traces, timeout)
+            protocol: Any = connection.protocol
+            if protocol not in self._used:
+                self._used.add(protocol)
+                return connection
+            if not protocol.should_close and not _is_readable(connection.transport):
+                return connection
+            connection.close()
+
+
+def _is_readable(transport: Any) -> bool:
+    """Whether bytes, or the end, came that the loop has not read yet."""
+    raw = None if transport is None else transport.get_extra_info("socket")
+    if raw is None or raw.fileno() < 0:
+        return True
+    with selectors.DefaultSelector() as selector:
+        selector.register(raw, selectors.EVENT_READ)
+        return bool(selector.select(0))
 
 
 class AiohttpTransport:
-    """Sends through one aiohttp session, made at first use."""
+    """Sends through one aiohttp session, made at first use. It keeps no cookies."""
 
     def __init__(self, *, limits: Limits | None = None) -> None:
         self._limits = limits or Limits()
         self._session: aiohttp.ClientSession | None = None
         self._closed = False
         self._loop = OneLoop("this HTTP transport")
-        self._proxies: dict[tuple[str, str], str | None] = {}
+        self._proxies = Proxies()
 
-    async def send(self, request: WireRequest, *, timeout: float) -> WireResponse:
+    async def send(self, request: WireRequest, *, timeout: float, not_after: float | None = None) -> WireResponse:
         self._loop.check()
         if self._closed:
             raise ConfigurationError("this HTTP transport is closed; make a new one")
-        if timeout <= 0:
+        ends = asyncio.get_running_loop().time() + timeout
+        latest = ends if not_after is None else min(ends, not_after)
+        if asyncio.get_running_loop().time() >= latest:
             raise NothingSent("no time is left")
         if not _SENDABLE.fullmatch(request.url):
             # aiohttp would send a space or a line break of an encoded URL as it stands.
             raise NothingSent(f"{request.url!r} holds characters that no URL may hold")
-        session = self._session = self._session or self._make_session()
-        progress = _Progress()
+        check_headers(request)
+        proxy = self._proxies.of(request.url)
+        progress = _Progress(latest)
         try:
-            async with (
-                asyncio.timeout(timeout),
-                session.request(
-                    request.method,
-                    URL(request.url, encoded=True),
-                    headers=request.headers,
-                    data=request.body or None,
-                    allow_redirects=False,
-                    proxy=self._proxy_for(request.url),
-                    trace_request_ctx=progress,
-                ) as response,
-            ):
-                body = await self._read(response)
-                headers = {name.lower(): value for name, value in response.headers.items()}
-                return WireResponse(response.status, headers, body)
-        except _BEFORE_SENDING as error:
-            raise NothingSent(_text(error)) from error
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            # OSError includes the TimeoutError of the attempt; ValueError comes from a body that does not unpack.
-            if not progress.connected:
-                raise NothingSent(_text(error)) from error
-            raise NoAnswer(_text(error)) from error
+            async with asyncio.timeout_at(ends):
+                return await self._exchange(request, progress, proxy)
+        except ConfigurationError:
+            raise
+        except (NothingSent, NoAnswer) as error:
+            text = str(error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, what counts is whether a byte had left
+            text = told(error, request, proxy=proxy)
+        # Without the library's error: its frames hold the headers, and so what signs the request.
+        raise NoAnswer(text) if progress.started else NothingSent(text)
+
+    async def _exchange(self, request: WireRequest, progress: _Progress, proxy: Proxy | None) -> WireResponse:
+        session = self._session = self._session or self._make_session()
+        # A connection that is not there by then is given up; by the library's own limit, as it closes its socket.
+        waits = progress.not_after - asyncio.get_running_loop().time()
+        async with session.request(
+            request.method,
+            URL(request.url, encoded=True),
+            headers=request.headers,
+            data=request.body or None,
+            allow_redirects=False,
+            # Not by trust_env: that would also read passwords for the venue's host from .netrc, in place of a
+            # signature, and asks the environment in a thread at every request.
+            proxy=None if proxy is None else proxy.url,
+            timeout=aiohttp.ClientTimeout(
+                connect=max(0.001, waits), sock_connect=self._limits.connect, sock_read=self._limits.read
+            ),
+            trace_request_ctx=progress,
+        ) as response:
+            body = await self._read(response)
+            headers = {name.lower(): value for name, value in response.headers.items()}
+            return WireResponse(response.status, headers, body)
 
     async def aclose(self) -> None:
         self._closed = True
@@ -95,12 +145,11 @@ class AiohttpTransport:
 
     def _make_session(self) -> aiohttp.ClientSession:
         trace = aiohttp.TraceConfig()
-        trace.on_connection_create_end.append(_connected)
-        trace.on_connection_reuseconn.append(_connected)
+        trace.on_request_headers_sent.append(_about_to_write)
+        trace.on_request_chunk_sent.append(_about_to_write)
         session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=100, keepalive_timeout=self._limits.keepalive),
+            connector=_Connector(limit=100, keepalive_timeout=self._limits.keepalive),
             cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(sock_connect=self._limits.connect, sock_read=self._limits.read),
             trace_configs=[trace],
             # A POST without a body would be called application/octet-stream.
             skip_auto_headers=("Content-Type",),
@@ -112,15 +161,6 @@ class AiohttpTransport:
         session._retry_connection = False
         return session
 
-    def _proxy_for(self, url: str) -> str | None:
-        # Not by trust_env: that would also read passwords for the venue's host from .netrc, in place of a
-        # signature, and asks the environment in a thread at every request.
-        parts = urlsplit(url)
-        origin = (parts.scheme, parts.hostname or "")
-        if origin not in self._proxies:
-            self._proxies[origin] = None if proxy_bypass(origin[1]) else getproxies().get(parts.scheme)
-        return self._proxies[origin]
-
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
         chunks, size = [], 0
         async for chunk in response.content.iter_chunked(65536):
@@ -130,7 +170,3 @@ class AiohttpTransport:
                 raise NoAnswer(f"the answer is larger than {self._limits.max_body} bytes")
             chunks.append(chunk)
         return b"".join(chunks)
-
-
-def _text(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

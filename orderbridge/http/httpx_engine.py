@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import httpx
 
 from orderbridge.errors import ConfigurationError
-from orderbridge.http.transport import Limits, NoAnswer, NothingSent, OneLoop, WireRequest, WireResponse
+from orderbridge.http.transport import (
+    Limits,
+    NoAnswer,
+    NothingSent,
+    OneLoop,
+    Proxies,
+    Proxy,
+    WireRequest,
+    WireResponse,
+    check_headers,
+    told,
+)
 
 # Raised before the request's first byte, whatever the pool below did.
 _BEFORE_SENDING: Final = (
@@ -26,55 +39,70 @@ class HttpxTransport:
     """
     Sends through httpx: its own client, made at first use, or the caller's `httpx.AsyncClient`.
 
-    A caller's client keeps its proxies, certificates and protocol; redirects, auth and retries stay off here.
+    A caller's client keeps its proxies, certificates and protocol; redirects, auth and retries stay off here. No
+    cookie is sent with either: not one that an answer set, nor one that the caller's client holds.
     """
 
     def __init__(self, client: httpx.AsyncClient | None = None, *, limits: Limits | None = None) -> None:
         self._limits = limits or Limits()
         self._client = client
-        self._owns_client = client is None
+        # Our own, by the proxy that they go through.
+        self._own: dict[str, httpx.AsyncClient] = {}
+        self._proxies = Proxies()
         self._closed = False
         self._loop = OneLoop("this HTTP transport")
 
-    async def send(self, request: WireRequest, *, timeout: float) -> WireResponse:
+    async def send(self, request: WireRequest, *, timeout: float, not_after: float | None = None) -> WireResponse:
         self._loop.check()
-        client = self._client = self._client or self._make_client()
-        if self._closed or client.is_closed:
+        if self._closed or (self._client is not None and self._client.is_closed):
             raise ConfigurationError("this HTTP transport is closed; make a new one")
-        if timeout <= 0:
+        proxy = self._proxies.of(request.url) if self._client is None else None
+        client = self._client or self._make_client(proxy)
+        ends = asyncio.get_running_loop().time() + timeout
+        latest = ends if not_after is None else min(ends, not_after)
+        if asyncio.get_running_loop().time() >= latest:
             raise NothingSent("no time is left")
-        progress = _Progress()
-        built = self._build(client, request, progress, timeout)
+        check_headers(request)
+        progress = _Progress(latest)
         try:
-            async with asyncio.timeout(timeout):
-                return await self._exchange(client, built)
-        except _BEFORE_SENDING as error:
-            raise NothingSent(_text(error)) from error
-        except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, OSError) as error:
-            # OSError includes the TimeoutError of the attempt as a whole.
-            if progress.nothing_left:
-                raise NothingSent(_text(error)) from error
-            raise NoAnswer(_text(error)) from error
+            built = self._build(client, request, progress)
+            async with asyncio.timeout_at(ends):
+                return await self._exchange(client, built, progress)
+        except (NothingSent, *_BEFORE_SENDING) as error:
+            left, text = False, str(error) if isinstance(error, NothingSent) else told(error, request, proxy=proxy)
+        except NoAnswer as error:
+            left, text = True, str(error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, what counts is whether a byte had left
+            left, text = not progress.nothing_left, told(error, request, proxy=proxy)
+        # Without the library's error: its frames hold the headers, and so what signs the request.
+        raise NoAnswer(text) if left else NothingSent(text)
 
     async def aclose(self) -> None:
         self._closed = True
-        if self._client is not None and self._owns_client:
-            await self._client.aclose()
+        for client in self._own.values():
+            await client.aclose()
 
-    def _make_client(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(
-            follow_redirects=False,
-            limits=httpx.Limits(
-                max_connections=100, max_keepalive_connections=20, keepalive_expiry=self._limits.keepalive
-            ),
-        )
+    def _make_client(self, proxy: Proxy | None) -> httpx.AsyncClient:
+        if (client := self._own.get(str(proxy))) is None:
+            client = self._own[str(proxy)] = httpx.AsyncClient(
+                follow_redirects=False,
+                limits=httpx.Limits(
+                    max_connections=100, max_keepalive_connections=20, keepalive_expiry=self._limits.keepalive
+                ),
+                # What of the environment is meant: its certificates, and a proxy that every engine reads alike.
+                verify=httpx.create_ssl_context(trust_env=True),
+                trust_env=False,
+                proxy=None if proxy is None else proxy.url,
+                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+            )
+        return client
 
-    def _build(
-        self, client: httpx.AsyncClient, request: WireRequest, progress: _Progress, timeout: float
-    ) -> httpx.Request:
+    def _build(self, client: httpx.AsyncClient, request: WireRequest, progress: _Progress) -> httpx.Request:
         limits = self._limits
-        # The wait for a connection ends before the attempt does: only then is it known that nothing was sent.
-        per_phase = httpx.Timeout(limits.read, connect=limits.connect, pool=0.9 * timeout)
+        # The wait for a connection ends before the attempt does: only then is it known that nothing was sent. By the
+        # library's own limits, as it closes its sockets then.
+        waits = max(0.001, progress.not_after - asyncio.get_running_loop().time())
+        per_phase = httpx.Timeout(limits.read, connect=min(limits.connect, waits), pool=0.9 * waits)
         try:
             _ = urlsplit(request.url).port  # httpx takes any number, and its connect then fails as a group
             built = client.build_request(
@@ -86,15 +114,18 @@ class HttpxTransport:
                 extensions={"trace": progress.on_event},
             )
         except (httpx.InvalidURL, ValueError) as error:
-            raise NothingSent(_text(error)) from error
+            raise NothingSent(told(error, request)) from None
         sent = built.url.raw_path.decode("ascii")
         if sent != request.target:
             # A signature over another text than the one sent would be refused at best.
             raise NothingSent(f"httpx would send {sent!r} instead of {request.target!r}")
+        if "cookie" not in {name.lower() for name in request.headers}:
+            built.headers.pop("cookie", None)
         return built
 
-    async def _exchange(self, client: httpx.AsyncClient, built: httpx.Request) -> WireResponse:
+    async def _exchange(self, client: httpx.AsyncClient, built: httpx.Request, progress: _Progress) -> WireResponse:
         response = await client.send(built, stream=True, auth=None, follow_redirects=False)
+        progress.response = response
         try:
             body = await self._read(response)
         finally:
@@ -116,12 +147,18 @@ class HttpxTransport:
 
 
 class _Progress:
-    """Whether the first byte of a request may have left, by the events of the connection pool."""
+    """
+    Whether the first byte of a request may have left, by the events of the connection pool; and what must not be.
 
-    __slots__ = ("_seen", "_started")
+    That is a byte after `not_after`, and a connection kept on which more came than the answer.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_seen", "_started", "not_after", "response")
+
+    def __init__(self, not_after: float) -> None:
         self._seen = self._started = False
+        self.not_after = not_after
+        self.response: httpx.Response | None = None
 
     @property
     def nothing_left(self) -> bool:
@@ -132,11 +169,49 @@ class _Progress:
     def on_event(self) -> Callable[[str, dict[str, Any]], Awaitable[None]]:
         async def note(event: str, info: dict[str, Any]) -> None:
             self._seen = True
-            if ".send_request_" in event:
-                self._started = True
+            if getattr(info.get("request"), "method", b"") == b"CONNECT":
+                return  # to a proxy: nothing of the request itself
+            if event.endswith(".response_closed.started"):
+                await self._drop_what_is_left_over()
+            elif ".send_request_" in event and event.endswith(".started"):
+                self._about_to_write()
 
         return note
 
+    def _about_to_write(self) -> None:
+        if asyncio.get_running_loop().time() > self.not_after:
+            if self._started:
+                raise NoAnswer("it was too late to send the rest")
+            raise NothingSent("it was too late to send")
+        self._started = True
 
-def _text(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    async def _drop_what_is_left_over(self) -> None:
+        """Bytes after the answer would pass for the next one: the connection is kept only if there are none."""
+        if self.response is None or (stream := self.response.extensions.get("network_stream")) is None:
+            return
+        if self.response.http_version != "HTTP/2" and (_in_parser(self.response) or _in_connection(stream)):
+            await stream.aclose()
+
+
+# No public way leads to bytes that were read and not used. Where one of these ends, no connection is kept.
+def _in_parser(response: httpx.Response) -> bool:
+    parser: Any = response.stream
+    for name in ("_stream", "_httpcore_stream", "_stream", "_connection", "_h11_state"):
+        parser = getattr(parser, name, None)
+    return parser is None or bool(parser.trailing_data[0])
+
+
+def _in_connection(stream: Any) -> bool:
+    tls = stream.get_extra_info("ssl_object")
+    try:
+        if tls is not None and tls.read(1):  # where it may lie undeciphered
+            return True
+    except ssl.SSLWantReadError:
+        pass  # nothing lies there
+    except ssl.SSLError:
+        return True
+    raw: Any = getattr(stream, "_stream", None)
+    while hasattr(raw, "transport_stream"):
+        raw = raw.transport_stream
+    queue = getattr(getattr(raw, "_protocol", None), "read_queue", None)
+    return queue is None or bool(queue)

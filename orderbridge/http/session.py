@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final, TypeVar
+from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 from orderbridge.errors import (
@@ -22,7 +23,17 @@ from orderbridge.errors import (
 from orderbridge.http.engines import make_transport
 from orderbridge.http.limits import Limiter, LockedOut, NoPermit
 from orderbridge.http.policy import Deadline, Retries, TryAgain, read
-from orderbridge.http.transport import Limits, NoAnswer, NothingSent, OneLoop, WireRequest, WireResponse
+from orderbridge.http.transport import (
+    Limits,
+    NoAnswer,
+    NothingSent,
+    OneLoop,
+    WireRequest,
+    WireResponse,
+    is_loopback,
+    keeps_deadline,
+    told,
+)
 from orderbridge.model.permit import LANES, Lane, Permit
 
 if TYPE_CHECKING:
@@ -60,6 +71,8 @@ class Session:
         self.log = own_logger(f"orderbridge.{venue}")
         self._venue = venue
         self._engine, self._owns_engine = make_transport(transport)
+        self._keeps_deadline = keeps_deadline(self._engine)
+        self._said_late = False
         self._retries = retries or Retries()
         self._attempt_timeout = attempt_timeout
         self._loop = OneLoop(f"the gateway {gateway}")
@@ -80,6 +93,15 @@ class Session:
         )
         other._room = self._room
         return other
+
+    def longest_attempt(self, base_url: str) -> float:
+        """
+        Seconds for which a write to an address may still be under way after its `not_after`.
+
+        None of them where it stays on this machine, through an engine that keeps it.
+        """
+        here = self._keeps_deadline and is_loopback(urlsplit(base_url).hostname or "")
+        return 0.0 if here else self._attempt_timeout
 
     def check_usable(self) -> None:
         """Raise ConfigurationError when this session was closed or belongs to another event loop."""
@@ -105,10 +127,16 @@ class Session:
         )
 
     async def exchange(
-        self, build: Callable[[], WireRequest], *, deadline: Deadline, operation: str, **ids: str | None
+        self,
+        build: Callable[[], WireRequest],
+        *,
+        deadline: Deadline,
+        operation: str,
+        not_after: float | None = None,
+        **ids: str | None,
     ) -> WireResponse:
         """
-        Send once and log. `build` signs, at the last moment.
+        Send once and log. `build` signs, at the last moment; after `not_after` the engine writes nothing.
 
         Raises:
             NothingSent: `build` failed, or from the engine, as NoAnswer.
@@ -123,7 +151,13 @@ class Session:
         status: object = "no answer"
         try:
             timeout = min(self._attempt_timeout, deadline.remaining())
-            response = await self._engine.send(request, timeout=timeout)
+            if not_after is None:
+                response = await self._engine.send(request, timeout=timeout)
+            elif self._keeps_deadline:
+                response = await self._engine.send(request, timeout=timeout, not_after=not_after)
+            else:
+                self._say_late(operation)
+                response = await self._engine.send(request, timeout=timeout)
             status = response.status
         except (NothingSent, NoAnswer) as error:
             status = f"{type(error).__name__} ({error})"
@@ -133,7 +167,7 @@ class Session:
             raise
         except Exception as error:
             # A caller's own transport may raise anything, and bytes may have left by then.
-            status = f"{type(error).__name__} ({error})"
+            status = told(error, request)
             raise NoAnswer(status) from error
         finally:
             took = (time.perf_counter() - started) * 1000
@@ -243,7 +277,9 @@ class Session:
         try:
             late = float("inf") if not_after is None else max(0.0, not_after - Deadline(0).at)
             async with self.room(permit.lane, min(deadline.remaining(), late)):
-                response = await self.exchange(build, deadline=deadline, operation=operation, **ids)
+                response = await self.exchange(
+                    build, deadline=deadline, operation=operation, not_after=not_after, **ids
+                )
             outcome = response.status
         except NothingSent as error:
             outcome = "nothing was sent"
@@ -261,6 +297,15 @@ class Session:
             extra = log_facts(self.gateway, operation, **ids)
             self.log.info("%s -> %s", operation, outcome, extra=extra)
         return response
+
+    def _say_late(self, operation: str) -> None:
+        if not self._said_late:
+            self._said_late = True
+            self.log.warning(
+                "%s takes no not_after: that a write leaves in time is seen to before it gets it, not after",
+                type(self._engine).__name__,
+                extra=log_facts(self.gateway, operation),
+            )
 
     def check_permit(self, permit: Permit, operation: str) -> None:
         """Refuse a permit that was spent, or was granted for something else. ConfigurationError."""

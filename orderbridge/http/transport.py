@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Final, Literal, Protocol
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from orderbridge.errors import ConfigurationError
 
 MAX_BODY: Final = 8 * 1024 * 1024
 _SECRET_HEADERS: Final = frozenset({"authorization", "cookie", "set-cookie", "proxy-authorization"})
+_HEADER: Final = re.compile(r"[ -~\x80-\xff]*")
+_CREDENTIALS: Final = re.compile(r"//[^\s'\"]*@")
+_TOLD: Final = 300
 
 
 class NothingSent(Exception):
@@ -63,9 +69,14 @@ class WireResponse:
 class Transport(Protocol):
     """An HTTP engine. It repeats nothing, follows no redirect, and sends `url` exactly as it stands."""
 
-    async def send(self, request: WireRequest, *, timeout: float) -> WireResponse:
+    async def send(self, request: WireRequest, *, timeout: float, not_after: float | None = None) -> WireResponse:
         """
         Send once and read the whole answer within `timeout` seconds.
+
+        A transport whose `send` has no `not_after` is used all the same, and said to be unable to keep it.
+
+        Args:
+            not_after: loop time after which no byte is written any more, however long connecting took.
 
         Raises:
             NothingSent: no byte of the request left.
@@ -76,6 +87,112 @@ class Transport(Protocol):
     async def aclose(self) -> None:
         """Close what this transport opened."""
         ...
+
+
+def keeps_deadline(transport: Transport) -> bool:
+    """Whether its `send` takes `not_after`."""
+    try:
+        parameters = inspect.signature(transport.send).parameters
+    except (TypeError, ValueError):
+        return False
+    return "not_after" in parameters or any(each.kind is each.VAR_KEYWORD for each in parameters.values())
+
+
+def told(error: BaseException, request: WireRequest | None = None, *, proxy: Proxy | None = None) -> str:
+    """
+    What an HTTP library's error says, in a text that may be shown: short, and without a secret of the request.
+
+    Of what went through a proxy the kind of the error only: its text may hold the proxy's password.
+    """
+    name = type(error).__name__
+    if proxy is not None:
+        status = getattr(error, "status", None)
+        return f"{name}{f' {status}' if isinstance(status, int) else ''} by way of the proxy {proxy}"
+    text = _CREDENTIALS.sub("//", str(error))
+    for header, value in request.headers.items() if request is not None else ():
+        if value and header.lower() in _SECRET_HEADERS:
+            for part in (value, ascii(value)[1:-1], value.rpartition(" ")[2]):
+                text = text.replace(part, "…")
+    text = text if len(text) <= _TOLD else f"{text[:_TOLD]}…"
+    return f"{name}: {text}" if text else name
+
+
+def check_headers(request: WireRequest) -> None:
+    """NothingSent: a header holds what none may. Said here, as the libraries repeat its value in their errors."""
+    bad = [name for name, value in request.headers.items() if not _HEADER.fullmatch(value)]
+    if bad:
+        raise NothingSent(f"the header {bad[0]!r} holds characters that no header may hold")
+
+
+class Proxy:
+    """An HTTP proxy, of which host and port are shown; its address may hold a password."""
+
+    __slots__ = ("_shown", "_url")
+
+    def __init__(self, url: str, shown: str) -> None:
+        self._url = url
+        self._shown = shown
+
+    @property
+    def url(self) -> str:
+        """Its address, for an HTTP library only."""
+        return self._url
+
+    def __str__(self) -> str:
+        return self._shown
+
+    def __repr__(self) -> str:
+        return f"Proxy({self._shown})"
+
+
+class Proxies:
+    """
+    The proxies of the environment, read at the first use of each origin, and the same for every engine.
+
+    `HTTP_PROXY` or `HTTPS_PROXY`, else `ALL_PROXY`, unless `NO_PROXY` excepts the host.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str], Proxy | str | None] = {}
+
+    def of(self, url: str) -> Proxy | None:
+        """The proxy for an address. ConfigurationError: one that is not spoken, or is no address."""
+        try:
+            parts = urlsplit(url)
+            origin = (parts.scheme, parts.netloc)
+            host = parts.hostname or ""
+        except ValueError:
+            return None  # no address at all, as the engine will say
+        if origin not in self._known:
+            excepted = proxy_bypass(host) or proxy_bypass(parts.netloc)
+            self._known[origin] = None if excepted else _proxy_for(parts.scheme)
+        proxy = self._known[origin]
+        if isinstance(proxy, str):
+            raise ConfigurationError(proxy)
+        return proxy
+
+
+def _proxy_for(scheme: str) -> Proxy | str | None:
+    """What the environment names for a scheme; text: what is wrong with it. Raises nothing that would show it."""
+    named = getproxies()
+    url = named.get(scheme) or named.get("all")
+    if not url:
+        return None
+    url = url if "://" in url else f"http://{url}"
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = port = None
+    if not host:
+        return "the environment names a proxy whose address is none"
+    shown = f"{f'[{host}]' if ':' in host else host}{f':{port}' if port else ''}"
+    if parts.scheme in {"http", "https"}:
+        return Proxy(url, shown)
+    return (
+        f"the environment names the proxy {shown} of a kind that is not spoken here, such as SOCKS: "
+        "name an HTTP proxy, or except the host in NO_PROXY"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +227,7 @@ def check_address(url: str, *, allow_plain_http: bool = False) -> None:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine itself."""
+    """Whether a host is this machine, by what it is called: nothing is looked up."""
     if host == "localhost":
         return True
     try:

@@ -60,6 +60,8 @@ class Desk:
         self._on_alarm = on_alarm
         self._telling: set[asyncio.Task[None]] = set()
         self._unwritten: list[_Unwritten] = []
+        # Until when each other owner said that it lives, and the loop time when we first read that.
+        self._told: dict[str, tuple[float | None, float]] = {}
         self._waiting: dict[str, list[asyncio.Future[None]]] = {}
 
     @property
@@ -215,7 +217,13 @@ class Desk:
         # What is in flight is only asked about, which harms nobody. What is prepared is denied or sent: an owner
         # that was merely held up, by a slow disk or a busy loop, is given longer.
         grace = _LONGER if record.state is PlacementState.PREPARED and until > 0 else 0.0
-        return until + grace > self.clock()
+        now = asyncio.get_running_loop().time()
+        told, since = self._told.get(owner, (None, now))
+        if told != until:
+            since = now
+            self._told[owner] = (until, since)
+        # Whoever lives says so again and again: a lease by a clock that was set back must not last until it is there.
+        return until + grace > self.clock() and now - since <= LEASE_SECONDS + grace
 
     async def keep_alive(self, *, seconds: float = LEASE_SECONDS) -> None:
         """Say that this process lives, for another lease; 0 gives it back."""

@@ -73,6 +73,7 @@ class Placing:
         self._closing: asyncio.Task[None] | None = None
 
     def _line(self, gateway: OrderGateway, probing: Probing, ids: MintId) -> Line:
+        probing.check(gateway)
         resolver = Resolver(
             self.desk, self.sightings, gateway, probing, resend=lambda record: placer.send_again(record.placement)
         )

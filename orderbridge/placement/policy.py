@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Literal, get_args
 
 from orderbridge.errors import ConfigurationError
-from orderbridge.gateway import Capabilities
+from orderbridge.gateway import Capabilities, OrderGateway
 from orderbridge.model.words import PlacementState
 from orderbridge.placement.desk import LEASE_SECONDS
 from orderbridge.placement.states import WATCHED, Record
@@ -54,8 +55,18 @@ class Probing:
             words, word = get_args(kind), getattr(self, name)
             if word not in words:
                 raise ConfigurationError(f"{name} is one of {', '.join(words)}, not {word!r}")
-        if self.horizon < 0 or not self.times or min(self.times) < 0:
+        if not self.times or not all(math.isfinite(each) and each >= 0 for each in (self.horizon, *self.times)):
             raise ConfigurationError("settle_horizon and probe_times are seconds from 0 on, and there is a first probe")
+
+    def check(self, gateway: OrderGateway) -> None:
+        """ConfigurationError: the horizon is over while an attempt of this gateway may still be under way."""
+        longest = getattr(gateway, "longest_attempt", 0.0)
+        if self.horizon < longest:
+            raise ConfigurationError(
+                f"settle_horizon={self.horizon:g} is shorter than an attempt may take ({longest:g} s): an order that "
+                "arrives after it would be called absent",
+                gateway=gateway.name,
+            )
 
 
 def together(capabilities: Capabilities) -> int:
@@ -65,9 +76,10 @@ def together(capabilities: Capabilities) -> int:
 
 @dataclass
 class Tally:
-    """What the rounds about one placement came to, in this process."""
+    """What the rounds about one placement came to, in this process; `late` were begun after the horizon."""
 
     negative: int = 0
+    late: int = 0
     blocked_after_horizon: int = 0
     blocked: list[str] = field(default_factory=list)
 
@@ -86,24 +98,25 @@ class Schedule:
         missed = sum(self._sent(record) + after <= self._clock() for after in self._times(record))
         return max(0, missed - ROUNDS)
 
-    def wait(self, record: Record, number: int, *, followed: float) -> float:
+    def wait(self, record: Record, number: int, *, followed: float, late: int) -> float:
         """
         Seconds until a probe: by the times, once more right after the horizon, then every so often.
 
         Args:
             followed: for how many seconds this process has followed it; a restart begins anew.
+            late: how many rounds were begun after the horizon: there is one right after it, not at the next beat.
         """
         times = self._times(record)
         soon = min(times[0], 1.0)
         if record.state is PlacementState.PREPARED:
             return soon
-        if record.state is PlacementState.UNCERTAIN and number >= len(times) and followed < self._probing.horizon:
-            return self._probing.horizon - followed + _PAST
+        if record.state is PlacementState.UNCERTAIN and number >= len(times) and not late:
+            return max(0.0, self._probing.horizon - followed) + _PAST
         if record.state in WATCHED or number >= len(times):
             # At the same moments for all, so that one round asks for many.
             return self._probing.every - self._clock() % self._probing.every
-        due = self._sent(record) + times[number] - self._clock()
         # A clock that was set back must not silence it, and missed probes are not made all at one moment.
+        due = min(self._sent(record) + times[number] - self._clock(), times[number] - followed)
         return min(due, self._probing.every) if due > 0 else soon
 
     def horizon(self, record: Record) -> datetime:

@@ -218,7 +218,7 @@ class Recovery:
         young = [
             record
             for record in records
-            if record.placement.key is not None and self._desk.now() - record.placement.created_at <= SEND_UP_TO
+            if record.placement.key is not None and abs(self._desk.now() - record.placement.created_at) <= SEND_UP_TO
         ]
         sendable = await self._unseen(young) if self._on_stale == "send" and may_send else []
         denied: list[Record] = []

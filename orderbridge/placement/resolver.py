@@ -1,9 +1,9 @@
 """
 Settling what is not known: probing until there is an order, a certificate of absence, or a visible giving up.
 
-A certificate needs the settle horizon to have passed since nothing of the attempt could leave any more, by the wall
-clock and by the time that this process has followed it itself, since a wall clock may be set; three negative rounds,
-the last begun after that; and nothing that speaks for the order's existence.
+A certificate needs the settle horizon to have passed since nothing of the attempt could leave any more, by the time
+that this process has followed it itself, since a wall clock may be set, forth and back; three negative rounds, the last
+begun after that; and nothing that speaks for the order's existence.
 """
 
 from __future__ import annotations
@@ -128,7 +128,8 @@ class Resolver:
                 followed = self._followed_for(record)
                 if attempt != (record.attempt or "none"):
                     number, attempt = self._schedule.first(record), record.attempt or "none"
-                await asyncio.sleep(self._schedule.wait(record, number, followed=followed))
+                late = self._tallies.setdefault(placement_id, Tally()).late
+                await asyncio.sleep(self._schedule.wait(record, number, followed=followed, late=late))
                 number += await self._step(placement_id)
                 failing = False
             except Exception as error:  # noqa: BLE001 - a third party's adapter may raise anything; probing goes on
@@ -166,11 +167,15 @@ class Resolver:
         return may and record.resends > 0 and record.state is PlacementState.PREPARED
 
     def _followed_for(self, record: Record) -> float:
-        """For how many seconds this process has followed the last attempt, by a clock that nobody sets."""
+        """For how many seconds this process has followed what could not leave any more, by a clock that nobody sets."""
         now = asyncio.get_running_loop().time()
         attempt, since = self._since.get(record.id, (None, now))
         if record.id not in self._since or attempt != record.attempt:
-            since = now
+            # What another process sends may leave a while yet: as long as it gave itself, whatever the clock says now.
+            since, latest = now, record.not_after
+            if latest is not None:
+                given = latest - (record.sent_at or latest)
+                since += max(0.0, min(given, latest - self._desk.now()).total_seconds())
             self._since[record.id] = (record.attempt, since)
         return now - since
 
@@ -188,14 +193,10 @@ class Resolver:
 
     async def round(self, records: Sequence[Record]) -> None:
         """One round about placements that this process has, or can take over."""
-        began, horizon = self._desk.now(), self._probing.horizon
         here = [record for record in records if is_at(record, self._gateway)]
         mine = [taken for record in here if (taken := await self._desk.take(record)) is not None]
         # Before anything is read, as what is read is as of then.
-        past = {
-            record.id: self._followed_for(record) >= horizon and began >= self._schedule.horizon(record)
-            for record in mine
-        }
+        past = {record.id: self._followed_for(record) >= self._probing.horizon for record in mine}
         if self._probing.on_uncertain == "fence":
             for record in mine:
                 await self._fence(record)
@@ -217,6 +218,7 @@ class Resolver:
 
     async def _conclude(self, record: Record, said: Round, *, past: bool) -> None:
         tally = self._tallies.setdefault(record.id, Tally())
+        tally.late += past
         if said.orders:
             after = await self._sightings.sighted(record, said.orders, source=said.source)
             if after.state is PlacementState.UNCERTAIN:  # what is shown does not fit

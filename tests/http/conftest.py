@@ -2,10 +2,19 @@
 
 import asyncio
 import selectors
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
 from typing import Any, TypeVar
 
+import aiohttp.connector
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from hypothesis import settings
 
 from orderbridge.http import AiohttpTransport, HttpxTransport, Transport
@@ -112,6 +121,33 @@ async def engine(engine_name: str) -> AsyncIterator[Callable[..., Transport]]:
     yield make
     for transport in made:
         await transport.aclose()
+
+
+@pytest.fixture(scope="session")
+def self_signed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate for 127.0.0.1 that nobody vouches for, with its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    builder = builder.serial_number(1).not_valid_before(now - timedelta(1)).not_valid_after(now + timedelta(1))
+    addresses = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    builder = builder.add_extension(addresses, critical=False)
+    path = tmp_path_factory.mktemp("tls") / "both.pem"
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    path.write_bytes(pem + builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+    return path
+
+
+@pytest.fixture
+def trusted(self_signed: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
+    """A server's TLS with a certificate that both engines trust in this test."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(self_signed))
+    trusting = ssl.create_default_context(cafile=str(self_signed))
+    monkeypatch.setattr(aiohttp.connector, "_SSL_CONTEXT_VERIFIED", trusting)  # it is made when aiohttp is imported
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(self_signed)
+    return context
 
 
 class _Jump(selectors.DefaultSelector):  # type: ignore[misc, valid-type]

@@ -1,7 +1,10 @@
 """The end of an engine's time, and of the engine: nothing is sent after either."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import contextlib
+import ssl
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import httpx
@@ -83,3 +86,107 @@ async def test_waiting_for_a_free_connection_sent_nothing(serve: Serve) -> None:
         first.cancel()
         await asyncio.gather(first, return_exceptions=True)
     assert len(peer.requests) == 1
+
+
+@contextlib.asynccontextmanager
+async def late_handshake(peer: Any, *, after: Callable[[], Awaitable[None]]) -> AsyncIterator[str]:
+    """The address of a way to a peer on which the server's part of the first handshake comes only after something."""
+    port = int(peer.url.split(":")[2].split("/")[0])
+    tasks: list[asyncio.Task[None]] = []
+
+    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, late: bool = False) -> None:
+        while data := await reader.read(65536):
+            if late:
+                await after()
+            late = False
+            writer.write(data)
+        writer.close()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task, late = asyncio.current_task(), not tasks
+        assert task is not None
+        tasks.append(task)
+        back, forth = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            await asyncio.gather(pump(reader, forth), pump(back, writer, late=late))
+        except (ConnectionError, asyncio.CancelledError):
+            pass
+        finally:
+            writer.transport.abort()
+            forth.transport.abort()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    yield f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/api"
+    server.close()
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@pytest.mark.parametrize("blocked", [False, True], ids=["slow", "with the loop blocked"])
+@pytest.mark.parametrize("body", [b"", b"{}"], ids=["no body", "body"])
+async def test_a_handshake_that_ends_too_late_sends_nothing(
+    serve: Serve, engine: Engine, trusted: ssl.SSLContext, blocked: bool, body: bytes
+) -> None:
+    """After `not_after` no byte of a request leaves, however its connection came about, and the next one does."""
+    peer = await serve(OK, ssl=trusted)
+    over = asyncio.Event()
+
+    async def wait() -> None:
+        if blocked:
+            time.sleep(0.6)  # noqa: ASYNC251 - what a busy program does: the timer and the bytes are there in the same turn
+        else:
+            await over.wait()
+
+    transport = engine()
+    async with late_handshake(peer, after=wait) as url:
+        not_after = asyncio.get_running_loop().time() + 0.5
+
+        with pytest.raises(NothingSent):
+            await transport.send(WireRequest("POST", url, {}, body), timeout=30, not_after=not_after)
+        over.set()
+        response = await transport.send(WireRequest("GET", url), timeout=30)
+        await transport.aclose()
+
+    assert response.status == 200
+    assert [line.split()[0] for line in peer.lines] == ["GET"]
+
+
+async def test_a_deadline_that_passes_at_the_last_moment_sends_nothing(
+    serve: Serve, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a kept connection too the clock is read right before the first byte, and the connection stays of use."""
+    peer = await serve(OK)
+    transport = engine()
+    await transport.send(WireRequest("GET", peer.url), timeout=5)
+    loop = asyncio.get_running_loop()
+    started, calls = loop.time(), 0
+
+    def leap() -> float:
+        nonlocal calls
+        calls += 1
+        return started + (0.0 if calls < 3 else 100.0)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "time", leap)
+        with pytest.raises(NothingSent):
+            await transport.send(WireRequest("POST", peer.url), timeout=500, not_after=started + 50)
+    await transport.send(WireRequest("GET", peer.url), timeout=5)
+
+    assert [line.split()[0] for line in peer.lines] == ["GET", "GET"]
+
+
+async def test_what_left_in_time_is_waited_for_beyond_the_deadline(serve: Serve, engine: Engine) -> None:
+    """`not_after` is about what leaves: the answer has the whole time limit."""
+    loop = asyncio.get_running_loop()
+    not_after = loop.time() + 1.0
+
+    async def after_it(writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(not_after - loop.time() + 0.05)
+        writer.write(OK)
+
+    peer = await serve(after_it)
+
+    response = await engine().send(WireRequest("POST", peer.url, {}, b"{}"), timeout=30, not_after=not_after)
+
+    assert (response.status, loop.time() > not_after) == (200, True)

@@ -9,17 +9,13 @@ import ssl
 import tracemalloc
 import zlib
 from collections.abc import Awaitable, Callable, Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
-from orderbridge.http import Transport, WireRequest
+from orderbridge.http import HttpxTransport, Transport, WireRequest
 from orderbridge.http.body import Unreadable, load
 from orderbridge.http.transport import Limits, NoAnswer, NothingSent
 
@@ -107,20 +103,6 @@ async def test_running_out_of_time_while_connecting_sent_nothing(
 
     with pytest.raises(NothingSent):
         await engine(**limits).send(WireRequest("POST", f"http://127.0.0.1:{full_backlog}/"), timeout=timeout)
-
-
-@pytest.fixture(scope="module")
-def self_signed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate for 127.0.0.1 that nobody vouches for, with its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.now(UTC)
-    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-    builder = builder.serial_number(1).not_valid_before(now - timedelta(1)).not_valid_after(now + timedelta(1))
-    path = tmp_path_factory.mktemp("tls") / "both.pem"
-    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    path.write_bytes(pem + builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
-    return path
 
 
 async def test_a_certificate_that_nobody_vouches_for_is_refused(
@@ -365,3 +347,98 @@ async def test_a_bomb_within_a_bomb_is_never_unpacked(serve: Serve, engine: Engi
         tracemalloc.stop()
 
     assert peak < 20_000_000
+
+
+ACCEPTED = b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\naccepted"
+REFUSED = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 7\r\n\r\nrefused"
+LONG = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"
+# So that the answer ends where a read of 64 KiB does, and what comes after it is read, and lies there.
+TO_THE_BYTE = LONG % (65536 - len(LONG) - 3) + b" " * (65536 - len(LONG) - 3)
+
+
+@pytest.mark.parametrize("encrypted", [False, True], ids=["plain", "TLS"])
+@pytest.mark.parametrize("first", [OK + ACCEPTED, OK + ACCEPTED[:20], TO_THE_BYTE + ACCEPTED])
+async def test_bytes_after_an_answer_are_not_the_next_answer(
+    serve: Serve, engine: Engine, trusted: ssl.SSLContext, encrypted: bool, first: bytes
+) -> None:
+    """What a server sent beyond its answer says nothing about the next request, which it has not seen yet."""
+    peer = await serve(first, REFUSED, **({"ssl": trusted} if encrypted else {}))
+    url = peer.url.replace("http:", "https:") if encrypted else peer.url
+    transport = engine()
+    await transport.send(WireRequest("GET", url), timeout=5)
+
+    response = await transport.send(WireRequest("POST", url, {}, b"{}"), timeout=5)
+
+    assert (response.status, response.body) == (400, b"refused")
+
+
+async def test_tls_records_after_an_answer_are_not_the_next_answer(
+    serve: Serve, engine: Engine, trusted: ssl.SSLContext
+) -> None:
+    """Nor is what came in a record of its own, and was not deciphered when the answer was."""
+
+    async def two_records(writer: asyncio.StreamWriter) -> None:
+        writer.write(OK)
+        writer.write(ACCEPTED)
+
+    peer = await serve(two_records, REFUSED, ssl=trusted)
+    url = peer.url.replace("http:", "https:")
+    transport = engine()
+    await transport.send(WireRequest("GET", url), timeout=5)
+
+    response = await transport.send(WireRequest("POST", url, {}, b"{}"), timeout=5)
+
+    assert (response.status, response.body) == (400, b"refused")
+
+
+@pytest.mark.parametrize("turns", [0, 3], ids=["not read yet", "read"])
+async def test_bytes_that_came_while_a_connection_was_idle_are_no_answer(
+    serve: Serve, engine: Engine, turns: int
+) -> None:
+    """A server that speaks unasked between two requests does not answer the second."""
+    writers: list[asyncio.StreamWriter] = []
+
+    async def keep(writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+        writer.write(OK)
+
+    peer = await serve(keep, REFUSED)
+    transport = engine()
+    await transport.send(WireRequest("GET", peer.url), timeout=5)
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    writers[0].write(ACCEPTED)
+    for _ in range(turns):
+        await asyncio.sleep(0)
+
+    response = await transport.send(WireRequest("POST", peer.url, {}, b"{}"), timeout=5)
+
+    assert (response.status, response.body) == (400, b"refused")
+
+
+async def test_an_answer_of_just_its_length_keeps_its_connection(
+    serve: Serve, engine: Engine, trusted: ssl.SSLContext
+) -> None:
+    """Only what is left over costs a connection, under TLS too."""
+    peer = await serve(OK, ssl=trusted)
+    transport = engine()
+
+    for _ in range(3):
+        await transport.send(WireRequest("GET", peer.url.replace("http:", "https:")), timeout=5)
+
+    assert peer.connections == 1
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["our client", "the caller's"])
+async def test_no_cookie_is_sent_back(serve: Serve, engine_name: str, engine: Engine, own: bool) -> None:
+    """What an answer sets is not sent along with the next request, nor what the caller's client holds."""
+    if engine_name == "aiohttp" and not own:
+        pytest.skip("aiohttp takes no client of the caller's")
+    cookie = b"Set-Cookie: session=of-another; Path=/\r\n"
+    peer = await serve(OK.replace(b"\r\n\r\n", b"\r\n" + cookie + b"\r\n"))
+    async with httpx.AsyncClient(cookies={"given": "1"}) as client:
+        transport = engine() if own else HttpxTransport(client)
+        for _ in range(2):
+            await transport.send(WireRequest("GET", peer.url), timeout=5)
+
+    assert not any(b"\r\ncookie:" in request.lower() for request in peer.requests)

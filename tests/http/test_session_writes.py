@@ -17,6 +17,7 @@ class Peer:
 
     def __init__(self, outcome: WireResponse | Exception) -> None:
         self.outcome = outcome
+        self.deadlines: list[float | None] = []
 
     async def send(self, request: WireRequest, *, timeout: float) -> WireResponse:
         if isinstance(self.outcome, Exception):
@@ -60,3 +61,46 @@ async def test_every_write_is_logged(
     (record,) = caplog.records
     assert caught is error
     assert (record.getMessage(), record.__dict__["client_order_id"]) == (said, "bot-1")
+
+
+class Punctual(Peer):
+    """An engine that takes a deadline."""
+
+    async def send(  # type: ignore[override]
+        self, request: WireRequest, *, timeout: float, not_after: float | None = None
+    ) -> WireResponse:
+        self.deadlines.append(not_after)
+        return await super().send(request, timeout=timeout)
+
+
+async def test_the_deadline_of_a_write_reaches_the_engine() -> None:
+    """What nothing may leave after is for the engine to keep, as only it knows when the first byte leaves."""
+    peer = Punctual(WireResponse(200))
+    session = Session(gateway="venue", venue="venue", transport=peer, limiter=Limiter(None))
+    not_after = Deadline(100).at
+
+    await session.write(
+        lambda: WireRequest("POST", "https://venue.test/orders"),
+        permit=None,
+        deadline=Deadline(1),
+        operation="submit",
+        not_after=not_after,
+    )
+
+    assert peer.deadlines == [not_after]
+
+
+async def test_an_engine_without_a_deadline_is_used_and_named_once(caplog: pytest.LogCaptureFixture) -> None:
+    """A transport of the caller's from before keeps working, and it is said that it cannot keep the deadline."""
+    session = Session(gateway="venue", venue="venue", transport=Peer(WireResponse(200)), limiter=Limiter(None))
+
+    for _ in range(3):
+        await session.write(
+            lambda: WireRequest("POST", "https://venue.test/orders"),
+            permit=None,
+            deadline=Deadline(1),
+            operation="submit",
+            not_after=Deadline(100).at,
+        )
+
+    assert [each.levelname for each in caplog.records if "Peer takes no not_after" in each.getMessage()] == ["WARNING"]

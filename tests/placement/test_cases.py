@@ -59,9 +59,9 @@ class BreaksWriting:
         self._inner = HttpxTransport()
         self._share: float | None = share
 
-    async def send(self, request: WireRequest, *, timeout: float) -> WireResponse:
+    async def send(self, request: WireRequest, *, timeout: float, not_after: float | None = None) -> WireResponse:
         if request.method != "POST" or self._share is None:
-            return await self._inner.send(request, timeout=timeout)
+            return await self._inner.send(request, timeout=timeout, not_after=not_after)
         share, self._share = self._share, None
         head, body = wire_bytes(request)
         parts = urlsplit(request.url)

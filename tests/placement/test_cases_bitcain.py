@@ -204,8 +204,8 @@ class Stirred:
         self._stir = stir
         self._left = times
 
-    async def send(self, request: WireRequest, *, timeout: float) -> WireResponse:
-        answer = await self._inner.send(request, timeout=timeout)
+    async def send(self, request: WireRequest, *, timeout: float, not_after: float | None = None) -> WireResponse:
+        answer = await self._inner.send(request, timeout=timeout, not_after=not_after)
         parts = urlsplit(request.url)
         if parts.path == "/api/v1/orders" and "offset" not in parse_qs(parts.query) and self._left > 0:
             self._left -= 1

@@ -6,9 +6,13 @@ from typing import Any
 
 import pytest
 
-from orderbridge import Order, OrderRequest
-from orderbridge.errors import NotSent, OutcomeUnknown, VenueUnavailable
-from orderbridge.placement import MemoryJournal
+from orderbridge import Order, OrderBridge, OrderRequest
+from orderbridge.adapters.bitcain import BitcainGateway
+from orderbridge.adapters.bitso import BitsoGateway
+from orderbridge.errors import ConfigurationError, NotSent, OutcomeUnknown, VenueUnavailable
+from orderbridge.http import NothingSent, WireRequest, WireResponse
+from orderbridge.placement import Happened, MemoryJournal
+from orderbridge.placement.states import step
 from tests.placement.hand import Bot
 from tests.placement.kit import limit_buy, seen, until, until_placed
 from tests.placement.test_certificate import Venue
@@ -56,7 +60,7 @@ async def test_a_clock_that_was_set_forward_proves_nothing(restarts: bool) -> No
 async def test_a_clock_that_was_set_back_does_not_silence_probing() -> None:
     """An hour back is no hour without a probe: it is asked again within the time between two probes."""
     clock, venue = Clock(), Venue()
-    bot = Bot(venue, clock=clock, probe_times=(0.05, 0.1, 5.0))
+    bot = Bot(venue, clock=clock, settle_horizon=5.0, probe_times=(0.05, 0.1, 5.0))
     object.__setattr__(bot.bridge._placing.line("bitso").resolver._probing, "every", 0.2)
     placement = await bot.lose()
 
@@ -67,6 +71,89 @@ async def test_a_clock_that_was_set_back_does_not_silence_probing() -> None:
     await bot.bridge.aclose()
 
     assert after.state == "placed"
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+async def test_a_clock_that_was_a_day_ahead_delays_no_verdict(restarts: bool) -> None:
+    """Sent with the clock a day ahead, and the clock put right: the horizon is waited for, and not the day."""
+    clock, journal = Clock(offset=86_400.0), MemoryJournal()
+    bot = Bot(Venue(), clock=clock, settle_horizon=0.3, journal=journal)
+    placement = await bot.lose()
+
+    clock.offset = 0.0
+    if restarts:
+        await bot.bridge.aclose()
+        bot = Bot(Venue(), clock=clock, settle_horizon=0.3, journal=journal)
+        await bot.bridge.recover()
+    after = await bot.bridge.resolve(placement, timeout=20)
+    await bot.bridge.aclose()
+
+    assert after.state == "not_placed"
+
+
+async def test_a_clock_that_was_a_day_ahead_delays_no_question() -> None:
+    """Nor is it a day until a person is told that nothing can be proven."""
+    clock, venue = Clock(offset=86_400.0), Counting()
+    bot = Bot(venue, clock=clock, settle_horizon=0.1)
+    object.__setattr__(bot.bridge._placing.line("bitso").resolver._probing, "every", 0.2)
+    placement = await bot.lose()
+
+    clock.offset = 0.0
+    after = await bot.bridge.resolve(placement, timeout=20)
+    await bot.bridge.aclose()
+
+    assert (after.state, after.gave_up) == ("uncertain", True)
+
+
+async def test_a_dead_owner_of_another_machine_is_not_believed_for_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What its clock, a day ahead, promised does not hold its placements: it would say so again while it lives."""
+    clock, journal = Clock(), MemoryJournal()
+    first = Bot(Venue(), clock=clock, settle_horizon=0.1, journal=journal)
+    placement = await first.lose()
+    await first.bridge.aclose()
+    stored = await journal.get(placement.placement_id)
+    assert stored is not None
+    other = "elsewhere:1:1:x"
+    await journal.keep_alive(other, until=time.time() + 86_400.0)
+    await journal.change(stored.id, lambda now: step(now, Happened.TAKEN, at=stored.placement.created_at, owner=other))
+    monkeypatch.setattr("orderbridge.placement.desk.LEASE_SECONDS", 0.2)
+
+    bot = Bot(Venue(), clock=clock, settle_horizon=0.1, journal=journal)
+    object.__setattr__(bot.bridge._placing.line("bitso").resolver._schedule, "lease", 0.1)
+    after = await bot.bridge.resolve(placement, timeout=20)
+    await bot.bridge.aclose()
+
+    assert after.state == "not_placed"
+
+
+def test_a_horizon_shorter_than_an_attempt_is_refused() -> None:
+    """An order that is still on its way after the horizon would be called absent; and a horizon is a number."""
+    gateways = [
+        BitsoGateway(api_key="key", api_secret="secret"),
+        BitcainGateway(base_url="https://venue.test", trading_mode="paper", token="t"),
+        BitsoGateway(api_key="key", api_secret="secret", base_url="http://127.0.0.1:1/api/v3", transport=Timeless()),
+    ]
+
+    for gateway in gateways:
+        with pytest.raises(ConfigurationError, match="shorter than an attempt may take"):
+            OrderBridge(gateway, settle_horizon=14.0)
+        OrderBridge(gateway, settle_horizon=15.0)
+    OrderBridge(
+        BitsoGateway(api_key="key", api_secret="secret", base_url="http://127.0.0.1:1/api/v3"), settle_horizon=0.1
+    )
+    for horizon in (-1.0, float("nan"), float("inf")):
+        with pytest.raises(ConfigurationError, match="seconds from 0 on"):
+            OrderBridge(Venue(), settle_horizon=horizon)
+
+
+class Timeless:
+    """A caller's own engine, from before there was a deadline for writing."""
+
+    async def send(self, request: WireRequest, *, timeout: float) -> WireResponse:
+        raise NothingSent("never asked")
+
+    async def aclose(self) -> None:
+        pass
 
 
 class Counting(Venue):

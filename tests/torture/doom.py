@@ -105,13 +105,13 @@ class DoomedTransport:
         self._gateway = gateway
         self._inner = HttpxTransport()
 
-    async def send(self, request: WireRequest, *, timeout: float) -> WireResponse:
+    async def send(self, request: WireRequest, *, timeout: float, not_after: float | None = None) -> WireResponse:
         if request.method == "POST" and request.target.partition("?")[0].endswith("/orders"):
             if self._doom.is_at("mid-write", self._gateway):
                 self._die_writing(request, share=0.5, point="mid-write")
             if self._doom.is_at("after the bytes left", self._gateway):
                 self._die_writing(request, share=1.0, point="after the bytes left")
-        return await self._inner.send(request, timeout=timeout)
+        return await self._inner.send(request, timeout=timeout, not_after=not_after)
 
     async def aclose(self) -> None:
         await self._inner.aclose()

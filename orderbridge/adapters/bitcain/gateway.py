@@ -161,6 +161,11 @@ class BitcainGateway(UnsupportedCalls):
         return ("history",) if self._history_is_hidden else ()
 
     @property
+    def longest_attempt(self) -> float:
+        """Seconds for which an order may still be on its way after the moment until which it could leave."""
+        return self._session.longest_attempt(self.settings.base_url)
+
+    @property
     def paper(self) -> bool:
         """Whether its orders are paper, by its trading mode."""
         return self.settings.mode == "paper"

@@ -140,6 +140,11 @@ class BitsoGateway(UnsupportedCalls):
         return self._base_url
 
     @property
+    def longest_attempt(self) -> float:
+        """Seconds for which an order may still be on its way after the moment until which it could leave."""
+        return self._client.session.longest_attempt(self._base_url)
+
+    @property
     def paper(self) -> bool | None:
         """Whether its orders are no real money: on Bitso's staging they are not. None for an address unknown."""
         return _IS_PAPER.get(urlsplit(self._base_url).hostname or "")

@@ -69,7 +69,7 @@ def rate_of(exchange: Any) -> Rate:
 class _CcxtSends:
     """Stands where a gateway's own HTTP engine would: here ccxt's object sends."""
 
-    async def send(self, request: WireRequest, *, timeout: float) -> WireResponse:
+    async def send(self, request: WireRequest, *, timeout: float, not_after: float | None = None) -> WireResponse:
         raise NothingSent("ccxt's object sends the requests of this gateway")
 
     async def aclose(self) -> None:
