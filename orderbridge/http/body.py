@@ -15,7 +15,7 @@ _SECRET_FIELD: Final = re.compile(
     r'("[a-z_-]*(?:token|password|secret|api[_-]?key|signature|authorization)"\s*:\s*)"(?:[^"\\]|\\.)*"?',
     re.IGNORECASE,
 )
-_SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")
+_SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
 _BEARER: Final = re.compile(r"\b(Bearer|Bitso)\s+[^\s\"'<>]+", re.IGNORECASE)
 
 
@@ -40,14 +40,19 @@ def load(body: bytes) -> Any:
     Parse JSON with exact decimals. NaN and numbers of absurd length stay text, to fail in their own row.
 
     Raises:
-        Unreadable: no JSON.
+        Unreadable: no JSON, or not in UTF-8.
     """
     try:
-        loaded = json.loads(body, parse_float=_number, parse_int=_whole, parse_constant=str)
-        # Half a surrogate pair is legal in JSON and can be written to no file and no terminal.
-        return _writable(loaded) if _SURROGATE.search(body) else loaded
+        # Python's own reading of bytes takes UTF-16 and UTF-32 too, and with them what UTF-8 refuses.
+        text = body.decode("utf-8-sig")
+        return writable(json.loads(text, parse_float=_number, parse_int=_whole, parse_constant=str), text)
     except (ValueError, RecursionError) as error:
         raise Unreadable(describe(body)) from error
+
+
+def writable(loaded: Any, text: str) -> Any:
+    """What was read of a JSON text. Half a surrogate pair, legal in JSON, can be written to no file and no terminal."""
+    return _writable(loaded) if _SURROGATE.search(text) else loaded
 
 
 def _writable(value: Any) -> Any:

@@ -10,6 +10,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from orderbridge.errors import printable
 
+_LONGEST: Final = 10_000_000
+
 
 class UserModel(BaseModel):
     """What a user builds: frozen, refuses unknown fields, takes text for numbers and words, never a float."""
@@ -20,7 +22,8 @@ class UserModel(BaseModel):
 class VenueModel(BaseModel):
     """What a venue says: frozen, ignores unknown fields, so that a newer file can be read."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    # A text with a longest length must be one that can be encoded: no other could be stored or shown.
+    model_config = ConfigDict(frozen=True, extra="ignore", str_max_length=_LONGEST)
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
         # What the venue did not say would bury what it did.

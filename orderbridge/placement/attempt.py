@@ -168,7 +168,7 @@ class Attempts:
         )
         try:
             return await self._sightings.replied(record, after, order)
-        except JournalError as error:
+        except (JournalError, ValueError) as error:  # the latter: it holds what cannot be stored
             log.error("the reply about %s could not be held against what was seen: %s", order.order_id, error)
             return after
 

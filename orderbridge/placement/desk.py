@@ -123,6 +123,10 @@ class Desk:
         try:
             return await self.note(record, happened, **how)
         except Exception as error:  # noqa: BLE001 - a journal may be anybody's, and what happened is not undone by it
+            if isinstance(error, ValueError) and how.get("shown") is not None:
+                # It is not the journal that failed. That it was placed must stand there, whatever else cannot.
+                self.alarm(AlarmKind.JOURNAL, f"its order cannot be stored: {error}", record=record)
+                return await self.outcome(record, happened, **{**how, "shown": None})
             self._unwritten.append(_Unwritten(record, happened, how))
             message = f"{happened} could not be stored, and is tried again: {error}"
             self.alarm(AlarmKind.JOURNAL, message, record=record)
@@ -133,22 +137,33 @@ class Desk:
                 told.pop(name, None)
             return step(record, happened, at=self.now(), placement=placement, **told).record
 
-    @property
-    def has_unwritten(self) -> bool:
-        """Whether something that happened is known in memory only."""
-        return bool(self._unwritten)
+    def _is_unwritten(self, record: Record) -> bool:
+        """Whether something that happened to a placement is known in memory only."""
+        return any(each.record.id == record.id for each in self._unwritten)
 
     async def write_again(self) -> None:
-        """Store what could not be stored, in order. JournalError: it still cannot; what is left is kept."""
-        while self._unwritten:
-            first = self._unwritten[0]
+        """
+        Store what could not be stored: in order what is of one placement, and no placement waits for another's.
+
+        Raises:
+            The first error there was. What still cannot be stored is kept.
+        """
+        failed: dict[str, Exception] = {}
+        for each in list(self._unwritten):
+            if each.record.id in failed:
+                continue
             try:
-                await self.note(first.record, first.happened, **first.how)
+                await self.note(each.record, each.happened, **each.how)
             except KeyError:  # somebody took it out of the journal: there is nothing to add it to
-                message = f"{first.happened} belongs to a placement that the journal does not know any more"
-                self.alarm(AlarmKind.JOURNAL, message, record=first.record)
+                message = f"{each.happened} belongs to a placement that the journal does not know any more"
+                self.alarm(AlarmKind.JOURNAL, message, record=each.record)
+            except Exception as error:  # noqa: BLE001 - a journal may be anybody's, and the others are tried too
+                failed[each.record.id] = error
+                continue
             # Another call may have stored it meanwhile: it is taken from the list by what it is, not by its place.
-            self._unwritten = [each for each in self._unwritten if each is not first]
+            self._unwritten = [other for other in self._unwritten if other is not each]
+        for first in failed.values():
+            raise first
 
     def is_over(self, placement_id: str) -> None:
         """A task that was sending a placement ended."""
@@ -190,8 +205,17 @@ class Desk:
         Take over a placement whose owner is gone; None while that lives, or when another took it.
 
         One that was being sent by somebody who is gone, or by a task of ours that ended without a word, is
-        uncertain from then on: what left, nobody knows (row 7).
+        uncertain from then on: what left, nobody knows (row 7). One of which we know more than could be stored is not
+        taken before that is: what is concluded from what is stored would be wrong.
         """
+        if self._is_unwritten(record):
+            try:
+                await self.write_again()
+            except Exception as error:  # noqa: BLE001 - it was alarmed, and is tried again all the time
+                log.debug("what happened could not be stored yet: %s", error)
+            if self._is_unwritten(record):
+                return None
+            record = await self.journal.get(record.id) or record
         if record.owner != self.owner:
             if record.owner is not None and await self._lives(record):
                 return None

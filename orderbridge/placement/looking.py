@@ -99,7 +99,7 @@ class JournalFile:
             raise JournalError(f"{self.path} is not open")
         try:
             yield from self._db.execute(query, values)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeEncodeError) as error:  # the latter of what is asked for
             raise self._told(error) from error
 
     def records(self, wanted: Wanted | None = None) -> Iterator[Record]:
@@ -203,7 +203,7 @@ class JournalFile:
         if found < VERSION:
             raise JournalError(f"{self.path} is of version {found}: `orderbridge recover` brings it to {VERSION}")
 
-    def _told(self, error: sqlite3.Error) -> JournalError:
+    def _told(self, error: Exception) -> JournalError:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code == sqlite3.SQLITE_NOTADB:
             return JournalError(f"{self.path} is no journal: {error}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,7 +18,7 @@ from orderbridge.model.ref import OrderRef
 from orderbridge.model.words import PlacementState
 from orderbridge.placement.desk import LEASE_SECONDS, Desk, log
 from orderbridge.placement.journal import Journal, MemoryJournal
-from orderbridge.placement.placer import MintId, Placer
+from orderbridge.placement.placer import MintId, Placer, check_key
 from orderbridge.placement.policy import Probing
 from orderbridge.placement.recovery import Recovery, RecoveryReport
 from orderbridge.placement.resolver import Resolver
@@ -219,6 +219,7 @@ class Placing:
         self, *, gateway: str | None = None, key: str | None = None, state: PlacementState | None = None
     ) -> list[Placement]:
         """The placements that fit, oldest first, each with its order as last known."""
+        check_key(key)
         states = None if state is None else [state]
         records = await self.desk.journal.find(gateway=gateway, key=key, states=states)
         return [await self.desk.placement(record) for record in records]
@@ -249,13 +250,17 @@ class Placing:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.seen.finish()
         try:
-            await self.desk.write_again()
+            await self._last_words(self.desk.write_again(), "an outcome: the next start looks it up")
             if self._is_alive and self.journal_given:
-                await self.desk.keep_alive(seconds=0)
-        except JournalError as error:
-            left = "an outcome: the next start looks it up" if self.desk.has_unwritten else "that the lease is over"
-            log.error("the journal could not be written at the end (%s): %s", left, error)
-        await self.desk.journal.aclose()
+                await self._last_words(self.desk.keep_alive(seconds=0), "that the lease is over")
+        finally:
+            await self.desk.journal.aclose()
+
+    async def _last_words(self, write: Awaitable[None], what: str) -> None:
+        try:
+            await write
+        except Exception as error:  # noqa: BLE001 - whatever a journal raises: the rest is closed all the same
+            log.error("the journal could not be written at the end (%s): %s", what, error)
 
 
 def _not_ready(line: Line) -> OrderBridgeError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from orderbridge.errors import ConfigurationError
+from orderbridge.errors import ConfigurationError, printable
 from orderbridge.model.order import Order
 from orderbridge.model.words import KnownBy, OrderStatus, PlacementState
 from orderbridge.placement.desk import Desk
@@ -44,6 +44,7 @@ async def settle(
         ConfigurationError: see `check_settleable`; or it was settled by evidence in the meantime.
         JournalError: the decision could not be stored.
     """
+    who, why = printable(who), printable(why)
     order = await check_settleable(desk, record, order_id=order_id)
     if record.state is PlacementState.SENDING:
         taken = await desk.take(record)

@@ -179,7 +179,7 @@ class SqliteJournal:
         """See `Journal.observe`."""
         if not orders:
             return []
-        return await self._write(lambda db: [_observe(db, order) for order in orders])
+        return await self._write(lambda db: [_observe_alone(db, order) for order in orders])
 
     async def orders(
         self, *, gateway: str | None = None, order_id: str | None = None, client_order_id: str | None = None
@@ -325,6 +325,15 @@ def _observe(db: sqlite3.Connection, order: Order) -> Order:
         return order
     known = _known_order(db, order)
     return order if known is None else _put_order(db, known, advance(known, order)[0])
+
+
+def _observe_alone(db: sqlite3.Connection, order: Order) -> Order:
+    """One of many: what cannot be stored of it keeps no other back."""
+    try:
+        return _observe(db, order)
+    except ValueError as error:
+        log.error("what was seen of the order %s of %s cannot be stored: %s", *map(ascii, order.key[:2]), error)
+        return order
 
 
 def _sign(db: sqlite3.Connection, order: Order, sign: Sign) -> Order | None:

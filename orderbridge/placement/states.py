@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from pydantic import Field
 
+from orderbridge.errors import printable
 from orderbridge.model.base import Moment, VenueModel
 from orderbridge.model.placement import Placement
 from orderbridge.model.words import PlacementState, Word
@@ -177,7 +178,7 @@ def step(
         facts: stored with the event. `placement`, `changes`: new values of the placement's and record's fields.
     """
     before = record.state
-    told = {name: str(value) for name, value in (facts or {}).items() if value is not None}
+    told = {name: printable(str(value)) for name, value in (facts or {}).items() if value is not None}
     is_over = of is not None and of != record.attempt and happened not in _PROOFS
     after = None if is_over or _is_barred(record, happened) else NEXT.get((before, happened))
     event = Event(
@@ -191,8 +192,19 @@ def step(
     )
     if after is None:
         return Step(record, event)
-    new = record.placement.model_copy(update={**(placement or {}), "state": after})
-    return Step(record.model_copy(update={**changes, "placement": new}), event)
+    new = record.placement.model_copy(update={**_kept(placement or {}), "state": after})
+    return Step(record.model_copy(update={**_kept(changes), "placement": new}), event)
+
+
+def _kept(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values as they can be stored: texts that tell something may be anybody's words."""
+    return {name: _text(value) for name, value in values.items()}
+
+
+def _text(value: Any) -> Any:
+    if type(value) is str:
+        return printable(value)
+    return tuple(_text(each) for each in value) if type(value) is tuple else value
 
 
 def _is_barred(record: Record, happened: Happened) -> bool:

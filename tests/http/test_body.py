@@ -1,6 +1,7 @@
 """What a body says: exact numbers, a description of what is no JSON, and nothing secret in what is shown."""
 
 import contextlib
+import json
 from decimal import Decimal
 from typing import Any
 
@@ -42,6 +43,30 @@ def test_a_number_of_absurd_length_costs_its_own_row_only(number: str) -> None:
     read = load(f'[{{"amount": {number}}}, {{"amount": 1.5}}]'.encode())
 
     assert read == [{"amount": number}, {"amount": Decimal("1.5")}]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32", "utf-32-be", "utf-8"])
+@pytest.mark.parametrize("text", ["\ud800", "ñ"])
+def test_a_body_is_utf_8_or_refused(encoding: str, text: str) -> None:
+    """What Python's own reader takes for JSON in another encoding is not read, nor half a surrogate pair as bytes."""
+    body = json.dumps({"oid": text}, ensure_ascii=False).encode(encoding, "surrogatepass")
+
+    if (encoding, text) == ("utf-8", "ñ"):
+        assert load(body) == {"oid": "ñ"}
+    else:
+        with pytest.raises(Unreadable):
+            load(body)
+
+
+ANY_TEXT = st.text(st.characters(exclude_categories=()))
+
+
+@given(st.recursive(ANY_TEXT, lambda inner: st.lists(inner) | st.dictionaries(ANY_TEXT, inner)))
+def test_what_was_read_can_be_written(value: Any) -> None:
+    """Whatever texts a venue sends, by escapes or as they are, all that is read of them can be encoded again."""
+    read = load(json.dumps(value).encode())
+
+    assert json.dumps(read, ensure_ascii=False).encode("utf-8")
 
 
 @given(st.decimals(allow_nan=False, allow_infinity=False))

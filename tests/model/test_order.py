@@ -237,3 +237,16 @@ def test_a_time_that_utc_cannot_hold_is_refused_in_words() -> None:
             side="buy",
             created_at="0001-01-01T00:00:00+05:00",
         )
+
+
+@pytest.mark.parametrize("name", [name for name, field in Order.model_fields.items() if "str" in str(field.annotation)])
+def test_no_text_of_an_order_is_one_that_cannot_be_written(name: str) -> None:
+    """Half a surrogate pair, which no file and no terminal takes, is refused or told by its escape."""
+    try:
+        order = Order(
+            **{**FULL, "symbol": "BTC/MXN", name: ["\ud800"] if name in {"evidence", "anomalies"} else "\ud800"}
+        )
+    except ValidationError:
+        return
+
+    assert order.model_dump_json().encode()

@@ -14,10 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from orderbridge.errors import JournalError
-from orderbridge.placement import SqliteJournal
+from orderbridge.errors import ConfigurationError, JournalError
+from orderbridge.model.order import Order
+from orderbridge.model.request import OrderRequest
+from orderbridge.placement import Journal, MemoryJournal, Record, SqliteJournal
 from orderbridge.simulator import Simulator
-from tests.placement.kit import Bridges, limit_buy, record, until
+from tests.placement.hand import Accepting, Bot
+from tests.placement.kit import Bridges, limit_buy, record, seen, until
 
 ROOT = str(Path(__file__).parents[2])
 Undo = Callable[[], object]
@@ -764,3 +767,128 @@ async def test_an_event_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         await journal.events("p1")
     assert len(await journal.events("p2")) == 1
     await journal.aclose()
+
+
+class Babbling(Accepting):
+    """Its first answer has what no file can hold, past all checks."""
+
+    async def submit(self, request: OrderRequest, **how: object) -> Order:
+        order = await super().submit(request, **how)
+        return order.model_copy(update={"raw_status": "\ud800"}) if len(self.sent) == 1 else order
+
+
+async def test_an_answer_that_cannot_be_stored_is_placed_all_the_same(tmp_path: Path) -> None:
+    """Its order stands as placed for ever, the next ones are stored, and closing gives everything back."""
+    journal = SqliteJournal(tmp_path / "orders.db")
+    bot = Bot(Babbling(), journal=journal)
+
+    first = await bot.bridge.place("bitso", limit_buy(), key="k1")
+    second = await bot.bridge.place("bitso", limit_buy(price="99999"), key="k2")
+    placements = await bot.bridge.placements()
+    await bot.bridge.aclose()
+    is_one_file = not (tmp_path / "orders.db-wal").exists()
+    again = SqliteJournal(tmp_path / "orders.db", read_only=True)
+    kept = await again.find()
+    leases = {await again.alive_until(each.owner or "") for each in kept}
+    await again.aclose()
+
+    assert leases == {0.0}
+    assert first.order_id != second.order_id
+    assert [each.state.value for each in placements] == ["placed", "placed"]
+    assert [each.state.value for each in kept] == ["placed", "placed"]
+    assert is_one_file
+    assert bot.kinds == ["journal"]
+
+
+async def test_an_order_that_cannot_be_stored_keeps_no_other_back(journal: Journal) -> None:
+    """Of a list that was seen, all that can be stored is."""
+    odd = seen(order_id="oid2").model_copy(update={"raw_status": "\ud800"})
+
+    shown = await journal.observe([seen(order_id="oid1"), odd, seen(order_id="oid3")])
+
+    assert [order.order_id for order in shown] == ["oid1", "oid2", "oid3"]
+    assert [len(await journal.orders(order_id=name)) for name in ("oid1", "oid3")] == [1, 1]
+
+
+class Choosy(MemoryJournal):
+    """It takes nothing more about the placements of a key, once it is told so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.refused: set[str] = set()
+        self.is_closed = False
+        self.fails_at_the_end = False
+
+    async def change(self, placement_id: str, *args: object, **how: object) -> Record:
+        self._check(await self.get(placement_id))
+        return await super().change(placement_id, *args, **how)  # type: ignore[arg-type]
+
+    async def change_seeing(self, placement_id: str, *args: object, **how: object) -> Record:
+        self._check(await self.get(placement_id))
+        return await super().change_seeing(placement_id, *args, **how)  # type: ignore[arg-type]
+
+    async def keep_alive(self, owner: str, *, until: float) -> None:
+        if self.fails_at_the_end and not until:
+            raise RuntimeError("out of order")
+        await super().keep_alive(owner, until=until)
+
+    async def aclose(self) -> None:
+        self.is_closed = True
+
+    def _check(self, known: Record | None) -> None:
+        if known is not None and known.placement.key in self.refused:
+            raise JournalError("not this one")
+
+
+async def test_an_outcome_that_cannot_be_stored_blocks_its_own_placement_only() -> None:
+    """The later outcomes of others are stored, and its acknowledged order is never called not placed."""
+    journal = Choosy()
+    bot = Bot(Accepting(), journal=journal)
+    desk = bot.bridge._placing.desk
+    await bot.bridge.recover()
+    journal.refused = {"k1", "k2"}
+    for key, price in (("k1", "100000"), ("k2", "100001")):
+        await bot.bridge.place("bitso", limit_buy(price=price), key=key)
+    journal.refused = {"k1"}
+
+    with pytest.raises(JournalError, match="not this one"):
+        await desk.write_again()
+    held, stored = await bot.bridge.placement(key="k1"), await bot.bridge.placement(key="k2")
+    assert held is not None
+    assert stored is not None
+    settled = await bot.bridge.resolve(held, timeout=0.5)
+    journal.refused = set()
+    after = await bot.bridge.resolve(held, timeout=10)
+
+    assert stored.state.value == "placed"
+    assert settled.state.value == "sending"
+    assert after.state.value == "placed"
+    await bot.bridge.aclose()
+
+
+async def test_closing_closes_everything_whatever_fails() -> None:
+    """A journal that can neither store an outcome nor take the lease back is closed all the same."""
+    journal = Choosy()
+    bot = Bot(Accepting(), journal=journal)
+    await bot.bridge.recover()
+    journal.refused = {"k1"}
+    await bot.bridge.place("bitso", limit_buy(), key="k1")
+    journal.fails_at_the_end = True
+
+    await bot.bridge.aclose()
+
+    assert journal.is_closed
+
+
+async def test_a_key_that_cannot_be_written_is_refused(bridges: Bridges, tmp_path: Path) -> None:
+    """Half a surrogate pair is told as such, and nothing is sent; every other text is a key, even one with a NUL."""
+    bridge = bridges(journal=SqliteJournal(tmp_path / "orders.db"))
+
+    for call in (bridge.place("bitso", limit_buy(), key="\ud800"), bridge.placement(key="\ud800")):
+        with pytest.raises(ConfigurationError, match="cannot be written"):
+            await call
+    order = await bridge.place("bitso", limit_buy(), key="a\0b")
+    again = await bridge.place("bitso", limit_buy(), key="a\0b")
+
+    assert order.key == again.key
+    assert len(await bridge.placements()) == 1

@@ -21,6 +21,7 @@ from typing import Any, Final
 from orderbridge.adapters.ccxt_any.fields import STATED, UNREADABLE
 from orderbridge.adapters.ccxt_any.told import with_told
 from orderbridge.errors import ConfigurationError
+from orderbridge.http.body import writable
 from orderbridge.http.limits import Limiter
 from orderbridge.http.policy import Deadline
 from orderbridge.http.session import own_logger
@@ -173,7 +174,7 @@ class OneShotSession:
 
 def exact_json(text: str) -> Any:
     """JSON with fractions as text, digit by digit, as ccxt reads them in its other languages."""
-    return json.loads(text, parse_float=str, parse_constant=str)
+    return writable(json.loads(text, parse_float=str, parse_constant=str), text)
 
 
 class Wire:

@@ -128,6 +128,11 @@ async def test_what_comes_too_late_does_not_leave() -> None:
         await known.close()
 
 
+def test_half_a_surrogate_pair_is_read_as_what_can_be_written() -> None:
+    """What an exchange sends by escapes comes through as those, so that it can be stored and shown."""
+    assert exact_json('{"id": "\\ud800", "\\udfff": [1]}') == {"id": "\\ud800", "\\udfff": [1]}
+
+
 def test_json_is_read_digit_by_digit() -> None:
     """A fraction without quotes stays text; whole numbers are whole."""
     read = exact_json('{"a": 0.12345678901234567890, "b": 12345678901234567890, "c": [1e-8, NaN], "d": true}')
