@@ -356,6 +356,8 @@ class OrderBridge(PlacementCalls, HistoryCalls):
     async def aclose(self) -> None:
         """Close every gateway and the journal, whatever one of them says. The bridge cannot be used again."""
         self._closed = True
+        if self._loop.is_the_parents:
+            return
         # Placing first: what is under way is written down while there is still a way to the venue.
         placed = await asyncio.gather(self._placing.aclose(), return_exceptions=True)
         closed = await asyncio.gather(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import selectors
 from dataclasses import dataclass
@@ -78,6 +79,24 @@ def _is_readable(transport: Any) -> bool:
         return bool(selector.select(0))
 
 
+_sessions: Final[WeakSet[aiohttp.ClientSession]] = WeakSet()
+
+
+def _leave_to_the_parent() -> None:
+    """
+    In a forked child: have nothing of the parent's closed, not even when it is forgotten here.
+
+    aiohttp closes the connections of a connector that nobody refers to any more, by which the parent would lose them:
+    both have the same sockets, and the same list of those that its loop listens to.
+    """
+    for session in _sessions:
+        if session.connector is not None:
+            session.connector._closed = True
+
+
+os.register_at_fork(after_in_child=_leave_to_the_parent)
+
+
 class AiohttpTransport:
     """Sends through one aiohttp session, made at first use. It keeps no cookies."""
 
@@ -138,7 +157,7 @@ class AiohttpTransport:
 
     async def aclose(self) -> None:
         self._closed = True
-        if self._session is not None:
+        if self._session is not None and not self._loop.is_the_parents:
             await self._session.close()
             # aiohttp closes TLS transports one turn of the loop later.
             await asyncio.sleep(0)
@@ -159,6 +178,7 @@ class AiohttpTransport:
         if not hasattr(session, "_retry_connection"):
             raise ConfigurationError("this aiohttp cannot be kept from repeating requests; use transport='httpx'")
         session._retry_connection = False
+        _sessions.add(session)
         return session
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:

@@ -79,6 +79,8 @@ class HttpxTransport:
 
     async def aclose(self) -> None:
         self._closed = True
+        if self._loop.is_the_parents:
+            return
         for client in self._own.values():
             await client.aclose()
 

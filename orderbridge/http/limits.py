@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import heapq
 import itertools
+import os
 import random
 import threading
 import time
@@ -72,7 +73,7 @@ class NoPermit(Exception):
 
 
 class _Waiter:
-    __slots__ = ("_event", "_loop", "lane", "order", "queued")
+    __slots__ = ("_event", "_loop", "_process", "lane", "order", "queued")
 
     def __init__(self, lane: Lane, number: int) -> None:
         self.lane: Lane = lane
@@ -80,6 +81,7 @@ class _Waiter:
         # Whether it waits. One that left stays in the heap until it comes to the top, or most there have left.
         self.queued = False
         self._loop = asyncio.get_running_loop()
+        self._process = os.getpid()
         self._event = asyncio.Event()
 
     def __lt__(self, other: _Waiter) -> bool:
@@ -87,11 +89,13 @@ class _Waiter:
 
     @property
     def is_stranded(self) -> bool:
-        """Whether its loop does not run, now or ever again: it cannot take a slot, and must hold nobody up."""
-        return not self._loop.is_running()
+        """Whether its loop does not run here, now or ever: it cannot take a slot, and must hold nobody up."""
+        return self._process != os.getpid() or not self._loop.is_running()
 
     def wake(self) -> None:
-        """Make it look again, from whatever thread. A loop that has closed has nobody waiting."""
+        """Make it look again, from whatever thread. A loop that has closed, or is a parent's, has nobody waiting."""
+        if self._process != os.getpid():
+            return
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._event.set)
 
@@ -103,6 +107,11 @@ class _Waiter:
         except TimeoutError:
             pass
         self._event.clear()
+
+
+# One for all: held for moments, and given back on both sides of a fork, whichever thread had it.
+_lock: Final = threading.RLock()
+os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 
 
 class LockOut:
@@ -133,7 +142,6 @@ class Limiter:
         self._rate = rate
         self._free_lanes = free_lanes
         self._clock = clock
-        self._lock = threading.Lock()
         self._tokens = float(rate.burst) if rate else 0.0
         self._filled_at = clock()
         self.shared_lock_out = lock_out or LockOut()
@@ -154,7 +162,7 @@ class Limiter:
         """Whether a request of this lane would have to wait, or find none but the kept slots."""
         if self.is_free(lane):
             return False
-        with self._lock:
+        with _lock:
             self._refill()
             if self.locked_for > 0 or self._rate is None:
                 return self.locked_for > 0
@@ -162,7 +170,7 @@ class Limiter:
 
     def change(self, rate: Rate | None) -> None:
         """Pace by other figures from now on; what was used up stays used up."""
-        with self._lock:
+        with _lock:
             self._refill()
             if rate is not None:
                 self._tokens = min(self._tokens, rate.burst) if self._rate else float(rate.burst)
@@ -171,14 +179,14 @@ class Limiter:
 
     def lock_out(self, seconds: float) -> None:
         """The venue throttled us: stop every lane that counts for so long."""
-        with self._lock:
+        with _lock:
             self.shared_lock_out.until = max(self.shared_lock_out.until, self._clock() + seconds)
 
     def give_back(self, lane: Lane) -> None:
         """A granted request was not sent."""
         if self.is_free(lane):
             return
-        with self._lock:
+        with _lock:
             if self._rate is not None:
                 self._tokens = min(float(self._rate.burst), self._tokens + 1)
             self._wake_first()
@@ -216,7 +224,7 @@ class Limiter:
 
     def _try_take(self, waiter: _Waiter) -> float | None:
         """None: taken. Otherwise the seconds after which it is worth looking again."""
-        with self._lock:
+        with _lock:
             if not waiter.queued:
                 heapq.heappush(self._queue, waiter)
                 waiter.queued = True
@@ -237,7 +245,7 @@ class Limiter:
             return (needed - self._tokens) / self._rate.per_second
 
     def _leave(self, waiter: _Waiter) -> None:
-        with self._lock:
+        with _lock:
             was_first = self._first() is waiter
             if waiter.queued:
                 waiter.queued = False
@@ -279,7 +287,6 @@ class Limiter:
 
 LimitsLike = Rate | Literal["venue"] | None
 _shared: Final[dict[Hashable, Limiter]] = {}
-_shared_lock: Final = threading.Lock()
 
 
 def shared_limiter(scope: Hashable, limits: LimitsLike, *, venue: Rate) -> Limiter:
@@ -295,7 +302,7 @@ def shared_limiter(scope: Hashable, limits: LimitsLike, *, venue: Rate) -> Limit
     if limits != "venue" and limits is not None and not isinstance(limits, Rate):
         raise ConfigurationError(f"limits are 'venue', None or a Rate, not {limits!r}")
     rate = venue if limits == "venue" or limits is None else limits
-    with _shared_lock:
+    with _lock:
         limiter = _shared.get(scope)
         if limiter is None:
             limiter = _shared[scope] = Limiter(rate, free_lanes=venue.free_lanes)

@@ -336,6 +336,11 @@ class Session:
         extra = log_facts(self.gateway, operation)
         self.log.warning("the venue throttles us: locked out for %.0f s", seconds, extra=extra)
 
+    @property
+    def is_the_parents(self) -> bool:
+        """Whether this process was forked after the first use: then there is nothing to close here."""
+        return self._loop.is_the_parents
+
     async def aclose(self) -> None:
         """Close the engine, if it was made here. The session cannot be used again."""
         self._closed = True

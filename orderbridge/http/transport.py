@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -236,17 +237,31 @@ def is_loopback(host: str) -> bool:
         return False  # a name, such as 127.example.com
 
 
-class OneLoop:
-    """Holds the event loop of first use, and refuses another: connections do not move between loops."""
+def after_fork(owner: str) -> str:
+    """What to say of a thing that a forked child has from its parent."""
+    return f"{owner} was in use before the process was forked; make a new one in the child"
 
-    __slots__ = ("_loop", "_owner")
+
+class OneLoop:
+    """Holds the event loop of first use, and refuses another: connections do not move between loops or processes."""
+
+    __slots__ = ("_loop", "_owner", "_process")
 
     def __init__(self, owner: str) -> None:
         self._owner = owner
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._process = 0
+
+    @property
+    def is_the_parents(self) -> bool:
+        """Whether the process was forked after the first use: then connections and tasks are not ours to touch."""
+        return self._loop is not None and self._process != os.getpid()
 
     def check(self) -> None:
-        """Raise ConfigurationError when the running loop is not the one of first use."""
+        """Raise ConfigurationError when the running loop is not the one of first use, or that was before a fork."""
+        if self.is_the_parents:
+            raise ConfigurationError(after_fork(self._owner))
+        self._process = os.getpid()
         loop = asyncio.get_running_loop()
         if self._loop is None:
             self._loop = loop

@@ -129,7 +129,7 @@ class Simulator:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._thread is not None:
+        if self._thread is not None and self._thread.is_here:
             self._thread.run(self.stop())
             self._thread.close()
             self._thread = None
@@ -149,7 +149,15 @@ class _LoopThread:
         self._thread = Thread(target=self._loop.run_forever, name="orderbridge-simulator", daemon=True)
         self._thread.start()
 
+    @property
+    def is_here(self) -> bool:
+        """False in a forked child: threads stay in the parent, and whoever waited for one would wait for ever."""
+        return self._thread.is_alive()
+
     def run(self, step: Coroutine[Any, Any, T]) -> T:
+        if not self.is_here:
+            step.close()
+            raise RuntimeError("this simulator runs in the process that was forked; make a new one in the child")
         return asyncio.run_coroutine_threadsafe(step, self._loop).result()
 
     def close(self) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import CancelledError, Future
 from typing import Any, Final, TypeVar
 
 from orderbridge.errors import ConfigurationError
+from orderbridge.http.transport import after_fork
 
 T = TypeVar("T")
 _END: Final = object()
@@ -22,6 +24,8 @@ class LoopThread:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._stopped = asyncio.Event()
+        # Of the first call. A forked child has the parent's loop, and not the thread that would answer there.
+        self._process = 0
         self.is_closed = False
 
     def call(self, step: Callable[[], Awaitable[T]]) -> T:
@@ -32,7 +36,7 @@ class LoopThread:
 
         Raises:
             ConfigurationError: it is closed, or was closed meanwhile; or this is the loop's own thread, which
-                would wait for itself.
+                would wait for itself; or the process was forked after the first call.
         """
         return self._result(self._begun(step))
 
@@ -60,13 +64,20 @@ class LoopThread:
                 while (item := self.call(following)) is not _END:
                     yield item
             finally:
-                if not self.is_closed:
+                if not self.is_closed and not self._is_the_parents:
                     self.call(closing)
 
         return pulled()
 
     def close(self, last: Callable[[], Awaitable[object]]) -> None:
-        """Await `last()`, cancel what still runs in the loop, and end its thread. Again, it does nothing."""
+        """
+        Await `last()`, cancel what still runs in the loop, and end its thread.
+
+        Again, and in a child that was forked meanwhile, it does nothing: there is nothing to close then.
+        """
+        if self._is_the_parents:
+            self.is_closed = True
+            return
         self._check_thread()
         with self._lock:
             was_closed, self.is_closed = self.is_closed, True
@@ -79,7 +90,14 @@ class LoopThread:
             loop.call_soon_threadsafe(self._stopped.set)
             thread.join()
 
+    @property
+    def _is_the_parents(self) -> bool:
+        return self._process not in {0, os.getpid()}
+
     def _begun(self, step: Callable[[], Awaitable[T]]) -> Future[T]:
+        if self._is_the_parents:
+            raise ConfigurationError(after_fork("this bridge"))
+        self._process = os.getpid()
         self._check_thread()
         with self._lock:  # until it is handed over: a loop that is stopped meanwhile would never begin it
             if self.is_closed:

@@ -403,6 +403,8 @@ class BitcainGateway(UnsupportedCalls):
 
     async def aclose(self) -> None:
         """Close the connections. A closed gateway cannot be used again."""
+        if self._session.is_the_parents:
+            return
         await self._keeper.aclose()
         await self._session.aclose()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import os
 import secrets
 import threading
 from collections.abc import Callable
@@ -12,6 +13,11 @@ from typing import Final
 from pydantic import SecretStr
 
 _RANDOM_DIGITS: Final = 10**6
+
+
+# One for all keys: held for moments, and given back on both sides of a fork, whichever thread had it.
+_lock: Final = threading.Lock()
+os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 
 
 class NonceSource:
@@ -26,23 +32,21 @@ class NonceSource:
 
     def __init__(self) -> None:
         self._last = 0
-        self._lock = threading.Lock()
 
     def next(self, now: float) -> str:
         """The next nonce; `now` is epoch seconds."""
-        with self._lock:
+        with _lock:
             by_clock = int(now * 1000) * _RANDOM_DIGITS + secrets.randbelow(_RANDOM_DIGITS)
             self._last = max(by_clock, self._last + 1 + secrets.randbelow(1000))
             return str(self._last)
 
 
 _sources: Final[dict[str, NonceSource]] = {}
-_sources_lock: Final = threading.Lock()
 
 
 def nonce_source(api_key: str) -> NonceSource:
     """The one source of a key in this process: every gateway and thread that uses the key shares it."""
-    with _sources_lock:
+    with _lock:
         return _sources.setdefault(api_key, NonceSource())
 
 

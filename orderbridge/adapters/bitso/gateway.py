@@ -393,6 +393,8 @@ class BitsoGateway(UnsupportedCalls):
 
     async def aclose(self) -> None:
         """Close the connections. The gateway cannot be used again."""
+        if self._client.session.is_the_parents:
+            return
         await self._markets.aclose()
         await self._client.aclose()
 

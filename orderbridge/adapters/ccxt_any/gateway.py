@@ -370,6 +370,8 @@ class CcxtGateway(UnsupportedCalls):
         Orders and cancels that are on their way are waited for, half a minute at most.
         """
         self._is_closing = True
+        if self._session.is_the_parents:
+            return
         await self._session.aclose()
         try:
             await self._markets.aclose()
