@@ -279,7 +279,7 @@ def order_from(result: LookupResult, ref: RefLike, *, gateway: str | None, opera
     text = str(OrderRef.of(ref))
     if not found.is_undecided:
         proof = "is proven absent" if found.proven_absent else "is not shown, which proves no absence"
-        message = f"{text} {proof}"
+        message = f"{text} {proof}" + (f" ({'; '.join(found.notes)})" if found.notes else "")
         raise OrderNotFound(message, found=found, gateway=gateway, operation=operation)
     failed = next((name for name in found.answers if name in result.unreachable), None)
     failure = None if failed is None else result.unreachable[failed]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from orderbridge.errors import ConfigurationError
+from orderbridge.errors import ConfigurationError, printable
 from orderbridge.gateway import failure_of
 from orderbridge.model.lookup import Answer, BadRow, Failure, Found, LookupResult
 from orderbridge.model.order import Order, united
@@ -46,7 +46,7 @@ class Search:
     """
     Collects what comes of a look-up, so that whatever is known when the time ends is the result.
 
-    A ref without any ask is one that this venue could not hold: not seen, and proven absent.
+    A ref without any ask is one that this venue could not have issued: not seen, for that reason, which proves nothing.
 
     Raises:
         ConfigurationError: a ref names another gateway.
@@ -110,12 +110,14 @@ class Search:
             self._failure = Failure(kind="timed_out", message="the time limit ended before every id was asked for")
         return LookupResult(
             refs=self._given,
-            found=tuple(self._found(asks) for asks in self._by_ref),
+            found=tuple(self._found(ref, asks) for ref, asks in zip(self.refs, self._by_ref, strict=True)),
             unreachable={self.gateway: self._failure} if self._failure else {},
             bad_rows=tuple(self._bad_rows),
         )
 
-    def _found(self, asks: list[Ask]) -> Found:
+    def _found(self, ref: OrderRef, asks: list[Ask]) -> Found:
+        if not asks:
+            return no_id_of(self.gateway, ref)
         orders = united(order for ask in asks for order in ask.orders)
         answers = {ask.answer or Answer.TIMED_OUT for ask in asks}
         worst = next((answer for answer in _WORST_FIRST if answer in answers), Answer.NOT_SEEN)
@@ -125,6 +127,12 @@ class Search:
             proven_absent=not orders and all(ask.proven_absent for ask in asks),
             notes=tuple(dict.fromkeys(ask.note for ask in asks if ask.note)),
         )
+
+
+def no_id_of(gateway: str, ref: OrderRef) -> Found:
+    """What is known of a ref that a gateway could not have issued: nothing, as it may be mis-written."""
+    note = f"{printable(str(ref))} is not of a form that ids have here"
+    return Found(answers={gateway: Answer.NOT_SEEN}, notes=(note,))
 
 
 def parse_refs(refs: Iterable[RefLike], *, gateways: Sequence[str], operation: str = "lookup") -> list[OrderRef]:

@@ -214,7 +214,8 @@ def _rows(ref: RefLike, found: Found) -> list[list[Cell]]:
     said = ", ".join(f"{name}: {answer.replace('_', ' ')}" for name, answer in found.answers.items())
     if found.is_undecided:
         return [[asked, Text("undecided", style="yellow"), said, "", ""]]
-    return [[asked, Text("proven absent" if found.proven_absent else "not seen", style="dim"), said, "", ""]]
+    why = Text(printable("; ".join([said, *found.notes])))
+    return [[asked, Text("proven absent" if found.proven_absent else "not seen", style="dim"), why, "", ""]]
 
 
 def _cells(order: Order, asked: str) -> list[Cell]:

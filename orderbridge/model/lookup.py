@@ -70,7 +70,7 @@ class Found(VenueModel):
     Attributes:
         orders: every order that answers to it; several are possible by client id.
         answers: what each gateway asked said.
-        proven_absent: no gateway asked can hold it: the id's shape fits none, or Bitcain said 404 to its UUID.
+        proven_absent: every gateway asked proved that it has no such order: Bitcain said 404 to a UUID.
         notes: why an answer is what it is, where that is not plain.
     """
 

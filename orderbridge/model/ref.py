@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Final
 
-from pydantic import StringConstraints, model_validator
+from pydantic import AfterValidator, StringConstraints, model_validator
 
 from orderbridge.model.base import UserModel
 from orderbridge.model.order import Order, OrderKey
@@ -16,7 +16,17 @@ if TYPE_CHECKING:
 
 _CLIENT: Final = "client"
 _ORDER: Final = "order"
-Name = Annotated[str, StringConstraints(min_length=1)]
+_KINDS: Final = {_CLIENT: "client_order_id", _ORDER: "order_id"}
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError(f"{text!r} holds a control character, as no id does")
+    return text
+
+
+# White space at an end is a file's or a shell's, never an id's.
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1), AfterValidator(_printable)]
 
 
 class OrderRef(UserModel):
@@ -25,8 +35,9 @@ class OrderRef(UserModel):
 
     Without a `gateway` every gateway asked may answer. `symbol` helps venues that need it, and tells orders of one
     number apart where each market has its own; it is no part of the text. The text forms are `x`, `bitso:x`,
-    `bitso/mm:x` and `bitso:client:x`; beside them `client:x` and `order:x` name the kind without a gateway. An id that
-    holds a colon goes as `OrderRef(id=…)`.
+    `bitso:order:x`, `bitso/mm:x` and `bitso:client:x`; beside them `client:x` and `order:x` name the kind without a
+    gateway. An id that holds a colon goes as `OrderRef(id=…)`. White space at an end of an id is dropped, and a
+    control character within it refused.
     """
 
     gateway: Name | None = None
@@ -58,36 +69,25 @@ class OrderRef(UserModel):
     @classmethod
     def parse(cls, text: str) -> OrderRef:
         """
-        Read `x`, `bitso:x`, `bitso/mm:x` or `bitso:client:x`.
+        Read `x`, `bitso:x`, `bitso:order:x`, `bitso/mm:x` or `bitso:client:x`.
 
         Raises:
-            ValueError: there is no id in the text.
+            ValueError: there is no id in the text, or a control character.
         """
-        head, colon, rest = text.partition(":")
+        head, colon, rest = (part.strip() for part in text.partition(":"))
+        kind, second, last = (part.strip() for part in rest.partition(":"))
         if not colon:
-            return cls._checked(text, id=text)
-        if head == _CLIENT:
-            return cls._checked(text, client_order_id=rest)
-        if head == _ORDER:
-            return cls._checked(text, order_id=rest)
-        kind, colon, last = rest.partition(":")
-        if colon and kind == _CLIENT:
-            return cls._checked(text, gateway=head, client_order_id=last)
-        return cls._checked(text, gateway=head, order_id=rest)
-
-    @classmethod
-    def _checked(
-        cls,
-        text: str,
-        *,
-        gateway: str | None = None,
-        order_id: str | None = None,
-        client_order_id: str | None = None,
-        id: str | None = None,
-    ) -> OrderRef:
-        if gateway == "" or not (order_id or client_order_id or id):
+            given = {"id": head}
+        elif head in _KINDS:
+            given = {_KINDS[head]: rest}
+        elif second and kind in _KINDS:
+            given = {"gateway": head, _KINDS[kind]: last}
+        else:
+            given = {"gateway": head, "order_id": rest}
+        if not all(given.values()):
             raise ValueError(f"{text!r} names no order: write an id, or gateway:id, or gateway:client:id")
-        return cls(gateway=gateway, order_id=order_id, client_order_id=client_order_id, id=id)
+        _printable(text.strip())
+        return cls(**given)
 
     @classmethod
     def of(cls, ref: RefLike) -> OrderRef:
@@ -98,8 +98,9 @@ class OrderRef(UserModel):
             return cls.parse(ref)
         if isinstance(ref, OrderKey):
             return cls(gateway=ref.gateway, order_id=ref.order_id, symbol=ref.symbol or None)
+        # What a venue said is kept as it is: one odd id of its own must not make an error of a list of orders.
         if isinstance(ref, Order):
-            return cls(
+            return cls.model_construct(
                 gateway=ref.gateway,
                 order_id=ref.order_id,
                 client_order_id=ref.client_order_id or None,
@@ -107,7 +108,7 @@ class OrderRef(UserModel):
             )
         if isinstance(ref, Placement):
             order = ref.order
-            return cls(
+            return cls.model_construct(
                 gateway=ref.gateway,
                 order_id=order.order_id if order else None,
                 client_order_id=ref.client_order_id or None,
@@ -117,7 +118,9 @@ class OrderRef(UserModel):
 
     def __str__(self) -> str:
         if self.order_id is not None:
-            return f"{self.gateway or _ORDER}:{self.order_id}"
+            kind, colon, _ = self.order_id.partition(":")
+            named = f"{_ORDER}:{self.order_id}" if colon and kind.strip() in _KINDS else self.order_id
+            return f"{self.gateway}:{named}" if self.gateway else f"{_ORDER}:{self.order_id}"
         if self.client_order_id is not None:
             kind = f"{_CLIENT}:{self.client_order_id}"
             return f"{self.gateway}:{kind}" if self.gateway else kind

@@ -82,7 +82,7 @@ class OrderRequest(UserModel):
     expires_at: Moment | None = None
     post_only: bool = False
     reduce_only: bool = False
-    client_order_id: Annotated[str, StringConstraints(min_length=1, pattern=r"^\S+$")] | None = None
+    client_order_id: Annotated[str, StringConstraints(min_length=1, pattern=r"^[^\s\pC]+$")] | None = None
     slippage_tolerance: Annotated[Amount, AfterValidator(_percent)] | None = None
     options: Mapping[str, str] = Field(default_factory=dict)
 

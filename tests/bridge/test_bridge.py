@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from orderbridge import Order, OrderBridge, OrderGateway, OrderKey, OrderRef, RefLike, errors
+from orderbridge import Order, OrderBridge, OrderEdit, OrderGateway, OrderKey, OrderRef, RefLike, errors
+from orderbridge.simulator import Simulator
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -214,3 +215,52 @@ async def test_symbol_that_is_none_is_told_at_once(stub: Any) -> None:
     async with OrderBridge(stub("bitso")) as bridge:
         with pytest.raises(errors.ConfigurationError, match="BASE/QUOTE"):
             await bridge.open_orders(symbol="btc_mxn")
+
+
+@pytest.mark.parametrize(
+    "form", ["{venue}:order:{id}", "{venue}:{id}", "{venue}: order: {id}\n", "{id}\r\n", "order:{id}\t"]
+)
+@pytest.mark.parametrize("venue", ["bitso", "bitcain"])
+async def test_every_written_form_of_a_live_orders_id_finds_it(sim: Simulator, venue: str, form: str) -> None:
+    """A kind named behind the gateway and white space of a file hide no order, and prove no live one absent."""
+    put = getattr(sim, venue).put(status="open")
+    ref = form.format(venue=venue, id=put.order_id)
+
+    async with OrderBridge(sim.bitso.gateway(), sim.bitcain.gateway()) as bridge:
+        result = await bridge.lookup(ref)
+        cancelled = await bridge.cancel(ref)
+
+    assert [found.order_id for found in result[ref].orders] == [put.order_id]
+    assert not result[ref].proven_absent
+    assert cancelled.status == "cancelled"
+
+
+@pytest.mark.parametrize("ref", ["bitso:a/b", "bitcain:543cr2v32a1h6844", "bitcain:order:7", "bitso:order:x y"])
+async def test_an_id_that_no_gateway_could_have_issued_is_not_seen_for_that_reason(sim: Simulator, ref: str) -> None:
+    """It may be mis-written, so nothing is proven: not by look-up, get, cancel or edit, and nobody is asked."""
+    async with OrderBridge(sim.bitso.gateway(), sim.bitcain.gateway()) as bridge:
+        found = (await bridge.lookup(ref))[ref]
+        errors_of = []
+        for call in (bridge.get(ref), bridge.cancel(ref), bridge.edit(ref, OrderEdit(quantity=1))):
+            with pytest.raises(errors.OrderNotFound) as missing:
+                await call
+            errors_of.append(missing.value.found)
+
+    assert set(found.answers.values()) == {"not_seen"}
+    assert found.notes
+    assert "is not of a form that ids have here" in found.notes[0]
+    assert not found.proven_absent
+    assert not any(each is None or each.proven_absent for each in errors_of)
+    assert not sim.bitso.requests
+    assert not sim.bitcain.requests
+
+
+@pytest.mark.parametrize("ref", ["a\nb", "bitso:a\x00b", "bitcain:client:x\u200by", "\x1b[31mx"])
+async def test_a_mis_written_ref_is_a_wrong_setting(sim: Simulator, ref: str) -> None:
+    """A control character within an id is told at once, by every call that takes a ref."""
+    async with OrderBridge(sim.bitso.gateway(), sim.bitcain.gateway()) as bridge:
+        for call in (bridge.lookup("x", ref), bridge.get(ref), bridge.cancel(ref)):
+            with pytest.raises(errors.ConfigurationError, match="holds a control character"):
+                await call
+
+    assert not sim.bitso.requests

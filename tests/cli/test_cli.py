@@ -37,11 +37,27 @@ def test_lookup_prints_a_table(venue: Simulator) -> None:
 @pytest.mark.usefixtures("keys")
 def test_lookup_that_finds_not_all_exits_with_1(venue: Simulator) -> None:
     """A script can tell from the exit code that something was not found."""
-    result = run("lookup", "bitso:nosuchorder00001", "bitso:a/b")
+    result = run("lookup", "bitso:nosuchorder00001", "bitcain:order:00000000-0000-4000-8000-000000000000")
 
     assert result.exit_code == 1
     assert "not seen" in result.output
     assert "proven absent" in result.output
+
+
+@pytest.mark.usefixtures("keys")
+def test_lookup_tells_a_mis_written_id_from_an_order_that_is_not_there(venue: Simulator) -> None:
+    """White space of a file is dropped; an id of no form a venue has says so; a control character is refused."""
+    put = venue.bitso.put(status="open")
+
+    assert run("lookup", f"bitso:order:{put.order_id}\n").exit_code == 0
+    impossible = run("lookup", "bitso:a/b")
+    assert impossible.exit_code == 1
+    assert "not seen" in impossible.output
+    assert "form that ids have here" in " ".join(impossible.output.split())
+    assert "proven" not in impossible.output
+    wrong = run("lookup", f"bitso:{put.order_id[:5]}\n{put.order_id[5:]}")
+    assert wrong.exit_code == 2
+    assert "holds a control character" in " ".join(wrong.output.split())
 
 
 @pytest.mark.usefixtures("keys")

@@ -310,7 +310,7 @@ def test_what_comes_from_outside_is_text_in_every_table(monkeypatch: pytest.Monk
         )  # fmt: skip
         failure, row = Failure(kind="unreachable", message=text), BadRow(gateway="bitso", position=0, reason=text)
         result = LookupResult(
-            refs=(text, OrderRef(id=f"u{text}")),
+            refs=(text, OrderRef.of(order)),
             found=(Found(orders=(order,), answers={"bitso": Answer.FOUND}), Found(answers={"bitso": Answer.NOT_SEEN})),
             unreachable={"bitcain": failure},
             bad_rows=(row,),

@@ -10,16 +10,22 @@ from pydantic import ValidationError
 
 from orderbridge import Order, OrderKey, OrderRef, OrderRequest, Placement, RefLike, Symbol
 
-ids = st.text(st.characters(exclude_characters=":", exclude_categories=["Cs"]), min_size=1, max_size=40)
+letters = st.characters(categories=["L", "M", "N", "P", "S"], include_characters=" ")
+printable = st.text(letters, min_size=1, max_size=40)
+texts = st.one_of(
+    printable, st.builds("{}{}:{}".format, st.sampled_from(["client", "order"]), st.sampled_from(["", " "]), printable)
+).map(str.strip)
+ids = texts.filter(lambda text: text and ":" not in text)
+names = texts.filter(lambda text: text and not text.endswith(":"))
 gateways = st.from_regex(r"\A[a-z][a-z0-9.]{0,9}(/[a-z0-9]{1,5})?\Z").filter(
     lambda name: name not in ("client", "order")
 )
 readable = st.one_of(
     st.builds(OrderRef, id=ids),
-    st.builds(OrderRef, order_id=ids),
-    st.builds(OrderRef, client_order_id=ids),
-    st.builds(OrderRef, gateway=gateways, order_id=ids),
-    st.builds(OrderRef, gateway=gateways, client_order_id=ids),
+    st.builds(OrderRef, order_id=names),
+    st.builds(OrderRef, client_order_id=names),
+    st.builds(OrderRef, gateway=gateways, order_id=names),
+    st.builds(OrderRef, gateway=gateways, client_order_id=names),
 )
 ORDER = Order(venue="bitso", account="mm", order_id="o1", client_order_id="c1", symbol="BTC/MXN", side="buy")
 PLACEMENT = Placement(
@@ -54,7 +60,46 @@ def test_every_text_form_is_read(text: str, expected: OrderRef) -> None:
     assert str(ref) == text
 
 
-@pytest.mark.parametrize("text", ["", ":", ":x", "bitso:", "bitso:client:", "client:", "order:", "::"])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("bitso:order:x", OrderRef(gateway="bitso", order_id="x")),
+        ("bitso/mm:order:x", OrderRef(gateway="bitso/mm", order_id="x")),
+        ("bitso:order", OrderRef(gateway="bitso", order_id="order")),
+        ("bitso:order:client:x", OrderRef(gateway="bitso", order_id="client:x")),
+        ("x\n", OrderRef(id="x")),
+        ("\t x y \r\n", OrderRef(id="x y")),
+        (" bitso : order : x\n", OrderRef(gateway="bitso", order_id="x")),
+        ("bitso: client:x ", OrderRef(gateway="bitso", client_order_id="x")),
+        ("client: x", OrderRef(client_order_id="x")),
+    ],
+)
+def test_a_text_means_what_it_says(text: str, expected: OrderRef) -> None:
+    """A venue's id may be named as such behind its gateway, and white space at an end of an id is none of it."""
+    assert OrderRef.parse(text) == expected
+
+
+@pytest.mark.parametrize("wrong", ["x\ny", "a\x00b", "\x1bx", "x\u200b", "\ufeffx", "x\ud800"])
+@pytest.mark.parametrize("form", ["{}", "bitso:{}", "bitso:order:{}", "bitso:client:{}", "client:{}", "{}:x"])
+def test_a_control_character_in_a_text_is_refused(form: str, wrong: str) -> None:
+    """No id has one: the text is mis-written, and that says nothing of any order."""
+    with pytest.raises(ValueError, match="holds a control character, as no id does"):
+        OrderRef.parse(form.format(wrong))
+    with pytest.raises(ValidationError, match=r"holds a control character|unable to parse raw data"):
+        OrderRef(order_id=wrong)
+
+
+def test_white_space_at_an_end_is_no_part_of_an_id() -> None:
+    """Refs as objects and keys drop it too; what a venue said is kept as it is."""
+    assert OrderRef(order_id=" x\n", client_order_id="c\t") == OrderRef(order_id="x", client_order_id="c")
+    assert OrderRef.of(OrderKey("bitso", "x\n")) == OrderRef(gateway="bitso", order_id="x")
+    assert OrderRef.of(ORDER.model_copy(update={"order_id": "x\n"})).order_id == "x\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "\n", " ", ":", ":x", "bitso:", "bitso: ", "bitso:client:", "bitso:order: ", "client:", "order:", "::"],
+)
 def test_text_without_an_id_or_a_gateway_is_refused(text: str) -> None:
     """A text that names no order says so, with the forms that would."""
     with pytest.raises(ValueError, match="names no order: write an id, or gateway:id, or gateway:client:id"):

@@ -65,6 +65,8 @@ def changed(fields: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
         (LIMIT, {"client_order_id": ""}, "at least 1 character"),
         (LIMIT, {"client_order_id": "a b"}, "match pattern"),
         (LIMIT, {"client_order_id": "ab\n"}, "match pattern"),
+        (LIMIT, {"client_order_id": "a\x00b"}, "match pattern"),
+        (LIMIT, {"client_order_id": "ab\u200b"}, "match pattern"),
         (LIMIT, {"time_in_force": "gtt", "expires_at": datetime(2030, 1, 1)}, "a time needs its zone"),
         (LIMIT, {"options": {"agent_id": 5}}, "valid string"),
         (LIMIT, {"qty": 1}, "Extra inputs are not permitted"),

@@ -25,10 +25,10 @@ from orderbridge.errors import (
 from orderbridge.gateway import order_from
 from orderbridge.http.policy import Deadline
 from orderbridge.model.base import EARLIEST
-from orderbridge.model.lookup import Answer, Found, LookupResult
+from orderbridge.model.lookup import Answer, LookupResult
 from orderbridge.model.order import Order
 from orderbridge.model.ref import OrderRef, RefLike
-from orderbridge.search import Search, parse_refs
+from orderbridge.search import Search, no_id_of, parse_refs
 
 _MODES: Final = {True: "paper", False: "live"}
 # What the read before a cancel may take: so many seconds, and no more than this share of the time that is left.
@@ -125,7 +125,7 @@ class Targets:
     def _checked(self, given: RefLike, where: Where) -> OrderRef:
         (ref,) = parse_refs([given], gateways=[self._gateway], operation=where.get("operation") or "lookup")
         if ref.order_id is not None and as_uuid(ref.order_id) is None:
-            found = Found(answers={self._gateway: Answer.NOT_SEEN}, proven_absent=True)
+            found = no_id_of(self._gateway, ref)
             message = f"{ref} is no id of Bitcain's, whose ids are UUIDs; nothing was sent"
             raise OrderNotFound(message, found=found, **where)
         if isinstance(given, Order) and self._reads.is_other_mode(given.paper):

@@ -34,10 +34,11 @@ from orderbridge.http.session import log_facts
 from orderbridge.http.transport import NothingSent
 from orderbridge.model.amount import ZERO
 from orderbridge.model.base import EARLIEST
-from orderbridge.model.lookup import Answer, Found, LookupResult
+from orderbridge.model.lookup import Found, LookupResult
 from orderbridge.model.order import Order, gateway_name
 from orderbridge.model.ref import OrderRef, RefLike
 from orderbridge.model.words import KnownBy, OrderStatus
+from orderbridge.search import no_id_of
 
 BATCH: Final = 50
 # What reads beside a cancel may take: the cancel does not wait long for the one, nor its caller for the other.
@@ -80,8 +81,8 @@ class BitsoCancels:
         """
         ways = ways_to_ask(ref)
         if not ways:
-            found = Found(answers={self._name: Answer.NOT_SEEN}, proven_absent=True)
-            raise OrderNotFound(f"{ref} cannot be an id at Bitso", found=found, gateway=self._name, operation="cancel")
+            found, text = no_id_of(self._name, ref), f"{ref} cannot be an id at Bitso"
+            raise OrderNotFound(text, found=found, gateway=self._name, operation="cancel")
         known = given if isinstance(given, Order) else await self._known(ref, deadline)
         if known is not None and could_be_oid(known.order_id):
             # An end that is found by client id may be that of an earlier order of the same id.

@@ -32,11 +32,12 @@ from orderbridge.errors import (
 from orderbridge.gateway import order_from
 from orderbridge.http.policy import Deadline
 from orderbridge.http.session import log_facts
-from orderbridge.model.lookup import Answer, Found, LookupResult
+from orderbridge.model.lookup import Found, LookupResult
 from orderbridge.model.order import Order
 from orderbridge.model.ref import OrderRef, RefLike
 from orderbridge.model.symbol import Symbol
 from orderbridge.model.words import KnownBy, OrderStatus
+from orderbridge.search import no_id_of
 
 # What reads beside a cancel may take: the cancel does not wait long for the one, nor its caller for the other.
 _BEFORE_SECONDS: Final = 2.0
@@ -91,8 +92,7 @@ class CcxtCancels:
         if self._traits.id_shape == ANY_ID:
             # Of an exchange whose ids are not known nothing is proven, and the text is not safe to send.
             raise OrderDenied(text, rule="order_id", gateway=self._name, operation="cancel")
-        found = Found(answers={self._name: Answer.NOT_SEEN}, proven_absent=True)
-        raise OrderNotFound(f"{ref}: {text}", found=found, gateway=self._name, operation="cancel")
+        raise OrderNotFound(f"{ref}: {text}", found=no_id_of(self._name, ref), gateway=self._name, operation="cancel")
 
     async def _before(self, order_id: str, symbol: Symbol | None, deadline: Deadline) -> Order | None:
         """The order as it stands before the cancel; what was seen last where that cannot be told at once."""

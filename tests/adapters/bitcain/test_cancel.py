@@ -89,7 +89,7 @@ async def test_an_id_that_is_none_is_refused_before_sending(sim: Simulator, conn
     with pytest.raises(errors.OrderNotFound) as caught:
         await connect().cancel(ref)
 
-    assert caught.value.found.proven_absent
+    assert not caught.value.found.proven_absent
     assert not sim.bitcain.requests
 
 

@@ -97,12 +97,13 @@ async def test_unknown_ids_are_not_seen_and_not_proven_absent(miss: str) -> None
 
 @pytest.mark.parametrize("ref", ["bitso:a/b", "bitso:../orders", "bitso:all", "bitso:x y", "bitso:client:" + "x" * 41])
 async def test_id_that_bitso_could_not_have_costs_no_request(sim: Simulator, ref: str) -> None:
-    """An id that no order here can have is proven absent without asking."""
+    """An id that no order here can have is not seen, for that reason and without asking; it may be mis-written."""
     async with sim.bitso.gateway() as gateway:
         result = await gateway.lookup(ref)
 
     assert result.not_seen == (ref,)
-    assert result[ref].proven_absent
+    assert not result[ref].proven_absent
+    assert result[ref].notes == (f"{ref} is not of a form that ids have here",)
     assert total(sim) == 0
 
 
