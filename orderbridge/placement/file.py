@@ -82,6 +82,8 @@ class JournalFile:
         self._mark_identity: tuple[int, int] | None = None
         self._commits = 0
         self._begins = False
+        # Whether something was lost once: see `gaps`.
+        self.has_gaps = False
 
     def open_to_write(self) -> sqlite3.Connection:
         """
@@ -105,6 +107,7 @@ class JournalFile:
             db.execute(f"PRAGMA wal_autocheckpoint = {_AUTOCHECKPOINT_PAGES}")
             migrate(db, self.path, steps=self._steps)
             self._check_age(db, had_wal=had_wal)
+            self.has_gaps = db.execute("SELECT 1 FROM gaps LIMIT 1").fetchone() is not None
             self._identity = _identity(self._name)
             self._wal = _identity(self._wal_name)
             self._counted = None
@@ -253,16 +256,17 @@ class JournalFile:
         if commits >= promised if promised is not None else had_wal or not in_use:
             return
         now = time.time()
-        until = now if promised is None else os.stat(self._mark_name).st_mtime
+        until = now if promised is None else min(now, os.stat(self._mark_name).st_mtime)
         db.execute("BEGIN IMMEDIATE")
         (last,) = db.execute("SELECT MAX(at) FROM events").fetchone()
         since = min(until, last if last is not None else until - _UNKNOWN_SINCE)
-        db.execute(_GAP, (since, until, now))
+        # To the microsecond, as it comes back.
+        db.execute(_GAP, tuple(round(moment, 6) for moment in (since, until, now)))
         db.execute(_COUNT, (max(commits, promised or 0),))
         db.execute("COMMIT")
         missing = "what was written last" if promised is None else f"{promised - commits} of {promised} commits"
         log.error(
-            "the journal %s is older than it should be: %s is missing (was its -wal file lost, or a copy put in its "
+            "the journal %s is older than it should be; missing: %s (was its -wal file lost, or a copy put in its "
             "place?). No key is placed before the venue has been looked at for what was lost",
             self.path,
             missing,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from typing import Final, Protocol, TypeVar
+from typing import Final, NamedTuple, Protocol, TypeVar
 
 from orderbridge.errors import JournalError
 from orderbridge.model.advance import Sign, advance
@@ -29,6 +29,21 @@ class InFlight(Exception):
 
 class ClientIdUsed(ValueError):
     """Another placement at this gateway has the client order id."""
+
+
+class Gap(NamedTuple):
+    """
+    What a journal lost that came back older than it was.
+
+    Attributes:
+        since, until: when it was written. `told`: when that was noticed.
+        found: orders of that time that no placement is known of, by a look at one venue and symbol; None before it.
+    """
+
+    since: datetime
+    until: datetime
+    told: datetime
+    found: tuple[Order, ...] | None = None
 
 
 class Journal(Protocol):

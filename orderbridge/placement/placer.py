@@ -26,6 +26,7 @@ from orderbridge.errors import (
 from orderbridge.gateway import OrderGateway
 from orderbridge.http.policy import Deadline
 from orderbridge.http.session import log_facts
+from orderbridge.model.alarm import AlarmKind
 from orderbridge.model.order import Order
 from orderbridge.model.permit import Permit
 from orderbridge.model.placement import Placement
@@ -34,6 +35,7 @@ from orderbridge.model.words import PlacementState
 from orderbridge.placement.attempt import Attempts, Call, keeps_apart
 from orderbridge.placement.desk import Desk, log
 from orderbridge.placement.fingerprint import fingerprint
+from orderbridge.placement.gap import Lost
 from orderbridge.placement.journal import ClientIdUsed, InFlight
 from orderbridge.placement.limited import within
 from orderbridge.placement.scope import address_of, elsewhere, is_at, mode_of
@@ -42,6 +44,7 @@ from orderbridge.placement.states import Happened, Record, Step, step
 from orderbridge.screening import refuse_undeclared
 
 _BETWEEN_TRIES: Final = 0.1
+_LOOK_WITHIN: Final = 5.0
 _POLL: Final = 0.05
 _RESEND_WITHIN, _RESEND_TIMEOUT = 5.0, 15.0
 _LONGEST_WAIT: Final = 60.0
@@ -58,7 +61,7 @@ class Placer:
     Places orders at one gateway.
 
     Args:
-        unsettled: told of each placement whose outcome is not known.
+        unsettled: told of each placement whose outcome is not known. `lost`: looks for what the journal lost.
     """
 
     def __init__(
@@ -68,8 +71,10 @@ class Placer:
         gateway: OrderGateway,
         *,
         unsettled: Callable[[Record], object],
+        lost: Lost,
         ids: MintId = mint,
     ) -> None:
+        self._lost = lost
         self._desk = desk
         self._sightings = sightings
         self._gateway = gateway
@@ -90,12 +95,16 @@ class Placer:
         record, denial = await self._new(request, key)
         if denial is not None:
             raise denial
-        return self._same(await self._create(record), record)
+        return await self._prepared(record)
 
     async def prepare_anyhow(self, request: OrderRequest, *, key: str) -> Record:
         """`prepare`, where what is refused here, or held by another request, is a record too."""
         record, denial = await self._new(request, key)
-        return record if denial is not None else self._same(await self._create(record), record)
+        return record if denial is not None else await self._prepared(record)
+
+    async def _prepared(self, record: Record) -> Record:
+        lost = await self._of_a_lost_one(record, seconds=_LOOK_WITHIN)
+        return lost or self._same(await self._create(record), record)
 
     async def place(
         self, what: OrderRequest | Placement, *, key: str | None, send_within: float, timeout: float | None
@@ -116,10 +125,13 @@ class Placer:
                 raise ConfigurationError("this placement is not in the journal", gateway=self._gateway.name)
             if not is_at(known, self._gateway):
                 raise elsewhere(known)
+            await self._lost.check_unsent(known, seconds=send_within)
             return await self._carry_on(Call(known, send_by, timeout))
         record, denial = await self._new(what, key)
         if denial is not None:
             raise denial
+        if (lost := await self._of_a_lost_one(record, seconds=send_within)) is not None:
+            return await self._carry_on(Call(lost, send_by, timeout))
         call = Call(record, send_by, timeout, is_new=True)
         call.permit = await self._permit_at_once()
         if call.permit is None:
@@ -157,6 +169,7 @@ class Placer:
     async def finish(self) -> None:
         """Begin no more attempts, and wait for those that are under way; one that does not end is cut off."""
         self._closed = True
+        await self._lost.aclose()
         if self._running:
             _, late = await asyncio.wait(list(self._running), timeout=_CLOSE_WITHIN)
             for task in late:
@@ -191,6 +204,24 @@ class Placer:
             denied = step(record, Happened.DENIED, at=self._desk.now(), reason=str(error))
             return self._same(await self._create(record, denied), record), error
         return record, None
+
+    async def _of_a_lost_one(self, record: Record, *, seconds: float) -> Record | None:
+        """The placement of a key under which a lost one may have made an order: a person decides, nothing is sent."""
+        orders = await self._lost.orders_like(record, seconds=seconds)
+        if not orders:
+            return None
+        now, names = self._desk.now(), ", ".join(order.order_id for order in orders)
+        why = (
+            f"the journal lost what was placed then, and this may be it: {names}; `orderbridge journal settle` it as "
+            "placed with --order-id, or as not-placed when it is another's, and place it again"
+        )
+        sending = step(record, Happened.SENDING, at=now, facts={"why": "if the lost one was"}, sent_at=now, lost=True)
+        unclear = step(sending.record, Happened.UNCLEAR, at=now, facts={"why": why}, not_after=now)
+        conflict = step(unclear.record, Happened.CONFLICT, at=now, facts={"why": why}, conflicts=(why,))
+        stored = self._same(await self._desk.journal.create(record, sending, unclear, conflict), record)
+        if stored.id == record.id:
+            self._desk.alarm(AlarmKind.CONFLICT, why, record=stored, order=orders[0])
+        return stored
 
     async def _create(self, record: Record, *then: Step) -> Record:
         self._warn_once()

@@ -17,6 +17,7 @@ from orderbridge.model.placement import Placement
 from orderbridge.model.ref import OrderRef
 from orderbridge.model.words import PlacementState
 from orderbridge.placement.desk import LEASE_SECONDS, Desk, log
+from orderbridge.placement.gap import Lost, gap_of
 from orderbridge.placement.journal import Journal, MemoryJournal
 from orderbridge.placement.placer import MintId, Placer, check_key
 from orderbridge.placement.policy import Probing
@@ -77,7 +78,8 @@ class Placing:
         resolver = Resolver(
             self.desk, self.sightings, gateway, probing, resend=lambda record: placer.send_again(record.placement)
         )
-        placer = Placer(self.desk, self.sightings, gateway, unsettled=resolver.start, ids=ids)
+        lost = Lost(self.desk, self.sightings, gateway, horizon=probing.horizon)
+        placer = Placer(self.desk, self.sightings, gateway, unsettled=resolver.start, lost=lost, ids=ids)
         recovery = Recovery(
             self.desk, self.sightings, gateway, placer=placer, resolver=resolver, on_stale=probing.on_stale
         )
@@ -130,9 +132,19 @@ class Placing:
                 await self.desk.keep_alive()
                 self._check_open()
                 self._is_alive = True
+                await self._tell_what_was_lost()
                 if self.journal_given:
                     self._spawn(self._stay_alive())
                     self._spawn(self._look_for_orphans())
+
+    async def _tell_what_was_lost(self) -> None:
+        gap = await gap_of(self.desk, "", "")
+        if gap is not None and (self.desk.now() - gap.told).total_seconds() < self.desk.watch_for:
+            message = (
+                f"the journal is older than it should be: what was written from {gap.since:%Y-%m-%d %H:%M:%S} to "
+                f"{gap.until:%Y-%m-%d %H:%M:%S} UTC is missing; no key is placed before its venue was looked at"
+            )
+            self.desk.alarm(AlarmKind.JOURNAL, message)
 
     def _check_open(self) -> None:
         if self._closing is not None:

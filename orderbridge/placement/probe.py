@@ -25,7 +25,7 @@ from orderbridge.placement.states import Record
 # A list is asked for by the venue's clock, which may be behind ours; reading a little more costs little.
 _CLOCKS_APART: Final = timedelta(minutes=5)
 # Where ids are tags at most, a venue may not show them.
-_IDS_MAY_BE_LEFT_OUT: Final = frozenset({Idempotency.TAG_ONLY, Idempotency.NONE})
+IDS_MAY_BE_LEFT_OUT: Final = frozenset({Idempotency.TAG_ONLY, Idempotency.NONE})
 
 
 @dataclass
@@ -197,7 +197,7 @@ class _Asking:
 
     async def _candidates(self, record: Record, nameless: Sequence[Order]) -> list[str]:
         """Orders that are shown without a client id, and that fit: each may be this one, and none is proven to be."""
-        if self.gateway.capabilities.idempotency not in _IDS_MAY_BE_LEFT_OUT:
+        if self.gateway.capabilities.idempotency not in IDS_MAY_BE_LEFT_OUT:
             return []
         request, since = record.placement.request, record.placement.created_at
         fitting = [order for order in nameless if not disagreements(request, order, since=since)]

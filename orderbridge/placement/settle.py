@@ -81,8 +81,8 @@ async def _order(desk: Desk, record: Record, order_id: str | None) -> Order | No
         fitting = [each for each in seen if not disagreements(request, each, since=placement.created_at)]
         return fitting[0] if len(fitting) == len(seen) == 1 else None
     if seen:
-        odd = disagreements(request, seen[0], since=placement.created_at)
-        if seen[0].client_order_id not in (None, placement.client_order_id):
+        odd = disagreements(request, seen[0], since=None if record.lost else placement.created_at)
+        if not record.lost and seen[0].client_order_id not in (None, placement.client_order_id):
             odd.append(f"client_order_id: ours is {placement.client_order_id}, shown {seen[0].client_order_id}")
         if odd:
             raise ConfigurationError(f"the order {order_id} is another one: {'; '.join(odd)}")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -12,7 +14,7 @@ from orderbridge.model.advance import Sign, advance
 from orderbridge.model.order import Order
 from orderbridge.model.words import PlacementState
 from orderbridge.placement.file import JournalFile, M, log, read_row
-from orderbridge.placement.journal import Change, ChangeSeeing, ClientIdUsed, InFlight
+from orderbridge.placement.journal import Change, ChangeSeeing, ClientIdUsed, Gap, InFlight
 from orderbridge.placement.reader import Reader, Rows
 from orderbridge.placement.states import IN_FLIGHT, UNFINISHED, Event, Record, Step, stored
 from orderbridge.placement.writer import Writer
@@ -68,6 +70,13 @@ _ORDERS: Final = (
     "UNION SELECT order_id, body, gateway FROM orders WHERE client_order_id = ?"
 )
 
+_GAP: Final = "SELECT MIN(since), MAX(until), MAX(told) FROM gaps WHERE gateway = ''"
+_LOOK: Final = "SELECT found FROM gaps WHERE gateway = ? AND symbol = ? AND until = ?"
+_LOOKED: Final = "INSERT INTO gaps VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET found = excluded.found"
+_CLAIM: Final = """SELECT 1 FROM placements WHERE gateway = ?1 AND client_order_id = ?2
+    UNION ALL SELECT 1 FROM placements WHERE gateway = ?1 AND created >= ?3 AND state = 'placed'
+    AND IIF(json_valid(body), json_extract(body, '$.placement.order.order_id') = ?4, 0) LIMIT 1"""
+
 
 class SqliteJournal:
     """
@@ -89,7 +98,7 @@ class SqliteJournal:
 
     def __init__(self, path: str | Path, *, read_only: bool = False, busy_timeout: float = 5.0) -> None:
         self.path = Path(path)
-        file = JournalFile(path, busy_timeout=busy_timeout)
+        self._file = file = JournalFile(path, busy_timeout=busy_timeout)
         self._read_only = read_only
         # Records as they stand in the file, each with the number of its last event.
         self._known: dict[str, tuple[Record, int]] = {}
@@ -206,6 +215,26 @@ class SqliteJournal:
         """See `Journal.alive_until`."""
         rows = await self._rows("SELECT until FROM owners WHERE owner = ?", (owner,))
         return float(rows[0][0]) if rows else 0.0
+
+    async def gap(self, gateway: str, symbol: str) -> Gap | None:
+        """What the file lost, if it came back older than it was, with what was found of it at a venue and symbol."""
+        if not self._file.has_gaps:
+            return None
+        ((since, until, told),) = await self._rows(_GAP, ())
+        looks = await self._rows(_LOOK, (gateway, symbol, until))
+        at = datetime.fromtimestamp
+        gap = Gap(at(since, UTC), at(until, UTC), at(told, UTC))
+        if not looks:
+            return gap
+        found = [read_row(Order, body, "what was found") for body in json.loads(looks[0][0])]
+        claimed = [await self._rows(_CLAIM, (gateway, o.client_order_id, since, o.order_id)) for o in found]
+        return gap._replace(found=tuple(order for order, rows in zip(found, claimed, strict=True) if not rows))
+
+    async def gap_found(self, gateway: str, symbol: str, gap: Gap, found: Sequence[Order]) -> None:
+        """Store that a venue was looked at for what was lost, and what was found."""
+        bodies = json.dumps([order.model_dump_json(exclude_defaults=True) for order in found])
+        times = [moment.timestamp() for moment in (gap.since, gap.until, gap.told)]
+        await self._write(lambda db: db.execute(_LOOKED, (gateway, symbol, *times, bodies)).rowcount)
 
     async def aclose(self) -> None:
         """Write what is waiting, and close the file. A copy of the file alone is whole after that."""

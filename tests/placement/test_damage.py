@@ -558,7 +558,7 @@ async def test_a_copy_of_the_file_alone_of_a_running_bot_is_told(
     await journal.create(record("p2"))
     await journal.aclose()
 
-    assert [each for each in caplog.messages if "what was written last is missing" in each]
+    assert [each for each in caplog.messages if "missing: what was written last" in each]
 
 
 async def test_one_bot_that_ends_does_not_make_anothers_file_whole(
@@ -578,7 +578,7 @@ async def test_one_bot_that_ends_does_not_make_anothers_file_whole(
     await journal.create(record("p4"))
     await journal.aclose()
 
-    assert [each for each in caplog.messages if "what was written last is missing" in each]
+    assert [each for each in caplog.messages if "missing: what was written last" in each]
 
 
 def as_it_was_left(path: Path) -> Path:

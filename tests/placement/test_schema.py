@@ -264,3 +264,19 @@ async def test_an_order_that_cannot_be_read_does_not_keep_a_file_from_being_brou
     with closing(sqlite3.connect(earlier)) as db:
         assert db.execute("SELECT body FROM orders WHERE order_id = '2'").fetchall() == [("broken",)]
     assert [each.key for each in found] == ["uncertain", "gave up"]
+
+
+async def test_an_earlier_journal_is_not_called_older_than_it_was(
+    earlier: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It counted no commits, and left a file in WAL mode without a -wal: nothing of it is missing."""
+    with closing(sqlite3.connect(earlier)) as db:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("UPDATE owners SET until = 0")
+        db.commit()
+    journal = SqliteJournal(earlier)
+
+    await journal.create(record("new"))
+    await journal.aclose()
+
+    assert "older than it should be" not in caplog.text
