@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from orderbridge.errors import AmbiguousRef, NotSupported, OrderNotActive, OutcomeUnknown
 from orderbridge.gateway import Capabilities, OrderGateway
@@ -17,7 +18,7 @@ from orderbridge.model.market import Market
 from orderbridge.model.order import Order
 from orderbridge.model.permit import Lane, Permit
 from orderbridge.model.placement import Placement
-from orderbridge.model.ref import RefLike
+from orderbridge.model.ref import OrderRef, RefLike
 from orderbridge.model.request import OrderEdit, OrderRequest
 from orderbridge.model.symbol import Symbol
 from orderbridge.model.words import OrderStatus
@@ -25,6 +26,9 @@ from orderbridge.placement.placing import Placing
 
 if TYPE_CHECKING:
     from orderbridge.bridge import OrderBridge
+
+# What reading the journal may take before a call to the venue.
+_TELLING_SECONDS: Final = 1.0
 
 
 class BoundGateway:
@@ -116,11 +120,12 @@ class BoundGateway:
         return await self._bridge.lookup(*refs, gateways=[self.name], timeout=timeout)
 
     async def get(self, ref: RefLike, *, timeout: float | None = None) -> Order:
-        """As `OrderGateway.get`, without the journal: what the venue shows."""
+        """As `OrderGateway.get`: what the venue shows, and what is concluded where it shows an order no more."""
+        await self._tell(ref)
         with self._telling(ref, source="look-up"):
             order = await self.gateway.get(ref, timeout=timeout)
         self._placing.seen.orders([order], source="look-up")
-        return order
+        return await self._placing.completed(order)
 
     async def open_orders(self, *, symbol: str | None = None, timeout: float | None = None) -> OrderList:
         """As `OrderGateway.open_orders`."""
@@ -130,6 +135,7 @@ class BoundGateway:
 
     async def cancel(self, ref: RefLike, *, timeout: float | None = None) -> Order:
         """As `OrderGateway.cancel`."""
+        await self._tell(ref)
         with self._telling(ref, source="cancel", sent=Sign.CANCEL_SENT):
             order = await self.gateway.cancel(ref, timeout=timeout)
         self._placing.seen.orders([order], source="cancel")
@@ -147,6 +153,7 @@ class BoundGateway:
     ) -> Order:
         """As `OrderGateway.edit`; `venue_options` are those of the adapter's own `edit`."""
         more: dict[str, Any] = {"allow_replace": allow_replace, "expected_filled": expected_filled, **venue_options}
+        await self._tell(ref)
         with self._telling(ref, source="edit", sent=Sign.REPLACE_SENT):
             order = await self.gateway.edit(ref, changes, timeout=timeout, **more)
         self._placing.seen.orders([order], source="edit")
@@ -197,6 +204,18 @@ class BoundGateway:
         """As `OrderGateway.fills`."""
         listed = self.gateway.fills(ref, since=since, until=until, symbol=symbol, timeout=timeout)
         return self._placing.seen.counting(listed)
+
+    async def _tell(self, ref: RefLike) -> None:
+        """What the journal knows of an order is known to the gateway before it is asked about it, or acts on it."""
+        try:
+            known = OrderRef.of(ref)
+        except (TypeError, ValueError):
+            return  # the gateway says what is wrong with it
+        try:
+            async with asyncio.timeout(_TELLING_SECONDS):
+                await self._placing.tell(self.gateway, known)
+        except TimeoutError:
+            return  # a journal that hangs must not keep a cancel from being sent
 
     @contextmanager
     def _telling(self, ref: RefLike, *, source: str, sent: Sign | None = None) -> Iterator[None]:

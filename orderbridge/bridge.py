@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal
 from types import TracebackType
 from typing import Final, Literal, Self
@@ -26,7 +26,7 @@ from orderbridge.model.order import Order
 from orderbridge.model.ref import OrderRef, RefLike
 from orderbridge.model.request import OrderEdit
 from orderbridge.model.symbol import Symbol
-from orderbridge.model.words import KnownBy
+from orderbridge.model.words import KnownBy, OrderType
 from orderbridge.placement.calls import PlacementCalls
 from orderbridge.placement.journal import Journal
 from orderbridge.placement.placing import Placing
@@ -138,6 +138,26 @@ class OrderBridge(PlacementCalls, HistoryCalls):
         asked = self._asked(gateways)
         parsed = parse_refs(refs, gateways=asked)
         work = {name: list(dict.fromkeys(ref for ref in parsed if ref.gateway in (None, name))) for name in asked}
+        deadline = Deadline(timeout)
+        results, failures = await self._ask(work, timeout)
+        lacking = {name: await self._told(name, work[name], result) for name, result in results.items()}
+        if any(lacking.values()):
+            # What the journal knows of an order is half of the proof of its end: these are asked for once more.
+            again, _ = await self._ask(lacking, deadline.as_timeout)
+            results |= {name: _replaced(results[name], later) for name, later in again.items()}
+        found = [
+            combine(ref, [name for name in asked if ref.gateway in (None, name)], results, failures) for ref in parsed
+        ]
+        bad_rows = tuple(row for result in results.values() for row in result.bad_rows)
+        self._placing.seen.orders([order for each in found for order in each.orders], source="look-up")
+        found = [await self._completed(each) for each in found]
+        found = [await self._remembered(ref, each) for ref, each in zip(parsed, found, strict=True)]
+        return LookupResult(refs=tuple(refs), found=tuple(found), unreachable=failures, bad_rows=bad_rows)
+
+    async def _ask(
+        self, work: Mapping[str, list[OrderRef]], timeout: float | None
+    ) -> tuple[dict[str, LookupResult], dict[str, Failure]]:
+        """What each gateway says of the refs that it is asked for, and which could not."""
         calls = {name: self._lookup_call(name, mine, timeout) for name, mine in work.items() if mine}
         results: dict[str, LookupResult] = {}
         failures: dict[str, Failure] = {}
@@ -147,13 +167,22 @@ class OrderBridge(PlacementCalls, HistoryCalls):
             else:
                 results[name] = outcome
                 failures.update(outcome.unreachable)
-        found = [
-            combine(ref, [name for name in asked if ref.gateway in (None, name)], results, failures) for ref in parsed
+        return results, failures
+
+    async def _told(self, name: str, refs: Sequence[OrderRef], result: LookupResult) -> list[OrderRef]:
+        """The refs that a gateway did not show an order of, and that it has been told of from the journal."""
+        unshown = [
+            ref
+            for ref in refs
+            if ref in result
+            and all(order.known_by is KnownBy.INFERRED for order in result[ref].orders)
+            and not _SILENT.intersection(result[ref].answers.values())
         ]
-        bad_rows = tuple(row for result in results.values() for row in result.bad_rows)
-        self._placing.seen.orders([order for each in found for order in each.orders], source="look-up")
-        found = [await self._remembered(ref, each) for ref, each in zip(parsed, found, strict=True)]
-        return LookupResult(refs=tuple(refs), found=tuple(found), unreachable=failures, bad_rows=bad_rows)
+        return await self._placing.tell(self._gateways[name], *unshown)
+
+    async def _completed(self, found: Found) -> Found:
+        orders = tuple([await self._placing.completed(order) for order in found.orders])
+        return found if orders == found.orders else found.model_copy(update={"orders": orders})
 
     async def _remembered(self, ref: OrderRef, found: Found) -> Found:
         """What no venue shows any more, from the journal; while one is silent, only what can no longer change."""
@@ -190,7 +219,7 @@ class OrderBridge(PlacementCalls, HistoryCalls):
         timeout: float | None = 10.0,
     ) -> BridgeOrders:
         """
-        The open orders of every gateway; complete for each that is not in `unreachable`.
+        The open orders of every gateway; complete for each that is not in `unreachable`, but for what it `may_lack`.
 
         Raises:
             ConfigurationError: `gateways` names a gateway that is not there, or `symbol` is none.
@@ -207,13 +236,15 @@ class OrderBridge(PlacementCalls, HistoryCalls):
         orders: list[Order] = []
         bad_rows: list[BadRow] = []
         failures: dict[str, Failure] = {}
+        may_lack: dict[str, frozenset[OrderType]] = {}
         for name, outcome in outcomes.items():
             if isinstance(outcome, Failure):
                 failures[name] = outcome
             else:
                 orders.extend(outcome.orders)
                 bad_rows.extend(outcome.bad_rows)
-        return BridgeOrders(orders=tuple(orders), unreachable=failures, bad_rows=tuple(bad_rows))
+                may_lack |= {name: outcome.may_lack} if outcome.may_lack else {}
+        return BridgeOrders(orders=tuple(orders), unreachable=failures, bad_rows=tuple(bad_rows), may_lack=may_lack)
 
     def _check_usable(self) -> None:
         if self._closed:
@@ -379,6 +410,13 @@ class OrderBridge(PlacementCalls, HistoryCalls):
 
     def __repr__(self) -> str:
         return f"OrderBridge({', '.join(map(repr, self._gateways.values()))})"
+
+
+def _replaced(result: LookupResult, later: LookupResult) -> LookupResult:
+    """A result with what a later look at some of its refs came to."""
+    found = tuple(later[ref] if ref in later and later[ref].orders else result[ref] for ref in result.refs)
+    bad_rows = tuple(dict.fromkeys((*result.bad_rows, *later.bad_rows)))
+    return LookupResult(refs=result.refs, found=found, unreachable=result.unreachable, bad_rows=bad_rows)
 
 
 def _from_journal(order: Order) -> Order:

@@ -53,6 +53,7 @@ class Capabilities(VenueModel):
         funds_refusal_is_distinct: a lack of funds is told apart from other refusals.
         cancels_counted: cancels count against the rate limit.
         open_orders_by_symbol: open orders are listed for one symbol at a time; without one the list may be refused.
+        open_orders_may_lack: types of which the list of open orders may leave out those that wait for their trigger.
     """
 
     order_types: frozenset[OrderType] = frozenset()
@@ -76,6 +77,7 @@ class Capabilities(VenueModel):
     funds_refusal_is_distinct: bool = False
     cancels_counted: bool = True
     open_orders_by_symbol: bool = False
+    open_orders_may_lack: frozenset[OrderType] = frozenset()
 
 
 @runtime_checkable
@@ -127,7 +129,7 @@ class OrderGateway(Protocol):
         ...
 
     async def open_orders(self, *, symbol: str | None = None, timeout: float | None = None) -> OrderList:
-        """Every open order: complete, or it raises."""
+        """Every open order: complete but for what it `may_lack`, or it raises."""
         ...
 
     async def cancel(self, ref: RefLike, *, timeout: float | None = None) -> Order:

@@ -7,20 +7,30 @@ or a contradiction is told apart from news. The table is that of the design, and
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from decimal import Decimal
+from typing import Any, Final, NamedTuple
 
-from orderbridge.model.amount import ZERO
-from orderbridge.model.order import Order, merge
+from orderbridge.model.amount import ZERO, add, divide, is_within_bounds, multiply, plain, subtract
+from orderbridge.model.fill import Fill
+from orderbridge.model.order import UNSEEN, Order, merge
 from orderbridge.model.words import KnownBy, OrderStatus, OrderType, Word
+
+# What is taken to be a venue's settle time where it is not known: seconds after which an order that it took is shown,
+# and every trade of one that is over.
+SETTLE_TIME: Final = 120.0
+# How an anomaly begins that contradicts what was concluded.
+_UNDONE: Final = "concluded to be "
+# The smallest amount of base that venues reckon with.
+_LEAST_BASE: Final = Decimal("1E-8")
 
 
 class Sign(Word):
     """
     What is learnt of an order without being shown it.
 
-    `gone`: the visibility window has passed, and a complete list of open orders lacks it.
+    `gone`: it is proven to be over, and how much of it was filled is known.
     """
 
     CANCEL_SENT = "cancel_sent"
@@ -30,6 +40,25 @@ class Sign(Word):
     REFUSED_UNKNOWN = "refused_unknown"
     NOT_SEEN = "not_seen"
     GONE = "gone"
+
+
+class Lack(NamedTuple):
+    """
+    One round of reads in which look-up did not show an order that the venue itself had shown before.
+
+    Attributes:
+        began, ended: when it was asked, and when the last answer had come.
+        fills: its trades, read after the list of open orders; None when they are not told.
+        why: what keeps it from being proof that the order is over; nothing when the complete list of open orders, and
+            a second look-up after the trades, lack it too.
+        evidence: what the reads said.
+    """
+
+    began: datetime
+    ended: datetime
+    fills: Sequence[Fill] | None
+    why: tuple[str, ...] = ()
+    evidence: tuple[str, ...] = ()
 
 
 class Change(Word):
@@ -140,7 +169,121 @@ def advance(current: Order, observation: Order | Sign) -> tuple[Order, tuple[Cha
     else:
         order = _contradicted(current, observation, merged, revive=rule is _R.REVIVE)
     order = _completed(order, current, observation)
+    if rule is _R.CORRECT and _is_undone(current, order):
+        order = _noted(order, _undone(current, order, observation.observed_at))
     return order, _changes(current, observation, order)
+
+
+def lacking(known: Order, lack: Lack, *, settle_time: float) -> tuple[Order, str]:
+    """
+    Rows 23 to 25: an order that the venue does not show any more, and why nothing is concluded from that yet.
+
+    Trades of its whole size tell at once that it was filled. Less is told only by a round that is proof and that
+    began `settle_time` after the first in which it was lacking: a venue may show a new order, and trades, late.
+    Until then the last known status stays.
+    """
+    order = with_fills(known, lack.fills or ())
+    evidence = tuple(sorted({*order.evidence, *lack.evidence}))
+    if known.is_done and known.known_by is KnownBy.REPORTED:
+        return by_numbers(order.model_copy(update={"evidence": evidence})), ""
+    since = known.unseen_since
+    since = lack.ended if since is None or since > lack.ended else since
+    inferred: dict[str, Any] = {"known_by": KnownBy.INFERRED, "evidence": evidence}
+    is_whole = _is_whole(order) and lack.fills is not None
+    concluded = known.is_done and known.unseen_since is None and known.known_by is KnownBy.INFERRED
+    waited = (lack.began - since).total_seconds()
+    if concluded and not is_whole:
+        return _told_again(known, by_numbers(order.model_copy(update=inferred)), lack), ""
+    if is_whole and (not known.replace_requested or (waited >= settle_time and not lack.why)):
+        status, why = OrderStatus.FILLED, ""
+    elif lack.why or lack.fills is None:
+        status, why = order.status, "; ".join(lack.why) or "its trades are not told"
+    elif waited < settle_time:
+        status, why = order.status, f"not shown since {since}, and its end is concluded {settle_time:g} s after that"
+    else:
+        status, why = _how_it_ended(order), ""
+    if why:
+        inferred["evidence"] = tuple(sorted({*evidence, unseen_note(since)}))
+        return by_numbers(order.model_copy(update=inferred)), why
+    if order.filled_quantity is None:
+        inferred |= {"filled_quantity": ZERO, "filled_quote_quantity": ZERO}
+    told = order.model_copy(update={**inferred, "observed_at": lack.ended})
+    return _told_again(
+        known, _over(told, status, "fills: the whole quantity" if is_whole else "nothing more"), lack
+    ), ""
+
+
+def unseen_note(since: datetime) -> str:
+    """The note by which an order's evidence tells `unseen_since`."""
+    return f"{UNSEEN}{since.isoformat()}"
+
+
+def with_fills(order: Order, fills: Sequence[Fill], *, at: datetime | None = None) -> Order:
+    """An order of which at least these fills are told; as it was when more was known of it."""
+    single = list({fill.fill_id: fill for fill in fills}.values())  # pages may overlap
+    base = add(*(fill.quantity for fill in single))
+    quote = add(*(fill.quote_quantity for fill in single))
+    known = order.filled_quantity
+    is_news = known is None or base > known or (base == known and order.filled_quote_quantity is None)
+    if not single or not is_news or not (is_within_bounds(base) and is_within_bounds(quote)):
+        return order
+    changes: dict[str, Any] = {
+        "filled_quantity": base,
+        "filled_quote_quantity": quote,
+        "average_price": divide(quote, base) if base else None,
+        "evidence": tuple(sorted({*order.evidence, "fills"})),
+    }
+    return order.model_copy(update=changes if at is None else {**changes, "observed_at": at})
+
+
+def may_be_left_out(order: Order, types: Collection[OrderType]) -> bool:
+    """Whether it waits, as far as is known, and is of a type that a list of open orders may leave out while it does."""
+    return order.type in types and order.triggered_at is None and not order.filled_quantity
+
+
+def contradiction(order: Order) -> str | None:
+    """What its latest observation contradicts of what had been concluded of it (row 32); None when nothing."""
+    seen = f", seen {order.observed_at}"
+    return next((note for note in order.anomalies if note.startswith(_UNDONE) and note.endswith(seen)), None)
+
+
+def _is_whole(order: Order) -> bool:
+    filled = order.filled_quantity
+    if filled is None or filled <= ZERO:
+        return False
+    if order.quantity is not None:
+        return filled >= order.quantity
+    if order.quote_quantity is None or order.filled_quote_quantity is None or order.average_price is None:
+        return False
+    # Sized in quote: what is left buys nothing any more.
+    return subtract(order.quote_quantity, order.filled_quote_quantity) < multiply(order.average_price, _LEAST_BASE)
+
+
+def _how_it_ended(order: Order) -> OrderStatus:
+    if order.quantity is not None or not order.filled_quantity:
+        return OrderStatus.CANCELLED
+    return OrderStatus.ENDED  # how much was asked for is not known, or was told in quote
+
+
+def _told_again(known: Order, order: Order, lack: Lack) -> Order:
+    """A conclusion, and what it contradicts of an earlier one."""
+    if not _is_undone(known, order):
+        return order
+    return _noted(order.model_copy(update={"observed_at": lack.ended}), _undone(known, order, lack.ended))
+
+
+def _is_undone(concluded: Order, order: Order) -> bool:
+    """Whether what was concluded turns out to be wrong. An end of which the size is not known says little."""
+    if concluded.may_be_live or concluded.known_by is not KnownBy.INFERRED or concluded.unseen_since is not None:
+        return False
+    is_vague = concluded.status is OrderStatus.ENDED
+    more = (order.filled_quantity or ZERO) > (concluded.filled_quantity or ZERO)
+    return order.may_be_live or more or (order.status is not concluded.status and not is_vague)
+
+
+def _undone(concluded: Order, order: Order, at: datetime | None) -> str:
+    before, after = (plain(each.filled_quantity or ZERO) for each in (concluded, order))
+    return f"{_UNDONE}{concluded.status} with {before} filled, and it is {order.status} with {after}, seen {at}"
 
 
 def _phase(order: Order) -> _Phase:
@@ -182,8 +325,10 @@ def _retold(current: Order, seen: Order, merged: Order) -> Order:
 def _corrected(current: Order, seen: Order, merged: Order) -> Order:
     """Row 32: what we concluded gives way to what the venue says, unless that is older than what we knew."""
     if _phase(seen) is _P.SOFT_END:
-        return merged
-    return _kept(current, merged) if seen.may_be_live and not _is_fresh(seen, current) else _taken(seen, merged)
+        is_vague = current.may_be_live or current.status is OrderStatus.ENDED
+        return _taken(seen, merged) if is_vague else _kept(current, merged)
+    is_old = seen.known_by is KnownBy.INFERRED or not _is_fresh(seen, current)
+    return _kept(current, merged) if seen.may_be_live and is_old else _taken(seen, merged)
 
 
 def _is_newer(a: Order, b: Order) -> bool:
@@ -240,12 +385,20 @@ def _completed(order: Order, current: Order, seen: Order) -> Order:
         changes |= {"type": current.type, "raw_type": current.raw_type}
     if order.may_be_live and current.may_be_live:
         changes |= {name: getattr(order, name) or getattr(current, name) for name in _FLAGS.values()}
+    if current.unseen_since is not None and seen.known_by is KnownBy.REPORTED and seen.observed_at is not None:
+        # It is shown again, be it by an old row.
+        changes["observed_at"] = max(seen.observed_at, order.observed_at or seen.observed_at)
     order = order.model_copy(update=changes) if changes else order
-    return _by_numbers(order)
+    return by_numbers(order)
 
 
-def _by_numbers(order: Order) -> Order:
+def by_numbers(order: Order) -> Order:
+    """An order whose word follows its numbers: they are what the venue reckons with."""
     filled, quantity = order.filled_quantity, order.quantity
+    may_lag = order.status is OrderStatus.ENDED and order.unseen_since is not None and quantity is not None
+    if may_lag and (filled is None or filled < (quantity or ZERO)):
+        # Trades may be late: that no more of it was filled is not concluded so soon.
+        return order.model_copy(update={"status": OrderStatus.PARTIALLY_FILLED if filled else OrderStatus.ACCEPTED})
     if filled is None:
         return order
     if order.status in {OrderStatus.ACCEPTED, OrderStatus.OPEN} and filled > ZERO:
@@ -285,7 +438,7 @@ def _signed(current: Order, sign: Sign) -> tuple[Order, tuple[Change, ...]]:
         return order, (Change.FLAG, Change.LOOK_UP)
     if sign is not Sign.GONE:
         return current, (Change.LOOK_UP,)
-    order = _by_numbers(_over(current, OrderStatus.ENDED, "not shown any more, and not among the open orders"))
+    order = by_numbers(_over(current, OrderStatus.ENDED, "not shown any more, and not among the open orders"))
     return order, (Change.STATUS, Change.ENDED)
 
 
@@ -303,7 +456,8 @@ def _changes(before: Order, seen: Order, after: Order) -> tuple[Change, ...]:
         found.append(Change.REPLACED)
     if (after.cancel_requested, after.replace_requested) != (before.cancel_requested, before.replace_requested):
         found.append(Change.FLAG)
-    if set(after.anomalies) - set(before.anomalies):
+    # What contradicts a conclusion of ours is told by the change of the status, and asks for no further look.
+    if any(not note.startswith(_UNDONE) for note in set(after.anomalies) - set(before.anomalies)):
         found.append(Change.ANOMALY)
         if before.is_done:
             found.append(Change.LOOK_UP)

@@ -12,10 +12,10 @@ class AlarmKind(Word):
     """
     What is wrong.
 
-    `ghost`: an order appeared after a verdict that there was none. `gave_up`: no proof could be had, and probing
-    goes on slowly. `conflict`: an order under our id that is not what was asked for. `double`: two orders under it.
-    `lost`: an order that was open, and of which the venue says that there is none. `journal`: it could not be
-    written. `background`: a task of the bridge died.
+    `ghost`: an order appeared after a verdict that there was none, or what was concluded of its end proved wrong.
+    `gave_up`: no proof could be had, and probing goes on slowly. `conflict`: an order under our id that is not what
+    was asked for. `double`: two orders under it. `lost`: an order that was open, and of which the venue says that
+    there is none. `journal`: it could not be written. `background`: a task of the bridge died.
     """
 
     GHOST = "ghost"

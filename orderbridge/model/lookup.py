@@ -12,7 +12,7 @@ from orderbridge.errors import AmbiguousRef
 from orderbridge.model.base import Moment, Told, VenueModel
 from orderbridge.model.order import Order, united
 from orderbridge.model.ref import RefLike
-from orderbridge.model.words import Word
+from orderbridge.model.words import OrderType, Word
 
 FailureKind = Literal["unreachable", "timed_out", "throttled", "credentials", "permission", "unexpected"]
 
@@ -154,11 +154,17 @@ class LookupResult(VenueModel):
 
 
 class OrderList(VenueModel, Sequence[Order]):
-    """A complete list of orders, as of the moment it was asked for; rows that could not be read stand aside."""
+    """
+    A complete list of orders, as of the moment it was asked for; rows that could not be read stand aside.
+
+    Attributes:
+        may_lack: types of which orders that wait for their trigger may be missing: of those it proves nothing.
+    """
 
     orders: tuple[Order, ...] = ()
     as_of: Moment
     bad_rows: tuple[BadRow, ...] = ()
+    may_lack: frozenset[OrderType] = frozenset()
 
     def __len__(self) -> int:
         return len(self.orders)
@@ -176,11 +182,17 @@ class OrderList(VenueModel, Sequence[Order]):
 
 
 class BridgeOrders(VenueModel, Sequence[Order]):
-    """The open orders of several gateways; `unreachable` names those whose orders are missing, and why."""
+    """
+    The open orders of several gateways; `unreachable` names those whose orders are missing, and why.
+
+    Attributes:
+        may_lack: by gateway, types of which orders that wait for their trigger may be missing from its list.
+    """
 
     orders: tuple[Order, ...] = ()
     unreachable: Mapping[str, Failure] = Field(default_factory=dict)
     bad_rows: tuple[BadRow, ...] = ()
+    may_lack: Mapping[str, frozenset[OrderType]] = Field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.orders)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Final, NamedTuple
 
@@ -15,6 +16,8 @@ from orderbridge.model.symbol import Symbol
 from orderbridge.model.words import KnownBy, OrderStatus, OrderType, Side, TimeInForce
 
 UNBOUNDED: Final = Decimal("Infinity")
+# How a note of evidence begins that tells since when an order is lacking.
+UNSEEN: Final = "not shown since "
 
 
 def _sorted_once(notes: tuple[str, ...]) -> tuple[str, ...]:
@@ -146,6 +149,18 @@ class Order(VenueModel):
         if self.quantity is None:
             return UNBOUNDED
         return max(ZERO, subtract(self.quantity, self.filled_quantity or ZERO))
+
+    @property
+    def unseen_since(self) -> datetime | None:
+        """
+        Since when the venue has shown it nowhere, while nothing is concluded from that; None while it is shown.
+
+        Its status is then the one that was last known. It is told by a note of the evidence, so that a later look, in
+        another process too, knows for how long it has been lacking.
+        """
+        notes = (note.removeprefix(UNSEEN) for note in self.evidence if note.startswith(UNSEEN))
+        lacks = map(datetime.fromisoformat, notes)
+        return min((at for at in lacks if self.observed_at is None or at >= self.observed_at), default=None)
 
     def __str__(self) -> str:
         filled = "?" if self.filled_quantity is None else plain(self.filled_quantity)

@@ -208,6 +208,7 @@ class PlacementCalls:
         """
         self._check_usable()
         (known,) = await self._placing.sightings.observe([order], source="observed")
+        self._placing.remember([known])
         return known
 
     async def explain(self: _Bridge, ref: RefLike) -> str:

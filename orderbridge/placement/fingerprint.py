@@ -8,10 +8,11 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
+from orderbridge.model.advance import by_numbers
 from orderbridge.model.amount import plain
 from orderbridge.model.order import Order
 from orderbridge.model.request import OrderRequest
-from orderbridge.model.words import OrderType
+from orderbridge.model.words import KnownBy, OrderType
 
 # Two clocks are compared; a venue's may be so far behind ours.
 SKEW: Final = timedelta(seconds=30)
@@ -67,3 +68,15 @@ def disagreements(request: OrderRequest, order: Order, *, since: datetime | None
     if since is not None and order.created_at is not None and order.created_at < since - SKEW:
         found.append(f"created_at: {order.created_at}, before the placement of {since}")
     return found
+
+
+def completed(order: Order, request: OrderRequest) -> Order:
+    """An order that was rebuilt from its trades, with what was asked for: by that its fills are the whole or a part."""
+    if order.known_by is not KnownBy.INFERRED or order.type is not OrderType.UNKNOWN:
+        return order
+    asked: dict[str, object] = {
+        name: getattr(request, name)
+        for name in ("quantity", "quote_quantity", "price", "stop_price", "expires_at")
+        if getattr(order, name) is None
+    }
+    return by_numbers(order.model_copy(update={"type": request.type, **asked}))

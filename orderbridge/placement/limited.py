@@ -45,7 +45,8 @@ async def open_orders_of(
         listed = await within(gateway.open_orders(symbol=symbol, timeout=timeout), timeout)
         orders += listed.orders
         bad_rows += listed.bad_rows
-    return OrderList(orders=tuple(orders), as_of=as_of, bad_rows=tuple(bad_rows))
+    may_lack = gateway.capabilities.open_orders_may_lack
+    return OrderList(orders=tuple(orders), as_of=as_of, bad_rows=tuple(bad_rows), may_lack=may_lack)
 
 
 async def all_of(items: AsyncIterator[T]) -> list[T]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from orderbridge.model.lookup import Failure
 from orderbridge.model.order import Order
 from orderbridge.model.placement import Placement
 from orderbridge.model.ref import OrderRef
-from orderbridge.model.words import PlacementState
+from orderbridge.model.words import KnownBy, OrderType, PlacementState
 from orderbridge.placement.desk import LEASE_SECONDS, Desk, log
 from orderbridge.placement.gap import Lost, gap_of
 from orderbridge.placement.journal import Journal, MemoryJournal
@@ -172,6 +172,7 @@ class Placing:
                     continue
                 try:
                     await line.recovery.take_over(watched=turn % _WATCHED_EVERY == 0)
+                    await line.recovery.look_again()
                 except Exception as error:  # noqa: BLE001 - it is tried again, and must not end the others' turn
                     log.warning("what others left at %s is looked for again: %s", line.gateway.name, error)
 
@@ -219,6 +220,43 @@ class Placing:
         except JournalError as error:
             log.warning("the journal could not be read: %s", error)
             return []
+
+    async def tell(self, gateway: OrderGateway, *refs: OrderRef) -> list[OrderRef]:
+        """
+        Tell a gateway that knows what its venue has shown what the journal knows besides, of earlier processes.
+
+        Returns:
+            The refs of which the journal knows an order there.
+        """
+        if not hasattr(gateway, "remember"):
+            return []
+        told = []
+        for ref in refs:
+            orders = [order for order in await self.remembered(ref) if order.gateway == gateway.name]
+            if orders:
+                self.remember(orders)
+                told.append(ref)
+        return told
+
+    def remember(self, orders: Sequence[Order]) -> None:
+        """Let the gateways that know what their venues have shown know of these orders too."""
+        for order in orders:
+            line = self._lines.get(order.gateway)
+            remember: Callable[[list[Order]], object] | None = getattr(line and line.gateway, "remember", None)
+            if remember is not None:
+                remember([order])
+
+    async def completed(self, order: Order) -> Order:
+        """An order that was rebuilt from its trades, with what the journal's placement of it asked for."""
+        if order.known_by is not KnownBy.INFERRED or order.type is not OrderType.UNKNOWN:
+            return order
+        try:
+            await self.sightings.observe([order], source="look-up")
+            known = await self.desk.journal.orders(gateway=order.gateway, order_id=order.order_id)
+        except JournalError as error:
+            log.warning("the journal could not be read: %s", error)
+            return order
+        return next((each for each in known if each.identity == order.identity), order)
 
     async def record_of(self, placement: Placement) -> Record:
         """The record of a placement. ConfigurationError: the journal has none."""

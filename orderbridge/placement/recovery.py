@@ -40,7 +40,9 @@ class RecoveryReport(VenueModel):
         denied, sent: placements that were prepared and never sent, by what `on_stale` made of them.
         held_elsewhere: placements of a process that lives, or whose lease has not run out yet; they are taken over
             once that ends.
-        ended: orders that worked when they were last seen and are over now, as the venue or its trades tell.
+        ended: orders that worked when they were last seen and are over now, as the venue or its trades tell. One that
+            the venue does not show has to be lacking for a while before that is concluded: its `unseen_since` says
+            since when, and a bridge that lives looks at it again by itself.
         orphans: open orders with an id of ours that the journal did not know; it does now. They mean that the
             journal is older than what happened: nothing that it calls prepared is sent. `foreign`: those of
             others, left alone.
@@ -143,6 +145,15 @@ class Recovery:
             extra = log_facts(self._gateway.name, "recover")
             log.warning("what became of older orders is not known: %s", error, extra=extra)
             return ()
+
+    async def look_again(self) -> None:
+        """Look again at working orders that are lacking, once something can be concluded from that."""
+        if self._working.due is not None and self._desk.now() >= self._working.due:
+            await self._working.settle(
+                await open_orders_of(
+                    self._gateway, await self._symbols(), as_of=self._desk.now(), timeout=PROBE_TIMEOUT
+                )
+            )
 
     async def take_over(self, *, watched: bool) -> None:
         """Take over what a process that ended since left behind; verdicts that are `watched` too."""

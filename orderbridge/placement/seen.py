@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from datetime import datetime
 from typing import Any, Final, TypeVar
 
 from orderbridge.errors import JournalError
-from orderbridge.model.advance import Sign
+from orderbridge.model.advance import Sign, with_fills
 from orderbridge.model.alarm import AlarmKind
-from orderbridge.model.amount import add, divide
 from orderbridge.model.fill import Fill
 from orderbridge.model.order import Identity, Order
 from orderbridge.model.ref import OrderRef, RefLike
@@ -126,24 +124,6 @@ class Seen:
             order = next((each for each in known if each.identity == identity), None)
             if order is not None:
                 await self._sightings.observe([with_fills(order, fills, at=self._desk.now())], source="fills")
-
-
-def with_fills(order: Order, fills: Sequence[Fill], *, at: datetime) -> Order:
-    """An order of which at least these fills are told; as it was when more was known of it."""
-    single = list({fill.fill_id: fill for fill in fills}.values())  # pages may overlap
-    base = add(*(fill.quantity for fill in single))
-    quote = add(*(fill.quote_quantity for fill in single))
-    if order.filled_quantity is not None and base <= order.filled_quantity:
-        return order
-    return order.model_copy(
-        update={
-            "filled_quantity": base,
-            "filled_quote_quantity": quote,
-            "average_price": divide(quote, base) if base else None,
-            "evidence": tuple(sorted({*order.evidence, "fills"})),
-            "observed_at": at,
-        }
-    )
 
 
 @asynccontextmanager

@@ -7,11 +7,12 @@ from datetime import datetime
 from typing import Final, TypeVar
 
 from orderbridge.client_ids import is_ours
+from orderbridge.model.advance import contradiction
 from orderbridge.model.alarm import AlarmKind
 from orderbridge.model.order import Identity, Order
 from orderbridge.model.words import PlacementState
 from orderbridge.placement.desk import Desk
-from orderbridge.placement.fingerprint import SKEW, disagreements
+from orderbridge.placement.fingerprint import SKEW, completed, disagreements
 from orderbridge.placement.states import Happened, Record
 
 # What an order that shows up contradicts: a verdict that there is none, or that it was never sent.
@@ -34,6 +35,7 @@ class Sightings:
         self._settled: set[Identity] = set()
         self._foreign: set[tuple[str, str]] = set()
         self._doubles: set[Identity] = set()
+        self._told: set[tuple[Identity, str]] = set()
         self._begun = 0
         # Told of each ghost: what the policy does about it does not depend on who saw it.
         self.on_ghost: Callable[[Record], object] | None = None
@@ -51,6 +53,7 @@ class Sightings:
             JournalError: it cannot be stored.
         """
         known = await self._desk.journal.observe(list(orders))
+        self._tell_of_contradictions(known)
         by_client: dict[tuple[str, str], list[Order]] = {}
         for order in known:
             name = (order.gateway, order.client_order_id or "")
@@ -77,7 +80,7 @@ class Sightings:
             fitting = newer if len(newer) == 1 else fitting
         if len(fitting) != 1:
             return await self._conflict(record, orders, several=len(fitting) > 1, source=source)
-        (order,) = await self._desk.journal.observe(fitting)
+        (order,) = await self._desk.journal.observe([completed(fitting[0], record.placement.request)])
         after = await self._desk.note(
             record,
             Happened.FOUND,
@@ -150,6 +153,15 @@ class Sightings:
         kind = AlarmKind.DOUBLE if several else AlarmKind.CONFLICT
         self._desk.alarm(kind, f"what is shown under its id does not fit: {why}", record=after, order=orders[0])
         return after
+
+    def _tell_of_contradictions(self, orders: Iterable[Order]) -> None:
+        """Row 32: an order that was concluded to be over is shown after all, or more of it was filled."""
+        for order in orders:
+            why = contradiction(order) if order.anomalies else None
+            if why is not None and (order.identity, why) not in self._told:
+                _add(self._told, (order.identity, why))
+                message = f"{order.order_id} was {why}"
+                self._desk.alarm(AlarmKind.GHOST, message, order=order, gateway=order.gateway)
 
     def _haunted(self, record: Record, order: Order, why: str) -> None:
         self._desk.alarm(AlarmKind.GHOST, why, record=record, order=order)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from orderbridge.errors import OrderNotFound
 from orderbridge.gateway import OrderGateway
 from orderbridge.http.session import log_facts
-from orderbridge.model.advance import Sign
+from orderbridge.model.advance import SETTLE_TIME, Lack, lacking, may_be_left_out
 from orderbridge.model.alarm import AlarmKind
 from orderbridge.model.fill import Fill
 from orderbridge.model.lookup import Answer, Found, OrderList
@@ -17,28 +17,36 @@ from orderbridge.placement.desk import Desk, log
 from orderbridge.placement.limited import PROBE_TIMEOUT, READ_TIMEOUT, all_of, within
 from orderbridge.placement.policy import together
 from orderbridge.placement.scope import is_at
-from orderbridge.placement.seen import with_fills
 from orderbridge.placement.sightings import Sightings
 
-# A venue that does not say for how long it shows an ended order is not concluded from before a day has passed.
-_WINDOW: Final = timedelta(days=1)
+# Whatever the clock's grain, the next look begins after the settle time.
+_PAST: Final = timedelta(milliseconds=10)
 
 
 class Working:
-    """Settles the orders of one gateway that the journal last saw working and that are not open any more."""
+    """
+    Settles the orders of one gateway that the journal last saw working and that are not open any more.
+
+    Attributes:
+        due: when to look again at those that are lacking and that nothing is concluded of yet; None for none.
+    """
 
     def __init__(self, desk: Desk, sightings: Sightings, gateway: OrderGateway) -> None:
         self._desk = desk
         self._sightings = sightings
         self._gateway = gateway
+        self._settle_time: float = getattr(gateway, "settle_time", SETTLE_TIME)
+        self.due: datetime | None = None
 
     async def settle(self, listed: OrderList) -> list[Order]:
         """
         Look up each order of ours that the complete list of open orders lacks; those that are over, as they are now.
 
-        An order that the venue no longer shows, after the time for which it shows an ended one, is over: filled if
-        its trades are its quantity, else cancelled with those. One that cannot be told is left as it was.
+        An order that the venue no longer shows is over once it has been lacking for the settle time: filled if its
+        trades are its quantity, which is told at once, else cancelled with those. One that cannot be told is left as
+        it was, and looked at again.
         """
+        self.due = None
         open_now = {order.identity for order in listed}
         unreadable = {row.order_id for row in listed.bad_rows}
         if None in unreadable:
@@ -49,7 +57,7 @@ class Working:
         ended: list[Order] = []
         size = together(self._gateway.capabilities)
         for start in range(0, len(missing), size):
-            ended += await self._look_up(missing[start : start + size])
+            ended += await self._look_up(missing[start : start + size], listed)
         return ended
 
     async def _is_ours(self, order: Order) -> bool:
@@ -59,17 +67,24 @@ class Working:
         found = await self._desk.journal.find(gateway=self._gateway.name, client_order_id=order.client_order_id)
         return any(is_at(record, self._gateway) for record in found)
 
-    async def _look_up(self, orders: list[Order]) -> list[Order]:
+    async def _look_up(self, orders: list[Order], listed: OrderList) -> list[Order]:
+        # A gateway that knows what its venue has shown concludes by itself.
+        remember = getattr(self._gateway, "remember", None)
+        if remember is not None:
+            remember(orders)
+        began = self._desk.now()
         result = await within(self._gateway.lookup(*orders, timeout=PROBE_TIMEOUT), PROBE_TIMEOUT)
         shown = await self._sightings.observe(result.orders, source="recovery")
         ended = [order for order in shown if order.is_done]
+        for order in shown:
+            self._look_again_at(order)
         for order in orders:
             found = result[order]
             if found.proven_absent:
                 message = f"{order.order_id} was open, and the venue says now that there is no such order"
                 self._desk.alarm(AlarmKind.LOST, message, order=order, gateway=self._gateway.name)
-            elif not found.orders and self._is_silence(found) and self._is_past_window(order):
-                ended += await self._conclude(order)
+            elif not found.orders and self._is_silence(found):
+                ended += await self._conclude(order, listed, began)
         return ended
 
     def _is_silence(self, found: Found) -> bool:
@@ -78,10 +93,10 @@ class Working:
         silent = {Answer.NOT_SEEN, *([Answer.PARTLY_SEARCHED] if self._gateway.capabilities.fills else [])}
         return bool(found.answers) and set(found.answers.values()) <= silent
 
-    async def _conclude(self, order: Order) -> list[Order]:
-        """An order that is not shown any more, by its trades; none while they cannot be told."""
-        fills: list[Fill] = []
+    async def _conclude(self, order: Order, listed: OrderList, began: datetime) -> list[Order]:
+        """An order that is not shown any more, by its trades and a second look-up; none while they cannot be told."""
         extra = log_facts(self._gateway.name, "recover", order_id=order.order_id)
+        fills: list[Fill] = []
         try:
             if self._gateway.capabilities.fills:
                 fills = await within(all_of(self._gateway.fills(order, timeout=PROBE_TIMEOUT)), READ_TIMEOUT)
@@ -89,13 +104,27 @@ class Working:
             pass  # no trades under this id, which is an answer
         except Exception as error:  # noqa: BLE001 - a third party's adapter may raise anything; it is no answer
             log.warning("what became of %s is not known: %s", order.order_id, error, extra=extra)
+            self._look_again_at(order)
             return []
-        if self._gateway.capabilities.fills:
-            await self._desk.journal.observe([with_fills(order, fills, at=self._desk.now())])
-        over = await self._desk.journal.sign(order, Sign.GONE)
-        return [] if over is None else [over]
+        again = (await within(self._gateway.lookup(order, timeout=PROBE_TIMEOUT), PROBE_TIMEOUT))[order]
+        if again.orders:
+            shown = await self._sightings.observe(again.orders, source="recovery")
+            return [each for each in shown if each.is_done]
+        why = [] if self._is_silence(again) else ["the second look-up was not answered"]
+        if not fills and may_be_left_out(order, listed.may_lack | self._gateway.capabilities.open_orders_may_lack):
+            why.append("the open orders may leave out what waits for its trigger")
+        evidence = ("look-up: not shown", "open orders: not among them", f"fills: {len(fills)}")
+        lack = Lack(began, self._desk.now(), fills, tuple(why), evidence)
+        told, reason = lacking(order, lack, settle_time=self._settle_time)
+        if reason:
+            log.info("%s is not shown, and what became of it is not known yet: %s", order.order_id, reason, extra=extra)
+        known = await self._sightings.observe([told], source="recovery")
+        for each in known:
+            self._look_again_at(each)
+        return [each for each in known if each.is_done]
 
-    def _is_past_window(self, order: Order) -> bool:
-        window = self._gateway.capabilities.visibility_after_end
-        seen = order.observed_at or order.updated_at or order.created_at
-        return seen is None or self._desk.now() - seen > (_WINDOW if window is None else window)
+    def _look_again_at(self, order: Order) -> None:
+        since = order.unseen_since
+        if order.may_be_live and since is not None:
+            due = max(since + timedelta(seconds=self._settle_time) + _PAST, self._desk.now())
+            self.due = due if self.due is None else min(self.due, due)

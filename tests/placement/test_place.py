@@ -349,17 +349,21 @@ async def test_explain_tells_the_chain(sim: Simulator, bridges: Bridges, journal
 async def test_an_order_that_the_venue_forgot_is_answered_from_the_journal(
     sim: Simulator, bridges: Bridges, tmp_path: Path
 ) -> None:
-    """A look-up after the venue's window still answers, and says that it does so by inference."""
-    bridge = bridges(journal=SqliteJournal(tmp_path / "orders.db"))
-    order = await bridge.place("bitso", limit_buy(), read_back=True)
+    """A look-up by a later process still answers, and says that it does so by inference, and why it tells no end."""
+    first = bridges(journal=SqliteJournal(tmp_path / "orders.db"))
+    order = await first.place("bitso", limit_buy(), read_back=True)
+    await first.aclose()
     sim.bitso.settings.visibility_window = 0
-    await bridge["bitso"].gateway.cancel(order)  # by somebody else
+    async with sim.bitso.gateway() as somebody_else:
+        await somebody_else.cancel(order)
+    bridge = bridges(journal=SqliteJournal(tmp_path / "orders.db"))
 
     found = (await bridge.lookup(f"bitso:{order.order_id}"))[f"bitso:{order.order_id}"]
 
     assert found.order is not None
     assert (found.order.quantity, found.order.known_by) == (order.quantity, "inferred")
-    assert any("from the journal" in note for note in found.notes)
+    assert found.order.unseen_since is not None
+    assert any("as it was last known: not shown since" in note for note in found.notes)
 
 
 async def test_a_placement_of_another_journal_is_refused(bridges: Bridges) -> None:

@@ -168,13 +168,16 @@ async def test_old_orders_do_not_hold_up_placing() -> None:
         return await Venue.lookup(venue, *refs, timeout=timeout)
 
     venue.lookup = later  # type: ignore[method-assign]
-    bot = Bot(venue, journal=journal, clock=lambda: 4_000_000_000.0)
+    now = [4_000_000_000.0]
+    bot = Bot(venue, journal=journal, clock=lambda: now[0])
 
     recovering = asyncio.ensure_future(bot.bridge.recover())
     order = await bot.bridge.place("bitso", limit_buy(price="9"), send_within=0.5)
     was_done = recovering.done()
     gate.set()
-    report = await recovering
+    await recovering
+    now[0] += 120
+    report = await bot.bridge.recover()
     await bot.bridge.aclose()
 
     assert (order.order_id, was_done) == ("oid1", False)

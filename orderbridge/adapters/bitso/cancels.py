@@ -8,15 +8,14 @@ of a read.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Sequence
 from datetime import datetime
-from enum import Enum
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from orderbridge.adapters.bitso.client import BitsoClient, Sends
-from orderbridge.adapters.bitso.errors import Meaning, meaning_of
 from orderbridge.adapters.bitso.ids import OID, could_be_oid, ways_to_ask
-from orderbridge.adapters.bitso.mapping import VENUE
+from orderbridge.adapters.bitso.lookup import BATCH, without_trades
+from orderbridge.adapters.bitso.mapping import VENUE, WAITING_MAY_BE_MISSING
 from orderbridge.adapters.bitso.reads import BitsoReads
 from orderbridge.errors import (
     AmbiguousRef,
@@ -32,6 +31,7 @@ from orderbridge.errors import (
 from orderbridge.http.policy import Deadline
 from orderbridge.http.session import log_facts
 from orderbridge.http.transport import NothingSent
+from orderbridge.model.advance import by_numbers, may_be_left_out
 from orderbridge.model.amount import ZERO
 from orderbridge.model.base import EARLIEST
 from orderbridge.model.lookup import Found, LookupResult
@@ -40,7 +40,6 @@ from orderbridge.model.ref import OrderRef, RefLike
 from orderbridge.model.words import KnownBy, OrderStatus
 from orderbridge.search import no_id_of
 
-BATCH: Final = 50
 # What reads beside a cancel may take: the cancel does not wait long for the one, nor its caller for the other.
 _BEFORE_SECONDS: Final = 2.0
 _AFTER_SECONDS: Final = 5.0
@@ -48,28 +47,22 @@ _AFTER_SECONDS: Final = 5.0
 _FILLS: Final = ("filled_quantity", "filled_quote_quantity", "average_price")
 
 
-class Fills(Enum):
-    """Where the fills of a cancelled order are known from."""
+class LookUp(Protocol):
+    """`BitsoGateway`'s look-up beside a cancel; `unlisted` are oids that the cancel left out of its answer."""
 
-    AS_SEEN = "a look-up or trades show them"
-    AS_KNOWN = "Bitso has no trade beyond those known"
-    UNREAD = "they could not be read after the cancel"
-    UNKNOWN = "it matched, and how much is not told yet"
-
-
-LookUp = Callable[[Sequence[RefLike], Deadline], Awaitable[LookupResult]]
+    def __call__(
+        self, refs: Sequence[RefLike], deadline: Deadline, unlisted: frozenset[str] = ...
+    ) -> Awaitable[LookupResult]: ...
 
 
 class BitsoCancels:
     """The cancels of one account."""
 
-    def __init__(
-        self, client: BitsoClient, reads: BitsoReads, look_up: LookUp, recall: Callable[[str], Order | None]
-    ) -> None:
+    def __init__(self, client: BitsoClient, reads: BitsoReads, look_up: LookUp) -> None:
         self._client = client
         self._reads = reads
+        self._shown = reads.shown
         self._look_up = look_up
-        self._recall = recall
         self._name = gateway_name(VENUE, reads.account)
 
     async def cancel(self, given: RefLike, ref: OrderRef, *, deadline: Deadline) -> Order:
@@ -197,21 +190,21 @@ class BitsoCancels:
         count = len(payload) if isinstance(payload, list) else "no list of"
         self._client.session.log.info("%s -> %s orders cancelled", operation, count, extra=extra)
 
-    async def _read(self, oid: str, deadline: Deadline) -> Found:
+    async def _read(self, oid: str, deadline: Deadline, *, unlisted: bool = False) -> Found:
         key = OrderRef(gateway=self._name, order_id=oid)
-        return (await self._look_up([key], deadline.within(_AFTER_SECONDS)))[key]
+        left_out = frozenset([oid] if unlisted else [])
+        return (await self._look_up([key], deadline.within(_AFTER_SECONDS), left_out))[key]
 
     async def _after(self, oid: str, known: Order | None, *, was_listed: bool, deadline: Deadline) -> Order:
         """The order after the cancel, from what Bitso listed, what was known and what can still be read."""
-        found = await self._read(oid, deadline)
+        known = known or self._shown.get(oid)
+        if was_listed and known is not None:
+            # An end that Bitso itself told: the look-up that follows adds the fills, where it can.
+            self._shown.put(cancelled(known, None, observed_at=self._reads.now()))
+        found = await self._read(oid, deadline, unlisted=not was_listed)
         seen = found.orders[0] if found.orders else None
-        known = known or self._recall(oid)
         if was_listed:
-            fills = Fills.AS_SEEN if seen is not None else await self._fills_left(oid, deadline)
-            order = cancelled(known, seen, fills=fills, observed_at=self._reads.now())
-            if order is not None:
-                return order
-            raise self._unclear("Bitso cancelled the order, and what it was could not be read", order_id=oid)
+            return self._ended(oid, known, seen)
         if seen is not None:
             return concluded(known, seen)
         if found.is_undecided:
@@ -219,20 +212,15 @@ class BitsoCancels:
             raise self._unclear(text, order_id=oid, client_order_id=known.client_order_id if known else None)
         raise self._missing(found, oid)
 
-    async def _fills_left(self, oid: str, deadline: Deadline) -> Fills:
-        """What may be said of the fills of a cancelled order that no look-up shows."""
-        try:
-            rows = await self._reads.trades_of(
-                oid, by_oid=True, deadline=deadline.within(_AFTER_SECONDS), operation="cancel"
-            )
-        except VenueError as error:
-            meaning = meaning_of(error.code or "")
-            if meaning is Meaning.NOT_READY:
-                return Fills.UNKNOWN  # it matched, and how much is not told yet
-            return Fills.AS_KNOWN if meaning is Meaning.NOT_MATCHED else Fills.UNREAD
-        except OrderBridgeError:
-            return Fills.UNREAD
-        return Fills.AS_KNOWN if not rows.count else Fills.UNKNOWN
+    def _ended(self, oid: str, known: Order | None, seen: Order | None) -> Order:
+        """An order that was listed as cancelled."""
+        base = known or seen
+        if base is None:
+            raise self._unclear("Bitso cancelled the order, and what it was could not be read", order_id=oid)
+        order = cancelled(base, seen, observed_at=self._reads.now())
+        if order is not seen:
+            self._shown.put(order)
+        return order if seen is not None else without_trades(order)
 
     def _unclear(
         self,
@@ -298,23 +286,35 @@ class BitsoCancels:
             if symbol is not None:
                 raise  # without the list nobody knows what to cancel
             return {}, []
-        return {order.order_id: order for order in rows.good}, [row.order_id for row in rows.bad if row.order_id]
+        known = {order.order_id: order for order in rows.good}
+        return self._waiting(symbol) | known, [row.order_id for row in rows.bad if row.order_id]
+
+    def _waiting(self, symbol: str | None) -> dict[str, Order]:
+        """The stops of a symbol that are known to wait, which the list of open orders may leave out."""
+        return {
+            order.order_id: order
+            for order in self._shown
+            if order.symbol == symbol and order.may_be_live and may_be_left_out(order, WAITING_MAY_BE_MISSING)
+        }
 
     async def _all_after(self, known: dict[str, Order], listed: list[str], deadline: Deadline) -> list[Order]:
         keys = {oid: OrderRef(gateway=self._name, order_id=oid) for oid in dict.fromkeys([*known, *listed])}
-        result = await self._look_up(list(keys.values()), deadline)
-        orders, unread, now = [], [], self._reads.now()
+        before = {oid: known.get(oid) or self._shown.get(oid) for oid in keys}
+        for oid in listed:
+            if (order := before[oid]) is not None:
+                self._shown.put(cancelled(order, None, observed_at=self._reads.now()))
+        result = await self._look_up(list(keys.values()), deadline, frozenset(keys) - frozenset(listed))
+        orders, unread = [], []
         for oid, key in keys.items():
-            before, seen = known.get(oid), next(iter(result[key].orders), None)
-            if oid in listed:
-                fills = Fills.AS_SEEN if seen is not None else Fills.UNREAD
-                order = cancelled(before or self._recall(oid), seen, fills=fills, observed_at=now)
-            else:
-                order = concluded(before, seen) if seen is not None else before
-            if order is None:
+            was, seen = before[oid], next(iter(result[key].orders), None)
+            if was is None and seen is None:
                 unread.append(oid)
-            else:
-                orders.append(order)
+            elif oid in listed:
+                orders.append(self._ended(oid, was, seen))
+            elif seen is not None:
+                orders.append(concluded(was, seen))
+            elif was is not None:
+                orders.append(was)
         if unread:
             raise UnexpectedResponse(
                 f"{len(listed)} orders were cancelled; {len(unread)} of them could not be read: {', '.join(unread)}",
@@ -325,21 +325,16 @@ class BitsoCancels:
         return orders
 
 
-def cancelled(known: Order | None, seen: Order | None, *, fills: Fills, observed_at: datetime) -> Order | None:
+def cancelled(known: Order, seen: Order | None, *, observed_at: datetime) -> Order:
     """
-    An order that Bitso listed as cancelled, with the fills that are known; None when nothing is known of it.
+    An order that Bitso listed as cancelled, with the fills that are known.
 
     An end that look-up reports is taken as it is: it has the final fills. Trades tell them where it has forgotten;
     they may lag, so of two figures the larger counts.
     """
     if seen is not None and seen.is_done and seen.known_by is KnownBy.REPORTED:
         return seen
-    base = known or seen
-    if base is None:
-        return None
-    evidence = {*base.evidence, *(seen.evidence if seen else ()), "cancel: listed"}
-    if fills is Fills.UNREAD:
-        evidence.add("fills: as they were known before the cancel")
+    evidence = {*known.evidence, *(seen.evidence if seen else ()), "cancel: listed"}
     changes = {
         **_fuller(known, seen),
         "status": OrderStatus.CANCELLED,
@@ -349,9 +344,7 @@ def cancelled(known: Order | None, seen: Order | None, *, fills: Fills, observed
         "observed_at": observed_at,
         "evidence": tuple(sorted(evidence)),
     }
-    if fills is Fills.UNKNOWN:
-        changes |= dict.fromkeys(_FILLS)
-    return base.model_copy(update=changes)
+    return known.model_copy(update=changes)
 
 
 def concluded(known: Order | None, seen: Order) -> Order:
@@ -362,18 +355,15 @@ def concluded(known: Order | None, seen: Order) -> Order:
     """
     if known is None or seen.status is not OrderStatus.ENDED:
         return seen
-    figures = _fuller(known, seen)
-    filled = figures["filled_quantity"]
-    whole = known.quantity is not None and filled is not None and filled >= known.quantity
     changes = {
-        **figures,
-        "status": OrderStatus.FILLED if whole else OrderStatus.ENDED,
+        **_fuller(known, seen),
+        "status": OrderStatus.ENDED,
         "known_by": KnownBy.INFERRED,
         "evidence": tuple(sorted({*known.evidence, *seen.evidence})),
         "updated_at": seen.updated_at or known.updated_at,
         "observed_at": seen.observed_at,
     }
-    return known.model_copy(update=changes)
+    return by_numbers(known.model_copy(update=changes))
 
 
 def _fuller(known: Order | None, seen: Order | None) -> dict[str, Any]:

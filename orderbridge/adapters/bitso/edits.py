@@ -24,6 +24,7 @@ from orderbridge.model.amount import parse_amount, plain, subtract
 from orderbridge.model.order import Order
 from orderbridge.model.request import OrderEdit
 from orderbridge.model.words import OrderStatus, OrderType, Side
+from orderbridge.search import Shown
 
 GetOrder = Callable[[str, Deadline], Awaitable[Order]]
 _READ_SECONDS: Final = 5.0
@@ -33,10 +34,11 @@ _STOPS: Final = frozenset({OrderType.STOP_LOSS, OrderType.STOP_LIMIT})
 class BitsoEdits:
     """The edits of one account."""
 
-    def __init__(self, client: BitsoClient, get: GetOrder, rules: Rules) -> None:
+    def __init__(self, client: BitsoClient, get: GetOrder, rules: Rules, shown: Shown) -> None:
         self._client = client
         self._get = get
         self._rules = rules
+        self._shown = shown
 
     async def modify(self, order: Order, changes: OrderEdit, *, deadline: Deadline) -> Order:
         """
@@ -54,11 +56,13 @@ class BitsoEdits:
             now = await self._get(order.order_id, deadline.within(_READ_SECONDS))
         except OrderBridgeError:
             # Accepted; what it became could not be read. The old figures stand, flagged.
-            return _unconfirmed(order, "edit: accepted, not read back")
+            return self._unconfirmed(order, "edit: accepted, not read back")
         if (now.symbol, now.side) != (order.symbol, order.side):
             raise self._another(order, f"{now.side} {now.symbol}, not {order.side} {order.symbol}")
         # A working order that does not show the change is a stale read, or the change is still under way.
-        return _unconfirmed(now, "edit: accepted, not shown yet") if now.may_be_live and _lacks(now, changes) else now
+        if now.may_be_live and _lacks(now, changes):
+            return self._unconfirmed(now, "edit: accepted, not shown yet")
+        return now
 
     async def replace(
         self,
@@ -112,7 +116,7 @@ class BitsoEdits:
             "anomalies": (),
             "raw": {},
         }
-        return order.model_copy(update=new)
+        return self._shown.take(order.model_copy(update=new))
 
     async def _hold(self, order: Order, changes: OrderEdit, quantity: Decimal | None, deadline: Deadline) -> None:
         amounts = Amounts(quantity=quantity, price=changes.price, stop_price=changes.stop_price)
@@ -174,6 +178,9 @@ class BitsoEdits:
                 client_order_id=client_order_id or order.client_order_id,
                 version=version,
             )
+        except OutcomeUnknown:
+            self._unconfirmed(order, "edit: sent, outcome not known")
+            raise
         except (OrderNotFound, OrderRejected) as error:
             # Which code an order gets that has ended meanwhile is not documented: the order itself tells.
             try:
@@ -217,6 +224,14 @@ class BitsoEdits:
             )
         return changes.model_copy(update={"quantity": order.quantity})
 
+    def _unconfirmed(self, order: Order, evidence: str) -> Order:
+        """An order whose size may be another one by now, so that trades of the old one do not fill it."""
+        known = tuple(sorted({*order.evidence, evidence}))
+        order = order.model_copy(update={"replace_requested": True, "evidence": known})
+        if self._shown.get(order.order_id) is not None:
+            self._shown.put(order)
+        return order
+
     def _denied(self, text: str, rule: str) -> OrderDenied:
         return OrderDenied(text, rule=rule, gateway=self._client.gateway, operation="edit")
 
@@ -227,11 +242,6 @@ class BitsoEdits:
             gateway=self._client.gateway,
             operation="edit",
         )
-
-
-def _unconfirmed(order: Order, evidence: str) -> Order:
-    known = tuple(sorted({*order.evidence, evidence}))
-    return order.model_copy(update={"replace_requested": True, "evidence": known})
 
 
 def _lacks(order: Order, changes: OrderEdit) -> bool:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Final, Self
+from math import inf
+from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
@@ -16,7 +17,7 @@ from orderbridge.adapters.bitso.cancels import BitsoCancels
 from orderbridge.adapters.bitso.client import PRIVATE_RATE, PUBLIC_RATE, BitsoClient
 from orderbridge.adapters.bitso.edits import BitsoEdits
 from orderbridge.adapters.bitso.lookup import BATCH, BitsoLookup
-from orderbridge.adapters.bitso.mapping import VENUE, book_from_symbol
+from orderbridge.adapters.bitso.mapping import VENUE, WAITING_MAY_BE_MISSING, book_from_symbol
 from orderbridge.adapters.bitso.markets import BitsoMarkets, MarketsLike
 from orderbridge.adapters.bitso.outgoing import TYPE_TO_WIRE
 from orderbridge.adapters.bitso.reads import BitsoReads
@@ -28,6 +29,7 @@ from orderbridge.http.limits import LimitsLike, shared_limiter
 from orderbridge.http.policy import Deadline, Retries
 from orderbridge.http.session import Session
 from orderbridge.http.transport import check_address
+from orderbridge.model.advance import SETTLE_TIME
 from orderbridge.model.fill import Fill
 from orderbridge.model.lookup import BadRow, LookupResult, OrderList
 from orderbridge.model.market import Market
@@ -37,7 +39,7 @@ from orderbridge.model.ref import OrderRef, RefLike
 from orderbridge.model.request import OrderEdit, OrderRequest
 from orderbridge.model.symbol import Symbol
 from orderbridge.model.words import EditClass, Idempotency, TimeInForce
-from orderbridge.search import Search, parse_refs
+from orderbridge.search import Search, Shown, parse_refs
 
 if TYPE_CHECKING:
     from orderbridge.http.engines import EngineLike
@@ -65,6 +67,7 @@ CAPABILITIES: Final = Capabilities(
     cancel_all=True,
     funds_refusal_is_distinct=True,
     cancels_counted=False,
+    open_orders_may_lack=WAITING_MAY_BE_MISSING,
 )
 
 
@@ -81,6 +84,8 @@ class BitsoGateway(UnsupportedCalls):
             sent; a mapping gives them; None switches the check off.
         clock: epoch seconds, for nonces, client order ids and `observed_at`.
         rebuild_limit: ids per look-up that are rebuilt from their trades once Bitso no longer shows them.
+        settle_time: seconds after which Bitso shows every order that it took, and every trade of one that is over; an
+            order must be lacking for so long before it is concluded that no more of it was filled.
 
     Raises:
         ConfigurationError: no key or secret, or an address that is none.
@@ -104,10 +109,15 @@ class BitsoGateway(UnsupportedCalls):
         markets: MarketsLike = "lazy",
         clock: Callable[[], float] = time.time,
         rebuild_limit: int = 50,
+        settle_time: float = SETTLE_TIME,
         retries: Retries | None = None,
         allow_plain_http: bool = False,
     ) -> None:
         check_address(base_url, allow_plain_http=allow_plain_http)
+        is_number = isinstance(settle_time, int | float) and not isinstance(settle_time, bool)
+        if not (is_number and 0 <= settle_time < inf):
+            raise ConfigurationError(f"settle_time is seconds from 0 on, not {settle_time!r}")
+        self.settle_time = settle_time
         self.account = account
         self.name = gateway_name(VENUE, account)
         self._base_url = base_url.rstrip("/")
@@ -125,14 +135,15 @@ class BitsoGateway(UnsupportedCalls):
         self._clock = clock
         # Once Bitso has seen our nonces it refuses shorter ones: another client of this key takes these.
         self.nonces_of = signer.nonces_of
-        self._reads = BitsoReads(self._client, account=account, clock=clock)
+        self._shown = Shown()
+        self._reads = BitsoReads(self._client, account=account, clock=clock, shown=self._shown)
         self._markets = BitsoMarkets(self._client, markets)
         self._submits = BitsoSubmits(
             self._client, self._reads, self._markets, capabilities=self.capabilities, mint=self._mint
         )
         resolving = self._reads.in_lane("resolve")
-        self._cancels = BitsoCancels(self._client, resolving, self._resolve, self._submits.recall)
-        self._edits = BitsoEdits(self._client, self._get_by_oid, self._submits.rules)
+        self._cancels = BitsoCancels(self._client, resolving, self._resolve)
+        self._edits = BitsoEdits(self._client, self._get_by_oid, self._submits.rules, self._shown)
 
     @property
     def base_url(self) -> str:
@@ -157,8 +168,10 @@ class BitsoGateway(UnsupportedCalls):
         """
         What became of each order: by oid, by origin id, or by either where the ref does not say.
 
-        Fifty ids cost one request. Bitso forgets an order within an hour of its end, often at once; such an
-        order is rebuilt from its trades and comes back `ended`, inferred. A miss never proves absence.
+        Fifty ids cost one request. Bitso forgets an order within an hour of its end, often at once. One that it had
+        shown to this gateway is told as it was last known, and its end is concluded: `filled` from trades of its whole
+        size, else `cancelled` once it has been lacking for the settle time. Any other is rebuilt from its trades and
+        comes back `ended`. Both are inferred. A miss never proves absence.
 
         Raises:
             ConfigurationError: a ref of another gateway, a closed gateway, a second loop, a wrong address.
@@ -167,15 +180,28 @@ class BitsoGateway(UnsupportedCalls):
         """
         self._client.session.check_usable()
         search = Search(self.name, refs)
-        await BitsoLookup(self._reads, search, deadline=Deadline(timeout), rebuild_limit=self._rebuild_limit).run()
+        await self._look_up(self._reads, search, Deadline(timeout))
         return search.result()
 
-    async def _resolve(self, refs: Sequence[RefLike], deadline: Deadline) -> LookupResult:
+    def remember(self, orders: Iterable[Order]) -> None:
+        """Know of orders what Bitso had shown of them to another process, which wrote it down."""
+        for order in orders:
+            if order.gateway == self.name:
+                self._shown.learn(order)
+
+    async def _resolve(
+        self, refs: Sequence[RefLike], deadline: Deadline, unlisted: frozenset[str] = frozenset()
+    ) -> LookupResult:
         """A look-up beside a cancel or an edit: before other reads, and never an error."""
         search = Search(self.name, refs)
-        reads = self._reads.in_lane("resolve")
-        await BitsoLookup(reads, search, deadline=deadline, rebuild_limit=self._rebuild_limit).run()
+        await self._look_up(self._reads.in_lane("resolve"), search, deadline, unlisted)
         return search.result()
+
+    async def _look_up(
+        self, reads: BitsoReads, search: Search, deadline: Deadline, unlisted: frozenset[str] = frozenset()
+    ) -> None:
+        limits: dict[str, Any] = {"rebuild_limit": self._rebuild_limit, "settle_time": self.settle_time}
+        await BitsoLookup(reads, search, deadline=deadline, unlisted=unlisted, **limits).run()
 
     async def _get_by_oid(self, oid: str, deadline: Deadline) -> Order:
         ref = OrderRef(gateway=self.name, order_id=oid)
@@ -309,7 +335,9 @@ class BitsoGateway(UnsupportedCalls):
 
     async def open_orders(self, *, symbol: str | None = None, timeout: float | None = None) -> OrderList:
         """
-        Every open order, of one symbol or of all: complete, or it raises.
+        Every open order, of one symbol or of all: complete but for stops that wait for their trigger, or it raises.
+
+        Whether Bitso lists those is not documented: `may_lack` says so, and a list without one proves nothing of it.
 
         Raises:
             UnexpectedResponse: more orders than Bitso shows. VenueUnavailable and VenueErrors: as named.
@@ -319,7 +347,9 @@ class BitsoGateway(UnsupportedCalls):
         self._check_symbol(symbol)
         as_of = self._reads.now()
         rows = await self._reads.open_orders(symbol=symbol, deadline=Deadline(timeout))
-        return OrderList(orders=tuple(rows.good), as_of=as_of, bad_rows=tuple(rows.bad))
+        return OrderList(
+            orders=tuple(rows.good), as_of=as_of, bad_rows=tuple(rows.bad), may_lack=WAITING_MAY_BE_MISSING
+        )
 
     def fills(
         self,

@@ -3,20 +3,22 @@ Finding orders by any of their ids, in as few requests as Bitso allows.
 
 1. Every id is asked for in lists, by oid and by origin id as its shape allows. A list that is refused as a
    whole is split until the guilty ids are found.
-2. What look-up no longer shows is rebuilt from its trades. A rebuilt order has ended only if the complete list
-   of open orders, read after the trades, lacks it too.
+2. What look-up no longer shows is told from what Bitso had shown of it and from its trades. It has ended only if the
+   complete list of open orders, read before the trades, lacks it, and a second look-up, after them, does too: an
+   order that fills between two reads cannot hide from all four.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from orderbridge.adapters.bitso.errors import Meaning, meaning_of
 from orderbridge.adapters.bitso.ids import OID, ORIGIN, ways_to_ask
-from orderbridge.adapters.bitso.mapping import order_from_fills
+from orderbridge.adapters.bitso.mapping import WAITING_MAY_BE_MISSING, order_from_fills, told_of
 from orderbridge.adapters.bitso.reads import AT_ONCE, BitsoReads, Rows
 from orderbridge.errors import (
     AuthenticationFailed,
@@ -29,9 +31,11 @@ from orderbridge.errors import (
 )
 from orderbridge.http.policy import Deadline
 from orderbridge.http.session import log_facts
+from orderbridge.model.advance import Lack, lacking, may_be_left_out, unseen_note
 from orderbridge.model.fill import Fill
 from orderbridge.model.lookup import Answer
 from orderbridge.model.order import Order
+from orderbridge.model.words import KnownBy
 from orderbridge.search import Ask, Search
 
 # Undocumented; long lists make long URLs.
@@ -42,18 +46,70 @@ _BAD_ID_CODES: Final = frozenset({"0304", "0372"})
 _STOPS_ALL: Final = (AuthenticationFailed, PermissionDenied, RateLimited, ConfigurationError)
 
 
-class BitsoLookup:
-    """One look-up: made for a `Search`, run once."""
+@dataclass(slots=True)
+class _Lacking:
+    """
+    An id that look-up does not show.
 
-    def __init__(self, reads: BitsoReads, search: Search, *, deadline: Deadline, rebuild_limit: int) -> None:
+    Attributes:
+        known: the orders that Bitso had shown under it. `rows`: its trades, None while they are not told.
+        why: why they are not; `has_matched`: there are some.
+    """
+
+    ask: Ask
+    known: list[Order]
+    rows: Rows[Fill] | None = None
+    why: str = ""
+    has_matched: bool = False
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether Bitso itself had said so of every order that is known under it."""
+        return bool(self.known) and all(map(_is_reported_end, self.known))
+
+    def fills_of(self, order_id: str) -> list[Fill]:
+        """The trades of one of its orders."""
+        return [fill for fill in self.rows.good if fill.order_id == order_id] if self.rows else []
+
+    @property
+    def order_ids(self) -> list[str]:
+        """Every order that is known to answer to it."""
+        traded = [fill.order_id for fill in self.rows.good] if self.rows else []
+        return list(dict.fromkeys([*(order.order_id for order in self.known), *traded]))
+
+
+class BitsoLookup:
+    """
+    One look-up: made for a `Search`, run once.
+
+    Args:
+        unlisted: oids that a cancel has just left out of its answer, as Bitso does with orders that are not active.
+    """
+
+    def __init__(
+        self,
+        reads: BitsoReads,
+        search: Search,
+        *,
+        deadline: Deadline,
+        rebuild_limit: int,
+        settle_time: float,
+        unlisted: frozenset[str] = frozenset(),
+    ) -> None:
         self._reads = reads
         self._search = search
         self._deadline = deadline
         self._rebuild_limit = rebuild_limit
+        self._settle_time = settle_time
+        self._unlisted = unlisted
         self._gate = asyncio.Semaphore(AT_ONCE)
         self._stopped_by: OrderBridgeError | None = None
-        # Orders rebuilt from trades, until the open orders tell whether they are over.
-        self._rebuilt: list[tuple[Ask, Rows[Fill]]] = []
+        self._lacking: list[_Lacking] = []
+        self._began = reads.now()
+        # The open orders once they could be read, else why not; and what a second look-up came to, by oid.
+        self._open: dict[str, Order] | None = None
+        self._why_not_open = "the open orders were not read"
+        self._again: dict[str, Ask] = {}
 
     async def run(self) -> None:
         """
@@ -70,7 +126,7 @@ class BitsoLookup:
                 await self._ask_lists()
                 await self._rebuild()
         except TimeoutError:
-            self._conclude(still_open=None)
+            self._conclude()
         if isinstance(self._stopped_by, ConfigurationError) and not self._search.answered(Answer.FOUND):
             raise self._stopped_by
 
@@ -143,19 +199,53 @@ class BitsoLookup:
         missed = [ask for ask in missed if ask.is_pending]
         ids = list(dict.fromkeys(ask.id for ask in missed))
         beyond = set(ids[self._rebuild_limit :])
-        self._search.answer(
-            [ask for ask in missed if ask.id in beyond],
-            Answer.PARTLY_SEARCHED,
-            note=f"trades were not searched: more than {self._rebuild_limit} ids are no longer shown",
-        )
-        async with asyncio.TaskGroup() as group:
-            for ask in missed:
-                if ask.is_pending:
-                    group.create_task(self._trades(ask))
-        if self._rebuilt:
-            self._conclude(still_open=await self._open_now())
+        note = f"trades were not searched: more than {self._rebuild_limit} ids are no longer shown"
+        for ask in [ask for ask in missed if ask.id in beyond]:
+            for order in self._known(ask):
+                self._search.found(ask, order if _is_reported_end(order) else _last_known(order))
+                ask.note = note
+            self._search.answer([ask], Answer.PARTLY_SEARCHED, note=note)
+        await self._ask_again_of([ask for ask in missed if ask.is_pending])
 
-    async def _trades(self, ask: Ask) -> None:
+    async def _ask_again_of(self, asks: Sequence[Ask]) -> None:
+        """Open orders, trades and a second look-up of what the first did not show."""
+        self._lacking = [_Lacking(ask, self._known(ask)) for ask in asks]
+        self._began = self._reads.now()
+        may_be_open = [order for each in self._lacking for order in each.known if not _is_reported_end(order)]
+        if may_be_open:
+            await self._read_open()
+        await self._read_trades()
+        if self._open is None and not may_be_open and any(each.rows and each.rows.good for each in self._lacking):
+            # Trades show an order that nobody here knew: they are read once more, after the list.
+            await self._read_open()
+            await self._read_trades()
+        over = [
+            order_id for each in self._lacking for order_id in each.order_ids if self._is_to_be_seen_again(order_id)
+        ]
+        again = {order_id: Ask(OID, order_id) for order_id in over}
+        for start in range(0, len(over), BATCH):
+            await self._ask_list(OID, list(again.values())[start : start + BATCH])
+        self._again = again
+        self._conclude()
+
+    def _known(self, ask: Ask) -> list[Order]:
+        if ask.kind == ORIGIN:
+            return self._reads.shown.of_client(ask.id)
+        order = self._reads.shown.get(ask.id)
+        return [] if order is None else [order]
+
+    def _is_to_be_seen_again(self, order_id: str) -> bool:
+        known = self._reads.shown.get(order_id)
+        is_lacking = order_id in self._unlisted or (self._open is not None and order_id not in self._open)
+        return is_lacking and not (known and _is_reported_end(known))
+
+    async def _read_trades(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            for each in self._lacking:
+                group.create_task(self._trades(each))
+
+    async def _trades(self, lacking: _Lacking) -> None:
+        ask = lacking.ask
         try:
             async with self._gate:
                 if self._stopped_by is not None:
@@ -164,55 +254,116 @@ class BitsoLookup:
                     ask.id, by_oid=ask.kind == OID, deadline=self._deadline, operation="order_trades"
                 )
         except OrderNotFound:
-            self._search.answer([ask], Answer.NOT_SEEN)
+            self._take(lacking, Rows())
         except VenueError as error:
-            if meaning_of(error.code or "") in {Meaning.NOT_READY, Meaning.NOT_MATCHED}:
-                self._search.answer([ask], Answer.PARTLY_SEARCHED, note=str(error))
-            else:
-                self._fail([ask], error)
+            lacking.why, meaning = Exception.__str__(error), meaning_of(error.code or "")
+            lacking.has_matched = meaning is Meaning.NOT_READY
+            if meaning is Meaning.NOT_MATCHED:
+                lacking.rows = Rows()
+            elif meaning is not Meaning.NOT_READY:
+                self._could_not_read(lacking, error)
+            self._search.answer([] if lacking.known else [ask], Answer.PARTLY_SEARCHED, note=str(error))
         except OrderBridgeError as error:
-            self._fail([ask], error)
+            self._could_not_read(lacking, error)
         else:
-            self._take(ask, rows)
+            self._take(lacking, rows)
 
-    def _take(self, ask: Ask, rows: Rows[Fill]) -> None:
-        self._search.add_bad_rows(rows.bad)
-        if rows.good:
-            self._rebuilt.append((ask, rows))
-        elif rows.bad:
-            self._search.answer([ask], Answer.PARTLY_SEARCHED, note="its trades could not be read: see bad_rows")
-        else:
-            self._search.answer([ask], Answer.NOT_SEEN)
+    def _could_not_read(self, lacking: _Lacking, error: OrderBridgeError) -> None:
+        # An end that Bitso itself told stands, whatever becomes of reading its trades.
+        if not lacking.has_ended:
+            self._fail([lacking.ask], error)
 
-    async def _open_now(self) -> dict[str, Order] | None:
+    def _take(self, lacking: _Lacking, rows: Rows[Fill]) -> None:
+        before = lacking.rows.bad if lacking.rows else []
+        self._search.add_bad_rows(row for row in rows.bad if row not in before)
+        lacking.rows, lacking.why = rows, "its trades could not be read: see bad_rows" if rows.bad else ""
+        if not rows.good and not lacking.known:
+            answer = Answer.PARTLY_SEARCHED if rows.bad else Answer.NOT_SEEN
+            self._search.answer([lacking.ask], answer, note=lacking.why)
+
+    async def _read_open(self) -> None:
         try:
             rows = await self._reads.open_orders(symbol=None, deadline=self._deadline)
         except OrderBridgeError as error:
+            self._why_not_open = f"the open orders could not be read: {Exception.__str__(error)}"
             self._reads.client.session.log.warning(
-                "whether rebuilt orders still work could not be read: %s",
+                "whether orders that are not shown still work could not be read: %s",
                 error,
                 extra=log_facts(self._search.gateway, "lookup"),
             )
-            return None
-        # An unreadable row may be any of them.
-        return None if rows.bad else {order.order_id: order for order in rows.good}
+            return
+        if rows.bad:
+            self._why_not_open = "a row of the open orders could not be read, and may be it"
+        else:
+            self._open = {order.order_id: order for order in rows.good}
 
-    def _conclude(self, *, still_open: dict[str, Order] | None) -> None:
-        for ask, rows in self._rebuilt:
-            by_order: dict[str, list[Fill]] = defaultdict(list)
-            for fill in rows.good:
-                by_order[fill.order_id].append(fill)
-            for order_id, fills in by_order.items():
-                shown = (still_open or {}).get(order_id)
-                rebuilt = order_from_fills(
-                    fills,
-                    account=self._reads.account,
-                    observed_at=self._reads.now(),
-                    over=still_open is not None,
-                    complete=not rows.bad,
-                )
-                self._search.found(ask, shown or rebuilt)
-        self._rebuilt = []
+    def _conclude(self) -> None:
+        """Tell what is known now of every id that look-up did not show."""
+        ended = self._reads.now()
+        for each in self._lacking:
+            is_told = each.rows is not None or each.has_matched or each.has_ended
+            if each.ask.is_pending and is_told:  # otherwise there was no time to read its trades
+                for order_id in each.order_ids:
+                    self._tell(each, order_id, ended)
+
+    def _tell(self, each: _Lacking, order_id: str, ended: datetime) -> None:
+        listed = (self._open or {}).get(order_id)
+        shown = [*([] if listed is None else [listed]), *self._seen_again(order_id)]
+        for order in shown:
+            self._search.found(each.ask, order)
+        if shown:
+            return
+        fills = each.fills_of(order_id)
+        known = self._reads.shown.get(order_id) or next((o for o in each.known if o.order_id == order_id), None)
+        why = self._why_not_over(known, order_id, fills)
+        is_whole = each.rows is not None and not each.rows.bad
+        if known is None:
+            account = self._reads.account
+            order = order_from_fills(fills, account=account, observed_at=ended, over=not why, complete=is_whole)
+            # Whoever knows its size must know since when it is lacking: more of its trades may be shown late.
+            order = order.model_copy(update={"evidence": (*order.evidence, unseen_note(ended))})
+        else:
+            said = [told_of(fills)] if is_whole else []
+            evidence = ("look-up: not shown", *([] if why else ["open orders: not among them"]), *said)
+            reasons = tuple(filter(None, (why, "" if is_whole else each.why)))
+            lack = Lack(self._began, ended, fills if is_whole else None, reasons, evidence)
+            order, why = lacking(known, lack, settle_time=self._settle_time)
+        self._reads.shown.put(order)
+        if _is_reported_end(order) and each.rows is None:
+            order = without_trades(order, has_matched=each.has_matched)
+        self._search.found(each.ask, order)
+        if why:
+            each.ask.note = f"{order_id} is told as it was last known: {why}"
+
+    def _seen_again(self, order_id: str) -> list[Order]:
+        return list(self._again[order_id].orders) if order_id in self._again else []
+
+    def _why_not_over(self, known: Order | None, order_id: str, fills: list[Fill]) -> str:
+        """What keeps the reads from being proof that an order is over; nothing when they are."""
+        if order_id not in self._unlisted:
+            if self._open is None:
+                return self._why_not_open
+            if known is not None and not fills and may_be_left_out(known, WAITING_MAY_BE_MISSING):
+                return "the open orders may leave out stops that wait, so nothing tells whether it ended"
+        again = self._again.get(order_id)
+        return "" if again is not None and again.answer is None else "a second look-up did not tell"
+
+
+def _is_reported_end(order: Order) -> bool:
+    return order.is_done and order.known_by is KnownBy.REPORTED
+
+
+def _last_known(order: Order) -> Order:
+    evidence = tuple(sorted({*order.evidence, "look-up: not shown"}))
+    return order.model_copy(update={"known_by": KnownBy.INFERRED, "evidence": evidence})
+
+
+def without_trades(order: Order, *, has_matched: bool = False) -> Order:
+    """An order of which it is known that it ended, and not with which fills."""
+    if has_matched:  # how much is not told yet
+        return order.model_copy(update=dict.fromkeys(("filled_quantity", "filled_quote_quantity", "average_price")))
+    evidence = tuple(sorted({*order.evidence, "fills: as they were known before the cancel"}))
+    return order.model_copy(update={"evidence": evidence})
 
 
 def _blames_an_id(error: VenueError) -> bool:

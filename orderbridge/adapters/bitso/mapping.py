@@ -45,6 +45,10 @@ LIFE_FROM_WIRE: Final[Mapping[str, tuple[TimeInForce, bool]]] = {
     "postonly": (TimeInForce.GTC, True),
 }
 
+# Open orders are documented to be of type `limit`: whether stops that wait for their trigger are among them is not.
+# Source: Bitso API v3, "List Open Orders".
+WAITING_MAY_BE_MISSING: Final = frozenset({OrderType.STOP_LOSS, OrderType.STOP_LIMIT})
+
 
 class Unusable(ValueError):
     """A row that cannot become an order or a fill; `id` is its id, where it has one."""
@@ -221,6 +225,13 @@ def _liquidity(side: Side, maker_side: str) -> Liquidity | None:
     return Liquidity.MAKER if fold(maker_side) == side.value else Liquidity.TAKER
 
 
+def told_of(fills: Sequence[Fill]) -> str:
+    """What the trades of an order say, as evidence."""
+    if not fills:
+        return "order trades: none"
+    return f"order trades: {len(fills)}, {plain(add(*(fill.quantity for fill in fills)))} {fills[0].symbol.base} in all"
+
+
 def order_from_fills(
     fills: Sequence[Fill], *, account: str, observed_at: datetime, over: bool, complete: bool = True
 ) -> Order:
@@ -228,13 +239,12 @@ def order_from_fills(
     Rebuild an order that look-up no longer shows from all its trades; at least one is needed.
 
     Args:
-        over: the complete list of open orders lacks it, so it has ended. Otherwise it may still work.
+        over: the complete list of open orders lacks it, and a second look-up too. Otherwise it may still work.
         complete: every trade could be read. Otherwise the fills are not known.
     """
     last = max(fills, key=lambda fill: (fill.created_at is not None, fill.created_at, fill.fill_id))
     base = add(*(fill.quantity for fill in fills))
     quote = add(*(fill.quote_quantity for fill in fills))
-    seen = f"order trades: {len(fills)}, {plain(base)} {last.symbol.base} in all"
     anomalies = [] if complete else ["some of its trades could not be read"]
     if not all(is_within_bounds(total) for total in (base, quote)):
         complete = False
@@ -249,7 +259,7 @@ def order_from_fills(
         side=last.side,
         status=OrderStatus.ENDED if over else OrderStatus.UNKNOWN,
         known_by=KnownBy.INFERRED,
-        evidence=tuple(sorted(("look-up: not shown", seen, why))),
+        evidence=tuple(sorted(("look-up: not shown", told_of(fills), why))),
         filled_quantity=base if complete else None,
         filled_quote_quantity=quote if complete else None,
         average_price=divide(quote, base) if complete and base else None,

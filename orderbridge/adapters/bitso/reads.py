@@ -21,6 +21,7 @@ from orderbridge.model.order import Order, united
 from orderbridge.model.permit import Lane
 from orderbridge.model.ref import OrderRef
 from orderbridge.model.symbol import Symbol
+from orderbridge.search import Shown
 
 T = TypeVar("T")
 # Source: Bitso API v3, "List Open Orders": at most 500 rows, and no paging.
@@ -46,15 +47,24 @@ class Rows(Generic[T]):
 class BitsoReads:
     """The reads of one account: rows in, models out, bad rows set aside."""
 
-    def __init__(self, client: BitsoClient, *, account: str, clock: Callable[[], float], lane: Lane = "read") -> None:
+    def __init__(
+        self,
+        client: BitsoClient,
+        *,
+        account: str,
+        clock: Callable[[], float],
+        shown: Shown,
+        lane: Lane = "read",
+    ) -> None:
         self.client = client
         self.account = account
+        self.shown = shown
         self._clock = clock
         self._lane = lane
 
     def in_lane(self, lane: Lane) -> BitsoReads:
         """The same reads, with another right to be sent."""
-        return BitsoReads(self.client, account=self.account, clock=self._clock, lane=lane)
+        return BitsoReads(self.client, account=self.account, clock=self._clock, shown=self.shown, lane=lane)
 
     def now(self) -> datetime:
         """The moment, by the gateway's clock."""
@@ -69,6 +79,7 @@ class BitsoReads:
             return order_from_row(row, account=self.account, source=source, observed_at=observed_at)
 
         rows = self._rows(payload, to_order, operation)
+        rows.good = [self.shown.take(order) for order in rows.good]
         self._warn(rows, operation)
         return rows
 

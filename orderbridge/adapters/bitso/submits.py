@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
 
 from orderbridge.adapters.bitso.client import BitsoClient
 from orderbridge.adapters.bitso.markets import BitsoMarkets
@@ -20,8 +19,6 @@ from orderbridge.model.order import Order
 from orderbridge.model.permit import Permit
 from orderbridge.model.request import OrderRequest
 from orderbridge.screening import before_sending, refuse_undeclared
-
-_REMEMBERED: Final = 10_000
 
 
 class BitsoSubmits:
@@ -42,7 +39,6 @@ class BitsoSubmits:
         self.rules = Rules(markets, gateway=client.gateway)
         self._capabilities = capabilities
         self._mint = mint
-        self._recent: dict[str, Order] = {}
 
     async def submit(
         self, request: OrderRequest, *, permit: Permit | None, not_after: float | None, deadline: Deadline
@@ -90,17 +86,7 @@ class BitsoSubmits:
             observed_at=self._reads.now(),
             anomalies=other_figures(payload, request),
         )
-        self._remember(order)
-        return order
-
-    def recall(self, oid: str) -> Order | None:
-        """An order as it was submitted here, for a venue that may have forgotten it."""
-        return self._recent.get(oid)
-
-    def _remember(self, order: Order) -> None:
-        self._recent[order.order_id] = order
-        if len(self._recent) > _REMEMBERED:
-            del self._recent[next(iter(self._recent))]
+        return self._reads.shown.take(order)
 
     def _oid(self, payload: object, client_order_id: str) -> str:
         oid = payload.get("oid") if isinstance(payload, dict) else None

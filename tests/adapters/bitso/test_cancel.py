@@ -360,7 +360,7 @@ async def test_trades_that_lag_take_no_fills_away(listed: bool) -> None:
         order = await gateway.cancel(working())
 
     assert order.filled_quantity == Decimal("0.5")
-    assert order.status is (OrderStatus.CANCELLED if listed else OrderStatus.ENDED)
+    assert order.status is (OrderStatus.CANCELLED if listed else OrderStatus.PARTIALLY_FILLED)
 
 
 async def test_trades_that_are_not_ready_leave_the_fills_unknown() -> None:

@@ -10,7 +10,7 @@ import pytest
 from orderbridge import OrderRef, OrderStatus
 from orderbridge.adapters.bitso import BitsoGateway
 from orderbridge.errors import ConfigurationError
-from orderbridge.http import WireRequest, WireResponse
+from orderbridge.http import HttpxTransport, WireRequest, WireResponse
 from orderbridge.http.policy import Retries
 from orderbridge.http.transport import NothingSent
 from orderbridge.model.words import KnownBy
@@ -128,17 +128,16 @@ async def test_forgotten_order_is_rebuilt_from_its_trades(sim: Simulator) -> Non
 async def test_order_that_works_again_is_not_called_ended(sim: Simulator) -> None:
     """An order with trades that look-up lost but open orders shows is reported as it is there."""
     put = sim.bitso.put(status="partially filled", quantity="0.002", filled_quantity="0.001")
-    sim.bitso.settings.visibility_window = 0
-    real = sim.bitso.handle
 
-    def forgetful(request):  # type: ignore[no-untyped-def]
-        hide = request.path.startswith("/api/v3/orders")
-        put.hidden = hide
-        return real(request)
+    class Forgetful(HttpxTransport):
+        async def send(self, request: WireRequest, *, timeout: float) -> WireResponse:
+            put.hidden = request.target.startswith("/api/v3/orders")
+            return await super().send(request, timeout=timeout)
 
-    sim.bitso._server._handle = forgetful  # type: ignore[union-attr]
-    async with sim.bitso.gateway() as gateway:
+    transport = Forgetful()
+    async with sim.bitso.gateway(transport=transport) as gateway:
         order = await gateway.get(f"bitso:{put.order_id}")
+    await transport.aclose()
 
     assert (order.status, order.known_by) == (OrderStatus.PARTIALLY_FILLED, KnownBy.REPORTED)
 
