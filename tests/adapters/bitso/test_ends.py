@@ -21,7 +21,7 @@ QUICK = Retries(tries=2, first_wait=0.01, longest_wait=0.01)
 @pytest.fixture
 async def sim() -> AsyncIterator[Simulator]:
     """A Bitso that forgets an order when it ends."""
-    async with Simulator(seed=1, bitso={"visibility_window": 0.0, "pacing": False}) as running:
+    async with Simulator(seed=1, bitso={"visibility_window": 0.0, "trade_lag": 0.0, "pacing": False}) as running:
         yield running
 
 
