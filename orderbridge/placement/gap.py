@@ -16,6 +16,7 @@ from orderbridge.client_ids import is_ours, minted_at
 from orderbridge.errors import NotSent, VenueUnavailable
 from orderbridge.gateway import OrderGateway
 from orderbridge.http.session import log_facts
+from orderbridge.model.advance import with_fills
 from orderbridge.model.fill import Fill
 from orderbridge.model.order import Identity, Order
 from orderbridge.model.ref import OrderRef
@@ -25,7 +26,6 @@ from orderbridge.placement.fingerprint import SKEW, disagreements
 from orderbridge.placement.journal import Gap
 from orderbridge.placement.limited import PROBE_TIMEOUT, READ_TIMEOUT, all_of, open_orders_of, within
 from orderbridge.placement.probe import IDS_MAY_BE_LEFT_OUT
-from orderbridge.placement.seen import with_fills
 from orderbridge.placement.sightings import Sightings
 from orderbridge.placement.states import Record
 
