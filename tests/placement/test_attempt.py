@@ -1,6 +1,7 @@
 """Attempts that meet, end early, or cannot be written down."""
 
 import asyncio
+import itertools
 import time
 from contextlib import aclosing
 from decimal import Decimal
@@ -9,10 +10,12 @@ from typing import Any
 
 import pytest
 
+from orderbridge import Order, OrderRequest
 from orderbridge.errors import AuthenticationFailed, JournalError, NotSent, OrderDenied, OutcomeUnknown
-from orderbridge.placement import SqliteJournal
+from orderbridge.placement import MemoryJournal, SqliteJournal
 from orderbridge.placement.attempt import Call
 from orderbridge.simulator import Simulator
+from tests.placement.hand import Accepting, Bot
 from tests.placement.kit import Bridges, limit_buy, seen, until_placed
 
 PLACE = "POST /api/v3/orders"
@@ -248,3 +251,78 @@ class FullLater(SqliteJournal):
         if not self.has_room:
             raise JournalError("the disk is full")
         return await super().change_seeing(*args, **how)
+
+
+async def test_the_deadline_for_sending_is_handed_to_the_gateway() -> None:
+    """Whoever waits inside a gateway knows after when nothing may leave: as long as there was to wait, or as told."""
+    venue, loop = Watched(), asyncio.get_running_loop()
+    bot = Bot(venue)
+
+    began = loop.time()
+    await bot.bridge.place("bitso", limit_buy(), send_within=7.0, timeout=3.0)
+    ended = loop.time()
+    await bot.bridge["bitso"].submit(limit_buy(), not_after=began + 1234.5)
+    await bot.bridge.aclose()
+
+    placed, submitted = venue.how
+    assert began + 7.0 <= placed["not_after"] <= ended + 7.0
+    assert placed["timeout"] == 3.0
+    assert placed["permit"].gateway == "bitso"
+    assert submitted["not_after"] == began + 1234.5
+
+
+class Watched(Accepting):
+    """It keeps how each order came to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.how: list[dict[str, Any]] = []
+
+    async def submit(self, request: OrderRequest, **how: Any) -> Order:
+        self.how.append(how)
+        return await super().submit(request, **how)
+
+
+async def test_a_machine_that_slept_before_it_sent_sends_nothing() -> None:
+    """The time in its loop stood still meanwhile: by the wall clock the deadline has passed, and nothing leaves."""
+    venue = Accepting()
+    bot = Bot(venue, clock=map(float, itertools.count(1_800_000_000, 1000)).__next__)
+
+    with pytest.raises(NotSent, match="the deadline for sending had passed"):
+        await bot.bridge.place("bitso", limit_buy(), key="k1")
+    placement = await bot.bridge.placement(key="k1")
+    await bot.bridge.aclose()
+
+    assert venue.sent == []
+    assert placement is not None
+    assert placement.state == "prepared"
+
+
+class BrokenAfterwards(MemoryJournal):
+    """A journal of somebody's own that fails, and not by a JournalError, when an order is there."""
+
+    is_broken = was_broken = False
+
+    async def change(self, *args: Any, **how: Any) -> Any:
+        if self.is_broken:
+            raise RuntimeError("a mistake of its own")
+        return await super().change(*args, **how)
+
+    async def change_seeing(self, *args: Any, **how: Any) -> Any:
+        self.is_broken, self.was_broken = not self.was_broken, True
+        return await super().change_seeing(*args, **how)
+
+
+async def test_a_reply_that_cannot_be_taken_in_is_an_unknown_outcome() -> None:
+    """The order is there and the journal does not know it: its caller is told so, with an alarm, and may not go on."""
+    venue, journal = Accepting(), BrokenAfterwards()
+    bot = Bot(venue, journal=journal)
+
+    with pytest.raises(OutcomeUnknown, match="the reply could not be taken in: RuntimeError") as caught:
+        await bot.bridge.place("bitso", limit_buy(), key="k1")
+    journal.is_broken = False
+    await bot.bridge.aclose()
+
+    assert len(venue.sent) == 1
+    assert caught.value.placement is not None
+    assert "background" in bot.kinds

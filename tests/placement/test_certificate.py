@@ -138,6 +138,51 @@ async def test_three_complete_rounds_past_the_horizon_certify() -> None:
     assert settled.alarms == []
 
 
+class Asked(Venue):
+    """It counts its look-ups, of which a silent round has two, and is in trouble after so many."""
+
+    def __init__(self, *, well: int) -> None:
+        super().__init__()
+        self.asked = 0
+        self.well = well
+
+    async def lookup(self, *refs: Any, timeout: float | None = None) -> LookupResult:
+        self.asked += 1
+        if self.asked > self.well:
+            self.answer = "failed"
+        return await super().lookup(*refs, timeout=timeout)
+
+
+@pytest.mark.parametrize("rounds", [3, 4, 5])
+async def test_a_blocked_round_after_negative_ones_certifies_nothing(rounds: int) -> None:
+    """Whatever was silent before the horizon, the round after it must be: when it is blocked, nothing is proven."""
+    venue = Asked(well=2 * rounds)
+    settled = Settled(venue, settle_horizon=60.0, probe_times=[n / 100 for n in range(1, 90)])
+    resolver = settled.bridge._placing.line("bitso").resolver
+    # The horizon passes with the last round that is silent, however fast the machine is.
+    resolver._followed_for = lambda record: 0.0 if venue.asked < venue.well else 3600.0  # type: ignore[method-assign]
+
+    placement = await settled.run()
+    await settled.bridge.aclose()
+
+    assert (placement.state, placement.gave_up) == ("uncertain", True)
+    assert venue.asked >= 2 * rounds + 3
+
+
+@pytest.mark.parametrize(("rounds", "state"), [(2, "uncertain"), (3, "not_placed")])
+async def test_fewer_than_three_negative_rounds_certify_nothing(rounds: int, state: str) -> None:
+    """Past the horizon from the first on: the third silent round certifies, and not the second."""
+    venue = Asked(well=2 * rounds)
+    settled = Settled(venue, settle_horizon=0.0, probe_times=[n / 100 for n in range(1, 90)])
+
+    placement = await settled.run()
+    await settled.bridge.aclose()
+
+    assert (placement.state, placement.gave_up) == (state, state == "uncertain")
+    if state == "not_placed":
+        assert (venue.asked, placement.evidence) == (6, ("absent in 3 complete rounds",))
+
+
 @pytest.mark.parametrize(
     "spoilt",
     [

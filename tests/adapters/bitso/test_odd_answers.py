@@ -14,7 +14,14 @@ import pytest
 
 from orderbridge import LookupResult, OrderBridge, OrderRef, OrderRequest, OrderStatus
 from orderbridge.adapters.bitso import BitsoGateway
-from orderbridge.errors import AmbiguousRef, AuthenticationFailed, ConfigurationError, OutcomeUnknown
+from orderbridge.errors import (
+    AmbiguousRef,
+    AuthenticationFailed,
+    ConfigurationError,
+    InsufficientFunds,
+    OutcomeUnknown,
+    RateLimited,
+)
 from orderbridge.http import WireRequest, WireResponse
 from orderbridge.http.policy import Retries
 
@@ -428,3 +435,28 @@ async def test_an_answer_about_another_order_is_no_success(bitso: Any, wrong: di
         await gateway.submit(OrderRequest.limit(symbol="BTC/MXN", side="buy", quantity="0.01", price="560000"))
 
     assert caught.value.order_id == "A"
+
+
+@pytest.mark.parametrize("code", ["0379", "0404", "0301", "1001", "0312", "0356", "0206", "0203", "0213"])
+@pytest.mark.parametrize("status", [420, 429, 500, 502, 503, 599])
+async def test_a_refusal_with_the_status_of_no_answer_is_no_refusal(bitso: Any, status: int, code: str) -> None:
+    """A throttled or failed request may be a proxy's word: whether the order was looked at is not known."""
+    gateway, transport = bitso(lambda target: refusal(code, status=status) if target.endswith("/orders") else ok(BOOK))
+
+    with pytest.raises(OutcomeUnknown) as caught:
+        await gateway.submit(OrderRequest.limit(symbol="BTC/MXN", side="buy", quantity="0.01", price="560000"))
+
+    throttled = status < 500
+    assert isinstance(caught.value.__cause__, RateLimited) is throttled
+    assert [target for target in transport.targets if target.endswith("/orders")] == ["/api/v3/orders"]
+
+
+@pytest.mark.parametrize("status", [200, 400, 403, 404, 409, 419, 421, 428, 430, 499])
+async def test_a_refusal_with_any_other_status_is_one(bitso: Any, status: int) -> None:
+    """Bitso's statuses do not always follow its codes: the code is what refuses."""
+    gateway, _ = bitso(lambda target: refusal("0379", status=status) if target.endswith("/orders") else ok(BOOK))
+
+    with pytest.raises(InsufficientFunds) as caught:
+        await gateway.submit(OrderRequest.limit(symbol="BTC/MXN", side="buy", quantity="0.01", price="560000"))
+
+    assert (caught.value.code, caught.value.http_status) == ("0379", status)
