@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from orderbridge.bound import BoundGateway
 from orderbridge.errors import NotSupported
-from orderbridge.gateway import OrderGateway
+from orderbridge.gateway import OrderGateway, failure_of
 from orderbridge.http.policy import Deadline
 from orderbridge.model.fill import Fill
 from orderbridge.model.order import Order
@@ -16,6 +16,29 @@ from orderbridge.model.ref import RefLike
 from orderbridge.model.words import OrderStatus
 from orderbridge.placement.seen import ending
 from orderbridge.search import parse_refs
+
+T = TypeVar("T")
+
+
+class Listing(AsyncIterator[T]):
+    """
+    What several gateways list, one after another.
+
+    Attributes:
+        left_out: the gateways that cannot list it, and why, by their names; what is theirs is missing here.
+    """
+
+    def __init__(self, items: AsyncIterator[T], left_out: Mapping[str, str]) -> None:
+        self._items = items
+        self.left_out = dict(left_out)
+
+    async def __anext__(self) -> T:
+        return await anext(self._items)
+
+    async def aclose(self) -> None:
+        """End it before its end."""
+        async with ending(self._items):
+            pass
 
 
 class _Bridge(Protocol):
@@ -25,7 +48,15 @@ class _Bridge(Protocol):
     def _check_usable(self) -> None: ...
     def _asked(self, names: Sequence[str] | None) -> list[str]: ...
     async def _place_of(self, ref: RefLike, deadline: Deadline, operation: str) -> tuple[BoundGateway, RefLike]: ...
-    def _able(self, call: str, gateways: Sequence[str] | None, can: Callable[[OrderGateway], bool]) -> list[str]: ...
+    def _listed(
+        self,
+        call: str,
+        gateways: Sequence[str] | None,
+        can: Callable[[OrderGateway], bool],
+        make: Callable[[BoundGateway], AsyncIterator[T]],
+        *,
+        strict: bool,
+    ) -> Listing[T]: ...
     def _fills_of(
         self,
         ref: RefLike,
@@ -47,22 +78,28 @@ class HistoryCalls:
         symbol: str | None = None,
         status: OrderStatus | str | None = None,
         gateways: Sequence[str] | None = None,
+        strict: bool = False,
         timeout: float | None = 10.0,
-    ) -> AsyncIterator[Order]:
+    ) -> Listing[Order]:
         """
         The orders created in a time, gateway by gateway; `timeout` is per page.
 
         Args:
             gateways: by default those that have a history; named ones must have it.
+            strict: refuse the call where a gateway would be left out; else the iterator's `left_out` names it.
 
         Raises:
-            NotSupported: at once, where no gateway asked can tell. While iterating: the first error of a
-                gateway, after every other gateway's orders were given.
+            NotSupported: at once, where no gateway asked can tell, or one that is named or by `strict` must. While
+                iterating: the first error of a gateway, after every other gateway's orders were given.
         """
-        names = self._able("orders", gateways, lambda gateway: gateway.capabilities.history)
         given: dict[str, Any] = {"since": since, "until": until, "symbol": symbol, "status": status}
-        calls = [self[name].orders(timeout=timeout, **given) for name in names]
-        return _one_after_another(calls)
+        return self._listed(
+            "orders",
+            gateways,
+            lambda gateway: gateway.capabilities.history,
+            lambda gateway: gateway.orders(timeout=timeout, **given),
+            strict=strict,
+        )
 
     def fills(
         self: _Bridge,
@@ -72,25 +109,32 @@ class HistoryCalls:
         until: datetime | None = None,
         symbol: str | None = None,
         gateways: Sequence[str] | None = None,
+        strict: bool = False,
         timeout: float | None = 10.0,
-    ) -> AsyncIterator[Fill]:
+    ) -> Listing[Fill]:
         """
         The executions of one order, or of the accounts gateway by gateway; `timeout` is per page.
 
         Args:
             ref: one that names no gateway is looked up first, on all of them.
-            gateways: by default those that can list fills; named ones must be able to.
+            gateways: by default those that can list fills; named ones must be able to. None is made of what an
+                order says it has filled: that is a sum, and no execution.
+            strict: as of `orders`.
 
         Raises:
-            NotSupported: at once, where no gateway asked can tell. While iterating: as `orders` does.
+            NotSupported: at once, as of `orders`. While iterating: as `orders` does.
         """
         if ref is not None:
             self._check_usable()
             parse_refs([ref], gateways=self.names, operation="fills")
-            return self._fills_of(ref, since, until, symbol, timeout)
-        names = self._able("fills", gateways, lambda gateway: gateway.capabilities.fills)
-        calls = [self[name].fills(since=since, until=until, symbol=symbol, timeout=timeout) for name in names]
-        return _one_after_another(calls)
+            return Listing(self._fills_of(ref, since, until, symbol, timeout), {})
+        return self._listed(
+            "fills",
+            gateways,
+            lambda gateway: gateway.capabilities.fills,
+            lambda gateway: gateway.fills(since=since, until=until, symbol=symbol, timeout=timeout),
+            strict=strict,
+        )
 
     async def _fills_of(
         self: _Bridge,
@@ -106,16 +150,31 @@ class HistoryCalls:
             async for fill in fills:
                 yield fill
 
-    def _able(
-        self: _Bridge, call: str, gateways: Sequence[str] | None, can: Callable[[OrderGateway], bool]
-    ) -> list[str]:
+    def _listed(
+        self: _Bridge,
+        call: str,
+        gateways: Sequence[str] | None,
+        can: Callable[[OrderGateway], bool],
+        make: Callable[[BoundGateway], AsyncIterator[T]],
+        *,
+        strict: bool,
+    ) -> Listing[T]:
         self._check_usable()
-        asked = self._asked(gateways)
-        able = [name for name in asked if can(self[name])]
-        unable = [name for name in asked if name not in able]
-        if not able or (gateways is not None and unable):
-            raise NotSupported(f"{', '.join(unable)} cannot list {call}", operation=call)
-        return able
+        left_out: dict[str, str] = {}
+        calls: list[AsyncIterator[T]] = []
+        for name in self._asked(gateways):
+            gateway = self[name]
+            if not can(gateway):
+                hint = getattr(gateway, "instead", {}).get(call)
+                left_out[name] = f"{name} cannot list {call}" + (f"; {hint}" if hint else "")
+                continue
+            try:
+                calls.append(make(gateway))
+            except NotSupported as error:  # not so, as with this symbol or at this exchange without one
+                left_out[name] = failure_of(error).message
+        if not calls or (left_out and (strict or gateways is not None)):
+            raise NotSupported("; ".join(left_out.values()), operation=call)
+        return Listing(_one_after_another(calls), left_out)
 
 
 async def _one_after_another(calls: Sequence[AsyncIterator[Any]]) -> AsyncIterator[Any]:

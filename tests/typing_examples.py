@@ -4,7 +4,7 @@ What a user of the public face writes, as mypy --strict and pyright must underst
 Each block is what a bot's author would type; `assert_type` pins what he gets back.
 """
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Literal, Self, assert_type
@@ -339,7 +339,8 @@ def places_in_sync(bitso: OrderGateway, request: OrderRequest, order: Order) -> 
         assert_type(bridge.observe(order), Order)
         assert_type(bridge.explain(prepared), str)
         assert_type(bridge.submit_at("bitso", request), Order)
-        assert_type(bridge.fills(), Iterator[Fill])
+        assert_type(next(bridge.fills()), Fill)
+        assert_type(bridge.fills(strict=True).left_out, dict[str, str])
         bound = bridge["bitso"]
         assert_type(bound, SyncGateway)
         assert_type(bound.place(request, key="k3", send_within=1), Order)

@@ -28,6 +28,7 @@ from orderbridge.cli.tables import (
     Rows,
     add_fill,
     add_order,
+    print_left_out,
     print_missing,
     print_model,
     print_orders,
@@ -79,26 +80,33 @@ def orders(
     json: JsonLines = False,
     config: Config = None,
 ) -> None:
-    """List the orders created in a time, of the gateways that keep a history (Bitso keeps none: see fills)."""
+    """
+    List the orders created in a time, of the gateways that keep a history (Bitso keeps none: see fills). Exits 1 when
+    one that keeps none is left out; name with -g those that you want.
+    """
     first, last = moment(since, "--since"), moment(until, "--until")
     assert first is not None  # --since is required
     if status is not None and status.lower() not in set(OrderStatus):
         end(f"--status: {status!r} is none of {', '.join(OrderStatus)}", Exit.WRONG)
     rows, used = Rows(ORDERS), used_settings(config)
 
-    async def look() -> None:
+    async def look() -> bool:
         async with aclosing(connected(*(gateways or ()), settings=used)) as bridge:
-            async for order in bridge.orders(
+            listed = bridge.orders(
                 since=first, until=last, symbol=symbol, status=status, gateways=gateways, timeout=timeout
-            ):
+            )
+            print_left_out(listed.left_out)
+            async for order in listed:
                 if json:
                     print_model(order)
                 else:
                     add_order(rows, order)
+            return not listed.left_out
 
-    run(look())
+    is_all = run(look())
     if not json and not rows.count:
-        say("No orders.")
+        say("No orders." if is_all else "No orders at the gateways that list them.")
+    sys.exit(Exit.DONE if is_all else Exit.NOT_ALL)
 
 
 def fills(
@@ -113,20 +121,25 @@ def fills(
     json: JsonLines = False,
     config: Config = None,
 ) -> None:
-    """List the executions of one order, or of the accounts that tell them (Bitcain tells none: see lookup)."""
+    """
+    List the executions of one order, or of the accounts that tell them (Bitcain tells none: see lookup). Exits 1 when
+    one that tells none is left out; name with -g those that you want.
+    """
     first, last = moment(since, "--since"), moment(until, "--until")
     rows, used = Rows(FILLS), used_settings(config)
 
-    async def look() -> None:
+    async def look() -> bool:
         async with aclosing(connected(*(gateways or ()), settings=used)) as bridge:
-            async for fill in bridge.fills(
-                ref, since=first, until=last, symbol=symbol, gateways=gateways, timeout=timeout
-            ):
+            listed = bridge.fills(ref, since=first, until=last, symbol=symbol, gateways=gateways, timeout=timeout)
+            print_left_out(listed.left_out)
+            async for fill in listed:
                 if json:
                     print_model(fill)
                 else:
                     add_fill(rows, fill)
+            return not listed.left_out
 
-    run(look())
+    is_all = run(look())
     if not json and not rows.count:
-        say("No fills.")
+        say("No fills." if is_all else "No fills at the gateways that list them.")
+    sys.exit(Exit.DONE if is_all else Exit.NOT_ALL)

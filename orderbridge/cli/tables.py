@@ -73,6 +73,12 @@ def print_missing(unreachable: Mapping[str, Failure], bad_rows: Iterable[BadRow]
         say(f"unusable row ({at}): {bad.reason}", stderr=stderr, style="yellow")
 
 
+def print_left_out(left_out: Mapping[str, str]) -> None:
+    """Which gateways cannot list what was asked for, and why."""
+    for name, why in left_out.items():
+        say(f"{name} is left out: {why}", stderr=True, style="yellow")
+
+
 def lookup_json(result: LookupResult) -> str:
     """The result as JSON, each answer beside its ref."""
     return _plain_json(result.model_dump_json(indent=2))

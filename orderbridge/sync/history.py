@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -12,7 +12,7 @@ from orderbridge.model.fill import Fill
 from orderbridge.model.order import Order
 from orderbridge.model.ref import RefLike
 from orderbridge.model.words import OrderStatus
-from orderbridge.sync.loop import LoopThread
+from orderbridge.sync.loop import LoopThread, SyncListing
 
 
 class SyncHistoryCalls:
@@ -29,11 +29,12 @@ class SyncHistoryCalls:
         symbol: str | None = None,
         status: OrderStatus | str | None = None,
         gateways: Sequence[str] | None = None,
+        strict: bool = False,
         timeout: float | None = 10.0,
-    ) -> Iterator[Order]:
+    ) -> SyncListing[Order]:
         """As `OrderBridge.orders`."""
         given: dict[str, Any] = {"since": since, "until": until, "symbol": symbol, "status": status}
-        return self._loop.pull(partial(self._bridge.orders, gateways=gateways, timeout=timeout, **given))
+        return self._loop.pull(partial(self._bridge.orders, gateways=gateways, strict=strict, timeout=timeout, **given))
 
     def fills(
         self,
@@ -43,8 +44,9 @@ class SyncHistoryCalls:
         until: datetime | None = None,
         symbol: str | None = None,
         gateways: Sequence[str] | None = None,
+        strict: bool = False,
         timeout: float | None = 10.0,
-    ) -> Iterator[Fill]:
+    ) -> SyncListing[Fill]:
         """As `OrderBridge.fills`."""
-        given: dict[str, Any] = {"since": since, "until": until, "symbol": symbol}
-        return self._loop.pull(partial(self._bridge.fills, ref, gateways=gateways, timeout=timeout, **given))
+        given: dict[str, Any] = {"since": since, "until": until, "symbol": symbol, "gateways": gateways}
+        return self._loop.pull(partial(self._bridge.fills, ref, strict=strict, timeout=timeout, **given))

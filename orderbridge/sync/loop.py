@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping
 from concurrent.futures import CancelledError, Future
 from typing import Any, Final, TypeVar
 
@@ -14,6 +14,26 @@ from orderbridge.http.transport import after_fork
 
 T = TypeVar("T")
 _END: Final = object()
+
+
+class SyncListing(Iterator[T]):
+    """
+    What a listing yields, one by one.
+
+    Attributes:
+        left_out: the gateways that cannot list it, and why, by their names; what is theirs is missing here.
+    """
+
+    def __init__(self, items: Generator[T], left_out: Mapping[str, str]) -> None:
+        self._items = items
+        self.left_out = dict(left_out)
+
+    def __next__(self) -> T:
+        return next(self._items)
+
+    def close(self) -> None:
+        """End it before its end."""
+        self._items.close()
 
 
 class LoopThread:
@@ -40,7 +60,7 @@ class LoopThread:
         """
         return self._result(self._begun(step))
 
-    def pull(self, make: Callable[[], AsyncIterator[T]]) -> Iterator[T]:
+    def pull(self, make: Callable[[], AsyncIterator[T]]) -> SyncListing[T]:
         """What an asynchronous iterator yields, one by one. What `make` raises, it raises here and now."""
         turn = asyncio.Lock()  # an interrupted step may still be unwinding when the iterator is closed
 
@@ -59,7 +79,7 @@ class LoopThread:
                 async with turn:
                     await close()
 
-        def pulled() -> Iterator[T]:
+        def pulled() -> Generator[T]:
             try:
                 while (item := self.call(following)) is not _END:
                     yield item
@@ -67,7 +87,7 @@ class LoopThread:
                 if not self.is_closed and not self._is_the_parents:
                     self.call(closing)
 
-        return pulled()
+        return SyncListing(pulled(), getattr(items, "left_out", {}))
 
     def close(self, last: Callable[[], Awaitable[object]]) -> None:
         """

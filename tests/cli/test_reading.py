@@ -163,14 +163,17 @@ def test_open_with_a_wrong_symbol_is_told_in_one_line() -> None:
 
 
 def test_orders_lists_those_of_a_time(venue: Simulator) -> None:
-    """Only gateways with a history are asked, and `--status` narrows it."""
+    """Only gateways with a history are asked, and one without is told and ends with 1; `--status` narrows it."""
     filled = venue.bitcain.put(status="filled", quantity="0.5", price="60000")
     failed = venue.bitcain.put(status="failed", quantity="0.5", filled_quantity="0", error_message="broker down")
 
     everything = run("orders", "--since", "2020-01-01")
     some = run("orders", "--since", "2020-01-01T00:00:00Z", "--status", "filled", "--symbol", "BTC/USDT", "--json")
 
-    assert everything.exit_code == 0, everything.output
+    assert everything.exit_code == 1, everything.output
+    assert "bitso is left out: bitso cannot list orders" in " ".join(everything.stderr.split())
+    assert "left out" not in everything.stdout
+    assert run("orders", "--since", "2020-01-01", "-g", "bitcain").exit_code == 0
     assert filled.order_id in everything.stdout
     assert failed.order_id in everything.stdout
     assert "reason: broker down" in everything.stdout
@@ -182,10 +185,13 @@ def test_orders_of_an_empty_time(venue: Simulator) -> None:
     """`--until` ends the time, and nothing in it is said so."""
     venue.bitcain.put(status="filled", quantity="0.5")
 
-    result = run("orders", "--since", "2020-01-01", "--until", "2020-01-02")
+    result = run("orders", "--since", "2020-01-01", "--until", "2020-01-02", "-g", "bitcain")
+    of_some = run("orders", "--since", "2020-01-01", "--until", "2020-01-02")
 
     assert result.exit_code == 0
     assert result.stdout == "No orders.\n"
+    assert of_some.exit_code == 1
+    assert of_some.stdout == "No orders at the gateways that list them.\n"
 
 
 def test_orders_of_a_venue_without_a_history() -> None:
@@ -238,14 +244,18 @@ def test_a_time_without_a_zone_is_utc(venue: Simulator, monkeypatch: pytest.Monk
 
 
 def test_fills_of_the_account_and_of_one_order(venue: Simulator) -> None:
-    """Every execution with its fee; with a ref, those of that order only; decimals are plain."""
+    """
+    Every execution with its fee, and whose are missing; with a ref, those of that order only; decimals are plain.
+    """
     one = venue.bitso.put(origin_id="mine", status="completed", quantity="0.00002", price="560000")
     other = venue.bitso.put(status="completed", quantity="0.004", price="570000")
 
     everything = run("fills")
     mine = run("fills", "bitso:client:mine", "--json")
 
-    assert everything.exit_code == 0, everything.output
+    assert everything.exit_code == 1, everything.output
+    assert "bitcain is left out: bitcain cannot list fills" in " ".join(everything.stderr.split())
+    assert (mine.exit_code, run("fills", "-g", "bitso").exit_code) == (0, 0)
     assert one.order_id in everything.stdout
     assert other.order_id in everything.stdout
     assert "BTC/MXN buy 0.004 at 570000" in everything.stdout
@@ -255,7 +265,7 @@ def test_fills_of_the_account_and_of_one_order(venue: Simulator) -> None:
 
 def test_fills_that_are_not_there() -> None:
     """No execution is said so."""
-    result = run("fills", "--since", "2020-01-01", "--symbol", "BTC/MXN")
+    result = run("fills", "--since", "2020-01-01", "--symbol", "BTC/MXN", "-g", "bitso")
 
     assert result.exit_code == 0
     assert result.stdout == "No fills.\n"

@@ -34,7 +34,9 @@ def test_a_day_of_a_bot(venue: Simulator, bridge: SyncBridge) -> None:
     assert [fill.order_id for fill in bridge.fills(f"bitso:{put.order_id}")] == [put.order_id]
     assert bridge.market("bitso", "BTC/MXN").symbol == "BTC/MXN"
     assert bridge.cancel_all(scope="account").is_complete
-    assert list(bridge.orders(since=venue.clock.now() - timedelta(days=1))) == []
+    listed = bridge.orders(since=venue.clock.now() - timedelta(days=1))
+    assert list(listed) == []
+    assert listed.left_out.keys() == {"bitso"}
 
 
 def test_errors_come_through_as_they_are(bridge: SyncBridge) -> None:

@@ -8,7 +8,9 @@ import pytest
 
 from orderbridge import OrderBridge
 from orderbridge.bound import BoundGateway
+from orderbridge.history import Listing
 from orderbridge.sync import BridgeSettings, SyncBridge, SyncGateway
+from orderbridge.sync.loop import SyncListing
 
 TWINS = [(SyncBridge, OrderBridge), (SyncGateway, BoundGateway)]
 
@@ -26,7 +28,9 @@ def properties(of: type) -> dict[str, Any]:
 
 def awaited(hint: Any) -> Any:
     """The type that a call without `await` gives for one with it."""
-    return Iterator[get_args(hint)[0]] if get_origin(hint) is AsyncIterator else hint
+    twins: dict[Any, Any] = {AsyncIterator: Iterator, Listing: SyncListing}
+    twin = twins.get(get_origin(hint))
+    return hint if twin is None else twin[get_args(hint)[0]]
 
 
 @pytest.mark.parametrize(("sync", "original"), TWINS)
