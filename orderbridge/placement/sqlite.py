@@ -41,30 +41,28 @@ _BODY: Final = "SELECT body FROM placements WHERE placement_id = ?"
 _LAST_SEQ: Final = "SELECT COALESCE(MAX(seq), 0) FROM events WHERE placement_id = ?"
 _EVENT_ROW: Final = "(?, ?, ?, ?, ?, ?)"
 # One statement looks and stores; what stood in its way is asked for only when it stored nothing.
-_FREE: Final = "NOT EXISTS (SELECT 1 FROM placements WHERE gateway = ?2 AND held_key = ?3)"
+_FREE: Final = "NOT EXISTS (SELECT 1 FROM placements WHERE gateway = ? AND held_key = ?)"
 _NO_TWIN: Final = (
-    f"NOT EXISTS (SELECT 1 FROM placements WHERE fingerprint = ?6 AND state IN ({_listed(IN_FLIGHT)}) "
-    f"AND {_IS_INDEXED})"
+    f"NOT EXISTS (SELECT 1 FROM placements WHERE fingerprint = ? AND state IN ({_listed(IN_FLIGHT)}) AND {_IS_INDEXED})"
 )
-_NEW: Final = f"INSERT INTO placements SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9 WHERE {_FREE}"
+_NEW: Final = f"INSERT INTO placements SELECT ?, ?, ?, ?, ?, ?, ?, ?, ? WHERE {_FREE}"
 _INSERT: Final = f"{_NEW} ON CONFLICT DO NOTHING"
 _INSERT_ALONE: Final = f"{_NEW} AND {_NO_TWIN} ON CONFLICT DO NOTHING"
 # A ghost does not take its key back from the placement that was given it since.
-_TAKEN: Final = "SELECT 1 FROM placements WHERE gateway = ?5 AND held_key = ?3 AND placement_id <> ?4"
+_TAKEN: Final = "SELECT 1 FROM placements WHERE gateway = ? AND held_key = ? AND placement_id <> ?"
 _UPDATE: Final = (
-    f"UPDATE placements SET state = ?1, body = ?2, held_key = CASE WHEN EXISTS ({_TAKEN}) THEN NULL ELSE ?3 END "
-    "WHERE placement_id = ?4"
+    f"UPDATE placements SET state = ?, body = ?, held_key = CASE WHEN EXISTS ({_TAKEN}) THEN NULL ELSE ? END "
+    "WHERE placement_id = ?"
 )
 _FREE_CLIENT: Final = (
     "UPDATE placements SET client_order_id = NULL WHERE placement_id = ? AND client_order_id IS NOT NULL"
 )
-_IS_ORDER: Final = "gateway = ?1 AND order_id = ?2 AND symbol = ?3 AND side = ?4"
+_IS_ORDER: Final = "gateway = ? AND order_id = ? AND symbol = ? AND side = ?"
 _ORDER: Final = f"SELECT body FROM orders WHERE {_IS_ORDER}"
 _NEW_ORDER: Final = (
-    "INSERT INTO orders (gateway, order_id, symbol, side, client_order_id, working, body) "
-    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"
+    "INSERT INTO orders (client_order_id, working, body, gateway, order_id, symbol, side) VALUES (?, ?, ?, ?, ?, ?, ?)"
 )
-_PUT_ORDER: Final = f"UPDATE orders SET client_order_id = ?5, working = ?6, body = ?7 WHERE {_IS_ORDER}"
+_PUT_ORDER: Final = f"UPDATE orders SET client_order_id = ?, working = ?, body = ? WHERE {_IS_ORDER}"
 _ORDERS: Final = (
     "SELECT order_id, body, gateway FROM orders WHERE order_id = ? "
     "UNION SELECT order_id, body, gateway FROM orders WHERE client_order_id = ?"
@@ -300,14 +298,18 @@ def _insert(db: sqlite3.Connection, record: Record, *, alone: bool) -> bool:
         placement.key if placement.holds_key else None,
         record.model_dump_json(exclude_defaults=True),
     )
-    return db.execute(_INSERT_ALONE if alone else _INSERT, row).rowcount == 1
+    free = (placement.gateway, placement.key)
+    if alone:
+        return db.execute(_INSERT_ALONE, (*row, *free, record.fingerprint)).rowcount == 1
+    return db.execute(_INSERT, (*row, *free)).rowcount == 1
 
 
 def _update(db: sqlite3.Connection, record: Record) -> None:
     placement = record.placement
     held_key = placement.key if placement.holds_key else None
     body = record.model_dump_json(exclude_defaults=True)
-    db.execute(_UPDATE, (record.state.value, body, held_key, record.id, placement.gateway))
+    taken = (placement.gateway, held_key, record.id)
+    db.execute(_UPDATE, (record.state.value, body, *taken, held_key, record.id))
     if placement.client_order_id is None:
         db.execute(_FREE_CLIENT, (record.id,))
 
@@ -390,4 +392,4 @@ def _put_order(db: sqlite3.Connection, before: Order, after: Order) -> Order:
 
 def _order_row(order: Order) -> tuple[Any, ...]:
     body = order.model_dump_json(exclude_defaults=True)
-    return *order.identity, order.client_order_id, order.may_be_live, body
+    return order.client_order_id, order.may_be_live, body, *order.identity
