@@ -66,6 +66,7 @@ class HttpxTransport:
         progress = _Progress(latest)
         try:
             built = self._build(client, request, progress)
+            progress.is_told = _tells_events(client, built)
             async with asyncio.timeout_at(ends):
                 return await self._exchange(client, built, progress)
         except (NothingSent, *_BEFORE_SENDING) as error:
@@ -148,6 +149,12 @@ class HttpxTransport:
         return b"".join(chunks)
 
 
+def _tells_events(client: httpx.AsyncClient, built: httpx.Request) -> bool:
+    """Whether no byte leaves without an event: so it is in httpx's own transport, and perhaps in no other."""
+    find = getattr(client, "_transport_for_url", None)
+    return find is not None and type(find(built.url)) is httpx.AsyncHTTPTransport
+
+
 class _Progress:
     """
     Whether the first byte of a request may have left, by the events of the connection pool; and what must not be.
@@ -155,22 +162,22 @@ class _Progress:
     That is a byte after `not_after`, and a connection kept on which more came than the answer.
     """
 
-    __slots__ = ("_seen", "_started", "not_after", "response")
+    __slots__ = ("_started", "is_told", "not_after", "response")
 
     def __init__(self, not_after: float) -> None:
-        self._seen = self._started = False
+        self.is_told = self._started = False
         self.not_after = not_after
         self.response: httpx.Response | None = None
 
     @property
     def nothing_left(self) -> bool:
         # A client over another transport (ASGI, a mock) tells no events: then nothing is known.
-        return self._seen and not self._started
+        return self.is_told and not self._started
 
     @property
     def on_event(self) -> Callable[[str, dict[str, Any]], Awaitable[None]]:
         async def note(event: str, info: dict[str, Any]) -> None:
-            self._seen = True
+            self.is_told = True
             if getattr(info.get("request"), "method", b"") == b"CONNECT":
                 return  # to a proxy: nothing of the request itself
             if event.endswith(".response_closed.started"):

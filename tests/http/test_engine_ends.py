@@ -72,12 +72,20 @@ async def test_closing_under_way_ends_the_exchange_as_unknown(serve: Serve, engi
         await task
 
 
-async def test_waiting_for_a_free_connection_sent_nothing(serve: Serve) -> None:
-    """When the caller's client has no connection free in time, nothing left."""
+class Patient(httpx.AsyncClient):
+    """A client that waits for a connection for ever: it is the attempt's own time that ends first."""
+
+    def build_request(self, *args: Any, **more: Any) -> httpx.Request:
+        return super().build_request(*args, **{**more, "timeout": None})
+
+
+@pytest.mark.parametrize("kind", [httpx.AsyncClient, Patient], ids=["by the pool's limit", "by the attempt's limit"])
+async def test_waiting_for_a_free_connection_sent_nothing(serve: Serve, kind: type[httpx.AsyncClient]) -> None:
+    """When the caller's client has no connection free in time, nothing left, whichever limit was met first."""
     peer = await serve(silence)
-    async with httpx.AsyncClient(limits=httpx.Limits(max_connections=1)) as client:
+    async with kind(limits=httpx.Limits(max_connections=1)) as client:
         transport = HttpxTransport(client)
-        first = asyncio.ensure_future(transport.send(WireRequest("POST", peer.url), timeout=1))
+        first = asyncio.ensure_future(transport.send(WireRequest("POST", peer.url), timeout=1000))
         await peer.received.wait()
 
         with pytest.raises(NothingSent):
