@@ -16,6 +16,11 @@ settings.register_profile("search", deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest test first: the process that it waits for runs beside all the others, and not after them."""
+    items.sort(key=lambda item: item.name != "test_what_imports_ccxt_passes_in_a_process_of_its_own")
+
+
 @pytest.fixture
 async def sim() -> AsyncIterator[Simulator]:
     """Both simulated venues, on loopback ports of their own; Bitso is kind."""

@@ -54,6 +54,14 @@ def test_what_imports_ccxt_passes_in_a_process_of_its_own(tmp_path: Path) -> Non
     assert not [line for line in lines if line.startswith("SKIPPED ")]
 
 
+def test_that_process_is_started_first(request: pytest.FixtureRequest) -> None:
+    """It takes longer than any other test, so nothing of the main run is waited for before it begins."""
+    names = [item.name for item in request.session.items]
+
+    assert names.count(test_what_imports_ccxt_passes_in_a_process_of_its_own.__name__) in {0, 1}
+    assert test_what_imports_ccxt_passes_in_a_process_of_its_own.__name__ not in names[1:]
+
+
 def imports(path: Path) -> Iterator[str]:
     """What a file imports anywhere, or at its top where it holds fixtures and helpers only."""
     tree = ast.parse(path.read_text())

@@ -108,7 +108,7 @@ async def test_an_answer_that_is_no_order_is_followed_up(bridges: Bridges, journ
         await bridge.place("bitso", limit_buy(), key="k1")
 
     assert caught.value.placement is not None
-    assert (await bridge.resolve(caught.value.placement, timeout=5)).state == "not_placed"
+    assert (await bridge.resolve(caught.value.placement, timeout=60)).state == "not_placed"
 
 
 async def test_what_was_asked_is_what_an_order_is(bridges: Bridges, journal: Any) -> None:
@@ -144,7 +144,7 @@ async def test_an_answer_about_another_order_is_followed_up(
         await bridge.place("bitso", limit_buy(), key="k1")
 
     assert caught.value.placement is not None
-    assert (await bridge.resolve(caught.value.placement, timeout=5)).state == "not_placed"
+    assert (await bridge.resolve(caught.value.placement, timeout=60)).state == "not_placed"
 
 
 class Broken(dict[Any, Any]):

@@ -52,7 +52,7 @@ async def test_a_lost_order_is_proven_absent_by_the_list_of_its_symbol(tmp_path:
     with pytest.raises(OutcomeUnknown) as caught:
         await bridge.place("bitso", limit_buy())
 
-    placement = await bridge.resolve(caught.value.placement, timeout=5)  # type: ignore[arg-type]
+    placement = await bridge.resolve(caught.value.placement, timeout=60)  # type: ignore[arg-type]
     await bridge.aclose()
 
     assert placement.state == "not_placed"

@@ -85,7 +85,7 @@ async def test_case_6_a_break_in_mid_write_is_followed_up(
         with pytest.raises(OutcomeUnknown) as caught:
             await bridge.place("bitso", limit_buy(), key="k1")
         assert caught.value.placement is not None
-        after = await bridge.resolve(caught.value.placement, timeout=5)
+        after = await bridge.resolve(caught.value.placement, timeout=60)
 
     assert after.state == state
     assert len(sim.bitso.accepted()) == (state == "placed")
@@ -105,10 +105,10 @@ async def test_case_20_an_order_that_finished_is_not_sent_again(
     with pytest.raises(OutcomeUnknown) as caught:
         await bridge.place("bitso", at_once(), key="k1")
     assert caught.value.placement is not None
-    after = await bridge.resolve(caught.value.placement, timeout=5)
+    after = await bridge.resolve(caught.value.placement, timeout=60)
     if after.gave_up:  # while trades are on their way no order can be shown: it is not called absent, and found later
         await asyncio.sleep(trade_lag)
-        after = await bridge.resolve(caught.value.placement, timeout=5)
+        after = await bridge.resolve(caught.value.placement, timeout=60)
 
     assert after.state in {PlacementState.PLACED, PlacementState.UNCERTAIN}
     assert sim.bitso.requests[PLACE] == 1

@@ -53,7 +53,7 @@ async def lost(bridge: OrderBridge, request: OrderRequest | None = None, *, key:
 
 
 async def settled(bridge: OrderBridge, placement: Placement) -> Placement:
-    return await bridge.resolve(placement, timeout=10)
+    return await bridge.resolve(placement, timeout=60)
 
 
 async def left_behind(bridges: Bridges, path: Path, *, ago: timedelta = LONG_AGO) -> Record:

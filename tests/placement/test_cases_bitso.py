@@ -69,7 +69,7 @@ async def test_case_7_9_and_10_an_answer_that_is_none_is_followed_up(
     sim.bitso.fault(kind, operation="place", nth=1)
 
     (placement,) = (await bridge.place_many("bitso", {"k1": limit_buy()})).values()
-    after = await bridge.resolve(placement, timeout=5)
+    after = await bridge.resolve(placement, timeout=60)
 
     assert after.state is PlacementState.PLACED
     assert after.order is not None
@@ -84,7 +84,7 @@ async def test_case_13_a_duplicate_refusal_is_looked_up_and_compared(
     bridge = bridges(journal=SqliteJournal(path))
 
     done = await bridge.place_many("bitso", {"k1": limit_buy(client_order_id="mine-1")})
-    after = await bridge.resolve(done["k1"], timeout=5)
+    after = await bridge.resolve(done["k1"], timeout=60)
 
     assert (after.state, after.evidence) == (PlacementState.PLACED, ("look-up",))
 

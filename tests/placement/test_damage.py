@@ -858,7 +858,7 @@ async def test_an_outcome_that_cannot_be_stored_blocks_its_own_placement_only() 
     assert stored is not None
     settled = await bot.bridge.resolve(held, timeout=0.5)
     journal.refused = set()
-    after = await bot.bridge.resolve(held, timeout=10)
+    after = await bot.bridge.resolve(held, timeout=60)
 
     assert stored.state.value == "placed"
     assert settled.state.value == "sending"

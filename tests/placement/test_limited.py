@@ -68,7 +68,7 @@ async def test_a_read_that_never_ends_is_no_negative(hung: str) -> None:
     bot = Bot(venue)
     placements = [await bot.lose(limit_buy(price=price)) for price in ("1", "2")]
 
-    after = [await bot.bridge.resolve(placement, timeout=5) for placement in placements]
+    after = [await bot.bridge.resolve(placement, timeout=60) for placement in placements]
     await bot.bridge.aclose()
 
     assert [(each.state, each.gave_up) for each in after] == [("uncertain", True)] * 2

@@ -302,7 +302,7 @@ async def test_a_lost_answer_is_outcome_unknown_and_resolves_to_the_order(
     with pytest.raises(OutcomeUnknown) as caught:
         await bridge.place("bitso", limit_buy(), key="k1")
     assert caught.value.placement is not None
-    placement = await bridge.resolve(caught.value.placement, timeout=5)
+    placement = await bridge.resolve(caught.value.placement, timeout=60)
     order = await bridge.place("bitso", limit_buy(), key="k1")
 
     assert placement.state is PlacementState.PLACED
@@ -323,7 +323,7 @@ async def test_a_lost_request_is_proven_absent_and_frees_the_key(
     with pytest.raises(OutcomeUnknown):
         await bridge.place("bitso", limit_buy(), key="k1")
     assert caught.value.placement is not None
-    placement = await bridge.resolve(caught.value.placement, timeout=5)
+    placement = await bridge.resolve(caught.value.placement, timeout=60)
     order = await bridge.place("bitso", limit_buy(), key="k1")
 
     assert placement.state is PlacementState.NOT_PLACED

@@ -76,7 +76,7 @@ async def test_case_4_killed_before_any_byte_is_proven_absent(sim: Simulator, br
     bridge = await restarted(bridges, path)
 
     report = await bridge.recover()
-    after = await bridge.resolve(report.uncertain[0], timeout=5)
+    after = await bridge.resolve(report.uncertain[0], timeout=60)
 
     assert after.state is PlacementState.NOT_PLACED
     assert sim.bitso.requests[PLACE] == 0
@@ -302,7 +302,7 @@ async def test_a_verdict_is_watched_over_a_restart_and_no_longer_than_said(
     """A sighting after a restart is still a ghost; once the watch is over the placement is left alone."""
     await left_behind(bridges, path, sending=True)
     first = await restarted(bridges, path)
-    absent = await first.resolve((await first.recover()).uncertain[0], timeout=5)
+    absent = await first.resolve((await first.recover()).uncertain[0], timeout=60)
     await first.aclose()
     sim.bitso.put(origin_id=absent.client_order_id, quantity="0.01", price="100000", status="open")
     second = await restarted(bridges, path)

@@ -85,7 +85,7 @@ async def test_a_clock_that_was_a_day_ahead_delays_no_verdict(restarts: bool) ->
         await bot.bridge.aclose()
         bot = Bot(Venue(), clock=clock, settle_horizon=0.3, journal=journal)
         await bot.bridge.recover()
-    after = await bot.bridge.resolve(placement, timeout=20)
+    after = await bot.bridge.resolve(placement, timeout=60)
     await bot.bridge.aclose()
 
     assert after.state == "not_placed"
@@ -99,7 +99,7 @@ async def test_a_clock_that_was_a_day_ahead_delays_no_question() -> None:
     placement = await bot.lose()
 
     clock.offset = 0.0
-    after = await bot.bridge.resolve(placement, timeout=20)
+    after = await bot.bridge.resolve(placement, timeout=60)
     await bot.bridge.aclose()
 
     assert (after.state, after.gave_up) == ("uncertain", True)
@@ -120,7 +120,7 @@ async def test_a_dead_owner_of_another_machine_is_not_believed_for_a_day(monkeyp
 
     bot = Bot(Venue(), clock=clock, settle_horizon=0.1, journal=journal)
     object.__setattr__(bot.bridge._placing.line("bitso").resolver._schedule, "lease", 0.1)
-    after = await bot.bridge.resolve(placement, timeout=20)
+    after = await bot.bridge.resolve(placement, timeout=60)
     await bot.bridge.aclose()
 
     assert after.state == "not_placed"

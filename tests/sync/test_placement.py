@@ -219,7 +219,7 @@ def test_ctrl_c_twice_leaves_what_the_next_start_settles(venue: Simulator, path:
     with reopened(path, venue) as bridge:
         before = bridge.placement(key="k1")
         assert before is not None
-        after = bridge.resolve(before, timeout=5)
+        after = bridge.resolve(before, timeout=60)
         again = bridge.place("bitso", limit_buy(), key="k1")
     assert before.attempts == 1
     assert after.order is not None

@@ -173,7 +173,7 @@ async def test_a_lost_order_is_settled_by_its_own_and_not_by_its_namesake(
         await bridge.place(NAME, buy("ETH"), key="eth")
 
     assert caught.value.placement is not None
-    settled = await bridge.resolve(caught.value.placement, timeout=10)
+    settled = await bridge.resolve(caught.value.placement, timeout=60)
 
     assert (settled.state.value, settled.order and settled.order.key) == ("placed", ETH)
 
