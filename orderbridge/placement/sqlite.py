@@ -71,9 +71,9 @@ _ORDERS: Final = (
 _GAP: Final = "SELECT MIN(since), MAX(until), MAX(told) FROM gaps WHERE gateway = ''"
 _LOOK: Final = "SELECT found FROM gaps WHERE gateway = ? AND symbol = ? AND until = ?"
 _LOOKED: Final = "INSERT INTO gaps VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET found = excluded.found"
-_CLAIM: Final = """SELECT 1 FROM placements WHERE gateway = ?1 AND client_order_id = ?2
-    UNION ALL SELECT 1 FROM placements WHERE gateway = ?1 AND created >= ?3 AND state = 'placed'
-    AND IIF(json_valid(body), json_extract(body, '$.placement.order.order_id') = ?4, 0) LIMIT 1"""
+_CLAIM: Final = """SELECT 1 FROM placements WHERE gateway = ? AND client_order_id = ?
+    UNION ALL SELECT 1 FROM placements WHERE gateway = ? AND created >= ? AND state = 'placed'
+    AND IIF(json_valid(body), json_extract(body, '$.placement.order.order_id') = ?, 0) LIMIT 1"""
 
 
 class SqliteJournal:
@@ -225,7 +225,8 @@ class SqliteJournal:
         if not looks:
             return gap
         found = [read_row(Order, body, "what was found") for body in json.loads(looks[0][0])]
-        claimed = [await self._rows(_CLAIM, (gateway, o.client_order_id, since, o.order_id)) for o in found]
+        claims = [(gateway, order.client_order_id, gateway, since, order.order_id) for order in found]
+        claimed = [await self._rows(_CLAIM, claim) for claim in claims]
         return gap._replace(found=tuple(order for order, rows in zip(found, claimed, strict=True) if not rows))
 
     async def gap_found(self, gateway: str, symbol: str, gap: Gap, found: Sequence[Order]) -> None:

@@ -248,12 +248,11 @@ async def drip(writer: asyncio.StreamWriter) -> None:
 async def test_a_slow_answer_is_no_answer(serve: Serve, engine: Engine, answer: Any) -> None:
     """The attempt ends at its time limit, whether the peer is silent or slow, and is not repeated."""
     peer = await serve(answer)
-    started = asyncio.get_running_loop().time()
 
-    with pytest.raises(NoAnswer):
-        await engine().send(WireRequest("GET", peer.url), timeout=0.2)
+    async with asyncio.timeout(100):  # and not the limit of a read, which is longer here
+        with pytest.raises(NoAnswer):
+            await engine(read=1000).send(WireRequest("GET", peer.url), timeout=1)
 
-    assert asyncio.get_running_loop().time() - started < 1
     assert len(peer.requests) == 1
 
 
