@@ -37,7 +37,7 @@ async def deaf() -> object:
     try:
         await asyncio.sleep(30)
     except asyncio.CancelledError:
-        await asyncio.sleep(0.6)
+        await asyncio.sleep(2.0)
     return None
 
 
@@ -53,12 +53,12 @@ async def test_a_slow_gateway_neither_delays_nor_hides(stub: Any, first: Callabl
 
     result = await bridge.lookup("x", "y", "slow:z", timeout=0.1)
 
-    assert clock() - started < 0.5
+    assert clock() - started < 1.5
     assert result["x"].order == order("quick")
     assert result.undecided == ("y", "slow:z")
     assert result["y"].answers == {"quick": "not_seen", "slow": "timed_out"}
     assert (list(result.unreachable), result.unreachable["slow"].kind) == (["slow"], "timed_out")
-    await asyncio.sleep(0.65 if first is deaf else 0)
+    await asyncio.sleep(2.05 if first is deaf else 0)
 
 
 class Unprintable(Exception):

@@ -38,23 +38,23 @@ def watched_soon(clock: Clock) -> None:
 async def test_a_clock_that_was_set_forward_proves_nothing(restarts: bool) -> None:
     """However late it says it is, the horizon must pass in a process that waits for it."""
     clock, journal = Clock(), MemoryJournal()
-    bot = Bot(Venue(), clock=clock, settle_horizon=0.6, journal=journal)
+    bot = Bot(Venue(), clock=clock, settle_horizon=2.0, journal=journal)
     began = time.monotonic()
     placement = await bot.lose()
 
     clock.offset = 180.0
     if restarts:
         await bot.bridge.aclose()
-        bot = Bot(Venue(), clock=clock, settle_horizon=0.6, journal=journal)
+        bot = Bot(Venue(), clock=clock, settle_horizon=2.0, journal=journal)
         await bot.bridge.recover()
     early = await bot.bridge.resolve(placement, timeout=0.4)
-    after = await bot.bridge.resolve(placement, timeout=3)
+    after = await bot.bridge.resolve(placement, timeout=60)
     took = time.monotonic() - began
     await bot.bridge.aclose()
 
     assert early.state == "uncertain"
     assert after.state == "not_placed"
-    assert 0.6 <= took < 2
+    assert 2.0 <= took < 60
 
 
 async def test_a_clock_that_was_set_back_does_not_silence_probing() -> None:

@@ -86,7 +86,7 @@ def test_interrupted_call_ends_and_the_bridge_goes_on(venue: Simulator, bridge: 
     put = venue.bitso.put(status="completed")
 
     def interrupted(call: Callable[[], object], operation: str) -> float:
-        venue.bitso.fault("delay", operation=operation, nth=1, seconds=3.0)
+        venue.bitso.fault("delay", operation=operation, nth=1, seconds=60.0)
         main = threading.main_thread().ident
         assert main is not None
         threading.Timer(0.3, signal.pthread_kill, (main, signal.SIGINT)).start()
@@ -100,7 +100,7 @@ def test_interrupted_call_ends_and_the_bridge_goes_on(venue: Simulator, bridge: 
         interrupted(lambda: list(bridge.fills(gateways=["bitso"])), "user_trades"),
     ]
 
-    assert max(took) < 2
+    assert max(took) < 50
     assert bridge.get(f"bitso:{put.order_id}").order_id == put.order_id
     assert [fill.order_id for fill in bridge.fills(gateways=["bitso"])] == [put.order_id]
 

@@ -471,7 +471,7 @@ async def test_a_slow_read_leaves_time_for_the_cancel(server: Any, make: Callabl
     ended = order.model_copy(update={"status": OrderStatus.CANCELLED, "known_by": KnownBy.INFERRED})
 
     for by, ref in ((gateway, order.order_id), (gateway, f"bitcain:{order.order_id}"), (make(), ended)):
-        assert (await by.cancel(ref, timeout=0.3)).status is OrderStatus.CANCELLED
+        assert (await by.cancel(ref, timeout=1.5)).status is OrderStatus.CANCELLED
 
     assert [request.method for request in server.sent] == ["POST", "DELETE", "DELETE", "DELETE"]
 
@@ -482,9 +482,9 @@ async def test_a_mode_that_cannot_be_read_is_told_early(server: Any, make: Calla
     start = asyncio.get_running_loop().time()
 
     with pytest.raises(errors.NotSent, match="paper or a live order could not be read"):
-        await make().cancel(kit.uuid(1), timeout=0.6)
+        await make().cancel(kit.uuid(1), timeout=3.0)
 
-    assert asyncio.get_running_loop().time() - start < 0.4
+    assert asyncio.get_running_loop().time() - start < 2.5
     assert not server.sent
 
 
