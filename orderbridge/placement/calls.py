@@ -47,6 +47,7 @@ class PlacementCalls:
 
         Raises:
             OrderDenied, NotSupported: refused here. KeyInUse: the key's holder asks for something else.
+            NotSent: the journal came back older than it was, and the venue was not looked at yet for what was lost.
         """
         self._check_usable()
         name = self[gateway].name

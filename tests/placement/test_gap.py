@@ -2,6 +2,8 @@
 
 import asyncio
 import shutil
+import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -201,3 +203,54 @@ async def test_a_settled_question_is_no_other_placements(bridges: Bridges, tmp_p
     with pytest.raises(ConfigurationError, match="another one"):
         await decide(bridge, placement, placed=True, order_id=other.order_id)
     await decide(bridge, placement, placed=True, order_id=lost.order_id)
+
+
+BOT = """
+import asyncio, sys
+sys.path.insert(0, {root!r})
+from orderbridge import OrderBridge
+from orderbridge.adapters.bitso import BitsoGateway
+from orderbridge.placement import SqliteJournal, writer
+from tests.placement.kit import limit_buy
+
+# What is killed has not brought its commits into the file yet.
+writer.JOBS_BETWEEN_CHECKPOINTS, writer.IDLE = 1_000_000, 1_000.0
+
+async def main():
+    gateway = BitsoGateway(**{how!r})
+    async with OrderBridge(gateway, journal=SqliteJournal({path!r})) as bridge:
+        for number in range(1_000):
+            await bridge.place("bitso", limit_buy(price=str(100_000 + 10 * number)), key=f"k{{number}}")
+            print(number, flush=True)
+
+asyncio.run(main())
+"""
+
+
+async def test_a_killed_bot_whose_wal_is_lost_doubles_nothing(sim: Simulator, bridges: Bridges, tmp_path: Path) -> None:
+    """Every key that it placed is placed again by the next one: none has a second order, and it goes on."""
+    path = tmp_path / "orders.db"
+    own = {"api_key": sim.bitso.api_key, "api_secret": sim.bitso.api_secret}
+    how = {**own, "base_url": sim.bitso.base_url, "allow_plain_http": True, "limits": None}
+    code = BOT.format(root=str(Path(__file__).parents[2]), how=how, path=str(path))
+    bot = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE)
+    assert bot.stdout is not None
+    for _ in range(12):
+        last = int(await bot.stdout.readline())
+    bot.kill()
+    last = max([last, *map(int, (await bot.stdout.read()).split()[:-1])])
+    await bot.wait()
+    path.with_name("orders.db-wal").unlink()
+    bridge = bridges(journal=SqliteJournal(path))
+
+    outcomes = await asyncio.gather(
+        *(bridge.place("bitso", limit_buy(price=str(100_000 + 10 * n)), key=f"k{n}") for n in range(last + 2)),
+        return_exceptions=True,
+    )
+    listed = await bridge.open_orders()
+    await bridge.place("bitso", limit_buy(price="150000"), key="next")
+
+    assert {type(each) for each in outcomes} <= {Order, OutcomeUnknown}
+    assert OutcomeUnknown in {type(each) for each in outcomes}
+    assert max(Counter(order.price for order in listed).values()) == 1
+    assert len(listed) in {last + 1, last + 2}  # the last was being sent
