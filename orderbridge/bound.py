@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from orderbridge.errors import AmbiguousRef, NotSupported, OrderNotActive, OutcomeUnknown
 from orderbridge.gateway import Capabilities, OrderGateway
+from orderbridge.http.policy import Deadline
 from orderbridge.model.advance import Sign
 from orderbridge.model.fill import Fill
 from orderbridge.model.lookup import LookupResult, OrderList
@@ -125,7 +125,7 @@ class BoundGateway:
         with self._telling(ref, source="look-up"):
             order = await self.gateway.get(ref, timeout=timeout)
         self._placing.seen.orders([order], source="look-up")
-        return await self._placing.completed(order)
+        return await self._placing.completed(order, deadline=Deadline(_TELLING_SECONDS))
 
     async def open_orders(self, *, symbol: str | None = None, timeout: float | None = None) -> OrderList:
         """As `OrderGateway.open_orders`."""
@@ -211,11 +211,8 @@ class BoundGateway:
             known = OrderRef.of(ref)
         except (TypeError, ValueError):
             return  # the gateway says what is wrong with it
-        try:
-            async with asyncio.timeout(_TELLING_SECONDS):
-                await self._placing.tell(self.gateway, known)
-        except TimeoutError:
-            return  # a journal that hangs must not keep a cancel from being sent
+        # A journal that hangs must not keep a cancel from being sent.
+        await self._placing.tell(self.gateway, known, deadline=Deadline(_TELLING_SECONDS))
 
     @contextmanager
     def _telling(self, ref: RefLike, *, source: str, sent: Sign | None = None) -> Iterator[None]:

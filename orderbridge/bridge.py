@@ -33,6 +33,9 @@ from orderbridge.placement.placing import Placing
 from orderbridge.placement.policy import PROBE_TIMES, SETTLE_HORIZON, Ghost, Probing, Stale, Uncertain
 from orderbridge.search import parse_refs
 
+# What reading the journal may take between two calls to a venue, and after the last.
+_TELLING_SECONDS: Final = 1.0
+_LAST_LOOK: Final = 0.25
 _SILENT: Final = frozenset({Answer.FAILED, Answer.TIMED_OUT, Answer.CANNOT_ASK})
 
 
@@ -140,7 +143,8 @@ class OrderBridge(PlacementCalls, HistoryCalls):
         work = {name: list(dict.fromkeys(ref for ref in parsed if ref.gateway in (None, name))) for name in asked}
         deadline = Deadline(timeout)
         results, failures = await self._ask(work, timeout)
-        lacking = {name: await self._told(name, work[name], result) for name, result in results.items()}
+        soon = deadline.within(_TELLING_SECONDS)
+        lacking = {name: await self._told(name, work[name], result, soon) for name, result in results.items()}
         if any(lacking.values()):
             # What the journal knows of an order is half of the proof of its end: these are asked for once more.
             again, _ = await self._ask(lacking, deadline.as_timeout)
@@ -150,8 +154,10 @@ class OrderBridge(PlacementCalls, HistoryCalls):
         ]
         bad_rows = tuple(row for result in results.values() for row in result.bad_rows)
         self._placing.seen.orders([order for each in found for order in each.orders], source="look-up")
-        found = [await self._completed(each) for each in found]
-        found = [await self._remembered(ref, each) for ref, each in zip(parsed, found, strict=True)]
+        # The journal of a look-up whose time the venues took up is read all the same, if it answers at once.
+        reading = deadline if deadline.allows(_LAST_LOOK) else Deadline(_LAST_LOOK)
+        found = [await self._completed(each, reading) for each in found]
+        found = [await self._remembered(ref, each, reading) for ref, each in zip(parsed, found, strict=True)]
         return LookupResult(refs=tuple(refs), found=tuple(found), unreachable=failures, bad_rows=bad_rows)
 
     async def _ask(
@@ -169,7 +175,9 @@ class OrderBridge(PlacementCalls, HistoryCalls):
                 failures.update(outcome.unreachable)
         return results, failures
 
-    async def _told(self, name: str, refs: Sequence[OrderRef], result: LookupResult) -> list[OrderRef]:
+    async def _told(
+        self, name: str, refs: Sequence[OrderRef], result: LookupResult, deadline: Deadline
+    ) -> list[OrderRef]:
         """The refs that a gateway did not show an order of, and that it has been told of from the journal."""
         unshown = [
             ref
@@ -178,17 +186,18 @@ class OrderBridge(PlacementCalls, HistoryCalls):
             and all(order.known_by is KnownBy.INFERRED for order in result[ref].orders)
             and not _SILENT.intersection(result[ref].answers.values())
         ]
-        return await self._placing.tell(self._gateways[name], *unshown)
+        return await self._placing.tell(self._gateways[name], *unshown, deadline=deadline)
 
-    async def _completed(self, found: Found) -> Found:
-        orders = tuple([await self._placing.completed(order) for order in found.orders])
+    async def _completed(self, found: Found, deadline: Deadline) -> Found:
+        orders = tuple([await self._placing.completed(order, deadline=deadline) for order in found.orders])
         return found if orders == found.orders else found.model_copy(update={"orders": orders})
 
-    async def _remembered(self, ref: OrderRef, found: Found) -> Found:
+    async def _remembered(self, ref: OrderRef, found: Found, deadline: Deadline) -> Found:
         """What no venue shows any more, from the journal; while one is silent, only what can no longer change."""
         if found.orders:
             return found
-        orders = [order for order in await self._placing.remembered(ref) if order.gateway in found.answers]
+        known = await self._placing.remembered(ref, deadline=deadline)
+        orders = [order for order in known if order.gateway in found.answers]
         if _SILENT.intersection(found.answers.values()):
             orders = [order for order in orders if order.is_done and order.known_by is KnownBy.REPORTED]
         if not orders:

@@ -53,7 +53,7 @@ class PlacementCalls:
         name = self[gateway].name
         await self._placing.come_alive()
         record = await self._placing.line(name).placer.prepare(request, key=key)
-        return await self._placing.desk.placement(record)
+        return await self._placing.desk.placement(await self._placing.desk.up_to_date(record))
 
     async def place(
         self: _Bridge,
@@ -220,6 +220,7 @@ class PlacementCalls:
             OrderNotFound: the journal knows no placement of this ref.
         """
         self._check_usable()
+        await self._placing.seen.catch_up()
         known, journal = OrderRef.of(ref), self._placing.desk.journal
         client = known.client_order_id or known.id
         found = await journal.find(gateway=known.gateway, client_order_id=client) if client else []

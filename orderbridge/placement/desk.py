@@ -6,13 +6,15 @@ import asyncio
 import inspect
 import os
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from orderbridge.http.session import log_facts, own_logger
+from orderbridge.model.advance import advance
 from orderbridge.model.alarm import Alarm, AlarmKind
-from orderbridge.model.order import Order
+from orderbridge.model.order import Identity, Order
 from orderbridge.model.placement import Placement
 from orderbridge.model.words import PlacementState
 from orderbridge.placement.journal import Journal
@@ -22,6 +24,7 @@ from orderbridge.placement.states import Happened, Record, Step, step
 log: Final = own_logger("orderbridge.placement")
 LEASE_SECONDS: Final = 10.0
 _LONGER: Final = 60.0
+_MOST_UNSTORED: Final = 10_000
 
 
 class _Unwritten(NamedTuple):
@@ -30,6 +33,77 @@ class _Unwritten(NamedTuple):
     record: Record
     happened: Happened
     how: dict[str, Any]
+    after: Record
+
+
+@dataclass(slots=True)
+class _Shown:
+    """What the latest calls have shown of an order, how many of them are being stored, and what could not be."""
+
+    order: Order
+    source: str
+    stores: int = 0
+    failed: bool = False
+
+
+class Unstored:
+    """
+    What calls have returned of orders and the journal does not hold yet: every later call sees it all the same.
+
+    What could not be stored stays here, the latest `_MOST_UNSTORED` orders of it, and is tried again.
+    """
+
+    def __init__(self) -> None:
+        self._shown: dict[Identity, _Shown] = {}
+
+    def add(self, orders: Iterable[Order], source: str) -> None:
+        """They were shown, and are about to be stored."""
+        for order in orders:
+            known = self._shown.get(order.identity)
+            if known is None:
+                known = self._shown[order.identity] = _Shown(order, source)
+            else:
+                known.order, known.source = advance(known.order, order)[0], source
+            known.stores += 1
+
+    def done(self, orders: Iterable[Order], *, stored: bool) -> None:
+        """One attempt to store each of them ended."""
+        for identity in [order.identity for order in orders]:
+            known = self._shown.get(identity)
+            if known is None:
+                continue
+            known.stores -= 1
+            known.failed |= not stored
+            if not known.failed and not known.stores:
+                del self._shown[identity]
+        while len(self._shown) > _MOST_UNSTORED and next(iter(self._shown.values())).failed:
+            del self._shown[next(iter(self._shown))]
+
+    def again(self) -> dict[str, list[Order]]:
+        """What could not be stored, by source, to be tried once more; `done` is to be called for each."""
+        failed: dict[str, list[Order]] = {}
+        for known in self._shown.values():
+            if known.failed:
+                known.failed, known.stores = False, known.stores + 1
+                failed.setdefault(known.source, []).append(known.order)
+        return failed
+
+    def over(self, order: Order) -> Order:
+        """An order of the journal with what was shown of it since."""
+        known = self._shown.get(order.identity)
+        return order if known is None else advance(order, known.order)[0]
+
+    def named(self, *, gateway: str | None, order_id: str | None, client_order_id: str | None) -> list[Order]:
+        """As `Journal.orders`, of what is here."""
+        return [
+            known.order
+            for known in self._shown.values()
+            if gateway in (None, known.order.gateway)
+            and (
+                known.order.order_id == order_id
+                or (client_order_id is not None and known.order.client_order_id == client_order_id)
+            )
+        ]
 
 
 class Desk:
@@ -62,6 +136,9 @@ class Desk:
         self._unwritten: list[_Unwritten] = []
         # Until when each other owner said that it lives, and the loop time when we first read that.
         self._told: dict[str, tuple[float | None, float]] = {}
+        self.unstored = Unstored()
+        # Waits, not for ever, until what calls have shown is stored; says whether there was anything to wait for.
+        self.catch_up: Callable[[], Awaitable[bool]] | None = None
         self._waiting: dict[str, list[asyncio.Future[None]]] = {}
 
     @property
@@ -127,7 +204,6 @@ class Desk:
                 # It is not the journal that failed. That it was placed must stand there, whatever else cannot.
                 self.alarm(AlarmKind.JOURNAL, f"its order cannot be stored: {error}", record=record)
                 return await self.outcome(record, happened, **{**how, "shown": None})
-            self._unwritten.append(_Unwritten(record, happened, how))
             message = f"{happened} could not be stored, and is tried again: {error}"
             self.alarm(AlarmKind.JOURNAL, message, record=record)
             told, placement = dict(how), dict(how.get("placement") or {})
@@ -135,7 +211,14 @@ class Desk:
                 placement["order"] = shown
             for name in ("facts", "evidence", "fenced", "when", "alone", "placement"):
                 told.pop(name, None)
-            return step(record, happened, at=self.now(), placement=placement, **told).record
+            after = step(record, happened, at=self.now(), placement=placement, **told).record
+            self._unwritten.append(_Unwritten(record, happened, how, after))
+            return after
+
+    @property
+    def has_unwritten(self) -> bool:
+        """Whether something that happened is known in memory only."""
+        return bool(self._unwritten)
 
     def _is_unwritten(self, record: Record) -> bool:
         """Whether something that happened to a placement is known in memory only."""
@@ -191,6 +274,22 @@ class Desk:
             if not future.done():
                 future.set_result(None)
 
+    async def up_to_date(self, record: Record) -> Record:
+        """A record as it is by what calls have returned by now, as far as that can be stored."""
+        if self.catch_up is not None and await self.catch_up():
+            record = await self.journal.get(record.id) or record
+        return self.as_it_happened(record)
+
+    def as_it_happened(self, record: Record) -> Record:
+        """A record of the journal with what happened to it since and could not be stored."""
+        for each in self._unwritten:
+            if each.record.id == record.id and (each.record.state, each.record.attempt) == (
+                record.state,
+                record.attempt,
+            ):
+                record = each.after
+        return record
+
     async def placement(self, record: Record) -> Placement:
         """The placement as its callers see it: with its order as last known."""
         order = record.placement.order
@@ -198,7 +297,7 @@ class Desk:
             return record.placement
         known = await self.journal.orders(gateway=order.gateway, order_id=order.order_id)
         same = next((each for each in known if each.identity == order.identity), order)
-        return record.placement.model_copy(update={"order": same})
+        return record.placement.model_copy(update={"order": self.unstored.over(same)})
 
     async def take(self, record: Record) -> Record | None:
         """

@@ -149,7 +149,8 @@ class MemoryJournal:
         self._keys: dict[tuple[str, str], str] = {}
         self._clients: dict[tuple[str, str], str] = {}
         self._orders: dict[Identity, Order] = {}
-        self._named: dict[tuple[str, str], set[Identity]] = {}
+        # By either id.
+        self._named: dict[str, set[Identity]] = {}
         self._alive: dict[str, float] = {}
         self._in_flight: dict[str, Record] = {}
         # So that many which cannot be forgotten are not walked over at every write.
@@ -226,29 +227,33 @@ class MemoryJournal:
         """See `Journal.observe`."""
         known = []
         for order in orders:
-            before = self._orders.pop(order.identity, None)
+            before = self._dropped(order.identity)
             self._orders[order.identity] = order if before is None else advance(before, order)[0]
-            self._named.setdefault(order.identity[:2], set()).add(order.identity)
             known.append(self._orders[order.identity])
+            for id in _ids_of(known[-1]):
+                self._named.setdefault(id, set()).add(order.identity)
         if len(self._orders) > 2 * self._most:
             over = [key for key, order in self._orders.items() if order.is_done]
             for key in over[: len(self._orders) - self._most]:
-                del self._orders[key]
-                self._named[key[:2]].discard(key)
-                if not self._named[key[:2]]:
-                    del self._named[key[:2]]
+                self._dropped(key)
         return known
+
+    def _dropped(self, identity: Identity) -> Order | None:
+        order = self._orders.pop(identity, None)
+        for id in () if order is None else _ids_of(order):
+            self._named[id].discard(identity)
+            if not self._named[id]:
+                del self._named[id]
+        return order
 
     async def orders(
         self, *, gateway: str | None = None, order_id: str | None = None, client_order_id: str | None = None
     ) -> list[Order]:
         """See `Journal.orders`."""
-        candidates: Iterable[Order] = self._orders.values()
-        if gateway is not None and order_id is not None and client_order_id is None:
-            candidates = [self._orders[each] for each in sorted(self._named.get((gateway, order_id), ()))]
+        named = {each for id in (order_id, client_order_id) if id for each in self._named.get(id, ())}
         return [
             order
-            for order in candidates
+            for order in (self._orders[each] for each in sorted(named))
             if gateway in (None, order.gateway)
             and (
                 (order_id is not None and order.order_id == order_id)
@@ -332,3 +337,7 @@ class MemoryJournal:
             return True
         order = placement.order and self._orders.get(placement.order.identity, placement.order)
         return placement.key is None and order is not None and order.is_done
+
+
+def _ids_of(order: Order) -> set[str]:
+    return {id for id in (order.order_id, order.client_order_id) if id is not None}

@@ -278,7 +278,7 @@ class Placer:
 
     async def _carry_on(self, call: Call) -> Order:
         """Go on with a placement that is stored, wherever it stands."""
-        record = call.record
+        record = call.record = await self._desk.up_to_date(call.record)
         if record.state is PlacementState.SENDING:
             record = await self._wait_while_sending(call)
         placement = await self._desk.placement(record)

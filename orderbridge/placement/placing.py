@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from orderbridge.errors import ConfigurationError, JournalError, NotSent, OrderBridgeError
 from orderbridge.gateway import OrderGateway, error_of
+from orderbridge.http.policy import Deadline
 from orderbridge.model.alarm import Alarm, AlarmKind
 from orderbridge.model.lookup import Failure
 from orderbridge.model.order import Order
@@ -28,6 +29,7 @@ from orderbridge.placement.sightings import Sightings
 from orderbridge.placement.states import Record
 
 _HEARTBEAT: Final = 3.0
+_NOT_READ: Final = "the journal could not be read: %s"
 _FIRST_RETRY, _LONGEST_RETRY = 1.0, 30.0
 # What is watched after a verdict is asked for every five minutes, so it need not be taken over sooner.
 _WATCHED_EVERY: Final = 30
@@ -158,6 +160,7 @@ class Placing:
             try:
                 await self.desk.keep_alive()
                 await self.desk.write_again()
+                self.seen.store_again()
                 failing = False
             except Exception as error:  # noqa: BLE001 - whatever a journal raises: a bridge without a heart is worse
                 log.log(10 if failing else 30, "the lease could not be renewed, and is tried again: %s", error)
@@ -208,20 +211,22 @@ class Placing:
                 log.warning("the recovery of %s is tried again: %s", line.gateway.name, why)
             wait = min(_LONGEST_RETRY, max(_FIRST_RETRY, wait * 2))
 
-    async def remembered(self, ref: OrderRef) -> list[Order]:
-        """What the journal knows of the orders of a ref; nothing when there is no journal to read."""
-        if not self.journal_given:
-            return []
+    async def remembered(self, ref: OrderRef, *, deadline: Deadline) -> list[Order]:
+        """What the journal knows of the orders of a ref, if it answers in time, and what calls have shown since."""
+        self.seen.pass_on()
+        ids = {"order_id": ref.order_id or ref.id, "client_order_id": ref.client_order_id or ref.id}
         try:
-            known = await self.desk.journal.orders(
-                gateway=ref.gateway, order_id=ref.order_id or ref.id, client_order_id=ref.client_order_id or ref.id
-            )
-            return [order for order in known if ref.symbol in (None, order.symbol)]
-        except JournalError as error:
-            log.warning("the journal could not be read: %s", error)
-            return []
+            async with asyncio.timeout(deadline.as_timeout):
+                stored = await self.desk.journal.orders(gateway=ref.gateway, **ids)
+        except (JournalError, TimeoutError) as error:
+            log.warning(_NOT_READ, str(error) or "it did not answer in time")
+            stored = []
+        unstored = self.desk.unstored
+        known = {order.identity: unstored.over(order) for order in stored}
+        known = {order.identity: order for order in unstored.named(gateway=ref.gateway, **ids)} | known
+        return [order for order in known.values() if ref.symbol in (None, order.symbol)]
 
-    async def tell(self, gateway: OrderGateway, *refs: OrderRef) -> list[OrderRef]:
+    async def tell(self, gateway: OrderGateway, *refs: OrderRef, deadline: Deadline) -> list[OrderRef]:
         """
         Tell a gateway that knows what its venue has shown what the journal knows besides, of earlier processes.
 
@@ -232,7 +237,8 @@ class Placing:
             return []
         told = []
         for ref in refs:
-            orders = [order for order in await self.remembered(ref) if order.gateway == gateway.name]
+            known = await self.remembered(ref, deadline=deadline)
+            orders = [order for order in known if order.gateway == gateway.name]
             if orders:
                 self.remember(orders)
                 told.append(ref)
@@ -246,15 +252,16 @@ class Placing:
             if remember is not None:
                 remember([order])
 
-    async def completed(self, order: Order) -> Order:
+    async def completed(self, order: Order, *, deadline: Deadline) -> Order:
         """An order that was rebuilt from its trades, with what the journal's placement of it asked for."""
         if order.known_by is not KnownBy.INFERRED or order.type is not OrderType.UNKNOWN:
             return order
         try:
-            await self.sightings.observe([order], source="look-up")
-            known = await self.desk.journal.orders(gateway=order.gateway, order_id=order.order_id)
-        except JournalError as error:
-            log.warning("the journal could not be read: %s", error)
+            async with asyncio.timeout(deadline.as_timeout):
+                await self.sightings.observe([order], source="look-up")
+                known = await self.desk.journal.orders(gateway=order.gateway, order_id=order.order_id)
+        except (JournalError, TimeoutError) as error:
+            log.warning(_NOT_READ, str(error) or "it did not answer in time")
             return order
         return next((each for each in known if each.identity == order.identity), order)
 
@@ -263,16 +270,18 @@ class Placing:
         record = await self.desk.journal.get(placement.placement_id)
         if record is None:
             raise ConfigurationError("this placement is not in the journal", gateway=placement.gateway)
-        return record
+        return await self.desk.up_to_date(record)
 
     async def placements(
         self, *, gateway: str | None = None, key: str | None = None, state: PlacementState | None = None
     ) -> list[Placement]:
         """The placements that fit, oldest first, each with its order as last known."""
         check_key(key)
-        states = None if state is None else [state]
-        records = await self.desk.journal.find(gateway=gateway, key=key, states=states)
-        return [await self.desk.placement(record) for record in records]
+        await self.seen.catch_up()
+        states = None if state is None or self.desk.has_unwritten else [state]
+        found = await self.desk.journal.find(gateway=gateway, key=key, states=states)
+        records = [self.desk.as_it_happened(record) for record in found]
+        return [await self.desk.placement(record) for record in records if state in (None, record.state)]
 
     def _spawn(self, work: Coroutine[Any, Any, object]) -> asyncio.Task[object]:
         task: asyncio.Task[object] = asyncio.ensure_future(work)

@@ -19,6 +19,9 @@ from orderbridge.placement.sightings import Sightings
 T = TypeVar("T")
 # So many orders of a long history are stored together.
 _TOGETHER: Final = 200
+# How long a call that tells of placements waits for what was shown before to be stored: as long as a write may wait for
+# another process.
+_STORED_WITHIN: Final = 5.0
 
 
 class Seen:
@@ -30,11 +33,16 @@ class Seen:
         self._stores: set[asyncio.Task[None]] = set()
         # What iterators that are still open would store at their end.
         self._open: set[Callable[[], None]] = set()
+        desk.catch_up = self.catch_up
 
     def orders(self, orders: Iterable[Order], *, source: str) -> None:
         """Store what a read has shown of orders."""
         orders = list(orders)
         if orders:
+            try:
+                self._desk.unstored.add(orders, source)
+            except Exception as error:  # noqa: BLE001 - whatever an adapter gave out, its caller gets it
+                self._lost(error)
             self._spawn(self._store(orders, source))
 
     def sign(self, ref: RefLike, sign: Sign, *, gateway: str) -> None:
@@ -72,10 +80,28 @@ class Seen:
                     sums.setdefault(order, []).append(fill)
                     yield fill
 
-    async def finish(self) -> None:
-        """Wait until everything is stored, what iterators that nobody closed have passed on too."""
+    def pass_on(self) -> None:
+        """Begin to store what open iterators have passed on by now."""
         for store in list(self._open):
             store()
+
+    async def catch_up(self) -> bool:
+        """Wait, not for ever, until what was shown by now is stored; whether there was anything to wait for."""
+        self.pass_on()
+        stores = set(self._stores)
+        if stores:
+            await asyncio.wait(stores, timeout=_STORED_WITHIN)
+        return bool(stores)
+
+    def store_again(self) -> None:
+        """Try once more to store what could not be stored."""
+        for source, orders in self._desk.unstored.again().items():
+            self._spawn(self._store(orders, source))
+
+    async def finish(self) -> None:
+        """Wait until everything is stored, what iterators that nobody closed have passed on too."""
+        self.pass_on()
+        self.store_again()
         while self._stores:
             await asyncio.gather(*self._stores, return_exceptions=True)
 
@@ -103,10 +129,18 @@ class Seen:
         except JournalError as error:
             log.warning("what was seen of orders could not be stored: %s", error)
         except Exception as error:  # noqa: BLE001 - a defect here must not pass in silence
-            self._desk.alarm(AlarmKind.BACKGROUND, f"what was seen of orders was lost: {type(error).__name__}: {error}")
+            self._lost(error)
+
+    def _lost(self, error: Exception) -> None:
+        self._desk.alarm(AlarmKind.BACKGROUND, f"what was seen of orders was lost: {type(error).__name__}: {error}")
 
     async def _store(self, orders: Sequence[Order], source: str) -> None:
-        await self._sightings.observe(orders, source=source)
+        stored = False
+        try:
+            await self._sightings.observe(orders, source=source)
+            stored = True
+        finally:
+            self._desk.unstored.done(orders, stored=stored)
 
     async def _sign(self, ref: OrderRef, sign: Sign, gateway: str) -> None:
         # By the venue's id alone where it is known: another order may have been made under the same client id.

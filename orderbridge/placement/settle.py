@@ -77,6 +77,7 @@ async def _order(desk: Desk, record: Record, order_id: str | None) -> Order | No
         order_id=order_id,
         client_order_id=placement.client_order_id if order_id is None else None,
     )
+    seen = [each for each in seen if not each.numbered_by_market or each.symbol == request.symbol]
     if order_id is None:
         fitting = [each for each in seen if not disagreements(request, each, since=placement.created_at)]
         return fitting[0] if len(fitting) == len(seen) == 1 else None

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from orderbridge import Order, OrderRequest
+from orderbridge import Order, OrderRequest, PlacementState
 from orderbridge.errors import AuthenticationFailed, JournalError, NotSent, OrderDenied, OutcomeUnknown
 from orderbridge.placement import MemoryJournal, SqliteJournal
 from orderbridge.placement.attempt import Call
 from orderbridge.simulator import Simulator
 from tests.placement.hand import Accepting, Bot
-from tests.placement.kit import Bridges, limit_buy, seen, until_placed
+from tests.placement.kit import Bridges, limit_buy, seen, until
 
 PLACE = "POST /api/v3/orders"
 
@@ -220,18 +220,30 @@ async def test_nothing_is_sent_once_the_bridge_is_closed(sim: Simulator, bridges
 async def test_an_outcome_that_could_not_be_stored_is_stored_later(
     sim: Simulator, bridges: Bridges, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A disk that is full at the wrong moment and has room again leaves no placement as being sent."""
+    """
+    A disk that is full at the wrong moment and has room again leaves no placement as being sent, and what the call
+    returned is what the next ones see meanwhile.
+    """
     monkeypatch.setattr("orderbridge.placement.placing._HEARTBEAT", 0.02)
     journal = FullLater(tmp_path / "orders.db")
     bridge = bridges(journal=journal)
 
     order = await bridge.place("bitso", limit_buy(), key="k1")
     full = await journal.find(key="k1")
+    told = await bridge.placement(key="k1")
+    of_state = await bridge.placements(state="placed")
+    again = await bridge.place("bitso", limit_buy(), key="k1")
     journal.has_room = True
-    await until_placed(bridge)
 
+    async def is_stored() -> bool:
+        return (await journal.find(key="k1"))[0].state is PlacementState.PLACED
+
+    await until(is_stored)
     (stored,) = await journal.find(key="k1")
     assert (full[0].state, stored.state) == ("sending", "placed")
+    assert told == of_state[0]
+    assert (told.state, told.order) == ("placed", order)
+    assert again.key == order.key
     assert stored.placement.order is not None
     assert stored.placement.order.order_id == order.order_id
     assert "journal" in bridges.kinds

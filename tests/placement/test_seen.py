@@ -1,21 +1,22 @@
 """What passes by on its way to the caller is stored, whatever the caller does after that."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from orderbridge import Fill, Order
-from orderbridge.errors import OutcomeUnknown
+from orderbridge import Fill, Order, OrderBridge
+from orderbridge.errors import JournalError, OutcomeUnknown
 from orderbridge.model.advance import Sign
 from orderbridge.placement import Journal, MemoryJournal, SqliteJournal
 from orderbridge.placement.desk import Desk
 from orderbridge.placement.seen import Seen, ending
 from orderbridge.placement.sightings import Sightings
 from orderbridge.simulator import Simulator
-from tests.placement.kit import NOW, Bridges, seen
+from tests.placement.kit import NOW, Bridges, limit_buy, seen, until
 
 
 def watcher(journal: Journal, alarms: list[Any] | None = None) -> Seen:
@@ -44,6 +45,33 @@ class Slow(MemoryJournal):
 
     async def observe(self, orders: Sequence[Order]) -> list[Order]:
         await asyncio.sleep(0.05)
+        return await super().observe(orders)
+
+
+class Held(SqliteJournal):
+    """A journal whose disk stores nothing of what is seen until it is let go."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.free = threading.Event()
+        self.free.set()
+        self.held = threading.Event()
+
+    async def observe(self, orders: Sequence[Order]) -> list[Order]:
+        if not self.free.is_set():
+            self.held.set()
+            await asyncio.to_thread(self.free.wait)
+        return await super().observe(orders)
+
+
+class Full(SqliteJournal):
+    """A journal whose disk is full for what is seen, until there is room."""
+
+    has_room = True
+
+    async def observe(self, orders: Sequence[Order]) -> list[Order]:
+        if not self.has_room:
+            raise JournalError("the disk is full")
         return await super().observe(orders)
 
 
@@ -221,3 +249,182 @@ async def test_a_defect_is_alarmed_and_breaks_no_read() -> None:
     await watch.finish()
 
     assert [(alarm.kind, "ZeroDivisionError" in alarm.message) for alarm in alarms] == [("background", True)]
+
+
+@pytest.fixture
+async def held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Held]:
+    """A journal that is let go in the end, and that nobody waits for."""
+    monkeypatch.setattr("orderbridge.placement.seen._STORED_WITHIN", 0.01)
+    journal = Held(tmp_path / "orders.db")
+    yield journal
+    journal.free.set()
+
+
+async def how_it_stands(bridge: OrderBridge, order: Order) -> dict[str, str | None]:
+    """How an order stands by each call that tells of it."""
+    placement = await bridge.placement(key="k1")
+    (listed,) = await bridge.placements()
+    of_state = await bridge.placements(state="placed")
+    orders = {
+        "placement": placement and placement.order,
+        "placements": listed.order,
+        "placements of a state": of_state[0].order,
+        "get": await bridge.get(order.key),
+        "get by client id": await bridge.get(f"client:{order.client_order_id}"),
+        "lookup": (await bridge.lookup(order))[order].order,
+        "place": await bridge.place("bitso", limit_buy(), key="k1"),
+        "prepare": (await bridge.prepare("bitso", limit_buy(), key="k1")).order,
+    }
+    explained = "cancelled" in (await bridge.explain(order)).splitlines()[-1]
+    return {**{name: seen and seen.status.value for name, seen in orders.items()}, "explain": str(explained)}
+
+
+_CALLS = "placement", "placements", "placements of a state", "get", "get by client id", "lookup", "place", "prepare"
+CANCELLED = {**dict.fromkeys(_CALLS, "cancelled"), "explain": "True"}
+
+
+@pytest.mark.parametrize("kind", ["at once", "never while it is read", "in memory"])
+async def test_every_call_sees_what_a_cancel_returned(sim: Simulator, bridges: Bridges, held: Held, kind: str) -> None:
+    """The venue forgets the order at once, and its end is not stored yet: it is known all the same, in every call."""
+    sim.bitso.settings.visibility_window = 0
+    bridge = bridges(journal=None if kind == "in memory" else held)
+    order = await bridge.place("bitso", limit_buy(), key="k1")
+    if kind == "never while it is read":
+        held.free.clear()
+
+    cancelled = await bridge.cancel(order)
+    stands = await how_it_stands(bridge, order)
+
+    assert cancelled.status == "cancelled"
+    assert stands == CANCELLED
+
+
+async def test_a_bridge_reads_its_own_writes_every_time(sim: Simulator, bridges: Bridges, tmp_path: Path) -> None:
+    """Cancel after cancel, the placement says so in the next line."""
+    sim.bitso.settings.visibility_window = 0
+    bridge = bridges(journal=SqliteJournal(tmp_path / "orders.db"))
+    seen_after = []
+
+    for number in range(20):
+        order = await bridge.place("bitso", limit_buy(), key=f"k{number}")
+        await bridge.cancel(order)
+        placement = await bridge.placement(key=f"k{number}")
+        seen_after.append(placement and placement.order and placement.order.status.value)
+
+    assert seen_after == ["cancelled"] * 20
+
+
+async def test_a_cancel_and_a_look_up_wait_for_no_disk(sim: Simulator, bridges: Bridges, held: Held) -> None:
+    """While the journal stores nothing, both answer, and what they answered is what the next look-up says."""
+    sim.bitso.settings.visibility_window = 0
+    bridge = bridges(journal=held)
+    order = await bridge.place("bitso", limit_buy(), key="k1")
+    held.free.clear()
+
+    async with asyncio.timeout(5):
+        cancelled = await bridge.cancel(order)
+        found = await bridge.get(order)
+
+    assert not held.free.is_set()
+    assert found == cancelled
+
+
+async def test_what_could_not_be_stored_is_seen_and_stored_once_it_can_be(
+    sim: Simulator, bridges: Bridges, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk hides no cancel from the calls after it; with room again it is in the file."""
+    monkeypatch.setattr("orderbridge.placement.placing._HEARTBEAT", 0.02)
+    sim.bitso.settings.visibility_window = 0
+    journal = Full(tmp_path / "orders.db")
+    bridge = bridges(journal=journal)
+    order = await bridge.place("bitso", limit_buy(), key="k1")
+    journal.has_room = False
+
+    await bridge.cancel(order)
+    stands = await how_it_stands(bridge, order)
+    (before,) = await journal.orders(order_id=order.order_id)
+    journal.has_room = True
+
+    async def is_stored() -> bool:
+        return (await journal.orders(order_id=order.order_id))[0].status == "cancelled"
+
+    await until(is_stored)
+    assert stands == CANCELLED
+    assert before.status == "accepted"
+
+
+async def test_a_look_up_settles_a_placement_for_the_next_call(
+    sim: Simulator, bridges: Bridges, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An order whose answer was lost is found by a look-up: whoever asks for the placement then waits for the disk."""
+    journal = Held(tmp_path / "orders.db")
+    bridge = bridges(journal=journal, horizon=60.0, times=(60.0,))
+    sim.bitso.fault("accept_then_drop", operation="place", nth=1)
+    with pytest.raises(OutcomeUnknown) as caught:
+        await bridge.place("bitso", limit_buy(), key="k1")
+    assert caught.value.placement is not None
+
+    journal.free.clear()
+    found = await bridge.get(caught.value.placement)
+    asked = asyncio.ensure_future(bridge.placement(key="k1"))
+    await asyncio.to_thread(journal.held.wait)
+    journal.free.set()
+    placement = await asked
+
+    assert placement is not None
+    assert (placement.state, placement.order) == ("placed", found)
+
+
+async def test_what_an_open_iterator_has_passed_on_is_seen(sim: Simulator, bridges: Bridges, tmp_path: Path) -> None:
+    """A loop over fills that goes on: the placement has those that were given, before the loop ends."""
+    bridge = bridges(journal=SqliteJournal(tmp_path / "orders.db"))
+    order = await bridge.place("bitso", limit_buy(), key="k1")
+    sim.bitso.market("btc_mxn").fill(order.order_id, quantity="0.004")
+
+    async for _ in bridge.fills(order):
+        placement = await bridge.placement(key="k1")
+
+    assert placement is not None
+    assert placement.order is not None
+    assert str(placement.order.filled_quantity) == "0.00400000"
+
+
+async def test_a_look_up_waits_for_no_journal_that_does_not_answer(
+    sim: Simulator, bridges: Bridges, tmp_path: Path
+) -> None:
+    """A journal that hangs while it is read costs a look-up its time limit at most, and hides no cancel."""
+
+    goes_on = asyncio.Event()
+    goes_on.set()
+
+    class Hung(SqliteJournal):
+        async def orders(self, **ids: Any) -> list[Order]:
+            await goes_on.wait()
+            return await super().orders(**ids)
+
+        async def observe(self, orders: Sequence[Order]) -> list[Order]:
+            await goes_on.wait()
+            return await super().observe(orders)
+
+    sim.bitso.settings.visibility_window = 0
+    bridge = bridges(journal=Hung(tmp_path / "orders.db"))
+    order = await bridge.place("bitso", limit_buy(), key="k1")
+    goes_on.clear()
+
+    cancelled = await bridge.cancel(order)
+    async with asyncio.timeout(20):
+        found = await bridge.get(order, timeout=0.3)
+    goes_on.set()
+
+    assert found == cancelled
+
+
+async def test_what_is_no_order_reaches_the_caller_all_the_same() -> None:
+    """An adapter that gives out something else breaks no call; a person is told."""
+    alarms: list[Any] = []
+    watch = watcher(MemoryJournal(), alarms)
+
+    watch.orders([seen(), None], source="cancel")  # type: ignore[list-item]
+    await watch.finish()
+
+    assert {alarm.kind for alarm in alarms} == {"background"}

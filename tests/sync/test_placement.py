@@ -16,6 +16,7 @@ from orderbridge.placement import SqliteJournal
 from orderbridge.simulator import Simulator
 from orderbridge.sync import SyncBridge
 from tests.placement.kit import limit_buy, seen
+from tests.placement.test_seen import Held
 
 PLACE = "POST /api/v3/orders"
 PROBES = (0.01, 0.03, 0.06, 0.15, 0.2, 0.3)
@@ -224,3 +225,25 @@ def test_ctrl_c_twice_leaves_what_the_next_start_settles(venue: Simulator, path:
     assert (after.state, after.order.key) == (PlacementState.PLACED, again.key)
     assert [order.order_id for order in venue.bitso.accepted()] == [again.order_id]
     assert venue.bitso.requests[PLACE] == 1
+
+
+def test_without_await_too_each_call_sees_what_the_ones_before_returned(
+    venue: Simulator, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The venue forgets a cancelled order at once, and the disk stores nothing: its end is known all the same."""
+    monkeypatch.setattr("orderbridge.placement.seen._STORED_WITHIN", 0.01)
+    venue.bitso.settings.visibility_window = 0
+    journal = Held(path)
+
+    with SyncBridge(venue.bitso.gateway(), journal=journal) as bridge:
+        order = bridge.place("bitso", limit_buy(), key="k1")
+        journal.free.clear()
+        cancelled = bridge.cancel(order)
+        placement = bridge.placement(key="k1")
+        (listed,) = bridge.placements()
+        again = [bridge.get(order), bridge.place("bitso", limit_buy(), key="k1")]
+        journal.free.set()
+
+    assert cancelled.status == "cancelled"
+    assert placement is not None
+    assert [each and each.status for each in (placement.order, listed.order, *again)] == ["cancelled"] * 4
