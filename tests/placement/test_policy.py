@@ -10,16 +10,19 @@ from tests.placement.kit import NOW, record
 SENT = NOW.timestamp()
 
 
-def wait(number: int, *, now: float, state: str = "uncertain", followed: float = 0.0, **probing: object) -> float:
+def wait(
+    number: int, *, now: float, state: str = "uncertain", followed: float = 0.0, late: int = 0, **probing: object
+) -> float:
     about = {"horizon": 120.0, "times": (0.5, 1.0, 60.0), "every": 300.0, **probing}
     schedule = Schedule(Probing(**about), clock=lambda: SENT + now)  # type: ignore[arg-type]
-    return schedule.wait(record(state=state, sent_at=NOW, not_after=NOW), number, followed=followed)
+    return schedule.wait(record(state=state, sent_at=NOW, not_after=NOW), number, followed=followed, late=late)
 
 
-@pytest.mark.parametrize(("now", "due"), [(0.0, 60.0), (-3600.0, 300.0), (-100_000_000.0, 300.0)])
+@pytest.mark.parametrize(("now", "due"), [(0.0, 60.0), (-3600.0, 60.0), (-100_000_000.0, 60.0)])
 def test_a_clock_that_was_set_back_does_not_silence_probing(now: float, due: float) -> None:
-    """A probe is due after its time, and after the time between two probes at the latest."""
+    """A probe is due after its time, by the time that was lived through where the clock says later."""
     assert wait(2, now=now) == due
+    assert wait(2, now=now, followed=20.0) == due - 20.0
 
 
 def test_missed_probes_are_not_made_all_at_one_moment() -> None:
@@ -30,7 +33,8 @@ def test_missed_probes_are_not_made_all_at_one_moment() -> None:
 def test_the_last_probe_waits_for_the_horizon_that_was_lived_through() -> None:
     """With a clock set forward the numbers run out; then the time that really passed decides."""
     assert wait(9, now=100_000.0, followed=20.0) == pytest.approx(100.01)
-    assert wait(9, now=100_000.0, followed=121.0) <= 300.0
+    assert wait(9, now=100_000.0, followed=121.0) == pytest.approx(0.01)
+    assert wait(9, now=100_050.0, followed=121.0, late=1) == 300.0 - (SENT + 100_050.0) % 300.0
 
 
 @pytest.mark.parametrize("state", ["not_placed", "denied"])
