@@ -16,7 +16,7 @@ from orderbridge.errors import ConfigurationError, NotSupported
 from orderbridge.finding import cancel_wherever, until_done
 from orderbridge.gateway import OrderGateway, order_from
 from orderbridge.history import HistoryCalls
-from orderbridge.http.policy import Deadline
+from orderbridge.http.policy import Deadline, check_seconds
 from orderbridge.http.transport import OneLoop
 from orderbridge.model.alarm import Alarm
 from orderbridge.model.cancelling import CancelReceipt
@@ -78,6 +78,7 @@ class OrderBridge(PlacementCalls, HistoryCalls):
     ) -> None:
         if not gateways:
             raise ConfigurationError("a bridge needs at least one gateway")
+        check_seconds(watch_for=watch_for)
         self._gateways: dict[str, OrderGateway] = {}
         for gateway in gateways:
             if gateway.name in self._gateways:
@@ -137,7 +138,7 @@ class OrderBridge(PlacementCalls, HistoryCalls):
             ConfigurationError: a ref or `gateways` names a gateway that is not there; the bridge is closed, or
                 was first used in another event loop. One gateway's own wrong settings are its failure only.
         """
-        self._check_usable()
+        self._check_usable(timeout=timeout)
         asked = self._asked(gateways)
         parsed = parse_refs(refs, gateways=asked)
         work = {name: list(dict.fromkeys(ref for ref in parsed if ref.gateway in (None, name))) for name in asked}
@@ -233,7 +234,7 @@ class OrderBridge(PlacementCalls, HistoryCalls):
         Raises:
             ConfigurationError: `gateways` names a gateway that is not there, or `symbol` is none.
         """
-        self._check_usable()
+        self._check_usable(timeout=timeout)
         if symbol is not None:
             symbol = self._symbol(symbol)
 
@@ -255,7 +256,8 @@ class OrderBridge(PlacementCalls, HistoryCalls):
                 may_lack |= {name: outcome.may_lack} if outcome.may_lack else {}
         return BridgeOrders(orders=tuple(orders), unreachable=failures, bad_rows=tuple(bad_rows), may_lack=may_lack)
 
-    def _check_usable(self) -> None:
+    def _check_usable(self, **times: float | None) -> None:
+        check_seconds(**times)
         if self._closed:
             raise ConfigurationError("this bridge is closed; make a new one")
         self._loop.check()
@@ -351,7 +353,7 @@ class OrderBridge(PlacementCalls, HistoryCalls):
         Raises:
             ConfigurationError: an unknown gateway or symbol. NotSupported: another scope.
         """
-        self._check_usable()
+        self._check_usable(timeout=timeout)
         if scope != "account":
             raise NotSupported(f"scope {scope!r} is not there; 'account' cancels all", operation="cancel_all")
         market = None if symbol is None else self._symbol(symbol)
@@ -378,7 +380,7 @@ class OrderBridge(PlacementCalls, HistoryCalls):
             ConfigurationError: no such gateway or market. NotSupported: the venue tells no rules.
             VenueUnavailable and the other errors of a read.
         """
-        self._check_usable()
+        self._check_usable(timeout=timeout)
         wanted = self._symbol(symbol)
         market = (await self[gateway].markets(timeout=timeout)).get(wanted)
         if market is None:

@@ -45,7 +45,7 @@ class _Bridge(Protocol):
     @property
     def names(self) -> tuple[str, ...]: ...
     def __getitem__(self, name: str) -> BoundGateway: ...
-    def _check_usable(self) -> None: ...
+    def _check_usable(self, **times: float | None) -> None: ...
     def _asked(self, names: Sequence[str] | None) -> list[str]: ...
     async def _place_of(self, ref: RefLike, deadline: Deadline, operation: str) -> tuple[BoundGateway, RefLike]: ...
     def _listed(
@@ -92,6 +92,7 @@ class HistoryCalls:
             NotSupported: at once, where no gateway asked can tell, or one that is named or by `strict` must. While
                 iterating: the first error of a gateway, after every other gateway's orders were given.
         """
+        self._check_usable(timeout=timeout)
         given: dict[str, Any] = {"since": since, "until": until, "symbol": symbol, "status": status}
         return self._listed(
             "orders",
@@ -124,8 +125,8 @@ class HistoryCalls:
         Raises:
             NotSupported: at once, as of `orders`. While iterating: as `orders` does.
         """
+        self._check_usable(timeout=timeout)
         if ref is not None:
-            self._check_usable()
             parse_refs([ref], gateways=self.names, operation="fills")
             return Listing(self._fills_of(ref, since, until, symbol, timeout), {})
         return self._listed(

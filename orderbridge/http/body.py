@@ -11,6 +11,9 @@ from orderbridge.model.amount import MAX_DIGITS
 
 _SHOWN: Final = 300
 _READ: Final = 4 * _SHOWN
+# No list of a venue's comes near, within the cap of an answer; millions of empty rows would fill it.
+_MAX_OBJECTS: Final = 50_000
+_MAX_VALUES: Final = 500_000
 _SECRET_FIELD: Final = re.compile(
     r'("[a-z_-]*(?:token|password|secret|api[_-]?key|signature|authorization)"\s*:\s*)"(?:[^"\\]|\\.)*"?',
     re.IGNORECASE,
@@ -40,8 +43,10 @@ def load(body: bytes) -> Any:
     Parse JSON with exact decimals. NaN and numbers of absurd length stay text, to fail in their own row.
 
     Raises:
-        Unreadable: no JSON, or not in UTF-8.
+        Unreadable: no JSON, not in UTF-8, or so many values that reading them would hold everything up.
     """
+    if body.count(b"{") + body.count(b"[") > _MAX_OBJECTS or body.count(b",") > _MAX_VALUES:
+        raise Unreadable(f"{len(body)} bytes that are no JSON of a venue's: more rows than any sends")
     try:
         # Python's own reading of bytes takes UTF-16 and UTF-32 too, and with them what UTF-8 refuses.
         text = body.decode("utf-8-sig")

@@ -10,10 +10,19 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Final, TypeVar
 
+from orderbridge.errors import ConfigurationError
 from orderbridge.http.transport import NoAnswer, NothingSent
 
 T = TypeVar("T")
 _FOREVER: Final = float("inf")
+
+
+def check_seconds(**times: object) -> None:
+    """ConfigurationError: one of these times is neither None nor a finite number of seconds from 0 on."""
+    for name, value in times.items():
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if value is not None and not (is_number and 0 <= value < _FOREVER):  # type: ignore[operator]
+            raise ConfigurationError(f"{name} is a number of seconds from 0 on, or None, and not {value!r}")
 
 
 class TryAgain(Exception):
@@ -29,11 +38,17 @@ class TryAgain(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Retries:
-    """How reads are repeated: capped, jittered waits in seconds."""
+    """
+    How reads are repeated: capped, jittered waits in seconds.
+
+    Attributes:
+        longest_retry_after: how long a venue's `Retry-After` is heeded. One beyond it fails the call at once.
+    """
 
     tries: int = 4
     first_wait: float = 0.2
     longest_wait: float = 5.0
+    longest_retry_after: float = 3600.0
 
     def wait_before(self, attempt: int) -> float:
         """Seconds to wait before the given repetition (1, 2, …), between half and the whole of the cap."""
@@ -42,11 +57,16 @@ class Retries:
 
 
 class Deadline:
-    """A point in loop time by which a call ends; without a timeout, never."""
+    """
+    A point in loop time by which a call ends; without a timeout, never.
+
+    ConfigurationError: the timeout is no number of seconds.
+    """
 
     __slots__ = ("at",)
 
     def __init__(self, timeout: float | None) -> None:
+        check_seconds(timeout=timeout)
         self.at = _FOREVER if timeout is None else asyncio.get_running_loop().time() + timeout
 
     def remaining(self) -> float:
@@ -57,8 +77,8 @@ class Deadline:
 
     def within(self, seconds: float) -> Deadline:
         """A deadline so many seconds from now, or this one where that is sooner."""
-        sooner = Deadline(seconds)
-        sooner.at = min(sooner.at, self.at)
+        sooner = Deadline(0)
+        sooner.at = min(sooner.at + seconds, self.at)
         return sooner
 
     def allows(self, wait: float) -> bool:
@@ -102,6 +122,8 @@ async def read(
         except TryAgain as again:
             last, wait = again.error, max(again.after or 0.0, retries.wait_before(number))
             cause = left = again
+            if (again.after or 0.0) > retries.longest_retry_after:
+                raise last from cause
         if number == retries.tries or not deadline.allows(wait) or (once and _was_admitted(left)):
             raise last from cause
         if on_retry is not None:

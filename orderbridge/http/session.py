@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import urlsplit
@@ -22,7 +22,7 @@ from orderbridge.errors import (
 )
 from orderbridge.http.engines import make_transport
 from orderbridge.http.limits import Limiter, LockedOut, NoPermit
-from orderbridge.http.policy import Deadline, Retries, TryAgain, read
+from orderbridge.http.policy import Deadline, Retries, TryAgain, check_seconds, read
 from orderbridge.http.transport import (
     Limits,
     NoAnswer,
@@ -38,9 +38,12 @@ from orderbridge.model.permit import LANES, Lane, Permit
 
 if TYPE_CHECKING:
     from orderbridge.http.engines import EngineLike
+    from orderbridge.model.lookup import BadRow
 
 T = TypeVar("T")
 _ATTEMPT: Final = Limits().attempt
+# How long reading rows may hold up everything else, in seconds.
+_TURN: Final = 0.02
 # Reads and orders on their way at once; the other connections of an engine's pool are kept for cancels, and for the
 # look at what came of them.
 _ON_THEIR_WAY: Final = 80
@@ -112,6 +115,7 @@ class Session:
     async def permit(self, lane: Lane, *, timeout: float | None) -> Permit:
         """The right to send one request. NotSent: no slot in time, or a lock-out lasts longer."""
         self.check_usable()
+        check_seconds(timeout=timeout)
         if lane not in LANES:
             raise ConfigurationError(f"there is no lane {lane!r}: {', '.join(LANES)}", gateway=self.gateway)
         try:
@@ -145,8 +149,13 @@ class Session:
             request = build()
         except OrderBridgeError:
             raise
-        except Exception as error:
-            raise NothingSent(f"the request could not be made: {type(error).__name__}") from error
+        except Exception as error:  # noqa: BLE001 - a clock or a signer may be anybody's
+            why: str | None = type(error).__name__
+        else:
+            why = None
+        if why is not None:
+            # Without the error itself: its frames may hold what signs the request.
+            raise NothingSent(f"the request could not be made: {why}")
         started = time.perf_counter()
         status: object = "no answer"
         try:
@@ -226,7 +235,12 @@ class Session:
             await self.slot(lane, deadline, operation)
             async with self.room(lane, deadline.remaining()):
                 response = await self.exchange(build, deadline=deadline, operation=operation)
-            return decode(response)
+            try:
+                return decode(response)
+            except TryAgain as again:
+                if self.limiter.is_free(lane) and isinstance(again.error, RateLimited):
+                    again.after = None  # what the venue does not count, its lock-out does not stop
+                raise
 
         def give_up(error: Exception) -> VenueUnavailable:
             return VenueUnavailable(f"no answer: {error}", gateway=self.gateway, operation=operation)
@@ -331,7 +345,8 @@ class Session:
         return TryAgain(error, after=seconds)
 
     def lock_out(self, seconds: float, *, operation: str | None) -> None:
-        """The venue throttles us: every lane of this key that counts stops for so long."""
+        """The venue throttles us: every lane of this key that counts stops for so long, an hour or so at most."""
+        seconds = min(seconds, self._retries.longest_retry_after)
         self.limiter.lock_out(seconds)
         extra = log_facts(self.gateway, operation)
         self.log.warning("the venue throttles us: locked out for %.0f s", seconds, extra=extra)
@@ -341,11 +356,30 @@ class Session:
         """Whether this process was forked after the first use: then there is nothing to close here."""
         return self._loop.is_the_parents
 
+    def warn_rows(self, bad_rows: Sequence[BadRow], operation: str) -> None:
+        """One line for all the rows of an answer that cannot be read: an answer may be full of them."""
+        if bad_rows:
+            first, more = bad_rows[0], len(bad_rows) - 1
+            extra = log_facts(self.gateway, operation, order_id=first.order_id)
+            others = f", and {more} more" if more else ""
+            self.log.warning("row %d is unusable: %s%s", first.position, first.reason, others, extra=extra)
+
     async def aclose(self) -> None:
         """Close the engine, if it was made here. The session cannot be used again."""
         self._closed = True
         if self._owns_engine:
             await self._engine.aclose()
+
+
+async def in_turns(items: Iterable[T]) -> AsyncIterator[tuple[int, T]]:
+    """The items with their positions, while everything else in the loop gets its turns, however many they are."""
+    loop = asyncio.get_running_loop()
+    since = loop.time()
+    for position, item in enumerate(items):
+        yield position, item
+        if loop.time() - since > _TURN:
+            await asyncio.sleep(0)
+            since = loop.time()
 
 
 def _finite(seconds: float) -> float | None:

@@ -12,7 +12,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
-from orderbridge.model.amount import ZERO, add, divide, is_within_bounds, multiply, plain, subtract
+from orderbridge.model.amount import ZERO, add, average, is_within_bounds, multiply, plain, subtract
 from orderbridge.model.fill import Fill
 from orderbridge.model.order import UNSEEN, Order, merge
 from orderbridge.model.words import KnownBy, OrderStatus, OrderType, Word
@@ -230,7 +230,7 @@ def with_fills(order: Order, fills: Sequence[Fill], *, at: datetime | None = Non
     changes: dict[str, Any] = {
         "filled_quantity": base,
         "filled_quote_quantity": quote,
-        "average_price": divide(quote, base) if base else None,
+        "average_price": average(quote, base),
         "evidence": tuple(sorted({*order.evidence, "fills"})),
     }
     return order.model_copy(update=changes if at is None else {**changes, "observed_at": at})

@@ -89,6 +89,12 @@ def divide(a: Decimal, b: Decimal) -> Decimal:
     return Decimal(plain(QUOTIENT.divide(a, b)))
 
 
+def average(total: Decimal, count: Decimal) -> Decimal | None:
+    """The price that fills of so much money and size came to; None where there is none that could be an amount."""
+    price = divide(total, count) if count else None
+    return price if price is not None and is_within_bounds(price) else None
+
+
 def _must_be_positive(number: Decimal) -> Decimal:
     if number <= 0:
         raise ValueError("the amount must be greater than zero")

@@ -32,7 +32,7 @@ class _Bridge(Protocol):
     _placing: Placing
 
     def __getitem__(self, name: str) -> OrderGateway: ...
-    def _check_usable(self) -> None: ...
+    def _check_usable(self, **times: float | None) -> None: ...
 
 
 class PlacementCalls:
@@ -88,7 +88,7 @@ class PlacementCalls:
             OrderRejected, AuthenticationFailed, PermissionDenied: refused by the venue.
             JournalError: the intention could not be stored, so nothing was sent.
         """
-        self._check_usable()
+        self._check_usable(send_within=send_within, timeout=timeout)
         name = self[gateway].name
         began = asyncio.get_running_loop().time()
         line = await self._placing.ready(name, within=send_within)
@@ -113,7 +113,7 @@ class PlacementCalls:
         timeout: float | None = None,
     ) -> Order:
         """One raw send at a gateway, written down: `bridge["bitso"].submit`. Prefer `place`."""
-        self._check_usable()
+        self._check_usable(timeout=timeout)
         within = _LONGEST_RECOVERY if timeout is None else timeout
         line = await self._placing.ready(self[gateway].name, within=within)
         with _throttling_told():
@@ -140,7 +140,7 @@ class PlacementCalls:
         Raises:
             JournalError: nothing can be stored at all. NotSent: the gateway's recovery is not over in time.
         """
-        self._check_usable()
+        self._check_usable(send_within=send_within, timeout=timeout)
         began = asyncio.get_running_loop().time()
         line = await self._placing.ready(self[gateway].name, within=send_within)
         done = await many(line, self._placing.desk, requests, send_within=send_within, timeout=timeout)
@@ -169,7 +169,7 @@ class PlacementCalls:
         Raises:
             ConfigurationError: it is not in the journal, or was made at another address or mode.
         """
-        self._check_usable()
+        self._check_usable(timeout=timeout)
         record = await self._placing.record_of(placement)
         await self._placing.come_alive()
         line = self._placing.line(self[record.placement.gateway].name)

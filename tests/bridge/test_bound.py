@@ -3,14 +3,14 @@
 import asyncio
 import inspect
 from collections.abc import AsyncIterator, Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from orderbridge import Alarm, OrderBridge, OrderEdit, OrderGateway, Permit, PlacementState
+from orderbridge import Alarm, OrderBridge, OrderEdit, OrderGateway, OrderRequest, Permit, PlacementState
 from orderbridge.bound import BoundGateway
 from orderbridge.errors import (
     AmbiguousRef,
@@ -349,3 +349,49 @@ async def test_a_journal_that_cannot_be_written_stops_placing_only(
     assert edited.quantity == Decimal("0.02")
     assert (cancelled.status, len(swept)) == ("cancelled", 2)
     assert "what was seen of orders could not be stored" in caplog.text
+
+
+SECONDS = [float("inf"), float("nan"), -1.0]
+WHAT = OrderRequest.limit(symbol="BTC/MXN", side="buy", quantity="1", price="1")
+
+
+@pytest.mark.parametrize("seconds", SECONDS)
+async def test_a_time_limit_without_an_end_is_refused_at_every_call(sim: Simulator, seconds: float) -> None:
+    """Infinite, negative and no numbers: refused before anything is sent, by the bridge and by each gateway."""
+    async with OrderBridge(sim.bitso.gateway(), sim.bitcain.gateway()) as bridge:
+        calls: list[Callable[[], Any]] = [
+            lambda: bridge.lookup("bitso:A", timeout=seconds),
+            lambda: bridge.get("bitso:A", timeout=seconds),
+            lambda: bridge.open_orders(timeout=seconds),
+            lambda: bridge.cancel("bitso:A", timeout=seconds),
+            lambda: bridge.cancel("bitso:A", wait="done", timeout=seconds),
+            lambda: bridge.edit("bitso:A", OrderEdit(quantity="2"), timeout=seconds),
+            lambda: bridge.cancel_all(scope="account", timeout=seconds),
+            lambda: bridge.market("bitso", "BTC/MXN", timeout=seconds),
+            lambda: bridge.place("bitso", WHAT, timeout=seconds),
+            lambda: bridge.place("bitso", WHAT, send_within=seconds),
+            lambda: bridge.place_many("bitso", {"a": WHAT}, timeout=seconds),
+            lambda: bridge.place_many("bitso", {"a": WHAT}, send_within=seconds),
+        ]
+        for each in (*map(bridge.__getitem__, bridge.names), *bridge._gateways.values()):
+            calls += [
+                lambda gateway=each: gateway.permit(timeout=seconds),
+                lambda gateway=each: gateway.lookup("A", timeout=seconds),
+                lambda gateway=each: gateway.get("A", timeout=seconds),
+                lambda gateway=each: gateway.open_orders(timeout=seconds),
+                lambda gateway=each: gateway.cancel("A", timeout=seconds),
+                lambda gateway=each: gateway.cancel_all(timeout=seconds),
+                lambda gateway=each: gateway.edit("A", OrderEdit(quantity="2"), timeout=seconds),
+                lambda gateway=each: gateway.submit(WHAT, timeout=seconds),
+            ]
+        for call in calls:
+            with pytest.raises(ConfigurationError, match="is a number of seconds"):
+                await call()
+        for stream in (
+            lambda: bridge.orders(since=datetime(2026, 1, 1, tzinfo=UTC), timeout=seconds),
+            lambda: bridge.fills(timeout=seconds),
+        ):
+            with pytest.raises(ConfigurationError, match="is a number of seconds"):
+                stream()
+        assert not sim.bitso.requests
+        assert not sim.bitcain.requests

@@ -179,3 +179,21 @@ def test_an_ordinary_body_is_shown_as_it_is() -> None:
     body = '{"success": false, "error": {"code": "0312", "message": "Bitso: ñ"}}'
 
     assert shown(body.encode()) == body
+
+
+@pytest.mark.parametrize("piece", [b"{}", b"[]", b"1", b"null"])
+def test_an_answer_full_of_rows_is_refused_before_it_is_read(piece: bytes) -> None:
+    """Millions of tiny values within the cap of an answer would hold up everything; nobody sends them."""
+    body = b"[" + b",".join([piece] * (8 * 1024 * 1024 // (len(piece) + 1) - 2)) + b"]"
+
+    with pytest.raises(Unreadable, match="more rows than any sends"):
+        load(body)
+
+
+def test_as_many_rows_as_fit_an_answer_are_read() -> None:
+    """Real rows of a venue fill the cap of an answer without coming near."""
+    row = {"oid": "A" * 16, "book": "btc_mxn", "price": "5600000.00", "created_at": "2026-01-02T03:04:05+0000"}
+    row |= {"original_amount": "0.01000000", "unfilled_amount": "0.00500000", "side": "buy", "status": "open"}
+    count = 8 * 1024 * 1024 // (len(json.dumps(row)) + 2)
+
+    assert len(load(json.dumps([row] * count).encode())) == count

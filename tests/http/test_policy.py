@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orderbridge.errors import RateLimited, VenueUnavailable
+from orderbridge.errors import ConfigurationError, RateLimited, VenueUnavailable
 from orderbridge.http.policy import Deadline, Retries, TryAgain, read, retry_after
 from orderbridge.http.transport import NoAnswer, NothingSent
 
@@ -197,3 +197,33 @@ def test_no_retry_after_whatever_raises(header: str) -> None:
     seconds = retry_after(header, now=0.0)
 
     assert seconds is None or seconds >= 0
+
+
+@pytest.mark.parametrize(("after", "tries"), [(3600.0, 2), (3601.0, 1)])
+def test_a_wait_of_more_than_an_hour_is_not_waited(in_simulated_time: Simulate, after: float, tries: int) -> None:
+    """What a venue asks for is heeded up to an hour; beyond it the call fails at once, time or not."""
+    attempts = Attempts(TryAgain(VenueUnavailable("busy"), after=after))
+
+    async def go() -> None:
+        if tries == 1:
+            with pytest.raises(VenueUnavailable, match="busy"):
+                await run(attempts, timeout=None)
+        else:
+            await run(attempts, timeout=None)
+
+    in_simulated_time(go)
+
+    assert len(attempts.times) == tries
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan"), -0.1, "5", True])
+def test_what_is_no_number_of_seconds_is_no_timeout(in_simulated_time: Simulate, value: Any) -> None:
+    """A call that would never end, or ended before it began, is refused by name."""
+
+    async def go() -> None:
+        with pytest.raises(ConfigurationError, match="timeout is a number of seconds from 0 on"):
+            Deadline(value)
+        Deadline(0)
+        Deadline(None)
+
+    in_simulated_time(go)

@@ -14,7 +14,7 @@ from orderbridge.errors import ConfigurationError, NotSent, RateLimited, VenueUn
 from orderbridge.http import WireRequest, WireResponse
 from orderbridge.http.limits import Limiter, Rate
 from orderbridge.http.policy import Deadline, Retries
-from orderbridge.http.session import Session, log_facts, own_logger
+from orderbridge.http.session import Session, in_turns, log_facts, own_logger
 from orderbridge.http.transport import NoAnswer, NothingSent
 
 Simulate = Callable[[Callable[[], Awaitable[Any]]], Any]
@@ -221,3 +221,109 @@ def test_every_logger_of_the_library_is_of_the_one_kind() -> None:
     ]
 
     assert made == ["session.py"]
+
+
+def test_a_lock_out_lasts_an_hour_at_most(in_simulated_time: Simulate) -> None:
+    """A venue that says "for a year" is asked again after an hour, or after what the caller set."""
+
+    async def go() -> list[float]:
+        ordinary, patient = session(Engine()), session(Engine(), retries=Retries(longest_retry_after=7200.0))
+        for one in (ordinary, patient):
+            one.lock_out(31_536_000.0, operation="lookup")
+        return [one.limiter.locked_for for one in (ordinary, patient)]
+
+    assert in_simulated_time(go) == pytest.approx([3600.0, 7200.0], abs=0.01)
+
+
+def test_a_lock_out_stops_no_cancel_where_cancels_do_not_count(in_simulated_time: Simulate) -> None:
+    """It goes out at once, and one that is itself throttled is tried again soon, and not when the lock-out ends."""
+    answers = iter([429, 429, 200])
+
+    async def go() -> tuple[int, float]:
+        one = session(Engine(WireResponse(200)), Rate(burst=1, per_second=1.0, free_lanes=frozenset({"cancel"})))
+        one.lock_out(600.0, operation="lookup")
+
+        def decode(response: WireResponse) -> int:
+            if (status := next(answers)) == 429:
+                raise one.throttled(RateLimited("slow"), seconds=600.0)
+            return status
+
+        began = asyncio.get_running_loop().time()
+        status = await one.read(build, decode, deadline=Deadline(10), operation="cancel", lane="cancel")
+        return status, asyncio.get_running_loop().time() - began
+
+    status, took = in_simulated_time(go)
+
+    assert (status, took < 2) == (200, True)
+
+
+def test_where_cancels_count_a_cancel_waits_within_its_time(in_simulated_time: Simulate) -> None:
+    """A lock-out that ends in time is waited for; one that does not is RateLimited, and says for how long."""
+
+    def status(response: WireResponse) -> int:
+        return response.status
+
+    async def go() -> list[object]:
+        one = session(Engine(WireResponse(200)), Rate(burst=1, per_second=1.0))
+        ends: list[object] = []
+        for seconds in (5.0, 60.0):
+            one.lock_out(seconds, operation="lookup")
+            try:
+                ends.append(
+                    await one.read(
+                        build,
+                        lambda response: response.status,
+                        deadline=Deadline(10),
+                        operation="cancel",
+                        lane="cancel",
+                    )
+                )
+            except RateLimited as limited:
+                ends.append(round(limited.retry_after or 0))
+        return ends
+
+    assert in_simulated_time(go) == [200, 60]
+
+
+def test_a_request_that_cannot_be_made_tells_no_secret(in_simulated_time: Simulate) -> None:
+    """An error while signing comes out without its frames, which hold what signs."""
+
+    def sign() -> WireRequest:
+        secret = "hunter2"
+        raise ValueError(secret)
+
+    async def go() -> BaseException:
+        with pytest.raises(NothingSent) as caught:
+            await session(Engine()).exchange(sign, deadline=Deadline(1), operation="submit")
+        return caught.value
+
+    error = in_simulated_time(go)
+
+    assert (error.__cause__, error.__context__) == (None, None)
+    assert "hunter2" not in str(error)
+
+
+def test_many_rows_have_their_turns_with_everything_else(in_simulated_time: Simulate) -> None:
+    """However many rows an answer has, the rest of the program runs while they are read."""
+
+    async def go() -> tuple[int, int]:
+        ticks = 0
+
+        async def tick() -> None:
+            nonlocal ticks
+            while True:
+                ticks += 1
+                await asyncio.sleep(0)
+
+        task = asyncio.ensure_future(tick())
+        read, clock = 0, asyncio.get_running_loop()
+        async for position, _ in in_turns(range(100)):
+            read += position >= 0
+            await_until = clock.time() + 0.05
+            clock._selector.now = await_until  # type: ignore[attr-defined]
+        task.cancel()
+        return read, ticks
+
+    read, ticks = in_simulated_time(go)
+
+    assert (read, ticks >= 100) == (100, True)

@@ -140,10 +140,8 @@ class TokenKeeper:
         return body.shown(answer, self._secrets())
 
     def redacted(self, text: str) -> str:
-        """A text of the server's without any secret that we know."""
-        for secret in self._secrets():
-            text = text.replace(secret, "…")
-        return text
+        """A text of the server's, short and without any secret that we know."""
+        return body.shown(text.encode("utf-8", "replace"), self._secrets())
 
     async def ensure(self) -> None:
         """Have a token at hand, renewed when its time is nearly up."""
@@ -200,20 +198,20 @@ class TokenKeeper:
     async def _ask_provider(self, provider: TokenProvider) -> str:
         where = VenueFacts(gateway=self._session.gateway, operation="token")
         try:
-            answer = provider()
-            token = await answer if inspect.isawaitable(answer) else answer
+            given: Any = provider()
+            given = SecretStr(await given if inspect.isawaitable(given) else given)
         except Exception as error:
             raise AuthenticationFailed(f"the token provider failed: {type(error).__name__}", **where) from error
-        if not _is_token(token):
+        if not _is_token(given.get_secret_value()):
             raise AuthenticationFailed("the token provider gave no usable token", **where)
+        token: str = given.get_secret_value()
         return token
 
     async def _refresh_or_log_in(self) -> None:
         given = self._credentials
         if self._refresh_token is not None:
-            fields = {"refresh_token": self._refresh_token.get_secret_value()}
             try:
-                self._take(await self._post(wire.REFRESH, fields, operation="refresh"))
+                self._take(await self._post(wire.REFRESH, {"refresh_token": self._refresh_token}, operation="refresh"))
                 return
             except AuthenticationFailed:
                 if given.password is None:
@@ -222,12 +220,14 @@ class TokenKeeper:
                 self._refresh_token = None
         assert given.email is not None  # can_renew, and no refresh token
         assert given.password is not None
-        fields = {"email": given.email, "password": given.password.get_secret_value()}
+        fields = {"email": SecretStr(given.email), "password": given.password}
         self._take(await self._post(wire.LOGIN, fields, operation="login"))
 
-    async def _post(self, path: str, fields: dict[str, str], *, operation: str) -> dict[str, Any]:
+    async def _post(self, path: str, fields: dict[str, SecretStr], *, operation: str) -> dict[str, Any]:
         headers = {"accept": "application/json", "content-type": "application/json"}
-        request = WireRequest("POST", self._base_url + path, headers, json.dumps(fields).encode())
+        # Bare in no local: errors come through this frame.
+        text = SecretStr(json.dumps({name: value.get_secret_value() for name, value in fields.items()}))
+        request = WireRequest("POST", self._base_url + path, headers, text.get_secret_value().encode())
         # Repeated when the answer is lost: if the old refresh token is void by then, so is the lost pair.
         return await self._session.read(
             lambda: request,
@@ -240,18 +240,23 @@ class TokenKeeper:
     def _session_in(self, response: WireResponse, operation: str) -> dict[str, Any]:
         """The session of a login or refresh. Its errors hold no body: a 422 repeats the password."""
         gateway = self._session.gateway
+        payload, unreadable = None, ""
         try:
             payload = body.load(response.body)
         except body.Unreadable as error:
-            payload = None
-            if 200 <= response.status < 300:
-                broken = UnexpectedResponse(f"the answer is {error}", gateway=gateway, operation=operation)
-                raise TryAgain(broken) from error
+            unreadable = str(error)
+        if unreadable and 200 <= response.status < 300:
+            # Without the reader's error: its frames hold the answer, and so perhaps tokens.
+            raise TryAgain(UnexpectedResponse(f"the answer is {unreadable}", gateway=gateway, operation=operation))
         said = self.redacted(explain(payload))
         facts = VenueFacts(gateway=gateway, operation=operation, http_status=response.status)
         if not 200 <= response.status < 300:
             raise self._refusal(response, payload, said, facts)
-        return session_from_wire(payload, said, facts)
+        session, why = session_from_wire(payload, said)
+        del payload  # the tokens are to be in no frame of the error
+        if session is None:
+            raise AuthenticationFailed(why, **facts)
+        return session
 
     def _refusal(self, response: WireResponse, payload: object, said: str, facts: VenueFacts) -> Exception:
         text = f"{facts['operation']} answered {response.status}" + (f": {said}" if said else "")
@@ -286,30 +291,27 @@ class TokenKeeper:
         return tuple(dict.fromkeys([*texts, *(json.dumps(text)[1:-1] for text in texts)]))
 
 
-def session_from_wire(payload: object, said: str, facts: VenueFacts) -> dict[str, Any]:
+def session_from_wire(payload: object, said: str) -> tuple[dict[str, Any] | None, str]:
     """
-    The session in a login's or refresh's answer.
-
-    Raises:
-        AuthenticationFailed: `success` is false, an interactive step is asked for, or there is no token.
+    The session in a login's or refresh's answer; None, and why: `success` is false, an interactive step is asked
+    for, or there is no token.
 
     Source: Bitcain, "Login", "Refresh Token".
     """
     if not isinstance(payload, dict):
-        raise AuthenticationFailed("the answer is no object with a session", **facts)
+        return None, "the answer is no object with a session"
     if payload.get("success") is False:
-        raise AuthenticationFailed(said or "the login was refused without a reason", **facts)
+        return None, said or "the login was refused without a reason"
     session = inside(payload, "session")
     token = pick(session, ("access_token",)) if isinstance(session, dict) else None
     if _is_token(token) and pick(payload, ("mfa_required",)) is not True:
-        return dict(session)
+        return dict(session), ""
     places = [payload, session, inside(payload, "user")]
     if any(pick(place, _MFA_HINTS) for place in places if isinstance(place, dict)):
-        raise AuthenticationFailed(_INTERACTIVE, **facts)
+        return None, _INTERACTIVE
     if session is None:
-        text = "the answer has no session: is the e-mail confirmed? Or does the account need a second factor?"
-        raise AuthenticationFailed(text, **facts)
-    raise AuthenticationFailed("the session has no usable access_token", **facts)
+        return None, "the answer has no session: is the e-mail confirmed? Or does the account need a second factor?"
+    return None, "the session has no usable access_token"
 
 
 def expiry_from_wire(value: object) -> float | None:

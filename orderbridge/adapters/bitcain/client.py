@@ -135,7 +135,8 @@ class BitcainClient:
             return find(payload)
         except Shapeless as error:
             shown = self.keeper.shown(response.body)
-            raise UnexpectedResponse(str(error), keys=error.keys, body=shown, **where) from error
+            keys = tuple(map(self.keeper.redacted, error.keys))
+            raise UnexpectedResponse(self.keeper.redacted(str(error)), keys=keys, body=shown, **where) from None
 
     def _refusal(self, response: WireResponse, payload: object, path: str, where: Where) -> Exception:
         status = response.status
@@ -169,13 +170,16 @@ class BitcainClient:
             return ConfigurationError(hint, **where)
         return UnexpectedResponse(hint, body=self.keeper.shown(response.body), **where)
 
+    def _told(self, text: str | None) -> str | None:
+        return None if text is None else self.keeper.redacted(text)
+
     def facts(self, response: WireResponse, payload: object, where: Where) -> VenueFacts:
         """What an error tells of an answer, redacted."""
         return VenueFacts(
             gateway=where["gateway"],
             operation=where["operation"],
-            code=code_of(payload),
+            code=self._told(code_of(payload)),
             http_status=response.status,
-            request_id=response.headers.get("x-request-id"),
+            request_id=self._told(response.headers.get("x-request-id")),
             body=self.keeper.shown(response.body),
         )

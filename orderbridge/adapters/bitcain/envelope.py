@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from orderbridge.adapters.bitcain import wire
 from orderbridge.adapters.bitcain.wire import as_uuid, inside, pick
+
+_KEYS_TOLD: Final = 20
 
 
 class Shapeless(ValueError):
@@ -15,7 +17,7 @@ class Shapeless(ValueError):
 
     def __init__(self, message: str, *, payload: object = None) -> None:
         super().__init__(message)
-        self.keys = tuple(str(key) for key in payload) if isinstance(payload, Mapping) else ()
+        self.keys = tuple(str(key) for key in list(payload)[:_KEYS_TOLD]) if isinstance(payload, Mapping) else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,7 @@ def _looks_like_order(value: Mapping[str, Any]) -> bool:
 
 
 def _names(payload: Mapping[Any, Any]) -> str:
-    names = [ascii(key)[1:-1][:40] for key in list(payload)[:20]]
+    names = [ascii(key)[1:-1][:40] for key in list(payload)[:_KEYS_TOLD]]
     return ", ".join(names) or "none"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -25,7 +25,7 @@ from orderbridge.adapters.bitcain.mapping import (
 from orderbridge.adapters.bitcain.scan import MILLISECOND, PageParams, Row, scan_history, scan_list
 from orderbridge.errors import OrderBridgeError, UnexpectedResponse, VenueUnavailable
 from orderbridge.http.policy import Deadline
-from orderbridge.http.session import log_facts
+from orderbridge.http.session import in_turns, log_facts
 from orderbridge.model.amount import plain
 from orderbridge.model.lookup import BadRow
 from orderbridge.model.order import Order, gateway_name
@@ -107,7 +107,8 @@ class BitcainReads:
         try:
             order = self._decode(row, self._symbols.wanting(*symbols), operation)
         except Unusable as error:
-            bad = self._bad_row(Row(0, row), error, operation)
+            bad = self._bad_row(Row(0, row), error)
+            self._warn_rows([bad], operation)
             raise UnexpectedResponse(
                 f"the order cannot be read: {error.reason}",
                 bad_rows=(bad,),
@@ -182,7 +183,7 @@ class BitcainReads:
             )
 
         async for rows in self._shaped(scan_list(fetch, limit=limit), operation):
-            yield self._sorted_out(rows, self._symbols.wanting(symbol), operation)
+            yield await self._sorted_out(rows, self._symbols.wanting(symbol), operation)
 
     async def history_windows(
         self,
@@ -203,7 +204,7 @@ class BitcainReads:
 
         windows = scan_history(fetch, since=since, until=until, now=self.now(), limit=limit)
         async for rows in self._shaped(windows, operation):
-            yield self._sorted_out(rows, self._symbols.wanting(symbol), operation)
+            yield await self._sorted_out(rows, self._symbols.wanting(symbol), operation)
 
     async def _page(
         self, path: str, find: Callable[[Any], T], params: Mapping[str, str], deadline: Deadline, operation: str
@@ -222,20 +223,21 @@ class BitcainReads:
         except Shapeless as error:
             raise UnexpectedResponse(str(error), keys=error.keys, gateway=self._gateway, operation=operation) from error
 
-    def _sorted_out(self, rows: list[Row], symbols: SymbolBook, operation: str) -> Batch:
+    async def _sorted_out(self, rows: list[Row], symbols: SymbolBook, operation: str) -> Batch:
         batch = Batch()
-        for row in rows:
+        async for _, row in in_turns(rows):
             try:
                 order = self._decode(row.value, symbols, operation)
             except Unusable as error:
                 if self.is_other_mode(paper_from_wire(row.value)):
                     continue
-                bad = self._bad_row(row, error, operation)
+                bad = self._bad_row(row, error)
                 batch.bad_rows.append(bad)
                 if (client_id := client_id_from_wire(row.value)) is not None:
                     batch.bad_client_ids[client_id] = bad
             else:
                 (batch.others if self.is_other_mode(order.paper) else batch.orders).append(order)
+        self._warn_rows(batch.bad_rows, operation)
         return batch
 
     def _decode(self, value: object, symbols: SymbolBook, operation: str) -> Order:
@@ -251,8 +253,12 @@ class BitcainReads:
             self._warn(order.order_id, order.client_order_id, anomaly, operation)
         return order
 
-    def _bad_row(self, row: Row, error: Unusable, operation: str) -> BadRow:
-        self._warn(error.order_id, None, f"a row cannot be read: {error.reason}", operation)
+    def _warn_rows(self, bad_rows: Sequence[BadRow], operation: str) -> None:
+        # The same rows are read again and again: told once, and those of one page in one line.
+        fresh = [bad for bad in bad_rows if self._is_news(bad.order_id, bad.reason)]
+        self._client.session.warn_rows(fresh, operation)
+
+    def _bad_row(self, row: Row, error: Unusable) -> BadRow:
         return BadRow(
             gateway=self._gateway,
             position=row.position,
@@ -261,12 +267,17 @@ class BitcainReads:
             raw=row.value,
         )
 
-    def _warn(self, order_id: str | None, client_order_id: str | None, text: str, operation: str) -> None:
+    def _is_news(self, order_id: str | None, text: str) -> bool:
         if (order_id, text) in self._logged:
-            return
+            return False
         if len(self._logged) >= _REMEMBERED:
             self._logged.clear()
         self._logged.add((order_id, text))
+        return True
+
+    def _warn(self, order_id: str | None, client_order_id: str | None, text: str, operation: str) -> None:
+        if not self._is_news(order_id, text):
+            return
         extra = log_facts(self._gateway, operation, order_id=order_id, client_order_id=client_order_id)
         self._client.session.log.warning("order %s: %s", order_id, text, extra=extra)
 

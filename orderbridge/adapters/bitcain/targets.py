@@ -167,6 +167,8 @@ class Targets:
         except _NOT_READ as error:
             if is_ours and uuid is not None:
                 return Target(uuid, None)
+            if isinstance(error, RateLimited) and where.get("operation") == CANCEL:
+                raise  # it says when to try again
             whether = "" if uuid is None else f"whether {uuid} is a paper or a live order could not be read: "
             raise NotSent(f"nothing was done: {whether}{Exception.__str__(error)}", **where) from error
         return Target(order.order_id, order)

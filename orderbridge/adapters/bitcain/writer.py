@@ -190,7 +190,7 @@ class BitcainWriter:
                 client_order_id=write.client_order_id,
                 **where,
             ) from error
-        if isinstance(error, AuthenticationFailed):
+        if isinstance(error, AuthenticationFailed | RateLimited):
             raise error
         raise NotSent(f"nothing was sent: {why}", **where) from error
 
@@ -230,14 +230,15 @@ class BitcainWriter:
         self._session.log.info("%s -> %s", CANCEL, response.status, extra=extra)
         try:
             return self._decode(response, write)
-        except OutcomeUnknown as unclear:
-            cause = unclear.__cause__
-            if isinstance(cause, RateLimited):
-                raise TryAgain(cause, after=cause.retry_after) from unclear
+        except OutcomeUnknown as error:
             if response.status not in PASSING and 300 <= response.status < 500:
                 raise
-            text = Exception.__str__(unclear)
-            raise TryAgain(VenueUnavailable(text, gateway=unclear.gateway, operation=CANCEL)) from unclear
+            unclear = error
+        # Outside, as the error that comes of it would otherwise be among its own causes.
+        if isinstance(throttled := unclear.__cause__, RateLimited):
+            raise TryAgain(throttled, after=throttled.retry_after)
+        text = Exception.__str__(unclear)
+        raise TryAgain(VenueUnavailable(text, gateway=unclear.gateway, operation=CANCEL)) from unclear
 
 
 @dataclass(slots=True)

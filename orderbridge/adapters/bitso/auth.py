@@ -12,6 +12,8 @@ from typing import Final
 
 from pydantic import SecretStr
 
+from orderbridge.errors import ConfigurationError
+
 _RANDOM_DIGITS: Final = 10**6
 
 
@@ -71,10 +73,9 @@ class Signer:
 
     def authorization(self, *, method: str, target: str, body: bytes) -> str:
         """The `Authorization` header for one request, with a fresh nonce."""
-        key = self._key.get_secret_value()
         nonce = self._nonces.next(self._clock())
         signed = signature(self._secret.get_secret_value(), nonce=nonce, method=method, target=target, body=body)
-        return f"Bitso {key}:{nonce}:{signed}"
+        return f"Bitso {self._key.get_secret_value()}:{nonce}:{signed}"
 
     def nonces_of(self, api_key: str) -> Callable[[], int] | None:
         """Fresh nonces for another client that signs with this key; None for another key."""
@@ -97,4 +98,9 @@ class Signer:
 
 
 def _secret(value: str | SecretStr) -> SecretStr:
-    return value if isinstance(value, SecretStr) else SecretStr(value)
+    held = value if isinstance(value, SecretStr) else SecretStr(value)
+    del value
+    # Here, and not when a request is signed: an error there would have it in its frames.
+    if not held.get_secret_value().isascii() or not held.get_secret_value().isprintable():
+        raise ConfigurationError("a key and its secret are plain letters and digits, without a line end")
+    return held

@@ -180,8 +180,11 @@ class BitsoCancels:
             text = f"an earlier try may have cancelled it; the last was refused: {Exception.__str__(error)}"
             raise self._unclear(text, order_id, client_order_id, operation) from error
         self._log(operation, payload, order_id, client_order_id)
-        if isinstance(payload, list) and all(isinstance(oid, str) for oid in payload):
-            return payload
+        if isinstance(payload, list):
+            # What Bitso could not have issued is no order's id, and would name something else in the next request.
+            listed = list(dict.fromkeys(oid for oid in payload if isinstance(oid, str) and could_be_oid(oid)))
+            if listed or not payload:
+                return listed
         text = "a cancel answers with a list of oids, and this was none"
         raise self._unclear(text, order_id, client_order_id, operation)
 

@@ -34,6 +34,7 @@ from orderbridge.model.permit import Lane, Permit
 PRIVATE_RATE: Final = Rate(burst=60, per_second=4.0, free_lanes=frozenset({"cancel"}))
 PUBLIC_RATE: Final = Rate(burst=20, per_second=40 / 60)
 LOCK_OUT_SECONDS: Final = 60.0
+_KEYS_TOLD: Final = 20
 _NO_SUCH_PATH: Final = "0322"
 # Trades of a matched order are there within a second or so.
 _NOT_READY_WAIT: Final = 0.5
@@ -160,8 +161,8 @@ class BitsoClient:
         if isinstance(envelope, dict) and "success" in envelope:
             if envelope["success"] in (True, "true", "1") and response.status < 400:
                 return envelope.get("payload")
-            code, message = _code_and_message(envelope.get("error"))
-            facts["code"], message = code, self._safe(message)
+            code, message = self._code_and_message(envelope.get("error"))
+            facts["code"] = code
             text = f"Bitso says {code}: {message}" if code else f"Bitso answers HTTP {response.status} without a code"
         error = write_error(text, facts, order_id=order_id, client_order_id=client_order_id)
         if isinstance(error.__cause__, RateLimited):
@@ -197,7 +198,8 @@ class BitsoClient:
         if not isinstance(envelope, dict) or "success" not in envelope:
             if response.status in {420, 429}:
                 raise self._throttled(session, f"HTTP {response.status} without Bitso's envelope", facts, response)
-            keys = tuple(envelope) if isinstance(envelope, dict) else (type(envelope).__name__,)
+            names = list(envelope)[:_KEYS_TOLD] if isinstance(envelope, dict) else [type(envelope).__name__]
+            keys = tuple(map(self._safe, names))
             self._check_address(response, operation)
             raise TryAgain(
                 UnexpectedResponse(
@@ -210,9 +212,9 @@ class BitsoClient:
             )
         if envelope["success"] in (True, "true", "1") and response.status < 400:
             return envelope.get("payload")
-        code, message = _code_and_message(envelope.get("error"))
+        code, message = self._code_and_message(envelope.get("error"))
         facts["code"] = code
-        raise self._read_error(session, code, self._safe(message), facts, response)
+        raise self._read_error(session, code, message, facts, response)
 
     def _read_error(
         self, session: Session, code: str, message: str, facts: VenueFacts, response: WireResponse
@@ -262,6 +264,15 @@ class BitsoClient:
         """A text of the venue's, fit to be shown: without secrets, and short."""
         return shown(text.encode("utf-8", "replace"), self._signer.secrets)
 
+    def _code_and_message(self, error: object) -> tuple[str, str]:
+        if not isinstance(error, dict):
+            return "", self._safe(str(error or "no error given"))
+        code = error.get("code")
+        # Whatever is no code of four digits means nothing to us, and may repeat what was sent.
+        return "" if code is None else self._safe(fold_code(code)), self._safe(
+            str(error.get("message") or "no message")
+        )
+
     def _check_address(self, response: WireResponse, operation: str) -> None:
         # Bitso answers in its envelope even to a path it does not know, so this is somebody else.
         if response.status == 404 or 300 <= response.status < 400:
@@ -276,7 +287,7 @@ class BitsoClient:
             gateway=self.gateway,
             operation=operation,
             http_status=response.status,
-            request_id=response.headers.get("x-request-id"),
+            request_id=self._safe(response.headers.get("x-request-id") or "") or None,
             body=shown(response.body, self._signer.secrets),
         )
 
@@ -284,13 +295,6 @@ class BitsoClient:
         """Close the connections."""
         await self._public.aclose()
         await self.session.aclose()
-
-
-def _code_and_message(error: object) -> tuple[str, str]:
-    if not isinstance(error, dict):
-        return "", str(error or "no error given")
-    code = error.get("code")
-    return "" if code is None else fold_code(code), str(error.get("message") or "no message")
 
 
 def _lock_out_seconds(response: WireResponse) -> float:

@@ -274,8 +274,8 @@ class BitsoLookup:
             self._fail([lacking.ask], error)
 
     def _take(self, lacking: _Lacking, rows: Rows[Fill]) -> None:
-        before = lacking.rows.bad if lacking.rows else []
-        self._search.add_bad_rows(row for row in rows.bad if row not in before)
+        before = {(row.position, row.reason) for row in lacking.rows.bad} if lacking.rows else set()
+        self._search.add_bad_rows(row for row in rows.bad if (row.position, row.reason) not in before)
         lacking.rows, lacking.why = rows, "its trades could not be read: see bad_rows" if rows.bad else ""
         if not rows.good and not lacking.known:
             answer = Answer.PARTLY_SEARCHED if rows.bad else Answer.NOT_SEEN

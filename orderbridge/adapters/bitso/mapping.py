@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from orderbridge.adapters.bitso.wire import OrderRow, TradeRow
-from orderbridge.model.amount import ZERO, add, divide, is_within_bounds, parse_amount, plain, subtract
+from orderbridge.model.amount import ZERO, add, average, is_within_bounds, parse_amount, plain, subtract
 from orderbridge.model.fill import Fill
 from orderbridge.model.order import Order
 from orderbridge.model.symbol import Symbol
@@ -262,7 +262,7 @@ def order_from_fills(
         evidence=tuple(sorted(("look-up: not shown", told_of(fills), why))),
         filled_quantity=base if complete else None,
         filled_quote_quantity=quote if complete else None,
-        average_price=divide(quote, base) if complete and base else None,
+        average_price=average(quote, base) if complete else None,
         updated_at=last.created_at,
         observed_at=observed_at,
         anomalies=tuple(anomalies),

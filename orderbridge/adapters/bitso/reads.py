@@ -14,7 +14,7 @@ from orderbridge.adapters.bitso.ids import OID, ways_to_ask
 from orderbridge.adapters.bitso.mapping import Unusable, book_from_symbol, fill_from_row, order_from_row
 from orderbridge.errors import AmbiguousRef, OrderNotFound, UnexpectedResponse, VenueError
 from orderbridge.http.policy import Deadline
-from orderbridge.http.session import log_facts
+from orderbridge.http.session import in_turns, log_facts
 from orderbridge.model.fill import Fill
 from orderbridge.model.lookup import BadRow
 from orderbridge.model.order import Order, united
@@ -29,6 +29,8 @@ OPEN_ORDERS_LIMIT: Final = 500
 # Source: Bitso API v3, "User Trades": `limit` up to 100.
 TRADES_PAGE: Final = 100
 AT_ONCE: Final = 8
+# Orders whose anomalies are told one by one; of more, how many there are.
+_ODD_TOLD: Final = 20
 
 
 @dataclass(slots=True)
@@ -78,7 +80,7 @@ class BitsoReads:
         def to_order(row: Any) -> Order:
             return order_from_row(row, account=self.account, source=source, observed_at=observed_at)
 
-        rows = self._rows(payload, to_order, operation)
+        rows = await self._rows(payload, to_order, operation)
         rows.good = [self.shown.take(order) for order in rows.good]
         self._warn(rows, operation)
         return rows
@@ -134,7 +136,7 @@ class BitsoReads:
         """All trades of one order; by origin id, of every order that ever used it."""
         path = f"/order_trades/{id}" if by_oid else f"/order_trades?origin_id={id}"
         payload = await self.client.get(path, deadline=deadline, operation=operation, lane=self._lane)
-        rows = self._rows(payload, self._to_fill, operation)
+        rows = await self._rows(payload, self._to_fill, operation)
         rows = self._asked_for(rows, id, by_oid=by_oid)
         self._warn(rows, operation)
         return rows
@@ -204,7 +206,7 @@ class BitsoReads:
             payload = await self.client.get(
                 f"/user_trades?{query}", deadline=Deadline(timeout), operation="fills", lane=self._lane
             )
-            page = self._rows(payload, self._to_fill, "fills")
+            page = await self._rows(payload, self._to_fill, "fills")
             ids = [(fill.fill_id, fill.order_id) for fill in page.good]
             if page.count and page.good and seen.issuperset(ids):
                 raise self._unexpected("user_trades repeats a page, so it cannot be read to its end", "fills")
@@ -227,11 +229,11 @@ class BitsoReads:
     def _to_fill(self, row: Any) -> Fill:
         return fill_from_row(row, account=self.account)
 
-    def _rows(self, payload: Any, convert: Callable[[Any], T], operation: str) -> Rows[T]:
+    async def _rows(self, payload: Any, convert: Callable[[Any], T], operation: str) -> Rows[T]:
         if not isinstance(payload, list):
             raise self._unexpected(f"the payload is no list but {type(payload).__name__}", operation)
         rows: Rows[T] = Rows()
-        for position, row in enumerate(payload):
+        async for position, row in in_turns(payload):
             try:
                 rows.good.append(convert(row))
             except Unusable as error:
@@ -248,11 +250,12 @@ class BitsoReads:
 
     def _warn(self, rows: Rows[Order] | Rows[Fill], operation: str) -> None:
         log, gateway = self.client.session.log, self.client.gateway
-        for bad in rows.bad:
-            extra = log_facts(gateway, operation, order_id=bad.order_id)
-            log.warning("row %d is unusable: %s", bad.position, bad.reason, extra=extra)
-        for row in rows.good:
-            for anomaly in row.anomalies if isinstance(row, Order) else ():
+        self.client.session.warn_rows(rows.bad, operation)
+        odd = [row for row in rows.good if isinstance(row, Order) and row.anomalies]
+        if len(odd) > _ODD_TOLD:
+            log.warning("%d orders have anomalies; the first of them:", len(odd), extra=log_facts(gateway, operation))
+        for row in odd[:_ODD_TOLD]:
+            for anomaly in row.anomalies:
                 extra = log_facts(gateway, operation, order_id=row.order_id, client_order_id=row.client_order_id)
                 log.warning("%s: %s", row.order_id, anomaly, extra=extra)
 
@@ -278,5 +281,7 @@ async def gather_all(calls: list[Any]) -> list[Any]:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(call) for call in calls]
     except ExceptionGroup as errors:
-        raise errors.exceptions[0] from errors
-    return [task.result() for task in tasks]
+        first = errors.exceptions[0]
+    else:
+        return [task.result() for task in tasks]
+    raise first  # outside, as it would otherwise be among its own causes

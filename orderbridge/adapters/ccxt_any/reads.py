@@ -321,9 +321,7 @@ class CcxtReads:
             except Unusable as error:
                 raw = row.get("info", row) if isinstance(row, dict) else row
                 rows.bad.append(self._bad(position, str(error), error.id, raw))
-        for bad in rows.bad:
-            extra = log_facts(self.client.gateway, operation, order_id=bad.order_id)
-            self.client.session.log.warning("row %d is unusable: %s", bad.position, bad.reason, extra=extra)
+        self.client.session.warn_rows(rows.bad, operation)
         return rows
 
     def _bad(self, position: int, reason: str, order_id: str | None, raw: Any) -> BadRow:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import traceback
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -343,6 +344,49 @@ async def test_no_secret_is_shown(
     assert len(caplog.records) >= 3
     for secret in secrets[1:]:
         assert not [text for text in shown if secret in text]
+
+
+def frames(error: BaseException) -> str:
+    """What a program that prints locals shows of an error and its chain, this file's own frames left out."""
+    shown: list[str] = []
+    chain: BaseException | None = error
+    while chain is not None:
+        told = traceback.TracebackException.from_exception(chain, capture_locals=True)
+        told.stack = traceback.StackSummary.from_list([at for at in told.stack if "/tests/" not in at.filename])
+        shown += told.format(chain=False)
+        chain = chain.__cause__ or chain.__context__
+    return "".join(shown)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (401, {"detail": "wrong"}),
+        (200, {"session": {"refresh_token": "refresh-tok", "access_token": "access tok"}}),
+        (200, {"session": {"access_token": "access-tok"}, "mfa_required": True}),
+        (200, b"<html>access-tok"),
+        (500, {}),
+        NoAnswer("cut"),
+    ],
+)
+@pytest.mark.parametrize("how", ["login", "refresh", "provider"])
+async def test_the_frames_of_an_error_hold_no_secret(
+    server: Any, make: Callable[..., Any], kit: Any, answer: Any, how: str
+) -> None:
+    """A program that prints the locals of a failed login, refresh or provider shows no password and no token."""
+    outcome = answer if isinstance(answer, Exception) else kit.reply(answer[1], answer[0])
+    server.answers["/auth/login"] = server.answers["/auth/refresh"] = [outcome]
+    ways: dict[str, dict[str, Any]] = {
+        "login": LOGIN,
+        "refresh": {"refresh_token": "refresh-tok"},
+        "provider": {"token": lambda: "access tok"},
+    }
+
+    with pytest.raises(errors.OrderBridgeError) as caught:
+        await make(**ways[how]).open_orders(timeout=1)
+
+    told = frames(caught.value)
+    assert not [secret for secret in ("wörd-123", "refresh-tok", "access-tok", "access tok") if secret in told]
 
 
 async def test_closing_stops_a_renewal(accounts: Accounts, make: Callable[..., Any]) -> None:

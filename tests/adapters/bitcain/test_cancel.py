@@ -696,3 +696,42 @@ async def test_cancel_all_needs_the_list(server: Any, make: Callable[..., Any], 
 async def test_cancel_all_of_nothing(connect: Any) -> None:
     """Is nothing."""
     assert await connect().cancel_all() == []
+
+
+def chained(error: BaseException) -> list[BaseException]:
+    """An error and everything behind it. AssertionError: it is behind itself."""
+    seen: list[BaseException] = []
+    rest: list[BaseException | None] = [error]
+    while rest:
+        if (each := rest.pop()) is None:
+            continue
+        assert not any(each is other for other in seen), f"{each!r} is among its own causes"
+        seen.append(each)
+        rest.append(each.__cause__ or each.__context__)
+    return seen
+
+
+@pytest.mark.parametrize("status", [401, 408, 429, 500, 503])
+async def test_no_error_is_among_its_own_causes(server: Any, make: Any, kit: Any, status: int) -> None:
+    """Whoever walks the chain of an error comes to its end."""
+    said = {"detail": "slow", "code": "x" * 7_000_000, "error": "y" * 7_000_000}
+    server.writes = server.answers["/api/v1/orders"] = [kit.reply(said, status)]
+
+    for call in (lambda one: one.cancel(kit.uuid(1), timeout=1), lambda one: one.submit(LIMIT, timeout=1)):
+        with pytest.raises(errors.OrderBridgeError) as caught:
+            await call(make())
+
+        for each in chained(caught.value):
+            assert len(f"{each} {vars(each)}") < 10_000
+
+
+async def test_a_cancel_under_a_long_lock_out_says_for_how_long(server: Any, make: Any, kit: Any) -> None:
+    """It was not sent: RateLimited, with when to try again, and no "outcome unknown"."""
+    gateway = make(limits="venue")
+    gateway._session.lock_out(60.0, operation="orders")
+
+    with pytest.raises(errors.RateLimited) as limited:
+        await gateway.cancel(kit.uuid(1), timeout=0.5)
+
+    assert 50 < (limited.value.retry_after or 0) <= 60
+    assert server.sent == []

@@ -358,7 +358,7 @@ def test_order_rebuilt_from_its_trades() -> None:
 
     rebuilt = order_from_fills(fills, account="mm", observed_at=NOW, over=True)
 
-    assert rebuilt.key == ("bitso/mm", "Zx81kQw02LmTr7Vb")
+    assert rebuilt.key == ("bitso/mm", "Zx81kQw02LmTr7Vb", "")
     assert (rebuilt.status, rebuilt.known_by, rebuilt.is_done) == (OrderStatus.ENDED, KnownBy.INFERRED, True)
     assert (rebuilt.side, rebuilt.symbol, rebuilt.client_order_id) == (Side.BUY, "BTC/MXN", "ob_7f3a91")
     assert (rebuilt.filled_quantity, rebuilt.filled_quote_quantity) == (Decimal("0.0015"), Decimal(1850))

@@ -19,8 +19,10 @@ from orderbridge.errors import (
     AuthenticationFailed,
     ConfigurationError,
     InsufficientFunds,
+    OrderBridgeError,
     OutcomeUnknown,
     RateLimited,
+    UnexpectedResponse,
 )
 from orderbridge.http import WireRequest, WireResponse
 from orderbridge.http.policy import Retries
@@ -460,3 +462,117 @@ async def test_a_refusal_with_any_other_status_is_one(bitso: Any, status: int) -
         await gateway.submit(OrderRequest.limit(symbol="BTC/MXN", side="buy", quantity="0.01", price="560000"))
 
     assert (caught.value.code, caught.value.http_status) == ("0379", status)
+
+
+async def test_an_answer_full_of_empty_rows_ends_the_call_in_its_time(bitso: Any, caplog: Any) -> None:
+    """Eight megabytes of `{}` neither hold the loop, nor fill the memory, nor the log."""
+    full = b'{"success":true,"payload":[' + b",".join([b"{}"] * 2_700_000) + b"]}"
+    gateway, _ = bitso(lambda target: (200, full))
+    caplog.set_level(logging.WARNING)
+
+    with pytest.raises(UnexpectedResponse, match="more rows than any sends"):
+        await gateway.open_orders(timeout=5)
+
+    assert len(caplog.records) < 10
+
+
+async def test_rows_that_cannot_be_read_are_told_in_one_line(bitso: Any, caplog: Any) -> None:
+    """A log line tells the first and the count, and not a line for each."""
+    gateway, _ = bitso(lambda target: ok(*[{"oid": f"bad{number}"} for number in range(400)], row("A")))
+    caplog.set_level(logging.WARNING)
+
+    listed = await gateway.open_orders()
+
+    assert (len(listed), len(listed.bad_rows)) == (1, 400)
+    (line,) = [record.getMessage() for record in caplog.records if "unusable" in record.getMessage()]
+    assert line.startswith("row 0 is unusable: ")
+    assert line.endswith(", and 399 more")
+
+
+@pytest.mark.parametrize(
+    "absurd",
+    [
+        {"major": "1e-99", "minor": "1e99"},
+        {"major": "1e100", "minor": "-1e-100"},
+        {"major": "9e99", "minor": "9e99"},
+        {"price": "1e9999"},
+        {"major": [1]},
+        {"major": "1e-100", "fees_amount": "1e400"},
+        {"oid": {"a": 1}},
+        {"book": "\x00_\x00"},
+        {"created_at": "9999-12-31T23:59:59-23:59"},
+    ],
+)
+async def test_an_absurd_trade_loses_none_of_its_neighbours(bitso: Any, absurd: dict[str, Any]) -> None:
+    """A look-up goes on past trades that no order can be made of, and every other order is found."""
+
+    def answer(target: str) -> tuple[int, Any]:
+        if "/order_trades/ODD" in target:
+            return ok(trade(**{"oid": "ODDODDODDODDODD1", **absurd}))
+        if "/order_trades/" in target:
+            return ok(trade(oid="NEXTNEXTNEXTNEX1"))
+        if "/open_orders" in target:
+            return ok()
+        return ok(row("SEENSEENSEENSEE1"))
+
+    gateway, _ = bitso(answer)
+
+    refs = ["bitso:ODDODDODDODDODD1", "bitso:NEXTNEXTNEXTNEX1", "bitso:SEENSEENSEENSEE1"]
+
+    result = await gateway.lookup(*refs)
+
+    assert result["bitso:NEXTNEXTNEXTNEX1"].order is not None
+    assert result["bitso:SEENSEENSEENSEE1"].order is not None
+    assert "bitso" not in result.unreachable
+
+
+@pytest.mark.parametrize("code", ["{key}", "0301 {key}", "x" * 7_000_000, {"a": "{key}"}, "\n\x1b[31m"])
+@pytest.mark.parametrize("call", ["read", "write"])
+async def test_a_code_that_repeats_the_key_or_fills_a_page_is_not_told(bitso: Any, code: Any, call: str) -> None:
+    """No error holds a key, wherever the server puts it, nor megabytes of its text."""
+    held: list[str] = []
+
+    def answer(target: str) -> tuple[int, Any]:
+        said = json.loads(json.dumps(code).replace("{key}", held[0]))
+        return 400, {"success": False, "error": {"code": said, "message": f"key {held[0]} " + "x" * 7_000_000}}
+
+    gateway, _ = bitso(answer)
+    held.append(gateway._client._signer.secrets[0])
+
+    request = OrderRequest.limit(symbol="BTC/MXN", side="buy", quantity="1", price="1")
+    with pytest.raises(OrderBridgeError) as caught:
+        await (gateway.open_orders() if call == "read" else gateway.submit(request))
+
+    chain: BaseException | None = caught.value
+    while chain is not None:
+        told = f"{chain} {chain!r} {vars(chain)}"
+        assert held[0] not in told
+        assert len(told) < 5_000
+        chain = chain.__cause__
+
+
+async def test_what_a_cancel_lists_that_is_no_id_goes_nowhere(bitso: Any) -> None:
+    """Ids that Bitso could not have issued are in no request and in no order."""
+    odd = ["../user/withdraw", "A B", "", "x" * 1_000, "A?b=c", 7, None, {"oid": "A"}]
+
+    def answer(target: str) -> tuple[int, Any]:
+        if target.startswith("/api/v3/orders/all"):
+            return ok("SEENSEENSEENSEE1", *odd)
+        return (
+            ok(row("SEENSEENSEENSEE1")) if "open_orders" in target else ok(row("SEENSEENSEENSEE1", status="cancelled"))
+        )
+
+    gateway, transport = bitso(answer)
+
+    orders = await gateway.cancel_all()
+
+    assert [order.order_id for order in orders] == ["SEENSEENSEENSEE1"]
+    assert not [target for target in transport.targets if "withdraw" in target or "b=c" in target or "xxxx" in target]
+
+
+async def test_a_cancel_that_lists_only_what_is_no_id_is_unclear(bitso: Any) -> None:
+    """Something was done, and to what cannot be told."""
+    gateway, _ = bitso(lambda target: ok("../x", 7) if "orders/" in target else ok())
+
+    with pytest.raises(OutcomeUnknown):
+        await gateway.cancel("bitso:SEENSEENSEENSEE1")
