@@ -203,6 +203,14 @@ def _is_plain(order: Order) -> bool:
     return order.known_by is KnownBy.REPORTED and not (order.replace_requested or order.cancel_requested)
 
 
+def read_ref(ref: RefLike, *, operation: str) -> OrderRef:
+    """The ref that anything stands for. ConfigurationError: it is mis-written, or none."""
+    try:
+        return OrderRef.of(ref)
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(str(error), operation=operation) from error
+
+
 def parse_refs(refs: Iterable[RefLike], *, gateways: Sequence[str], operation: str = "lookup") -> list[OrderRef]:
     """
     Read refs and check that the gateways they name are among those asked.
@@ -212,10 +220,7 @@ def parse_refs(refs: Iterable[RefLike], *, gateways: Sequence[str], operation: s
     """
     parsed = []
     for ref in refs:
-        try:
-            known = OrderRef.of(ref)
-        except (TypeError, ValueError) as error:
-            raise ConfigurationError(str(error), operation=operation) from error
+        known = read_ref(ref, operation=operation)
         if known.gateway is not None and known.gateway not in gateways:
             names = ", ".join(gateways) or "none"
             message = f"{known} names a gateway that is not asked; asked are: {names}"

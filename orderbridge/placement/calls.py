@@ -12,7 +12,7 @@ from orderbridge.gateway import OrderGateway
 from orderbridge.model.order import Identity, Order
 from orderbridge.model.permit import Permit
 from orderbridge.model.placement import Placement
-from orderbridge.model.ref import OrderRef, RefLike
+from orderbridge.model.ref import RefLike
 from orderbridge.model.request import OrderRequest
 from orderbridge.model.words import OrderType, PlacementState, TimeInForce
 from orderbridge.placement.desk import log
@@ -21,6 +21,7 @@ from orderbridge.placement.many import many
 from orderbridge.placement.placer import FOUND
 from orderbridge.placement.placing import Placing
 from orderbridge.placement.recovery import RecoveryReport
+from orderbridge.search import read_ref
 
 # How long a raw send without a time limit waits for what was under way before.
 _LONGEST_RECOVERY: Final = 60.0
@@ -217,11 +218,11 @@ class PlacementCalls:
         How a placement came to be as it is, line by line, from the journal.
 
         Raises:
-            OrderNotFound: the journal knows no placement of this ref.
+            OrderNotFound: the journal knows no placement of this ref. ConfigurationError: the ref is mis-written.
         """
         self._check_usable()
         await self._placing.seen.catch_up()
-        known, journal = OrderRef.of(ref), self._placing.desk.journal
+        known, journal = read_ref(ref, operation="explain"), self._placing.desk.journal
         client = known.client_order_id or known.id
         found = await journal.find(gateway=known.gateway, client_order_id=client) if client else []
         order_id = known.order_id or known.id

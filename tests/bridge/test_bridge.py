@@ -259,8 +259,10 @@ async def test_an_id_that_no_gateway_could_have_issued_is_not_seen_for_that_reas
 async def test_a_mis_written_ref_is_a_wrong_setting(sim: Simulator, ref: str) -> None:
     """A control character within an id is told at once, by every call that takes a ref."""
     async with OrderBridge(sim.bitso.gateway(), sim.bitcain.gateway()) as bridge:
-        for call in (bridge.lookup("x", ref), bridge.get(ref), bridge.cancel(ref)):
+        for call in (bridge.lookup("x", ref), bridge.get(ref), bridge.cancel(ref), bridge.explain(ref)):
             with pytest.raises(errors.ConfigurationError, match="holds a control character"):
                 await call
+        with pytest.raises(errors.ConfigurationError, match="holds a control character"):
+            bridge.fills(ref)
 
     assert not sim.bitso.requests

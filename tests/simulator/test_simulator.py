@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from orderbridge import OrderRequest
 from orderbridge.errors import ConfigurationError
 from orderbridge.simulator import SimClock, Simulator
 
@@ -322,3 +323,16 @@ async def test_gateways_are_handed_out_ready_to_use(sim: Any) -> None:
     assert seen.order_id == other.id
     with pytest.raises(ConfigurationError):
         sim.bitso.gateway(no_such_setting=1)
+
+
+async def test_a_second_account_is_handed_out_too(sim: Any) -> None:
+    """`account="mm"` has the second key: what it places is its own, and no other account's to see or cancel."""
+    request = OrderRequest.limit(symbol="BTC/MXN", side="buy", quantity="0.01", price="1000000")
+    async with sim.bitso.gateway() as first, sim.bitso.gateway(account="mm") as second:
+        placed = await second.submit(request)
+
+        assert (await second.get(placed)).gateway == "bitso/mm"
+        assert list(await first.open_orders()) == []
+        assert (await first.lookup(placed.order_id)).not_seen == (placed.order_id,)
+        assert [order.order_id for order in await second.cancel_all()] == [placed.order_id]
+    assert [order.account for order in sim.bitso.accepted()] == ["mm"]

@@ -1,5 +1,6 @@
 """A simulation in a file survives restarts, also the rude ones."""
 
+import json
 import os
 import signal
 import sqlite3
@@ -198,3 +199,21 @@ def test_a_killed_simulation_comes_back_with_every_answered_order(tmp_path: Path
 
     with Simulator(state=file) as sim:
         assert {each.order_id: each.client_order_id for each in sim.bitcain.accepted()} == answered
+
+
+def test_a_file_from_before_there_was_a_second_account_gives_it_its_funds(tmp_path: Path) -> None:
+    """The first account's money is as it was kept, and the second's is not zero."""
+    file = tmp_path / "state.db"
+    with Simulator(state=file) as sim:
+        sim.bitso.engine.accounts.deposit("bot", "btc", Decimal(5))
+    with sqlite3.connect(file) as db:
+        (body,) = db.execute("SELECT body FROM facts WHERE name = 'bitso'").fetchone()
+        kept = json.loads(body)
+        del kept["totals"]["mm"]
+        db.execute("UPDATE facts SET body = ? WHERE name = 'bitso'", (json.dumps(kept),))
+    db.close()
+
+    with Simulator(state=file) as sim:
+        totals = [sim.bitso.engine.accounts.get(account, "btc").total for account in ("bot", "mm")]
+
+    assert totals == [Decimal(1_000_000_005), Decimal(1_000_000_000)]
