@@ -12,7 +12,6 @@ from typing import Any
 from orderbridge.placement import SqliteJournal
 from orderbridge.simulator import Simulator
 from orderbridge.simulator.engine.engine import Engine
-from tests.kind import KIND
 from tests.torture.count import Counts
 from tests.torture.points import BOTH, OF_STRANGERS, Point, targets
 
@@ -86,7 +85,7 @@ class Torture:
     async def run(self) -> Counts:
         """Place so many orders, whatever happens; the counts."""
         plan = self._plan
-        settings = {"bitso": {**KIND, "pacing": False}, "bitcain": {}}
+        settings = {"bitso": {"pacing": False}, "bitcain": {}}
         async with Simulator(seed=plan.seed, **settings) as sim:
             for venue in plan.venues:
                 misbehave(getattr(sim, venue), reads=READS[venue], chance=plan.chance, horizon=plan.horizon)
