@@ -174,7 +174,8 @@ class PlacementCalls:
         record = await self._placing.record_of(placement)
         await self._placing.come_alive()
         line = self._placing.line(self[record.placement.gateway].name)
-        return await self._placing.desk.placement(await line.resolver.resolve(record, timeout=timeout))
+        after = await line.resolver.resolve(record, timeout=timeout)
+        return await self._placing.desk.placement(self._placing.desk.as_it_happened(after))
 
     async def placement(self: _Bridge, *, key: str, gateway: str | None = None) -> Placement | None:
         """The placement of a key: the one that holds it, else the last one that did, else None."""
@@ -210,6 +211,7 @@ class PlacementCalls:
         """
         self._check_usable()
         (known,) = await self._placing.sightings.observe([order], source="observed")
+        known = self._placing.desk.unstored.over(known)
         self._placing.remember([known])
         return known
 

@@ -283,10 +283,11 @@ class Desk:
     def as_it_happened(self, record: Record) -> Record:
         """A record of the journal with what happened to it since and could not be stored."""
         for each in self._unwritten:
-            if each.record.id == record.id and (each.record.state, each.record.attempt) == (
-                record.state,
-                record.attempt,
-            ):
+            if each.record.id != record.id:
+                continue
+            is_next = (each.record.state, each.record.attempt) == (record.state, record.attempt)
+            lacks_order = record.state is each.after.state and record.placement.order is None
+            if is_next or lacks_order:
                 record = each.after
         return record
 

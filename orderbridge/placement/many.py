@@ -46,7 +46,7 @@ async def many(
             if not isinstance(error, OrderBridgeError):
                 desk.alarm(AlarmKind.BACKGROUND, f"placing failed: {type(error).__name__}: {error}", record=record)
         try:
-            return await desk.placement(await desk.journal.get(record.id) or record)
+            return await desk.placement(desk.as_it_happened(await desk.journal.get(record.id) or record))
         except JournalError:
             return placement
 

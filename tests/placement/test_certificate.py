@@ -436,3 +436,17 @@ async def test_a_caller_that_waits_no_longer_is_told_so() -> None:
     released.set()
 
     assert caught.value.placement is not None
+
+
+async def test_an_order_without_a_client_id_is_not_taken_for_its_namesake_of_another_market() -> None:
+    """Another market's order of that number is known; this one may be ours all the same, and absence is not proven."""
+    venue = Venue(idempotency="tag_only")
+    numbered = {"order_id": "28", "numbered_by_market": True}
+    venue.open = [seen(client_order_id=None, **numbered)]
+    settled = Settled(venue)
+    await settled.bridge.observe(seen(symbol="ETH/MXN", client_order_id="another", **numbered))
+
+    after = await settled.run()
+    await settled.bridge.aclose()
+
+    assert (after.state.value, after.gave_up) == ("uncertain", True)

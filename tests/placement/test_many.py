@@ -1,12 +1,13 @@
 """Several orders at once: what becomes of one does not hide the others."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from orderbridge import Order, OrderRequest, PlacementState
 from orderbridge.errors import InsufficientFunds, JournalError, OrderRejected
-from orderbridge.placement import MemoryJournal, Record
+from orderbridge.placement import MemoryJournal, Record, SqliteJournal
 from tests.placement.hand import Accepting, Bot
 from tests.placement.kit import limit_buy
 
@@ -103,3 +104,22 @@ async def test_one_that_cannot_be_stored_is_denied() -> None:
     assert done["13"].evidence == ("not stored, so not sent: JournalError: the disk is full",)
     assert [each.key for each in stored] == ["12"]
     assert len(venue.sent) == 1
+
+
+class FullForReplies(SqliteJournal):
+    """A journal whose disk is full when the venue's reply is to be stored."""
+
+    async def change_seeing(self, *args: Any, **how: Any) -> Any:
+        raise JournalError("the disk is full")
+
+
+async def test_what_is_placed_while_the_disk_is_full_is_told_as_placed(tmp_path: Path) -> None:
+    """The venue has it: that the journal still says that it is being sent is not what its caller is told."""
+    bot = Bot(Accepting(), journal=FullForReplies(tmp_path / "orders.db"))
+
+    done = await bot.bridge.place_many("bitso", {"k1": limit_buy()})
+    resolved = await bot.bridge.resolve(done["k1"], timeout=0.1)
+    await bot.bridge.aclose()
+
+    assert done["k1"].order is not None
+    assert (done["k1"].state.value, resolved.state.value) == ("placed", "placed")

@@ -428,3 +428,16 @@ async def test_what_is_no_order_reaches_the_caller_all_the_same() -> None:
     await watch.finish()
 
     assert {alarm.kind for alarm in alarms} == {"background"}
+
+
+async def test_what_is_observed_is_told_with_what_a_cancel_returned_before(
+    sim: Simulator, bridges: Bridges, tmp_path: Path
+) -> None:
+    """The caller's own stream is late: the order as it is known now is the cancelled one."""
+    bridge = bridges(journal=SqliteJournal(tmp_path / "orders.db"))
+    order = await bridge.place("bitso", limit_buy(), key="k1")
+
+    await bridge.cancel(order)
+    known = await bridge.observe(order)
+
+    assert known.status == "cancelled"
