@@ -48,10 +48,14 @@ _FILLS: Final = ("filled_quantity", "filled_quote_quantity", "average_price")
 
 
 class LookUp(Protocol):
-    """`BitsoGateway`'s look-up beside a cancel; `unlisted` are oids that the cancel left out of its answer."""
+    """`BitsoGateway`'s look-up beside a cancel; `unlisted` and `ended` are oids as `BitsoLookup` names them."""
 
     def __call__(
-        self, refs: Sequence[RefLike], deadline: Deadline, unlisted: frozenset[str] = ...
+        self,
+        refs: Sequence[RefLike],
+        deadline: Deadline,
+        unlisted: frozenset[str] = ...,
+        ended: frozenset[str] = ...,
     ) -> Awaitable[LookupResult]: ...
 
 
@@ -193,10 +197,9 @@ class BitsoCancels:
         count = len(payload) if isinstance(payload, list) else "no list of"
         self._client.session.log.info("%s -> %s orders cancelled", operation, count, extra=extra)
 
-    async def _read(self, oid: str, deadline: Deadline, *, unlisted: bool = False) -> Found:
+    async def _read(self, oid: str, deadline: Deadline, **oids: frozenset[str]) -> Found:
         key = OrderRef(gateway=self._name, order_id=oid)
-        left_out = frozenset([oid] if unlisted else [])
-        return (await self._look_up([key], deadline.within(_AFTER_SECONDS), left_out))[key]
+        return (await self._look_up([key], deadline.within(_AFTER_SECONDS), **oids))[key]
 
     async def _after(self, oid: str, known: Order | None, *, was_listed: bool, deadline: Deadline) -> Order:
         """The order after the cancel, from what Bitso listed, what was known and what can still be read."""
@@ -204,7 +207,8 @@ class BitsoCancels:
         if was_listed and known is not None:
             # An end that Bitso itself told: the look-up that follows adds the fills, where it can.
             self._shown.put(cancelled(known, None, observed_at=self._reads.now()))
-        found = await self._read(oid, deadline, unlisted=not was_listed)
+        oids = {"ended" if was_listed else "unlisted": frozenset([oid])}
+        found = await self._read(oid, deadline, **oids)
         seen = found.orders[0] if found.orders else None
         if was_listed:
             return self._ended(oid, known, seen)

@@ -190,18 +190,27 @@ class BitsoGateway(UnsupportedCalls):
                 self._shown.learn(order)
 
     async def _resolve(
-        self, refs: Sequence[RefLike], deadline: Deadline, unlisted: frozenset[str] = frozenset()
+        self,
+        refs: Sequence[RefLike],
+        deadline: Deadline,
+        unlisted: frozenset[str] = frozenset(),
+        ended: frozenset[str] = frozenset(),
     ) -> LookupResult:
         """A look-up beside a cancel or an edit: before other reads, and never an error."""
         search = Search(self.name, refs)
-        await self._look_up(self._reads.in_lane("resolve"), search, deadline, unlisted)
+        await self._look_up(self._reads.in_lane("resolve"), search, deadline, unlisted, ended)
         return search.result()
 
     async def _look_up(
-        self, reads: BitsoReads, search: Search, deadline: Deadline, unlisted: frozenset[str] = frozenset()
+        self,
+        reads: BitsoReads,
+        search: Search,
+        deadline: Deadline,
+        unlisted: frozenset[str] = frozenset(),
+        ended: frozenset[str] = frozenset(),
     ) -> None:
         limits: dict[str, Any] = {"rebuild_limit": self._rebuild_limit, "settle_time": self.settle_time}
-        await BitsoLookup(reads, search, deadline=deadline, unlisted=unlisted, **limits).run()
+        await BitsoLookup(reads, search, deadline=deadline, unlisted=unlisted, ended=ended, **limits).run()
 
     async def _get_by_oid(self, oid: str, deadline: Deadline) -> Order:
         ref = OrderRef(gateway=self.name, order_id=oid)

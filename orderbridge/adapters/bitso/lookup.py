@@ -84,6 +84,8 @@ class BitsoLookup:
 
     Args:
         unlisted: oids that a cancel has just left out of its answer, as Bitso does with orders that are not active.
+        ended: oids that a cancel has just listed. Bitso seldom shows them any more, so their trades are read beside
+            the first look-up, and not after it.
     """
 
     def __init__(
@@ -95,6 +97,7 @@ class BitsoLookup:
         rebuild_limit: int,
         settle_time: float,
         unlisted: frozenset[str] = frozenset(),
+        ended: frozenset[str] = frozenset(),
     ) -> None:
         self._reads = reads
         self._search = search
@@ -102,6 +105,8 @@ class BitsoLookup:
         self._rebuild_limit = rebuild_limit
         self._settle_time = settle_time
         self._unlisted = unlisted
+        self._ended = ended
+        self._early: dict[str, asyncio.Task[Rows[Fill]]] = {}
         self._gate = asyncio.Semaphore(AT_ONCE)
         self._stopped_by: OrderBridgeError | None = None
         self._lacking: list[_Lacking] = []
@@ -123,10 +128,17 @@ class BitsoLookup:
                 self._search.ask(kind, id, ref=position)
         try:
             async with asyncio.timeout(self._deadline.as_timeout):
+                self._early = {oid: asyncio.ensure_future(self._trades_of(OID, oid)) for oid in self._ended}
                 await self._ask_lists()
+                if self._early:
+                    await asyncio.wait(self._early.values())
                 await self._rebuild()
         except TimeoutError:
             self._conclude()
+        finally:
+            for early in self._early.values():
+                early.cancel()
+            await asyncio.gather(*self._early.values(), return_exceptions=True)
         if isinstance(self._stopped_by, ConfigurationError) and not self._search.answered(Answer.FOUND):
             raise self._stopped_by
 
@@ -247,12 +259,8 @@ class BitsoLookup:
     async def _trades(self, lacking: _Lacking) -> None:
         ask = lacking.ask
         try:
-            async with self._gate:
-                if self._stopped_by is not None:
-                    raise self._stopped_by
-                rows = await self._reads.trades_of(
-                    ask.id, by_oid=ask.kind == OID, deadline=self._deadline, operation="order_trades"
-                )
+            early = self._early.get(ask.id) if ask.kind == OID else None
+            rows = await (early or self._trades_of(ask.kind, ask.id))
         except OrderNotFound:
             self._take(lacking, Rows())
         except VenueError as error:
@@ -267,6 +275,14 @@ class BitsoLookup:
             self._could_not_read(lacking, error)
         else:
             self._take(lacking, rows)
+
+    async def _trades_of(self, kind: str, id: str) -> Rows[Fill]:
+        async with self._gate:
+            if self._stopped_by is not None:
+                raise self._stopped_by
+            return await self._reads.trades_of(
+                id, by_oid=kind == OID, deadline=self._deadline, operation="order_trades"
+            )
 
     def _could_not_read(self, lacking: _Lacking, error: OrderBridgeError) -> None:
         # An end that Bitso itself told stands, whatever becomes of reading its trades.

@@ -1,5 +1,6 @@
 """Cancelling on the simulated Bitso, and how the order stands after it."""
 
+import asyncio
 import itertools
 import json
 import time
@@ -19,7 +20,7 @@ from orderbridge.errors import (
     OutcomeUnknown,
     UnexpectedResponse,
 )
-from orderbridge.http import NoAnswer, NothingSent, WireRequest, WireResponse
+from orderbridge.http import HttpxTransport, NoAnswer, NothingSent, WireRequest, WireResponse
 from orderbridge.http.limits import Rate
 from orderbridge.http.policy import Retries
 from orderbridge.model.words import KnownBy
@@ -481,3 +482,36 @@ async def test_cancel_all_that_may_have_left_stays_unknown_when_reads_fail() -> 
     async with gateway:
         with pytest.raises(OutcomeUnknown):
             await gateway.cancel_all(timeout=2)
+
+
+class SideBySide(HttpxTransport):
+    """After a cancel it answers no look-up before the order's trades are asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent: list[str] = []
+        self._trades_asked = asyncio.Event()
+
+    async def send(self, request: WireRequest, *, timeout: float, not_after: float | None = None) -> WireResponse:
+        what = f"{request.method} {request.target.split('/')[3]}"
+        self.sent.append(what)
+        if what == "GET order_trades":
+            self._trades_asked.set()
+        elif what == "GET orders" and "DELETE orders" in self.sent:
+            await self._trades_asked.wait()
+        return await super().send(request, timeout=timeout, not_after=not_after)
+
+
+async def test_trades_are_read_beside_the_look_after_a_cancel() -> None:
+    """Bitso forgets what was cancelled at once: what is to be known of it is asked for in one turn."""
+    engine = SideBySide()
+    async with Simulator(seed=1) as production, production.bitso.gateway(transport=engine) as gateway:
+        placed = await gateway.submit(OrderRequest.limit(symbol="BTC/MXN", side="buy", quantity="0.01", price="560000"))
+        before = len(engine.sent)
+        order = await gateway.cancel(placed)
+        sent = engine.sent[before:]
+    await engine.aclose()
+
+    assert order.status is OrderStatus.CANCELLED
+    assert "order trades: none" in order.evidence
+    assert (sent[0], sorted(sent[1:])) == ("DELETE orders", ["GET order_trades", "GET orders"])
