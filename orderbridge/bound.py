@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from orderbridge.errors import AmbiguousRef, NotSupported, OrderNotActive, OutcomeUnknown
-from orderbridge.gateway import Capabilities, OrderGateway
+from orderbridge.gateway import Capabilities, OrderGateway, checked_call
 from orderbridge.http.policy import Deadline
 from orderbridge.model.advance import Sign
 from orderbridge.model.fill import Fill
@@ -63,10 +63,12 @@ class BoundGateway:
         """What this gateway can do."""
         return self.gateway.capabilities
 
+    @checked_call
     async def prepare(self, request: OrderRequest, *, key: str | None = None) -> Placement:
         """As `OrderBridge.prepare`."""
         return await self._bridge.prepare(self.name, request, key=key)
 
+    @checked_call
     async def place(
         self,
         request: OrderRequest | Placement,
@@ -80,6 +82,7 @@ class BoundGateway:
         more: dict[str, Any] = {"send_within": send_within, "timeout": timeout, "read_back": read_back}
         return await self._bridge.place(self.name, request, key=key, **more)
 
+    @checked_call
     async def place_many(
         self,
         requests: Mapping[str, OrderRequest],
@@ -92,14 +95,17 @@ class BoundGateway:
         more: dict[str, Any] = {"send_within": send_within, "timeout": timeout, "read_back": read_back}
         return await self._bridge.place_many(self.name, requests, **more)
 
+    @checked_call
     async def placement(self, *, key: str) -> Placement | None:
         """As `OrderBridge.placement`."""
         return await self._bridge.placement(key=key, gateway=self.name)
 
+    @checked_call
     async def permit(self, lane: Lane = "place", *, timeout: float | None = None) -> Permit:
         """As `OrderGateway.permit`."""
         return await self.gateway.permit(lane, timeout=timeout)
 
+    @checked_call
     async def submit(
         self,
         request: OrderRequest,
@@ -115,10 +121,12 @@ class BoundGateway:
         """
         return await self._bridge.submit_at(self.name, request, permit=permit, not_after=not_after, timeout=timeout)
 
+    @checked_call
     async def lookup(self, *refs: RefLike, timeout: float | None = None) -> LookupResult:
         """As `OrderBridge.lookup`, on this gateway alone."""
         return await self._bridge.lookup(*refs, gateways=[self.name], timeout=timeout)
 
+    @checked_call
     async def get(self, ref: RefLike, *, timeout: float | None = None) -> Order:
         """As `OrderGateway.get`: what the venue shows, and what is concluded where it shows an order no more."""
         await self._tell(ref)
@@ -127,12 +135,14 @@ class BoundGateway:
         self._placing.seen.orders([order], source="look-up")
         return await self._placing.completed(order, deadline=Deadline(_TELLING_SECONDS))
 
+    @checked_call
     async def open_orders(self, *, symbol: str | None = None, timeout: float | None = None) -> OrderList:
         """As `OrderGateway.open_orders`."""
         listed = await self.gateway.open_orders(symbol=symbol, timeout=timeout)
         self._placing.seen.orders(listed.orders, source="open orders")
         return listed
 
+    @checked_call
     async def cancel(self, ref: RefLike, *, timeout: float | None = None) -> Order:
         """As `OrderGateway.cancel`."""
         await self._tell(ref)
@@ -141,6 +151,7 @@ class BoundGateway:
         self._placing.seen.orders([order], source="cancel")
         return order
 
+    @checked_call
     async def edit(
         self,
         ref: RefLike,
@@ -159,6 +170,7 @@ class BoundGateway:
         self._placing.seen.orders([order], source="edit")
         return order
 
+    @checked_call
     async def cancel_all(
         self, *, symbol: str | None = None, timeout: float | None = None, **venue_options: Any
     ) -> list[Order]:
@@ -230,6 +242,7 @@ class BoundGateway:
             self._placing.seen.orders(error.orders, source=source)
             raise
 
+    @checked_call
     async def markets(self, *, refresh: bool = False, timeout: float | None = None) -> Mapping[Symbol, Market]:
         """As `OrderGateway.markets`."""
         return await self.gateway.markets(refresh=refresh, timeout=timeout)

@@ -14,7 +14,7 @@ from orderbridge.bound import BoundGateway
 from orderbridge.client_ids import mint
 from orderbridge.errors import ConfigurationError, NotSupported
 from orderbridge.finding import cancel_wherever, until_done
-from orderbridge.gateway import OrderGateway, order_from
+from orderbridge.gateway import OrderGateway, checked_call, order_from
 from orderbridge.history import HistoryCalls
 from orderbridge.http.policy import Deadline, check_seconds
 from orderbridge.http.transport import OneLoop
@@ -62,6 +62,7 @@ class OrderBridge(PlacementCalls, HistoryCalls):
         ConfigurationError: no gateway, or two of one name.
     """
 
+    @checked_call
     def __init__(
         self,
         *gateways: OrderGateway,
@@ -78,6 +79,8 @@ class OrderBridge(PlacementCalls, HistoryCalls):
     ) -> None:
         if not gateways:
             raise ConfigurationError("a bridge needs at least one gateway")
+        if wrong := [gateway for gateway in gateways if not isinstance(getattr(gateway, "name", None), str)]:
+            raise ConfigurationError(f"a bridge is made of gateways, not of a {type(wrong[0]).__name__}")
         check_seconds(watch_for=watch_for)
         self._gateways: dict[str, OrderGateway] = {}
         for gateway in gateways:
@@ -113,12 +116,13 @@ class OrderBridge(PlacementCalls, HistoryCalls):
     def __getitem__(self, name: str) -> BoundGateway:
         try:
             return BoundGateway(self, self._gateways[name], self._placing)
-        except KeyError:
+        except (KeyError, TypeError):
             raise ConfigurationError(f"no gateway is named {name!r}; there are: {', '.join(self.names)}") from None
 
     def __contains__(self, name: object) -> bool:
-        return name in self._gateways
+        return isinstance(name, str) and name in self._gateways
 
+    @checked_call
     async def lookup(
         self, *refs: RefLike, gateways: Sequence[str] | None = None, timeout: float | None = 10.0
     ) -> LookupResult:
@@ -217,10 +221,12 @@ class OrderBridge(PlacementCalls, HistoryCalls):
     ) -> Callable[[], Awaitable[LookupResult]]:
         return lambda: self._gateways[name].lookup(*refs, timeout=timeout)
 
+    @checked_call
     async def get(self, ref: RefLike, *, timeout: float | None = 10.0) -> Order:
         """The one order that answers to `ref`, wherever it is. Raises as `orderbridge.gateway.order_from` says."""
         return order_from(await self.lookup(ref, timeout=timeout), ref, gateway=None)
 
+    @checked_call
     async def open_orders(
         self,
         symbol: str | None = None,
@@ -269,6 +275,7 @@ class OrderBridge(PlacementCalls, HistoryCalls):
         except ValueError as error:
             raise ConfigurationError(str(error)) from error
 
+    @checked_call
     async def cancel(
         self, ref: RefLike, *, wait: Literal["ack", "done"] = "ack", timeout: float | None = 15.0
     ) -> Order:
@@ -296,6 +303,7 @@ class OrderBridge(PlacementCalls, HistoryCalls):
             return order
         return await until_done(self[order.gateway], order, deadline)
 
+    @checked_call
     async def edit(
         self,
         ref: RefLike,
@@ -332,6 +340,7 @@ class OrderBridge(PlacementCalls, HistoryCalls):
             return self[parsed.gateway]
         return self[self.names[0]] if len(self.names) == 1 else None
 
+    @checked_call
     async def cancel_all(
         self,
         *,
@@ -372,6 +381,7 @@ class OrderBridge(PlacementCalls, HistoryCalls):
                 orders.extend(outcome)
         return CancelReceipt(scope=scope, orders=tuple(orders), unreachable=failures)
 
+    @checked_call
     async def market(self, gateway: str, symbol: str, *, timeout: float | None = 10.0) -> Market:
         """
         The rules of one market at one gateway.

@@ -93,9 +93,10 @@ class ConfigurationError(OrderBridgeError):
     """Wrong or missing settings, a wrong base URL, a second event loop. Nothing was sent: correct the setting."""
 
 
-class OrderDenied(OrderBridgeError):
+class OrderDenied(OrderBridgeError, ValueError):
     """
-    Refused by us before anything was sent: `rule` says which rule, `nearest` the nearest legal values.
+    Refused by us before anything was sent: `rule` says which rule, `nearest` the nearest legal values. A wrong value of
+    a request is one too, which is why it is a ValueError as well.
 
     Correct the request; the venue has not seen it.
     """

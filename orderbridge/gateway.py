@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+import inspect
+import sys
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from datetime import datetime, timedelta
-from typing import Any, NoReturn, Protocol, Self, runtime_checkable
+from functools import wraps
+from pathlib import Path
+from typing import Any, Final, NoReturn, Protocol, Self, TypeVar, cast, runtime_checkable
+
+from pydantic import SecretStr
 
 from orderbridge.errors import (
     AuthenticationFailed,
+    ConfigurationError,
     NotSent,
     NotSupported,
     OrderBridgeError,
@@ -19,12 +26,14 @@ from orderbridge.errors import (
     VenueFacts,
     VenueUnavailable,
 )
+from orderbridge.model.amount import parse_amount
 from orderbridge.model.base import VenueModel
 from orderbridge.model.fill import Fill
 from orderbridge.model.lookup import Failure, LookupResult, OrderList
 from orderbridge.model.market import Market
-from orderbridge.model.order import Order
+from orderbridge.model.order import Order, OrderKey
 from orderbridge.model.permit import Lane, Permit
+from orderbridge.model.placement import Placement
 from orderbridge.model.ref import OrderRef, RefLike
 from orderbridge.model.request import OrderEdit, OrderRequest
 from orderbridge.model.symbol import Symbol
@@ -331,3 +340,161 @@ def failure_of(error: BaseException) -> Failure:
             return Failure(kind="unexpected", message=message, **facts)
         case _:
             return Failure(kind="unexpected", message=f"{type(error).__name__}: {message}".removesuffix(": "))
+
+
+C = TypeVar("C", bound=Callable[..., Any])
+
+
+def _is_number(value: object) -> bool:
+    # A whole number of hundreds of digits is no float.
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+
+
+def _is_key(value: object) -> bool:
+    # What could not be stored as it is would not be found again.
+    return isinstance(value, str) and value != "" and value.encode(errors="replace").decode() == value
+
+
+def _is_amount(value: object) -> bool:
+    try:
+        return parse_amount(value) >= 0
+    except ValueError:
+        return False
+
+
+def _is_label(value: object) -> bool:
+    return isinstance(value, str) and value.isprintable() and value != "" and not set(value) & {":", " "}
+
+
+def _are(kind: type, values: object) -> bool:
+    return isinstance(values, Collection) and all(isinstance(each, kind) for each in values)
+
+
+def _kind(what: str, *kinds: type) -> tuple[Callable[[Any], bool], str]:
+    return lambda value: isinstance(value, kinds), what
+
+
+_SECONDS: Final = (_is_number, "a number of seconds")
+_SECRET: Final = _kind("a str or a SecretStr", str, SecretStr)
+_SECRETS: Final = ("api_key", "api_secret", "email", "password", "refresh_token")
+_SWITCHES: Final = (
+    "allow_replace", "include_unknown_mode", "refresh", "read_back", "strict", "allow_plain_http",
+    "allow_inexpressible", "read_only",
+)  # fmt: skip
+# What a parameter of a name is, wherever it stands; besides, each takes None where that is its default.
+_ARGUMENTS: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
+    **dict.fromkeys(
+        ("not_after", "send_within", "watch_for", "settle_horizon", "settle_time", "busy_timeout"), _SECONDS
+    ),
+    "timeout": (
+        lambda value: value is None or (_is_number(value) and value >= 0),
+        "a number of seconds from 0 on, or None",
+    ),
+    "probe_times": (lambda value: isinstance(value, Collection) and all(map(_is_number, value)), "numbers of seconds"),
+    "ref": _kind("a str, OrderRef, OrderKey, Order or Placement", str, OrderRef, OrderKey, Order, Placement),
+    "request": _kind("an OrderRequest, as OrderRequest.limit(…) makes one", OrderRequest),
+    "request: OrderRequest | Placement": _kind("an OrderRequest, or a Placement of prepare", OrderRequest, Placement),
+    "requests": (
+        lambda value: isinstance(value, Mapping) and all(map(_is_key, value)) and _are(OrderRequest, value.values()),
+        "a mapping of keys to OrderRequests",
+    ),
+    "changes": _kind("an OrderEdit, as OrderEdit(price=…) makes one", OrderEdit),
+    "placement": _kind("a Placement, as OutcomeUnknown carries one", Placement),
+    "order": _kind("an Order", Order),
+    "orders": (lambda value: _are(Order, value), "a collection of Orders"),
+    "permit": _kind('a Permit, as permit("place") gives one', Permit),
+    "expected_filled": (_is_amount, "an amount in base: a str, an int or a Decimal"),
+    "symbol": _kind("a text, as in BTC/MXN", str),
+    "gateways": (lambda value: isinstance(value, str) or _are(str, value), "names of gateways"),
+    "account": (_is_label, "a text without spaces and colons"),
+    "key": (_is_key, "a text that is not empty and can be stored"),
+    **dict.fromkeys(("gateway", "wait", "scope", "state", "status", "lane", "base_url"), _kind("a text", str)),
+    **dict.fromkeys(
+        ("since", "until"),
+        (
+            lambda value: isinstance(value, datetime) and value.tzinfo is not None,
+            "a datetime with its zone, as in datetime(2026, 1, 31, tzinfo=UTC)",
+        ),
+    ),
+    **dict.fromkeys(_SWITCHES, _kind("True or False", bool)),
+    **dict.fromkeys(_SECRETS, _SECRET),
+    **dict.fromkeys(("clock", "ids", "on_alarm"), (callable, "a callable")),
+    **dict.fromkeys(
+        ("rebuild_limit", "most"), (lambda value: type(value) is int and value > 0, "a whole number above 0")
+    ),
+    "retries": (lambda value: hasattr(value, "wait_before"), "Retries"),
+    "markets": (
+        lambda value: value in (None, "lazy") or (isinstance(value, Mapping) and _are(Market, value.values())),
+        "'lazy', None, or a mapping of symbols to Markets",
+    ),
+    "path": _kind("a path", str, Path),
+    "journal": (
+        lambda value: hasattr(value, "create") and not isinstance(value, type),
+        'a journal, as SqliteJournal("orders.db")',
+    ),
+}
+
+
+def checked_call(call: C) -> C:
+    """
+    Hold the arguments of a public call against what they have to be, so that a wrong one is told by its name.
+
+    Raises:
+        ConfigurationError: an argument of another kind. Any error of the call gets gateway and operation from here,
+            where it has none. TypeError: a keyword that is unknown or missing, as everywhere in Python.
+    """
+    parameters = list(inspect.signature(call).parameters.values())[1:]
+    held = {each.name: known for each in parameters if (known := _held_against(each))}
+    takes_none = {each.name for each in parameters if each.default is None}
+    in_place = [each.name for each in parameters if each.kind is each.POSITIONAL_OR_KEYWORD]
+    rest = [each.name for each in parameters if each.kind is each.VAR_POSITIONAL]
+    operation = None if call.__name__ == "__init__" else call.__name__
+
+    def check(args: tuple[Any, ...], options: Mapping[str, Any]) -> None:
+        names = in_place + rest * (len(args) - len(in_place))
+        for name, value in [*zip(names, args, strict=False), *options.items()]:
+            fits, what = held.get(name, (None, ""))
+            if fits is not None and not fits(value) and not (value is None and name in takes_none):
+                raise ConfigurationError(f"{name} is {what}, not {_shown(name, value)}")
+
+    def told(error: OrderBridgeError, self: Any, args: tuple[Any, ...], options: Mapping[str, Any]) -> None:
+        named = options.get("gateway", args[0] if in_place[:1] == ["gateway"] and args else None)
+        error.gateway = error.gateway or getattr(self, "name", None) or (named if isinstance(named, str) else None)
+        error.operation = error.operation or operation
+
+    if inspect.iscoroutinefunction(call):
+
+        @wraps(call)
+        async def checked(self: Any, /, *args: Any, **options: Any) -> Any:
+            try:
+                check(args, options)
+                return await call(self, *args, **options)
+            except OrderBridgeError as error:
+                told(error, self, args, options)
+                raise
+
+    else:
+
+        @wraps(call)
+        def checked(self: Any, /, *args: Any, **options: Any) -> Any:
+            try:
+                check(args, options)
+                return call(self, *args, **options)
+            except OrderBridgeError as error:
+                told(error, self, args, options)
+                raise
+
+    return cast("C", checked)
+
+
+def _held_against(parameter: inspect.Parameter) -> tuple[Callable[[Any], bool], str] | None:
+    if parameter.kind is parameter.VAR_POSITIONAL:
+        return _ARGUMENTS["ref"] if parameter.name == "refs" else None
+    return _ARGUMENTS.get(f"{parameter.name}: {parameter.annotation}") or _ARGUMENTS.get(parameter.name)
+
+
+def _shown(name: str, value: object) -> str:
+    """A wrong argument for a message: a text or a number as it is, of a secret and of anything else its type alone."""
+    if name not in _SECRETS and isinstance(value, (str, int, float)):
+        return repr(value)[:80]
+    return f"a {type(value).__name__}"

@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar
 
 from orderbridge.bound import BoundGateway
 from orderbridge.errors import NotSupported
-from orderbridge.gateway import OrderGateway, failure_of
+from orderbridge.gateway import OrderGateway, checked_call, failure_of
 from orderbridge.http.policy import Deadline
 from orderbridge.model.fill import Fill
 from orderbridge.model.order import Order
@@ -70,6 +70,7 @@ class _Bridge(Protocol):
 class HistoryCalls:
     """Orders and fills over time. Mixed into `OrderBridge`."""
 
+    @checked_call
     def orders(
         self: _Bridge,
         *,
@@ -102,6 +103,7 @@ class HistoryCalls:
             strict=strict,
         )
 
+    @checked_call
     def fills(
         self: _Bridge,
         ref: RefLike | None = None,

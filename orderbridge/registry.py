@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from orderbridge.bridge import OrderBridge
-from orderbridge.errors import ConfigurationError, NotSupported
+from orderbridge.errors import ConfigurationError, NotSupported, OrderBridgeError
 from orderbridge.gateway import OrderGateway
 from orderbridge.http.session import own_logger
 from orderbridge.model.order import gateway_name
@@ -48,6 +48,8 @@ def connect(
     Raises:
         ConfigurationError: nothing to connect to, an unknown name, or a setting that is missing or wrong.
     """
+    if wrong := [name for name in names if not isinstance(name, str)]:
+        raise ConfigurationError(f'names of gateways are texts, as in "bitso", not a {type(wrong[0]).__name__}')
     known = load_settings(settings)
     if known.notice:
         own_logger("orderbridge.settings").warning("%s", known.notice)
@@ -84,7 +86,13 @@ def build_gateway(venue: str, account: str, settings: Mapping[str, Any]) -> Orde
     if venue.startswith(_CCXT):
         return _build_ccxt(venue, account, settings)
     for entry in entry_points(group=_ENTRY_POINTS, name=venue):
-        gateway: OrderGateway = entry.load()(account, settings)
+        try:
+            gateway: OrderGateway = entry.load()(account, settings)
+        except OrderBridgeError:
+            raise
+        except Exception as error:
+            message = f"{entry.value} made no gateway of these settings: {type(error).__name__}: {error}"
+            raise ConfigurationError(message, gateway=gateway_name(venue, account)) from error
         return gateway
     others = sorted(entry.name for entry in entry_points(group=_ENTRY_POINTS))
     raise ConfigurationError(
@@ -137,6 +145,8 @@ def _construct(
         raise ConfigurationError(f"missing settings: {', '.join(missing)}", gateway=name)
     try:
         return adapter(account=account, **given)
+    except ConfigurationError:
+        raise
     except (TypeError, AttributeError, ValueError) as error:
         raise ConfigurationError(f"a setting is of the wrong type: {error}", gateway=name) from error
 

@@ -221,6 +221,9 @@ def parse_refs(refs: Iterable[RefLike], *, gateways: Sequence[str], operation: s
     parsed = []
     for ref in refs:
         known = read_ref(ref, operation=operation)
+        if not (known.order_id or known.client_order_id or known.id):
+            message = "a placement without an order and a client id names nothing that a venue knows; resolve it"
+            raise ConfigurationError(message, gateway=known.gateway, operation=operation)
         if known.gateway is not None and known.gateway not in gateways:
             names = ", ".join(gateways) or "none"
             message = f"{known} names a gateway that is not asked; asked are: {names}"

@@ -67,7 +67,7 @@ class Settings:
         self._arguments = arguments
         unknown = set(tables) - {"gateways", "journal"}
         if unknown:
-            odd = ", ".join(sorted(unknown))
+            odd = ", ".join(sorted(map(str, unknown)))
             raise ConfigurationError(
                 f"{source} has tables that this version does not know: {odd}; it knows: gateways, journal"
             )
@@ -76,6 +76,8 @@ class Settings:
         if set(self._journal) - {"path"} or not isinstance(self._journal.get("path", ""), str):
             raise ConfigurationError(f"{source}: [journal] holds a path, as text, and nothing else")
         for name, table in self._gateways.items():
+            if not isinstance(name, str):
+                raise ConfigurationError(f"{source}: a gateway's name is a text, not a {type(name).__name__}")
             _table(table, f"{source}: gateways.{name}")
 
     @property
@@ -161,6 +163,8 @@ def load_settings(
         return settings
     if isinstance(settings, Mapping):
         return Settings(settings, source="settings", environ=environ, arguments=True)
+    if not isinstance(settings, (str, Path, type(None))):
+        raise ConfigurationError(f"settings are a mapping or the path of a file, not a {type(settings).__name__}")
     named = settings or environ.get("ORDERBRIDGE_CONFIG")
     if named:
         path = _home_expanded(named)
@@ -186,7 +190,7 @@ def _of_user(environ: Mapping[str, str]) -> Path | None:
 def _home_expanded(path: str | Path) -> Path:
     try:
         return Path(path).expanduser()
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:
         raise ConfigurationError(f"{path}: {error}") from error
 
 
@@ -195,10 +199,11 @@ def _read(path: Path) -> dict[str, Any]:
         with path.open("rb") as file:
             tables = tomllib.load(file)
             mode = os.fstat(file.fileno()).st_mode
-    except OSError as error:
-        raise ConfigurationError(f"the settings file {path} cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"the settings file {path} is no TOML: {error}") from error
+    except (OSError, ValueError) as error:  # a ValueError for a path that no system could have
+        why = getattr(error, "strerror", None) or error
+        raise ConfigurationError(f"the settings file {path} cannot be read: {why}") from error
     if os.name == "posix" and mode & stat.S_IWOTH:
         raise ConfigurationError(f"everybody can write {path}, and so send your keys elsewhere: chmod o-w it")
     if _holds_secret(tables) and os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):

@@ -8,9 +8,9 @@ from decimal import Decimal
 from typing import Any, Final
 
 from ccxt.base import errors as ccxt
-from pydantic import ValidationError
 
 from orderbridge.ccxt_face.amounts import ToStep, cut, exact, nearest, text
+from orderbridge.errors import OrderDenied
 from orderbridge.gateway import Capabilities
 from orderbridge.model.market import Market
 from orderbridge.model.request import OrderRequest
@@ -138,9 +138,8 @@ def wanted(
             client_order_id=key,
             options={name: str(told[name]) for name in can.options if name in told},
         )
-    except ValidationError as error:
-        why = "; ".join(each["msg"].removeprefix("Value error, ") for each in error.errors())
-        raise ccxt.InvalidOrder(why) from error
+    except OrderDenied as error:
+        raise ccxt.InvalidOrder(str(error)) from error
     return Wanted(request, key)
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn, TypeVar
 
 import typer
-from pydantic import ValidationError
 
 from orderbridge.bridge import OrderBridge
 from orderbridge.cli.tables import say
@@ -80,8 +79,6 @@ def checked(make: Callable[[], T]) -> T:
     """What `make` builds of the arguments; what is wrong with them ends the command in one line."""
     try:
         return make()
-    except ValidationError as error:
-        end("; ".join(_sentence(detail) for detail in error.errors(include_url=False)), Exit.WRONG)
     except OrderBridgeError as error:
         end(told(error), exit_of(error))
 
@@ -146,9 +143,3 @@ def moment(text: str | None, option: str) -> datetime | None:
         return (read if read.tzinfo else read.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         end(f"{option}: {text!r} is no time; write it as 2026-01-31 or 2026-01-31T12:00:00Z", Exit.WRONG)
-
-
-def _sentence(detail: Any) -> str:
-    field = ".".join(str(part) for part in detail["loc"])
-    text = detail["msg"].removeprefix("Value error, ")
-    return f"{field}: {text}" if field else text

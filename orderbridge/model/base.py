@@ -2,21 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
-from orderbridge.errors import printable
+from orderbridge.errors import OrderBridgeError, OrderDenied, printable
+
+if TYPE_CHECKING:
+    _Meta = type
+else:
+
+    class _Meta(type(BaseModel)):
+        """
+        Gives the errors of a constructor their place in our tree.
+
+        Not an `__init__`, which pydantic would call wherever such a model is a field: `model_validate` and a model that
+        holds one go on as pydantic's do, with its ValidationError and the place of each fault.
+        """
+
+        def __call__(cls, *args: Any, **fields: Any) -> Any:
+            try:
+                return super().__call__(*args, **fields)
+            except ValidationError as error:
+                raise cls._refusal("; ".join(map(_sentence, error.errors(include_url=False)))) from error
+
 
 _LONGEST: Final = 10_000_000
 
 
-class UserModel(BaseModel):
-    """What a user builds: frozen, refuses unknown fields, takes text for numbers and words, never a float."""
+def _sentence(fault: Mapping[str, Any]) -> str:
+    field = ".".join(map(str, fault["loc"]))
+    text = fault["msg"].removeprefix("Value error, ")
+    return f"{field}: {text}" if field else text
+
+
+class UserModel(BaseModel, metaclass=_Meta):
+    """
+    What a user builds: frozen, refuses unknown fields, takes text for numbers and words, never a float.
+
+    The constructor and `model_copy` raise an error of ours, in a sentence; `model_validate` and its kin, and a model
+    that has such a field, pydantic's ValidationError. Both are ValueErrors.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    _refusal: ClassVar[type[OrderBridgeError]] = OrderDenied
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy with other values, which are checked as those of a new one are."""
+        if not update:
+            return super().model_copy(deep=deep)
+        return type(self)(**{**self.__dict__, **update})
 
 
 class VenueModel(BaseModel):

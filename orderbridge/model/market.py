@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
+from orderbridge.errors import ConfigurationError, OrderDenied
 from orderbridge.model.amount import EXACT, Amount, multiply, parse_amount, plain
 from orderbridge.model.base import VenueModel
 from orderbridge.model.request import AmountLike, OrderRequest
@@ -43,15 +44,20 @@ class Market(VenueModel):
 
     def round_price(self, price: AmountLike, side: Side | str) -> Decimal:
         """The nearest legal price that is no worse for the trader: buys go down, sells go up."""
-        down = Side(side) is Side.BUY
-        return _to_step(parse_amount(price), self.price_tick, ROUND_FLOOR if down else ROUND_CEILING)
+        try:
+            down = Side(side) is Side.BUY
+        except ValueError as error:
+            raise ConfigurationError(f"a side is buy or sell: {error}") from error
+        return _to_step(_amount(price), self.price_tick, ROUND_FLOOR if down else ROUND_CEILING)
 
     def round_quantity(self, quantity: AmountLike) -> Decimal:
         """The largest legal quantity that is not above `quantity`."""
-        return _to_step(parse_amount(quantity), self.quantity_step, ROUND_FLOOR)
+        return _to_step(_amount(quantity), self.quantity_step, ROUND_FLOOR)
 
     def check(self, request: OrderRequest) -> list[BrokenRule]:
         """Every rule of this market that the request breaks; an empty list when it may be sent."""
+        if not isinstance(request, OrderRequest):
+            raise ConfigurationError(f"check takes an OrderRequest, not a {type(request).__name__}")
         return self.check_amounts(
             quantity=request.quantity,
             quote_quantity=request.quote_quantity,
@@ -80,6 +86,13 @@ class Market(VenueModel):
             *_out_of("quantity", quantity, self.min_quantity, self.max_quantity),
             *_out_of("value", value, self.min_value, self.max_value),
         ]
+
+
+def _amount(value: AmountLike) -> Decimal:
+    try:
+        return parse_amount(value)
+    except ValueError as error:
+        raise OrderDenied(str(error)) from error
 
 
 def _to_step(number: Decimal, step: Decimal | None, rounding: str) -> Decimal:

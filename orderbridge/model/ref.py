@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final
 
 from pydantic import AfterValidator, StringConstraints, model_validator
 
+from orderbridge.errors import ConfigurationError
 from orderbridge.model.base import UserModel
 from orderbridge.model.order import Order, OrderKey
 from orderbridge.model.placement import Placement
@@ -29,6 +30,14 @@ def _printable(text: str) -> str:
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1), AfterValidator(_printable)]
 
 
+class WrongRef(ConfigurationError, ValueError):
+    """What was given names no order. Nothing was asked: correct it."""
+
+
+class NoRef(WrongRef, TypeError):
+    """What was given is of a kind that names no order."""
+
+
 class OrderRef(UserModel):
     """
     A name for one order: the venue's `order_id`, our `client_order_id`, or an `id` of either kind.
@@ -39,6 +48,8 @@ class OrderRef(UserModel):
     gateway. An id that holds a colon goes as `OrderRef(id=…)`. White space at an end of an id is dropped, and a
     control character within it refused.
     """
+
+    _refusal: ClassVar[type[ConfigurationError]] = WrongRef
 
     gateway: Name | None = None
     order_id: Name | None = None
@@ -72,8 +83,10 @@ class OrderRef(UserModel):
         Read `x`, `bitso:x`, `bitso:order:x`, `bitso/mm:x` or `bitso:client:x`.
 
         Raises:
-            ValueError: there is no id in the text, or a control character.
+            ConfigurationError, which is a ValueError here: there is no id in the text, or a control character.
         """
+        if not isinstance(text, str):
+            raise NoRef(f"the text of a ref is a str, not a {type(text).__name__}")
         head, colon, rest = (part.strip() for part in text.partition(":"))
         kind, second, last = (part.strip() for part in rest.partition(":"))
         if not colon:
@@ -85,8 +98,9 @@ class OrderRef(UserModel):
         else:
             given = {"gateway": head, "order_id": rest}
         if not all(given.values()):
-            raise ValueError(f"{text!r} names no order: write an id, or gateway:id, or gateway:client:id")
-        _printable(text.strip())
+            raise WrongRef(f"{text!r} names no order: write an id, or gateway:id, or gateway:client:id")
+        if not text.strip().isprintable():
+            raise WrongRef(f"{text!r} holds a control character, as no id does")
         return cls(**given)
 
     @classmethod
@@ -114,7 +128,7 @@ class OrderRef(UserModel):
                 client_order_id=ref.client_order_id or None,
                 symbol=ref.request.symbol,
             )
-        raise TypeError(f"a ref is a str, OrderRef, OrderKey, Order or Placement, not {type(ref).__name__}")
+        raise NoRef(f"a ref is a str, OrderRef, OrderKey, Order or Placement, not {type(ref).__name__}")
 
     def __str__(self) -> str:
         if self.order_id is not None:

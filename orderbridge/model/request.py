@@ -68,7 +68,7 @@ class OrderRequest(UserModel):
         options: a venue's extras by documented name (Bitcain: portfolio_id, source, agent_id, exchange).
 
     Raises:
-        pydantic.ValidationError: a combination that means nothing; the message says why.
+        OrderDenied, which is a ValueError: a value or a combination that means nothing; the message says why.
     """
 
     symbol: Symbol
@@ -253,7 +253,7 @@ class OrderEdit(UserModel):
     A change of a working order; what is None stays. `quantity` is the new TOTAL in base, not the rest.
 
     Raises:
-        pydantic.ValidationError: nothing to change, or an amount that is not positive.
+        OrderDenied, which is a ValueError: nothing to change, or an amount that is not positive.
     """
 
     quantity: PositiveAmount | None = None

@@ -8,6 +8,8 @@ from typing import Any, Final
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
+from orderbridge.errors import OrderDenied
+
 _FORM: Final = re.compile(r"[^\s/:]+/[^\s/:]+")
 
 
@@ -15,14 +17,14 @@ class Symbol(str):
     """
     A spot pair as `BASE/QUOTE` in upper case, equal to its text: `Symbol("btc/mxn") == "BTC/MXN"`.
 
-    Contracts (`BASE/QUOTE:SETTLE`) and venue spellings (`btc_mxn`) are refused with a ValueError.
+    Contracts (`BASE/QUOTE:SETTLE`) and venue spellings (`btc_mxn`) are refused with `OrderDenied`, a ValueError.
     """
 
     __slots__ = ()
 
     def __new__(cls, text: str) -> Symbol:
         if not isinstance(text, str) or not _FORM.fullmatch(text) or not text.isprintable():
-            raise ValueError(f"a symbol is written BASE/QUOTE, as in BTC/MXN, not {text!r}")
+            raise OrderDenied(f"a symbol is written BASE/QUOTE, as in BTC/MXN, not {text!r}")
         return super().__new__(cls, text.upper())
 
     @property

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Final, Protocol
 
 from orderbridge.errors import ConfigurationError, OrderNotFound, OutcomeUnknown, RateLimited
-from orderbridge.gateway import OrderGateway
+from orderbridge.gateway import OrderGateway, checked_call
 from orderbridge.model.order import Identity, Order
 from orderbridge.model.permit import Permit
 from orderbridge.model.placement import Placement
@@ -39,6 +39,7 @@ class _Bridge(Protocol):
 class PlacementCalls:
     """Placing at most once. Mixed into `OrderBridge`."""
 
+    @checked_call
     async def prepare(self: _Bridge, gateway: str, request: OrderRequest, *, key: str | None = None) -> Placement:
         """
         Store a placement without sending it: its client order id exists, and is durable, from then on.
@@ -56,6 +57,7 @@ class PlacementCalls:
         record = await self._placing.line(name).placer.prepare(request, key=key)
         return await self._placing.desk.placement(await self._placing.desk.up_to_date(record))
 
+    @checked_call
     async def place(
         self: _Bridge,
         gateway: str,
@@ -104,6 +106,7 @@ class PlacementCalls:
         notes = {note for note in order.evidence if note.startswith(FOUND)}
         return shown.model_copy(update={"evidence": tuple(sorted({*shown.evidence, *notes}))})
 
+    @checked_call
     async def submit_at(
         self: _Bridge,
         gateway: str,
@@ -120,6 +123,7 @@ class PlacementCalls:
         with _throttling_told():
             return await line.placer.submit(request, permit=permit, not_after=not_after, timeout=timeout)
 
+    @checked_call
     async def place_many(
         self: _Bridge,
         gateway: str,
@@ -160,6 +164,7 @@ class PlacementCalls:
             for key, each in done.items()
         }
 
+    @checked_call
     async def resolve(self: _Bridge, placement: Placement, *, timeout: float | None = None) -> Placement:
         """
         Wait until a placement is settled, or probing gave up without proof; look at `.state` and `.order`.
@@ -177,6 +182,7 @@ class PlacementCalls:
         after = await line.resolver.resolve(record, timeout=timeout)
         return await self._placing.desk.placement(self._placing.desk.as_it_happened(after))
 
+    @checked_call
     async def placement(self: _Bridge, *, key: str, gateway: str | None = None) -> Placement | None:
         """The placement of a key: the one that holds it, else the last one that did, else None."""
         self._check_usable()
@@ -184,6 +190,7 @@ class PlacementCalls:
         # Two may claim it when an order appeared after its absence was proven: the later one was given the key.
         return next((each for each in reversed(found) if each.holds_key), found[-1] if found else None)
 
+    @checked_call
     async def placements(self: _Bridge, *, state: PlacementState | str | None = None) -> list[Placement]:
         """Every placement of the journal, or those of one state, oldest first."""
         self._check_usable()
@@ -202,6 +209,7 @@ class PlacementCalls:
         self._check_usable()
         return await self._placing.recover()
 
+    @checked_call
     async def observe(self: _Bridge, order: Order) -> Order:
         """
         Take in an order that the caller's own stream has shown, as evidence; it may settle a placement.
@@ -215,6 +223,7 @@ class PlacementCalls:
         self._placing.remember([known])
         return known
 
+    @checked_call
     async def explain(self: _Bridge, ref: RefLike) -> str:
         """
         How a placement came to be as it is, line by line, from the journal.

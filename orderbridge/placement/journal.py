@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Final, NamedTuple, Protocol, TypeVar
 
 from orderbridge.errors import JournalError
+from orderbridge.gateway import checked_call
 from orderbridge.model.advance import Sign, advance
 from orderbridge.model.order import Identity, Order
 from orderbridge.model.words import PlacementState
@@ -142,6 +143,7 @@ class MemoryJournal:
 
     durable: Final = False
 
+    @checked_call
     def __init__(self, *, most: int = 10_000) -> None:
         self._most = most
         self._records: dict[str, Record] = {}

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from orderbridge.errors import JournalError
+from orderbridge.gateway import checked_call
 from orderbridge.model.advance import Sign, advance
 from orderbridge.model.order import Order
 from orderbridge.model.words import PlacementState
@@ -94,6 +95,7 @@ class SqliteJournal:
 
     durable: Final = True
 
+    @checked_call
     def __init__(self, path: str | Path, *, read_only: bool = False, busy_timeout: float = 5.0) -> None:
         self.path = Path(path)
         self._file = file = JournalFile(path, busy_timeout=busy_timeout)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from orderbridge import Order, OrderKey, OrderRef, OrderRequest, Placement, RefLike, Symbol
+from orderbridge.errors import ConfigurationError
 
 letters = st.characters(categories=["L", "M", "N", "P", "S"], include_characters=" ")
 printable = st.text(letters, min_size=1, max_size=40)
@@ -85,7 +86,7 @@ def test_a_control_character_in_a_text_is_refused(form: str, wrong: str) -> None
     """No id has one: the text is mis-written, and that says nothing of any order."""
     with pytest.raises(ValueError, match="holds a control character, as no id does"):
         OrderRef.parse(form.format(wrong))
-    with pytest.raises(ValidationError, match=r"holds a control character|unable to parse raw data"):
+    with pytest.raises(ConfigurationError, match=r"holds a control character|unable to parse raw data"):
         OrderRef(order_id=wrong)
 
 
@@ -128,7 +129,7 @@ def test_a_ref_reads_back_from_its_text(ref: OrderRef) -> None:
 )
 def test_refs_that_mean_nothing_are_refused(fields: dict[str, object], message: str) -> None:
     """A ref names one order in one way, by fields that exist."""
-    with pytest.raises(ValidationError, match=message):
+    with pytest.raises(ConfigurationError, match=message):
         OrderRef(**fields)  # type: ignore[arg-type]
 
 
@@ -157,8 +158,10 @@ def test_a_placement_that_has_its_order_gives_both_ids() -> None:
 @pytest.mark.parametrize("value", [None, 5, b"x", ("bitso", "x"), object()])
 def test_other_types_are_no_refs(value: object) -> None:
     """What is no ref is refused by name, and a plain tuple is no key."""
-    with pytest.raises(TypeError, match="a ref is a str, OrderRef, OrderKey, Order or Placement, not"):
+    with pytest.raises(ConfigurationError, match="a ref is a str, OrderRef, OrderKey, Order or Placement, not"):
         OrderRef.of(value)  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="the text of a ref is a str, not"):
+        OrderRef.parse(value)  # type: ignore[arg-type]
 
 
 def test_every_ref_is_a_key_of_a_dict() -> None:
@@ -182,7 +185,7 @@ def test_an_empty_name_is_refused_even_beside_another(empty: str) -> None:
     """An empty id would be asked for, and an empty gateway would be nobody: neither makes a ref."""
     fields = {"client_order_id": "c1"} if empty != "client_order_id" else {"order_id": "o1"}
 
-    with pytest.raises(ValidationError, match="at least 1 character"):
+    with pytest.raises(ConfigurationError, match="at least 1 character"):
         OrderRef(**fields, **{empty: ""})  # type: ignore[arg-type]
 
 

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from orderbridge import OrderEdit, OrderRequest, OrderType, Side, Symbol, TimeInForce
+from orderbridge.errors import OrderDenied
 
 SOON = datetime(2030, 1, 1, tzinfo=UTC)
 LIMIT: dict[str, Any] = {"symbol": "BTC/MXN", "side": "buy", "type": "limit", "quantity": 1, "price": 2}
@@ -75,14 +76,14 @@ def changed(fields: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 )
 def test_a_request_that_means_nothing_is_refused(fields: dict[str, Any], changes: dict[str, Any], message: str) -> None:
     """Each combination that no venue could carry out is refused with the sentence that says why."""
-    with pytest.raises(ValidationError, match=message):
+    with pytest.raises(OrderDenied, match=message):
         OrderRequest(**changed(fields, changes))
 
 
 @pytest.mark.parametrize("field", ["quantity", "price", "stop_price", "quote_quantity", "slippage_tolerance"])
 def test_a_request_refuses_floats_everywhere(field: str) -> None:
     """No amount of a request is ever a float, and the message says what to write."""
-    with pytest.raises(ValidationError, match="write it as text"):
+    with pytest.raises(OrderDenied, match="write it as text"):
         OrderRequest(**{**LIMIT, field: 0.5})
 
 
@@ -90,7 +91,7 @@ def test_a_request_refuses_floats_everywhere(field: str) -> None:
 @pytest.mark.parametrize("value", [0.5, True, "0", "NaN", "", "1,5", [], 10**3000])
 def test_an_edit_refuses_what_is_no_amount(field: str, value: object) -> None:
     """An edit takes the same amounts as a request, and its refusal can be printed."""
-    with pytest.raises(ValidationError) as refused:
+    with pytest.raises(OrderDenied) as refused:
         OrderEdit(**{field: value})  # type: ignore[arg-type]
 
     assert "amount" in str(refused.value)
@@ -98,9 +99,9 @@ def test_an_edit_refuses_what_is_no_amount(field: str, value: object) -> None:
 
 def test_an_edit_changes_something() -> None:
     """An edit without a change is refused by name of what could change, and unknown fields are too."""
-    with pytest.raises(ValidationError, match="at least one of quantity, price, stop_price, time_in_force, expires_at"):
+    with pytest.raises(OrderDenied, match="at least one of quantity, price, stop_price, time_in_force, expires_at"):
         OrderEdit()
-    with pytest.raises(ValidationError, match="Extra inputs"):
+    with pytest.raises(OrderDenied, match="Extra inputs"):
         OrderEdit(remaining="1")  # type: ignore[call-arg]
 
 
@@ -191,3 +192,44 @@ def test_requests_round_trip_through_json_exactly(
 
     assert OrderRequest.model_validate_json(text) == request
     assert "E" not in text.replace("BTC/MXN", "")
+
+
+def test_a_wrong_request_is_one_sentence_of_ours() -> None:
+    """Every fault stands in it with its field, it is a ValueError besides, and pydantic's own stands behind it."""
+    with pytest.raises(OrderDenied) as refused:
+        OrderRequest(symbol="btc_mxn", side="buy", type="limit", quantity=0.5, price="1")  # type: ignore[arg-type]
+
+    assert str(refused.value) == (
+        "symbol: a symbol is written BASE/QUOTE, as in BTC/MXN, not 'btc_mxn'; "
+        "quantity: an amount is a str, an int or a Decimal, never a float; write it as text, as in '0.01'"
+    )
+    assert isinstance(refused.value, ValueError)
+    assert isinstance(refused.value.__cause__, ValidationError)
+    assert str(pickle.loads(pickle.dumps(refused.value))) == str(refused.value)
+
+
+def test_validation_by_pydantics_own_calls_stays_pydantics() -> None:
+    """`model_validate` and a model with a request in it raise ValidationError, with the place of each fault."""
+
+    class Plan(BaseModel):
+        request: OrderRequest
+
+    with pytest.raises(ValidationError) as alone:
+        OrderRequest.model_validate({**LIMIT, "quantity": 0.5})
+    with pytest.raises(ValidationError) as within:
+        Plan.model_validate({"request": {**LIMIT, "quantity": 0.5}})
+
+    assert [error["loc"] for error in alone.value.errors()] == [("quantity",)]
+    assert [error["loc"] for error in within.value.errors()] == [("request", "quantity")]
+    assert Plan(request=OrderRequest(**LIMIT)).request == OrderRequest(**LIMIT)
+
+
+def test_a_changed_copy_is_checked_as_a_new_one_is() -> None:
+    """`model_copy` lets no float and no contradiction in, and leaves everything else as it was."""
+    request = OrderRequest(**LIMIT)
+
+    assert request.model_copy(update={"price": "3"}) == OrderRequest(**{**LIMIT, "price": 3})
+    assert request.model_copy() == request
+    for wrong in ({"quantity": 0.5}, {"price": None}, {"qty": 1}):
+        with pytest.raises(OrderDenied):
+            request.model_copy(update=wrong)

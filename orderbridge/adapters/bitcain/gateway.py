@@ -26,7 +26,7 @@ from orderbridge.adapters.bitcain.settings import check_settings
 from orderbridge.adapters.bitcain.submits import BitcainSubmits
 from orderbridge.adapters.bitcain.targets import Targets
 from orderbridge.adapters.bitcain.writer import BitcainWriter
-from orderbridge.gateway import Capabilities, UnsupportedCalls, order_from
+from orderbridge.gateway import Capabilities, UnsupportedCalls, checked_call, order_from
 from orderbridge.http.limits import LimitsLike, Rate, shared_limiter
 from orderbridge.http.policy import Deadline, Retries
 from orderbridge.http.session import Session, log_facts
@@ -76,6 +76,7 @@ class BitcainGateway(UnsupportedCalls):
         "markets": "Bitcain documents no market rules",
     }
 
+    @checked_call
     def __init__(
         self,
         *,
@@ -170,10 +171,12 @@ class BitcainGateway(UnsupportedCalls):
         """Whether its orders are paper, by its trading mode."""
         return self.settings.mode == "paper"
 
+    @checked_call
     async def permit(self, lane: Lane = "place", *, timeout: float | None = None) -> Permit:
         """Wait for the right to send one request. NotSent: none in time, or a lock-out lasts longer."""
         return await self._session.permit(lane, timeout=timeout)
 
+    @checked_call
     async def submit(
         self,
         request: OrderRequest,
@@ -209,6 +212,7 @@ class BitcainGateway(UnsupportedCalls):
         deadline = Deadline(timeout)
         return await self._submits.submit(request, permit=permit, not_after=not_after, deadline=deadline)
 
+    @checked_call
     async def cancel(self, ref: RefLike, *, timeout: float | None = None) -> Order:
         """
         Cancel an order, and return it as it is after that: perhaps filled, perhaps still working.
@@ -233,6 +237,7 @@ class BitcainGateway(UnsupportedCalls):
         self._session.check_usable()
         return await self._cancels.cancel(ref, deadline=Deadline(timeout))
 
+    @checked_call
     async def cancel_all(
         self, *, symbol: str | None = None, timeout: float | None = None, include_unknown_mode: bool = False
     ) -> list[Order]:
@@ -255,6 +260,7 @@ class BitcainGateway(UnsupportedCalls):
             symbol=checked_symbol(symbol), include_unknown_mode=include_unknown_mode, deadline=Deadline(timeout)
         )
 
+    @checked_call
     async def edit(
         self,
         ref: RefLike,
@@ -295,6 +301,7 @@ class BitcainGateway(UnsupportedCalls):
             deadline=Deadline(timeout),
         )
 
+    @checked_call
     async def retry_failed(
         self, ref: RefLike, *, timeout: float | None = None, include_unknown_mode: bool = False
     ) -> Order:
@@ -318,6 +325,7 @@ class BitcainGateway(UnsupportedCalls):
         self._session.check_usable()
         return await self._edits.retry(ref, include_unknown_mode=include_unknown_mode, deadline=Deadline(timeout))
 
+    @checked_call
     async def lookup(self, *refs: RefLike, timeout: float | None = None) -> LookupResult:
         """
         What became of each: UUIDs are asked for one by one, client ids sought in the list back to `scan_since`.
@@ -343,10 +351,12 @@ class BitcainGateway(UnsupportedCalls):
             pass  # what is known by now is the result
         return search.result()
 
+    @checked_call
     async def get(self, ref: RefLike, *, timeout: float | None = None) -> Order:
         """The one order that answers to `ref`; see `orderbridge.gateway.order_from` for what it raises."""
         return order_from(await self.lookup(ref, timeout=timeout), ref, gateway=self.name)
 
+    @checked_call
     async def open_orders(self, *, symbol: str | None = None, timeout: float | None = None) -> OrderList:
         """
         Every order that may be live, of our mode or of none stated: the whole list is read, to its end.
@@ -369,6 +379,7 @@ class BitcainGateway(UnsupportedCalls):
             bad_rows += batch.bad_rows
         return OrderList(orders=tuple(orders), as_of=as_of, bad_rows=tuple(bad_rows))
 
+    @checked_call
     def orders(
         self,
         *,

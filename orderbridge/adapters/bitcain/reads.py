@@ -285,8 +285,9 @@ class BitcainReads:
 def dates_to_wire(since: datetime | None, until: datetime | None) -> dict[str, str]:
     """The dates of a query, a little wider than asked: whether the bounds are part of it is not documented."""
     dates = {}
-    if since is not None:
+    # The ends of the calendar have nothing beyond them: such a bound is none.
+    if since is not None and since.year > 1:
         dates["start_date"] = moment_to_wire(since - MILLISECOND)
-    if until is not None:
+    if until is not None and until.year < datetime.max.year:
         dates["end_date"] = moment_to_wire(until + MILLISECOND)
     return dates

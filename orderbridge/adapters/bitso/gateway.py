@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from math import inf
@@ -24,7 +24,7 @@ from orderbridge.adapters.bitso.reads import BitsoReads
 from orderbridge.adapters.bitso.submits import BitsoSubmits
 from orderbridge.client_ids import mint
 from orderbridge.errors import ConfigurationError, UnexpectedResponse, VenueUnavailable
-from orderbridge.gateway import Capabilities, ClientIdRule, UnsupportedCalls, order_from
+from orderbridge.gateway import Capabilities, ClientIdRule, UnsupportedCalls, checked_call, order_from
 from orderbridge.http.limits import LimitsLike, shared_limiter
 from orderbridge.http.policy import Deadline, Retries
 from orderbridge.http.session import Session
@@ -97,6 +97,7 @@ class BitsoGateway(UnsupportedCalls):
     capabilities: Capabilities = CAPABILITIES
     instead: Mapping[str, str] = {"orders": "Bitso lists open orders only: use open_orders, lookup or fills"}
 
+    @checked_call
     def __init__(
         self,
         *,
@@ -160,10 +161,12 @@ class BitsoGateway(UnsupportedCalls):
         """Whether its orders are no real money: on Bitso's staging they are not. None for an address unknown."""
         return _IS_PAPER.get(urlsplit(self._base_url).hostname or "")
 
+    @checked_call
     async def permit(self, lane: Lane = "place", *, timeout: float | None = None) -> Permit:
         """Wait for the right to send one request; cancels never wait. Raises NotSent when none comes in time."""
         return await self._client.session.permit(lane, timeout=timeout)
 
+    @checked_call
     async def lookup(self, *refs: RefLike, timeout: float | None = None) -> LookupResult:
         """
         What became of each order: by oid, by origin id, or by either where the ref does not say.
@@ -183,7 +186,8 @@ class BitsoGateway(UnsupportedCalls):
         await self._look_up(self._reads, search, Deadline(timeout))
         return search.result()
 
-    def remember(self, orders: Iterable[Order]) -> None:
+    @checked_call
+    def remember(self, orders: Collection[Order]) -> None:
         """Know of orders what Bitso had shown of them to another process, which wrote it down."""
         for order in orders:
             if order.gateway == self.name:
@@ -216,6 +220,7 @@ class BitsoGateway(UnsupportedCalls):
         ref = OrderRef(gateway=self.name, order_id=oid)
         return order_from(await self._resolve([ref], deadline), ref, gateway=self.name, operation="edit")
 
+    @checked_call
     async def submit(
         self,
         request: OrderRequest,
@@ -245,6 +250,7 @@ class BitsoGateway(UnsupportedCalls):
         self._client.session.check_usable()
         return await self._submits.submit(request, permit=permit, not_after=not_after, deadline=Deadline(timeout))
 
+    @checked_call
     async def cancel(self, ref: RefLike, *, timeout: float | None = None) -> Order:
         """
         Cancel an order, and return it as it is after that. Limits and lock-outs never delay it.
@@ -265,6 +271,7 @@ class BitsoGateway(UnsupportedCalls):
         (known,) = parse_refs([ref], gateways=[self.name], operation="cancel")
         return await self._cancels.cancel(ref, known, deadline=Deadline(timeout))
 
+    @checked_call
     async def cancel_all(self, *, symbol: str | None = None, timeout: float | None = None) -> list[Order]:
         """
         Cancel every open order of the account, or of one symbol; orders that cannot be read too.
@@ -282,6 +289,7 @@ class BitsoGateway(UnsupportedCalls):
         self._check_symbol(symbol)
         return await self._cancels.cancel_all(symbol=symbol, deadline=Deadline(timeout))
 
+    @checked_call
     async def edit(
         self,
         ref: RefLike,
@@ -320,6 +328,7 @@ class BitsoGateway(UnsupportedCalls):
     def _mint(self) -> str:
         return mint(self._clock(), max_length=_CLIENT_ID_LENGTH)
 
+    @checked_call
     async def markets(self, *, refresh: bool = False, timeout: float | None = None) -> Mapping[Symbol, Market]:
         """
         The markets and their rules: kept once loaded, loaded anew with `refresh`.
@@ -338,10 +347,12 @@ class BitsoGateway(UnsupportedCalls):
         except TimeoutError as error:
             raise VenueUnavailable("no answer in time", gateway=self.name, operation="markets") from error
 
+    @checked_call
     async def get(self, ref: RefLike, *, timeout: float | None = None) -> Order:
         """The one order that answers to `ref`. Raises as `orderbridge.gateway.order_from` says."""
         return order_from(await self.lookup(ref, timeout=timeout), ref, gateway=self.name)
 
+    @checked_call
     async def open_orders(self, *, symbol: str | None = None, timeout: float | None = None) -> OrderList:
         """
         Every open order, of one symbol or of all: complete but for stops that wait for their trigger, or it raises.
@@ -360,6 +371,7 @@ class BitsoGateway(UnsupportedCalls):
             orders=tuple(rows.good), as_of=as_of, bad_rows=tuple(rows.bad), may_lack=WAITING_MAY_BE_MISSING
         )
 
+    @checked_call
     def fills(
         self,
         ref: RefLike | None = None,

@@ -33,7 +33,7 @@ from orderbridge.adapters.ccxt_any.traits import corrected, declared
 from orderbridge.adapters.ccxt_any.wire import Wire
 from orderbridge.client_ids import mint
 from orderbridge.errors import ConfigurationError, NotSupported, VenueUnavailable
-from orderbridge.gateway import Capabilities, UnsupportedCalls, order_from
+from orderbridge.gateway import Capabilities, UnsupportedCalls, checked_call, order_from
 from orderbridge.http.limits import LimitsLike, Rate, shared_limiter
 from orderbridge.http.policy import Deadline, Retries
 from orderbridge.http.session import Session
@@ -104,6 +104,7 @@ class CcxtGateway(UnsupportedCalls):
         "orders": "use open_orders, lookup or fills",
     }
 
+    @checked_call
     def __init__(
         self,
         exchange: Any,
@@ -188,11 +189,13 @@ class CcxtGateway(UnsupportedCalls):
         sandbox = ", sandbox" if self.sandbox else ""
         return f"CcxtGateway({self.name!r}, base_url={self.base_url!r}{sandbox})"
 
+    @checked_call
     async def permit(self, lane: Lane = "place", *, timeout: float | None = None) -> Permit:
         """Wait for the right to send one request. NotSent: none in time, or a lock-out lasts longer."""
         self._client.check_usable()
         return await self._session.permit(lane, timeout=timeout)
 
+    @checked_call
     async def submit(
         self,
         request: OrderRequest,
@@ -221,6 +224,7 @@ class CcxtGateway(UnsupportedCalls):
         self._client.check_usable()
         return await self._submits.submit(request, permit=permit, not_after=not_after, deadline=Deadline(timeout))
 
+    @checked_call
     async def lookup(self, *refs: RefLike, timeout: float | None = None) -> LookupResult:
         """
         What became of each order, one request for each id. Where the exchange wants an order's symbol too, the ref's
@@ -247,10 +251,12 @@ class CcxtGateway(UnsupportedCalls):
                 raise
         return search.result()
 
+    @checked_call
     async def get(self, ref: RefLike, *, timeout: float | None = None) -> Order:
         """The one order that answers to `ref`. Raises as `orderbridge.gateway.order_from` says."""
         return order_from(await self.lookup(ref, timeout=timeout), ref, gateway=self.name)
 
+    @checked_call
     async def cancel(self, ref: RefLike, *, timeout: float | None = None) -> Order:
         """
         Cancel an order, and return it as it is after that: perhaps filled, perhaps still working, then with
@@ -266,6 +272,7 @@ class CcxtGateway(UnsupportedCalls):
         (known,) = parse_refs([ref], gateways=[self.name], operation="cancel")
         return await self._cancels.cancel(ref, known, deadline=Deadline(timeout))
 
+    @checked_call
     async def cancel_all(self, *, symbol: str | None = None, timeout: float | None = None) -> list[Order]:
         """
         Cancel every open order on the spot market, or of one symbol, one by one, and return them as they are after it.
@@ -279,6 +286,7 @@ class CcxtGateway(UnsupportedCalls):
         self._lists.check_symbol(symbol, "cancel_all")
         return await self._cancels.cancel_all(symbol=symbol, deadline=Deadline(timeout))
 
+    @checked_call
     async def open_orders(self, *, symbol: str | None = None, timeout: float | None = None) -> OrderList:
         """
         Every open order, of one symbol or of all: complete, or it raises.
@@ -293,6 +301,7 @@ class CcxtGateway(UnsupportedCalls):
         rows = await self._reads.open_orders(symbol=symbol, deadline=Deadline(timeout))
         return OrderList(orders=tuple(rows.good), as_of=as_of, bad_rows=tuple(rows.bad))
 
+    @checked_call
     def orders(
         self,
         *,
@@ -323,6 +332,7 @@ class CcxtGateway(UnsupportedCalls):
             raise ConfigurationError(f"there is no status {status!r}", gateway=self.name, operation="orders") from None
         return self._lists.orders(since, until, symbol, wanted, timeout)
 
+    @checked_call
     def fills(
         self,
         ref: RefLike | None = None,
@@ -349,6 +359,7 @@ class CcxtGateway(UnsupportedCalls):
             self._lacks("fills")
         return self._lists.fills(ref, since, until, symbol, timeout)
 
+    @checked_call
     async def markets(self, *, refresh: bool = False, timeout: float | None = None) -> Mapping[Symbol, Market]:
         """
         The spot markets and their rules: kept once loaded, loaded anew with `refresh`. Fees are left out, since ccxt's
