@@ -88,12 +88,18 @@ class Core:
         own = client_id(told)
         market = None if symbol is None else checked_symbol(symbol)
         if own is not None and not id:
-            return OrderRef(gateway=self._name, client_order_id=own, symbol=market)
+            return self._named(client_order_id=own, symbol=market)
         if own is not None:
             raise ccxt.BadRequest("give an id, or a clientOrderId and an empty id, and not both")
         if not isinstance(id, str) or not id:
             raise ccxt.ArgumentsRequired(f"an id is a text, not {id!r}")
-        return OrderRef(gateway=self._name, order_id=id, symbol=market)
+        return self._named(order_id=id, symbol=market)
+
+    def _named(self, **names: str | None) -> OrderRef:
+        try:
+            return OrderRef(gateway=self._name, **names)
+        except ValueError as error:
+            raise ccxt.BadRequest(f"no id is written so: {names!r}") from error
 
     # The markets.
 

@@ -35,9 +35,12 @@ async def test_a_look_up_by_the_callers_id_finds_that_order(sim: Simulator, face
         await face.fetch_order("mine")
 
 
-@pytest.mark.parametrize(("id", "params"), [(None, None), ("", {}), (7, {}), ("x", {"clientOrderId": "y"})])
+@pytest.mark.parametrize(
+    ("id", "params"),
+    [(None, None), ("", {}), (7, {}), ("x", {"clientOrderId": "y"}), ("x\ny", {}), ("", {"clientOrderId": "x\x00y"})],
+)
 async def test_an_order_is_named_by_one_id(face: Any, id: Any, params: Any) -> None:
-    """None, a number, or two: refused before anything is asked."""
+    """None, a number, two, or one that no id is written like: refused before anything is asked."""
     import ccxt
 
     for call in (face.fetch_order, face.cancel_order, face.fetch_order_trades):

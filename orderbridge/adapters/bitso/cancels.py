@@ -305,7 +305,10 @@ class BitsoCancels:
         }
 
     async def _all_after(self, known: dict[str, Order], listed: list[str], deadline: Deadline) -> list[Order]:
-        keys = {oid: OrderRef(gateway=self._name, order_id=oid) for oid in dict.fromkeys([*known, *listed])}
+        # As Bitso wrote them: an odd one must not make an error of a cancel that was sent.
+        keys = {
+            oid: OrderRef.model_construct(gateway=self._name, order_id=oid) for oid in dict.fromkeys([*known, *listed])
+        }
         before = {oid: known.get(oid) or self._shown.get(oid) for oid in keys}
         for oid in listed:
             if (order := before[oid]) is not None:

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 from orderbridge.adapters.ccxt_any.client import CcxtClient
-from orderbridge.adapters.ccxt_any.reads import AT_ONCE, TRIGGER, CcxtReads, symbol_text
+from orderbridge.adapters.ccxt_any.reads import AT_ONCE, TRIGGER, CcxtReads
 from orderbridge.adapters.ccxt_any.traits import ANY_ID
 from orderbridge.adapters.ccxt_any.wire import Call
 from orderbridge.errors import (
@@ -210,7 +210,8 @@ class CcxtCancels:
         return known.model_copy(update=changes)
 
     async def _read(self, order_id: str, symbol: Symbol | None, deadline: Deadline) -> Found:
-        key = OrderRef(gateway=self._name, order_id=order_id, symbol=symbol_text(symbol))
+        # As the exchange wrote it: an odd one must not make an error of a cancel that was sent.
+        key = OrderRef.model_construct(gateway=self._name, order_id=order_id, symbol=symbol)
         return (await self._look_up([key], deadline))[key]
 
     async def cancel_all(self, *, symbol: str | None, deadline: Deadline) -> list[Order]:

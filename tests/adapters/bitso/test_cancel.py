@@ -393,6 +393,24 @@ async def test_order_with_an_impossible_id_never_names_a_path(oid: str) -> None:
     assert {sent for sent in transport.sent if sent.startswith("DELETE")} == {"DELETE /api/v3/orders?origin_ids=mine"}
 
 
+@pytest.mark.parametrize("symbol", [None, "BTC/MXN"])
+async def test_an_odd_id_in_the_list_makes_no_error_of_a_cancel_of_all(sim: Simulator, symbol: str | None) -> None:
+    """An open order whose row has an id that no oid can be keeps no neighbour from being cancelled, nor told."""
+    put = sim.bitso.put()
+    sim.bitso.put(raw={"oid": "a\x07b"})
+    sim.bitso.put(raw={"oid": " x "})
+
+    async with sim.bitso.gateway() as gateway:
+        if symbol is None:  # Bitso lists what was cancelled, the two under their true ids too, which cannot be read
+            with pytest.raises(UnexpectedResponse, match="3 orders were cancelled; 2 of them could not be read"):
+                await gateway.cancel_all()
+        else:
+            orders = await gateway.cancel_all(symbol=symbol)
+            assert [order.order_id for order in orders if order.status is OrderStatus.CANCELLED] == [put.order_id]
+
+    assert not put.active
+
+
 async def test_bare_client_id_is_cancelled_though_it_looks_like_an_oid(sim: Simulator) -> None:
     """Under a lock-out nothing can be read first: the id is then cancelled in both ways."""
     put = sim.bitso.put(origin_id="plainclientid")
