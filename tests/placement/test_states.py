@@ -1,6 +1,8 @@
 """The states of a placement, row by row, and what makes two requests the same."""
 
+from datetime import timedelta
 from itertools import product
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 
 from orderbridge.model.words import PlacementState
 from orderbridge.placement import Happened
-from orderbridge.placement.fingerprint import disagreements, fingerprint
+from orderbridge.placement.fingerprint import SKEW, disagreements, fingerprint
 from orderbridge.placement.states import NEXT, step
 from tests.placement.kit import NOW, limit_buy, record, seen
 
@@ -125,3 +127,29 @@ def test_an_order_is_held_against_what_was_asked_for() -> None:
     assert disagreements(limit_buy(), seen(quantity=None, price=None), since=NOW) == []
     assert disagreements(limit_buy(), seen(side="sell"), since=NOW) == ["side: asked for buy, shown sell"]
     assert len(disagreements(limit_buy(), seen(quantity="1", price="2"), since=NOW)) == 2
+
+
+IN_QUOTE = {"type": "market", "quantity": None, "price": None, "quote_quantity": "500"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "shown", "fields"),
+    [
+        ({}, {"symbol": "ETH/MXN"}, ["symbol"]),
+        ({}, {"type": "market"}, ["type"]),
+        ({}, {"type": "unknown", "price": None}, []),
+        ({"type": "stop_limit", "stop_price": "1"}, {"type": "stop_limit", "stop_price": "2"}, ["stop_price"]),
+        ({}, {"type": "limit", "stop_price": "2", "quote_quantity": "7"}, []),
+        (IN_QUOTE, {"type": "market", "quantity": "0.004", "quote_quantity": "500"}, []),
+        (IN_QUOTE, {"type": "market", "quantity": "0.004", "quote_quantity": "501"}, ["quote_quantity"]),
+        ({}, {"created_at": NOW - SKEW}, []),
+        ({}, {"created_at": NOW - SKEW - timedelta(microseconds=1)}, ["created_at"]),
+    ],
+)
+def test_in_what_an_order_is_not_what_was_asked_for(
+    asked: dict[str, Any], shown: dict[str, Any], fields: list[str]
+) -> None:
+    """Field by field, and never in what one side does not say; one that was made before is another one."""
+    found = disagreements(limit_buy(**asked), seen(**shown), since=NOW)
+
+    assert [why.partition(":")[0] for why in found] == fields

@@ -453,6 +453,19 @@ async def test_a_refusal_with_the_status_of_no_answer_is_no_refusal(bitso: Any, 
     assert [target for target in transport.targets if target.endswith("/orders")] == ["/api/v3/orders"]
 
 
+@pytest.mark.parametrize("code", ["0801", "0802"])
+@pytest.mark.parametrize("status", [200, 400, 420, 503])
+async def test_a_throttled_order_is_not_refused(bitso: Any, status: int, code: str) -> None:
+    """By its code alone, too: whether the order was looked at before is not known, and the key is locked out."""
+    gateway, _ = bitso(lambda target: refusal(code, status=status) if target.endswith("/orders") else ok(BOOK))
+
+    with pytest.raises(OutcomeUnknown) as caught:
+        await gateway.submit(OrderRequest.limit(symbol="BTC/MXN", side="buy", quantity="0.01", price="560000"))
+
+    assert isinstance(caught.value.__cause__, RateLimited)
+    assert caught.value.__cause__.retry_after == 60.0
+
+
 @pytest.mark.parametrize("status", [200, 400, 403, 404, 409, 419, 421, 428, 430, 499])
 async def test_a_refusal_with_any_other_status_is_one(bitso: Any, status: int) -> None:
     """Bitso's statuses do not always follow its codes: the code is what refuses."""
