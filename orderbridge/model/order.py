@@ -238,8 +238,9 @@ def united(orders: Iterable[Order]) -> tuple[Order, ...]:
     """Each order once, by its `identity`: what several observations show of one is merged, and none is lost."""
     unique: dict[Identity, Order] = {}
     for order in orders:
-        known = unique.get(order.identity)
-        unique[order.identity] = order if known is None else merge(known, order)
+        identity = order.identity
+        known = unique.get(identity)
+        unique[identity] = order if known is None else merge(known, order)
     return tuple(unique.values())
 
 
