@@ -197,3 +197,12 @@ def test_as_many_rows_as_fit_an_answer_are_read() -> None:
     count = 8 * 1024 * 1024 // (len(json.dumps(row)) + 2)
 
     assert len(load(json.dumps([row] * count).encode())) == count
+
+
+@pytest.mark.parametrize("password", ["hunter2", "h/u@n:ter2", "h%2Funter2"])
+def test_the_user_and_password_of_an_address_are_not_shown(password: str) -> None:
+    """Of a proxy or any other address, host and port are left."""
+    told = shown(f"no way to http://someuser:{password}@127.0.0.1:8080/x: refused".encode())
+
+    assert told == "no way to http://127.0.0.1:8080/x: refused"
+    assert shown(b"see https://bitso.com:443/x?a=1") == "see https://bitso.com:443/x?a=1"

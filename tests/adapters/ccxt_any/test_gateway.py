@@ -556,6 +556,33 @@ async def test_a_socks_proxy_is_refused(sim: Any, name: str) -> None:
     assert sum(sim.bitso.requests.values()) == before
 
 
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 407 No\r\nContent-Length: 0\r\n\r\n", b""], ids=["407", "drop"])
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_the_password_of_a_proxy_is_not_told(sim: Any, caplog: Any, scheme: str, answer: bytes) -> None:
+    """A proxy that refuses or hangs up is in no error and no log with more than its host and port."""
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        writer.close()
+
+    caplog.set_level("DEBUG")
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
+        proxy = f"http://someuser:s3cr3t@127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        config = config_of(sim, **{f"{scheme}Proxy": proxy})
+        config["urls"] = {"api": {"rest": f"{scheme}://venue.invalid/api"}}
+        async with CcxtGateway("bitso", config=config, limits=None, retries=QUICK) as gateway:
+            with pytest.raises(OrderBridgeError) as caught:
+                await gateway.open_orders(timeout=5)
+            told = [repr(gateway)]
+
+    chain: BaseException | None = caught.value
+    while chain is not None:
+        told.append(f"{chain} {chain!r} {vars(chain)}")
+        chain = chain.__cause__
+    assert not [text for text in [*told, caplog.text] if "s3cr3t" in text or "someuser" in text]
+
+
 def test_a_synchronous_object_is_refused() -> None:
     """It would block the loop."""
     import ccxt as synchronous
