@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 
 from orderbridge import Order, OrderRequest, PlacementState
-from orderbridge.errors import AuthenticationFailed, JournalError, NotSent, OrderDenied, OutcomeUnknown
+from orderbridge.errors import AuthenticationFailed, JournalError, NotSent, OrderDenied, OrderRejected, OutcomeUnknown
 from orderbridge.placement import MemoryJournal, SqliteJournal
 from orderbridge.placement.attempt import Call
 from orderbridge.simulator import Simulator
 from tests.placement.hand import Accepting, Bot
 from tests.placement.kit import Bridges, limit_buy, seen, until
+from tests.placement.test_certificate import Venue
 
 PLACE = "POST /api/v3/orders"
 
@@ -338,3 +339,54 @@ async def test_a_reply_that_cannot_be_taken_in_is_an_unknown_outcome() -> None:
     assert len(venue.sent) == 1
     assert caught.value.placement is not None
     assert "background" in bot.kinds
+
+
+@pytest.mark.parametrize("refusal", [OrderRejected("no"), NotSent("nothing left")])
+async def test_a_refusal_while_something_else_speaks_for_the_order_is_no_refusal(refusal: Exception) -> None:
+    """An order was seen under its id meanwhile: whoever is told that nothing is there would place another."""
+    venue = Accepting()
+    bot = Bot(venue)
+
+    async def refuses(request: OrderRequest, **how: Any) -> Order:
+        await bot.bridge.observe(await Accepting.submit(venue, request))
+        raise refusal
+
+    venue.submit = refuses  # type: ignore[method-assign]
+
+    with pytest.raises(OutcomeUnknown, match="while something else speaks for it"):
+        await bot.bridge.place("bitso", limit_buy(), key="k1")
+    placement = await bot.bridge.placement(key="k1")
+    await bot.bridge.aclose()
+
+    assert placement is not None
+    assert (placement.state, len(venue.sent)) == ("placed", 1)
+
+
+async def test_what_was_prepared_is_not_sent_while_another_order_stands_under_its_id() -> None:
+    """It is denied with what was seen, at once."""
+    venue = Accepting()
+    bot = Bot(venue)
+    prepared = await bot.bridge.prepare("bitso", limit_buy(), key="k1")
+    await bot.bridge.observe(seen(client_order_id=prepared.client_order_id, side="sell"))
+
+    with pytest.raises(OrderDenied, match="it is not sent: oid1: side"):
+        async with asyncio.timeout(10):
+            await bot.bridge.place("bitso", prepared)
+    await bot.bridge.aclose()
+
+    assert venue.sent == []
+
+
+async def test_equal_orders_that_were_prepared_are_kept_apart_where_ids_are_only_tags() -> None:
+    """While the outcome of the one is not known, the other is not sent either."""
+    venue = Venue(idempotency="tag_only")
+    bot = Bot(venue, settle_horizon=60.0)
+    first, second = [await bot.bridge.prepare("bitso", limit_buy()) for _ in range(2)]
+    with pytest.raises(OutcomeUnknown):
+        await bot.bridge.place("bitso", first)
+
+    with pytest.raises(NotSent, match=first.client_order_id):
+        await bot.bridge.place("bitso", second, send_within=0.1)
+    await bot.bridge.aclose()
+
+    assert len(venue.sent) == 1

@@ -4,7 +4,14 @@ import asyncio
 
 import pytest
 
-from orderbridge.errors import DuplicateClientOrderId, NotSent, NotSupported, OutcomeUnknown, VenueUnavailable
+from orderbridge.errors import (
+    DuplicateClientOrderId,
+    NotSent,
+    NotSupported,
+    OrderDenied,
+    OutcomeUnknown,
+    VenueUnavailable,
+)
 from orderbridge.placement.policy import RESENDS
 from orderbridge.simulator import Simulator
 from tests.placement.kit import Bridges, limit_buy, seen
@@ -117,3 +124,15 @@ async def test_case_20_and_28_evidence_that_comes_before_a_resend_cancels_it(sim
 
     assert (await bridge.resolve(placement)).state == "placed"
     assert sim.bitso.requests["POST /api/v3/orders"] == 1
+
+
+async def test_an_id_that_was_out_before_stays_with_its_placement() -> None:
+    """What was sent again and then denied here may be out from the first time: its id is not free for another."""
+    settled = Settled(Again(OutcomeUnknown("lost"), OrderDenied("a rule of the market")), on_uncertain=POLICY)
+    first = await settled.place()
+
+    placement = await settled.bridge.resolve(first, timeout=3)
+    await settled.bridge.aclose()
+
+    assert (placement.state, placement.client_order_id) == ("denied", first.client_order_id)
+    assert placement.client_order_id is not None
