@@ -29,7 +29,7 @@ class _Checked:
 @dataclass(slots=True)
 class BitsoSettings(_Checked):
     """
-    Bitso's knobs (`facts/bitso-v3.md` §15.9 and §16). Unless told, what was seen of production counts, then what is
+    Bitso's knobs. Unless told, what was seen of production counts, then what is
     documented: an order that ended is not shown, and its trades come late.
 
     Attributes:
@@ -99,7 +99,7 @@ class BitsoSettings(_Checked):
 @dataclass(slots=True)
 class BitcainSettings(_Checked):
     """
-    Bitcain's knobs: every switch of `facts/bitcain-v1.md` §5.6 but the faults, which are rules.
+    Bitcain's knobs: one for each thing that its documentation leaves open; the faults are rules.
 
     Attributes:
         envelope: how an answer is wrapped.

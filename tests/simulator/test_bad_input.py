@@ -121,7 +121,7 @@ def test_bitso_always_answers_in_its_envelope(
 @settings(**FEW)
 @given(method=METHODS, path=BITCAIN_PATHS, query=QUERIES, body=BITCAIN_BODY | JSON | st.binary(max_size=80))
 def test_bitcain_always_answers_with_a_detail(bench: Bench, method: str, path: str, query: str, body: Any) -> None:
-    """A body of its own or a detail, as JSON, with one of the statuses of §5.4."""
+    """A body of its own or a detail, as JSON, with one of the statuses of a refusal."""
     response = bench.bitcain(method, f"/{path}?{query}", as_bytes(body))
 
     answer = json.loads(response.body)

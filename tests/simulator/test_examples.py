@@ -38,7 +38,7 @@ EMPTY_LIST = {
 
 
 async def test_bitso_examples_of_orders_trades_and_cancels(sim: Any, bitso: Any) -> None:
-    """§6.6, §10.4, §7 and §8: two orders, their one trade, the open list, a cancel that lists one oid."""
+    """The documented examples: two orders, their one trade, the open list, a cancel that lists one oid."""
     sim.bitso.put(
         oid="Zx81kQw02LmTr7Vb", origin_id="ob_7f3a91", price="1200000", original_amount="0.0015",
         unfilled_amount="0.0005", created_at="2026-01-05T10:00:00Z", updated_at="2026-01-05T10:00:04Z",
@@ -58,7 +58,7 @@ async def test_bitso_examples_of_orders_trades_and_cancels(sim: Any, bitso: Any)
 
 
 async def test_bitso_example_of_available_books(sim: Any, http: Any) -> None:
-    """§11, whole."""
+    """The documented answer, whole."""
     body = (await http.get(sim.bitso.base_url + "/available_books")).json()
 
     assert body["success"] is True
@@ -66,7 +66,7 @@ async def test_bitso_example_of_available_books(sim: Any, http: Any) -> None:
 
 
 async def test_bitso_example_of_a_failure(sim: Any, bitso: Any) -> None:
-    """§2.4 and §4.1: the body recorded for a wrong signature, the shorter one, and the bare number of early days."""
+    """The body recorded for a wrong signature, the shorter one, and the bare number of early days."""
     settings = sim.bitso.settings
     settings.api_secret = "another"
     wrong = {"authorization": f"Bitso {settings.api_key}:1700000000000:" + "0" * 64}
@@ -87,7 +87,7 @@ async def test_bitso_example_of_a_failure(sim: Any, bitso: Any) -> None:
 
 
 async def test_bitso_example_of_a_balance(sim: Any, bitso: Any) -> None:
-    """§14: rows with these six fields, available being total less locked."""
+    """Rows with these six fields, available being total less locked."""
     await bitso.place(major="0.02", price="1000000")
     await bitso.place(side="sell", major="0.5", price="1300000")
     sim.bitso.market("btc_mxn").trade(price="1300000", quantity="0.1")
@@ -104,7 +104,7 @@ async def test_bitso_example_of_a_balance(sim: Any, bitso: Any) -> None:
 
 
 async def test_an_origin_id_may_be_taken_for_ever(sim: Any, bitso: Any) -> None:
-    """§5.3: before May 2025 an origin id was never free again."""
+    """Before May 2025 an origin id was never free again."""
     sim.bitso.settings.origin_id_unique = "ever"
     await bitso.ok("DELETE", f"/orders/{await bitso.place(origin_id='mine')}")
 
@@ -113,7 +113,7 @@ async def test_an_origin_id_may_be_taken_for_ever(sim: Any, bitso: Any) -> None:
 
 
 async def test_bitcain_example_of_an_empty_list(bitcain: Any) -> None:
-    """§5.2, whole."""
+    """The documented answer, whole."""
     assert await bitcain.get("/api/v1/orders") == EMPTY_LIST
 
 
@@ -143,7 +143,7 @@ Q, B = "query", "body"
     ],
 )
 async def test_bitcain_examples_of_validation(bitcain: Any, request_: Any, kind: str, loc: list[Any], ctx: Any) -> None:
-    """§1.8: each row of the table with its type, place and context, and no fault besides."""
+    """Each row of the table with its type, place and context, and no fault besides."""
     if isinstance(request_, str):
         response = await bitcain.send("GET", f"/api/v1/orders{request_}")
     else:

@@ -37,7 +37,7 @@ class Verdict(StrEnum):
     MOVED = "moved"
 
 
-# Source: facts/bitcain-v1.md §4.7; none but the 422 is documented. Reads only.
+# None but the 422 is documented. Reads only.
 VERDICT_ON_READ: Final[Mapping[int, Verdict]] = {
     401: Verdict.CREDENTIALS,
     403: Verdict.PERMISSION,

@@ -28,7 +28,7 @@ CANCEL: Final = "cancel"
 
 # Allow-lists by call and status, for a complete JSON answer with a `detail`: whatever is not here leaves the outcome
 # unknown. A 409 to a new order may mean that its id exists, so it refuses nothing.
-# Source: design/placement.md §6, facts/bitcain-v1.md §4.7; none but the 422 is documented.
+# None but the 422 is documented.
 _CHANGE: Final[Mapping[int, type[VenueError]]] = {
     400: InvalidOrder,
     402: InsufficientFunds,

@@ -14,7 +14,7 @@ from orderbridge.model.words import KnownBy, OrderStatus, OrderType
 # An enum of the server's own language that leaked its class: `OrderStatus.OPEN`, `TradeType.BUY`.
 _CLASS_PREFIX: Final = re.compile(r"^(?:(?:order|trade|trading)_?(?:status|state|type|side|mode)|time_?in_?force)\.")
 
-# Source: design/orders.md §2, "Bitcain word". Words whose status does not hang on the numbers.
+# Words whose status does not hang on the numbers.
 STATUS_FROM_WIRE: Final[Mapping[str, OrderStatus]] = {
     **dict.fromkeys(
         (

@@ -23,7 +23,7 @@ from orderbridge.http.policy import Deadline
 from orderbridge.model.amount import parse_amount, plain, subtract
 from orderbridge.model.order import Order
 from orderbridge.model.request import OrderEdit
-from orderbridge.model.words import OrderStatus, OrderType, Side
+from orderbridge.model.words import OrderStatus, OrderType
 from orderbridge.search import Shown
 
 GetOrder = Callable[[str, Deadline], Awaitable[Order]]
@@ -215,11 +215,12 @@ class BitsoEdits:
             raise self._denied("stop_price is for stop orders that have not triggered", "stop_price")
 
     def _with_quantity(self, order: Order, changes: OrderEdit) -> OrderEdit:
-        # With a price alone Bitso keeps the order's quote value and computes the base amount anew.
-        if order.side is Side.BUY or order.quantity is None:
+        # With a price alone Bitso keeps the order's quote value and computes the base amount anew, so the total that
+        # was just read goes along.
+        if order.quantity is None:
             raise self._denied(
-                "a new price alone would change the quantity too, for Bitso keeps the value of the order:"
-                " give the quantity (the total) with it",
+                "a new price alone would change the quantity too, for Bitso keeps the value of the order, and the total"
+                " is not known: give the quantity (the total) with it",
                 "quantity",
             )
         return changes.model_copy(update={"quantity": order.quantity})

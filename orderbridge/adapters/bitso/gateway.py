@@ -303,7 +303,8 @@ class BitsoGateway(UnsupportedCalls):
         Change a working order in place, and return it as it is after that.
 
         Args:
-            changes: quantity is the new total in base; it is needed beside the new price of a buy.
+            changes: quantity is the new total in base. With a new price alone the total stays as Bitso shows it; for
+                an order of which it shows none, it is needed.
             allow_replace: let Bitso put a new order in its place instead, with ids of its own. It does so even
                 if the old order fills meanwhile, so `expected_filled` (base) must be given and must hold.
 

@@ -1,5 +1,5 @@
 """
-How the simulated Bitcain writes orders: the canonical row of `facts/bitcain-v1.md` §5.1, and its disguises.
+How the simulated Bitcain writes orders: a canonical row, and its disguises.
 """
 
 from datetime import datetime

@@ -161,7 +161,7 @@ class Writes:
         Start a failed order again: the same one, or by the switch `retry_answer` a new one with a new id.
 
         An order whose time is over by now is a 400. While routing works, the answer shows the order as its
-        exchange took it (`open`, `filled` …): `pending` of `facts/bitcain-v1.md` §5.5 lasts for no time here, as
+        exchange took it (`open`, `filled` …): `pending` lasts for no time here, as
         it does for a new order.
         """
         engine, order = self._reads.find(account, order_id)

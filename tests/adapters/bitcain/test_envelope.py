@@ -18,7 +18,7 @@ def nested(path: str, value: object) -> dict[str, Any]:
 
 @pytest.mark.parametrize("path", wire.ONE_ORDER)
 def test_an_order_is_found_in_each_envelope(path: str) -> None:
-    """Each place of facts/bitcain-v1.md §4.3 is looked at."""
+    """Each place where they may be is looked at."""
     assert one_order({"success": True, **nested(path, ORDER)}) == ORDER
 
 
@@ -37,7 +37,7 @@ def test_what_holds_no_order_is_shapeless(payload: object) -> None:
 
 @pytest.mark.parametrize("path", wire.ORDER_LIST)
 def test_a_list_is_found_in_each_envelope(path: str) -> None:
-    """Each place of facts/bitcain-v1.md §4.3 is looked at; an empty list there is a good answer."""
+    """Each place where they may be is looked at; an empty list there is a good answer."""
     assert one_page(nested(path, ROWS)).rows == (ORDER,)
     assert one_page(nested(path, [])).rows == ()
 
@@ -93,7 +93,7 @@ CLAIMS = [
 
 @pytest.mark.parametrize(("fields", "claims"), CLAIMS)
 def test_what_a_page_claims_of_the_rest(fields: dict[str, Any], claims: dict[str, Any]) -> None:
-    """Each name of facts/bitcain-v1.md §4.4 is read; an echo and an address are no cursors."""
+    """Each name that it may have is read; an echo and an address are no cursors."""
     assert one_page({"orders": ROWS, **fields}, cursor="sent") == Page((ORDER,), **claims)
 
 

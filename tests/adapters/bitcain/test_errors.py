@@ -1,4 +1,4 @@
-"""Answers of Bitcain's that are no success, one row of facts/bitcain-v1.md §4.7 each."""
+"""Answers of Bitcain's that are no success, one row of the table each."""
 
 import pickle
 from collections.abc import Callable

@@ -37,7 +37,7 @@ def variant(**changes: Any) -> Order:
 
 
 def test_the_canonical_row_is_read_field_by_field() -> None:
-    """The row of facts/bitcain-v1.md §5.1 comes out whole, with nothing flagged."""
+    """The canonical row comes out whole, with nothing flagged."""
     row = {
         "id": ID,
         "client_order_id": "ob-000001",
@@ -142,7 +142,7 @@ def camel(name: str) -> str:
 def test_each_name_of_a_field_is_known(
     name: str, field: str, value: object, expected: object, names: tuple[str, ...], spell: Any
 ) -> None:
-    """Every candidate of facts/bitcain-v1.md §4.2 is read, in snake_case and in camelCase."""
+    """Every name that a field may have is read, in snake_case and in camelCase."""
     row = {key: known for key, known in LEAST.items() if key not in names}
 
     assert getattr(decode({**row, spell(name): value}), field) == expected

@@ -27,7 +27,7 @@ TEN = Decimal(10)
 
 @pytest.mark.parametrize(("word", "status"), ROWS)
 def test_each_word_has_its_status(word: str, status: OrderStatus) -> None:
-    """Every row of orders.md §2 maps as it says; a word that is no row is unknown, so possibly live."""
+    """Every row of the table maps as it says; a word that is no row is unknown, so possibly live."""
     assert read_status(word, quantity=TEN, filled=None).status is status
 
 

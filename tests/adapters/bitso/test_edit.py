@@ -1,6 +1,8 @@
 """Changing orders on the simulated Bitso."""
 
 import json
+import re
+from contextlib import aclosing
 from decimal import Decimal
 from typing import Any
 
@@ -16,11 +18,26 @@ from orderbridge.errors import (
     OrderRejected,
     OutcomeUnknown,
 )
-from orderbridge.http import WireRequest, WireResponse
+from orderbridge.http import HttpxTransport, WireRequest, WireResponse
 from orderbridge.http.policy import Retries
 from orderbridge.simulator import Simulator
 
 QUICK = Retries(tries=2, first_wait=0.01, longest_wait=0.01)
+
+
+class WithoutSize:
+    """An engine whose answers show no size of any order, as Bitso leaves it out of some rows."""
+
+    def __init__(self) -> None:
+        self._engine = HttpxTransport()
+
+    async def send(self, request: WireRequest, *, timeout: float, **more: Any) -> WireResponse:
+        answer = await self._engine.send(request, timeout=timeout, **more)
+        body = re.sub(rb'"original_amount":\s*"[^"]*"', b'"original_amount": null', answer.body)
+        return WireResponse(answer.status, answer.headers, body)
+
+    async def aclose(self) -> None:
+        await self._engine.aclose()
 
 
 def patches(sim: Simulator) -> list[tuple[str, dict[str, str]]]:
@@ -42,17 +59,29 @@ async def test_edit_in_place(sim: Simulator) -> None:
     ]
 
 
-async def test_price_alone(sim: Simulator) -> None:
-    """On a buy it would change the quantity too, so it is refused; on a sell the known quantity goes with it."""
-    buy, sell = sim.bitso.put(side="buy"), sim.bitso.put(side="sell", quantity="0.01", price="1300000")
+@pytest.mark.parametrize("side", ["buy", "sell"])
+async def test_a_price_alone_leaves_the_total(sim: Simulator, side: str) -> None:
+    """Bitso would keep the value and compute the quantity anew: the total that is known goes along, on either side."""
+    prices = {"buy": ("560000", "550000"), "sell": ("1300000", "1310000")}[side]
+    put = sim.bitso.put(side=side, quantity="0.01", price=prices[0])
 
     async with sim.bitso.gateway() as gateway:
-        with pytest.raises(OrderDenied, match="give the quantity"):
-            await gateway.edit(buy.order_id, OrderEdit(price="570000"))
-        order = await gateway.edit(sell.order_id, OrderEdit(price="1310000"))
+        order = await gateway.edit(put.order_id, OrderEdit(price=prices[1]))
 
-    assert (order.quantity, order.price) == (Decimal("0.01"), Decimal(1310000))
-    assert [body for _, body in patches(sim)] == [{"major": "0.01000000", "price": "1310000", "cancel": "0"}]
+    assert (order.quantity, order.price) == (Decimal("0.01"), Decimal(prices[1]))
+    assert [body for _, body in patches(sim)] == [{"major": "0.01000000", "price": prices[1], "cancel": "0"}]
+
+
+async def test_a_price_alone_where_no_total_is_known_is_denied(sim: Simulator) -> None:
+    """An order of unknown size is not changed by its price: nothing is sent, and the sentence says what to give."""
+    put = sim.bitso.put(side="buy", quantity="0.01", price="560000")
+
+    engine = WithoutSize()
+    async with aclosing(engine), sim.bitso.gateway(transport=engine) as gateway:
+        with pytest.raises(OrderDenied, match="the total is not known: give the quantity"):
+            await gateway.edit(put.order_id, OrderEdit(price="550000"))
+
+    assert patches(sim) == []
 
 
 async def test_stop_price_of_a_waiting_stop(sim: Simulator) -> None:

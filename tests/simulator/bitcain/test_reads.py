@@ -15,7 +15,7 @@ def a_list(body: dict[str, Any]) -> list[str]:
 
 
 async def test_one_order_has_the_canonical_shape(sim: Any, bitcain: Any) -> None:
-    """An untouched limit order is shown as facts/bitcain-v1.md §5.1 shows it."""
+    """An untouched limit order is shown with every field of the canonical row."""
     sim.bitcain.put(id=UUID_1, client_order_id="ob-000001", quantity="0.5", price="60000")
 
     body = await bitcain.get(f"/api/v1/orders/{UUID_1}")

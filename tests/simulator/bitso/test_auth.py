@@ -9,7 +9,7 @@ from orderbridge.simulator.bitso.auth import Keys, Nonces
 from orderbridge.simulator.bitso.errors import BitsoRefusal
 from orderbridge.simulator.message import Request
 
-# (key, secret, nonce, method, target, body, signature): facts/bitso-v3.md §2.1 and facts/ccxt-bitso-static.md.
+# (key, secret, nonce, method, target, body, signature), as documented and as ccxt's own tests have them.
 E = ("KEYEXAMPLE", "SECRETEXAMPLE")
 K = ("k", "s", "1700000000000")
 XRP = '{"book":"xrp_usdt","side":"%s","type":"%s","major":"10"%s}'
