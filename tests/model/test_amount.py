@@ -8,7 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from orderbridge.model.amount import Amount, PositiveAmount, add, divide, multiply, parse_amount, plain, subtract
+from orderbridge.model.amount import (
+    Amount,
+    PositiveAmount,
+    add,
+    average,
+    divide,
+    multiply,
+    parse_amount,
+    plain,
+    subtract,
+)
 
 finite = st.decimals(allow_nan=False, allow_infinity=False, places=30, min_value=-(10**60), max_value=10**60)
 
@@ -145,3 +155,10 @@ def test_what_is_ordered_is_above_zero(value: str) -> None:
     """Zero and negative amounts are refused where something is ordered."""
     with pytest.raises(ValidationError, match="the amount must be greater than zero"):
         Holder(amount="1", positive=value)  # type: ignore[arg-type]
+
+
+def test_a_price_beyond_all_bounds_is_none() -> None:
+    """What fills average to is an amount, or not known: an order with another could be stored and not read."""
+    assert average(Decimal("1e99"), Decimal("1e-99")) is None
+    assert average(Decimal(1), Decimal(0)) is None
+    assert average(Decimal(3), Decimal(2)) == Decimal("1.5")

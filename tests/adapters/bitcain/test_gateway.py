@@ -369,3 +369,32 @@ async def test_an_anomaly_is_logged_once(
     warnings = [record for record in caplog.records if record.levelno == logging.WARNING]
     assert len(warnings) == 1
     assert (warnings[0].order_id, warnings[0].client_order_id) == (kit.uuid(1), "bot-1")
+
+
+ABSURD: list[dict[str, Any]] = [
+    {"quantity": "1e9999"},
+    {"quantity": "9" * 500},
+    {"quantity": {"a": 1}},
+    {"filled_quantity": "1e400"},
+    {"price": [1]},
+    {"symbol": "/" * 50},
+    {"side": 7},
+    {"created_at": 10**300},
+    {"trading_mode": ["paper"], "is_paper": "x"},
+]
+
+
+async def test_absurd_rows_lose_none_of_their_neighbours_and_are_told_in_one_line(
+    server: Any, make: Any, kit: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What no order can be made of stands aside, and a log line tells the first and the count, once."""
+    server.rows = [kit.row(1), *(kit.row(2 + n, **odd) for n, odd in enumerate(ABSURD)), kit.row(50), {}, [], "x"]
+    gateway = make()
+
+    with caplog.at_level(logging.WARNING):
+        listed = [await gateway.open_orders() for _ in range(2)][-1]
+
+    assert {kit.uuid(1), kit.uuid(50)} <= {order.order_id for order in listed}
+    assert len(listed.bad_rows) >= 8
+    (line,) = [record.getMessage() for record in caplog.records if "is unusable" in record.getMessage()]
+    assert line.endswith(f", and {len(listed.bad_rows) - 1} more")
