@@ -1,6 +1,7 @@
 """`bridge.place` and its kin on the simulated Bitso."""
 
 import asyncio
+from contextlib import aclosing
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -401,7 +402,8 @@ async def test_connect_opens_the_journal_of_the_settings(sim: Simulator, tmp_pat
         await bridge.place("bitso", limit_buy(), key="k1")
     async with connect("bitso", settings=settings, journal=tmp_path / "b.db") as bridge:
         other = await bridge.placement(key="k1")
-    kept = await SqliteJournal(tmp_path / "a.db", read_only=True).find()
+    async with aclosing(SqliteJournal(tmp_path / "a.db", read_only=True)) as journal:
+        kept = await journal.find()
 
     assert [record.placement.key for record in kept] == ["k1"]
     assert other is None

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +103,8 @@ async def test_a_cancel_whose_outcome_is_unknown_is_remembered_as_asked_for(
         await bridge["bitso"].cancel(f"bitso:{put.order_id}", timeout=0.5)
     await bridge.aclose()
 
-    (order,) = await SqliteJournal(path, read_only=True).orders(order_id=put.order_id)
+    async with aclosing(SqliteJournal(path, read_only=True)) as kept:
+        (order,) = await kept.orders(order_id=put.order_id)
     assert order.cancel_requested
 
 
@@ -166,9 +168,9 @@ async def test_what_a_bridge_has_passed_on_is_stored_when_it_is_closed(
     await bridge["bitso"].open_orders()
     await bridge.aclose()
 
-    kept = SqliteJournal(path, read_only=True)
-    assert await filled(kept, partly.order_id) == "0.00400000"
-    assert len(await kept.orders(order_id=listed.order_id)) == 1
+    async with aclosing(SqliteJournal(path, read_only=True)) as kept:
+        assert await filled(kept, partly.order_id) == "0.00400000"
+        assert len(await kept.orders(order_id=listed.order_id)) == 1
 
 
 async def test_a_listing_that_is_left_is_closed() -> None:
