@@ -32,7 +32,9 @@ from orderbridge.errors import (
 )
 from orderbridge.gateway import ClientIdRule
 from orderbridge.model.lookup import BadRow
-from tests.placement.kit import NOW, limit_buy, seen
+from orderbridge.placement import Happened
+from orderbridge.placement.states import step
+from tests.placement.kit import NOW, limit_buy, seen, until
 
 CLIENT_IDS = ClientIdRule(alphabet="a-z0-9", max_length=40)
 
@@ -450,3 +452,76 @@ async def test_an_order_without_a_client_id_is_not_taken_for_its_namesake_of_ano
     await settled.bridge.aclose()
 
     assert (after.state.value, after.gave_up) == ("uncertain", True)
+
+
+async def test_trades_that_were_seen_once_are_not_forgotten() -> None:
+    """There is an order, whatever later rounds do not show: it is never called absent."""
+
+    class Once(Venue):
+        async def fills(self, ref: Any = None, **how: Any) -> AsyncIterator[Fill]:  # type: ignore[override]
+            if not self.trades:
+                self.trades = [fill()]
+                yield fill()
+
+    settled = Settled(Once())
+
+    placement = await settled.run()
+    await settled.bridge.aclose()
+
+    assert (placement.state, placement.gave_up) == ("uncertain", True)
+
+
+async def test_several_orders_that_fit_are_a_double() -> None:
+    """None of them is adopted, nothing is called absent, and a person is told."""
+    venue = Venue()
+    venue.orders_found = [seen(), seen(order_id="oid2")]
+    settled = Settled(venue)
+
+    placement = await settled.run()
+    await settled.bridge.aclose()
+
+    assert (placement.state, placement.order) == ("uncertain", None)
+    assert settled.alarms[0].kind == "double"
+
+
+async def test_the_fence_leaves_alone_what_is_settled() -> None:
+    """What is watched after a verdict is a matter of `on_ghost`: under its id nothing is cancelled any more."""
+    venue = Venue()
+    settled = Settled(venue, on_uncertain="fence")
+    placement = await settled.run()
+    record = await settled.bridge._placing.record_of(placement)
+    before = len(venue.cancelled)
+
+    await settled.bridge._placing.line("bitso").resolver.round([record])
+    await settled.bridge.aclose()
+
+    assert (placement.state, len(venue.cancelled)) == ("not_placed", before)
+
+
+async def test_whoever_lost_a_placement_gives_no_verdict_on_it() -> None:
+    """It was taken over while it was asked about: what the round showed is as of before that."""
+
+    class Contested(Venue):
+        rounds = 0
+
+        async def orders(self, **how: Any) -> AsyncIterator[Order]:  # type: ignore[override]
+            self.rounds += 1
+            journal = settled.bridge._placing.desk.journal
+            for each in await journal.find():
+                await journal.change(each.id, lambda now: step(now, Happened.TAKEN, at=NOW, fence=now.fence + 1))
+            return
+            yield
+
+    venue = Contested()
+    settled = Settled(venue, probe_times=[n / 100 for n in range(1, 90)])
+    placement = await settled.place()
+
+    async def asked_often() -> bool:
+        (now,) = await settled.bridge.placements()
+        return venue.rounds >= 8 or now.state != "uncertain"
+
+    await until(asked_often)
+    (after,) = await settled.bridge.placements()
+    await settled.bridge.aclose()
+
+    assert (after.placement_id, after.state) == (placement.placement_id, "uncertain")

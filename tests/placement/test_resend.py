@@ -1,6 +1,7 @@
 """`on_uncertain="resend_if_absent"`: what is sent again, how often, and what never is."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,7 @@ from orderbridge.errors import (
     OutcomeUnknown,
     VenueUnavailable,
 )
+from orderbridge.placement import SqliteJournal
 from orderbridge.placement.policy import RESENDS
 from orderbridge.simulator import Simulator
 from tests.placement.kit import Bridges, limit_buy, seen
@@ -136,3 +138,17 @@ async def test_an_id_that_was_out_before_stays_with_its_placement() -> None:
 
     assert (placement.state, placement.client_order_id) == ("denied", first.client_order_id)
     assert placement.client_order_id is not None
+
+
+async def test_what_an_earlier_life_left_is_not_sent_again_where_ids_are_only_tags(tmp_path: Path) -> None:
+    """The policy is refused there for what is placed; for what it finds it does nothing."""
+    venue = Again(OutcomeUnknown("lost"), idempotency="tag_only")
+    first = Settled(venue, settle_horizon=60.0, journal=SqliteJournal(tmp_path / "orders.db"))
+    placement = await first.place()
+    await first.bridge.aclose()
+
+    second = Settled(venue, on_uncertain=POLICY, journal=SqliteJournal(tmp_path / "orders.db"))
+    after = await second.bridge.resolve(placement, timeout=10)
+    await second.bridge.aclose()
+
+    assert (after.state, len(venue.sent)) == ("not_placed", 1)
