@@ -170,7 +170,8 @@ def advance(current: Order, observation: Order | Sign) -> tuple[Order, tuple[Cha
         order = _contradicted(current, observation, merged, revive=rule is _R.REVIVE)
     order = _completed(order, current, observation)
     if rule is _R.CORRECT and _is_undone(current, order):
-        order = _noted(order, _undone(current, order, observation.observed_at))
+        seen_at = observation.observed_at or order.observed_at
+        order = _noted(order.model_copy(update={"observed_at": seen_at}), _undone(current, order, seen_at))
     return order, _changes(current, observation, order)
 
 
@@ -191,7 +192,7 @@ def lacking(known: Order, lack: Lack, *, settle_time: float) -> tuple[Order, str
     inferred: dict[str, Any] = {"known_by": KnownBy.INFERRED, "evidence": evidence}
     is_whole = _is_whole(order) and lack.fills is not None
     concluded = known.is_done and known.unseen_since is None and known.known_by is KnownBy.INFERRED
-    waited = (lack.began - since).total_seconds()
+    waited = max(0.0, (lack.began - since).total_seconds())
     if concluded and not is_whole:
         return _told_again(known, by_numbers(order.model_copy(update=inferred)), lack), ""
     if is_whole and (not known.replace_requested or (waited >= settle_time and not lack.why)):

@@ -24,11 +24,21 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from orderbridge import OrderBridge, OrderRequest, Placement, PlacementState
+from orderbridge import Order, OrderBridge, OrderRequest, Placement, PlacementState
 from orderbridge.errors import JournalError, OrderBridgeError
 from orderbridge.placement import MemoryJournal, Record, SqliteJournal
 from tests.chains import breaches
-from tests.placement.worlds import HORIZON, Exchange, FakeGateway, Life, Mortal, Truth, VirtualLoop
+from tests.placement.worlds import (
+    HORIZON,
+    LATEST_SHOWING,
+    WINDOW,
+    Exchange,
+    FakeGateway,
+    Life,
+    Mortal,
+    Truth,
+    VirtualLoop,
+)
 
 NOTHING_THERE = {
     PlacementState.PREPARED,
@@ -72,9 +82,20 @@ class Placing(RuleBasedStateMachine):
         on_uncertain=st.sampled_from(["hold", "fence", "resend_if_absent"]),
         on_stale=st.sampled_from(["deny", "send"]),
         ends_by_restart=st.booleans(),
+        window=st.sampled_from([0.0, WINDOW]),
+        lag=st.sampled_from([0.0, LATEST_SHOWING]),
     )
-    def begin(self, idempotency: str, seed: int, on_uncertain: str, on_stale: str, ends_by_restart: bool) -> None:
-        self.exchange = Exchange(self.loop, idempotency, Random(seed))
+    def begin(
+        self,
+        idempotency: str,
+        seed: int,
+        on_uncertain: str,
+        on_stale: str,
+        ends_by_restart: bool,
+        window: float,
+        lag: float,
+    ) -> None:
+        self.exchange = Exchange(self.loop, idempotency, Random(seed), window=window, lag=lag)
         has_safe_ids = idempotency in ("forever", "while_active")
         self.policies: Any = {"on_uncertain": on_uncertain if has_safe_ids else "hold", "on_stale": on_stale}
         self.ends_by_restart = ends_by_restart
@@ -175,6 +196,18 @@ class Placing(RuleBasedStateMachine):
         order = self.exchange.orders[which % len(self.exchange.orders)]
         (self.exchange.fill if is_filled else self.exchange.cancel)(order)
 
+    @precondition(lambda self: self.exchange.orders)
+    @rule(
+        which=st.integers(0, 20),
+        is_filled=st.booleans(),
+        waits=st.lists(st.sampled_from([0.0, 3.0, HORIZON]), min_size=1, max_size=2),
+    )
+    def an_order_ends_and_is_looked_for(self, which: int, is_filled: bool, waits: list[float]) -> None:
+        self.an_order_ends(which, is_filled)
+        for wait in waits:
+            self.run(self.bridge.recover())
+            self.run(asyncio.sleep(wait))
+
     @rule(chance=st.sampled_from([0.0, 0.0, 0.3, 1.0]))
     def reads_get_better_or_worse(self, chance: float) -> None:
         self.exchange.flaky = chance
@@ -262,6 +295,18 @@ class Placing(RuleBasedStateMachine):
         assert all(count <= 1 for count in by_key.values()), by_key
         assert all(order.client_order_id in known for order in self.exchange.orders)
 
+    def known(self, truth: Truth) -> list[Order]:
+        """What the journal says of an order."""
+        return self.read(lambda journal: journal.orders(gateway="fake", order_id=truth.order_id))
+
+    @invariant()
+    def no_order_is_said_to_be_over_that_is_live_or_filled_otherwise(self) -> None:
+        for truth in self.exchange.orders if self.lives else ():
+            for order in self.known(truth):
+                if order.is_done:
+                    assert not truth.is_live, f"{order}, and it is live"
+                    assert order.filled_quantity == truth.filled, f"{order}, and {truth.filled} is filled"
+
     def teardown(self) -> None:
         try:
             if self.lives:
@@ -289,6 +334,10 @@ class Placing(RuleBasedStateMachine):
             else:
                 assert record.state not in UNKNOWN, (record.state, placement.gave_up, [str(e) for e in events])
         assert [alarm for alarm in self.alarms if alarm.kind in ("background", "double")] == []
+        self.no_order_is_said_to_be_over_that_is_live_or_filled_otherwise()
+        for truth in self.exchange.orders:
+            if truth.client_order_id is not None and not truth.is_live:
+                assert all(order.is_done for order in self.known(truth)), f"{truth} was not seen to end"
 
     def bury(self) -> None:
         """End every task of every process, and close the files."""

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from orderbridge import Order, OrderRequest
+from orderbridge.errors import OutcomeUnknown
 from orderbridge.http.policy import Retries
 from orderbridge.placement import MemoryJournal, SqliteJournal
 from orderbridge.simulator import Simulator
@@ -149,3 +150,176 @@ async def test_only_an_answer_that_shows_nothing_ends_an_order(answer: str, fill
     assert at_first.ended == ()
     ends = answer == "not_seen" or (answer == "partly_searched" and fills)
     assert [each.order_id for each in report.ended] == ([order.order_id] if ends else [])
+
+
+@pytest.fixture
+def forgetful(sim: Simulator) -> Simulator:
+    """A Bitso that forgets an order when it ends, and shows trades at once."""
+    sim.bitso.settings.visibility_window = 0.0
+    sim.bitso.settings.trade_lag = 0.0
+    return sim
+
+
+POST_ONLY = {"price": "9000000", "post_only": True}
+
+
+async def test_an_order_that_ended_unfilled_is_seen_to_end_by_later_processes(
+    forgetful: Simulator, bridges: Bridges, path: Path
+) -> None:
+    """One process places it, one misses it, one concludes: by an id of either kind, and so the placement has it."""
+    looks = []
+    for wait in (0, 0, 120, 0):
+        forgetful.clock.advance(wait)
+        bridge = bridges(journal=SqliteJournal(path), clock=forgetful.clock.time)
+        order = await bridge.place("bitso", limit_buy(**POST_ONLY), key="k1")
+        by_client = await bridge["bitso"].get(f"client:{order.client_order_id}")
+        looks.append((await bridge.get(f"bitso:{order.order_id}"), by_client, await bridge.placement(key="k1")))
+        await bridge.aclose()
+
+    at_first, _, after, later = looks
+    assert [look.status for look in at_first[:2]] == ["accepted", "accepted"]
+    assert at_first[0].unseen_since is not None
+    assert [(look.status, look.filled_quantity, look.quantity) for look in after[:2]] == [
+        ("cancelled", 0, order.quantity)
+    ] * 2
+    assert later[2] is not None
+    assert (later[2].state, later[2].order.status, later[2].may_be_live) == ("placed", "cancelled", False)
+
+
+async def test_who_waits_for_the_end_of_a_cancel_gets_it(forgetful: Simulator, bridges: Bridges) -> None:
+    """`wait="done"` goes on through the settle time, without a journal too."""
+    bridge = bridges(gateway={"settle_time": 0.3})
+    order = await bridge.place("bitso", limit_buy(**POST_ONLY))
+
+    after = await bridge.cancel(order, wait="done", timeout=30)
+
+    assert (after.status, after.known_by, after.filled_quantity) == ("cancelled", "inferred", 0)
+
+
+async def test_a_recovery_looks_again_once_an_end_can_be_concluded(
+    forgetful: Simulator, bridges: Bridges, path: Path
+) -> None:
+    """A bridge that lives needs no caller: what was lacking at the start is looked at again, and not before."""
+    order = await placed(bridges, path)
+    await cancelled_by_another(forgetful, order)
+    bridge = bridges(journal=SqliteJournal(path), clock=forgetful.clock.time)
+    await bridge.recover()
+    recovery, journal = bridge._placing.line("bitso").recovery, bridge._placing.desk.journal
+    asked = forgetful.bitso.requests["GET /api/v3/open_orders"]
+
+    await recovery.look_again()
+    too_soon = forgetful.bitso.requests["GET /api/v3/open_orders"]
+    forgetful.clock.advance(121)
+    await recovery.look_again()
+
+    assert too_soon == asked
+    assert await journal.working("bitso") == []
+    (known,) = await journal.orders(gateway="bitso", order_id=order.order_id)
+    assert (known.status, known.known_by) == ("cancelled", "inferred")
+
+
+@pytest.mark.parametrize("quantity", ["0.01", "0.004"])
+async def test_an_order_found_by_its_trades_is_what_was_asked_for(
+    forgetful: Simulator, bridges: Bridges, quantity: str
+) -> None:
+    """Its answer was lost, and it was forgotten: its size is the request's, so that a part filled is no end."""
+    bridge = bridges(horizon=5.0)
+    forgetful.bitso.fault("accept_then_drop", operation="place")
+    with pytest.raises(OutcomeUnknown) as lost:
+        await bridge.place("bitso", limit_buy(), key="k1")
+    (truth,) = forgetful.bitso.accepted()
+    forgetful.bitso.market("btc_mxn").fill(truth.order_id, quantity=quantity)
+    truth.hidden = True
+
+    placement = await bridge.resolve(lost.value.placement, timeout=30)
+
+    assert placement.state == "placed"
+    assert placement.order is not None
+    asked = limit_buy()
+    assert (placement.order.type, placement.order.price, placement.order.quantity) == (
+        asked.type,
+        asked.price,
+        asked.quantity,
+    )
+    assert (placement.order.status, placement.order.is_done) == (
+        ("filled", True) if quantity == "0.01" else ("partially_filled", False)
+    )
+
+
+async def test_an_order_that_is_shown_after_its_end_was_concluded_is_alarmed(
+    forgetful: Simulator, bridges: Bridges
+) -> None:
+    """Shown later than the settle time: the journal has the venue's word again, and a person hears of it once."""
+    bridge = bridges(clock=forgetful.clock.time)
+    forgetful.bitso.fault("late_visibility", operation="place", seconds=130)
+    order = await bridge.place("bitso", limit_buy(), key="k1")
+    await bridge.get(order)
+    forgetful.clock.advance(120)
+    wrong = await bridge.get(order)
+    forgetful.clock.advance(10)
+
+    for _ in range(2):
+        shown = await bridge.get(order)
+        await bridge._placing.seen.finish()
+    placement = await bridge.placement(key="k1")
+
+    assert (wrong.status, shown.status) == ("cancelled", "open")
+    assert placement is not None
+    assert (placement.order.status, placement.may_be_live) == ("open", True)
+    assert bridges.kinds == ["ghost"]
+    assert "concluded to be cancelled" in bridges.alarms[0].message
+
+
+async def test_trades_that_come_after_the_end_was_concluded_are_alarmed(forgetful: Simulator, bridges: Bridges) -> None:
+    """More was filled than had been concluded: the fills are put right, and a person hears of it once."""
+    bridge = bridges(clock=forgetful.clock.time)
+    forgetful.bitso.settings.trade_lag = 200
+    order = await bridge.place("bitso", limit_buy(), key="k1")
+    market = forgetful.bitso.market("btc_mxn")
+    market.fill(order.order_id, quantity="0.004")
+    forgetful.clock.advance(150)
+    market.fill(order.order_id, quantity="0.006")
+    forgetful.clock.advance(50)
+    looks = []
+    for wait in (0, 120, 30, 0):
+        forgetful.clock.advance(wait)
+        looks.append(await bridge.get(order))
+        await bridge._placing.seen.finish()
+
+    assert [look.status for look in looks] == ["partially_filled", "cancelled", "filled", "filled"]
+    assert looks[-1].filled_quantity == order.quantity
+    assert bridges.kinds == ["ghost"]
+
+
+async def test_a_stop_that_may_be_left_out_of_the_list_is_not_proven_absent(
+    forgetful: Simulator, bridges: Bridges
+) -> None:
+    """The list of open orders proves nothing about a stop that waits: its placement is given up visibly instead."""
+    bridge = bridges()
+    stop = OrderRequest(symbol="BTC/MXN", side="sell", type="stop_loss", quantity="0.01", stop_price="100000")
+    forgetful.bitso.fault("drop", operation="place")
+    with pytest.raises(OutcomeUnknown) as lost:
+        await bridge.place("bitso", stop, key="k1")
+
+    placement = await bridge.resolve(lost.value.placement, timeout=30)
+
+    assert (placement.state, placement.gave_up, placement.holds_key) == ("uncertain", True, True)
+
+
+async def test_what_a_caller_s_own_stream_showed_counts_as_shown(forgetful: Simulator, bridges: Bridges) -> None:
+    """An order that was observed, and that the venue forgot since, is seen to end like one that was read."""
+    bridge = bridges(clock=forgetful.clock.time)
+    put = forgetful.bitso.put(status="cancelled", filled_quantity="0", quantity="0.01", price="100000")
+    fields = {"venue": "bitso", "order_id": put.order_id, "symbol": "BTC/MXN", "side": put.side, "status": "open"}
+    await bridge.observe(Order(**fields, quantity="0.01", observed_at=forgetful.clock.now()))
+
+    at_first = await bridge.get(f"bitso:{put.order_id}")
+    forgetful.clock.advance(120)
+    after = await bridge.get(f"bitso:{put.order_id}")
+
+    assert (at_first.status, after.status, after.filled_quantity) == ("open", "cancelled", 0)
+
+
+async def test_open_orders_of_a_bridge_say_what_they_may_lack(bridges: Bridges) -> None:
+    """By gateway: of stops that wait at Bitso the list is not complete."""
+    assert (await bridges().open_orders()).may_lack == {"bitso": {"stop_loss", "stop_limit"}}

@@ -171,6 +171,7 @@ class Exchange:
         idempotency: what it does with an id that comes again.
         faults: what happens to the next orders, first come first served; then nothing.
         flaky: the chance that a read goes wrong.
+        window: seconds for which it shows an order that has ended. `lag`: seconds until it shows a trade.
     """
 
     loop: VirtualLoop
@@ -179,6 +180,8 @@ class Exchange:
     orders: list[Truth] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     flaky: float = 0.0
+    window: float = WINDOW
+    lag: float = 0.0
     liar: set[str | None] = field(default_factory=set)
 
     def take(self, request: OrderRequest, *, hidden: float = 0.0) -> Truth:
@@ -221,8 +224,13 @@ class Exchange:
         return [
             order
             for order in self.orders
-            if order.shown_from <= now and (order.ended is None or now - order.ended < WINDOW)
+            if order.shown_from <= now and (order.ended is None or now - order.ended < self.window)
         ]
+
+    def has_traded(self, order: Truth) -> bool:
+        """Whether its trades are shown."""
+        now = self.loop.time()
+        return order.filled > 0 and order.ended is not None and max(order.ended + self.lag, order.shown_from) <= now
 
     def as_order(self, truth: Truth) -> Order:
         """How the exchange shows an order; one that it forgot is rebuilt from its trades."""
@@ -250,6 +258,7 @@ class FakeGateway(UnsupportedCalls):
 
     name = venue = VENUE
     account = "default"
+    settle_time = HORIZON
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
@@ -297,7 +306,9 @@ class FakeGateway(UnsupportedCalls):
             case "odd":
                 exchange.take(request)
                 raise RuntimeError("an adapter's own mistake")
-        hidden = exchange.rng.uniform(0.0, LATEST_SHOWING) if fault in ("hidden", "hidden_and_lost") else 0.0
+        # Late orders, or late trades: an order that is late and then fills unseen may be late twice over.
+        is_hidden = fault in ("hidden", "hidden_and_lost") and not exchange.lag
+        hidden = exchange.rng.uniform(0.0, LATEST_SHOWING) if is_hidden else 0.0
         order = exchange.take(request, hidden=hidden)
         if fault in ("lost", "hidden_and_lost"):
             raise OutcomeUnknown("lost")
@@ -319,10 +330,7 @@ class FakeGateway(UnsupportedCalls):
         return LookupResult(refs=refs, found=tuple(found))
 
     def _answers(self, order: Truth, ref: Any) -> bool:
-        is_shown = order in self._exchange.shown() or (
-            order.filled > 0 and order.shown_from <= self._exchange.loop.time()
-        )
-        if not is_shown:
+        if not (order in self._exchange.shown() or self._exchange.has_traded(order)):
             return False
         if ref.order_id is not None:
             return bool(order.order_id == ref.order_id)
@@ -341,7 +349,7 @@ class FakeGateway(UnsupportedCalls):
         await asyncio.sleep(READ_TAKES)
         self._break()
         for order in self._exchange.orders:
-            if order.filled and self._answers(order, ref):
+            if self._exchange.has_traded(order) and self._answers(order, ref):
                 yield Fill(
                     venue=VENUE,
                     fill_id=f"f{order.order_id}",

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from orderbridge.model.order import Order as Known
 from orderbridge.model.words import PlacementState
 from orderbridge.placement import Event, Record
 from orderbridge.simulator.engine.order import Order
@@ -30,6 +31,7 @@ class Counts:
         doubles: placements, or keys, with more than one live or filled order.
         unknown_orders: live or filled orders that the journal does not know.
         contradictions: placements whose verdict is not what the venue knows.
+        wrong_ends: orders that the journal calls over and that are live, or filled otherwise. `ends`: those it does.
         without_verdict: keys that ended in no verdict. `illegal`: chains of events that cannot be.
         crashes: ends of the driver that nobody meant. `unmet`: named points that no run died at.
     """
@@ -40,9 +42,11 @@ class Counts:
     points: Counter[str] = field(default_factory=Counter)
     struck: Counter[str] = field(default_factory=Counter)
     alarms: Counter[str] = field(default_factory=Counter)
+    ends: Counter[str] = field(default_factory=Counter)
     doubles: list[str] = field(default_factory=list)
     unknown_orders: list[str] = field(default_factory=list)
     contradictions: list[str] = field(default_factory=list)
+    wrong_ends: list[str] = field(default_factory=list)
     without_verdict: list[str] = field(default_factory=list)
     illegal: list[str] = field(default_factory=list)
     crashes: list[str] = field(default_factory=list)
@@ -52,7 +56,7 @@ class Counts:
     def is_clean(self) -> bool:
         """Whether nothing was placed twice, lost, or told wrongly, and all points were met."""
         wrong = (self.doubles, self.unknown_orders, self.contradictions, self.without_verdict, self.illegal)
-        return not any((*wrong, self.crashes, self.unmet))
+        return not any((*wrong, self.wrong_ends, self.crashes, self.unmet))
 
     def compare(self, records: Sequence[Record], truth: Mapping[str, Iterable[Order]], keys: Iterable[str]) -> None:
         """
@@ -101,6 +105,18 @@ class Counts:
             if shown not in every or (mine and shown not in mine):
                 self.contradictions.append(f"{name}: as {shown}, the venue has {', '.join(every) or 'none'}")
 
+    def check_ends(self, orders: Iterable[Known], truth: Mapping[str, Iterable[Order]]) -> None:
+        """Hold what the journal says of orders that are over against the venues."""
+        taken = {(name, order.order_id): order for name, orders in truth.items() for order in orders}
+        for order in orders:
+            true = taken.get((order.gateway, order.order_id))
+            if true is None or order.may_be_live:
+                continue
+            self.ends[f"{order.gateway} {order.status} {order.known_by}"] += 1
+            is_otherwise = order.filled_quantity is not None and order.filled_quantity != true.filled
+            if true.active or is_otherwise:
+                self.wrong_ends.append(f"{order}: the venue has {true.state}, filled {true.filled}")
+
     def check_chain(self, record: Record, events: Sequence[Event]) -> None:
         """Whether what happened to a placement could happen."""
         found = breaches(record, events)
@@ -109,10 +125,19 @@ class Counts:
 
     def __str__(self) -> str:
         lines = [f"{self.runs} runs of the driver"]
-        for name in ("points", "struck", "verdicts", "gave_up", "alarms"):
+        for name in ("points", "struck", "verdicts", "gave_up", "alarms", "ends"):
             shown = ", ".join(f"{key} {count}" for key, count in sorted(getattr(self, name).items()) if count)
             lines.append(f"{name}: {shown or 'none'}")
-        wrong = ("doubles", "unknown_orders", "contradictions", "without_verdict", "illegal", "crashes", "unmet")
+        wrong = (
+            "doubles",
+            "unknown_orders",
+            "contradictions",
+            "wrong_ends",
+            "without_verdict",
+            "illegal",
+            "crashes",
+            "unmet",
+        )
         for name in wrong:
             found = getattr(self, name)
             lines.append(f"{name}: {len(found)}" + "".join(f"\n    {each}" for each in found[:20]))

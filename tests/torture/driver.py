@@ -118,6 +118,7 @@ def gateways(told: dict[str, Any], doom: Doom) -> tuple[list[OrderGateway], dict
         "bitcain": (DoomedBitcain, BitcainGateway),
     }
     for venue in (name for name in BOTH if name in told["venues"]):
+        settings["bitso"]["settle_time"] = told["horizon"]
         common = {**settings[venue], "base_url": told["venues"][venue], "limits": None, "allow_plain_http": True}
         doomed, plain = kinds[venue]
         gateway = doomed(**common, transport=DoomedTransport(doom, venue))

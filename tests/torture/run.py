@@ -10,6 +10,7 @@ from random import Random
 from typing import Any
 
 from orderbridge.placement import SqliteJournal
+from orderbridge.placement.looking import JournalFile
 from orderbridge.simulator import Simulator
 from orderbridge.simulator.engine.engine import Engine
 from tests.torture.count import Counts
@@ -85,7 +86,10 @@ class Torture:
     async def run(self) -> Counts:
         """Place so many orders, whatever happens; the counts."""
         plan = self._plan
-        settings = {"bitso": {"pacing": False}, "bitcain": {}}
+        settings: dict[str, Any] = {
+            "bitso": {"pacing": False, "visibility_window": 0.0, "trade_lag": 0.3},
+            "bitcain": {},
+        }
         async with Simulator(seed=plan.seed, **settings) as sim:
             for venue in plan.venues:
                 misbehave(getattr(sim, venue), reads=READS[venue], chance=plan.chance, horizon=plan.horizon)
@@ -182,6 +186,8 @@ class Torture:
         for record in records:
             counts.check_chain(record, await journal.events(record.id))
         await journal.aclose()
+        with JournalFile(self._path) as file:
+            counts.check_ends(file.orders(), {venue: venues[venue].accepted() for venue in plan.venues})
         each = range(round(plan.orders / len(plan.venues)))
         keys = [f"{venue} t-{number}" for venue in plan.venues for number in each]
         counts.compare(records, {venue: venues[venue].accepted() for venue in plan.venues}, keys)
