@@ -86,6 +86,7 @@ class Life:
     frozen_until: float = 0.0
     is_dead: bool = False
     is_buried: bool = False
+    waits: list[asyncio.Future[None]] = field(default_factory=list)
 
     async def live(self) -> None:
         """Go on, or never."""
@@ -98,7 +99,9 @@ class Life:
         if self.is_buried:
             raise asyncio.CancelledError
         if self.is_dead:
-            await loop.create_future()
+            # Held, so that what waits for it is buried with the life, and not collected before.
+            self.waits.append(loop.create_future())
+            await self.waits[-1]
 
 
 class Mortal:
