@@ -14,7 +14,7 @@ from orderbridge.errors import ConfigurationError, JournalError
 from orderbridge.model.base import VenueModel
 from orderbridge.model.order import Order
 from orderbridge.model.words import PlacementState
-from orderbridge.placement.file import M, read_row, text
+from orderbridge.placement.file import FILE_ERRORS, M, read_row, text
 from orderbridge.placement.looking import JournalFile
 from orderbridge.placement.states import WATCHED, Record
 
@@ -89,7 +89,7 @@ def compact(
             work.drop_placements()
             work.drop_orders()
             shrunk, why_not = (False, None) if dry_run else _shrink(db, moment)
-    except sqlite3.Error as error:
+    except FILE_ERRORS as error:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
             raise JournalError(f"{path} is locked by another program: what was not dropped yet is kept") from error
         raise JournalError(f"the journal {path} cannot be written: {error}") from error

@@ -27,6 +27,8 @@ except ImportError:  # Windows: whoever asks SQLite at the right moment is next
     fcntl = None  # type: ignore[assignment]
 
 M = TypeVar("M", bound=BaseModel)
+# What a file may raise; the latter is what Python makes of SQLite's words about a damaged table.
+FILE_ERRORS: Final = (sqlite3.Error, UnicodeDecodeError)
 log: Final = own_logger("orderbridge.placement")
 _LOOK_AGAIN: Final = 0.01
 # Bytes of the mark that are locked, far behind what is written there: who is next, and who writes. Seconds between two
@@ -318,7 +320,9 @@ class JournalFile:
         return told
 
     def _advice(self, error: Exception) -> str:
-        name = getattr(error, "sqlite_errorname", None) or ""
+        name = (
+            "SQLITE_CORRUPT" if isinstance(error, UnicodeDecodeError) else getattr(error, "sqlite_errorname", "") or ""
+        )
         for known, advice in _ADVICE.items():
             if name.startswith(known):
                 return advice

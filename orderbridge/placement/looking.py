@@ -80,7 +80,7 @@ class JournalFile:
             self._db.text_factory = files.text
             self._check(self._db)
             self._db.execute("BEGIN")
-        except sqlite3.Error as error:
+        except files.FILE_ERRORS as error:
             self._close()
             raise self._told(error) from error
         except BaseException:
@@ -99,7 +99,7 @@ class JournalFile:
             raise JournalError(f"{self.path} is not open")
         try:
             yield from self._db.execute(query, values)
-        except (sqlite3.Error, UnicodeEncodeError) as error:  # the latter of what is asked for
+        except (*files.FILE_ERRORS, UnicodeEncodeError) as error:  # the latter of what is asked for
             raise self._told(error) from error
 
     def records(self, wanted: Wanted | None = None) -> Iterator[Record]:

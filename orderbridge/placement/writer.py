@@ -12,7 +12,7 @@ from threading import Lock, Thread
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from orderbridge.errors import JournalError
-from orderbridge.placement.file import checkpoint, log
+from orderbridge.placement.file import FILE_ERRORS, checkpoint, log
 
 T = TypeVar("T")
 MOST_TOGETHER: Final = 500
@@ -288,7 +288,7 @@ def _try_apart(connection: sqlite3.Connection, job: _Job) -> Any:
 
 
 def _is_of_the_file(error: Exception) -> bool:
-    return isinstance(error, sqlite3.Error) and not isinstance(error, sqlite3.IntegrityError)
+    return isinstance(error, FILE_ERRORS) and not isinstance(error, sqlite3.IntegrityError)
 
 
 def _told(error: Exception) -> Exception:

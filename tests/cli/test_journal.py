@@ -402,7 +402,14 @@ def spoilt_pages(first: int) -> None:
     Path("orders.db").write_bytes(bytes(content))
 
 
+def spoilt_schema() -> None:
+    """A table's own definition is no UTF-8, so that Python cannot even read what SQLite says about it."""
+    content = Path("orders.db").read_bytes()
+    Path("orders.db").write_bytes(content.replace(b"TABLE events (", b"TABLE events \xcf"))
+
+
 DAMAGE: dict[str, Any] = {
+    "schema": (spoilt_schema,),
     **{
         f"{table} {body!r}": (spoilt_row, table, body)
         for table in ("placements", "orders")

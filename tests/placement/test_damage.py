@@ -125,6 +125,22 @@ def garble(path: Path, name: str) -> None:
         file.write(b"\xa5" * (size // 2))
 
 
+async def test_a_damaged_definition_is_told_as_damage(tmp_path: Path) -> None:
+    """What SQLite says of it is no text to Python; a bot is told that the file is damaged, and what to do."""
+    path = tmp_path / "orders.db"
+    before = SqliteJournal(path)
+    await before.create(record("p1"))
+    await before.aclose()
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"TABLE events (", b"TABLE events \xcf"))
+    journal = SqliteJournal(path)
+
+    for call in (journal.create(record("p2")), journal.find()):
+        with pytest.raises(JournalError, match=r"damaged: stop every bot.*recover"):
+            await call
+    await journal.aclose()
+
+
 async def test_a_damaged_table_leaves_the_others_readable(tmp_path: Path) -> None:
     """What does not touch the garbage is answered; what does is a JournalError, never a wrong answer."""
     path = tmp_path / "orders.db"
@@ -861,7 +877,7 @@ async def test_an_outcome_that_cannot_be_stored_blocks_its_own_placement_only() 
     after = await bot.bridge.resolve(held, timeout=60)
 
     assert stored.state.value == "placed"
-    assert settled.state.value == "sending"
+    assert settled.state.value == "placed"
     assert after.state.value == "placed"
     await bot.bridge.aclose()
 
