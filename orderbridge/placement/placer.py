@@ -178,7 +178,6 @@ class Placer:
 
     async def _new(self, request: OrderRequest, key: str | None) -> tuple[Record, Exception | None]:
         """A record that is not stored yet; or, with why, one that was refused here, which is stored."""
-        check_key(key)
         rule = self._gateway.capabilities.client_order_id
         client_order_id = request.client_order_id
         if client_order_id is None and rule is not None:
@@ -375,11 +374,3 @@ class Placer:
         if task.cancelled() or not isinstance(task.exception(), (InFlight, type(None))):
             # Whatever it ended in, and whoever still listens: what it may have stored is looked at, and followed up.
             self._unsettled(call.record)
-
-
-def check_key(key: str | None) -> None:
-    """ConfigurationError: the key is none that can be kept."""
-    try:
-        (key or "").encode()
-    except UnicodeEncodeError as error:
-        raise ConfigurationError(f"the key {key!a} cannot be written to a file: use another one") from error

@@ -20,7 +20,7 @@ from orderbridge.model.words import KnownBy, OrderType, PlacementState
 from orderbridge.placement.desk import LEASE_SECONDS, Desk, log
 from orderbridge.placement.gap import Lost, gap_of
 from orderbridge.placement.journal import Journal, MemoryJournal
-from orderbridge.placement.placer import MintId, Placer, check_key
+from orderbridge.placement.placer import MintId, Placer
 from orderbridge.placement.policy import Probing
 from orderbridge.placement.recovery import Recovery, RecoveryReport
 from orderbridge.placement.resolver import Resolver
@@ -276,7 +276,6 @@ class Placing:
         self, *, gateway: str | None = None, key: str | None = None, state: PlacementState | None = None
     ) -> list[Placement]:
         """The placements that fit, oldest first, each with its order as last known."""
-        check_key(key)
         await self.seen.catch_up()
         states = None if state is None or self.desk.has_unwritten else [state]
         found = await self.desk.journal.find(gateway=gateway, key=key, states=states)

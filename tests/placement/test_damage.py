@@ -900,9 +900,10 @@ async def test_a_key_that_cannot_be_written_is_refused(bridges: Bridges, tmp_pat
     """Half a surrogate pair is told as such, and nothing is sent; every other text is a key, even one with a NUL."""
     bridge = bridges(journal=SqliteJournal(tmp_path / "orders.db"))
 
-    for call in (bridge.place("bitso", limit_buy(), key="\ud800"), bridge.placement(key="\ud800")):
-        with pytest.raises(ConfigurationError, match="cannot be written"):
-            await call
+    with pytest.raises(ConfigurationError, match="can be stored"):
+        await bridge.place("bitso", limit_buy(), key="\ud800")
+    with pytest.raises(ConfigurationError, match="can be stored"):
+        await bridge.placement(key="\ud800")
     order = await bridge.place("bitso", limit_buy(), key="a\0b")
     again = await bridge.place("bitso", limit_buy(), key="a\0b")
 
