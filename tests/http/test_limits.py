@@ -16,7 +16,9 @@ from orderbridge.model.permit import LANES, Lane
 
 Simulate = Callable[[Callable[[], Awaitable[Any]]], Any]
 BITSO = Rate(burst=60, per_second=4.0, free_lanes=frozenset({"cancel"}))
-shared_fixture = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=12)
+# How long examples take to make is the machine's affair.
+SLOW_OR_FIXTURE = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+shared_fixture = settings(suppress_health_check=SLOW_OR_FIXTURE, max_examples=12)
 
 
 def limiter(rate: Rate | None = BITSO, **more: Any) -> Limiter:
