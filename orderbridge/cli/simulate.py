@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -19,7 +18,6 @@ def simulate(
     yes_expose: Annotated[
         bool, typer.Option("--yes-expose", help="Really listen on an address that other machines can reach.")
     ] = False,
-    state: Annotated[Path | None, typer.Option(help="Keep the simulation in this file over restarts.")] = None,
     seed: Annotated[int, typer.Option(help="Fixes ids, chances and the counter-party's sizes.")] = 0,
     pacing: Annotated[bool, typer.Option(help="Count requests and lock out, as the real Bitso does.")] = True,
     settings: Annotated[
@@ -29,7 +27,6 @@ def simulate(
 ) -> None:
     """Simulate Bitso and Bitcain over HTTP until Ctrl-C. No real exchange, no real money, no keys."""
     from orderbridge.simulator.serve import NotExposed, serve
-    from orderbridge.simulator.store import StateFileError
 
     try:
         asyncio.run(
@@ -38,14 +35,13 @@ def simulate(
                 bitcain_port=bitcain,
                 host=host,
                 yes_expose=yes_expose,
-                state=state,
                 seed=seed,
                 pacing=pacing,
                 settings=settings or (),
                 announce=_say,
             )
         )
-    except (NotExposed, StateFileError, ValueError, TypeError, OSError, ImportError) as error:
+    except (NotExposed, ValueError, TypeError, OSError, ImportError) as error:
         _fail(str(error))
 
 

@@ -25,7 +25,6 @@ class SimClock:
         begin = start.timestamp() if isinstance(start, datetime) else start
         self._base = time.time() if begin is None else float(begin)
         self._anchor = time.time()
-        self._advanced = 0.0
 
     def time(self) -> float:
         """Seconds since the epoch."""
@@ -42,15 +41,3 @@ class SimClock:
         if self.time() + seconds >= END:
             raise ValueError("a simulated clock ends with the year 9900")
         self._base += seconds
-        self._advanced += seconds
-
-    @property
-    def advanced(self) -> float:
-        """The seconds that it was moved on by hand, in all."""
-        return self._advanced
-
-    def catch_up(self, advanced: float) -> None:
-        """Have been moved on by so much in all, as another clock was before a restart; never back."""
-        missing = max(0.0, advanced - self._advanced)
-        self._base += missing
-        self._advanced += missing

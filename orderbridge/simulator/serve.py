@@ -7,7 +7,6 @@ import json
 import signal
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
 from orderbridge.simulator.settings import BitcainSettings, BitsoSettings, is_text, unknown
@@ -84,7 +83,6 @@ async def serve(
     bitcain_port: int = 8102,
     host: str = "127.0.0.1",
     yes_expose: bool = False,
-    state: str | Path | None = None,
     seed: int = 0,
     pacing: bool = True,
     settings: Iterable[str] = (),
@@ -102,7 +100,6 @@ async def serve(
     Raises:
         NotExposed: an address beyond loopback without `yes_expose`.
         ValueError: a wrong setting.
-        StateFileError: a state file that is none.
         OSError: a port that is taken.
     """
     check_host(host, yes_expose=yes_expose)
@@ -112,7 +109,6 @@ async def serve(
         bitso_port=bitso_port,
         bitcain_port=bitcain_port,
         host=host,
-        state=state,
         page=True,
         bitso={"pacing": pacing, **chosen["bitso"]},
         bitcain=chosen["bitcain"],

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Coroutine, Mapping
-from pathlib import Path
 from random import Random
 from threading import Thread
 from types import TracebackType
@@ -13,7 +12,6 @@ from orderbridge.simulator.bitso.venue import SimBitso
 from orderbridge.simulator.clock import SimClock
 from orderbridge.simulator.console import Console
 from orderbridge.simulator.settings import BitcainSettings, BitsoSettings
-from orderbridge.simulator.store import Extra, Store
 
 T = TypeVar("T")
 
@@ -32,7 +30,6 @@ class Simulator:
         bitso_port, bitcain_port: 0 picks free ports.
         host: the address to listen on.
         page: whether each venue shows a page about itself at `/` and takes controls below `/_simulator/`.
-        state: a SQLite file that keeps the simulation over restarts; in memory only, unless given.
         bitso, bitcain: settings by name, see `BitsoSettings` and `BitcainSettings`.
     """
 
@@ -44,7 +41,6 @@ class Simulator:
         bitso_port: int = 0,
         bitcain_port: int = 0,
         host: str = "127.0.0.1",
-        state: str | Path | None = None,
         page: bool = False,
         bitso: Mapping[str, Any] | None = None,
         bitcain: Mapping[str, Any] | None = None,
@@ -68,22 +64,7 @@ class Simulator:
         if page:
             self.bitso.show_page(Console("Bitso", self.bitso, {"bitso": self.bitso.engine}, self.clock))
             self.bitcain.show_page(Console("Bitcain", self.bitcain, self.bitcain.engines, self.clock))
-        self._store: Store | None = None
-        if state is not None:
-            self._store = self._keep(state, keep_clock=clock is None)
         self._thread: _LoopThread | None = None
-
-    def _keep(self, state: str | Path, *, keep_clock: bool) -> Store:
-        """Have both venues in the file; a clock of the caller's own is in the caller's hand."""
-        store = Store(state)
-        extras = {"clock": Extra(lambda: self.clock.advanced, self.clock.catch_up)} if keep_clock else {}
-        try:
-            self.bitso.keep_in(store, extras)
-            self.bitcain.keep_in(store, extras)
-        except BaseException:
-            store.close()
-            raise
-        return store
 
     async def start(self) -> None:
         """Serve both venues."""
@@ -115,7 +96,6 @@ class Simulator:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.stop()
-        self._close_store()
 
     def __enter__(self) -> Self:
         self._thread = _LoopThread()
@@ -133,12 +113,6 @@ class Simulator:
             self._thread.run(self.stop())
             self._thread.close()
             self._thread = None
-            self._close_store()
-
-    def _close_store(self) -> None:
-        if self._store is not None:
-            self._store.close()
-            self._store = None
 
 
 class _LoopThread:

@@ -12,7 +12,6 @@ from orderbridge.simulator.console import Console
 from orderbridge.simulator.faults import AFTER, BEFORE, Fault, FaultPlan, spoil
 from orderbridge.simulator.message import DROPPED, Request, Response
 from orderbridge.simulator.seen import Seen
-from orderbridge.simulator.store import Keeper
 
 if TYPE_CHECKING:
     from orderbridge.simulator.server import Server
@@ -51,14 +50,9 @@ class Venue(Generic[R]):
         self._server: Server | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._plan = FaultPlan(rng)
-        self._keeper: Keeper | None = None
         self._console: Console | None = None
         self.lock = RLock()
         self._seen = Seen()
-
-    def keep(self, keeper: Keeper) -> None:
-        """Have what each request changes saved before it is answered."""
-        self._keeper = keeper
 
     def show_page(self, console: Console) -> None:
         """Have the console answer for `/` and its controls; they are not counted as requests."""
@@ -98,12 +92,8 @@ class Venue(Generic[R]):
         """Answer one request, or misbehave. Safe to call from any thread."""
         with self.lock:
             if self._console is not None and self._console.wants(request):
-                response = self._console.answer(request)
-            else:
-                response = self._ask_app(request)
-            if self._keeper is not None:
-                self._keeper.save()
-            return response
+                return self._console.answer(request)
+            return self._ask_app(request)
 
     def _ask_app(self, request: Request) -> Response:
         self._seen.note(request, self._clock.time())
@@ -169,8 +159,6 @@ class Venue(Generic[R]):
             self._server, self._port = server, server.port
 
     async def _stop(self) -> None:
-        if self._keeper is not None:
-            self._keeper.save()
         if self._server is not None:
             server, self._server, self._loop = self._server, None, None
             await server.stop()

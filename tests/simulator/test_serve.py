@@ -3,9 +3,7 @@
 import asyncio
 import json
 import os
-import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -169,11 +167,9 @@ async def test_serve_announces_and_ends() -> None:
     assert "simulated-token" in lines[3]
 
 
-def test_the_command_serves_until_it_is_told_to_stop(tmp_path: Path) -> None:
-    """Free ports, a state file, a clean end on SIGTERM."""
-    process = run_command(
-        "--bitso", "0", "--bitcain", "0", "--state", str(tmp_path / "s.db"), "--set", "bitso.miss=0312"
-    )
+def test_the_command_serves_until_it_is_told_to_stop() -> None:
+    """Free ports, a setting, a clean end on SIGTERM."""
+    process = run_command("--bitso", "0", "--bitcain", "0", "--set", "bitso.miss=0312")
     assert process.stdout is not None
     lines = [process.stdout.readline() for _ in range(5)]
     url = lines[1].split()[1]
@@ -192,7 +188,6 @@ def test_the_command_serves_until_it_is_told_to_stop(tmp_path: Path) -> None:
         (["--host", "0.0.0.0"], "--yes-expose"),
         (["--set", "bitso.miss=never"], "allowed"),
         (["--set", "bitso.mis=x"], "no setting 'mis'"),
-        (["--state", "/"], "open"),
     ],
 )
 def test_the_command_refuses_in_one_line(arguments: list[str], reason: str) -> None:
@@ -219,17 +214,3 @@ def test_without_its_extra_the_command_says_how_to_get_it() -> None:
     assert ran.returncode == 2
     assert "pip install 'orderbridge[simulator]'" in ran.stderr
     assert "Traceback" not in ran.stderr
-
-
-async def test_what_a_control_changes_is_kept_too(tmp_path_factory: pytest.TempPathFactory, http: Any) -> None:
-    """A trade made by a control is in the file before the control is answered."""
-    folder, tmp_path = tmp_path_factory.mktemp("live"), tmp_path_factory.mktemp("other")
-    async with Simulator(state=folder / "state.db", page=True) as sim:
-        order = sim.bitso.put(price=1000000)
-        await http.post(sim.bitso.origin + "/_simulator/trade", json={"market": "btc_mxn", "price": "1000000"})
-        shutil.copytree(folder, tmp_path / "copy")  # the simulation holds its file; a copy may be looked into
-        rows = sqlite3.connect(tmp_path / "copy" / "state.db")
-        body = rows.execute("SELECT body FROM orders WHERE order_id = ?", (order.oid,)).fetchone()[0]
-        rows.close()
-
-    assert json.loads(body)["state"] == "filled"

@@ -1,6 +1,6 @@
 """Log-in, refresh with rotation, and bearer tokens that expire with the simulator's clock."""
 
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from random import Random
 from typing import Any
 from uuid import UUID
@@ -90,25 +90,6 @@ class Tokens:
     def expire_all(self) -> None:
         """Void every access token that a log-in gave; refresh tokens stay good."""
         self._access.clear()
-
-    def dump(self) -> dict[str, Any]:
-        """Users and sessions as plain values."""
-        return {
-            "users": [astuple(user) for user in self._users.values()],
-            "access": {token: [user.email, expires] for token, (user, expires) in self._access.items()},
-            "refresh": {token: user.email for token, user in self._refresh.items()},
-        }
-
-    def load(self, kept: dict[str, Any]) -> None:
-        """Users and sessions as they were; chance goes on from there, so that no token comes twice."""
-        users = [User(*each) for each in kept["users"]]
-        self._users = {user.email.lower(): user for user in users}
-        for token, (email, expires) in kept["access"].items():
-            user = self._user(email)
-            if user is not None:
-                self._access[token] = (user, expires)
-        self._refresh = {token: user for token, email in kept["refresh"].items() if (user := self._user(email))}
-        self._rng.seed(f"{self._rng.random()} after {sorted(self._refresh)}")
 
     def _user(self, email: str) -> User | None:
         if email.lower() == self._settings.email.lower():

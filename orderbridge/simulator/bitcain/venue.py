@@ -16,7 +16,6 @@ from orderbridge.simulator.engine.order import Order
 from orderbridge.simulator.handle import MarketHandle
 from orderbridge.simulator.putting import build
 from orderbridge.simulator.settings import BitcainSettings
-from orderbridge.simulator.store import Extra, Keeper, Store
 from orderbridge.simulator.venue import LOOPBACK, Venue
 
 if TYPE_CHECKING:
@@ -111,15 +110,7 @@ class SimBitcain(Venue[Route]):
 
     def new_id(self) -> str:
         """A UUID, from the seed."""
-        while True:  # a restored simulation begins its seed anew, and must not give an id twice
-            order_id = str(UUID(int=self._ids.getrandbits(128), version=4))
-            if not any(order_id in engine.ledger.orders for engine in self.engines.values()):
-                return order_id
-
-    def keep_in(self, store: Store, extras: dict[str, Extra]) -> None:
-        """Take up what the store has, and save every change to it, of what is kept besides as well."""
-        tokens = Extra(self._tokens.dump, self._tokens.load)
-        self.keep(Keeper(store, self.engines, {"tokens": tokens, **extras}))
+        return str(UUID(int=self._ids.getrandbits(128), version=4))
 
     def put(self, **about: Unpack[BitcainPut]) -> Order:
         """

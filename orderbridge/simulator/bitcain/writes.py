@@ -175,7 +175,6 @@ class Writes:
         if self._settings.routing == "works":
             self._start(lambda: engine.revive(order))
         order.facts["retry_count"] = count
-        engine.matcher.touch(order)
         return self._answer(order, "Order retried")
 
     def _copy(self, order: Order, count: int) -> Order:

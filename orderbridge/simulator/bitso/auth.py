@@ -58,14 +58,6 @@ class Keys:
     def __init__(self) -> None:
         self._nonces: dict[str, Nonces] = {}
 
-    def dump(self) -> dict[str, int]:
-        """The highest nonce of each key."""
-        return {key: nonces.highest for key, nonces in self._nonces.items()}
-
-    def load(self, highest: dict[str, int]) -> None:
-        """Refuse all nonces up to these."""
-        self._nonces = {key: Nonces(highest=nonce, floor=nonce) for key, nonce in highest.items()}
-
     def check(self, request: Request, *, secrets: dict[str, str]) -> str:
         """
         The key that signed the request.

@@ -15,7 +15,6 @@ from orderbridge.simulator.engine.order import Order
 from orderbridge.simulator.handle import MarketHandle
 from orderbridge.simulator.putting import build
 from orderbridge.simulator.settings import BitsoSettings
-from orderbridge.simulator.store import Extra, Keeper, Store
 from orderbridge.simulator.venue import LOOPBACK, Venue
 
 if TYPE_CHECKING:
@@ -42,15 +41,11 @@ class SimBitso(Venue[Route]):
         self.clock = clock
         self._ids = Random(rng.random())
         self.engine = Engine(instruments=dict(BOOKS), clock=clock, rng=Random(rng.random()))
-        self._fund(ACCOUNT)
-        self._fund(SECOND_ACCOUNT)
+        for account in (ACCOUNT, SECOND_ACCOUNT):
+            for currency in PRECISION:
+                self.engine.accounts.deposit(account, currency, FUNDS)
         app = BitsoApp(self.engine, settings, self.new_id)
-        self._keys = app.keys
         super().__init__(app, clock=clock, rng=Random(rng.random()), port=port, host=host)
-
-    def _fund(self, account: str) -> None:
-        for currency in PRECISION:
-            self.engine.accounts.deposit(account, currency, FUNDS)
 
     @property
     def base_url(self) -> str:
@@ -108,16 +103,7 @@ class SimBitso(Venue[Route]):
 
     def new_id(self) -> str:
         """Sixteen letters and digits, from the seed."""
-        while (oid := "".join(self._ids.choices(_LETTERS, k=ID_LENGTH))) in self.engine.ledger.orders:
-            continue  # a restored simulation begins its seed anew
-        return oid
-
-    def keep_in(self, store: Store, extras: dict[str, Extra]) -> None:
-        """Take up what the store has, and save every change to it, of what is kept besides as well."""
-        nonces = Extra(self._keys.dump, self._keys.load)
-        self.keep(Keeper(store, {"bitso": self.engine}, {"nonces": nonces, **extras}))
-        if SECOND_ACCOUNT not in self.engine.accounts.names():  # a file from before there was one
-            self._fund(SECOND_ACCOUNT)
+        return "".join(self._ids.choices(_LETTERS, k=ID_LENGTH))
 
     def put(self, **about: Unpack[BitsoPut]) -> Order:
         """

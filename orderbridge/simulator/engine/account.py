@@ -46,13 +46,6 @@ class Accounts:
         balance = self._balances[account][currency]
         balance.total = add(balance.total, amount)
 
-    def set_totals(self, totals: dict[str, dict[str, str]]) -> None:
-        """Own exactly this, and have nothing locked."""
-        self._balances.clear()
-        for account, currencies in totals.items():
-            for currency, total in currencies.items():
-                self._balances[account][currency] = Balance(Decimal(total))
-
     def move(self, source: str, target: str, currency: str, amount: Decimal) -> None:
         """Pay from one account to another."""
         payer, payee = self._balances[source][currency], self._balances[target][currency]

@@ -112,9 +112,7 @@ class Engine:
 
     def cancel_later(self, order: Order, *, at: datetime) -> None:
         """End an order at a later moment, if it is then still active."""
-        order.cancel_at = min(at, order.cancel_at or at)
         self.schedule.add(at, order, State.CANCELLED)
-        self.matcher.touch(order)
 
     def edit(self, order: Order, change: Change) -> None:
         """
@@ -137,7 +135,6 @@ class Engine:
         self.expire_later(order)
         if smaller:
             self.settlement.relock(market.instrument, order)
-            self.matcher.touch(order)
             self.matcher.finish_if_filled(market, order)
         else:
             order.sequence = self.matcher.next_sequence()
@@ -202,7 +199,6 @@ class Engine:
             order.filled, order.filled_quote = filled
         if order.active and order.remaining >= 0:
             self._park(market, order)
-        self.matcher.touch(order)
         return order
 
     def _park(self, market: Market, order: Order) -> None:

@@ -28,14 +28,6 @@ class Ledger:
         if order.active:
             self.revived(order)
 
-    def restore_fills(self) -> None:
-        """Gather the fills of all orders again, by number of trade."""
-        self.fills.clear()
-        for order in self.orders.values():
-            self.fills[order.account] += order.fills
-        for fills in self.fills.values():
-            fills.sort(key=lambda fill: fill.trade_id)
-
     def of_client(self, account: str, client_order_id: str) -> list[Order]:
         """The account's orders with this client id, oldest first."""
         return self._by_client.get((account, client_order_id), [])

@@ -20,12 +20,7 @@ PERCENT = Decimal("0.01")
 
 
 class Matcher:
-    """
-    Markets, accounts and records, and what happens to an order once it is on its way.
-
-    Attributes:
-        changed: the orders touched since somebody last emptied it; None while nobody asks.
-    """
+    """Markets, accounts and records, and what happens to an order once it is on its way."""
 
     def __init__(self, *, instruments: dict[str, Instrument], clock: SimClock, rng: Random) -> None:
         self.instruments = instruments
@@ -36,7 +31,6 @@ class Matcher:
         self.counterparty = Counterparty(rng)
         self.sizing = Sizing(self.settlement)
         self.markets: dict[str, Market] = {}
-        self.changed: dict[str, Order] | None = None
         self.last_trade_id = 98_000_000
         self.last_sequence = 0
 
@@ -51,7 +45,6 @@ class Matcher:
     def start(self, market: Market, order: Order) -> None:
         """Lock what the order needs and let it match, rest or wait."""
         self.settlement.relock(market.instrument, order)
-        self.touch(order)
         if order.state is State.WAITING:
             market.watch(order)
         else:
@@ -70,7 +63,6 @@ class Matcher:
                 self.end(order, State.CANCELLED, at=now, reason="balance is too low")
                 continue
             self.settlement.relock(market.instrument, order)
-            self.touch(order)
             self._match(market, order)
         self.counterparty.quote(market, self.clock.now())
 
@@ -117,7 +109,6 @@ class Matcher:
         self.settlement.relock(market.instrument, taker)
         self.settlement.relock(market.instrument, maker)
         self.finish_if_filled(market, maker)
-        self.touch(maker)
 
     def trade_with_house(self, market: Market, order: Order, price: Decimal, size: Decimal) -> None:
         """One execution with the house, wherever the order stands."""
@@ -127,7 +118,6 @@ class Matcher:
         market.print_trade(PublicTrade(trade_id, price, size, order.side, now))
         self.settlement.relock(market.instrument, order)
         self.finish_if_filled(market, order)
-        self.touch(order)
 
     def _settle_down(self, market: Market, order: Order) -> None:
         if self.sizing.complete(market, order):
@@ -159,7 +149,6 @@ class Matcher:
         order.reason = reason or order.reason
         self.ledger.ended(order)
         self.settlement.relock(market.instrument, order)
-        self.touch(order)
 
     def next_sequence(self) -> int:
         """A number that rises with every order that joins a queue."""
@@ -170,8 +159,3 @@ class Matcher:
         """A number that rises with every trade."""
         self.last_trade_id += 1
         return self.last_trade_id
-
-    def touch(self, order: Order) -> None:
-        """Note that the order changed."""
-        if self.changed is not None and order.account != HOUSE:
-            self.changed[order.order_id] = order

@@ -46,7 +46,6 @@ class Order:
 
     Attributes:
         trigger: `above` or `below`: on which side of `stop_price` the last trade starts a stop order.
-        cancel_at: when a cancel takes effect that was taken and takes its time.
         locked: what is still set aside for it, in the currency that it pays with.
         resting: whether it stands in the book (an active order that was put in by hand may not).
         hidden: never shown by look-ups.
@@ -70,7 +69,6 @@ class Order:
     time_in_force: str = "gtc"
     post_only: bool = False
     expires_at: datetime | None = None
-    cancel_at: datetime | None = None
     slippage: Decimal | None = None
     state: State = State.OPEN
     filled: Decimal = ZERO

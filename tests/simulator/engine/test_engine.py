@@ -145,6 +145,16 @@ def test_stops_wait_for_the_last_price_and_then_act(engine: Engine, make: Any) -
     assert rise.state is State.FILLED
 
 
+def test_a_triggered_order_queues_behind_those_before_it(engine: Engine, make: Any) -> None:
+    """A stop-limit that was placed first and triggered last is behind in the queue."""
+    stop = engine.place(make("sell", "1", "1300000", stop_price="1250000", trigger="above"))
+    plain = engine.place(make("sell", "1", "1300000"))
+
+    engine.trade(engine.market("btc_mxn"), price=D(1_250_000))
+
+    assert list(engine.market("btc_mxn").book.asks.orders()) == [plain, stop]
+
+
 def test_one_trigger_sets_off_the_next(engine: Engine, make: Any) -> None:
     """A triggered market order moves the price, which triggers another stop, up and down alike."""
     engine.place(make("buy", "1", "1000", account="other"))
