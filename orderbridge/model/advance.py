@@ -405,7 +405,7 @@ def by_numbers(order: Order) -> Order:
     if order.status in {OrderStatus.ACCEPTED, OrderStatus.OPEN} and filled > ZERO:
         return order.model_copy(update={"status": OrderStatus.PARTIALLY_FILLED})
     may_be_whole = order.status in {OrderStatus.CANCELLED, OrderStatus.EXPIRED, OrderStatus.ENDED}
-    if quantity is not None and may_be_whole and filled >= quantity:
+    if may_be_whole and _is_whole(order):
         return _over(order, OrderStatus.FILLED, "fills: the whole quantity")  # rows 24, 29
     if quantity is not None and order.status is OrderStatus.ENDED:
         return _over(order, OrderStatus.CANCELLED, "over with a part filled")  # row 25

@@ -132,6 +132,16 @@ def test_row_25_an_order_rebuilt_from_trades_gets_its_size_from_what_was_known()
     assert (after.status, after.quantity) == ("filled", Decimal(10))
 
 
+def test_row_25_what_was_sized_in_quote_and_rebuilt_was_filled_if_the_rest_buys_nothing() -> None:
+    """A market order by its value is filled once what is left buys nothing more; with more left it is only over."""
+    sized = order("accepted", quantity=None, quote_quantity="1000")
+    fills = {"quantity": None, "average_price": "1200000", "known_by": "inferred"}
+    whole = order("ended", 1, filled_quantity="0.00083333", filled_quote_quantity="999.996", **fills)
+    part = order("ended", 1, filled_quantity="0.0005", filled_quote_quantity="600", **fills)
+
+    assert [advance(sized, rebuilt)[0].status for rebuilt in (whole, part)] == ["filled", "ended"]
+
+
 def test_row_26_a_replaced_order_is_over() -> None:
     """The venue names its successor: this one is cancelled, inferred."""
     after, changes = advance(order("open"), order("open", 1, replaced_by="o2"))

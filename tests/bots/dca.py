@@ -1,0 +1,38 @@
+"""
+A job that buys once a day, started by whatever starts it, and as often as it dies: the day is the key.
+
+Its arguments are Bitso's address, the journal, the day, and after how many seconds what Bitso has is certainly shown.
+"""
+
+import sys
+
+from orderbridge import OrderRequest
+from orderbridge.adapters.bitso import BitsoGateway
+from orderbridge.errors import OrderBridgeError, OutcomeUnknown
+from orderbridge.placement import SqliteJournal
+from orderbridge.sync import SyncBridge
+
+
+def main(address: str, journal: str, day: str, horizon: str) -> int:
+    """0 once the day's order is known to be bought, 3 while that cannot be told."""
+    gateway = BitsoGateway(api_key="simulated-key", api_secret="simulated-secret", base_url=address, limits=None)
+    request = OrderRequest.market(symbol="BTC/MXN", side="buy", quote_quantity="1000")
+    with SyncBridge(
+        gateway,
+        journal=SqliteJournal(journal),
+        settle_horizon=float(horizon),
+        probe_times=[n * 0.5 for n in range(1, 30)],
+    ) as bridge:
+        try:
+            order = bridge.place("bitso", request, key=f"dca/{day}")
+        except OutcomeUnknown as unknown:
+            order = bridge.resolve(unknown.placement, timeout=30).order if unknown.placement else None
+        except OrderBridgeError as error:
+            print(error, file=sys.stderr)
+            return 3
+        print(f"{day}: {order}")
+        return 0 if order is not None and order.status == "filled" else 3
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
