@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import getpass
 import re
-import sys
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -28,12 +26,11 @@ from orderbridge.cli.running import (
     end,
     journal_path,
     moment,
-    note,
     run,
     told,
     warn,
 )
-from orderbridge.cli.tables import Rows, print_model, say
+from orderbridge.cli.tables import Rows, print_json, print_model, say
 from orderbridge.errors import JournalError
 from orderbridge.model.symbol import Symbol
 from orderbridge.model.words import PlacementState
@@ -42,7 +39,6 @@ from orderbridge.placement.audit import verify as findings_of
 from orderbridge.placement.compact import LEAST, Compacted
 from orderbridge.placement.compact import compact as compact_file
 from orderbridge.placement.desk import Desk
-from orderbridge.placement.export import Of, models, write_csv, write_lines
 from orderbridge.placement.looking import JournalFile, Wanted
 from orderbridge.placement.settle import check_settleable
 from orderbridge.placement.settle import settle as settle_record
@@ -123,7 +119,12 @@ def list_(
     json: JsonLines = False,
     config: Config = None,
 ) -> None:
-    """List placements, oldest first, each with its order as last known."""
+    """
+    List placements, oldest first, each with its order as last known.
+
+    --json is for other programs: exact, and with whatever the journal knows
+    of each but its events, which `explain --json` prints.
+    """
     wanted = _wanted(states, gateway, key, symbol, since, until, may_be_live)
 
     def show(file: JournalFile) -> int:
@@ -131,7 +132,8 @@ def list_(
         for record in file.records(wanted):
             count += 1
             if json:
-                print_model(record.placement)
+                known = record.model_dump(mode="json")
+                print_json({**known.pop("placement"), **known, "may_be_live": record.placement.may_be_live})
             else:
                 notes = [f"reason: {record.reason}"] if record.reason else []
                 add_placement(rows, record.placement, *notes, *(f"check this: {odd}" for odd in record.conflicts))
@@ -139,44 +141,6 @@ def list_(
 
     if not _with(journal_path(journal, config), show) and not json:
         say("No placements.")
-
-
-@app.command()
-def export(
-    of: Annotated[Of, typer.Option(help="What to write.")] = Of.PLACEMENTS,
-    as_: Annotated[str, typer.Option("--as", help="csv, or jsonl: one JSON model in each line.")] = "csv",
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="A new file; by default stdout.")] = None,
-    states: States = None,
-    gateway: OfGateway = None,
-    key: Key = None,
-    symbol: OfSymbol = None,
-    since: Since = None,
-    until: Until = None,
-    may_be_live: MayBeLive = None,
-    journal: Journal = None,
-    config: Config = None,
-) -> None:
-    """
-    Write placements, or their events or orders, for other programs: exact decimals, row by row.
-
-    The filters pick placements; events and orders are then those of them.
-    Without any, all that the journal holds.
-    """
-    if as_ not in {"csv", "jsonl"}:
-        end(f"--as: {as_!r} is none of csv, jsonl", Exit.WRONG)
-    wanted = _wanted(states, gateway, key, symbol, since, until, may_be_live)
-
-    def write(file: JournalFile) -> int:
-        found = models(file, of, wanted)
-        with nullcontext(sys.stdout) if out is None else out.open("x", encoding="utf-8", newline="") as target:
-            return write_csv(target, of, found) if as_ == "csv" else write_lines(target, found)
-
-    try:
-        count = _with(journal_path(journal, config), write)
-    except OSError as error:
-        end(f"{out or 'stdout'} cannot be written: {error.strerror}", Exit.WRONG)
-    if out is not None:
-        note(f"{count} {of} written to {out}.")
 
 
 @app.command()

@@ -89,6 +89,11 @@ def print_model(model: VenueModel) -> None:
     print(_plain_json(model.model_dump_json()), flush=True)
 
 
+def print_json(values: Mapping[str, Any]) -> None:
+    """Plain values as one line of JSON, as `print_model` does."""
+    print(json.dumps(values), flush=True)  # which writes as an escape whatever is not ASCII
+
+
 def _plain_json(text: str) -> str:
     """The same JSON; what a terminal would obey in its texts stands as JSON's own escapes."""
     if text.isprintable():

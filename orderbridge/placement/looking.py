@@ -122,22 +122,10 @@ class JournalFile:
         query = "SELECT seq, body FROM events WHERE placement_id = ? ORDER BY seq"
         return [event for seq, body in self.rows(query, [record.id]) for event in self._event(record.id, seq, body)]
 
-    def all_events(self) -> Iterator[Event]:
-        """Everything that happened, placement by placement."""
-        for name, seq, body in self.rows("SELECT placement_id, seq, body FROM events ORDER BY placement_id, seq"):
-            yield from self._event(name, seq, body)
-
     def orders(self) -> Iterator[Order]:
         """Every order that was seen, as last known."""
         for name, body in self.rows("SELECT order_id, body FROM orders ORDER BY gateway, order_id, symbol, side"):
             yield from self._readable(Order, body, f"order {name}")
-
-    def orders_of(self, record: Record) -> list[Order]:
-        """The orders that were seen under a placement's client id, as last known."""
-        placement = record.placement
-        query = "SELECT order_id, body FROM orders WHERE client_order_id = ? AND gateway = ?"
-        found = self.rows(query, [placement.client_order_id, placement.gateway])
-        return [order for name, body in found for order in self._readable(Order, body, f"order {name}")]
 
     def known(self, order: Order) -> Order:
         """An order as last known; as it is given where it was never seen."""

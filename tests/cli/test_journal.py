@@ -1,8 +1,6 @@
 """`orderbridge journal`, as a person or a script meets it."""
 
 import asyncio
-import csv
-import io
 import json
 import os
 import re
@@ -64,7 +62,7 @@ def ids(result: Result) -> list[str]:
 # Opening.
 
 
-@pytest.mark.parametrize("command", [("list",), ("export",), ("verify",), ("compact", "--older-than", "90d", "--yes")])
+@pytest.mark.parametrize("command", [("list",), ("verify",), ("compact", "--older-than", "90d", "--yes")])
 @pytest.mark.parametrize(
     ("kind", "said"),
     [
@@ -91,7 +89,7 @@ def test_a_file_that_is_no_usable_journal_is_told(command: tuple[str, ...], kind
     assert Path("orders.db").exists() is (kind != "missing")
 
 
-# List and export.
+# List.
 
 
 def test_list_filters() -> None:
@@ -136,43 +134,19 @@ def test_list_keeps_ids_whole(monkeypatch: pytest.MonkeyPatch, width: int) -> No
     assert any("oid1" in line for line in lines)
 
 
-def test_export_as_csv_is_exact() -> None:
-    """Amounts are plain and exact, and a bool and a None read the same by any program."""
-    keep("p1", *PLACED, key='a,"b', order=seen("open", filled_quantity="0.00000001"))
+def test_a_listed_placement_is_exact_for_other_programs() -> None:
+    """As JSON amounts are plain and exact, beside what only the journal knows; nothing in it commands a terminal."""
+    keep("p1", *PLACED, key="a\x9b31m", order=seen("open", filled_quantity="0.00000001"))
+    keep("p2", Happened.DENIED, reason="too small")
 
-    (row,) = csv.DictReader(io.StringIO(run("export").stdout))
+    listed = run("list", "--json").stdout
+    placed, denied = (json.loads(line) for line in listed.splitlines())
 
-    assert (row["quantity"], row["filled_quantity"]) == ("0.01", "0.00000001")
-    assert (row["key"], row["may_be_live"], row["stop_price"]) == ('a,"b', "true", "")
-
-
-def test_export_of_events_and_orders() -> None:
-    """On request the events or orders are written, of the placements that are picked out when some are."""
-    keep("p1", *PLACED, order=seen("open"))
-    keep("p2")
-
-    events = run("export", "--of", "events", "--as", "jsonl", "--state", "placed")
-    orders = run("export", "--of", "orders", "--as", "jsonl")
-    everything = run("export", "--of", "events")
-
-    assert [json.loads(line)["happened"] for line in events.stdout.splitlines()] == [
-        "stored",
-        "sending",
-        "acknowledged",
-    ]
-    assert json.loads(orders.stdout)["order_id"] == "oid1"
-    assert len(everything.stdout.splitlines()) == 5
-
-
-def test_export_overwrites_no_file() -> None:
-    """`--out` makes a new file; one that is there stays as it is."""
-    keep("p1")
-
-    first, second = run("export", "--out", "all.csv"), run("export", "--out", "all.csv")
-
-    assert (first.exit_code, second.exit_code) == (0, 2)
-    assert "cannot be written" in second.stderr
-    assert len(Path("all.csv").read_text().splitlines()) == 2
+    assert (placed["request"]["quantity"], placed["order"]["filled_quantity"]) == ("0.01", "0.00000001")
+    assert (placed["key"], placed["may_be_live"], placed["request"]["stop_price"]) == ("a\x9b31m", True, None)
+    assert (placed["conflicts"], placed["watch_until"]) == ([], None)
+    assert (denied["reason"], denied["may_be_live"]) == ("too small", False)
+    assert "\x9b" not in listed
 
 
 # Verify.
@@ -253,7 +227,7 @@ def test_a_person_settles(word: str, state: str) -> None:
     no = run("settle", "a", "--as", word, "--why", "seen on the page", answer="n\n")
     before = ids(run("list", "--state", "uncertain", "--json"))
     yes = run("settle", "a", "--as", word, "--why", "seen on the page", "--who", "Ana", "--json", answer="y\n")
-    last = json.loads(run("export", "--of", "events", "--as", "jsonl").stdout.splitlines()[-1])
+    last = json.loads(CliRunner().invoke(app, ["explain", "p1", "--json", *KEPT]).stdout.splitlines()[-1])
 
     assert (no.exit_code, before) == (4, ["p1"])
     assert yes.exit_code == 0, yes.output
@@ -367,9 +341,7 @@ def test_compact_refuses_a_short_or_unreadable_age(age: str) -> None:
 # Damage.
 
 COMMANDS = [
-    *(("journal", *command) for command in [("list",), ("list", "--json"), ("export",), ("verify",)]),
-    *(("journal", "export", "--of", of, "--as", as_) for of in ("events", "orders") for as_ in ("csv", "jsonl")),
-    ("journal", "export", "--of", "orders", "--state", "placed"),
+    *(("journal", *command) for command in [("list",), ("list", "--json"), ("verify",)]),
     ("journal", "compact", "--older-than", "90d", "--yes"),
     ("journal", "settle", "p1", "--as", "placed", "--why", "seen", "--yes"),
     *(("explain", ref) for ref in ("p1", "p2", "oid1")),
@@ -446,14 +418,14 @@ def test_no_command_ends_in_a_traceback_over_a_damaged_file(monkeypatch: pytest.
         assert result.exit_code == 0 or result.output, command
 
 
-@pytest.mark.parametrize(("of", "command"), [("placements", ("list",)), ("orders", ("export", "--of", "orders"))])
-def test_a_row_that_cannot_be_read_leaves_the_others_listed(of: str, command: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("of", ["placements", "orders"])
+def test_a_row_that_cannot_be_read_leaves_the_others_listed(of: str) -> None:
     """It is named on stderr, the others are told, and the exit code says that it is not all; so does `verify`."""
     for name in ("p1", "p2"):
         keep(name, *PLACED, order=seen(order_id=name.replace("p", "oid"), client_order_id=f"ob-{name}"))
     spoilt_row(of, b"{}")
 
-    listed, verified = run(*command), run("verify")
+    listed, verified = run("list"), run("verify")
 
     assert listed.exit_code == verified.exit_code == 1
     assert "oid2" in listed.stdout or "ob-p2" in listed.stdout
