@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from orderbridge.errors import AmbiguousRef, NotSupported, OrderNotActive, OutcomeUnknown
@@ -157,16 +156,13 @@ class BoundGateway:
         ref: RefLike,
         changes: OrderEdit,
         *,
-        allow_replace: bool = False,
-        expected_filled: Decimal | str | int | None = None,
         timeout: float | None = None,
         **venue_options: Any,
     ) -> Order:
         """As `OrderGateway.edit`; `venue_options` are those of the adapter's own `edit`."""
-        more: dict[str, Any] = {"allow_replace": allow_replace, "expected_filled": expected_filled, **venue_options}
         await self._tell(ref)
         with self._telling(ref, source="edit", sent=Sign.REPLACE_SENT):
-            order = await self.gateway.edit(ref, changes, timeout=timeout, **more)
+            order = await self.gateway.edit(ref, changes, timeout=timeout, **venue_options)
         self._placing.seen.orders([order], source="edit")
         return order
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from decimal import Decimal
 from types import TracebackType
 from typing import Final, Literal, Self
 
@@ -304,25 +303,11 @@ class OrderBridge(PlacementCalls, HistoryCalls):
         return await until_done(self[order.gateway], order, deadline)
 
     @checked_call
-    async def edit(
-        self,
-        ref: RefLike,
-        changes: OrderEdit,
-        *,
-        allow_replace: bool = False,
-        expected_filled: Decimal | str | int | None = None,
-        timeout: float | None = 15.0,
-    ) -> Order:
+    async def edit(self, ref: RefLike, changes: OrderEdit, *, timeout: float | None = 15.0) -> Order:
         """Change a working order wherever it is. Raises as the gateway's `edit` does, and as `get` does."""
         deadline = Deadline(timeout)
         gateway, known = await self._place_of(ref, deadline, "edit")
-        return await gateway.edit(
-            known,
-            changes,
-            allow_replace=allow_replace,
-            expected_filled=expected_filled,
-            timeout=deadline.as_timeout,
-        )
+        return await gateway.edit(known, changes, timeout=deadline.as_timeout)
 
     async def _place_of(self, ref: RefLike, deadline: Deadline, operation: str) -> tuple[BoundGateway, RefLike]:
         """The gateway that an order is at, and the ref to use there."""

@@ -26,7 +26,6 @@ from orderbridge.errors import (
     VenueFacts,
     VenueUnavailable,
 )
-from orderbridge.model.amount import parse_amount
 from orderbridge.model.base import VenueModel
 from orderbridge.model.fill import Fill
 from orderbridge.model.lookup import Failure, LookupResult, OrderList
@@ -157,15 +156,7 @@ class OrderGateway(Protocol):
         """The one order that answers to `ref`; see `order_from` for what it raises."""
         ...
 
-    async def edit(
-        self,
-        ref: RefLike,
-        changes: OrderEdit,
-        *,
-        allow_replace: bool = False,
-        expected_filled: Any = None,
-        timeout: float | None = None,
-    ) -> Order:
+    async def edit(self, ref: RefLike, changes: OrderEdit, *, timeout: float | None = None) -> Order:
         """Change a working order."""
         ...
 
@@ -232,15 +223,7 @@ class UnsupportedCalls:
     async def cancel(self, ref: RefLike, *, timeout: float | None = None) -> Order:
         self._lacks("cancel")
 
-    async def edit(
-        self,
-        ref: RefLike,
-        changes: OrderEdit,
-        *,
-        allow_replace: bool = False,
-        expected_filled: Any = None,
-        timeout: float | None = None,
-    ) -> Order:
+    async def edit(self, ref: RefLike, changes: OrderEdit, *, timeout: float | None = None) -> Order:
         self._lacks("edit")
 
     async def cancel_all(self, *, symbol: str | None = None, timeout: float | None = None) -> list[Order]:
@@ -355,13 +338,6 @@ def _is_key(value: object) -> bool:
     return isinstance(value, str) and value != "" and value.encode(errors="replace").decode() == value
 
 
-def _is_amount(value: object) -> bool:
-    try:
-        return parse_amount(value) >= 0
-    except ValueError:
-        return False
-
-
 def _is_label(value: object) -> bool:
     return isinstance(value, str) and value.isprintable() and value != "" and not set(value) & {":", " "}
 
@@ -378,7 +354,7 @@ _SECONDS: Final = (_is_number, "a number of seconds")
 _SECRET: Final = _kind("a str or a SecretStr", str, SecretStr)
 _SECRETS: Final = ("api_key", "api_secret", "email", "password", "refresh_token")
 _SWITCHES: Final = (
-    "allow_replace", "include_unknown_mode", "refresh", "read_back", "strict", "allow_plain_http",
+    "include_unknown_mode", "refresh", "read_back", "strict", "allow_plain_http",
     "allow_inexpressible", "read_only",
 )  # fmt: skip
 # What a parameter of a name is, wherever it stands; besides, each takes None where that is its default.
@@ -403,7 +379,6 @@ _ARGUMENTS: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
     "order": _kind("an Order", Order),
     "orders": (lambda value: _are(Order, value), "a collection of Orders"),
     "permit": _kind('a Permit, as permit("place") gives one', Permit),
-    "expected_filled": (_is_amount, "an amount in base: a str, an int or a Decimal"),
     "symbol": _kind("a text, as in BTC/MXN", str),
     "gateways": (lambda value: isinstance(value, str) or _are(str, value), "names of gateways"),
     "account": (_is_label, "a text without spaces and colons"),

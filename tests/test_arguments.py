@@ -181,7 +181,6 @@ async def test_no_wrong_argument_raises_anything_but_ours(kind: str) -> None:
         (lambda b: b.resolve("k"), "placement is a Placement"),
         (lambda b: b.observe({}), "order is an Order, not a dict"),
         (lambda b: b["bitso"].permit(5), "lane is a text, not 5"),
-        (lambda b: b["bitso"].edit("x", OrderEdit(price="1"), expected_filled=0.5), "expected_filled"),
     ],
 )  # fmt: skip
 async def test_a_wrong_argument_is_told_by_its_name(call: Callable[[Any], Any], said: str) -> None:

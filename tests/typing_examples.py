@@ -165,7 +165,7 @@ async def one_gateway(gateway: OrderGateway, request: OrderRequest) -> None:
         order = await gateway.submit(request, permit=permit, not_after=1.0, timeout=5)
     assert_type(order, Order)
     assert_type(await gateway.cancel(order, timeout=5), Order)
-    assert_type(await gateway.edit("x", OrderEdit(price="1"), allow_replace=True, expected_filled="0"), Order)
+    assert_type(await gateway.edit("x", OrderEdit(price="1")), Order)
     assert_type(await gateway.cancel_all(symbol="BTC/MXN"), list[Order])
     assert_type(gateway.orders(since=datetime.now(UTC), status="open", portfolio="p"), AsyncIterator[Order])
     assert_type([fill async for fill in gateway.fills("x")], list[Fill])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from decimal import Decimal
 from functools import partial
 from types import TracebackType
 from typing import Any, Literal, Self, TypedDict, Unpack
@@ -103,18 +102,9 @@ class SyncBridge(SyncPlacementCalls, SyncHistoryCalls):
         """As `OrderBridge.cancel`."""
         return self._loop.call(partial(self._bridge.cancel, ref, wait=wait, timeout=timeout))
 
-    def edit(
-        self,
-        ref: RefLike,
-        changes: OrderEdit,
-        *,
-        allow_replace: bool = False,
-        expected_filled: Decimal | str | int | None = None,
-        timeout: float | None = 15.0,
-    ) -> Order:
+    def edit(self, ref: RefLike, changes: OrderEdit, *, timeout: float | None = 15.0) -> Order:
         """As `OrderBridge.edit`."""
-        more: dict[str, Any] = {"allow_replace": allow_replace, "expected_filled": expected_filled}
-        return self._loop.call(partial(self._bridge.edit, ref, changes, timeout=timeout, **more))
+        return self._loop.call(partial(self._bridge.edit, ref, changes, timeout=timeout))
 
     def cancel_all(
         self,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -120,14 +119,11 @@ class SyncGateway:
         ref: RefLike,
         changes: OrderEdit,
         *,
-        allow_replace: bool = False,
-        expected_filled: Decimal | str | int | None = None,
         timeout: float | None = None,
         **venue_options: Any,
     ) -> Order:
         """As `BoundGateway.edit`."""
-        more: dict[str, Any] = {"allow_replace": allow_replace, "expected_filled": expected_filled, **venue_options}
-        return self._loop.call(partial(self._gateway.edit, ref, changes, timeout=timeout, **more))
+        return self._loop.call(partial(self._gateway.edit, ref, changes, timeout=timeout, **venue_options))
 
     def cancel_all(
         self, *, symbol: str | None = None, timeout: float | None = None, **venue_options: Any

@@ -10,7 +10,7 @@ import pytest
 
 from orderbridge import OrderEdit, OrderRequest, PlacementState
 from orderbridge.client_ids import is_ours
-from orderbridge.errors import JournalError, OrderDenied, OutcomeUnknown
+from orderbridge.errors import JournalError, OutcomeUnknown
 from orderbridge.http import HttpxTransport, WireRequest, WireResponse
 from orderbridge.http.transport import NoAnswer
 from orderbridge.placement import MemoryJournal, Record, SqliteJournal
@@ -134,51 +134,11 @@ async def test_case_26_hosts_without_a_shared_journal_know_each_other_by_their_i
 
 
 async def test_case_31_an_edit_puts_no_second_order_by_itself(sim: Simulator, bridges: Bridges) -> None:
-    """Replacing is off by default, and refused without word of what is filled, or against what is filled."""
+    """The order keeps its id, and no other stands beside it: there is no way to have it replaced."""
     bridge = bridges(journal=MemoryJournal())
     order = await bridge.place("bitso", limit_buy())
 
     changed = await bridge.edit(order, OrderEdit(quantity="0.02", price="110000"))
-    for expected in (None, "0.005"):
-        with pytest.raises(OrderDenied):
-            await bridge.edit(order, OrderEdit(price="120000"), allow_replace=True, expected_filled=expected)
 
     assert changed.order_id == order.order_id
     assert len(sim.bitso.accepted()) == 1
-
-
-async def test_case_31_a_replacement_has_an_id_of_its_own_and_is_journalled(
-    sim: Simulator, bridges: Bridges, tmp_path: Path
-) -> None:
-    """If the original fills on the way there are two orders, and both are known, each under its own id."""
-    bridge = bridges(journal=SqliteJournal(tmp_path / "orders.db"))
-    order = await bridge.place("bitso", limit_buy(), read_back=True)
-    sim.bitso.fault("fill_first", operation="replace", nth=1)
-
-    new = await bridge.edit(order, OrderEdit(price="120000"), allow_replace=True, expected_filled="0")
-    await bridge.lookup(order)
-    await bridge.aclose()
-    journal = SqliteJournal(tmp_path / "orders.db", read_only=True)
-    kept = {known.order_id for each in (order, new) for known in await journal.orders(order_id=each.order_id)}
-    await journal.aclose()
-
-    assert new.order_id != order.order_id
-    assert new.client_order_id != order.client_order_id
-    assert is_ours(new.client_order_id or "")
-    assert kept == {order.order_id, new.order_id}
-
-
-async def test_case_31_a_replacement_whose_answer_is_lost_is_found_by_its_own_id(
-    sim: Simulator, bridges: Bridges
-) -> None:
-    """The error names the id under which the new order is to be sought; it is not sent again."""
-    bridge = bridges(journal=MemoryJournal())
-    order = await bridge.place("bitso", limit_buy(), read_back=True)
-    sim.bitso.fault("accept_then_drop", operation="replace", nth=1)
-
-    with pytest.raises(OutcomeUnknown) as caught:
-        await bridge.edit(order, OrderEdit(price="120000"), allow_replace=True, expected_filled="0")
-    found = await bridge.get(f"bitso:client:{caught.value.client_order_id}")
-
-    assert found.may_be_live
-    assert sum(each.active for each in sim.bitso.accepted()) == 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any, Final
 
 from orderbridge.adapters.bitcain import wire
@@ -23,7 +22,6 @@ from orderbridge.errors import (
     VenueError,
 )
 from orderbridge.http.policy import Deadline
-from orderbridge.model.amount import plain
 from orderbridge.model.order import Order
 from orderbridge.model.ref import RefLike
 from orderbridge.model.request import OrderEdit
@@ -47,14 +45,13 @@ class BitcainEdits:
         given: RefLike,
         changes: OrderEdit,
         *,
-        expected_filled: Decimal | None,
         include_unknown_mode: bool,
         deadline: Deadline,
     ) -> Order:
         """Change a working order in place; see `BitcainGateway.edit`."""
-        order = await self._find(given, EDIT, deadline, fresh=expected_filled is not None)
+        order = await self._find(given, EDIT, deadline)
         self._check_mode(order, EDIT, include_unknown_mode=include_unknown_mode)
-        self._check(order, changes, expected_filled)
+        self._check(order, changes)
         write = Write(
             operation=EDIT,
             method="PATCH",
@@ -124,7 +121,7 @@ class BitcainEdits:
             changes |= {"created_at": None, "updated_at": None, "exchange_order_id": None, "replaces": order.order_id}
         return order.model_copy(update=changes)
 
-    async def _find(self, given: RefLike, operation: str, deadline: Deadline, *, fresh: bool) -> Order:
+    async def _find(self, given: RefLike, operation: str, deadline: Deadline, *, fresh: bool = False) -> Order:
         target = await self._targets.find(given, deadline=deadline, operation=operation, fresh=fresh)
         if target.order is None:
             text = f"nothing was done: {target.order_id} cannot be read"
@@ -145,13 +142,10 @@ class BitcainEdits:
             text = f"the answer is about another order: {shown.side} {shown.symbol}, not {order.side} {order.symbol}"
             raise self._unclear(text, order, operation)
 
-    def _check(self, order: Order, changes: OrderEdit, expected_filled: Decimal | None) -> None:
+    def _check(self, order: Order, changes: OrderEdit) -> None:
         if order.is_done:
             raise self._not_active(f"the order is {order.status}: nothing can be changed", order, EDIT)
         filled = order.filled_quantity
-        if expected_filled is not None and filled != expected_filled:
-            known = "unknown" if filled is None else plain(filled)
-            raise self._denied(f"filled is {known} and not {plain(expected_filled)} as expected", "expected_filled")
         if changes.quantity is not None and filled and changes.quantity <= filled:
             raise self._denied("quantity is the new total, and that much is filled already: cancel instead", "quantity")
         life = changes.time_in_force or order.time_in_force

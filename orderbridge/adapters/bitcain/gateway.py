@@ -10,7 +10,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from orderbridge.adapters.bitcain.auth import Credentials, TokenKeeper, TokenProvider
@@ -30,7 +29,6 @@ from orderbridge.gateway import Capabilities, UnsupportedCalls, checked_call, or
 from orderbridge.http.limits import LimitsLike, Rate, shared_limiter
 from orderbridge.http.policy import Deadline, Retries
 from orderbridge.http.session import Session, log_facts
-from orderbridge.model.amount import parse_amount
 from orderbridge.model.lookup import BadRow, LookupResult, OrderList
 from orderbridge.model.order import Order, gateway_name
 from orderbridge.model.permit import Lane, Permit
@@ -266,8 +264,6 @@ class BitcainGateway(UnsupportedCalls):
         ref: RefLike,
         changes: OrderEdit,
         *,
-        allow_replace: bool = False,
-        expected_filled: Decimal | str | int | None = None,
         timeout: float | None = None,
         include_unknown_mode: bool = False,
     ) -> Order:
@@ -278,8 +274,6 @@ class BitcainGateway(UnsupportedCalls):
 
         Args:
             changes: only these are sent; quantity is the new total.
-            allow_replace: of no use here, where an order keeps its id.
-            expected_filled: refuse the change here unless just so much is filled.
             include_unknown_mode: change it too if its row states no mode and it was not created here.
 
         Raises:
@@ -292,11 +286,9 @@ class BitcainGateway(UnsupportedCalls):
         Source: Bitcain, "Update Order".
         """
         self._session.check_usable()
-        filled = None if expected_filled is None else parse_amount(expected_filled)
         return await self._edits.modify(
             ref,
             changes,
-            expected_filled=filled,
             include_unknown_mode=include_unknown_mode,
             deadline=Deadline(timeout),
         )

@@ -1,14 +1,13 @@
-"""Changing an order: in place (v4), or by a replacement (v3) that only its guard lets through."""
+"""Changing an order in place."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from decimal import Decimal
 from typing import Final
 
 from orderbridge.adapters.bitso.client import BitsoClient
 from orderbridge.adapters.bitso.ids import could_be_oid
-from orderbridge.adapters.bitso.outgoing import modify_to_wire, replace_to_wire
+from orderbridge.adapters.bitso.outgoing import modify_to_wire
 from orderbridge.adapters.bitso.rules import Amounts, Rules
 from orderbridge.errors import (
     NotSupported,
@@ -20,10 +19,9 @@ from orderbridge.errors import (
     OutcomeUnknown,
 )
 from orderbridge.http.policy import Deadline
-from orderbridge.model.amount import parse_amount, plain, subtract
 from orderbridge.model.order import Order
 from orderbridge.model.request import OrderEdit
-from orderbridge.model.words import OrderStatus, OrderType
+from orderbridge.model.words import OrderType
 from orderbridge.search import Shown
 
 GetOrder = Callable[[str, Deadline], Awaitable[Order]]
@@ -49,8 +47,8 @@ class BitsoEdits:
         self._check(order, changes)
         if changes.price is not None and changes.quantity is None:
             changes = self._with_quantity(order, changes)
-        await self._hold(order, changes, changes.quantity, deadline)
-        payload = await self._send(order, f"/orders/{order.order_id}", modify_to_wire(changes), deadline, version=4)
+        await self._hold(order, changes, deadline)
+        payload = await self._send(order, changes, deadline)
         self._check_identity(order, payload)
         try:
             now = await self._get(order.order_id, deadline.within(_READ_SECONDS))
@@ -64,63 +62,9 @@ class BitsoEdits:
             return self._unconfirmed(now, "edit: accepted, not shown yet")
         return now
 
-    async def replace(
-        self,
-        order: Order,
-        changes: OrderEdit,
-        *,
-        expected_filled: Decimal | str | int | None,
-        client_order_id: str,
-        deadline: Deadline,
-    ) -> Order:
-        """
-        Put a new order in place of one, which Bitso does even if the old one fills meanwhile.
-
-        Source: Bitso API v3, "Replace an Order".
-        """
-        self._check(order, changes)
-        left = self._left(order, changes, expected_filled)
-        await self._hold(order, changes, left, deadline)
-        body = replace_to_wire(
-            changes,
-            quantity=left,
-            price=order.price,
-            stop_price=None if order.triggered_at else order.stop_price,
-            client_order_id=client_order_id,
-        )
-        payload = await self._send(
-            order, f"/orders/{order.order_id}", body, deadline, version=3, client_order_id=client_order_id
-        )
-        oid = payload.get("oid") if isinstance(payload, dict) else None
-        if not isinstance(oid, str) or not oid or oid == order.order_id:
-            raise OutcomeUnknown(
-                "the replacement was sent, and the answer names no new order",
-                order_id=order.order_id,
-                client_order_id=client_order_id,
-                gateway=self._client.gateway,
-                operation="edit",
-            )
-        new = {
-            "order_id": oid,
-            "client_order_id": client_order_id,
-            "replaces": order.order_id,
-            "status": OrderStatus.ACCEPTED,
-            "raw_status": "",
-            "quantity": left,
-            "filled_quantity": None,
-            "price": changes.price or order.price,
-            "stop_price": changes.stop_price or order.stop_price,
-            "evidence": ("edit: a new oid was given",),
-            "created_at": None,
-            "updated_at": None,
-            "anomalies": (),
-            "raw": {},
-        }
-        return self._shown.take(order.model_copy(update=new))
-
-    async def _hold(self, order: Order, changes: OrderEdit, quantity: Decimal | None, deadline: Deadline) -> None:
-        amounts = Amounts(quantity=quantity, price=changes.price, stop_price=changes.stop_price)
-        if quantity is not None and changes.price is None:
+    async def _hold(self, order: Order, changes: OrderEdit, deadline: Deadline) -> None:
+        amounts = Amounts(quantity=changes.quantity, price=changes.price, stop_price=changes.stop_price)
+        if changes.quantity is not None and changes.price is None:
             amounts = amounts._replace(price=order.price)
         await self._rules.hold(order.symbol, amounts, deadline=deadline, operation="edit")
 
@@ -138,45 +82,18 @@ class BitsoEdits:
             operation="edit",
         )
 
-    def _left(self, order: Order, changes: OrderEdit, expected: Decimal | str | int | None) -> Decimal:
-        """What the replacement is to trade: the new total less what is filled, if that is as expected."""
-        if expected is None:
-            raise self._denied(
-                "a replacement needs expected_filled: what of the order you know to be filled", "expected_filled"
-            )
-        filled = parse_amount(expected)
-        if order.filled_quantity != filled:
-            known = "unknown" if order.filled_quantity is None else plain(order.filled_quantity)
-            raise self._denied(f"filled is {known} and not {plain(filled)} as expected", "expected_filled")
-        total = changes.quantity or order.quantity
-        if total is None:
-            raise self._denied("an order without a known quantity cannot be replaced", "quantity")
-        left = subtract(total, filled)
-        if left <= 0:
-            raise self._denied(f"{plain(filled)} of {plain(total)} is filled: nothing is left", "quantity")
-        return left
-
-    async def _send(
-        self,
-        order: Order,
-        path: str,
-        body: dict[str, str],
-        deadline: Deadline,
-        *,
-        version: int,
-        client_order_id: str | None = None,
-    ) -> object:
+    async def _send(self, order: Order, changes: OrderEdit, deadline: Deadline) -> object:
         try:
             payload: object = await self._client.write(
                 "PATCH",
-                path,
-                body,
+                f"/orders/{order.order_id}",
+                modify_to_wire(changes),
                 permit=None,
                 deadline=deadline,
                 operation="edit",
                 order_id=order.order_id,
-                client_order_id=client_order_id or order.client_order_id,
-                version=version,
+                client_order_id=order.client_order_id,
+                version=4,
             )
         except OutcomeUnknown:
             self._unconfirmed(order, "edit: sent, outcome not known")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from decimal import Decimal
 from math import inf
 from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import urlsplit
@@ -290,23 +289,13 @@ class BitsoGateway(UnsupportedCalls):
         return await self._cancels.cancel_all(symbol=symbol, deadline=Deadline(timeout))
 
     @checked_call
-    async def edit(
-        self,
-        ref: RefLike,
-        changes: OrderEdit,
-        *,
-        allow_replace: bool = False,
-        expected_filled: Decimal | str | int | None = None,
-        timeout: float | None = None,
-    ) -> Order:
+    async def edit(self, ref: RefLike, changes: OrderEdit, *, timeout: float | None = None) -> Order:
         """
         Change a working order in place, and return it as it is after that.
 
         Args:
             changes: quantity is the new total in base. With a new price alone the total stays as Bitso shows it; for
                 an order of which it shows none, it is needed.
-            allow_replace: let Bitso put a new order in its place instead, with ids of its own. It does so even
-                if the old order fills meanwhile, so `expected_filled` (base) must be given and must hold.
 
         Raises:
             OrderDenied, NotSupported: refused here, nothing was sent.
@@ -314,17 +303,13 @@ class BitsoGateway(UnsupportedCalls):
             OrderRejected: Bitso refused the change, and the order stands as it was.
             OutcomeUnknown: sent, and no clear answer.
 
-        Source: Bitso API v4, "Modify an Order"; v3, "Replace an Order".
+        Source: Bitso API v4, "Modify an Order".
         """
         self._client.session.check_usable()
         deadline = Deadline(timeout)
         (known,) = parse_refs([ref], gateways=[self.name], operation="edit")
         order = order_from(await self._resolve([known], deadline), known, gateway=self.name, operation="edit")
-        if not allow_replace:
-            return await self._edits.modify(order, changes, deadline=deadline)
-        return await self._edits.replace(
-            order, changes, expected_filled=expected_filled, client_order_id=self._mint(), deadline=deadline
-        )
+        return await self._edits.modify(order, changes, deadline=deadline)
 
     def _mint(self) -> str:
         return mint(self._clock(), max_length=_CLIENT_ID_LENGTH)

@@ -61,23 +61,6 @@ def modify_to_wire(changes: OrderEdit) -> dict[str, str]:
     return {**_amounts(major=changes.quantity, price=changes.price, stop=changes.stop_price), "cancel": "0"}
 
 
-def replace_to_wire(
-    changes: OrderEdit,
-    *,
-    quantity: Decimal,
-    price: Decimal | None,
-    stop_price: Decimal | None,
-    client_order_id: str,
-) -> dict[str, str]:
-    """
-    The body of a replacement, which is a new order: what is left to trade, and an origin id of its own.
-
-    Source: Bitso API v3, "Replace an Order".
-    """
-    amounts = _amounts(major=quantity, price=changes.price or price, stop=changes.stop_price or stop_price)
-    return {**amounts, "origin_id": client_order_id}
-
-
 def _amounts(**fields: Decimal | None) -> dict[str, str]:
     return {name: plain(value) for name, value in fields.items() if value is not None}
 

@@ -118,22 +118,6 @@ async def test_an_end_belongs_to_good_till_time(
     assert (caught.value.rule, server.sent) == (rule, [])
 
 
-@pytest.mark.parametrize("expected", ["0.2", 0, Decimal("0.20")])
-async def test_expected_filled_guards(sim: Simulator, connect: Any, expected: Any) -> None:
-    """The order is read, and the change leaves only if just so much is filled."""
-    gateway = connect()
-    order = await gateway.submit(LIMIT)
-    sim.bitcain.market("BTC/USDT").fill(order.order_id, quantity="0.2")
-
-    if expected:
-        assert (await gateway.edit(order, OrderEdit(price="1"), expected_filled=expected)).price == 1
-        return
-
-    with pytest.raises(errors.OrderDenied, match="filled is 0"):
-        await gateway.edit(order, OrderEdit(price="1"), expected_filled=expected)
-    assert writes(sim, "PATCH") == 0
-
-
 async def test_an_acknowledgement_is_read_after(server: Any, make: Callable[..., Any], kit: Any) -> None:
     """The order is told as it stands; where it does not show the change yet, the change is on its way."""
     server.rows = [kit.row(1)]
@@ -337,7 +321,6 @@ async def test_a_failed_read_before_a_write_is_not_sent(
 
     for call in (
         gateway.edit(ref, OrderEdit(price="1"), timeout=0.2),
-        gateway.edit(ref, OrderEdit(price="1"), expected_filled=0, timeout=0.2),
         gateway.retry_failed(ref, timeout=0.2),
     ):
         with pytest.raises(errors.NotSent, match="nothing was done"):

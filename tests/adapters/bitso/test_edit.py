@@ -165,26 +165,6 @@ async def test_accepted_edit_survives_a_failed_read(sim: Simulator) -> None:
     assert "edit: accepted, not read back" in order.evidence
 
 
-async def test_replacement_only_behind_its_guard(sim: Simulator) -> None:
-    """v3 replace puts a new order in place, for what is left, and only where the fills are as expected."""
-    put = sim.bitso.put(quantity="0.01", filled_quantity="0.004", price="560000", origin_id="old-one")
-
-    async with sim.bitso.gateway() as gateway:
-        with pytest.raises(OrderDenied, match="expected_filled"):
-            await gateway.edit(put.order_id, OrderEdit(price="570000"), allow_replace=True)
-        with pytest.raises(OrderDenied, match="as expected"):
-            await gateway.edit(put.order_id, OrderEdit(price="570000"), allow_replace=True, expected_filled="0.003")
-        new = await gateway.edit(put.order_id, OrderEdit(price="570000"), allow_replace=True, expected_filled="0.004")
-
-    assert new.order_id != put.order_id
-    assert (new.replaces, new.quantity, new.price) == (put.order_id, Decimal("0.006"), Decimal(570000))
-    assert new.client_order_id not in (None, "old-one")
-    ((target, body),) = patches(sim)
-    assert target == f"/api/v3/orders/{put.order_id}"
-    assert body == {"major": "0.00600000", "price": "570000", "origin_id": new.client_order_id}
-    assert not put.active
-
-
 async def test_edit_is_held_against_the_market(sim: Simulator) -> None:
     """A price off the tick and a quantity off its step are refused before a change leaves, as for a new order."""
     put = sim.bitso.put(side="sell", quantity="0.01", price="1300000")
