@@ -151,37 +151,28 @@ class BoundGateway:
         return order
 
     @checked_call
-    async def edit(
-        self,
-        ref: RefLike,
-        changes: OrderEdit,
-        *,
-        timeout: float | None = None,
-        **venue_options: Any,
-    ) -> Order:
-        """As `OrderGateway.edit`; `venue_options` are those of the adapter's own `edit`."""
+    async def edit(self, ref: RefLike, changes: OrderEdit, *, timeout: float | None = None) -> Order:
+        """As `OrderGateway.edit`."""
         await self._tell(ref)
         with self._telling(ref, source="edit", sent=Sign.REPLACE_SENT):
-            order = await self.gateway.edit(ref, changes, timeout=timeout, **venue_options)
+            order = await self.gateway.edit(ref, changes, timeout=timeout)
         self._placing.seen.orders([order], source="edit")
         return order
 
     @checked_call
-    async def cancel_all(
-        self, *, symbol: str | None = None, timeout: float | None = None, **venue_options: Any
-    ) -> list[Order]:
-        """As `OrderGateway.cancel_all`; `venue_options` are those of the adapter's own `cancel_all`."""
-        orders = await self.gateway.cancel_all(symbol=symbol, timeout=timeout, **venue_options)
+    async def cancel_all(self, *, symbol: str | None = None, timeout: float | None = None) -> list[Order]:
+        """As `OrderGateway.cancel_all`."""
+        orders = await self.gateway.cancel_all(symbol=symbol, timeout=timeout)
         self._placing.seen.orders(orders, source="cancel")
         return orders
 
-    async def retry_failed(self, ref: RefLike, *, timeout: float | None = None, **venue_options: Any) -> Order:
+    async def retry_failed(self, ref: RefLike, *, timeout: float | None = None) -> Order:
         """As `BitcainGateway.retry_failed`. NotSupported: the venue has no such operation."""
         call = getattr(self.gateway, "retry_failed", None)
         if call is None:
             raise NotSupported(f"{self.name} has no retry_failed", gateway=self.name, operation="retry_failed")
         with self._telling(ref, source="retry"):
-            order: Order = await call(ref, timeout=timeout, **venue_options)
+            order: Order = await call(ref, timeout=timeout)
         self._placing.seen.orders([order], source="retry")
         return order
 

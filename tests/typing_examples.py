@@ -320,7 +320,7 @@ async def places_bound(bound: BoundGateway, request: OrderRequest) -> None:
     assert_type(await bound.place(request, key="k1", read_back=True), Order)
     assert_type(await bound.place_many({"k1": request}), Mapping[str, Placement])
     assert_type(await bound.placement(key="k1"), Placement | None)
-    assert_type(await bound.retry_failed("x", include_unknown_mode=True), Order)
+    assert_type(await bound.retry_failed("x", timeout=1.0), Order)
     await one_gateway(bound, request)
 
 

@@ -114,26 +114,17 @@ class SyncGateway:
         """As `BoundGateway.cancel`."""
         return self._loop.call(partial(self._gateway.cancel, ref, timeout=timeout))
 
-    def edit(
-        self,
-        ref: RefLike,
-        changes: OrderEdit,
-        *,
-        timeout: float | None = None,
-        **venue_options: Any,
-    ) -> Order:
+    def edit(self, ref: RefLike, changes: OrderEdit, *, timeout: float | None = None) -> Order:
         """As `BoundGateway.edit`."""
-        return self._loop.call(partial(self._gateway.edit, ref, changes, timeout=timeout, **venue_options))
+        return self._loop.call(partial(self._gateway.edit, ref, changes, timeout=timeout))
 
-    def cancel_all(
-        self, *, symbol: str | None = None, timeout: float | None = None, **venue_options: Any
-    ) -> list[Order]:
+    def cancel_all(self, *, symbol: str | None = None, timeout: float | None = None) -> list[Order]:
         """As `BoundGateway.cancel_all`."""
-        return self._loop.call(partial(self._gateway.cancel_all, symbol=symbol, timeout=timeout, **venue_options))
+        return self._loop.call(partial(self._gateway.cancel_all, symbol=symbol, timeout=timeout))
 
-    def retry_failed(self, ref: RefLike, *, timeout: float | None = None, **venue_options: Any) -> Order:
+    def retry_failed(self, ref: RefLike, *, timeout: float | None = None) -> Order:
         """As `BoundGateway.retry_failed`."""
-        return self._loop.call(partial(self._gateway.retry_failed, ref, timeout=timeout, **venue_options))
+        return self._loop.call(partial(self._gateway.retry_failed, ref, timeout=timeout))
 
     def orders(
         self,

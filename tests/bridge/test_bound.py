@@ -208,24 +208,6 @@ async def test_a_retry_is_written_down(make: Callable[[str], Bound]) -> None:
         await make("bitso").gateway.retry_failed("x")
 
 
-@pytest.mark.parametrize("call", ["edit", "cancel_all", "retry_failed"])
-async def test_options_of_the_venue_reach_its_adapter(make: Callable[[str], Bound], call: str) -> None:
-    """What an adapter's call takes beyond the interface it takes here too; another's is refused by Python itself."""
-    bitcain = make("bitcain")
-    put = bitcain.put(status="failed" if call == "retry_failed" else "open")
-    arguments: dict[str, list[Any]] = {
-        "edit": [put.order_id, OrderEdit(quantity="0.02")],
-        "cancel_all": [],
-        "retry_failed": [put.order_id],
-    }
-
-    await getattr(bitcain.gateway, call)(*arguments[call], include_unknown_mode=True)
-
-    assert await bitcain.known(put) is not None
-    with pytest.raises(TypeError):
-        await getattr(bitcain.gateway, call)(*arguments[call], no_such_option=True)
-
-
 async def test_submit_is_journalled(bound: Bound) -> None:
     """One raw send is a placement like every other, before and after it."""
     order = await bound.gateway.submit(bound.buy())

@@ -41,11 +41,14 @@ _ALL: Final = "cancel_all"
 class BitcainCancels:
     """The cancels of one account. Its reads stand first in line, as the cancels do."""
 
-    def __init__(self, writer: BitcainWriter, reads: BitcainReads, targets: Targets, *, gateway: str) -> None:
+    def __init__(
+        self, writer: BitcainWriter, reads: BitcainReads, targets: Targets, *, gateway: str, include_unknown_mode: bool
+    ) -> None:
         self._writer = writer
         self._reads = reads
         self._targets = targets
         self._gateway = gateway
+        self._include_unknown_mode = include_unknown_mode
 
     async def cancel(self, given: RefLike, *, deadline: Deadline) -> Order:
         """Cancel one order; see `BitcainGateway.cancel`."""
@@ -139,9 +142,9 @@ class BitcainCancels:
             text, order_id=order_id, client_order_id=client_order_id, gateway=self._gateway, operation=CANCEL
         )
 
-    async def cancel_all(self, *, symbol: Symbol | None, include_unknown_mode: bool, deadline: Deadline) -> list[Order]:
+    async def cancel_all(self, *, symbol: Symbol | None, deadline: Deadline) -> list[Order]:
         """Cancel every open order of our mode, one by one; see `BitcainGateway.cancel_all`."""
-        sweep = _Sweep(symbol=symbol, include_unknown_mode=include_unknown_mode)
+        sweep = _Sweep(symbol=symbol, include_unknown_mode=self._include_unknown_mode)
         pages = self._reads.list_pages({}, symbol=symbol, pace=lambda: deadline, operation=_ALL)
         async for batch in pages:
             sweep.add(batch.orders)
@@ -215,7 +218,7 @@ class _Sweep:
         if self.failed:
             texts.append(f"{len(self.failed)} of {len(self.todo)} are not cancelled for certain: {_some(self.failed)}")
         if self._no_mode:
-            hint = "include_unknown_mode=True cancels them too"
+            hint = "a gateway made with include_unknown_mode=True cancels them too"
             names = _some(self._no_mode)
             texts.append(f"{len(self._no_mode)} state no trading mode and were not touched ({hint}): {names}")
         if self._unread:

@@ -34,23 +34,19 @@ _BY_STATE: Final = frozenset({400, 409})
 class BitcainEdits:
     """The changes and retries of one account."""
 
-    def __init__(self, writer: BitcainWriter, reads: BitcainReads, targets: Targets, *, gateway: str) -> None:
+    def __init__(
+        self, writer: BitcainWriter, reads: BitcainReads, targets: Targets, *, gateway: str, include_unknown_mode: bool
+    ) -> None:
         self._writer = writer
         self._reads = reads
         self._targets = targets
         self._gateway = gateway
+        self._include_unknown_mode = include_unknown_mode
 
-    async def modify(
-        self,
-        given: RefLike,
-        changes: OrderEdit,
-        *,
-        include_unknown_mode: bool,
-        deadline: Deadline,
-    ) -> Order:
+    async def modify(self, given: RefLike, changes: OrderEdit, *, deadline: Deadline) -> Order:
         """Change a working order in place; see `BitcainGateway.edit`."""
         order = await self._find(given, EDIT, deadline)
-        self._check_mode(order, EDIT, include_unknown_mode=include_unknown_mode)
+        self._check_mode(order, EDIT)
         self._check(order, changes)
         write = Write(
             operation=EDIT,
@@ -73,10 +69,10 @@ class BitcainEdits:
             return order.model_copy(update={"replace_requested": True, "evidence": evidence})
         return shown.model_copy(update={"replace_requested": shown.may_be_live and differs(shown, changes)})
 
-    async def retry(self, given: RefLike, *, include_unknown_mode: bool, deadline: Deadline) -> Order:
+    async def retry(self, given: RefLike, *, deadline: Deadline) -> Order:
         """Have a failed order begin anew; see `BitcainGateway.retry_failed`."""
         order = await self._find(given, RETRY, deadline, fresh=True)
-        self._check_mode(order, RETRY, include_unknown_mode=include_unknown_mode)
+        self._check_mode(order, RETRY)
         if order.status is not OrderStatus.FAILED:
             raise self._not_active(f"only a failed order can be retried, and this one is {order.status}", order, RETRY)
         write = Write(
@@ -128,11 +124,11 @@ class BitcainEdits:
             raise NotSent(text, gateway=self._gateway, operation=operation)
         return target.order
 
-    def _check_mode(self, order: Order, operation: str, *, include_unknown_mode: bool) -> None:
-        if order.paper is None and not include_unknown_mode:
+    def _check_mode(self, order: Order, operation: str) -> None:
+        if order.paper is None and not self._include_unknown_mode:
             raise self._denied(
                 f"nothing was done: whether {order.order_id} is a paper or a live order is not stated, and it was not"
-                " created here; include_unknown_mode=True does it all the same",
+                " created here; a gateway made with include_unknown_mode=True does it all the same",
                 "trading_mode",
                 operation,
             )

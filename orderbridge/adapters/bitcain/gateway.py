@@ -60,6 +60,8 @@ class BitcainGateway(UnsupportedCalls):
             first spelling of their pair, and without one in slash form.
         scan_since: how far back client ids are sought; there is no look-up by them.
         allow_plain_http: send the token unencrypted to another machine. retries: how reads are repeated.
+        include_unknown_mode: edit, retry and, in `cancel_all`, cancel those orders too whose rows state no mode and
+            that were not created here: they may be of the other mode.
         allow_inexpressible: send trailing_stop, iceberg and oco orders too, with the documented fields, although
             none of these holds what such an order needs.
 
@@ -95,6 +97,7 @@ class BitcainGateway(UnsupportedCalls):
         limits: LimitsLike = "venue",
         clock: Callable[[], float] = time.time,
         allow_plain_http: bool = False,
+        include_unknown_mode: bool = False,
         allow_inexpressible: bool = False,
         retries: Retries | None = None,
     ) -> None:
@@ -132,8 +135,9 @@ class BitcainGateway(UnsupportedCalls):
             capabilities=self.capabilities,
             clock=clock,
         )
-        self._cancels = BitcainCancels(writer, first, self._targets(first), gateway=self.name)
-        self._edits = BitcainEdits(writer, resolving, self._targets(resolving), gateway=self.name)
+        more: dict[str, Any] = {"gateway": self.name, "include_unknown_mode": include_unknown_mode}
+        self._cancels = BitcainCancels(writer, first, self._targets(first), **more)
+        self._edits = BitcainEdits(writer, resolving, self._targets(resolving), **more)
 
     def _targets(self, reads: BitcainReads) -> Targets:
         return Targets(reads, gateway=self.name, scan_since=self.settings.scan_since)
@@ -236,14 +240,9 @@ class BitcainGateway(UnsupportedCalls):
         return await self._cancels.cancel(ref, deadline=Deadline(timeout))
 
     @checked_call
-    async def cancel_all(
-        self, *, symbol: str | None = None, timeout: float | None = None, include_unknown_mode: bool = False
-    ) -> list[Order]:
+    async def cancel_all(self, *, symbol: str | None = None, timeout: float | None = None) -> list[Order]:
         """
         Cancel every open order of our mode, or those of one symbol, one by one; return them as they are after it.
-
-        Args:
-            include_unknown_mode: those too whose rows state no mode and that were not created here.
 
         Raises:
             UnexpectedResponse: the rest was cancelled; these were not touched (`keys`: no mode is stated;
@@ -254,19 +253,10 @@ class BitcainGateway(UnsupportedCalls):
         Source: Bitcain, "List User Orders", "Cancel Order".
         """
         self._session.check_usable()
-        return await self._cancels.cancel_all(
-            symbol=checked_symbol(symbol), include_unknown_mode=include_unknown_mode, deadline=Deadline(timeout)
-        )
+        return await self._cancels.cancel_all(symbol=checked_symbol(symbol), deadline=Deadline(timeout))
 
     @checked_call
-    async def edit(
-        self,
-        ref: RefLike,
-        changes: OrderEdit,
-        *,
-        timeout: float | None = None,
-        include_unknown_mode: bool = False,
-    ) -> Order:
+    async def edit(self, ref: RefLike, changes: OrderEdit, *, timeout: float | None = None) -> Order:
         """
         Change a working order in place, sent once, and return it as it is after that.
 
@@ -274,7 +264,6 @@ class BitcainGateway(UnsupportedCalls):
 
         Args:
             changes: only these are sent; quantity is the new total.
-            include_unknown_mode: change it too if its row states no mode and it was not created here.
 
         Raises:
             OrderDenied: refused here, or an order of the other mode or of none stated; nothing was sent.
@@ -286,24 +275,14 @@ class BitcainGateway(UnsupportedCalls):
         Source: Bitcain, "Update Order".
         """
         self._session.check_usable()
-        return await self._edits.modify(
-            ref,
-            changes,
-            include_unknown_mode=include_unknown_mode,
-            deadline=Deadline(timeout),
-        )
+        return await self._edits.modify(ref, changes, deadline=Deadline(timeout))
 
     @checked_call
-    async def retry_failed(
-        self, ref: RefLike, *, timeout: float | None = None, include_unknown_mode: bool = False
-    ) -> Order:
+    async def retry_failed(self, ref: RefLike, *, timeout: float | None = None) -> Order:
         """
         Have a failed order begin anew: an explicit new act, sent once, which may make a second order.
 
         Where it gets an id of its own, the new order has `replaces`, and the old one `replaced_by` from then on.
-
-        Args:
-            include_unknown_mode: retry it too if its row states no mode and it was not created here.
 
         Raises:
             OrderNotActive: it is not failed; the error carries it.
@@ -315,7 +294,7 @@ class BitcainGateway(UnsupportedCalls):
         Source: Bitcain, "Retry Failed Order".
         """
         self._session.check_usable()
-        return await self._edits.retry(ref, include_unknown_mode=include_unknown_mode, deadline=Deadline(timeout))
+        return await self._edits.retry(ref, deadline=Deadline(timeout))
 
     @checked_call
     async def lookup(self, *refs: RefLike, timeout: float | None = None) -> LookupResult:

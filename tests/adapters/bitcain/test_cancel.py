@@ -600,7 +600,7 @@ async def test_cancel_all_of_one_symbol(sim: Simulator, connect: Any) -> None:
 
 
 async def test_cancel_all_leaves_what_states_no_mode(sim: Simulator, connect: Any) -> None:
-    """It is named after ours were cancelled, and taken only when asked for."""
+    """It is named after ours were cancelled, and taken only by a gateway that is told to."""
     gateway = connect()
     sim.bitcain.settings.show_mode = False
     mine = await gateway.submit(LIMIT)
@@ -612,7 +612,7 @@ async def test_cancel_all_leaves_what_states_no_mode(sim: Simulator, connect: An
     assert caught.value.keys == (stranger.order_id,)
     assert not sim.bitcain.accepted(order_id=mine.order_id)[0].active
     assert sim.bitcain.accepted(order_id=stranger.order_id)[0].active
-    orders = await gateway.cancel_all(include_unknown_mode=True)
+    orders = await connect(include_unknown_mode=True).cancel_all()
     assert [order.order_id for order in orders] == [stranger.order_id]
 
 

@@ -258,7 +258,7 @@ async def test_an_order_of_the_other_mode_is_never_touched(sim: Simulator, conne
 async def test_an_order_without_a_mode_is_not_touched(
     server: Any, make: Callable[..., Any], kit: Any, call: str
 ) -> None:
-    """It may be live: unless it was created here, or the caller takes that on himself, it is refused."""
+    """It may be live: unless it was created here, or the gateway is told to take such too, it is refused."""
     status, arguments = ("open", [OrderEdit(price="1")]) if call == "edit" else ("failed", [])
     shown = kit.row(1, trading_mode=None, status=status)
     server.rows = [shown]
@@ -272,7 +272,7 @@ async def test_an_order_without_a_mode_is_not_touched(
     assert not server.sent
 
     server.writes = [kit.reply({"success": True})]
-    await getattr(gateway, call)(kit.uuid(1), *arguments, include_unknown_mode=True)
+    await getattr(make(include_unknown_mode=True), call)(kit.uuid(1), *arguments)
     server.writes = [kit.reply({"order": shown}), kit.reply({"success": True})]
     await gateway.submit(LIMIT)
     await getattr(gateway, call)(kit.uuid(1), *arguments)
@@ -299,7 +299,7 @@ async def test_a_retry_of_no_stated_mode_tells_no_mode(server: Any, make: Callab
     server.rows = [kit.row(1, trading_mode=None, status="failed"), kit.row(2, trading_mode=None)]
     server.writes = [kit.reply({"new_order_id": kit.uuid(2)})]
 
-    after = await make().retry_failed(kit.uuid(1), include_unknown_mode=True)
+    after = await make(include_unknown_mode=True).retry_failed(kit.uuid(1))
 
     assert (after.order_id, after.replaces, after.paper) == (kit.uuid(2), kit.uuid(1), None)
 
