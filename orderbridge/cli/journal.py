@@ -36,10 +36,10 @@ from orderbridge.model.symbol import Symbol
 from orderbridge.model.words import PlacementState
 from orderbridge.placement.audit import Finding
 from orderbridge.placement.audit import verify as findings_of
-from orderbridge.placement.compact import LEAST, Compacted
-from orderbridge.placement.compact import compact as compact_file
 from orderbridge.placement.desk import Desk
 from orderbridge.placement.looking import JournalFile, Wanted
+from orderbridge.placement.prune import LEAST
+from orderbridge.placement.prune import prune as prune_file
 from orderbridge.placement.settle import check_settleable
 from orderbridge.placement.settle import settle as settle_record
 from orderbridge.placement.sqlite import SqliteJournal
@@ -277,7 +277,7 @@ async def _settle(path: Path, record: Record, *, placed: bool, who: str, why: st
 
 
 @app.command()
-def compact(
+def prune(
     older_than: Annotated[str, typer.Option(metavar="AGE", help="As in 90d, 12w or 36h; a day at least.")],
     free_keys: Annotated[
         bool, typer.Option("--free-keys", help="Drop what holds a key too: repeated, that key places anew.")
@@ -289,32 +289,23 @@ def compact(
     config: Config = None,
 ) -> None:
     """
-    Drop placements and orders that are long over, after asking, and give their space back.
+    Drop placements and orders that are long over, after asking, in one transaction.
 
     Never dropped: what may be live, what is watched, and what holds a key. A
-    bot may write meanwhile; then the space is kept for its next placements.
+    bot may write meanwhile. The file keeps its length for what comes next.
     """
     age, path = _age(older_than), journal_path(journal, config)
     _with(path, lambda file: None)
     if not dry_run:
         keys = " Those that hold a key go too: A REPEATED KEY WOULD PLACE ANEW." if free_keys else ""
         ask([f"Drops from {path} what has been over for {older_than}.{keys}"], "Drop it for good?", yes=yes)
-    done = checked(lambda: compact_file(path, older_than=age, free_keys=free_keys, dry_run=dry_run))
+    done = checked(lambda: prune_file(path, older_than=age, free_keys=free_keys, dry_run=dry_run))
     if json:
         print_model(done)
         return
-    _told(done)
-
-
-def _told(done: Compacted) -> None:
-    verb = "would be" if done.dry_run else "were"
-    say(f"{done.placements} placements and {done.orders} orders {verb} dropped.")
+    say(f"{done.placements} placements and {done.orders} orders {'would be' if dry_run else 'were'} dropped.")
     if done.kept_for_key:
         say(f"{done.kept_for_key} that are over hold a key, and are kept; --free-keys drops them too.")
-    if done.shrunk:
-        say(f"The file is smaller by {done.freed} bytes.")
-    elif done.why_not:
-        say(f"The file keeps its length: {done.why_not}.")
 
 
 def _age(text: str) -> timedelta:

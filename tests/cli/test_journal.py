@@ -62,7 +62,7 @@ def ids(result: Result) -> list[str]:
 # Opening.
 
 
-@pytest.mark.parametrize("command", [("list",), ("verify",), ("compact", "--older-than", "90d", "--yes")])
+@pytest.mark.parametrize("command", [("list",), ("verify",), ("prune", "--older-than", "90d", "--yes")])
 @pytest.mark.parametrize(
     ("kind", "said"),
     [
@@ -287,10 +287,10 @@ def test_why_is_required() -> None:
     assert ids(run("list", "--state", "uncertain", "--json")) == ["p1"]
 
 
-# Compact.
+# Prune.
 
 
-def test_compact_drops_only_what_is_long_over() -> None:
+def test_prune_drops_only_what_is_long_over() -> None:
     """Refused and keyless ended placements go; the uncertain, watched, live and keyed ones stay."""
     soon = NOW + timedelta(days=36500)
     keep("denied", Happened.DENIED, key="free")
@@ -301,10 +301,10 @@ def test_compact_drops_only_what_is_long_over() -> None:
     keep("watched", *UNCLEAR, Happened.ABSENT, watch_until=soon)
     keep("absent", *UNCLEAR, Happened.ABSENT)
 
-    dry = run("compact", "--older-than", "1d", "--dry-run", "--json")
-    done = run("compact", "--older-than", "1d", "--yes", "--json")
+    dry = run("prune", "--older-than", "1d", "--dry-run", "--json")
+    done = run("prune", "--older-than", "1d", "--yes", "--json")
     left = ids(run("list", "--json"))
-    keys = run("compact", "--older-than", "1d", "--free-keys", "--yes", "--json")
+    keys = run("prune", "--older-than", "1d", "--free-keys", "--yes", "--json")
 
     counts = ("placements", "orders", "kept_for_key")
     told = [{name: json.loads(each.stdout)[name] for name in counts} for each in (dry, done, keys)]
@@ -314,25 +314,12 @@ def test_compact_drops_only_what_is_long_over() -> None:
     assert run("verify").exit_code == 0
 
 
-def test_compact_beside_a_bot_keeps_the_files_length() -> None:
-    """While a process says that it is at work rows go, and no lock is taken to give their space back."""
-
-    keep("p1", Happened.DENIED)
-    sql(f"INSERT INTO owners VALUES ('host:1:a', {time.time() + 60})")
-
-    result = run("compact", "--older-than", "1d", "--yes")
-
-    assert result.exit_code == 0, result.output
-    assert "1 placements and 0 orders were dropped" in result.stdout
-    assert "a process is at work (host:1:a)" in result.stdout
-
-
 @pytest.mark.parametrize("age", ["12h", "1y", "0d", "-3d"])
-def test_compact_refuses_a_short_or_unreadable_age(age: str) -> None:
+def test_prune_refuses_a_short_or_unreadable_age(age: str) -> None:
     """Younger than a day, or no age at all, is exit code 2, and nothing is dropped."""
     keep("p1", Happened.DENIED)
 
-    result = run("compact", f"--older-than={age}", "--yes")
+    result = run("prune", f"--older-than={age}", "--yes")
 
     assert result.exit_code == 2
     assert ids(run("list", "--json")) == ["p1"]
@@ -342,7 +329,7 @@ def test_compact_refuses_a_short_or_unreadable_age(age: str) -> None:
 
 COMMANDS = [
     *(("journal", *command) for command in [("list",), ("list", "--json"), ("verify",)]),
-    ("journal", "compact", "--older-than", "90d", "--yes"),
+    ("journal", "prune", "--older-than", "90d", "--yes"),
     ("journal", "settle", "p1", "--as", "placed", "--why", "seen", "--yes"),
     *(("explain", ref) for ref in ("p1", "p2", "oid1")),
     ("recover",),
