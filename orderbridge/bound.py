@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+import inspect
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar, overload
 
-from orderbridge.errors import AmbiguousRef, NotSupported, OrderNotActive, OutcomeUnknown
-from orderbridge.gateway import Capabilities, OrderGateway, checked_call
+from orderbridge.errors import AmbiguousRef, OrderNotActive, OutcomeUnknown
+from orderbridge.gateway import OrderGateway, checked_call
 from orderbridge.http.policy import Deadline
 from orderbridge.model.advance import Sign
 from orderbridge.model.fill import Fill
@@ -26,8 +27,26 @@ from orderbridge.placement.placing import Placing
 if TYPE_CHECKING:
     from orderbridge.bridge import OrderBridge
 
+T = TypeVar("T")
 # What reading the journal may take before a call to the venue.
 _TELLING_SECONDS: Final = 1.0
+
+
+class Fact(Generic[T]):
+    """What the gateway says of itself under this name."""
+
+    def __init__(self, of: Callable[[OrderGateway], T]) -> None:
+        self._of = of
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.__doc__ = inspect.getdoc(inspect.getattr_static(OrderGateway, name))
+
+    @overload
+    def __get__(self, bound: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, bound: BoundGateway, owner: type) -> T: ...
+    def __get__(self, bound: BoundGateway | None, owner: type) -> T | Self:
+        return self if bound is None else self._of(bound.gateway)
 
 
 class BoundGateway:
@@ -42,25 +61,28 @@ class BoundGateway:
         self._bridge = bridge
         self._placing = placing
 
-    @property
-    def name(self) -> str:
-        """`venue`, or `venue/account`."""
-        return self.gateway.name
+    name = Fact(lambda gateway: gateway.name)
+    venue = Fact(lambda gateway: gateway.venue)
+    account = Fact(lambda gateway: gateway.account)
+    capabilities = Fact(lambda gateway: gateway.capabilities)
+    address = Fact(lambda gateway: gateway.address)
+    mode = Fact(lambda gateway: gateway.mode)
+    address_tells_mode = Fact(lambda gateway: gateway.address_tells_mode)
+    longest_attempt = Fact(lambda gateway: gateway.longest_attempt)
+    settle_time = Fact(lambda gateway: gateway.settle_time)
+    unreadable = Fact(lambda gateway: gateway.unreadable)
+    instead = Fact(lambda gateway: gateway.instead)
+    known_symbols = Fact(lambda gateway: gateway.known_symbols)
 
-    @property
-    def venue(self) -> str:
-        """The API spoken to."""
-        return self.gateway.venue
+    @checked_call
+    def remember(self, orders: Collection[Order]) -> bool:
+        """As `OrderGateway.remember`."""
+        return self.gateway.remember(orders)
 
-    @property
-    def account(self) -> str:
-        """The label of the credentials."""
-        return self.gateway.account
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """What this gateway can do."""
-        return self.gateway.capabilities
+    @checked_call
+    def nonces_of(self, key: str) -> Callable[[], int] | None:
+        """As `OrderGateway.nonces_of`."""
+        return self.gateway.nonces_of(key)
 
     @checked_call
     async def prepare(self, request: OrderRequest, *, key: str | None = None) -> Placement:
@@ -168,11 +190,8 @@ class BoundGateway:
 
     async def retry_failed(self, ref: RefLike, *, timeout: float | None = None) -> Order:
         """As `BitcainGateway.retry_failed`. NotSupported: the venue has no such operation."""
-        call = getattr(self.gateway, "retry_failed", None)
-        if call is None:
-            raise NotSupported(f"{self.name} has no retry_failed", gateway=self.name, operation="retry_failed")
         with self._telling(ref, source="retry"):
-            order: Order = await call(ref, timeout=timeout)
+            order = await self.gateway.retry_failed(ref, timeout=timeout)
         self._placing.seen.orders([order], source="retry")
         return order
 

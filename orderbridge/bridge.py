@@ -13,7 +13,7 @@ from orderbridge.bound import BoundGateway
 from orderbridge.client_ids import mint
 from orderbridge.errors import ConfigurationError, NotSupported
 from orderbridge.finding import cancel_wherever, until_done
-from orderbridge.gateway import OrderGateway, checked_call, order_from
+from orderbridge.gateway import OrderGateway, check_gateway, checked_call, order_from
 from orderbridge.history import HistoryCalls
 from orderbridge.http.policy import Deadline, check_seconds
 from orderbridge.http.transport import OneLoop
@@ -78,11 +78,10 @@ class OrderBridge(PlacementCalls, HistoryCalls):
     ) -> None:
         if not gateways:
             raise ConfigurationError("a bridge needs at least one gateway")
-        if wrong := [gateway for gateway in gateways if not isinstance(getattr(gateway, "name", None), str)]:
-            raise ConfigurationError(f"a bridge is made of gateways, not of a {type(wrong[0]).__name__}")
         check_seconds(watch_for=watch_for)
         self._gateways: dict[str, OrderGateway] = {}
         for gateway in gateways:
+            check_gateway(gateway)
             if gateway.name in self._gateways:
                 raise ConfigurationError(
                     f"two gateways are named {gateway.name!r}; tell them apart with account=…", gateway=gateway.name

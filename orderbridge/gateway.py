@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from functools import wraps
 from pathlib import Path
-from typing import Any, Final, NoReturn, Protocol, Self, TypeVar, cast, runtime_checkable
+from typing import Any, Final, Literal, NoReturn, Protocol, Self, TypeVar, cast, runtime_checkable
 
 from pydantic import SecretStr
 
@@ -26,6 +26,7 @@ from orderbridge.errors import (
     VenueFacts,
     VenueUnavailable,
 )
+from orderbridge.model.advance import SETTLE_TIME
 from orderbridge.model.base import VenueModel
 from orderbridge.model.fill import Fill
 from orderbridge.model.lookup import Failure, LookupResult, OrderList
@@ -37,6 +38,8 @@ from orderbridge.model.ref import OrderRef, RefLike
 from orderbridge.model.request import OrderEdit, OrderRequest
 from orderbridge.model.symbol import Symbol
 from orderbridge.model.words import EditClass, Idempotency, OrderStatus, OrderType, TimeInForce
+
+Mode = Literal["live", "paper", "sandbox"]
 
 
 class ClientIdRule(VenueModel):
@@ -117,6 +120,54 @@ class OrderGateway(Protocol):
         """What this gateway can do."""
         ...
 
+    @property
+    def address(self) -> str:
+        """Where its orders go; part of what makes two placements the same. Empty where it does not say."""
+        ...
+
+    @property
+    def mode(self) -> Mode | None:
+        """Whether real money is traded there; part of the same. None where it does not say: take it for live."""
+        ...
+
+    @property
+    def address_tells_mode(self) -> bool:
+        """Whether an address has one mode only, so that the mode is no part of its own of where a placement is."""
+        ...
+
+    @property
+    def longest_attempt(self) -> float:
+        """Seconds for which an order may still be on its way after the moment until which it could leave."""
+        ...
+
+    @property
+    def settle_time(self) -> float:
+        """Seconds after which the venue shows every order that it took, and every trade of one that is over."""
+        ...
+
+    @property
+    def unreadable(self) -> tuple[str, ...]:
+        """Which reads the venue was found not to serve: proofs of absence are weaker by them, and say so."""
+        ...
+
+    @property
+    def instead(self) -> Mapping[str, str]:
+        """What to use in place of a call that is not there, by call."""
+        ...
+
+    @property
+    def known_symbols(self) -> Collection[Symbol]:
+        """The symbols that it was told of, where the venue tells no markets."""
+        ...
+
+    def remember(self, orders: Collection[Order]) -> bool:
+        """Know of these orders what the venue had shown of them before. False: it makes no use of that."""
+        ...
+
+    def nonces_of(self, key: str) -> Callable[[], int] | None:
+        """Fresh nonces for another client that signs with this API key; None for another key, or without nonces."""
+        ...
+
     async def permit(self, lane: Lane = "place", *, timeout: float | None = None) -> Permit:
         """Wait for the right to send one request. NotSent: none in time, or a lock-out lasts longer."""
         ...
@@ -193,17 +244,33 @@ class OrderGateway(Protocol):
         """The markets of the venue and their rules."""
         ...
 
+    async def retry_failed(self, ref: RefLike, *, timeout: float | None = None) -> Order:
+        """Have the venue try a failed order again: a new act, of a person who asks for it."""
+        ...
+
 
 class UnsupportedCalls:
     """
     Refuses the calls that a venue, or this version of its adapter, lacks. Mix it in after the adapter's own.
 
-    A new call in `OrderGateway` gets its refusal here, so that it breaks no adapter.
+    A new call in `OrderGateway` gets its refusal here, and a new fact its default, so that neither breaks an adapter.
     """
 
     name: str
-    # What to use instead, by call.
+    address: str = ""
+    mode: Mode | None = None
+    address_tells_mode: bool = False
+    longest_attempt: float = 0.0
+    settle_time: float = SETTLE_TIME
+    unreadable: tuple[str, ...] = ()
     instead: Mapping[str, str] = {}
+    known_symbols: Collection[Symbol] = ()
+
+    def remember(self, orders: Collection[Order]) -> bool:
+        return False
+
+    def nonces_of(self, key: str) -> Callable[[], int] | None:
+        return None
 
     def _lacks(self, call: str) -> NoReturn:
         hint = self.instead.get(call)
@@ -254,6 +321,19 @@ class UnsupportedCalls:
 
     async def markets(self, *, refresh: bool = False, timeout: float | None = None) -> Mapping[Symbol, Market]:
         self._lacks("markets")
+
+    async def retry_failed(self, ref: RefLike, *, timeout: float | None = None) -> Order:
+        self._lacks("retry_failed")
+
+
+def check_gateway(gateway: object) -> None:
+    """ConfigurationError: it is no gateway, or does not say of itself what placing and looking up go by."""
+    lacking = [name for name in (*UnsupportedCalls.__annotations__, "remember") if not hasattr(gateway, name)]
+    kind = type(gateway).__name__
+    if "name" in lacking or isinstance(gateway, type):
+        raise ConfigurationError(f"a bridge is made of gateways, not of a {kind}")
+    if lacking:
+        raise ConfigurationError(f"{kind} lacks {', '.join(lacking)}; UnsupportedCalls, mixed in, has it")
 
 
 def order_from(result: LookupResult, ref: RefLike, *, gateway: str | None, operation: str = "get") -> Order:

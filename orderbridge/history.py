@@ -168,7 +168,7 @@ class HistoryCalls:
         for name in self._asked(gateways):
             gateway = self[name]
             if not can(gateway):
-                hint = getattr(gateway, "instead", {}).get(call)
+                hint = gateway.instead.get(call)
                 left_out[name] = f"{name} cannot list {call}" + (f"; {hint}" if hint else "")
                 continue
             try:

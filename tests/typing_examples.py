@@ -160,6 +160,8 @@ async def one_gateway(gateway: OrderGateway, request: OrderRequest) -> None:
     """The interface: submit, cancel, edit, and what iterates."""
     assert_type(gateway.name, str)
     assert_type(gateway.capabilities, Capabilities)
+    assert_type(gateway.address, str)
+    assert_type(gateway.mode, Literal["live", "paper", "sandbox"] | None)
     async with gateway, await gateway.permit("place", timeout=1) as permit:
         assert_type(permit, Permit)
         order = await gateway.submit(request, permit=permit, not_after=1.0, timeout=5)
@@ -316,6 +318,7 @@ async def places(bitso: OrderGateway, request: OrderRequest, order: Order) -> No
 
 async def places_bound(bound: BoundGateway, request: OrderRequest) -> None:
     """The same, bound to one gateway, which passes for a gateway itself."""
+    assert_type(bound.mode, Literal["live", "paper", "sandbox"] | None)
     assert_type(await bound.prepare(request, key="k1"), Placement)
     assert_type(await bound.place(request, key="k1", read_back=True), Order)
     assert_type(await bound.place_many({"k1": request}), Mapping[str, Placement])

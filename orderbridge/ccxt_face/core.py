@@ -66,10 +66,10 @@ class Core:
 
     def _share_nonces(self) -> None:
         """Have `rest_of`, where it signs with the key of the gateway, take its nonces from the gateway."""
-        share, key = getattr(self._gateway, "nonces_of", None), getattr(self._rest_of, "apiKey", None)
-        if share is None or not isinstance(key, str) or not self._is_rest_the_same:
+        key = getattr(self._rest_of, "apiKey", None)
+        if not isinstance(key, str) or not self._is_rest_the_same:
             return
-        nonces = share(key)
+        nonces = self._gateway.nonces_of(key)
         if nonces is not None:
             self._rest_of.nonce = nonces
 
@@ -147,8 +147,8 @@ class Core:
         if self._rest_of is not None:
             return await self._rest_markets(reload, params or {})
         if self._rows is None:
-            told = getattr(getattr(self._gateway, "settings", None), "symbols", None) or {}
-            self._rows = {str(symbol): market_row(Market(symbol=symbol)) for symbol in told.values()}
+            known = self._gateway.known_symbols
+            self._rows = {str(symbol): market_row(Market(symbol=symbol)) for symbol in known}
         return self._rows
 
     async def fetch_markets(self, params: Params = None) -> Any:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from typing import Final
 from urllib.parse import urlsplit
 
 import typer
@@ -17,7 +18,12 @@ from orderbridge.model.amount import multiply
 from orderbridge.model.request import OrderEdit, OrderRequest
 from orderbridge.model.symbol import Symbol
 
-_MONEY = {True: "paper, no real money", False: "LIVE, real money", None: "paper or live is not known: take it as LIVE"}
+_MONEY: Final[Mapping[str | None, str]] = {
+    "paper": "paper, no real money",
+    "sandbox": "paper, no real money",
+    "live": "LIVE, real money",
+    None: "paper or live is not known: take it as LIVE",
+}
 _AGREED = {"y", "yes"}
 
 
@@ -51,18 +57,15 @@ def ask(lines: Iterable[str], question: str, *, yes: bool) -> None:
 
 def destination(gateway: OrderGateway) -> str:
     """Where a gateway's orders go, and whether that is real money."""
-    # Not in the protocol: a third party's gateway need not say.
-    address: str | None = getattr(gateway, "base_url", None)
-    host = f" at {urlsplit(address).netloc}" if address else ""
-    of_money = money(address, is_paper=getattr(gateway, "paper", None))
-    return f"{gateway.venue}, account {gateway.account},{host}: {of_money}"
+    host = f" at {urlsplit(gateway.address).netloc}" if gateway.address else ""
+    return f"{gateway.venue}, account {gateway.account},{host}: {money(gateway.address, gateway.mode)}"
 
 
-def money(address: str | None, *, is_paper: bool | None) -> str:
+def money(address: str | None, mode: str | None) -> str:
     """Whether real money is at stake at an address, in words; what is not known is taken for real."""
-    if not is_paper and address and is_loopback(urlsplit(address).hostname or ""):
+    if mode in ("live", None) and address and is_loopback(urlsplit(address).hostname or ""):
         return "this machine, as a simulator is; real money only if something here passes orders on"
-    return _MONEY[is_paper]
+    return _MONEY.get(mode, _MONEY[None])
 
 
 def order_line(request: OrderRequest) -> str:

@@ -242,9 +242,8 @@ def _only_one(ref: str, path: Path) -> Record:
 
 def _question(record: Record, word: str, who: str, why: str, order_id: str | None) -> list[str]:
     placement = record.placement
-    is_paper = {"paper": True, "live": False}.get(record.mode or "")
     lines = [
-        f"{placement_ref(placement)}: {money(record.address, is_paper=is_paper)}",
+        f"{placement_ref(placement)}: {money(record.address or '', record.mode)}",
         f"  {order_line(placement.request)}",
         f"  made {placement.created_at:%Y-%m-%d %H:%M:%S} UTC, {record.state}" + (", gave up" * placement.gave_up),
         f"  {word}" + (f", as order {order_id}" if order_id else "") + f", says {who}: {why}",

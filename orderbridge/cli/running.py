@@ -107,9 +107,7 @@ def warn(*lines: str, style: str = "yellow") -> None:
 def connected(*names: str, settings: Settings, journal: Path | None = None) -> OrderBridge:
     """A bridge, once it is said on stderr which gateways it has and at which addresses."""
     bridge = connect(*names, settings=settings, journal=journal)
-    places = [
-        f"{name} at {getattr(bridge[name], 'base_url', 'an address that it does not tell')}" for name in bridge.names
-    ]
+    places = [f"{name} at {bridge[name].address or 'an address that it does not tell'}" for name in bridge.names]
     note(f"Connects to {', '.join(places)}.")
     return bridge
 

@@ -233,7 +233,7 @@ class Placing:
         Returns:
             The refs of which the journal knows an order there.
         """
-        if not hasattr(gateway, "remember"):
+        if not gateway.remember(()):
             return []
         told = []
         for ref in refs:
@@ -248,9 +248,8 @@ class Placing:
         """Let the gateways that know what their venues have shown know of these orders too."""
         for order in orders:
             line = self._lines.get(order.gateway)
-            remember: Callable[[list[Order]], object] | None = getattr(line and line.gateway, "remember", None)
-            if remember is not None:
-                remember([order])
+            if line is not None:
+                line.gateway.remember([order])
 
     async def completed(self, order: Order, *, deadline: Deadline) -> Order:
         """An order that was rebuilt from its trades, with what the journal's placement of it asked for."""

@@ -60,7 +60,7 @@ class Probing:
 
     def check(self, gateway: OrderGateway) -> None:
         """ConfigurationError: the horizon is over while an attempt of this gateway may still be under way."""
-        longest = getattr(gateway, "longest_attempt", 0.0)
+        longest = gateway.longest_attempt
         if self.horizon < longest:
             raise ConfigurationError(
                 f"settle_horizon={self.horizon:g} is shorter than an attempt may take ({longest:g} s): an order that "

@@ -242,7 +242,7 @@ class Resolver:
             await self._give_up(record, tally)
 
     async def _certify(self, record: Record, tally: Tally) -> None:
-        lacking = getattr(self._gateway, "unreadable", ())
+        lacking = self._gateway.unreadable
         weaker = f", without the {' and the '.join(lacking)}, which this server does not serve" if lacking else ""
         proof = f"absent in {tally.negative} complete rounds{weaker}"
         facts = {"rounds": tally.negative, "horizon": self._schedule.horizon(record), "owner": self._desk.owner}

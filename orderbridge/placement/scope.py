@@ -8,15 +8,13 @@ from orderbridge.placement.states import Record
 
 
 def mode_of(gateway: OrderGateway) -> str | None:
-    """Paper or live, where the gateway is for one of them."""
-    mode = getattr(gateway, "trading_mode", None)
-    return mode if isinstance(mode, str) else None
+    """The mode that a placement is told apart by; None where the gateway does not say, or its address says it."""
+    return None if gateway.address_tells_mode else gateway.mode
 
 
 def address_of(gateway: OrderGateway) -> str | None:
     """The address that the gateway speaks to, if it says."""
-    address = getattr(gateway, "base_url", None)
-    return address.rstrip("/") if isinstance(address, str) else None
+    return gateway.address.rstrip("/") or None
 
 
 def is_at(record: Record, gateway: OrderGateway) -> bool:

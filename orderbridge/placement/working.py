@@ -8,7 +8,7 @@ from typing import Final
 from orderbridge.errors import OrderNotFound
 from orderbridge.gateway import OrderGateway
 from orderbridge.http.session import log_facts
-from orderbridge.model.advance import SETTLE_TIME, Lack, lacking, may_be_left_out
+from orderbridge.model.advance import Lack, lacking, may_be_left_out
 from orderbridge.model.alarm import AlarmKind
 from orderbridge.model.fill import Fill
 from orderbridge.model.lookup import Answer, Found, OrderList
@@ -35,7 +35,7 @@ class Working:
         self._desk = desk
         self._sightings = sightings
         self._gateway = gateway
-        self._settle_time: float = getattr(gateway, "settle_time", SETTLE_TIME)
+        self._settle_time = gateway.settle_time
         self.due: datetime | None = None
 
     async def settle(self, listed: OrderList) -> list[Order]:
@@ -69,9 +69,7 @@ class Working:
 
     async def _look_up(self, orders: list[Order], listed: OrderList) -> list[Order]:
         # A gateway that knows what its venue has shown concludes by itself.
-        remember = getattr(self._gateway, "remember", None)
-        if remember is not None:
-            remember(orders)
+        self._gateway.remember(orders)
         began = self._desk.now()
         result = await within(self._gateway.lookup(*orders, timeout=PROBE_TIMEOUT), PROBE_TIMEOUT)
         shown = await self._sightings.observe(result.orders, source="recovery")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from orderbridge import Alarm, OrderBridge, OrderEdit, OrderGateway, OrderRequest, Permit, PlacementState
-from orderbridge.bound import BoundGateway
+from orderbridge.bound import BoundGateway, Fact
 from orderbridge.errors import (
     AmbiguousRef,
     ConfigurationError,
@@ -80,7 +80,8 @@ def test_its_calls_fit_those_of_a_gateway(name: str) -> None:
     """What may be called with some arguments may be called with them here; options of venues come on top."""
     theirs, mine = getattr(OrderGateway, name), getattr(BoundGateway, name)
     if isinstance(theirs, property):
-        assert isinstance(mine, property)
+        assert isinstance(mine, Fact)
+        assert inspect.getdoc(mine) == inspect.getdoc(theirs)
         return
 
     def shape(call: Any) -> list[Any]:

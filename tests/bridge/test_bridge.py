@@ -6,8 +6,20 @@ from typing import Any
 
 import pytest
 
-from orderbridge import Order, OrderBridge, OrderEdit, OrderGateway, OrderKey, OrderRef, RefLike, errors
+from orderbridge import (
+    Capabilities,
+    Order,
+    OrderBridge,
+    OrderEdit,
+    OrderGateway,
+    OrderKey,
+    OrderRef,
+    RefLike,
+    errors,
+)
+from orderbridge.errors import ConfigurationError
 from orderbridge.simulator import Simulator
+from tests.bridge.conftest import Stub
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -27,6 +39,18 @@ async def forever() -> object:
 def test_a_stub_is_a_gateway(stub: Any) -> None:
     """What the tests stand on satisfies the interface."""
     assert isinstance(stub("a"), OrderGateway)
+
+
+def test_what_is_no_gateway_is_refused_at_once() -> None:
+    """By what it lacks: an adapter that does not mix in `UnsupportedCalls` is told before it breaks while trading."""
+
+    class Bare:
+        name = venue = account = "bare"
+        capabilities = Capabilities()
+
+    for wrong in (object(), Stub, Bare):
+        with pytest.raises(ConfigurationError, match=r"is made of gateways|lacks .*address, mode"):
+            OrderBridge(wrong)  # type: ignore[arg-type]
 
 
 async def test_every_gateway_is_asked_at_once(stub: Any) -> None:

@@ -211,7 +211,7 @@ def test_nothing_set_up_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> 
         ("https://api.bitso.com/api/v3", "api.bitso.com: LIVE, real money"),
         ("https://stage.bitso.com/api/v3", "stage.bitso.com: paper, no real money"),
         ("https://api-stage.bitso.com/api/v3", "api-stage.bitso.com: paper, no real money"),
-        ("https://proxy.example/api/v3", "proxy.example: paper or live is not known: take it as LIVE"),
+        ("https://proxy.example/api/v3", "proxy.example: LIVE, real money"),
         ("http://localhost:8101/api/v3", "localhost:8101: this machine, as a simulator is"),
     ],
 )

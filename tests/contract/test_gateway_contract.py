@@ -416,3 +416,5 @@ async def test_what_is_not_declared_is_refused_before_sending(venue: Venue) -> N
 
     assert sum(venue.sim.requests.values()) == 0
     assert isinstance(gateway, OrderGateway)
+    assert gateway.address.startswith("http")
+    assert gateway.mode in {"live", "paper", "sandbox"}

@@ -13,7 +13,7 @@ from tests.placement.hand import Accepting, Bot
 from tests.placement.kit import limit_buy, record
 from tests.placement.test_certificate import Venue
 
-PLACES = [("trading_mode", "live", "paper"), ("base_url", "http://one/api", "http://two/api")]
+PLACES = [("mode", "live", "paper"), ("address", "http://one/api", "http://two/api")]
 
 
 def at(venue: Venue, name: str, value: str) -> Any:
@@ -105,7 +105,7 @@ async def test_a_working_order_of_another_place_has_no_end_here(name: str, there
 
 async def test_a_placement_of_another_place_is_neither_followed_nor_taken() -> None:
     """Whoever hands it to the resolver: the process that is at its place keeps it."""
-    bot = Bot(at(Venue(), "base_url", "http://two"))
+    bot = Bot(at(Venue(), "address", "http://two"))
     resolver = bot.bridge._placing.line("bitso").resolver
     journal = bot.bridge._placing.desk.journal
     made = await journal.create(record(state="uncertain", owner="elsewhere:1:gone", address="http://one"))
@@ -133,16 +133,33 @@ def test_a_place_that_is_not_told_is_taken_to_be_this_one(made: str | None, here
     """Gateways and journals from before, that name no address, go on; a slash at the end is no other address."""
     venue = Venue()
     if here is not None:
-        at(venue, "base_url", here)
+        at(venue, "address", here)
 
     assert is_at(record(address=made), venue) is same
 
 
 async def test_real_gateways_say_where_they_are() -> None:
-    """The two adapters name their address, and Bitcain its mode: without that nothing here could tell them apart."""
+    """
+    The two adapters name their address, and Bitcain its mode: without that nothing here could tell them apart.
+
+    Bitso's address tells the mode, which is no part of the place, so that journals from before find theirs again.
+    """
     async with Simulator(seed=1) as sim:
         paper, live = (sim.bitcain.gateway(trading_mode=mode) for mode in ("paper", "live"))
 
         assert (mode_of(paper), mode_of(live)) == ("paper", "live")
         assert address_of(paper) == address_of(live) is not None
         assert address_of(sim.bitso.gateway()) not in (None, address_of(paper))
+        assert (sim.bitso.gateway().mode, mode_of(sim.bitso.gateway())) == ("live", None)
+
+
+async def test_a_gateway_that_says_nothing_of_itself_places_all_the_same() -> None:
+    """An adapter that has its calls only, with `UnsupportedCalls` for the rest, need not know of a place or a mode."""
+    bot = Bot(Accepting())
+
+    order = await bot.bridge.place("bitso", limit_buy(), key="k1")
+    found = await bot.bridge._placing.desk.journal.find(gateway="bitso", key="k1")
+    await bot.bridge.aclose()
+
+    assert order.may_be_live
+    assert [(each.mode, each.address) for each in found] == [(None, None)]

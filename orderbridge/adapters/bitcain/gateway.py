@@ -101,7 +101,6 @@ class BitcainGateway(UnsupportedCalls):
         allow_inexpressible: bool = False,
         retries: Retries | None = None,
     ) -> None:
-        self._history_is_hidden = False
         self.settings = check_settings(
             base_url=base_url,
             trading_mode=trading_mode,
@@ -115,10 +114,13 @@ class BitcainGateway(UnsupportedCalls):
         )
         self.account = account
         self.name = gateway_name(VENUE, account)
-        origin = self.settings.base_url
+        self.address = origin = self.settings.base_url
+        self.mode = self.settings.mode
+        self.known_symbols = tuple(self.settings.symbols.values())
         credentials = Credentials.of(token, email, password, refresh_token)
         limiter = shared_limiter((VENUE, origin, credentials.fingerprint(account)), limits, venue=RATE)
         self._session = Session(gateway=self.name, venue=VENUE, transport=transport, limiter=limiter, retries=retries)
+        self.longest_attempt = self._session.longest_attempt(origin)
         self._keeper = TokenKeeper(credentials, base_url=origin, session=self._session, clock=clock)
         if allow_inexpressible:
             self.capabilities = FORCED_CAPABILITIES
@@ -147,31 +149,6 @@ class BitcainGateway(UnsupportedCalls):
         return (
             f"BitcainGateway(base_url={settings.base_url!r}, trading_mode={settings.mode!r}, account={self.account!r})"
         )
-
-    @property
-    def base_url(self) -> str:
-        """Where requests go."""
-        return self.settings.base_url
-
-    @property
-    def trading_mode(self) -> str:
-        """`paper` or `live`."""
-        return self.settings.mode
-
-    @property
-    def unreadable(self) -> tuple[str, ...]:
-        """Which reads this server was found not to serve: proofs of absence are weaker by them, and say so."""
-        return ("history",) if self._history_is_hidden else ()
-
-    @property
-    def longest_attempt(self) -> float:
-        """Seconds for which an order may still be on its way after the moment until which it could leave."""
-        return self._session.longest_attempt(self.settings.base_url)
-
-    @property
-    def paper(self) -> bool:
-        """Whether its orders are paper, by its trading mode."""
-        return self.settings.mode == "paper"
 
     @checked_call
     async def permit(self, lane: Lane = "place", *, timeout: float | None = None) -> Permit:
@@ -378,7 +355,7 @@ class BitcainGateway(UnsupportedCalls):
         span = span_of(since, until, symbol, status, venue_filters)
 
         def warn(text: str) -> None:
-            self._history_is_hidden = True
+            self.unreadable = ("history",)
             self._session.log.warning("%s", text, extra=log_facts(self.name, "orders"))
 
         return Listing(self._reads, span, self.name, pace=lambda: Deadline(timeout), warn=warn).orders()

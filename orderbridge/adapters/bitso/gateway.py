@@ -45,10 +45,7 @@ if TYPE_CHECKING:
 
 PRODUCTION: Final = "https://bitso.com/api/v3"
 # Source: Bitso API v3, "General Concepts": production and staging.
-_IS_PAPER: Final[Mapping[str, bool]] = {
-    "bitso.com": False, "api.bitso.com": False,
-    "stage.bitso.com": True, "api-stage.bitso.com": True, "sandbox.bitso.com": True, "api-sandbox.bitso.com": True,
-}  # fmt: skip
+_SANDBOXES: Final = frozenset({"stage.bitso.com", "api-stage.bitso.com", "sandbox.bitso.com", "api-sandbox.bitso.com"})
 _CLIENT_ID_LENGTH: Final = 40
 CAPABILITIES: Final = Capabilities(
     order_types=frozenset(TYPE_TO_WIRE),
@@ -94,6 +91,7 @@ class BitsoGateway(UnsupportedCalls):
 
     venue: str = VENUE
     capabilities: Capabilities = CAPABILITIES
+    address_tells_mode = True
     instead: Mapping[str, str] = {"orders": "Bitso lists open orders only: use open_orders, lookup or fills"}
 
     @checked_call
@@ -120,21 +118,21 @@ class BitsoGateway(UnsupportedCalls):
         self.settle_time = settle_time
         self.account = account
         self.name = gateway_name(VENUE, account)
-        self._base_url = base_url.rstrip("/")
+        self.address = base_url.rstrip("/")
+        # An address that is not known is taken for real money.
+        self.mode = "sandbox" if urlsplit(self.address).hostname in _SANDBOXES else "live"
         self._rebuild_limit = rebuild_limit
         signer = Signer(api_key, api_secret, clock=clock)
         if not all(secret.isascii() and secret.isprintable() and secret for secret in signer.secrets):
             raise ConfigurationError("Bitso needs an api_key and an api_secret in plain characters", gateway=self.name)
-        private = shared_limiter((VENUE, self._base_url, signer.digest), limits, venue=PRIVATE_RATE)
+        private = shared_limiter((VENUE, self.address, signer.digest), limits, venue=PRIVATE_RATE)
         # Bitso counts public calls by address, so all keys of this machine share them.
-        public = shared_limiter((VENUE, self._base_url, "public"), limits, venue=PUBLIC_RATE)
+        public = shared_limiter((VENUE, self.address, "public"), limits, venue=PUBLIC_RATE)
         session = Session(gateway=self.name, venue=VENUE, transport=transport, limiter=private, retries=retries)
-        self._client = BitsoClient(
-            session=session, public=session.beside(public), signer=signer, base_url=self._base_url
-        )
+        self.longest_attempt = session.longest_attempt(self.address)
+        self._client = BitsoClient(session=session, public=session.beside(public), signer=signer, base_url=self.address)
         self._clock = clock
-        # Once Bitso has seen our nonces it refuses shorter ones: another client of this key takes these.
-        self.nonces_of = signer.nonces_of
+        self._signer = signer
         self._shown = Shown()
         self._reads = BitsoReads(self._client, account=account, clock=clock, shown=self._shown)
         self._markets = BitsoMarkets(self._client, markets)
@@ -144,21 +142,6 @@ class BitsoGateway(UnsupportedCalls):
         resolving = self._reads.in_lane("resolve")
         self._cancels = BitsoCancels(self._client, resolving, self._resolve)
         self._edits = BitsoEdits(self._client, self._get_by_oid, self._submits.rules, self._shown)
-
-    @property
-    def base_url(self) -> str:
-        """Where requests go."""
-        return self._base_url
-
-    @property
-    def longest_attempt(self) -> float:
-        """Seconds for which an order may still be on its way after the moment until which it could leave."""
-        return self._client.session.longest_attempt(self._base_url)
-
-    @property
-    def paper(self) -> bool | None:
-        """Whether its orders are no real money: on Bitso's staging they are not. None for an address unknown."""
-        return _IS_PAPER.get(urlsplit(self._base_url).hostname or "")
 
     @checked_call
     async def permit(self, lane: Lane = "place", *, timeout: float | None = None) -> Permit:
@@ -186,11 +169,17 @@ class BitsoGateway(UnsupportedCalls):
         return search.result()
 
     @checked_call
-    def remember(self, orders: Collection[Order]) -> None:
+    def remember(self, orders: Collection[Order]) -> bool:
         """Know of orders what Bitso had shown of them to another process, which wrote it down."""
         for order in orders:
             if order.gateway == self.name:
                 self._shown.learn(order)
+        return True
+
+    @checked_call
+    def nonces_of(self, key: str) -> Callable[[], int] | None:
+        """Fresh nonces for another client of this API key: once Bitso has seen ours it refuses shorter ones."""
+        return self._signer.nonces_of(key)
 
     async def _resolve(
         self,
@@ -442,4 +431,4 @@ class BitsoGateway(UnsupportedCalls):
         await self.aclose()
 
     def __repr__(self) -> str:
-        return f"BitsoGateway({self.name!r}, base_url={self._base_url!r})"
+        return f"BitsoGateway({self.name!r}, base_url={self.address!r})"

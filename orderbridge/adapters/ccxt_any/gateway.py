@@ -33,7 +33,7 @@ from orderbridge.adapters.ccxt_any.traits import corrected, declared
 from orderbridge.adapters.ccxt_any.wire import Wire
 from orderbridge.client_ids import mint
 from orderbridge.errors import ConfigurationError, NotSupported, VenueUnavailable
-from orderbridge.gateway import Capabilities, UnsupportedCalls, checked_call, order_from
+from orderbridge.gateway import Capabilities, Mode, UnsupportedCalls, checked_call, order_from
 from orderbridge.http.limits import LimitsLike, Rate, shared_limiter
 from orderbridge.http.policy import Deadline, Retries
 from orderbridge.http.session import Session
@@ -170,24 +170,20 @@ class CcxtGateway(UnsupportedCalls):
     def _mint(self, max_length: int) -> str:
         return mint(self._clock(), max_length=max_length)
 
+    # Read anew each time: a caller's own object may be switched between exchange and sandbox.
     @property
-    def base_url(self) -> str:
+    def address(self) -> str:  # type: ignore[override]
         """Where requests go."""
         return address_of(self._exchange)
 
     @property
-    def sandbox(self) -> bool:
-        """Whether it trades on the exchange's test address."""
-        return is_sandbox(self._exchange)
-
-    @property
-    def paper(self) -> bool:
-        """Whether its orders are no real money: on a sandbox they are not."""
-        return self.sandbox
+    def mode(self) -> Mode:  # type: ignore[override]
+        """`sandbox` where it trades on the exchange's test address."""
+        return "sandbox" if is_sandbox(self._exchange) else "live"
 
     def __repr__(self) -> str:
-        sandbox = ", sandbox" if self.sandbox else ""
-        return f"CcxtGateway({self.name!r}, base_url={self.base_url!r}{sandbox})"
+        sandbox = ", sandbox" if self.mode == "sandbox" else ""
+        return f"CcxtGateway({self.name!r}, base_url={self.address!r}{sandbox})"
 
     @checked_call
     async def permit(self, lane: Lane = "place", *, timeout: float | None = None) -> Permit:

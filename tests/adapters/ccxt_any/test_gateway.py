@@ -624,10 +624,11 @@ async def test_no_secret_shows_anywhere(sim: Any, caplog: pytest.LogCaptureFixtu
 
 
 def test_a_sandbox_shows() -> None:
-    """In repr and as paper; live money shows as neither."""
+    """In repr and as its mode; live money is `live`."""
     config = {"apiKey": "k", "secret": "s"}
 
     assert "sandbox" in repr(CcxtGateway("binance", config=config, sandbox=True))
-    assert CcxtGateway("binance", config=config, sandbox=True).paper is True
+    assert CcxtGateway("binance", config=config, sandbox=True).mode == "sandbox"
+    assert CcxtGateway("binance", config=config).mode == "live"
     assert "sandbox" not in repr(CcxtGateway("binance", config=config))
     assert CcxtGateway("binance", config=config, account="mm").name == "ccxt.binance/mm"
