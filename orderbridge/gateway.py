@@ -435,7 +435,7 @@ _SECRET: Final = _kind("a str or a SecretStr", str, SecretStr)
 _SECRETS: Final = ("api_key", "api_secret", "email", "password", "refresh_token")
 _SWITCHES: Final = (
     "include_unknown_mode", "refresh", "read_back", "strict", "allow_plain_http",
-    "allow_inexpressible", "read_only",
+    "read_only",
 )  # fmt: skip
 # What a parameter of a name is, wherever it stands; besides, each takes None where that is its default.
 _ARGUMENTS: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {

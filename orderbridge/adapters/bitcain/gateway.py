@@ -19,7 +19,7 @@ from orderbridge.adapters.bitcain.edits import BitcainEdits
 from orderbridge.adapters.bitcain.listing import Listing, checked_symbol, span_of
 from orderbridge.adapters.bitcain.lookup import Lookup
 from orderbridge.adapters.bitcain.mapping import VENUE
-from orderbridge.adapters.bitcain.outgoing import CAPABILITIES, FORCED_CAPABILITIES
+from orderbridge.adapters.bitcain.outgoing import CAPABILITIES
 from orderbridge.adapters.bitcain.reads import BitcainReads
 from orderbridge.adapters.bitcain.settings import check_settings
 from orderbridge.adapters.bitcain.submits import BitcainSubmits
@@ -62,8 +62,6 @@ class BitcainGateway(UnsupportedCalls):
         allow_plain_http: send the token unencrypted to another machine. retries: how reads are repeated.
         include_unknown_mode: edit, retry and, in `cancel_all`, cancel those orders too whose rows state no mode and
             that were not created here: they may be of the other mode.
-        allow_inexpressible: send trailing_stop, iceberg and oco orders too, with the documented fields, although
-            none of these holds what such an order needs.
 
     Raises:
         ConfigurationError: a setting is missing or wrong.
@@ -98,7 +96,6 @@ class BitcainGateway(UnsupportedCalls):
         clock: Callable[[], float] = time.time,
         allow_plain_http: bool = False,
         include_unknown_mode: bool = False,
-        allow_inexpressible: bool = False,
         retries: Retries | None = None,
     ) -> None:
         self.settings = check_settings(
@@ -122,8 +119,6 @@ class BitcainGateway(UnsupportedCalls):
         self._session = Session(gateway=self.name, venue=VENUE, transport=transport, limiter=limiter, retries=retries)
         self.longest_attempt = self._session.longest_attempt(origin)
         self._keeper = TokenKeeper(credentials, base_url=origin, session=self._session, clock=clock)
-        if allow_inexpressible:
-            self.capabilities = FORCED_CAPABILITIES
         client = BitcainClient(base_url=origin, session=self._session, keeper=self._keeper, clock=clock)
         self._reads = BitcainReads(
             client, account=account, mode=self.settings.mode, known_symbols=self.settings.symbols, clock=clock
@@ -134,7 +129,6 @@ class BitcainGateway(UnsupportedCalls):
             resolving,
             account=account,
             settings=self.settings,
-            capabilities=self.capabilities,
             clock=clock,
         )
         more: dict[str, Any] = {"gateway": self.name, "include_unknown_mode": include_unknown_mode}

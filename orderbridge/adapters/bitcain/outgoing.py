@@ -19,11 +19,7 @@ from orderbridge.model.order import Order
 from orderbridge.model.request import OrderEdit, OrderRequest
 from orderbridge.model.words import EditClass, Idempotency, OrderStatus, OrderType, TimeInForce
 
-# Source: Bitcain, "Create Trading Order", body field `type`: these can be said with the documented fields.
-EXPRESSIBLE: Final = frozenset(
-    {OrderType.MARKET, OrderType.LIMIT, OrderType.STOP_LOSS, OrderType.TAKE_PROFIT, OrderType.STOP_LIMIT}
-)
-# These are documented as words only: what each would need besides has no field.
+# Source: Bitcain, "Create Trading Order", body field `type`: documented as words only; what each needs has no field.
 INEXPRESSIBLE: Final[Mapping[OrderType, str]] = {
     OrderType.TRAILING_STOP: "its trailing distance",
     OrderType.ICEBERG: "its visible size",
@@ -34,7 +30,9 @@ OPTIONS: Final = frozenset({"portfolio_id", "source", "agent_id", "exchange"})
 # exchange behind Bitcain is likely to refuse, fold or cut.
 CLIENT_ID: Final = ClientIdRule(alphabet="A-Za-z0-9._-", max_length=64)
 CAPABILITIES: Final = Capabilities(
-    order_types=EXPRESSIBLE,
+    order_types=frozenset(
+        {OrderType.MARKET, OrderType.LIMIT, OrderType.STOP_LOSS, OrderType.TAKE_PROFIT, OrderType.STOP_LIMIT}
+    ),
     times_in_force=frozenset(TimeInForce),
     market_lifetimes=True,
     post_only=True,
@@ -48,7 +46,6 @@ CAPABILITIES: Final = Capabilities(
     history=True,
     cancel_all=True,
 )
-FORCED_CAPABILITIES: Final = CAPABILITIES.model_copy(update={"order_types": EXPRESSIBLE | frozenset(INEXPRESSIBLE)})
 
 Fields = dict[str, str | bool]
 

@@ -9,6 +9,7 @@ from orderbridge.adapters.bitcain import wire
 from orderbridge.adapters.bitcain.envelope import Shapeless, ids_in, one_order
 from orderbridge.adapters.bitcain.mapping import Unusable
 from orderbridge.adapters.bitcain.outgoing import (
+    CAPABILITIES,
     CLIENT_ID,
     INEXPRESSIBLE,
     Route,
@@ -26,7 +27,6 @@ from orderbridge.adapters.bitcain.wire import pick
 from orderbridge.adapters.bitcain.writer import BitcainWriter, Payload, Write
 from orderbridge.client_ids import mint
 from orderbridge.errors import NotSupported, OrderDenied, OutcomeUnknown
-from orderbridge.gateway import Capabilities
 from orderbridge.http.policy import Deadline
 from orderbridge.model.order import Order, gateway_name
 from orderbridge.model.permit import Permit
@@ -47,7 +47,6 @@ class BitcainSubmits:
         *,
         account: str,
         settings: Settings,
-        capabilities: Capabilities,
         clock: Callable[[], float],
     ) -> None:
         self._writer = writer
@@ -55,7 +54,6 @@ class BitcainSubmits:
         self._account = account
         self._gateway = gateway_name("bitcain", account)
         self._settings = settings
-        self._capabilities = capabilities
         self._clock = clock
 
     async def submit(
@@ -105,14 +103,13 @@ class BitcainSubmits:
         return self._told(self._reads.acts.told(order), [*doubts.values(), *figures], client_order_id)
 
     def _screened(self, request: OrderRequest) -> tuple[Route, str]:
-        if request.type in INEXPRESSIBLE and request.type not in self._capabilities.order_types:
+        if request.type in INEXPRESSIBLE:
             raise NotSupported(
-                f"Bitcain's API has no field for what a {request.type} order needs: {INEXPRESSIBLE[request.type]}."
-                " A gateway made with allow_inexpressible=True sends it with the documented fields alone",
+                f"Bitcain's API has no field for what a {request.type} order needs: {INEXPRESSIBLE[request.type]}",
                 gateway=self._gateway,
                 operation=SUBMIT,
             )
-        refuse_undeclared(request, self._capabilities, gateway=self._gateway)
+        refuse_undeclared(request, CAPABILITIES, gateway=self._gateway)
         try:
             return route_of(request.options, self._settings), spelled(request, self._settings)
         except OrderDenied as denied:

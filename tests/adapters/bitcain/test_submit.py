@@ -16,7 +16,7 @@ from orderbridge.adapters.bitcain.outgoing import CAPABILITIES
 from orderbridge.client_ids import is_ours
 from orderbridge.http.transport import NoAnswer, NothingSent
 from orderbridge.model.request import OrderRequest
-from orderbridge.model.words import OrderStatus, OrderType, TimeInForce
+from orderbridge.model.words import OrderStatus, TimeInForce
 from orderbridge.simulator import Simulator
 
 CREATE = "POST /api/v1/orders"
@@ -160,20 +160,6 @@ async def test_what_the_api_cannot_say_is_not_supported(
         await connect().submit(request_)
 
     assert not sim.bitcain.requests
-
-
-@pytest.mark.parametrize("kind", ["trailing_stop", "iceberg", "oco"])
-async def test_inexpressible_types_can_be_forced(sim: Simulator, connect: Any, kind: str) -> None:
-    """They go out with the documented fields; capabilities say so, and the server has the last word."""
-    gateway = connect(allow_inexpressible=True)
-    request = OrderRequest(symbol="BTC/USDT", side="buy", type=kind, quantity="1", price="60000")
-
-    with pytest.raises(errors.OrderRejected, match="not supported"):
-        await gateway.submit(request)
-
-    assert sent_body(sim.bitcain.last_requests[-1])["type"] == kind
-    assert OrderType(kind) in gateway.capabilities.order_types
-    assert OrderType(kind) not in connect().capabilities.order_types
 
 
 SOON = datetime(2099, 1, 1, tzinfo=UTC)
