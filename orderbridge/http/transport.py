@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from typing import Final, Literal, Protocol
+from typing import Final, Protocol
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -267,6 +267,3 @@ class OneLoop:
             self._loop = loop
         elif self._loop is not loop:
             raise ConfigurationError(f"{self._owner} was first used in another event loop; make one per loop")
-
-
-EngineName = Literal["auto", "httpx", "aiohttp"]

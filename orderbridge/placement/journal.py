@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from typing import Final, NamedTuple, Protocol, TypeVar
+from typing import Final, NamedTuple, Protocol
 
 from orderbridge.errors import JournalError
 from orderbridge.gateway import checked_call
@@ -13,8 +13,6 @@ from orderbridge.model.order import Identity, Order
 from orderbridge.model.words import PlacementState
 from orderbridge.placement.states import IN_FLIGHT, UNFINISHED, Event, Record, Step, stored
 
-K = TypeVar("K")
-V = TypeVar("V")
 # Reads a record and says what it becomes; None leaves it. It runs inside the transaction: pure, and quick.
 Change = Callable[[Record], Step | None]
 ChangeSeeing = Callable[[Record, Order], Step | None]

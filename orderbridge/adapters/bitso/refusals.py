@@ -26,7 +26,6 @@ from orderbridge.errors import (
 # An allow-list: whatever is not here leaves the outcome unknown.
 REFUSALS: Final[Mapping[Meaning, type[VenueError]]] = {
     Meaning.CREDENTIALS: AuthenticationFailed,
-    Meaning.NONCE: AuthenticationFailed,
     Meaning.PERMISSION: PermissionDenied,
     Meaning.FUNDS: InsufficientFunds,
     Meaning.INVALID: InvalidOrder,
@@ -35,7 +34,6 @@ REFUSALS: Final[Mapping[Meaning, type[VenueError]]] = {
     Meaning.REFUSED: OrderRejected,
     Meaning.NOT_READY: OrderRejected,
     Meaning.NOT_MATCHED: OrderRejected,
-    Meaning.EXISTS: DuplicateClientOrderId,
 }
 
 
