@@ -1,44 +1,77 @@
-"""OrderBridge: many gateways as one."""
+"""
+OrderBridge: many gateways as one.
+
+The public calls stand here whole, each beside what it does; that is why it is long. Look-up and what acts on one order
+wherever it is come first, then what lists over time, then placing, and what becomes of it.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
 from types import TracebackType
-from typing import Final, Literal, Self
+from typing import Any, Final, Literal, Self, TypeVar
 
-from orderbridge.asking import Asking, combine
 from orderbridge.bound import BoundGateway
 from orderbridge.client_ids import mint
-from orderbridge.errors import ConfigurationError, NotSupported
-from orderbridge.finding import cancel_wherever, until_done
-from orderbridge.gateway import OrderGateway, check_gateway, checked_call, order_from
-from orderbridge.history import HistoryCalls
+from orderbridge.errors import (
+    AmbiguousRef,
+    ConfigurationError,
+    JournalError,
+    KeyInUse,
+    NotSupported,
+    OrderBridgeError,
+    OrderNotFound,
+    OrderRejected,
+    OutcomeUnknown,
+    RateLimited,
+)
+from orderbridge.fanout import BridgeListing, FanOut, combine, one_after_another
+from orderbridge.gateway import OrderGateway, check_gateway, checked_call, failure_of, order_from
 from orderbridge.http.policy import Deadline, check_seconds
 from orderbridge.http.transport import OneLoop
-from orderbridge.model.alarm import Alarm
+from orderbridge.model.alarm import Alarm, AlarmKind
 from orderbridge.model.cancelling import CancelReceipt
+from orderbridge.model.fill import Fill
 from orderbridge.model.lookup import Answer, BadRow, BridgeOrders, Failure, Found, LookupResult, OrderList
 from orderbridge.model.market import Market
-from orderbridge.model.order import Order
+from orderbridge.model.order import Identity, Order
+from orderbridge.model.permit import Permit
+from orderbridge.model.placement import Placement
 from orderbridge.model.ref import OrderRef, RefLike
-from orderbridge.model.request import OrderEdit
+from orderbridge.model.request import OrderEdit, OrderRequest
 from orderbridge.model.symbol import Symbol
-from orderbridge.model.words import KnownBy, OrderType
-from orderbridge.placement.calls import PlacementCalls
+from orderbridge.model.words import KnownBy, OrderStatus, OrderType, PlacementState, TimeInForce
+from orderbridge.placement.desk import log
+from orderbridge.placement.explain import explain
 from orderbridge.placement.journal import Journal
-from orderbridge.placement.placing import Placing
+from orderbridge.placement.placer import FOUND
+from orderbridge.placement.placing import Line, Placing
 from orderbridge.placement.policy import PROBE_TIMES, SETTLE_HORIZON, Ghost, Probing, Stale, Uncertain
-from orderbridge.search import parse_refs
+from orderbridge.placement.recovery import RecoveryReport
+from orderbridge.placement.seen import ending
+from orderbridge.search import parse_refs, read_ref
 
+T = TypeVar("T")
 # What reading the journal may take between two calls to a venue, and after the last.
 _TELLING_SECONDS: Final = 1.0
 _LAST_LOOK: Final = 0.25
 _SILENT: Final = frozenset({Answer.FAILED, Answer.TIMED_OUT, Answer.CANNOT_ASK})
+# What finding an order may take before it is cancelled.
+_SEARCH_SECONDS: Final = 2.0
+# How long between two looks at an order that a caller waits for.
+_FIRST_LOOK: Final = 0.25
+_LONGEST_BETWEEN_LOOKS: Final = 5.0
+# How long a raw send without a time limit waits for what was under way before.
+_LONGEST_RECOVERY: Final = 60.0
+# What one look at a placed order may take of the caller's time.
+_LOOK_SECONDS: Final = 10.0
 
 
-class OrderBridge(PlacementCalls, HistoryCalls):
+class OrderBridge:
     """
     Looks orders up on every gateway at once, each within the time limit, and places each order at most once.
 
@@ -89,7 +122,7 @@ class OrderBridge(PlacementCalls, HistoryCalls):
             self._gateways[gateway.name] = gateway
         self._loop = OneLoop("this bridge")
         self._closed = False
-        self._asking = Asking()
+        self._fan_out = FanOut()
         self._placing = Placing(
             self._gateways,
             journal=journal,
@@ -170,7 +203,7 @@ class OrderBridge(PlacementCalls, HistoryCalls):
         calls = {name: self._lookup_call(name, mine, timeout) for name, mine in work.items() if mine}
         results: dict[str, LookupResult] = {}
         failures: dict[str, Failure] = {}
-        for name, outcome in (await self._asking.all(calls, LookupResult, timeout, "lookup")).items():
+        for name, outcome in (await self._fan_out.all(calls, LookupResult, timeout, "lookup")).items():
             if isinstance(outcome, Failure):
                 failures[name] = outcome
             else:
@@ -246,7 +279,7 @@ class OrderBridge(PlacementCalls, HistoryCalls):
             return lambda: self[name].open_orders(symbol=symbol, timeout=timeout)
 
         calls = {name: call(name) for name in self._asked(gateways)}
-        outcomes = await self._asking.all(calls, OrderList, timeout, "open_orders")
+        outcomes = await self._fan_out.all(calls, OrderList, timeout, "open_orders")
         orders: list[Order] = []
         bad_rows: list[BadRow] = []
         failures: dict[str, Failure] = {}
@@ -294,12 +327,51 @@ class OrderBridge(PlacementCalls, HistoryCalls):
         if direct is not None:
             order = await direct.cancel(ref, timeout=deadline.as_timeout)
         else:
-            order = await cancel_wherever(
-                ref, {name: self[name] for name in self.names}, self.lookup, deadline=deadline
-            )
+            order = await self._cancel_wherever(ref, deadline)
         if wait == "ack":
             return order
-        return await until_done(self[order.gateway], order, deadline)
+        return await self._until_done(order, deadline)
+
+    async def _cancel_wherever(self, ref: RefLike, deadline: Deadline) -> Order:
+        """
+        Cancel an order that may be at any gateway.
+
+        A slow or locked-out gateway must not keep the cancel from the one that has the order: the search gets a part
+        of the time, and where it decides nothing, every gateway that did not deny the order is asked to cancel it.
+        """
+        soon = deadline.within(min(_SEARCH_SECONDS, deadline.remaining() / 3))
+        result = await self.lookup(ref, timeout=soon.as_timeout)
+        found = result[ref]
+        if found.orders or not found.is_undecided:
+            order = order_from(result, ref, gateway=None, operation="cancel")
+            return await self[order.gateway].cancel(order, timeout=deadline.as_timeout)
+        silent = [name for name, answer in found.answers.items() if answer is not Answer.NOT_SEEN]
+        return await self._cancel_unseen(ref, silent, deadline)
+
+    async def _cancel_unseen(self, ref: RefLike, names: Sequence[str], deadline: Deadline) -> Order:
+        tried = await asyncio.gather(
+            *(self[name].cancel(ref, timeout=deadline.as_timeout) for name in names), return_exceptions=True
+        )
+        orders = [each for each in tried if isinstance(each, Order)]
+        errors = [each for each in tried if isinstance(each, BaseException)]
+        if len(orders) > 1:
+            raise AmbiguousRef(f"{len(orders)} orders answered, and all were cancelled", orders=tuple(orders))
+        if orders:
+            return orders[0]
+        # What may have happened outweighs what did not.
+        raise next((error for error in errors if isinstance(error, OutcomeUnknown)), errors[0])
+
+    async def _until_done(self, order: Order, deadline: Deadline) -> Order:
+        """Look at an order until it is over or the time is up, and return it as it was seen last."""
+        wait = _FIRST_LOOK
+        while order.may_be_live and deadline.allows(wait):
+            await asyncio.sleep(wait)
+            wait = min(2 * wait, _LONGEST_BETWEEN_LOOKS)
+            try:
+                order = await self[order.gateway].get(order, timeout=deadline.as_timeout)
+            except OrderBridgeError:
+                continue  # a look that fails says nothing about the order
+        return order
 
     @checked_call
     async def edit(self, ref: RefLike, changes: OrderEdit, *, timeout: float | None = 15.0) -> Order:
@@ -355,7 +427,7 @@ class OrderBridge(PlacementCalls, HistoryCalls):
             return lambda: self[name].cancel_all(symbol=market, timeout=timeout)
 
         asked = self._asked(None if gateway is None else [gateway])
-        outcomes = await self._asking.all({name: call(name) for name in asked}, list, timeout, "cancel_all")
+        outcomes = await self._fan_out.all({name: call(name) for name in asked}, list, timeout, "cancel_all")
         orders: list[Order] = []
         failures: dict[str, Failure] = {}
         for name, outcome in outcomes.items():
@@ -388,6 +460,385 @@ class OrderBridge(PlacementCalls, HistoryCalls):
         if not asked:
             raise ConfigurationError(f"no gateway is asked; there are: {', '.join(self.names)}")
         return list(dict.fromkeys(self[name].name for name in asked))
+
+    # Orders and fills over time.
+
+    @checked_call
+    def orders(
+        self,
+        *,
+        since: datetime,
+        until: datetime | None = None,
+        symbol: str | None = None,
+        status: OrderStatus | str | None = None,
+        gateways: Sequence[str] | None = None,
+        strict: bool = False,
+        timeout: float | None = 10.0,
+    ) -> BridgeListing[Order]:
+        """
+        The orders created in a time, gateway by gateway; `timeout` is per page.
+
+        Args:
+            gateways: by default those that have a history; named ones must have it.
+            strict: refuse the call where a gateway would be left out; else the iterator's `left_out` names it.
+
+        Raises:
+            NotSupported: at once, where no gateway asked can tell, or one that is named or by `strict` must. While
+                iterating: the first error of a gateway, after every other gateway's orders were given.
+        """
+        self._check_usable(timeout=timeout)
+        given: dict[str, Any] = {"since": since, "until": until, "symbol": symbol, "status": status}
+        return self._listed(
+            "orders",
+            gateways,
+            lambda gateway: gateway.capabilities.history,
+            lambda gateway: gateway.orders(timeout=timeout, **given),
+            strict=strict,
+        )
+
+    @checked_call
+    def fills(
+        self,
+        ref: RefLike | None = None,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        symbol: str | None = None,
+        gateways: Sequence[str] | None = None,
+        strict: bool = False,
+        timeout: float | None = 10.0,
+    ) -> BridgeListing[Fill]:
+        """
+        The executions of one order, or of the accounts gateway by gateway; `timeout` is per page.
+
+        Args:
+            ref: one that names no gateway is looked up first, on all of them.
+            gateways: by default those that can list fills; named ones must be able to. None is made of what an
+                order says it has filled: that is a sum, and no execution.
+            strict: as of `orders`.
+
+        Raises:
+            NotSupported: at once, as of `orders`. While iterating: as `orders` does.
+        """
+        self._check_usable(timeout=timeout)
+        if ref is not None:
+            parse_refs([ref], gateways=self.names, operation="fills")
+            return BridgeListing(self._fills_of(ref, since, until, symbol, timeout), {})
+        return self._listed(
+            "fills",
+            gateways,
+            lambda gateway: gateway.capabilities.fills,
+            lambda gateway: gateway.fills(since=since, until=until, symbol=symbol, timeout=timeout),
+            strict=strict,
+        )
+
+    async def _fills_of(
+        self,
+        ref: RefLike,
+        since: datetime | None,
+        until: datetime | None,
+        symbol: str | None,
+        timeout: float | None,
+    ) -> AsyncIterator[Fill]:
+        gateway, known = await self._place_of(ref, Deadline(timeout), "fills")
+        listed = gateway.fills(known, since=since, until=until, symbol=symbol, timeout=timeout)
+        async with ending(listed) as fills:
+            async for fill in fills:
+                yield fill
+
+    def _listed(
+        self,
+        call: str,
+        gateways: Sequence[str] | None,
+        can: Callable[[OrderGateway], bool],
+        make: Callable[[BoundGateway], AsyncIterator[T]],
+        *,
+        strict: bool,
+    ) -> BridgeListing[T]:
+        self._check_usable()
+        left_out: dict[str, str] = {}
+        calls: list[AsyncIterator[T]] = []
+        for name in self._asked(gateways):
+            gateway = self[name]
+            if not can(gateway):
+                hint = gateway.instead.get(call)
+                left_out[name] = f"{name} cannot list {call}" + (f"; {hint}" if hint else "")
+                continue
+            try:
+                calls.append(make(gateway))
+            except NotSupported as error:  # not so, as with this symbol or at this exchange without one
+                left_out[name] = failure_of(error).message
+        if not calls or (left_out and (strict or gateways is not None)):
+            raise NotSupported("; ".join(left_out.values()), operation=call)
+        return BridgeListing(one_after_another(calls), left_out)
+
+    # Placing at most once, and what became of it.
+
+    @checked_call
+    async def prepare(self, gateway: str, request: OrderRequest, *, key: str | None = None) -> Placement:
+        """
+        Store a placement without sending it: its client order id exists, and is durable, from then on.
+
+        Args:
+            key: the caller's own name of this act; a held key gives the placement that holds it.
+
+        Raises:
+            OrderDenied, NotSupported: refused here. KeyInUse: the key's holder asks for something else.
+            NotSent: the journal came back older than it was, and the venue was not looked at yet for what was lost.
+        """
+        self._check_usable()
+        name = self[gateway].name
+        await self._placing.come_alive()
+        record = await self._placing.line(name).placer.prepare(request, key=key)
+        return await self._placing.desk.placement(await self._placing.desk.up_to_date(record))
+
+    @checked_call
+    async def place(
+        self,
+        gateway: str,
+        request: OrderRequest | Placement,
+        *,
+        key: str | None = None,
+        send_within: float = 5.0,
+        timeout: float | None = 15.0,
+        read_back: bool | None = None,
+    ) -> Order:
+        """
+        Place an order at most once, and return it as the venue answered, or as one look then showed it.
+
+        An order of an earlier call comes back too; its `evidence` says that it was found, and was not sent again.
+        A cancelled task loses nothing: if the order was being sent, its outcome is written down and followed up.
+
+        Args:
+            request: what to place, or a placement that was prepared.
+            key: while it is held by a placement of the same request, that is gone on with and nothing is placed
+                twice; after a proven refusal or absence it is free again.
+            send_within: seconds to wait for the right to send; then `NotSent`.
+            timeout: seconds for an answer once it is sent; then `OutcomeUnknown`, and it is followed up.
+            read_back: look the order up once, as Bitso answers with an id only, within `timeout`; a look that shows
+                nothing changes nothing. By default that is done for what trades at once: market, ioc and fok.
+
+        Raises:
+            OutcomeUnknown: sent, outcome not known. `await bridge.resolve(error.placement)` is the next line. Its
+                `__cause__` is `RateLimited` when it was throttled.
+            NotSent: nothing was sent; with the same key, or the same placement, it may be tried again.
+            OrderDenied, NotSupported, KeyInUse: refused here, nothing was sent.
+            OrderRejected, AuthenticationFailed, PermissionDenied: refused by the venue.
+            JournalError: the intention could not be stored, so nothing was sent.
+        """
+        self._check_usable(send_within=send_within, timeout=timeout)
+        name = self[gateway].name
+        began = asyncio.get_running_loop().time()
+        line = await self._placing.ready(name, within=send_within)
+        left = max(0.0, send_within - (asyncio.get_running_loop().time() - began))
+        with _throttling_told():
+            order = await line.placer.place(request, key=key, send_within=left, timeout=timeout)
+        asked = request.request if isinstance(request, Placement) else request
+        if not _is_to_be_looked_at(order, asked, read_back):
+            return order
+        seen = await self._look([order], began=began, timeout=timeout)
+        shown = seen.get(order.identity, order)
+        notes = {note for note in order.evidence if note.startswith(FOUND)}
+        return shown.model_copy(update={"evidence": tuple(sorted({*shown.evidence, *notes}))})
+
+    @checked_call
+    async def submit_at(
+        self,
+        gateway: str,
+        request: OrderRequest,
+        *,
+        permit: Permit | None = None,
+        not_after: float | None = None,
+        timeout: float | None = None,
+    ) -> Order:
+        """One raw send at a gateway, written down: `bridge["bitso"].submit`. Prefer `place`."""
+        self._check_usable(timeout=timeout)
+        within = _LONGEST_RECOVERY if timeout is None else timeout
+        line = await self._placing.ready(self[gateway].name, within=within)
+        with _throttling_told():
+            return await line.placer.submit(request, permit=permit, not_after=not_after, timeout=timeout)
+
+    @checked_call
+    async def place_many(
+        self,
+        gateway: str,
+        requests: Mapping[str, OrderRequest],
+        *,
+        send_within: float = 5.0,
+        timeout: float | None = 15.0,
+        read_back: bool | None = None,
+    ) -> Mapping[str, Placement]:
+        """
+        Place several orders at once, each under its key; look at the state of each placement.
+
+        Those that `place` would look at are looked up together.
+
+        Never raises for one order. A refused one is `denied` or `rejected`, one that was not sent is `prepared`,
+        and where a key is held by another request, that one's placement is given. One whose intention could not be
+        stored was not sent: it is `denied`, with why in its `evidence`, and the journal knows nothing of it.
+
+        Raises:
+            JournalError: nothing can be stored at all. NotSent: the gateway's recovery is not over in time.
+        """
+        self._check_usable(send_within=send_within, timeout=timeout)
+        began = asyncio.get_running_loop().time()
+        line = await self._placing.ready(self[gateway].name, within=send_within)
+        how: dict[str, Any] = {"send_within": send_within, "timeout": timeout}
+        calls = (self._place_one_of_many(line, key, request, **how) for key, request in requests.items())
+        done = dict(zip(requests, await asyncio.gather(*calls), strict=True))
+        placed = {
+            each.order.identity: each.order
+            for each in done.values()
+            if each.order is not None and _is_to_be_looked_at(each.order, each.request, read_back)
+        }
+        if not placed:
+            return done
+        seen = await self._look(list(placed.values()), began=began, timeout=timeout)
+        return {
+            key: each.model_copy(update={"order": seen[each.order.identity]})
+            if each.order is not None and each.order.identity in seen
+            else each
+            for key, each in done.items()
+        }
+
+    async def _place_one_of_many(
+        self, line: Line, key: str, request: OrderRequest, *, send_within: float, timeout: float | None
+    ) -> Placement:
+        """What became of one request, whatever happened: `place_many` raises for none."""
+        desk = self._placing.desk
+        try:
+            record = await line.placer.prepare_anyhow(request, key=key)
+        except KeyInUse as error:
+            return error.placement
+        except Exception as error:  # noqa: BLE001 - whatever it is, it must not hide what became of the others
+            return _not_stored(line, desk.now(), key, request, error)
+        placement = record.placement
+        if placement.state is PlacementState.DENIED:
+            return placement
+        try:
+            order = await line.placer.place(placement, key=None, send_within=send_within, timeout=timeout)
+            placement = placement.model_copy(update={"state": PlacementState.PLACED, "order": order})
+        except OutcomeUnknown as error:
+            placement = error.placement or placement.model_copy(update={"state": PlacementState.UNCERTAIN})
+        except OrderRejected as error:
+            refused = {"state": PlacementState.REJECTED, "evidence": (*placement.evidence, str(error))}
+            placement = placement.model_copy(update=refused)
+        except Exception as error:  # noqa: BLE001 - nothing was sent, and what stands in the journal is returned
+            if not isinstance(error, OrderBridgeError):
+                desk.alarm(AlarmKind.BACKGROUND, f"placing failed: {type(error).__name__}: {error}", record=record)
+        try:
+            return await desk.placement(desk.as_it_happened(await desk.journal.get(record.id) or record))
+        except JournalError:
+            return placement
+
+    async def _look(self, orders: Sequence[Order], *, began: float, timeout: float | None) -> dict[Identity, Order]:
+        """What one look adds to orders of one gateway; one that fails changes nothing about a placed order."""
+        left = _LOOK_SECONDS
+        if timeout is not None:
+            left = min(left, began + timeout - asyncio.get_running_loop().time())
+        if left <= 0:
+            return {}
+        placed = {order.identity for order in orders}
+        try:
+            result = await self[orders[0].gateway].lookup(*orders, timeout=left)
+            same = [order for order in result.orders if order.identity in placed]
+            known = await self._placing.sightings.observe(same, source="read back")
+        except Exception as error:  # noqa: BLE001 - it is placed: whatever a look meets, an error here would deny that
+            names = ", ".join(order.order_id for order in orders)
+            log.warning("%s: placed, and could not be read back: %s", names, error)
+            return {}
+        return {order.identity: order for order in known}
+
+    @checked_call
+    async def resolve(self, placement: Placement, *, timeout: float | None = None) -> Placement:
+        """
+        Wait until a placement is settled, or probing gave up without proof; look at `.state` and `.order`.
+
+        Args:
+            timeout: seconds; when they end, the placement as it is then. Probing goes on.
+
+        Raises:
+            ConfigurationError: it is not in the journal, or was made at another address or mode.
+        """
+        self._check_usable(timeout=timeout)
+        record = await self._placing.record_of(placement)
+        await self._placing.come_alive()
+        line = self._placing.line(self[record.placement.gateway].name)
+        after = await line.resolver.resolve(record, timeout=timeout)
+        return await self._placing.desk.placement(self._placing.desk.as_it_happened(after))
+
+    @checked_call
+    async def placement(self, *, key: str, gateway: str | None = None) -> Placement | None:
+        """The placement of a key: the one that holds it, else the last one that did, else None."""
+        self._check_usable()
+        found = await self._placing.placements(gateway=gateway, key=key)
+        # Two may claim it when an order appeared after its absence was proven: the later one was given the key.
+        return next((each for each in reversed(found) if each.holds_key), found[-1] if found else None)
+
+    @checked_call
+    async def placements(self, *, state: PlacementState | str | None = None) -> list[Placement]:
+        """Every placement of the journal, or those of one state, oldest first."""
+        self._check_usable()
+        try:
+            wanted = None if state is None else PlacementState(state)
+        except ValueError as error:
+            raise ConfigurationError(f"{error}; there are: {', '.join(PlacementState)}") from error
+        return await self._placing.placements(state=wanted)
+
+    async def recover(self) -> RecoveryReport:
+        """
+        Settle what was under way when the last process ended, and adopt its orders.
+
+        `async with` starts this by itself when the bridge has a journal; placing waits for it, gateway by gateway.
+        """
+        self._check_usable()
+        return await self._placing.recover()
+
+    @checked_call
+    async def observe(self, order: Order) -> Order:
+        """
+        Take in an order that the caller's own stream has shown, as evidence; it may settle a placement.
+
+        Returns:
+            The order as it is known now.
+        """
+        self._check_usable()
+        (known,) = await self._placing.sightings.observe([order], source="observed")
+        known = self._placing.desk.unstored.over(known)
+        self._placing.remember([known])
+        return known
+
+    @checked_call
+    async def explain(self, ref: RefLike) -> str:
+        """
+        How a placement came to be as it is, line by line, from the journal.
+
+        Raises:
+            OrderNotFound: the journal knows no placement of this ref. ConfigurationError: the ref is mis-written.
+        """
+        self._check_usable()
+        await self._placing.seen.catch_up()
+        known, journal = read_ref(ref, operation="explain"), self._placing.desk.journal
+        client = known.client_order_id or known.id
+        found = await journal.find(gateway=known.gateway, client_order_id=client) if client else []
+        order_id = known.order_id or known.id
+        if not found and order_id is not None:
+            for order in await journal.orders(gateway=known.gateway, order_id=order_id):
+                if order.client_order_id is not None and known.symbol in (None, order.symbol):
+                    found += await journal.find(gateway=order.gateway, client_order_id=order.client_order_id)
+        if isinstance(ref, Placement) and not found:
+            found = [await self._placing.record_of(ref)]
+        if not found and known.id is not None:
+            found = await journal.find(gateway=known.gateway, key=known.id)
+        if not found:
+            raise OrderNotFound(f"the journal knows no placement of {known}", operation="explain")
+        parts = [
+            explain(record, await self._placing.desk.placement(record), await journal.events(record.id))
+            for record in found
+        ]
+        return "\n\n".join(parts)
+
+    # Opening and closing.
 
     async def aclose(self) -> None:
         """Close every gateway and the journal, whatever one of them says. The bridge cannot be used again."""
@@ -430,3 +881,34 @@ def _from_journal(order: Order) -> Order:
         return order
     evidence = tuple(sorted({*order.evidence, "journal: the venue no longer shows it"}))
     return order.model_copy(update={"known_by": KnownBy.INFERRED, "evidence": evidence})
+
+
+@contextmanager
+def _throttling_told() -> Iterator[None]:
+    """Gives `OutcomeUnknown` the cause that a gateway's own has when it was throttled: `RateLimited`."""
+    try:
+        yield
+    except OutcomeUnknown as error:
+        behind = error.__cause__.__cause__ if error.__cause__ is not None else None
+        if isinstance(behind, RateLimited):
+            raise error from behind
+        raise
+
+
+def _is_to_be_looked_at(order: Order, request: OrderRequest, read_back: bool | None) -> bool:
+    if read_back is not None:
+        return read_back
+    trades_at_once = request.type is OrderType.MARKET or request.time_in_force in {TimeInForce.IOC, TimeInForce.FOK}
+    return trades_at_once and order.may_be_live
+
+
+def _not_stored(line: Line, at: datetime, key: str, request: OrderRequest, error: Exception) -> Placement:
+    return Placement(
+        placement_id="",
+        gateway=line.gateway.name,
+        key=key,
+        request=request,
+        state=PlacementState.DENIED,
+        evidence=(f"not stored, so not sent: {type(error).__name__}: {error}",),
+        created_at=at,
+    )

@@ -1,9 +1,9 @@
-"""Asking several gateways at once: each within the time limit, and none hiding another."""
+"""Many gateways asked at once, or listed one after another: each within its time, and none hiding another."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Final, TypeVar
 
 from orderbridge.gateway import failure_of
@@ -11,6 +11,7 @@ from orderbridge.http.session import log_facts, own_logger
 from orderbridge.model.lookup import Answer, Failure, Found, LookupResult
 from orderbridge.model.order import Order, united
 from orderbridge.model.ref import OrderRef
+from orderbridge.placement.seen import ending
 
 T = TypeVar("T")
 _log: Final = own_logger("orderbridge.bridge")
@@ -18,7 +19,7 @@ _log: Final = own_logger("orderbridge.bridge")
 _GRACE: Final = 0.25
 
 
-class Asking:
+class FanOut:
     """Makes calls of many gateways at once; what was cut off is held until it has ended."""
 
     def __init__(self) -> None:
@@ -93,3 +94,38 @@ def combine(
         proven_absent=not orders and all(proven),
         notes=tuple(notes),
     )
+
+
+class BridgeListing(AsyncIterator[T]):
+    """
+    What several gateways list, one after another.
+
+    Attributes:
+        left_out: the gateways that cannot list it, and why, by their names; what is theirs is missing here.
+    """
+
+    def __init__(self, items: AsyncIterator[T], left_out: Mapping[str, str]) -> None:
+        self._items = items
+        self.left_out = dict(left_out)
+
+    async def __anext__(self) -> T:
+        return await anext(self._items)
+
+    async def aclose(self) -> None:
+        """End it before its end."""
+        async with ending(self._items):
+            pass
+
+
+async def one_after_another(calls: Sequence[AsyncIterator[T]]) -> AsyncIterator[T]:
+    """What each call yields; the first error comes when every other call has been heard."""
+    failed: Exception | None = None
+    for call in calls:
+        try:
+            async with ending(call) as items:
+                async for item in items:
+                    yield item
+        except Exception as error:  # noqa: BLE001 - whatever one adapter raises hides no other gateway
+            failed = failed or error
+    if failed is not None:
+        raise failed
