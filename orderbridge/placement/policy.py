@@ -100,18 +100,21 @@ class Schedule:
 
     def wait(self, record: Record, number: int, *, followed: float, late: int) -> float:
         """
-        Seconds until a probe: by the times, once more right after the horizon, then every so often.
+        Seconds until a probe: by the times, as often after the horizon as a verdict needs, then every so often.
 
         Args:
             followed: for how many seconds this process has followed it; a restart begins anew.
-            late: how many rounds were begun after the horizon: there is one right after it, not at the next beat.
+            late: how many rounds were begun after the horizon. Whether it can be proven or must be given up is told by
+                so many of them, a quarter of the horizon apart: whoever waits is not to wait for the slow beat.
         """
         times = self._times(record)
         soon = min(times[0], 1.0)
         if record.state is PlacementState.PREPARED:
             return soon
-        if record.state is PlacementState.UNCERTAIN and number >= len(times) and not late:
-            return max(0.0, self._probing.horizon - followed) + _PAST
+        if record.state is PlacementState.UNCERTAIN and number >= len(times) and late < ROUNDS:
+            if not late:
+                return max(0.0, self._probing.horizon - followed) + _PAST
+            return min(max(self._probing.horizon / 4, soon), self._probing.every)
         if record.state in WATCHED or number >= len(times):
             # At the same moments for all, so that one round asks for many.
             return self._probing.every - self._clock() % self._probing.every

@@ -34,7 +34,13 @@ def test_the_last_probe_waits_for_the_horizon_that_was_lived_through() -> None:
     """With a clock set forward the numbers run out; then the time that really passed decides."""
     assert wait(9, now=100_000.0, followed=20.0) == pytest.approx(100.01)
     assert wait(9, now=100_000.0, followed=121.0) == pytest.approx(0.01)
-    assert wait(9, now=100_050.0, followed=121.0, late=1) == 300.0 - (SENT + 100_050.0) % 300.0
+
+
+def test_the_rounds_that_a_verdict_needs_do_not_wait_for_the_slow_beat() -> None:
+    """After a restart three rounds behind the horizon tell within minutes whether it can be proven."""
+    assert [wait(9, now=100_050.0, followed=121.0, late=late) for late in (1, 2)] == [30.0, 30.0]
+    assert wait(9, now=100_050.0, followed=121.0, late=3) == 300.0 - (SENT + 100_050.0) % 300.0
+    assert wait(9, now=100_050.0, followed=2.0, late=1, horizon=1.0) == 0.5
 
 
 @pytest.mark.parametrize("state", ["not_placed", "denied"])
