@@ -15,7 +15,7 @@ from orderbridge.cli.placing import explain, place, recover
 from orderbridge.cli.running import Config, Gateways, Json, Timeout, connected, run, used_settings
 from orderbridge.cli.simulate import simulate
 from orderbridge.cli.tables import lookup_json, print_lookup
-from orderbridge.cli.trading import cancel, edit, submit
+from orderbridge.cli.trading import cancel, edit
 from orderbridge.model.lookup import LookupResult
 
 app = typer.Typer(
@@ -77,7 +77,6 @@ app.command()(place)
 app.command()(explain)
 app.command()(recover)
 app.add_typer(journal, name="journal")
-app.command()(submit)
 app.command()(cancel)
 app.command()(edit)
 app.command()(simulate)

@@ -1,4 +1,4 @@
-"""The options that say what to order, as `submit` and `place` share them."""
+"""The options that say what to order, as `place` takes them."""
 
 from __future__ import annotations
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import shlex
 import sys
-from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
@@ -50,7 +49,7 @@ from orderbridge.cli.running import (
 )
 from orderbridge.cli.tables import Rows, order_in_line, print_missing, print_model, say
 from orderbridge.cli.trading import show
-from orderbridge.errors import JournalError, NotSent, OrderBridgeError, OutcomeUnknown
+from orderbridge.errors import DuplicateClientOrderId, JournalError, NotSent, OrderBridgeError, OutcomeUnknown
 from orderbridge.model.order import Order
 from orderbridge.model.placement import Placement
 from orderbridge.model.request import OrderRequest
@@ -63,11 +62,28 @@ _REFUSED = {OrderStatus.REJECTED, OrderStatus.FAILED}
 
 
 class _Act:
-    """One placing, and what is known of it when it is interrupted."""
+    """
+    One placing, and what is known of it when it is interrupted.
 
-    def __init__(self, bridge: OrderBridge, gateway: str, request: OrderRequest, key: str | None) -> None:
+    Args:
+        is_kept: whether a journal outlives this command.
+        options: with which every further command finds the same journal and settings.
+    """
+
+    def __init__(
+        self,
+        bridge: OrderBridge,
+        gateway: str,
+        request: OrderRequest,
+        key: str | None,
+        *,
+        is_kept: bool,
+        options: list[str],
+    ) -> None:
         self.bridge, self.gateway, self.request, self.key = bridge, gateway, request, key
+        self.is_kept, self._options = is_kept, options
         self.placement: Placement | None = None
+        self.is_taken = False
 
     async def run(
         self, *, send_within: float, timeout: float, read_back: bool | None, resolve: float
@@ -75,18 +91,39 @@ class _Act:
         """The order; or the placement, when its outcome was not known at first and it was followed up."""
         async with self.bridge as bridge:
             self.placement = await bridge.prepare(self.gateway, self.request, key=self.key)
-            said = "goes on with" if self.placement.state is not PlacementState.PREPARED else "is written down as"
-            note(f"It {said} {placement_ref(self.placement)}, and nothing is placed twice.")
+            note(self._said(self.placement))
             try:
                 return await bridge.place(
                     self.gateway, self.placement, send_within=send_within, timeout=timeout, read_back=read_back
                 )
             except OutcomeUnknown as error:
-                warn(told(error), style="red")
+                cause = error.__cause__
+                # Without a journal there was no earlier sending: the order that has the id is another one.
+                self.is_taken = not self.is_kept and isinstance(cause, DuplicateClientOrderId)
+                warn(told(cause if isinstance(cause, DuplicateClientOrderId) else error), style="red")
                 if resolve:
                     note(f"Asking what became of it, for up to {resolve:g} s ...")
                 known = error.placement if isinstance(error.placement, Placement) else self.placement
                 return await bridge.resolve(known, timeout=resolve)
+
+    def _said(self, placement: Placement) -> str:
+        if self.is_kept:
+            said = "goes on with" if placement.state is not PlacementState.PREPARED else "is written down as"
+            return f"It {said} {placement_ref(placement)}, and nothing is placed twice."
+        if placement.client_order_id is None:
+            return "It is sent once, without a client order id: the venue takes none."
+        return f"It is sent once, as {placement_ref(placement)}."
+
+    def lines(self, placement: Placement) -> list[str]:
+        """The commands that tell what became of it, to be copied as they are."""
+        name = placement_ref(placement)
+        if self.is_kept:
+            ways = [["explain", *self._options, name], ["recover", *self._options, "--resolve", "150"]]
+        elif placement.client_order_id is None:
+            ways = [["open", *self._options, "--gateway", self.gateway]]
+        else:
+            ways = [["lookup", *self._options, name]]
+        return [shlex.join(["orderbridge", *way]) for way in ways]
 
 
 def place(
@@ -121,14 +158,17 @@ def place(
     Place one order at most once, after asking: it is in the journal before it is sent.
 
     The same --key and order again go on with what was placed. Without a
-    journal nothing is placed: give --journal, or [journal] path in the settings.
+    journal (--journal, or [journal] path in the settings) the question says
+    so: it is sent once, and nothing but the venue knows of it after that.
 
     Exits 0 when the venue has it, 1 when it was refused or proven not placed,
     2 when it was wrong, 4 when it was not sent. 3 means that it MAY BE LIVE:
     run the lines that are printed, and do not place it again.
     """
     used = used_settings(config)
-    kept = journal_path(journal, used)
+    kept = None if journal is None and used.journal_path is None else journal_path(journal, used)
+    if kept is None and key is not None:
+        end("--key needs a journal: give --journal PATH, or [journal] path in the settings file", Exit.WRONG)
     bridge = checked(lambda: connected(gateway, journal=kept, settings=used))
     target = checked(lambda: bridge[gateway])
     request = new_request(
@@ -147,8 +187,11 @@ def place(
         client_order_id=client_order_id,
     )
     named = [] if key is None else [f"  key {key}"]
-    ask([destination(target), f"  {order_line(request)}", *named, f"  journal {kept}"], "Place this order?", yes=yes)
-    act = _Act(bridge, gateway, request, key)
+    where = f"  journal {kept}" if kept else "  NO JOURNAL: sent once, and known to nothing but the venue after that"
+    ask([destination(target), f"  {order_line(request)}", *named, where], "Place this order?", yes=yes)
+    options = [] if journal is None else ["--journal", str(journal)]
+    options += [] if config is None else ["--config", str(config)]
+    act = _Act(bridge, gateway, request, key, is_kept=kept is not None, options=options)
     work = act.run(send_within=send_within, timeout=timeout, read_back=read_back, resolve=resolve)
     try:
         outcome = asyncio.run(work)
@@ -158,49 +201,45 @@ def place(
     except OrderBridgeError as error:
         end(told(error), exit_of(error))
     except KeyboardInterrupt:
-        _interrupted(act, journal, config)
+        if act.placement is None:
+            end("Interrupted before anything was sent.", Exit.NOT_SENT)
+        _may_be_live("Interrupted.", act, act.placement)
     except BaseException as error:
         warn(f"{type(error).__name__}: {error}", style="red")
-        warn("The order may be live. Do not place it again; run orderbridge recover.", style="bold red")
+        lines = [] if act.placement is None else act.lines(act.placement)
+        warn("The order may be live. Do not place it again; see what became of it, with:", *lines, style="bold red")
         raise
     if isinstance(outcome, Placement):
-        _followed_up(outcome, journal, config, json=json)
+        _followed_up(act, outcome, json=json)
     show([outcome], json=json)
     if outcome.status in _REFUSED:
         end(f"{outcome.status}: {outcome.reason or 'the venue gives no reason'}", Exit.NOT_ALL)
 
 
-def _followed_up(placement: Placement, journal: Path | None, config: Path | None, *, json: bool) -> NoReturn:
+def _followed_up(act: _Act, placement: Placement, *, json: bool) -> NoReturn:
     if placement.state is PlacementState.PLACED and placement.order is not None:
         note("It was placed, once.")
         show([placement.order], json=json)
         sys.exit(Exit.DONE)
+    if act.is_taken:
+        end("An order has this id; look at it with:", Exit.NOT_ALL, *act.lines(placement))
     if json:
         print_model(placement)
     else:
         add_placement(Rows(PLACEMENTS), placement)
     if not placement.may_be_live:
         end(f"It is {placement.state}: not live, and nothing of it filled. It may be placed anew.", Exit.NOT_ALL)
-    _may_be_live("It is not known what became of the order.", placement, journal, config)
+    _may_be_live("It is not known what became of the order.", act, placement)
 
 
-def _interrupted(act: _Act, journal: Path | None, config: Path | None) -> NoReturn:
-    if act.placement is None:
-        end("Interrupted before it was written down: nothing was sent.", Exit.NOT_SENT)
-    _may_be_live("Interrupted.", act.placement, journal, config)
-
-
-def _may_be_live(why: str, placement: Placement, journal: Path | None, config: Path | None) -> NoReturn:
-    where = [] if journal is None else ["--journal", str(journal)]
-    where += [] if config is None else ["--config", str(config)]
-    name = placement_ref(placement)
-    lines = [
-        shlex.join(["orderbridge", "explain", *where, name]),
-        shlex.join(["orderbridge", "recover", *where, "--resolve", "150"]),
-    ]
+def _may_be_live(why: str, act: _Act, placement: Placement) -> NoReturn:
+    first, *more = act.lines(placement)
     warn(why, style="red")
-    warn(f"{name} MAY BE LIVE. Do not place it again; see what is known, and have it settled, with:", style="bold red")
-    end(lines[0], Exit.UNKNOWN, *lines[1:])
+    warn(
+        f"{placement_ref(placement)} MAY BE LIVE. Do not place it again; see what is known, and have it settled, with:",
+        style="bold red",
+    )
+    end(first, Exit.UNKNOWN, *more)
 
 
 def explain(

@@ -1,37 +1,22 @@
-"""`orderbridge submit`, `cancel` and `edit`: acting."""
+"""`orderbridge cancel` and `edit`: acting on orders that are there."""
 
 from __future__ import annotations
 
 import asyncio
-import shlex
 import sys
-import time
 from collections.abc import Coroutine
 from contextlib import aclosing
-from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 
-from orderbridge.bound import BoundGateway
 from orderbridge.bridge import OrderBridge
-from orderbridge.cli.asking import ask, destination, edit_line, order_line
+from orderbridge.cli.asking import ask, destination, edit_line
 from orderbridge.cli.ordering import (
-    ClientId,
     ExpiresAt,
-    GatewayName,
-    InQuote,
-    Kind,
-    PostOnly,
     Price,
-    Quantity,
-    ReduceOnly,
-    SideWord,
-    Slippage,
     StopPrice,
-    SymbolName,
     Tif,
-    new_request,
 )
 from orderbridge.cli.running import (
     Config,
@@ -52,145 +37,14 @@ from orderbridge.cli.running import (
     warn,
 )
 from orderbridge.cli.tables import order_in_line, print_missing, print_model, print_orders, say
-from orderbridge.client_ids import mint
 from orderbridge.errors import (
-    AuthenticationFailed,
-    ConfigurationError,
-    DuplicateClientOrderId,
-    NotSent,
-    NotSupported,
     OrderBridgeError,
-    OrderDenied,
     OrderNotActive,
-    OrderRejected,
-    PermissionDenied,
 )
-from orderbridge.gateway import OrderGateway
 from orderbridge.model.order import Order
-from orderbridge.model.ref import OrderRef
-from orderbridge.model.request import OrderEdit, OrderRequest
-from orderbridge.model.words import OrderStatus
+from orderbridge.model.request import OrderEdit
 from orderbridge.registry import connect
 from orderbridge.search import parse_refs
-
-# Each proves that the order is not on the book. Whatever else `submit` raises, the order may be live.
-_PROOFS = (
-    ConfigurationError,
-    OrderDenied,
-    NotSupported,
-    NotSent,
-    OrderRejected,
-    AuthenticationFailed,
-    PermissionDenied,
-)
-_REFUSED = {OrderStatus.REJECTED, OrderStatus.FAILED}
-
-
-def submit(
-    gateway: GatewayName,
-    side: SideWord,
-    quantity: Quantity,
-    symbol: SymbolName,
-    price: Price = None,
-    stop_price: StopPrice = None,
-    quote: InQuote = False,
-    kind: Kind = None,
-    tif: Tif = None,
-    expires_at: ExpiresAt = None,
-    post_only: PostOnly = False,
-    reduce_only: ReduceOnly = False,
-    client_order_id: ClientId = None,
-    slippage: Slippage = None,
-    yes: Yes = False,
-    timeout: Annotated[float, typer.Option(help="Seconds until the outcome counts as not known.", min=0.1)] = 15.0,
-    json: Json = False,
-    config: Config = None,
-) -> None:
-    """
-    Send one order, after asking.
-
-    It is sent once and kept in no journal (`place` keeps one), so its client
-    order id is printed before it is sent.
-
-    Exits 0 when the venue took it, 1 when it refused it, 2 when it was wrong,
-    4 when it was not sent. 3 means that it MAY BE LIVE: run the look-up that
-    is printed, and do not send it again.
-    """
-    used = used_settings(config)
-    bridge = checked(lambda: connected(gateway, settings=used))
-    target = checked(lambda: bridge[gateway])
-    request = new_request(
-        symbol=symbol,
-        side=side,
-        quantity=quantity,
-        quote=quote,
-        kind=kind,
-        price=price,
-        stop_price=stop_price,
-        tif=tif,
-        expires_at=expires_at,
-        post_only=post_only,
-        reduce_only=reduce_only,
-        slippage=slippage,
-        client_order_id=_id_for(target) if client_order_id is None else client_order_id,
-    )
-    lookup = _lookup_line(target, request, config)
-    id_line = f"client order id {request.client_order_id or 'none: the venue takes none'}"
-    ask([destination(target), f"  {order_line(request)}", f"  {id_line}"], "Send this order?", yes=yes)
-    order = _sent(_submit(bridge, target, request, timeout), lookup)
-    show([order], json=json)
-    if order.status in _REFUSED:
-        end(f"{order.status}: {order.reason or 'the venue gives no reason'}", Exit.NOT_ALL)
-
-
-async def _submit(bridge: OrderBridge, target: BoundGateway, request: OrderRequest, timeout: float) -> Order:
-    async with aclosing(bridge):
-        # The adapter's own call: it is `place` that is journalled.
-        return await target.gateway.submit(request, timeout=timeout)
-
-
-def _sent(call: Coroutine[Any, Any, Order], lookup: str) -> Order:
-    try:
-        return asyncio.run(call)
-    except NotSent as error:
-        end(f"Nothing was sent. {told(error)}", Exit.NOT_SENT)
-    except _PROOFS as error:
-        end(told(error), exit_of(error))
-    except DuplicateClientOrderId as error:
-        warn(told(error), style="red")
-        end("An order has this id; look at it with:", Exit.NOT_ALL, lookup)
-    except OrderBridgeError as error:
-        _unknown(told(error), lookup)
-    except KeyboardInterrupt:
-        _unknown("Interrupted.", lookup)
-    except BaseException as error:
-        warn(f"{type(error).__name__}: {error}", style="red")
-        warn("The order may be live. Do not send it again; look it up with:", lookup, style="bold red")
-        raise
-
-
-def _unknown(why: str, lookup: str) -> NoReturn:
-    warn(why, style="red")
-    end("The order may be live. Do not send it again; look it up with:", Exit.UNKNOWN, lookup)
-
-
-def _id_for(gateway: OrderGateway) -> str | None:
-    rule = gateway.capabilities.client_order_id
-    if rule is None:
-        return None
-    try:
-        return mint(time.time(), max_length=rule.max_length)
-    except ValueError as error:
-        end(f"{gateway.name}: no id can be made ({error}): give one with --client-order-id", Exit.WRONG)
-
-
-def _lookup_line(gateway: OrderGateway, request: OrderRequest, config: Path | None) -> str:
-    """The command that finds the order again, to be copied as it is."""
-    where = [] if config is None else ["--config", str(config)]
-    if request.client_order_id is None:
-        return shlex.join(["orderbridge", "open", *where, "--gateway", gateway.name])
-    ref = OrderRef(gateway=gateway.name, client_order_id=request.client_order_id)
-    return shlex.join(["orderbridge", "lookup", *where, str(ref)])
 
 
 def cancel(

@@ -150,5 +150,5 @@ def test_the_readme_names_every_command() -> None:
 
     commands = typer.main.get_command(app).commands
 
-    assert {"open", "orders", "fills", "submit", "cancel", "edit"} <= set(commands)
+    assert {"open", "orders", "fills", "place", "cancel", "edit"} <= set(commands)
     assert [name for name in commands if f"orderbridge {name}" not in section] == []

@@ -5,12 +5,15 @@ import sqlite3
 from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from orderbridge.cli.app import app
+from orderbridge.cli.placing import _Act
 from orderbridge.simulator import Simulator
+from tests.placement.kit import record
 
 pytestmark = pytest.mark.usefixtures("keys", "terminal")
 PLACE = "POST /api/v3/orders"
@@ -23,13 +26,35 @@ def run(*arguments: str, answer: str | None = None) -> Result:
     return CliRunner().invoke(app, list(arguments), input=answer)
 
 
-def test_place_without_a_journal_places_nothing(venue: Simulator) -> None:
-    """No journal is a sentence that asks for one, exit code 2, and no request."""
-    result = run(*LIMIT[:-2], "--yes")
+def test_place_without_a_journal_says_so_and_asks(venue: Simulator, tmp_path: Path) -> None:
+    """The question says that nothing keeps the order; no sends nothing, yes sends it once, under an id that is told."""
+    no = run(*LIMIT[:-2], answer="n\n")
+    before = len(venue.bitso.accepted())
+    yes = run(*LIMIT[:-2], answer="y\n")
+
+    assert (no.exit_code, before) == (4, 0)
+    assert "NO JOURNAL: sent once, and known to nothing but the venue after that" in no.stderr
+    assert yes.exit_code == 0, yes.output
+    (order,) = venue.bitso.accepted()
+    assert f"It is sent once, as bitso:client:{order.client_order_id}." in yes.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_journal_and_client_id_the_open_orders_are_named() -> None:
+    """Nothing else leads to an order of a venue that takes no ids of ours."""
+    placement = record(state="uncertain").placement.model_copy(update={"client_order_id": None})
+    act = _Act(cast("Any", None), "bitso", placement.request, None, is_kept=False, options=["--config", "x"])
+
+    assert act.lines(placement) == ["orderbridge open --config x --gateway bitso"]
+
+
+def test_a_key_without_a_journal_places_nothing(venue: Simulator) -> None:
+    """What would not be known the next time keeps nothing from being placed twice: exit code 2, and no request."""
+    result = run(*LIMIT[:-2], "--key", "a", "--yes")
 
     assert result.exit_code == 2
-    assert "no journal: give --journal PATH" in result.stderr
-    assert venue.bitso.accepted() == []
+    assert "--key needs a journal: give --journal PATH" in result.stderr
+    assert not venue.bitso.requests
 
 
 def test_place_takes_its_journal_from_the_settings(venue: Simulator, tmp_path: Path) -> None:
@@ -202,19 +227,6 @@ def test_other_commands_settle_nothing_of_a_bot(
     placement = json.loads(run("journal", "list", *KEPT, "--json").stdout)
     assert placement["state"] == "prepared"
     assert owners(tmp_path / "orders.db") == before
-
-
-def test_submit_is_kept_in_no_journal(venue: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As its help says, whether or not the settings name one."""
-    (tmp_path / "orderbridge.toml").write_text('[journal]\npath = "orders.db"\n')
-    monkeypatch.setenv("ORDERBRIDGE_CONFIG", "orderbridge.toml")
-
-    result = run("submit", *LIMIT[1:-2], "--yes")
-    kept = run("journal", "list", *KEPT, "--json")
-
-    assert result.exit_code == 0, result.output
-    assert len(venue.bitso.accepted()) == 1
-    assert kept.stdout == ""
 
 
 def test_recover_without_a_file_makes_none(tmp_path: Path) -> None:

@@ -114,7 +114,7 @@ trading_mode = "paper"
     [
         ("lookup", "x"), ("open",), ("orders", "--since", "2026-01-01"), ("fills",), ("cancel", "bitso:x"),
         ("cancel", "--all", "--yes"), ("edit", "bitso:x", "--price", "1", "--yes"),
-        ("submit", "bitso", "buy", "0.01", "BTC/MXN", "--price", "560000", "--yes"),
+        ("place", "bitso", "buy", "0.01", "BTC/MXN", "--price", "560000", "--yes"),
         ("place", "bitso", "buy", "0.01", "BTC/MXN", "--price", "560000", "--yes", "--journal", "orders.db"),
         ("recover", "--journal", "orders.db"),
     ],

@@ -1,4 +1,4 @@
-"""`submit`, `cancel` and `edit`: what they ask, what they send, how they end."""
+"""`place` without a journal, `cancel` and `edit`: what they ask, what they send, how they end."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from orderbridge.simulator import Simulator
 
 pytestmark = pytest.mark.usefixtures("keys", "terminal")
 PLACE = "POST /api/v3/orders"
-LIMIT = ("submit", "bitso", "buy", "0.01", "BTC/MXN", "--price", "560000")
+LIMIT = ("place", "bitso", "buy", "0.01", "BTC/MXN", "--price", "560000")
 
 
 def run(*arguments: str, answer: str | None = None) -> Result:
@@ -48,7 +48,7 @@ def start(*arguments: str, stdin: int = subprocess.DEVNULL) -> "subprocess.Popen
 # Asking.
 
 
-def test_submit_asks_with_venue_account_money_and_order(venue: Simulator) -> None:
+def test_place_asks_with_venue_account_money_and_order(venue: Simulator) -> None:
     """The question shows where the order goes, what money that is, and the order in one line."""
     result = run(*LIMIT, answer="y\n")
 
@@ -65,13 +65,13 @@ def test_submit_asks_with_venue_account_money_and_order(venue: Simulator) -> Non
 @pytest.mark.parametrize(
     ("mode", "said"), [("paper", "paper, no real money"), ("live", "this machine, as a simulator is")]
 )
-def test_submit_says_whether_bitcain_trades_on_paper(
+def test_place_says_whether_bitcain_trades_on_paper(
     venue: Simulator, monkeypatch: pytest.MonkeyPatch, mode: str, said: str
 ) -> None:
     """Bitcain's trading mode stands in the question, and the order goes out in it."""
     monkeypatch.setenv("BITCAIN_TRADING_MODE", mode)
 
-    result = run("submit", "bitcain", "sell", "0.5", "BTC/USDT", "--price", "90000", "--json", answer="y\n")
+    result = run("place", "bitcain", "sell", "0.5", "BTC/USDT", "--price", "90000", "--json", answer="y\n")
 
     assert result.exit_code == 0, result.output
     assert said in result.stderr
@@ -112,11 +112,11 @@ def test_a_real_terminal_is_asked(venue: Simulator) -> None:
     os.close(theirs)
 
     assert running.returncode == 4
-    assert b"Send this order?" in said
+    assert b"Place this order?" in said
     assert not venue.bitso.requests
 
 
-# Submitting.
+# Placing without a journal.
 
 
 def test_yes_sends_without_a_question(venue: Simulator) -> None:
@@ -160,7 +160,7 @@ def test_yes_sends_without_a_question(venue: Simulator) -> None:
 )
 def test_every_kind_of_order(arguments: tuple[str, ...], line: str, kind: str) -> None:
     """Each option reaches the order, and the question tells it."""
-    result = run("submit", *arguments, "--json", answer="y\n")
+    result = run("place", *arguments, "--json", answer="y\n")
 
     assert result.exit_code == 0, result.output
     assert line in result.stderr
@@ -184,7 +184,7 @@ def test_every_kind_of_order(arguments: tuple[str, ...], line: str, kind: str) -
 )
 def test_what_makes_no_order_is_told_in_one_line(venue: Simulator, arguments: tuple[str, ...], said: str) -> None:
     """A wrong argument is a sentence and exit code 2; nobody is asked, nothing is sent."""
-    result = run("submit", *arguments, answer="y\n")
+    result = run("place", *arguments, answer="y\n")
 
     assert result.exit_code == 2, result.output
     assert said in result.stderr
@@ -232,7 +232,7 @@ def test_one_address_moves_every_account(venue: Simulator, monkeypatch: pytest.M
     monkeypatch.setenv("MM_KEY", venue.bitso.api_key)
     monkeypatch.setenv("MM_SECRET", venue.bitso.api_secret)
 
-    result = run("submit", "bitso/mm", *LIMIT[2:], "--yes", "--config", str(config))
+    result = run("place", "bitso/mm", *LIMIT[2:], "--yes", "--config", str(config))
 
     assert result.exit_code == 0, result.output
     assert f"Settings from {config}.\nConnects to bitso/mm at {venue.bitso.base_url}." in result.stderr
@@ -241,7 +241,7 @@ def test_one_address_moves_every_account(venue: Simulator, monkeypatch: pytest.M
 
 def test_an_order_off_the_tick_is_denied_unsent(venue: Simulator) -> None:
     """A broken rule of the market is told with the nearest prices, exit code 2, and nothing is sent."""
-    result = run("submit", "bitso", "buy", "0.01", "BTC/MXN", "--price", "560001", "--yes")
+    result = run("place", "bitso", "buy", "0.01", "BTC/MXN", "--price", "560001", "--yes")
 
     assert result.exit_code == 2
     assert "560000 and 560010" in result.stderr
@@ -276,7 +276,7 @@ def test_an_order_that_comes_back_refused_exits_with_1(venue: Simulator, routing
     """A broker's answer that shows the order rejected or failed is no success; the order is shown with its reason."""
     venue.bitcain.settings.routing = routing
 
-    result = run("submit", "bitcain", "buy", "0.5", "BTC/USDT", "--price", "50000", "--yes", "--json")
+    result = run("place", "bitcain", "buy", "0.5", "BTC/USDT", "--price", "50000", "--yes", "--json")
 
     assert result.exit_code == 1, result.output
     assert result.stderr.splitlines()[-1] == said
@@ -287,7 +287,7 @@ def test_a_lost_answer_prints_the_look_up_that_finds_the_order(venue: Simulator)
     """Exit code 3, nothing is sent twice, and the very line that is printed finds the order."""
     venue.bitso.fault("accept_then_drop", operation="place", nth=1)
 
-    lost = run(*LIMIT, answer="y\n")
+    lost = run(*LIMIT, "--resolve", "0", answer="y\n")
 
     assert lost.exit_code == 3, lost.output
     line = lost.stderr.splitlines()[-1]
@@ -305,7 +305,7 @@ def test_the_look_up_line_names_the_settings_file(venue: Simulator, tmp_path: Pa
     config.write_text("[gateways.bitso]\n")
     venue.bitso.fault("accept_then_5xx", operation="place", nth=1)
 
-    lost = run(*LIMIT, "--yes", "--client-order-id", "mine", "--config", str(config))
+    lost = run(*LIMIT, "--yes", "--client-order-id", "mine", "--config", str(config), "--resolve", "0")
 
     assert lost.exit_code == 3
     assert lost.stderr.splitlines()[-1] == f"orderbridge lookup --config '{config}' bitso:client:mine"
@@ -342,18 +342,19 @@ def test_a_client_id_that_is_taken_is_looked_up(venue: Simulator) -> None:
     """A duplicate is no rejection: exit code 1 and the line that shows the order that has the id."""
     venue.bitso.put(origin_id="mine", status="open", quantity="0.01")
 
-    result = run(*LIMIT, "--yes", "--client-order-id", "mine")
+    result = run(*LIMIT, "--yes", "--client-order-id", "mine", "--resolve", "1")
 
     assert result.exit_code == 1
     assert "DuplicateClientOrderId" in result.stderr
     assert result.stderr.splitlines()[-1] == "orderbridge lookup bitso:client:mine"
 
 
-def test_help_says_that_no_journal_is_kept() -> None:
-    """Whoever reads the help knows that this is one unjournalled send, and what exit code 3 means."""
-    said = flat(run("submit", "--help").output)
+def test_help_says_what_is_so_without_a_journal() -> None:
+    """Whoever reads the help knows that it is one send of which nothing is kept, and what exit code 3 means."""
+    said = flat(run("place", "--help").output)
 
-    assert "kept in no journal" in said
+    assert "Without a journal" in said
+    assert "it is sent once, and nothing but the venue knows of it after that" in said
     assert "MAY BE LIVE" in said
 
 
@@ -515,8 +516,8 @@ def test_an_edit_of_nothing_is_told_in_one_line(arguments: tuple[str, ...], code
 
 def test_a_forgotten_price_is_no_market_order(venue: Simulator) -> None:
     """Without a price the type must be said: `--yes` sends nothing that trades at whatever the market asks."""
-    result = run("submit", "bitso", "buy", "0.01", "BTC/MXN", "--yes")
-    said = run("submit", "bitso", "buy", "0.01", "BTC/MXN", "--type", "market", "--yes")
+    result = run("place", "bitso", "buy", "0.01", "BTC/MXN", "--yes")
+    said = run("place", "bitso", "buy", "0.01", "BTC/MXN", "--type", "market", "--yes")
 
     assert result.exit_code == 2
     assert "--type market" in result.stderr
