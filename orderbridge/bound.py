@@ -6,7 +6,7 @@ import inspect
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, Self, TypeVar, overload
 
 from orderbridge.errors import AmbiguousRef, OrderNotActive, OutcomeUnknown
 from orderbridge.gateway import OrderGateway, checked_call
@@ -32,6 +32,11 @@ T = TypeVar("T")
 _TELLING_SECONDS: Final = 1.0
 
 
+class _Holder(Protocol):
+    @property
+    def gateway(self) -> OrderGateway: ...
+
+
 class Fact(Generic[T]):
     """What the gateway says of itself under this name."""
 
@@ -42,11 +47,11 @@ class Fact(Generic[T]):
         self.__doc__ = inspect.getdoc(inspect.getattr_static(OrderGateway, name))
 
     @overload
-    def __get__(self, bound: None, owner: type) -> Self: ...
+    def __get__(self, holder: None, owner: type) -> Self: ...
     @overload
-    def __get__(self, bound: BoundGateway, owner: type) -> T: ...
-    def __get__(self, bound: BoundGateway | None, owner: type) -> T | Self:
-        return self if bound is None else self._of(bound.gateway)
+    def __get__(self, holder: _Holder, owner: type) -> T: ...
+    def __get__(self, holder: _Holder | None, owner: type) -> T | Self:
+        return self if holder is None else self._of(holder.gateway)
 
 
 class BoundGateway:
@@ -197,6 +202,7 @@ class BoundGateway:
 
     def orders(
         self,
+        /,
         *,
         since: datetime,
         until: datetime | None = None,

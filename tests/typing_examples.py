@@ -344,6 +344,9 @@ def places_in_sync(bitso: OrderGateway, request: OrderRequest, order: Order) -> 
         assert_type(bridge.submit_at("bitso", request), Order)
         assert_type(next(bridge.fills()), Fill)
         assert_type(bridge.fills(strict=True).left_out, dict[str, str])
+        assert_type(bridge.lookup("x", prepared, gateways=["bitso"], timeout=5), LookupResult)
+        assert_type(bridge.cancel("x", wait="done"), Order)
+        assert_type(bridge.market("bitso", "BTC/MXN").symbol, Symbol)
         bound = bridge["bitso"]
         assert_type(bound, SyncGateway)
         assert_type(bound.place(request, key="k3", send_within=1), Order)
@@ -351,6 +354,8 @@ def places_in_sync(bitso: OrderGateway, request: OrderRequest, order: Order) -> 
         assert_type(bound.prepare(request), Placement)
         assert_type(bound.placement(key="k3"), Placement | None)
         assert_type(bound.submit(request, timeout=5), Order)
+        assert_type(next(bound.orders(since=datetime.now(UTC), portfolio="p")), Order)
+        assert_type(bound.capabilities, Capabilities)
     SyncBridge(OrderBridge(bitso)).close()
 
 
@@ -362,4 +367,7 @@ async def placing_mistakes(bridge: OrderBridge, bitso: OrderGateway, request: Or
     await bridge.resolve("k1")  # type: ignore[arg-type]
     OrderBridge(bitso, on_uncertain="guess")  # type: ignore[arg-type]
     SyncBridge(bitso, on_uncertain="guess")  # type: ignore[arg-type]
+    SyncBridge(bitso).cancel("x", wait="soon")  # type: ignore[arg-type]
+    SyncBridge(bitso).lookup("x", timout=5)  # type: ignore[call-arg]
+    SyncBridge(bitso)["bitso"].place(request, "k1")  # type: ignore[call-arg]
     SyncBridge(bitso, jornal=given)  # type: ignore[call-arg]

@@ -10,8 +10,7 @@ from typing import Any, Self
 from orderbridge.bridge import OrderBridge
 from orderbridge.ccxt_face.errors import as_ccxt_errors
 from orderbridge.ccxt_face.exchange import CcxtFace
-from orderbridge.sync import SyncBridge
-from orderbridge.sync.loop import LoopThread
+from orderbridge.sync import LoopThread, SyncBridge
 
 
 class SyncCcxtFace:

@@ -85,7 +85,7 @@ def test_its_calls_fit_those_of_a_gateway(name: str) -> None:
         return
 
     def shape(call: Any) -> list[Any]:
-        parameters = inspect.signature(call).parameters.values()
+        _self, *parameters = inspect.signature(call).parameters.values()
         return [(each.name, each.kind, each.default) for each in parameters]
 
     extra = shape(mine)[len(shape(theirs)) :]
