@@ -181,7 +181,11 @@ class Placer:
         rule = self._gateway.capabilities.client_order_id
         client_order_id = request.client_order_id
         if client_order_id is None and rule is not None:
-            client_order_id = self._ids(self._desk.clock(), max_length=min(LENGTH, rule.max_length))
+            try:
+                client_order_id = self._ids(self._desk.clock(), max_length=min(LENGTH, rule.max_length))
+            except ValueError as error:
+                name = self._gateway.name
+                raise ConfigurationError(f"no id can be made for {name} ({error}): give one", gateway=name) from error
         mode = mode_of(self._gateway)
         placement = Placement(
             placement_id=secrets.token_hex(12),

@@ -19,6 +19,7 @@ from orderbridge.errors import (
     OrderRejected,
     OutcomeUnknown,
 )
+from orderbridge.gateway import ClientIdRule
 from orderbridge.placement import MemoryJournal, SqliteJournal
 from orderbridge.simulator import Simulator
 from tests.placement.kit import Bridges, limit_buy
@@ -43,6 +44,22 @@ async def test_a_placed_order_is_the_venues_and_is_written_down(sim: Simulator, 
     assert is_ours(order.client_order_id or "")
     assert placement is not None
     assert (placement.state, placement.attempts, placement.order) == (PlacementState.PLACED, 1, order)
+
+
+async def test_ids_too_short_to_be_unique_are_told_unsent(
+    sim: Simulator, bridges: Bridges, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the venue's ids leave no room for one of ours the caller is to give one: an error of ours, nothing sent."""
+    bridge = bridges()
+    gateway = bridge["bitso"].gateway
+    short = gateway.capabilities.model_copy(update={"client_order_id": ClientIdRule(alphabet="a-z0-9", max_length=8)})
+    monkeypatch.setattr(gateway, "capabilities", short)
+
+    with pytest.raises(ConfigurationError, match="too few for a unique id"):
+        await bridge.place("bitso", limit_buy())
+    await bridge.place("bitso", limit_buy(client_order_id="mine"))
+
+    assert [order.client_order_id for order in sim.bitso.accepted()] == ["mine"]
 
 
 async def test_a_key_places_once(sim: Simulator, bridges: Bridges, journal: Any) -> None:
