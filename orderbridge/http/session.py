@@ -277,7 +277,7 @@ class Session:
             ConfigurationError: a permit of another gateway, or one that is spent.
         """
         self.check_usable()
-        permit = permit or await self.permit("place", timeout=_finite(deadline.remaining()))
+        permit = permit or await self.permit("place", timeout=deadline.as_timeout)
         self.check_permit(permit, operation)
         if self.limiter.locked_for and not self.limiter.is_free(permit.lane):
             permit.give_back()
@@ -331,7 +331,7 @@ class Session:
     async def slot(self, lane: Lane, deadline: Deadline, operation: str) -> None:
         """Wait for the right to send a read. RateLimited: locked out for longer. VenueUnavailable: no slot in time."""
         try:
-            await self.limiter.acquire(lane, within=_finite(deadline.remaining()))
+            await self.limiter.acquire(lane, within=deadline.as_timeout)
         except LockedOut as error:
             raise RateLimited(
                 str(error), retry_after=error.seconds, gateway=self.gateway, operation=operation

@@ -244,6 +244,11 @@ def united(orders: Iterable[Order]) -> tuple[Order, ...]:
     return tuple(unique.values())
 
 
+def last_change(order: Order) -> datetime:
+    """When the venue last changed an order, as far as it says."""
+    return order.updated_at or order.created_at or EARLIEST
+
+
 def _named(order: Order) -> str:
     return f"{order.gateway}:{order.order_id} ({order.symbol} {order.side})"
 
@@ -255,7 +260,7 @@ class _Rank:
 
     def __init__(self, order: Order) -> None:
         self._order = order
-        venue_time = order.updated_at or order.created_at or EARLIEST
+        venue_time = last_change(order)
         self._first = (order.is_done, venue_time, _STATUS_RANK[order.status])
 
     def __ge__(self, other: _Rank) -> bool:

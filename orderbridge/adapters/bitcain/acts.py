@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Container
-from typing import Final
 
 from orderbridge.model.order import Order
-
-_REMEMBERED: Final = 10_000
+from orderbridge.venue.bounds import remember
 
 
 class OwnActs:
@@ -32,7 +30,7 @@ class OwnActs:
 
     def note_created(self, order_id: str, client_order_id: str | None = None) -> None:
         """An order of ours was given this id; it went out under this client id."""
-        _remember(self._created, order_id, client_order_id or self._created.get(order_id, ""))
+        remember(self._created, order_id, client_order_id or self._created.get(order_id, ""))
 
     def created_under(self, client_order_id: str) -> frozenset[str]:
         """The orders of ours that went out under a client id, as far as their ids are known."""
@@ -45,7 +43,7 @@ class OwnActs:
     def note_cancel(self, order_id: str) -> bool:
         """A cancel of it is about to leave: whether it is the first."""
         is_first = order_id not in self._cancelled
-        _remember(self._cancelled, order_id, "")
+        remember(self._cancelled, order_id, "")
         return is_first
 
     def forget_cancel(self, order_id: str) -> None:
@@ -54,8 +52,8 @@ class OwnActs:
 
     def note_retry(self, old: str, new: str, *, is_ours: bool) -> None:
         """A retry of `old` made the order `new`; `is_ours` if `old` is known to be of our mode."""
-        _remember(self._replaced_by, old, new)
-        _remember(self._replaces, new, old)
+        remember(self._replaced_by, old, new)
+        remember(self._replaces, new, old)
         if is_ours:
             self.note_created(new, self._created.get(old))
 
@@ -69,9 +67,3 @@ class OwnActs:
             if (other := links.get(order.order_id)) is not None:
                 changes[name] = other
         return order.model_copy(update=changes) if changes else order
-
-
-def _remember(store: dict[str, str], key: str, value: str) -> None:
-    store[key] = value
-    if len(store) > _REMEMBERED:
-        del store[next(iter(store))]

@@ -12,7 +12,7 @@ from typing import Final
 
 from orderbridge.adapters.bitcain import wire
 from orderbridge.adapters.bitcain.envelope import Shapeless, one_order
-from orderbridge.adapters.bitcain.mapping import Unusable, paper_from_wire
+from orderbridge.adapters.bitcain.mapping import paper_from_wire
 from orderbridge.adapters.bitcain.reads import BitcainReads
 from orderbridge.adapters.bitcain.refusals import CANCEL, facts_of
 from orderbridge.adapters.bitcain.targets import Targets
@@ -33,8 +33,9 @@ from orderbridge.model.lookup import BadRow
 from orderbridge.model.order import Order
 from orderbridge.model.ref import RefLike
 from orderbridge.model.symbol import Symbol
+from orderbridge.venue.bounds import AT_ONCE
+from orderbridge.venue.rows import Unusable
 
-CONCURRENCY: Final = 8
 _ALL: Final = "cancel_all"
 
 
@@ -151,7 +152,7 @@ class BitcainCancels:
             sweep.add_bad(batch.bad_rows)
         todo = iter(sweep.todo.items())
         async with asyncio.TaskGroup() as group:
-            for _ in range(min(CONCURRENCY, len(sweep.todo))):
+            for _ in range(min(AT_ONCE, len(sweep.todo))):
                 group.create_task(self._work_off(todo, sweep, deadline))
         sweep.check(self._gateway)
         return [sweep.after[order_id] for order_id in sweep.todo]

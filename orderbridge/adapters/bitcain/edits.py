@@ -6,7 +6,6 @@ from typing import Any, Final
 
 from orderbridge.adapters.bitcain import wire
 from orderbridge.adapters.bitcain.envelope import Shapeless, ids_in, one_order
-from orderbridge.adapters.bitcain.mapping import Unusable
 from orderbridge.adapters.bitcain.outgoing import differs, edit_to_wire
 from orderbridge.adapters.bitcain.reads import BitcainReads
 from orderbridge.adapters.bitcain.refusals import EDIT, RETRY, facts_of
@@ -26,6 +25,7 @@ from orderbridge.model.order import Order
 from orderbridge.model.ref import RefLike
 from orderbridge.model.request import OrderEdit
 from orderbridge.model.words import KnownBy, OrderStatus, TimeInForce
+from orderbridge.venue.rows import Unusable
 
 # Refusals by the order's state, as far as its status alone tells: the order is read to know.
 _BY_STATE: Final = frozenset({400, 409})

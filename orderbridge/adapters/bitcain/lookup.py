@@ -24,8 +24,8 @@ from orderbridge.model.lookup import Answer, BadRow
 from orderbridge.model.order import Order
 from orderbridge.model.ref import OrderRef
 from orderbridge.search import Ask, Search
+from orderbridge.venue.bounds import AT_ONCE
 
-CONCURRENCY: Final = 8
 MAX_CLIENT_ID: Final = 255
 # After so many requests in a row without an answer the venue counts as down for this call.
 GIVE_UP_AFTER: Final = 8
@@ -64,7 +64,7 @@ class Lookup:
         for position, ref in enumerate(self._search.refs):
             self._plan(position, ref)
         todo = iter(self._search.pending(_BY_ID))
-        workers = min(CONCURRENCY, len(self._search.pending(_BY_ID)))
+        workers = min(AT_ONCE, len(self._search.pending(_BY_ID)))
         async with asyncio.TaskGroup() as group:
             # First, since it serves many ids with few requests.
             if self._search.pending(_BY_CLIENT_ID):

@@ -12,24 +12,16 @@ from pydantic import ValidationError
 
 from orderbridge.adapters.bitcain import wire
 from orderbridge.adapters.bitcain.wire import as_uuid, brief, pick
-from orderbridge.adapters.bitcain.words import PAPER_FROM_WIRE, TYPE_FROM_WIRE, fold, read_status
+from orderbridge.adapters.bitcain.words import PAPER_FROM_WIRE, TYPE_FROM_WIRE, bare, read_status
 from orderbridge.model.amount import add, parse_amount, subtract
 from orderbridge.model.order import Order
 from orderbridge.model.symbol import Symbol
 from orderbridge.model.words import OrderType, Side, TimeInForce
+from orderbridge.venue.rows import Unusable, moment_of
 
 VENUE: Final = "bitcain"
 _SEPARATORS: Final = str.maketrans("-_", "//")
 _MILLISECONDS: Final = 10**11
-
-
-class Unusable(ValueError):
-    """A row that is no usable order; `order_id` if it has one all the same."""
-
-    def __init__(self, reason: str, *, order_id: str | None = None) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.order_id = order_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +96,9 @@ def order_from_wire(
         )
     except ValidationError as error:
         # Text that no encoding can carry, such as half a surrogate pair in a field's name.
-        raise Unusable(f"the row cannot be kept: {brief(error.errors()[0]['msg'])}", order_id=order_id) from error
+        raise Unusable(f"the row cannot be kept: {brief(error.errors()[0]['msg'])}", id=order_id) from error
     except ValueError as error:
-        raise Unusable(str(error), order_id=order_id) from error
+        raise Unusable(str(error), id=order_id) from error
 
 
 def id_from_wire(row: Mapping[str, Any]) -> str:
@@ -143,9 +135,8 @@ def moment_from_wire(value: object) -> datetime:
     """
     if isinstance(value, str) and not value.strip().lstrip("-").isdigit():
         try:
-            moment = datetime.fromisoformat(value.strip().replace("z", "Z"))
-            return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-        except (ValueError, OverflowError) as error:
+            return moment_of(value)
+        except ValueError as error:
             raise ValueError(f"{brief(value)} is no time") from error
     number = parse_amount(value)
     unit = timedelta(milliseconds=1) if abs(number) > _MILLISECONDS else timedelta(seconds=1)
@@ -239,14 +230,14 @@ class _Row:
 
     def _side(self) -> Side:
         value = pick(self.row, wire.SIDE)
-        word = fold(value) if isinstance(value, str) else ""
+        word = bare(value) if isinstance(value, str) else ""
         if word not in set(Side):
             raise ValueError(f"the side is neither buy nor sell: {brief(value)}")
         return Side(word)
 
     def _type(self) -> tuple[OrderType, str]:
         raw = _text(pick(self.row, wire.TYPE)) or ""
-        return TYPE_FROM_WIRE.get(fold(raw).replace(" ", "_"), OrderType.UNKNOWN), raw
+        return TYPE_FROM_WIRE.get(bare(raw).replace(" ", "_"), OrderType.UNKNOWN), raw
 
     def _amount(self, names: tuple[str, ...], label: str) -> Decimal | None:
         value = pick(self.row, names, ignore=bool if names is wire.FILLED else None)
@@ -321,7 +312,7 @@ class _Row:
 
     def _time_in_force(self) -> TimeInForce | None:
         value = pick(self.row, wire.TIME_IN_FORCE)
-        word = fold(value) if isinstance(value, str) else ""
+        word = bare(value) if isinstance(value, str) else ""
         if word in set(TimeInForce):
             return TimeInForce(word)
         if value is not None:
@@ -337,7 +328,7 @@ class _Row:
 
     def _paper(self) -> bool | None:
         value = pick(self.row, wire.MODE)
-        by_word = PAPER_FROM_WIRE.get(fold(value)) if isinstance(value, str) else None
+        by_word = PAPER_FROM_WIRE.get(bare(value)) if isinstance(value, str) else None
         if value is not None and by_word is None:
             self.anomalies.append(f"the trading mode is not known: {brief(value)}")
         by_flag = self._flag(wire.IS_PAPER)

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, Final, Literal, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 from orderbridge.adapters.bitcain import wire
 from orderbridge.adapters.bitcain.acts import OwnActs
@@ -16,7 +16,6 @@ from orderbridge.adapters.bitcain.client import BitcainClient
 from orderbridge.adapters.bitcain.envelope import Page, Shapeless, one_order, one_page
 from orderbridge.adapters.bitcain.mapping import (
     SymbolBook,
-    Unusable,
     client_id_from_wire,
     moment_to_wire,
     order_from_wire,
@@ -31,14 +30,12 @@ from orderbridge.model.lookup import BadRow
 from orderbridge.model.order import Order, gateway_name
 from orderbridge.model.permit import Lane
 from orderbridge.model.symbol import Symbol
+from orderbridge.venue.bounds import after_a_write, remember
+from orderbridge.venue.rows import Unusable
 
 T = TypeVar("T")
 Mode = Literal["paper", "live"]
 Filters = Mapping[str, str]
-# Anomalies are logged once per order; beyond so many orders the memory of that starts anew.
-_REMEMBERED: Final = 10_000
-# What reading an order back after a write may take.
-_AFTER_SECONDS: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +74,7 @@ class BitcainReads:
         self.acts = OwnActs(paper=mode == "paper")
         self._symbols = SymbolBook(known_symbols)
         self._clock = clock
-        self._logged: set[tuple[str | None, str]] = set()
+        self._logged: dict[tuple[str | None, str], None] = {}
 
     def in_lane(self, lane: Lane) -> Self:
         """The same reads, waiting in another lane; what they know and have logged is shared."""
@@ -110,7 +107,7 @@ class BitcainReads:
             bad = self._bad_row(Row(0, row), error)
             self._warn_rows([bad], operation)
             raise UnexpectedResponse(
-                f"the order cannot be read: {error.reason}",
+                f"the order cannot be read: {error}",
                 bad_rows=(bad,),
                 gateway=self._gateway,
                 operation=operation,
@@ -124,7 +121,7 @@ class BitcainReads:
         self, order_id: str, *, symbol: Symbol | None, deadline: Deadline, operation: str
     ) -> Order | None:
         """An order after a write to it; None when it cannot be read at once. Never an error."""
-        soon = deadline.within(_AFTER_SECONDS)
+        soon = after_a_write(deadline)
         try:
             async with asyncio.timeout(soon.as_timeout):
                 return await self.order(order_id, symbols=[symbol], deadline=soon, operation=operation)
@@ -262,17 +259,15 @@ class BitcainReads:
         return BadRow(
             gateway=self._gateway,
             position=row.position,
-            reason=error.reason,
-            order_id=error.order_id,
+            reason=str(error),
+            order_id=error.id,
             raw=row.value,
         )
 
     def _is_news(self, order_id: str | None, text: str) -> bool:
         if (order_id, text) in self._logged:
             return False
-        if len(self._logged) >= _REMEMBERED:
-            self._logged.clear()
-        self._logged.add((order_id, text))
+        remember(self._logged, (order_id, text), None)
         return True
 
     def _warn(self, order_id: str | None, client_order_id: str | None, text: str, operation: str) -> None:

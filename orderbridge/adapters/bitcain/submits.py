@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from orderbridge.adapters.bitcain import wire
 from orderbridge.adapters.bitcain.envelope import Shapeless, ids_in, one_order
-from orderbridge.adapters.bitcain.mapping import Unusable
 from orderbridge.adapters.bitcain.outgoing import (
     CAPABILITIES,
     CLIENT_ID,
@@ -32,6 +31,7 @@ from orderbridge.model.order import Order, gateway_name
 from orderbridge.model.permit import Permit
 from orderbridge.model.request import OrderRequest
 from orderbridge.screening import as_asked, before_sending, refuse_undeclared
+from orderbridge.venue.rows import Unusable
 
 # An answer that contradicts one of these is about another order than was sent.
 IDENTITY: Final = frozenset({"client_order_id", "symbol", "side", "paper"})
@@ -147,8 +147,8 @@ class BitcainSubmits:
             return None
         except Unusable as error:
             raise OutcomeUnknown(
-                f"the order was sent, and the answer may be about another: {error.reason}",
-                order_id=error.order_id,
+                f"the order was sent, and the answer may be about another: {error}",
+                order_id=error.id,
                 client_order_id=request.client_order_id,
                 gateway=self._gateway,
                 operation=SUBMIT,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 from orderbridge.adapters.bitcain.lookup import Lookup
@@ -24,16 +24,13 @@ from orderbridge.errors import (
 )
 from orderbridge.gateway import order_from
 from orderbridge.http.policy import Deadline
-from orderbridge.model.base import EARLIEST
 from orderbridge.model.lookup import Answer, LookupResult
-from orderbridge.model.order import Order
+from orderbridge.model.order import Order, last_change
 from orderbridge.model.ref import OrderRef, RefLike
 from orderbridge.search import Search, no_id_of, parse_refs
+from orderbridge.venue.bounds import before_a_cancel
 
 _MODES: Final = {True: "paper", False: "live"}
-# What the read before a cancel may take: so many seconds, and no more than this share of the time that is left.
-_BEFORE_CANCEL_SECONDS: Final = 2.0
-_BEFORE_CANCEL_SHARE: Final = 1 / 3
 # Seeking a client id may take this share: without its order there is nothing to send.
 _SEEKING_SHARE: Final = 2 / 3
 # Reads that came to nothing: no order, and no word on whether there is one.
@@ -96,7 +93,7 @@ class Targets:
             return Target(given.order_id, given)
         uuid = as_uuid(ref.order_id or ref.id)
         if uuid is not None:
-            soon = deadline.within(min(_BEFORE_CANCEL_SECONDS, deadline.remaining() * _BEFORE_CANCEL_SHARE))
+            soon = before_a_cancel(deadline)
             is_ours = is_ours or self._reads.acts.is_created(uuid)
         elif deadline.as_timeout is None:
             soon = deadline
@@ -112,7 +109,7 @@ class Targets:
         """Client ids are not unique: that one has ended says nothing of another, unless it is the one sent here."""
         sent = self._reads.acts.created_under(ref.client_order_id or ref.id or "")
         ours = [order for order in orders if order.order_id in sent]
-        newest = max(ours or orders, key=_last_change)
+        newest = max(ours or orders, key=last_change)
         if ours and len({order.order_id for order in ours}) == len(sent):
             return Target(newest.order_id, newest)
         raise AmbiguousRef(
@@ -179,8 +176,4 @@ def _the_one(orders: tuple[Order, ...], ref: OrderRef, where: Where) -> Order:
     live = [order for order in orders if order.may_be_live]
     if len(live) > 1:
         raise AmbiguousRef(f"{len(live)} orders that may be live answer to {ref}", orders=tuple(live), **where)
-    return live[0] if live else max(orders, key=_last_change)
-
-
-def _last_change(order: Order) -> datetime:
-    return order.updated_at or order.created_at or EARLIEST
+    return live[0] if live else max(orders, key=last_change)

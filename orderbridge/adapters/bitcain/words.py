@@ -10,6 +10,7 @@ from typing import Final
 
 from orderbridge.adapters.bitcain.wire import brief
 from orderbridge.model.words import KnownBy, OrderStatus, OrderType
+from orderbridge.venue.rows import fold
 
 # An enum of the server's own language that leaked its class: `OrderStatus.OPEN`, `TradeType.BUY`.
 _CLASS_PREFIX: Final = re.compile(r"^(?:(?:order|trade|trading)_?(?:status|state|type|side|mode)|time_?in_?force)\.")
@@ -78,10 +79,9 @@ class StatusReading:
     trigger_waiting: bool = False
 
 
-def fold(word: str) -> str:
-    """Lower case, trimmed, without an enum's class name, `-` and `_` as a space."""
-    bare = _CLASS_PREFIX.sub("", word.strip().lower())
-    return " ".join(bare.replace("-", " ").replace("_", " ").split())
+def bare(word: str) -> str:
+    """A word as the tables have it, without an enum's class name."""
+    return fold(_CLASS_PREFIX.sub("", word.strip().lower()))
 
 
 def read_status(
@@ -93,7 +93,7 @@ def read_status(
     Args:
         cancel_sent: we asked for a cancel of this order, so that `cancelled` is no surprise.
     """
-    folded = fold(word)
+    folded = bare(word)
     if folded in WORKING_WORDS or folded in CANCEL_PENDING_WORDS:
         working = OrderStatus.PARTIALLY_FILLED if filled else OrderStatus.OPEN
         whole = filled is not None and quantity is not None and filled >= quantity

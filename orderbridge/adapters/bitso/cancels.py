@@ -33,16 +33,12 @@ from orderbridge.http.session import log_facts
 from orderbridge.http.transport import NothingSent
 from orderbridge.model.advance import by_numbers, may_be_left_out
 from orderbridge.model.amount import ZERO
-from orderbridge.model.base import EARLIEST
 from orderbridge.model.lookup import Found, LookupResult
-from orderbridge.model.order import Order, gateway_name
+from orderbridge.model.order import Order, gateway_name, last_change
 from orderbridge.model.ref import OrderRef, RefLike
 from orderbridge.model.words import KnownBy, OrderStatus
 from orderbridge.search import no_id_of
-
-# What reads beside a cancel may take: the cancel does not wait long for the one, nor its caller for the other.
-_BEFORE_SECONDS: Final = 2.0
-_AFTER_SECONDS: Final = 5.0
+from orderbridge.venue.bounds import BEFORE_SECONDS, after_a_write, before_a_cancel
 
 _FILLS: Final = ("filled_quantity", "filled_quote_quantity", "average_price")
 
@@ -94,14 +90,13 @@ class BitsoCancels:
         """The order as it stands before the cancel; None when that cannot be told at once."""
         if self._client.session.limiter.would_wait("resolve"):
             return None
-        # A cancel that is in a hurry keeps most of its time for itself.
-        soon = deadline.within(min(_BEFORE_SECONDS, deadline.remaining() / 3))
+        soon = before_a_cancel(deadline)
         found = (await self._look_up([ref], soon))[ref]
         live = [order for order in found.orders if order.may_be_live]
         if len(live) > 1:
             raise self._ambiguous(f"{len(live)} orders that may be live answer to {ref}", live)
         # A client id that was used again names ended orders too: the newest is the one that is meant.
-        return live[0] if live else max(found.orders, key=_last_change, default=None)
+        return live[0] if live else max(found.orders, key=last_change, default=None)
 
     async def _by_oid(self, oid: str, known: Order | None, deadline: Deadline) -> Order:
         try:
@@ -128,10 +123,10 @@ class BitsoCancels:
             raise self._ambiguous(f"{len(orders)} orders answered to {ref}, and all were cancelled", orders)
         if orders:
             return orders[0]
-        found = (await self._look_up([ref], deadline.within(_AFTER_SECONDS)))[ref]
+        found = (await self._look_up([ref], after_a_write(deadline)))[ref]
         live = [order for order in found.orders if order.may_be_live]
         if live or found.orders:
-            return live[0] if live else max(found.orders, key=_last_change)
+            return live[0] if live else max(found.orders, key=last_change)
         if ended is not None and ended.is_done:
             return ended
         if found.is_undecided:
@@ -145,7 +140,7 @@ class BitsoCancels:
             return await self._send(path, deadline, client_order_id=origin_id, once=True)
         except OutcomeUnknown:
             # Sent again only for orders that are seen to be live, and then by their oids.
-            seen = (await self._look_up([ref], deadline.within(_AFTER_SECONDS)))[ref].orders
+            seen = (await self._look_up([ref], after_a_write(deadline)))[ref].orders
             live = [order.order_id for order in seen if order.may_be_live]
             if not live:
                 raise
@@ -199,7 +194,7 @@ class BitsoCancels:
 
     async def _read(self, oid: str, deadline: Deadline, **oids: frozenset[str]) -> Found:
         key = OrderRef(gateway=self._name, order_id=oid)
-        return (await self._look_up([key], deadline.within(_AFTER_SECONDS), **oids))[key]
+        return (await self._look_up([key], after_a_write(deadline), **oids))[key]
 
     async def _after(self, oid: str, known: Order | None, *, was_listed: bool, deadline: Deadline) -> Order:
         """The order after the cancel, from what Bitso listed, what was known and what can still be read."""
@@ -285,7 +280,7 @@ class BitsoCancels:
         if symbol is None and self._client.session.limiter.would_wait("resolve"):
             return {}, []
         try:
-            soon = deadline if symbol is not None else deadline.within(_BEFORE_SECONDS)
+            soon = deadline if symbol is not None else deadline.within(BEFORE_SECONDS)
             rows = await self._reads.open_orders(symbol=symbol, deadline=soon)
         except ConfigurationError:
             raise
@@ -381,7 +376,3 @@ def _fuller(known: Order | None, seen: Order | None) -> dict[str, Any]:
     observed = [order for order in (known, seen) if order is not None and order.filled_quantity is not None]
     most = max(observed, key=lambda order: order.filled_quantity or ZERO, default=None)
     return {name: getattr(most, name) if most is not None else None for name in _FILLS}
-
-
-def _last_change(order: Order) -> datetime:
-    return order.updated_at or order.created_at or EARLIEST

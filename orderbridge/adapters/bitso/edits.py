@@ -23,9 +23,9 @@ from orderbridge.model.order import Order
 from orderbridge.model.request import OrderEdit
 from orderbridge.model.words import OrderType
 from orderbridge.search import Shown
+from orderbridge.venue.bounds import after_a_write
 
 GetOrder = Callable[[str, Deadline], Awaitable[Order]]
-_READ_SECONDS: Final = 5.0
 _STOPS: Final = frozenset({OrderType.STOP_LOSS, OrderType.STOP_LIMIT})
 
 
@@ -51,7 +51,7 @@ class BitsoEdits:
         payload = await self._send(order, changes, deadline)
         self._check_identity(order, payload)
         try:
-            now = await self._get(order.order_id, deadline.within(_READ_SECONDS))
+            now = await self._get(order.order_id, after_a_write(deadline))
         except OrderBridgeError:
             # Accepted; what it became could not be read. The old figures stand, flagged.
             return self._unconfirmed(order, "edit: accepted, not read back")
@@ -101,7 +101,7 @@ class BitsoEdits:
         except (OrderNotFound, OrderRejected) as error:
             # Which code an order gets that has ended meanwhile is not documented: the order itself tells.
             try:
-                now = await self._get(order.order_id, deadline.within(_READ_SECONDS))
+                now = await self._get(order.order_id, after_a_write(deadline))
             except OrderBridgeError:
                 raise error from None
             if now.is_done:

@@ -19,7 +19,7 @@ from typing import Final
 from orderbridge.adapters.bitso.errors import Meaning, meaning_of
 from orderbridge.adapters.bitso.ids import OID, ORIGIN, ways_to_ask
 from orderbridge.adapters.bitso.mapping import WAITING_MAY_BE_MISSING, order_from_fills, told_of
-from orderbridge.adapters.bitso.reads import AT_ONCE, BitsoReads, Rows
+from orderbridge.adapters.bitso.reads import BitsoReads
 from orderbridge.errors import (
     AuthenticationFailed,
     ConfigurationError,
@@ -37,6 +37,8 @@ from orderbridge.model.lookup import Answer
 from orderbridge.model.order import Order
 from orderbridge.model.words import KnownBy
 from orderbridge.search import Ask, Search
+from orderbridge.venue.bounds import AT_ONCE
+from orderbridge.venue.rows import Rows
 
 # Undocumented; long lists make long URLs.
 BATCH: Final = 50

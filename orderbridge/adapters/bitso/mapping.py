@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from orderbridge.adapters.bitso.wire import OrderRow, TradeRow
 from orderbridge.model.amount import ZERO, add, average, is_within_bounds, parse_amount, plain, subtract
@@ -16,6 +16,7 @@ from orderbridge.model.fill import Fill
 from orderbridge.model.order import Order
 from orderbridge.model.symbol import Symbol
 from orderbridge.model.words import KnownBy, Liquidity, OrderStatus, OrderType, Side, TimeInForce
+from orderbridge.venue.rows import Unusable, built, fold, moment_of
 
 VENUE: Final = "bitso"
 _BOOK: Final = re.compile(r"[a-z0-9]+_[a-z0-9]+", re.IGNORECASE)
@@ -48,19 +49,6 @@ LIFE_FROM_WIRE: Final[Mapping[str, tuple[TimeInForce, bool]]] = {
 # Open orders are documented to be of type `limit`: whether stops that wait for their trigger are among them is not.
 # Source: Bitso API v3, "List Open Orders".
 WAITING_MAY_BE_MISSING: Final = frozenset({OrderType.STOP_LOSS, OrderType.STOP_LIMIT})
-
-
-class Unusable(ValueError):
-    """A row that cannot become an order or a fill; `id` is its id, where it has one."""
-
-    def __init__(self, reason: str, *, id: str | None = None) -> None:
-        super().__init__(reason)
-        self.id = id
-
-
-def fold(word: str) -> str:
-    """A status or type word in the form that the tables use."""
-    return re.sub(r"[-_\s]+", " ", word.strip().lower())
 
 
 def symbol_from_book(book: str) -> Symbol:
@@ -96,7 +84,7 @@ def order_from_row(row: Any, *, account: str, source: str, observed_at: datetime
     status = _status(wire, size, anomalies)
     life, post_only = _life(wire, anomalies)
     triggered_at = _time("triggered_at", wire.triggered_at, anomalies)
-    return _built(
+    return built(
         Order,
         wire.oid,
         venue=VENUE,
@@ -198,7 +186,7 @@ def fill_from_row(row: Any, *, account: str) -> Fill:
     side = _side(wire.side, wire.tid)
     maker_side = wire.maker_side or wire.make_side
     fee = _signed("fees_amount", wire.fees_amount, wire.tid)
-    return _built(
+    return built(
         Fill,
         wire.tid,
         venue=VENUE,
@@ -277,15 +265,7 @@ def _checked(model: type[M], row: Any, id_field: str) -> M:
         raise Unusable(f"a row is an object, not {type(row).__name__}")
     known = row.get(id_field)
     is_id = isinstance(known, (str, int)) and not isinstance(known, bool) and known != ""
-    return _built(model, str(known) if is_id else None, **row)
-
-
-def _built(model: type[M], id: str | None, /, **fields: Any) -> M:
-    try:
-        return model.model_validate(fields)
-    except ValidationError as error:
-        what = ", ".join(".".join(map(str, item["loc"])) + f" ({item['type']})" for item in error.errors())
-        raise Unusable(f"unusable fields: {what}", id=id) from error
+    return built(model, str(known) if is_id else None, **row)
 
 
 def _symbol(book: str, id: str) -> Symbol:
@@ -330,8 +310,7 @@ def _time(field: str, value: object, anomalies: list[str]) -> datetime | None:
     if value is None or (isinstance(value, str) and value.strip().lower() in {"", "null"}):
         return None
     try:
-        moment = datetime.fromisoformat(str(value).strip())
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    except (ValueError, OverflowError):
+        return moment_of(str(value))
+    except ValueError:
         anomalies.append(f"{field} {value!r} is no time")
         return None

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, TypeVar
 
 from orderbridge.adapters.bitso.client import BitsoClient
 from orderbridge.adapters.bitso.errors import Meaning, meaning_of
 from orderbridge.adapters.bitso.ids import OID, ways_to_ask
-from orderbridge.adapters.bitso.mapping import Unusable, book_from_symbol, fill_from_row, order_from_row
+from orderbridge.adapters.bitso.mapping import book_from_symbol, fill_from_row, order_from_row
 from orderbridge.errors import AmbiguousRef, OrderNotFound, UnexpectedResponse, VenueError
 from orderbridge.http.policy import Deadline
 from orderbridge.http.session import in_turns, log_facts
@@ -22,28 +20,16 @@ from orderbridge.model.permit import Lane
 from orderbridge.model.ref import OrderRef
 from orderbridge.model.symbol import Symbol
 from orderbridge.search import Shown
+from orderbridge.venue.bounds import read_each
+from orderbridge.venue.rows import Rows, Unusable, is_within
 
 T = TypeVar("T")
 # Source: Bitso API v3, "List Open Orders": at most 500 rows, and no paging.
 OPEN_ORDERS_LIMIT: Final = 500
 # Source: Bitso API v3, "User Trades": `limit` up to 100.
 TRADES_PAGE: Final = 100
-AT_ONCE: Final = 8
 # Orders whose anomalies are told one by one; of more, how many there are.
 _ODD_TOLD: Final = 20
-
-
-@dataclass(slots=True)
-class Rows(Generic[T]):
-    """What a list held: the good rows, the bad ones beside them, and how many there were."""
-
-    good: list[T] = field(default_factory=list)
-    bad: list[BadRow] = field(default_factory=list)
-
-    @property
-    def count(self) -> int:
-        """Rows in the answer, good and bad."""
-        return len(self.good) + len(self.bad)
 
 
 class BitsoReads:
@@ -99,13 +85,7 @@ class BitsoReads:
         if rows.count < OPEN_ORDERS_LIMIT:
             return rows
         books = await self.books(deadline=deadline)
-        gate = asyncio.Semaphore(AT_ONCE)
-
-        async def one(book: str) -> Rows[Order]:
-            async with gate:
-                return await self._open_page(book, deadline)
-
-        pages = await gather_all([one(book) for book in books])
+        pages = await read_each(lambda book: self._open_page(book, deadline), books)
         good = united(order for page in (*pages, rows) for order in reversed(page.good))
         bad = {(row.order_id, repr(row.raw)): row for page in (rows, *pages) for row in page.bad}
         return Rows(list(good), list(bad.values()))
@@ -265,23 +245,6 @@ class BitsoReads:
 
 def _within(fills: list[Fill], since: datetime | None, until: datetime | None) -> tuple[list[Fill], bool]:
     """The fills of the window, and whether the list has gone past its early end."""
-    kept = [
-        fill
-        for fill in fills
-        if fill.created_at is None
-        or ((since is None or fill.created_at >= since) and (until is None or fill.created_at <= until))
-    ]
+    kept = [fill for fill in fills if is_within(fill.created_at, since, until)]
     oldest = next((fill.created_at for fill in reversed(fills) if fill.created_at), None)
     return kept, since is not None and oldest is not None and oldest < since
-
-
-async def gather_all(calls: list[Any]) -> list[Any]:
-    """Run all at once; the first error cancels the rest and is raised as it is."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(call) for call in calls]
-    except ExceptionGroup as errors:
-        first = errors.exceptions[0]
-    else:
-        return [task.result() for task in tasks]
-    raise first  # outside, as it would otherwise be among its own causes

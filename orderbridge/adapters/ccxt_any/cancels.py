@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 from orderbridge.adapters.ccxt_any.client import CcxtClient
-from orderbridge.adapters.ccxt_any.reads import AT_ONCE, TRIGGER, CcxtReads
+from orderbridge.adapters.ccxt_any.reads import TRIGGER, CcxtReads
 from orderbridge.adapters.ccxt_any.traits import ANY_ID
 from orderbridge.adapters.ccxt_any.wire import Call
 from orderbridge.errors import (
@@ -38,10 +38,8 @@ from orderbridge.model.ref import OrderRef, RefLike
 from orderbridge.model.symbol import Symbol
 from orderbridge.model.words import KnownBy, OrderStatus
 from orderbridge.search import no_id_of
+from orderbridge.venue.bounds import AT_ONCE, after_a_write, before_a_cancel
 
-# What reads beside a cancel may take: the cancel does not wait long for the one, nor its caller for the other.
-_BEFORE_SECONDS: Final = 2.0
-_AFTER_SECONDS: Final = 5.0
 _FILLS: Final = ("filled_quantity", "filled_quote_quantity", "average_price")
 LookUp = Callable[[Sequence[RefLike], Deadline], Awaitable[LookupResult]]
 
@@ -98,7 +96,7 @@ class CcxtCancels:
         """The order as it stands before the cancel; what was seen last where that cannot be told at once."""
         last = self._reads.memory.orders(order_id, symbol)
         if not last and not self._client.session.limiter.would_wait("resolve"):
-            soon = deadline.within(min(_BEFORE_SECONDS, deadline.remaining() / 3))
+            soon = before_a_cancel(deadline)
             last = (await self._read(order_id, symbol, soon)).orders
         # Of namesakes in several markets the ended ones are not meant.
         meant = [order for order in last if order.may_be_live] or last
@@ -139,7 +137,7 @@ class CcxtCancels:
         """Whether an order that was not found is one that waits for a price, which is cancelled in another place."""
         if not self._traits.trigger_orders_apart:
             return False
-        await self._read(order_id, symbol, deadline.within(_AFTER_SECONDS))
+        await self._read(order_id, symbol, after_a_write(deadline))
         return self._reads.memory.is_apart(order_id, symbol)
 
     async def _failed(
@@ -162,7 +160,7 @@ class CcxtCancels:
         earlier = len(left) > 1
         if is_refusal and isinstance(error, (AuthenticationFailed, PermissionDenied)) and not earlier:
             raise error
-        found = await self._read(order_id, symbol, deadline.within(_AFTER_SECONDS))
+        found = await self._read(order_id, symbol, after_a_write(deadline))
         seen = next(iter(found.orders), None)
         if seen is not None and seen.is_done:
             return seen
@@ -190,7 +188,7 @@ class CcxtCancels:
         self, order_id: str, symbol: Symbol | None, known: Order | None, *, listed: bool, deadline: Deadline
     ) -> Order:
         """The order after an acknowledged cancel, from what can be read, then from what was known."""
-        found = await self._read(order_id, symbol, deadline.within(_AFTER_SECONDS))
+        found = await self._read(order_id, symbol, after_a_write(deadline))
         seen = next(iter(found.orders), None)
         proven = listed and self._traits.cancel_lists
         if seen is not None:

@@ -155,7 +155,7 @@ class CcxtClient:
         """
         self.check_usable()
         limiter = self.session.limiter
-        permit = permit or await self.session.permit("place", timeout=_finite(deadline.remaining()))
+        permit = permit or await self.session.permit("place", timeout=deadline.as_timeout)
         self.session.check_permit(permit, operation)
         try:
             self.check_usable()  # the wait for a permit may have been long
@@ -281,7 +281,3 @@ class CcxtClient:
         seconds = LOCK_OUT_SECONDS if told is None else told
         self.session.lock_out(seconds, operation=operation)
         return seconds
-
-
-def _finite(seconds: float) -> float | None:
-    return None if seconds == float("inf") else seconds

@@ -10,6 +10,7 @@ from typing import Any, Final
 from orderbridge.model.amount import parse_amount
 from orderbridge.model.symbol import Symbol
 from orderbridge.model.words import Side
+from orderbridge.venue.rows import Unusable
 
 # Where the dict of an order keeps what its exchange's parser said, before ccxt completed it.
 STATED: Final = "orderbridge:stated"
@@ -19,14 +20,6 @@ AMOUNTS: Final = ("amount", "filled", "remaining", "price", "cost", "average")
 
 # Marks a row that ccxt itself could not read, in the list that it gives; why, stands there.
 UNREADABLE: Final = "orderbridge:unreadable"
-
-
-class Unusable(ValueError):
-    """A row that cannot become an order or a fill; `id` is its id, where it has one."""
-
-    def __init__(self, reason: str, *, id: str | None = None) -> None:
-        super().__init__(reason)
-        self.id = id
 
 
 def number(value: object) -> Decimal | None:

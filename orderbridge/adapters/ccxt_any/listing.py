@@ -19,6 +19,7 @@ from orderbridge.model.ref import RefLike
 from orderbridge.model.symbol import Symbol
 from orderbridge.model.words import OrderStatus
 from orderbridge.search import parse_refs
+from orderbridge.venue.rows import is_within
 
 LookUp = Callable[[Sequence[RefLike], Deadline], Awaitable[LookupResult]]
 
@@ -45,7 +46,7 @@ class CcxtLists:
         self._client.check_usable()
         rows = await self._reads.orders_since(since, until=until, symbol=symbol, deadline=Deadline(timeout))
         for order in sorted(rows.good, key=lambda each: each.created_at or EARLIEST, reverse=True):
-            if _within(order.created_at, since, until) and status in {None, order.status}:
+            if is_within(order.created_at, since, until) and status in {None, order.status}:
                 yield order
         self._raise_bad(rows.bad, "orders")
 
@@ -71,7 +72,7 @@ class CcxtLists:
                 rows = await self._reads.trades_since(start, until=until, symbol=asked, deadline=deadline)
         for fill in sorted(rows.good, key=lambda each: each.created_at or EARLIEST, reverse=True):
             is_meant = order_id in {None, fill.order_id} and {symbol, asked} <= {None, fill.symbol}
-            if is_meant and _within(fill.created_at, since, until):
+            if is_meant and is_within(fill.created_at, since, until):
                 yield fill
         self._raise_bad(rows.bad, "fills")
 
@@ -126,7 +127,3 @@ class CcxtLists:
                 gateway=self.name,
                 operation=operation,
             )
-
-
-def _within(moment: datetime | None, since: datetime | None, until: datetime | None) -> bool:
-    return moment is None or ((since is None or moment >= since) and (until is None or moment <= until))

@@ -13,8 +13,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from orderbridge.adapters.ccxt_any.pages import Rows
-from orderbridge.adapters.ccxt_any.reads import AT_ONCE, TRIGGER, CcxtReads, NotInList, symbol_text
+from orderbridge.adapters.ccxt_any.reads import TRIGGER, CcxtReads, NotInList, symbol_text
 from orderbridge.adapters.ccxt_any.traits import ANY_ID
 from orderbridge.errors import (
     AuthenticationFailed,
@@ -31,6 +30,8 @@ from orderbridge.model.order import Order
 from orderbridge.model.ref import OrderRef
 from orderbridge.model.symbol import Symbol
 from orderbridge.search import Ask, Search
+from orderbridge.venue.bounds import AT_ONCE
+from orderbridge.venue.rows import Rows
 
 ORDER: Final = "order_id"
 CLIENT: Final = "client_order_id"

@@ -11,15 +11,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-from pydantic import BaseModel, ValidationError
-
-from orderbridge.adapters.ccxt_any.fields import STATED, TOLD, Reading, Unusable, number
+from orderbridge.adapters.ccxt_any.fields import STATED, TOLD, Reading, number
 from orderbridge.model.amount import ZERO, multiply, plain, subtract
 from orderbridge.model.fill import Fill
 from orderbridge.model.order import Order
 from orderbridge.model.words import KnownBy, Liquidity, OrderStatus, OrderType, TimeInForce
+from orderbridge.venue.rows import Unusable, built, fold
 
 # Source: ccxt's manual, "Order Structure", field `status`. `open` and `closed` are decided by the numbers.
 STATUS_FROM_CCXT: Final[Mapping[str, OrderStatus]] = {
@@ -57,11 +56,6 @@ LIFE_FROM_CCXT: Final[Mapping[str, tuple[TimeInForce, bool | None]]] = {
 # Where the raw row of a fill has what a maker was paid, and in which currency.
 REBATE: Final = "orderbridge:rebate"
 _WORKING: Final = frozenset({OrderStatus.ACCEPTED, OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED})
-
-
-def fold(word: str) -> str:
-    """A status or type word in the form that the tables use."""
-    return " ".join(word.strip().lower().replace("-", " ").replace("_", " ").split())
 
 
 def is_contract(row: Any) -> bool:
@@ -274,15 +268,3 @@ def fill_from_row(row: Any, *, venue: str, account: str) -> Fill:
         created_at=_time("timestamp", row.get("timestamp"), []),
         raw=_raw(row) if rebate is None else {**_raw(row), REBATE: f"{plain(-rebate)} {currency or ''}".strip()},
     )
-
-
-M = TypeVar("M", bound=BaseModel)
-
-
-def built(model: type[M], id: str | None, /, **fields: Any) -> M:
-    """The model of these fields. Unusable: one of them cannot be."""
-    try:
-        return model.model_validate(fields)
-    except ValidationError as error:
-        what = ", ".join(".".join(map(str, item["loc"])) + f" ({item['type']})" for item in error.errors())
-        raise Unusable(f"unusable fields: {what}", id=id) from error

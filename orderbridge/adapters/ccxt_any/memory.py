@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final, TypeVar
-
 from orderbridge.model.order import Order
 from orderbridge.model.symbol import Symbol
-
-_REMEMBERED: Final = 10_000
-T = TypeVar("T")
+from orderbridge.venue.bounds import remember
 
 
 class Memory:
@@ -43,28 +39,21 @@ class Memory:
         known = self._apart.pop(order_id, frozenset())
         now = known | {symbol} if apart else known - {symbol}
         if now:
-            _keep(self._apart, order_id, now)
+            remember(self._apart, order_id, now)
 
     def sent(self, client_order_id: str | None, symbol: Symbol) -> None:
         """An order of this client id is about to be sent: one of before is no longer what the id means."""
         if client_order_id is not None:
             self._ids.pop(client_order_id, None)
-            _keep(self._symbols, client_order_id, symbol)
+            remember(self._symbols, client_order_id, symbol)
 
     def placed(self, order: Order) -> None:
         """The exchange answered a new order with its id."""
         self.saw(order)
         if order.client_order_id is not None:
-            _keep(self._symbols, order.client_order_id, order.symbol)
-            _keep(self._ids, order.client_order_id, order.order_id)
+            remember(self._symbols, order.client_order_id, order.symbol)
+            remember(self._ids, order.client_order_id, order.order_id)
 
     def saw(self, order: Order) -> None:
         """An order was shown."""
-        _keep(self._orders, order.order_id, {**self._orders.get(order.order_id, {}), order.symbol: order})
-
-
-def _keep(kept: dict[str, T], key: str, value: T) -> None:
-    kept.pop(key, None)
-    kept[key] = value
-    if len(kept) > _REMEMBERED:
-        del kept[next(iter(kept))]
+        remember(self._orders, order.order_id, {**self._orders.get(order.order_id, {}), order.symbol: order})

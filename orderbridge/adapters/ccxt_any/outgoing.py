@@ -8,7 +8,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, Final
 
-from orderbridge.adapters.ccxt_any.fields import STATED, Unusable
+from orderbridge.adapters.ccxt_any.fields import STATED
 from orderbridge.adapters.ccxt_any.mapping import order_from_row
 from orderbridge.adapters.ccxt_any.traits import Traits
 from orderbridge.errors import NotSupported
@@ -17,6 +17,7 @@ from orderbridge.model.order import Order
 from orderbridge.model.request import OrderRequest
 from orderbridge.model.words import OrderStatus, OrderType, TimeInForce
 from orderbridge.screening import as_asked
+from orderbridge.venue.rows import Unusable
 
 _AS_ASKED: Final = ("time_in_force", "post_only")
 

@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, TypeVar
 
 from orderbridge.adapters.ccxt_any.traits import Listing
-from orderbridge.model.lookup import BadRow
+from orderbridge.venue.rows import Rows
 
 T = TypeVar("T")
 # An exchange that shows a short span at a time is asked for each one, if there are no more than this.
 MOST_WINDOWS: Final = 120
 _MINUTE: Final = 60_000
 _DAY: Final = 24 * 60 * _MINUTE
-
-
-@dataclass(slots=True)
-class Rows(Generic[T]):
-    """What a list held: the good rows, and the bad ones beside them."""
-
-    good: list[T] = field(default_factory=list)
-    bad: list[BadRow] = field(default_factory=list)
 
 
 def windows(

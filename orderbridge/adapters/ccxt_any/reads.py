@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
 from orderbridge.adapters.ccxt_any.client import Answered, CcxtClient
 from orderbridge.adapters.ccxt_any.errors import is_list_answer
-from orderbridge.adapters.ccxt_any.fields import UNREADABLE, Unusable
+from orderbridge.adapters.ccxt_any.fields import UNREADABLE
 from orderbridge.adapters.ccxt_any.mapping import fill_from_row, is_contract, order_from_row
 from orderbridge.adapters.ccxt_any.markets import CcxtMarkets
 from orderbridge.adapters.ccxt_any.memory import Memory
-from orderbridge.adapters.ccxt_any.pages import Rows, length, merged, reaches_back, rows_in, windows
+from orderbridge.adapters.ccxt_any.pages import length, merged, reaches_back, rows_in, windows
 from orderbridge.adapters.ccxt_any.traits import Listing, Traits
 from orderbridge.adapters.ccxt_any.wire import Call
 from orderbridge.errors import NotSupported, OrderNotFound, UnexpectedResponse, VenueUnavailable
@@ -24,9 +23,10 @@ from orderbridge.model.lookup import BadRow
 from orderbridge.model.order import Order, united
 from orderbridge.model.permit import Lane
 from orderbridge.model.symbol import Symbol
+from orderbridge.venue.bounds import read_each
+from orderbridge.venue.rows import Rows, Unusable
 
 T = TypeVar("T")
-AT_ONCE: Final = 8
 # An exchange that lists open orders by symbol only is asked for each of its markets, if there are no more than this.
 SWEPT_MARKETS: Final = 100
 # Where no limit is told, an answer of one of these lengths, or of fifties, may be a page with others after it.
@@ -133,15 +133,9 @@ class CcxtReads:
             if len(markets) > SWEPT_MARKETS:
                 raise self._lacks(f"{self.client.gateway} lists open orders by symbol only: give symbol", operation)
             symbols = [str(known) for known in markets]
-        gate = asyncio.Semaphore(AT_ONCE)
-
-        async def one(asked: str | None, params: dict[str, Any]) -> Rows[Order]:
-            async with gate:
-                return await self._open_page(asked, params, listing, deadline)
-
         kinds: list[Mapping[str, Any]] = [{}, TRIGGER] if self.traits.trigger_orders_apart else [{}]
         asks = [(asked, dict(params)) for asked in symbols for params in kinds]
-        pages = await gather_all([one(asked, params) for asked, params in asks])
+        pages = await read_each(lambda ask: self._open_page(*ask, listing, deadline), asks)
         self._note_where([("trigger" in params, page) for (_, params), page in zip(asks, pages, strict=True)])
         good = united(order for page in pages for order in page.good)
         bad = {(row.order_id, repr(row.raw)): row for page in pages for row in page.bad}
@@ -329,21 +323,6 @@ class CcxtReads:
 
     def _lacks(self, text: str, operation: str) -> NotSupported:
         return NotSupported(text, gateway=self.client.gateway, operation=operation)
-
-
-async def gather_all(calls: Sequence[Awaitable[T]]) -> list[T]:
-    """Run all at once; the first error cancels the rest and is raised as it is."""
-    tasks: list[asyncio.Task[T]] = []
-
-    async def run(call: Awaitable[T]) -> T:
-        return await call
-
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(run(call)) for call in calls]
-    except ExceptionGroup as errors:
-        raise errors.exceptions[0] from None
-    return [task.result() for task in tasks]
 
 
 def _one_of_its_kind(fill: Fill) -> Hashable:

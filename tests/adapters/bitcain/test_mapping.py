@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from orderbridge.adapters.bitcain import wire
 from orderbridge.adapters.bitcain.mapping import (
     SymbolBook,
-    Unusable,
     moment_from_wire,
     moment_to_wire,
     order_from_wire,
@@ -22,6 +21,7 @@ from orderbridge.http import body
 from orderbridge.model.order import Order
 from orderbridge.model.symbol import Symbol
 from orderbridge.model.words import KnownBy, OrderStatus, OrderType, Side, TimeInForce
+from orderbridge.venue.rows import Unusable
 
 SEEN = datetime(2026, 1, 2, tzinfo=UTC)
 ID = "6f0b7a52-9c1e-4d1b-8f6a-2a4f1d1a7c10"
@@ -202,8 +202,8 @@ def test_a_row_without_the_least_is_unusable(changes: Mapping[str, Any], reason:
     with pytest.raises(Unusable, match=r".") as caught:
         variant(**changes)
 
-    assert reason in caught.value.reason
-    assert caught.value.order_id == (None if {"id", "uuid"} & set(changes) else ID)
+    assert reason in str(caught.value)
+    assert caught.value.id == (None if {"id", "uuid"} & set(changes) else ID)
 
 
 @pytest.mark.parametrize("row", [None, 1, "order", [], [LEAST]])

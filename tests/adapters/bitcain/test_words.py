@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from orderbridge.adapters.bitcain.words import fold, read_status
+from orderbridge.adapters.bitcain.words import bare, read_status
 from orderbridge.model.words import KnownBy, OrderStatus
 
 ACCEPTED = (
@@ -34,7 +34,7 @@ def test_each_word_has_its_status(word: str, status: OrderStatus) -> None:
 @pytest.mark.parametrize("spelling", ["PARTIALLY_FILLED", " Partially-Filled ", "OrderStatus.PARTIALLY_FILLED"])
 def test_spelling_does_not_matter(spelling: str) -> None:
     """Case, separators, blanks and an enum's class name are folded away before the table."""
-    assert fold(spelling) == "partially filled"
+    assert bare(spelling) == "partially filled"
     assert read_status(spelling, quantity=TEN, filled=Decimal(3)).status is OrderStatus.PARTIALLY_FILLED
 
 

@@ -14,7 +14,6 @@ from orderbridge.adapters.bitso.mapping import (
     LIFE_FROM_WIRE,
     STATUS_FROM_WIRE,
     TYPE_FROM_WIRE,
-    Unusable,
     book_from_symbol,
     fill_from_row,
     order_from_fills,
@@ -24,6 +23,7 @@ from orderbridge.adapters.bitso.mapping import (
 from orderbridge.http.body import load
 from orderbridge.model.fill import Fill
 from orderbridge.model.words import KnownBy, Liquidity
+from orderbridge.venue.rows import Unusable
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 ROW: dict[str, Any] = {

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orderbridge import Order, OrderStatus
-from orderbridge.adapters.ccxt_any.fields import AMOUNTS, STATED, TOLD, Unusable, number
+from orderbridge.adapters.ccxt_any.fields import AMOUNTS, STATED, TOLD, number
 from orderbridge.adapters.ccxt_any.mapping import (
     LIFE_FROM_CCXT,
     REBATE,
@@ -21,6 +21,7 @@ from orderbridge.adapters.ccxt_any.mapping import (
     order_from_row,
 )
 from orderbridge.model.words import KnownBy, Liquidity, OrderType
+from orderbridge.venue.rows import Unusable
 
 NOW = datetime(2026, 1, 5, 10, tzinfo=UTC)
 STATED_FIELDS = {
