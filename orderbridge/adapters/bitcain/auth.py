@@ -13,7 +13,7 @@ from typing import Any, Final
 from pydantic import SecretStr
 
 from orderbridge.adapters.bitcain import wire
-from orderbridge.adapters.bitcain.errors import Verdict, explain, lock_out_of, verdict_on_read
+from orderbridge.adapters.bitcain.codes import Verdict, explain, lock_out_of, verdict_on_read
 from orderbridge.adapters.bitcain.mapping import moment_from_wire
 from orderbridge.adapters.bitcain.wire import inside, pick
 from orderbridge.errors import (

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from orderbridge.adapters.bitcain import wire
+from orderbridge.adapters.bitcain.codes import CANCEL, facts_of
 from orderbridge.adapters.bitcain.envelope import Shapeless, one_order
 from orderbridge.adapters.bitcain.mapping import paper_from_wire
 from orderbridge.adapters.bitcain.reads import BitcainReads
-from orderbridge.adapters.bitcain.refusals import CANCEL, facts_of
 from orderbridge.adapters.bitcain.targets import Targets
 from orderbridge.adapters.bitcain.wire import pick
 from orderbridge.adapters.bitcain.words import read_status

@@ -9,8 +9,7 @@ from urllib.parse import quote, urlencode
 
 from orderbridge.adapters.bitcain import wire
 from orderbridge.adapters.bitcain.auth import TokenKeeper
-from orderbridge.adapters.bitcain.envelope import Shapeless
-from orderbridge.adapters.bitcain.errors import (
+from orderbridge.adapters.bitcain.codes import (
     ERROR_FOR,
     HistoryHidden,
     TokenRefused,
@@ -22,6 +21,7 @@ from orderbridge.adapters.bitcain.errors import (
     lock_out_of,
     verdict_on_read,
 )
+from orderbridge.adapters.bitcain.envelope import Shapeless
 from orderbridge.errors import (
     AuthenticationFailed,
     ConfigurationError,

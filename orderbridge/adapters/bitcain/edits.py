@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any, Final
 
 from orderbridge.adapters.bitcain import wire
+from orderbridge.adapters.bitcain.codes import EDIT, RETRY, facts_of
 from orderbridge.adapters.bitcain.envelope import Shapeless, ids_in, one_order
 from orderbridge.adapters.bitcain.outgoing import differs, edit_to_wire
 from orderbridge.adapters.bitcain.reads import BitcainReads
-from orderbridge.adapters.bitcain.refusals import EDIT, RETRY, facts_of
 from orderbridge.adapters.bitcain.targets import Targets
 from orderbridge.adapters.bitcain.writer import BitcainWriter, Payload, Write
 from orderbridge.errors import (

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from orderbridge.adapters.bitcain import wire
-from orderbridge.adapters.bitcain.errors import HistoryHidden
+from orderbridge.adapters.bitcain.codes import HistoryHidden
 from orderbridge.adapters.bitcain.reads import Batch, BitcainReads, dates_to_wire
 from orderbridge.adapters.bitcain.wire import pick
 from orderbridge.errors import ConfigurationError, UnexpectedResponse

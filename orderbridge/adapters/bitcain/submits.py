@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from orderbridge.adapters.bitcain import wire
+from orderbridge.adapters.bitcain.codes import SUBMIT
 from orderbridge.adapters.bitcain.envelope import Shapeless, ids_in, one_order
 from orderbridge.adapters.bitcain.outgoing import (
     CAPABILITIES,
@@ -20,7 +21,6 @@ from orderbridge.adapters.bitcain.outgoing import (
     spelled,
 )
 from orderbridge.adapters.bitcain.reads import BitcainReads
-from orderbridge.adapters.bitcain.refusals import SUBMIT
 from orderbridge.adapters.bitcain.settings import Settings
 from orderbridge.adapters.bitcain.wire import pick
 from orderbridge.adapters.bitcain.writer import BitcainWriter, Payload, Write

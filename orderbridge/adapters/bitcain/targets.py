@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
+from orderbridge.adapters.bitcain.codes import CANCEL
 from orderbridge.adapters.bitcain.lookup import Lookup
 from orderbridge.adapters.bitcain.mapping import paper_from_wire
 from orderbridge.adapters.bitcain.reads import BitcainReads
-from orderbridge.adapters.bitcain.refusals import CANCEL
 from orderbridge.adapters.bitcain.wire import as_uuid
 from orderbridge.errors import (
     AmbiguousRef,

@@ -9,8 +9,17 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from orderbridge.adapters.bitcain.client import BitcainClient
-from orderbridge.adapters.bitcain.errors import NO_ROUTE, TokenRefused, detail_text, explain, fault_lines, lock_out_of
-from orderbridge.adapters.bitcain.refusals import CANCEL, PASSING, write_error
+from orderbridge.adapters.bitcain.codes import (
+    CANCEL,
+    NO_ROUTE,
+    PASSING,
+    TokenRefused,
+    detail_text,
+    explain,
+    fault_lines,
+    lock_out_of,
+    write_error,
+)
 from orderbridge.errors import (
     AuthenticationFailed,
     NotSent,

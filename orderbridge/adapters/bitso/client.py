@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from orderbridge.adapters.bitso.auth import Signer
-from orderbridge.adapters.bitso.errors import Meaning, fold_code, meaning_of
-from orderbridge.adapters.bitso.refusals import NotAdmitted, write_error
+from orderbridge.adapters.bitso.codes import Meaning, NotAdmitted, fold_code, meaning_of, write_error
 from orderbridge.errors import (
     AuthenticationFailed,
     ConfigurationError,

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from orderbridge.adapters.bitso.errors import Meaning, meaning_of
+from orderbridge.adapters.bitso.codes import Meaning, meaning_of
 from orderbridge.adapters.bitso.ids import OID, ORIGIN, ways_to_ask
 from orderbridge.adapters.bitso.mapping import WAITING_MAY_BE_MISSING, order_from_fills, told_of
 from orderbridge.adapters.bitso.reads import BitsoReads

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
 from orderbridge.adapters.bitso.client import BitsoClient
-from orderbridge.adapters.bitso.errors import Meaning, meaning_of
+from orderbridge.adapters.bitso.codes import Meaning, meaning_of
 from orderbridge.adapters.bitso.ids import OID, ways_to_ask
 from orderbridge.adapters.bitso.mapping import book_from_symbol, fill_from_row, order_from_row
 from orderbridge.errors import AmbiguousRef, OrderNotFound, UnexpectedResponse, VenueError

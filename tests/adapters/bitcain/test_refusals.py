@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from orderbridge import errors
-from orderbridge.adapters.bitcain.refusals import CANCEL, EDIT, REFUSALS, RETRY, SUBMIT
+from orderbridge.adapters.bitcain.codes import CANCEL, EDIT, REFUSALS, RETRY, SUBMIT
 from orderbridge.model.request import OrderEdit, OrderRequest
 
 REQUEST = OrderRequest.limit(symbol="BTC/USDT", side="buy", quantity="0.5", price="60000", client_order_id="bot-1")

@@ -11,7 +11,7 @@ import pytest
 
 from orderbridge import OrderRequest, OrderStatus
 from orderbridge.adapters.bitso import BitsoGateway
-from orderbridge.adapters.bitso.errors import MEANINGS, Meaning
+from orderbridge.adapters.bitso.codes import MEANINGS, Meaning
 from orderbridge.client_ids import is_ours
 from orderbridge.errors import (
     AuthenticationFailed,

@@ -1,5 +1,5 @@
 """
-What Bitso's error codes mean to us, as data.
+What Bitso's error codes mean to us, as data; and the errors they stand for in the answer to a write.
 
 Source: Bitso API v3, "Error codes" pages, and the older single-page reference for codes up to 0376.
 """
@@ -9,6 +9,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from orderbridge.errors import (
+    AuthenticationFailed,
+    DuplicateClientOrderId,
+    InsufficientFunds,
+    InvalidOrder,
+    MarketClosed,
+    OrderBridgeError,
+    OrderNotFound,
+    OrderRejected,
+    OutcomeUnknown,
+    PermissionDenied,
+    RateLimited,
+    TooManyOpenOrders,
+    VenueError,
+    VenueFacts,
+)
 from orderbridge.model.words import Word
 
 
@@ -75,3 +91,63 @@ def fold_code(code: object) -> str:
 def meaning_of(code: str) -> Meaning:
     """What a folded code means; `unclear` when we do not know it."""
     return MEANINGS.get(code, Meaning.UNCLEAR)
+
+
+# An allow-list: whatever is not here leaves the outcome unknown.
+REFUSALS: Final[Mapping[Meaning, type[VenueError]]] = {
+    Meaning.CREDENTIALS: AuthenticationFailed,
+    Meaning.PERMISSION: PermissionDenied,
+    Meaning.FUNDS: InsufficientFunds,
+    Meaning.INVALID: InvalidOrder,
+    Meaning.CLOSED: MarketClosed,
+    Meaning.TOO_MANY: TooManyOpenOrders,
+    Meaning.REFUSED: OrderRejected,
+    Meaning.NOT_READY: OrderRejected,
+    Meaning.NOT_MATCHED: OrderRejected,
+}
+
+
+class NotAdmitted(Exception):
+    """Refused for its nonce before it was looked at: it may be sent once more with a fresh one."""
+
+    def __init__(self, error: AuthenticationFailed) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+def write_error(
+    text: str, facts: VenueFacts, *, order_id: str | None, client_order_id: str | None
+) -> OrderBridgeError | NotAdmitted:
+    """
+    The error for a refused or unclear write.
+
+    Bitso's statuses follow the code's category, yet not always; a refusal that comes with a 5xx is unclear all
+    the same, since it may be a proxy's.
+    """
+    code, status = facts.get("code") or "", facts.get("http_status") or 0
+    meaning = meaning_of(code)
+    unclear = OutcomeUnknown(
+        text,
+        order_id=order_id,
+        client_order_id=client_order_id,
+        gateway=facts.get("gateway"),
+        operation=facts.get("operation"),
+    )
+    if meaning is Meaning.THROTTLED or status in {420, 429}:
+        # Whether a throttled write was looked at is not documented.
+        unclear.__cause__ = RateLimited(text, **facts)
+        return unclear
+    if status >= 500:
+        unclear.__cause__ = VenueError(text, **facts)
+        return unclear
+    if meaning is Meaning.NONCE:
+        return NotAdmitted(AuthenticationFailed(text, **facts))
+    if meaning is Meaning.EXISTS:
+        return DuplicateClientOrderId(text, client_order_id=client_order_id, **facts)
+    if meaning is Meaning.NOT_FOUND and code.startswith("03"):
+        # A new order names no other; a change does, by its oid.
+        return OrderNotFound(text, **facts) if order_id else OrderRejected(text, **facts)
+    if meaning in REFUSALS:
+        return REFUSALS[meaning](text, **facts)
+    unclear.__cause__ = VenueError(text, **facts)
+    return unclear

@@ -2,7 +2,7 @@
 
 import pytest
 
-from orderbridge.adapters.bitso.errors import MEANINGS, Meaning, fold_code, meaning_of
+from orderbridge.adapters.bitso.codes import MEANINGS, Meaning, fold_code, meaning_of
 
 # From the facts on codes and on what counts as a refusal when an order is submitted.
 EXPECTED = {

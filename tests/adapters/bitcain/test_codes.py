@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from orderbridge import errors
-from orderbridge.adapters.bitcain.errors import explain, is_proof_of_absence, is_shadowed_history
+from orderbridge.adapters.bitcain.codes import explain, is_proof_of_absence, is_shadowed_history
 from orderbridge.http.policy import Retries
 from orderbridge.http.transport import NoAnswer, NothingSent
 
