@@ -1,60 +1,163 @@
-"""One gateway of a bridge: its own calls, each written down in the bridge's journal, and the bridge's acts."""
+"""
+One gateway of a bridge: its own calls, each written down in the bridge's journal, and the bridge's acts.
+
+A call has the arguments, defaults, types and docstring of the gateway's or the bridge's own, which it is derived from.
+"""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, Self, TypeVar, overload
+from functools import wraps
+from operator import methodcaller
+from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar, cast
 
+from orderbridge.bridge import OrderBridge
 from orderbridge.errors import AmbiguousRef, OrderNotActive, OutcomeUnknown
-from orderbridge.gateway import OrderGateway, checked_call
+from orderbridge.gateway import Capabilities, Mode, OrderGateway, checked_call
 from orderbridge.http.policy import Deadline
 from orderbridge.model.advance import Sign
-from orderbridge.model.fill import Fill
-from orderbridge.model.lookup import LookupResult, OrderList
-from orderbridge.model.market import Market
+from orderbridge.model.lookup import LookupResult
 from orderbridge.model.order import Order
-from orderbridge.model.permit import Lane, Permit
 from orderbridge.model.placement import Placement
 from orderbridge.model.ref import OrderRef, RefLike
-from orderbridge.model.request import OrderEdit, OrderRequest
 from orderbridge.model.symbol import Symbol
-from orderbridge.model.words import OrderStatus
 from orderbridge.placement.placing import Placing
-
-if TYPE_CHECKING:
-    from orderbridge.bridge import OrderBridge
+from orderbridge.placement.seen import Seen
 
 T = TypeVar("T")
+P = ParamSpec("P")
 # What reading the journal may take before a call to the venue.
 _TELLING_SECONDS: Final = 1.0
 
 
-class _Holder(Protocol):
+class GatewayFacts:
+    """What a gateway says of itself, said by what stands for it."""
+
+    gateway: OrderGateway
+
     @property
-    def gateway(self) -> OrderGateway: ...
+    def name(self) -> str:
+        return self.gateway.name
+
+    @property
+    def venue(self) -> str:
+        return self.gateway.venue
+
+    @property
+    def account(self) -> str:
+        return self.gateway.account
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return self.gateway.capabilities
+
+    @property
+    def address(self) -> str:
+        return self.gateway.address
+
+    @property
+    def mode(self) -> Mode | None:
+        return self.gateway.mode
+
+    @property
+    def address_tells_mode(self) -> bool:
+        return self.gateway.address_tells_mode
+
+    @property
+    def longest_attempt(self) -> float:
+        return self.gateway.longest_attempt
+
+    @property
+    def settle_time(self) -> float:
+        return self.gateway.settle_time
+
+    @property
+    def unreadable(self) -> tuple[str, ...]:
+        return self.gateway.unreadable
+
+    @property
+    def instead(self) -> Mapping[str, str]:
+        return self.gateway.instead
+
+    @property
+    def known_symbols(self) -> Collection[Symbol]:
+        return self.gateway.known_symbols
 
 
-class Fact(Generic[T]):
-    """What the gateway says of itself under this name."""
-
-    def __init__(self, of: Callable[[OrderGateway], T]) -> None:
-        self._of = of
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self.__doc__ = inspect.getdoc(inspect.getattr_static(OrderGateway, name))
-
-    @overload
-    def __get__(self, holder: None, owner: type) -> Self: ...
-    @overload
-    def __get__(self, holder: _Holder, owner: type) -> T: ...
-    def __get__(self, holder: _Holder | None, owner: type) -> T | Self:
-        return self if holder is None else self._of(holder.gateway)
+for _name, _fact in vars(GatewayFacts).items():
+    if isinstance(_fact, property):
+        _fact.__doc__ = getattr(OrderGateway, _name).__doc__
 
 
-class BoundGateway:
+def _as(original: Callable[Concatenate[Any, P], T], call: Callable[..., Any]) -> Callable[Concatenate[Any, P], T]:
+    """A call of a bound gateway that is to its caller what the gateway's own is."""
+    return cast("Callable[Concatenate[Any, P], T]", checked_call(wraps(original)(call)))
+
+
+def _passed_on(original: Callable[Concatenate[Any, P], T]) -> Callable[Concatenate[Any, P], T]:
+    async def call(self: BoundGateway, /, *args: Any, **more: Any) -> Any:
+        return await methodcaller(original.__name__, *args, **more)(self.gateway)
+
+    return _as(original, call)
+
+
+def _of_one_order(
+    original: Callable[Concatenate[Any, P], T], *, source: str, sent: Sign | None = None
+) -> Callable[Concatenate[Any, P], T]:
+    """Told what the journal knows of the order beforehand; what came of it is written down, `sent` if that is open."""
+
+    async def call(self: BoundGateway, /, *args: Any, **more: Any) -> Order:
+        ref = args[0] if args else more.get("ref", "")
+        await self._tell(ref)
+        with self._telling(ref, source=source, sent=sent):
+            order: Order = await methodcaller(original.__name__, *args, **more)(self.gateway)
+        self._placing.seen.orders([order], source=source)
+        return order
+
+    return _as(original, call)
+
+
+def _of_many_orders(original: Callable[Concatenate[Any, P], T], *, source: str) -> Callable[Concatenate[Any, P], T]:
+    async def call(self: BoundGateway, /, *args: Any, **more: Any) -> Any:
+        listed = await methodcaller(original.__name__, *args, **more)(self.gateway)
+        self._placing.seen.orders(listed, source=source)
+        return listed
+
+    return _as(original, call)
+
+
+def _listed(
+    original: Callable[Concatenate[Any, P], AsyncIterator[T]],
+    through: Callable[[Seen, AsyncIterator[T]], AsyncIterator[T]],
+) -> Callable[Concatenate[Any, P], AsyncIterator[T]]:
+    def call(self: BoundGateway, /, *args: Any, **more: Any) -> Any:
+        return through(self._placing.seen, methodcaller(original.__name__, *args, **more)(self.gateway))
+
+    # The arguments are the gateway's to judge: one that has no such call says that first.
+    return cast("Callable[Concatenate[Any, P], AsyncIterator[T]]", wraps(original)(call))
+
+
+def _of_the_bridge(original: Callable[Concatenate[Any, str, P], T], name: str) -> Callable[Concatenate[Any, P], T]:
+    """A call of the bridge that takes the name of a gateway first, with that of this one."""
+
+    async def call(self: BoundGateway, /, *args: Any, **more: Any) -> Any:
+        return await methodcaller(original.__name__, self.name, *args, **more)(self._bridge)
+
+    whole = inspect.signature(original)
+    rest = [each for each in whole.parameters.values() if each.name != "gateway"]
+    bound = wraps(original)(call)
+    bound.__name__ = name
+    bound.__dict__["__signature__"] = whole.replace(parameters=rest)
+    return cast("Callable[Concatenate[Any, P], T]", bound)
+
+
+async def _look_up(self: BoundGateway, /, *refs: RefLike, timeout: float | None = None) -> LookupResult:
+    return await self._bridge.lookup(*refs, gateways=[self.name], timeout=timeout)
+
+
+class BoundGateway(GatewayFacts):
     """
     `bridge["bitso"]`: an `OrderGateway` whose every call is journalled, with `place` and its kin bound to it.
 
@@ -66,168 +169,44 @@ class BoundGateway:
         self._bridge = bridge
         self._placing = placing
 
-    name = Fact(lambda gateway: gateway.name)
-    venue = Fact(lambda gateway: gateway.venue)
-    account = Fact(lambda gateway: gateway.account)
-    capabilities = Fact(lambda gateway: gateway.capabilities)
-    address = Fact(lambda gateway: gateway.address)
-    mode = Fact(lambda gateway: gateway.mode)
-    address_tells_mode = Fact(lambda gateway: gateway.address_tells_mode)
-    longest_attempt = Fact(lambda gateway: gateway.longest_attempt)
-    settle_time = Fact(lambda gateway: gateway.settle_time)
-    unreadable = Fact(lambda gateway: gateway.unreadable)
-    instead = Fact(lambda gateway: gateway.instead)
-    known_symbols = Fact(lambda gateway: gateway.known_symbols)
-
     @checked_call
     def remember(self, orders: Collection[Order]) -> bool:
-        """As `OrderGateway.remember`."""
+        """Have the gateway know of these orders; see `OrderGateway.remember`."""
         return self.gateway.remember(orders)
 
     @checked_call
     def nonces_of(self, key: str) -> Callable[[], int] | None:
-        """As `OrderGateway.nonces_of`."""
+        """Fresh nonces for another client of this API key; see `OrderGateway.nonces_of`."""
         return self.gateway.nonces_of(key)
 
-    @checked_call
-    async def prepare(self, request: OrderRequest, *, key: str | None = None) -> Placement:
-        """As `OrderBridge.prepare`."""
-        return await self._bridge.prepare(self.name, request, key=key)
-
-    @checked_call
-    async def place(
-        self,
-        request: OrderRequest | Placement,
-        *,
-        key: str | None = None,
-        send_within: float = 5.0,
-        timeout: float | None = 15.0,
-        read_back: bool | None = None,
-    ) -> Order:
-        """As `OrderBridge.place`."""
-        more: dict[str, Any] = {"send_within": send_within, "timeout": timeout, "read_back": read_back}
-        return await self._bridge.place(self.name, request, key=key, **more)
-
-    @checked_call
-    async def place_many(
-        self,
-        requests: Mapping[str, OrderRequest],
-        *,
-        send_within: float = 5.0,
-        timeout: float | None = 15.0,
-        read_back: bool | None = None,
-    ) -> Mapping[str, Placement]:
-        """As `OrderBridge.place_many`."""
-        more: dict[str, Any] = {"send_within": send_within, "timeout": timeout, "read_back": read_back}
-        return await self._bridge.place_many(self.name, requests, **more)
+    prepare = _of_the_bridge(OrderBridge.prepare, "prepare")
+    place = _of_the_bridge(OrderBridge.place, "place")
+    place_many = _of_the_bridge(OrderBridge.place_many, "place_many")
+    submit = _of_the_bridge(OrderBridge.submit_at, "submit")
+    permit = _passed_on(OrderGateway.permit)
+    markets = _passed_on(OrderGateway.markets)
+    lookup = _as(OrderGateway.lookup, _look_up)
+    open_orders = _of_many_orders(OrderGateway.open_orders, source="open orders")
+    cancel = _of_one_order(OrderGateway.cancel, source="cancel", sent=Sign.CANCEL_SENT)
+    cancel_all = _of_many_orders(OrderGateway.cancel_all, source="cancel")
+    edit = _of_one_order(OrderGateway.edit, source="edit", sent=Sign.REPLACE_SENT)
+    retry_failed = _of_one_order(OrderGateway.retry_failed, source="retry")
+    orders = _listed(OrderGateway.orders, lambda seen, listed: seen.watching(listed, source="history"))
+    fills = _listed(OrderGateway.fills, lambda seen, listed: seen.counting(listed))
 
     @checked_call
     async def placement(self, *, key: str) -> Placement | None:
-        """As `OrderBridge.placement`."""
+        """The placement that holds this key here, or held it last; None when there is none."""
         return await self._bridge.placement(key=key, gateway=self.name)
 
     @checked_call
-    async def permit(self, lane: Lane = "place", *, timeout: float | None = None) -> Permit:
-        """As `OrderGateway.permit`."""
-        return await self.gateway.permit(lane, timeout=timeout)
-
-    @checked_call
-    async def submit(
-        self,
-        request: OrderRequest,
-        *,
-        permit: Permit | None = None,
-        not_after: float | None = None,
-        timeout: float | None = None,
-    ) -> Order:
-        """
-        As `OrderGateway.submit`, one send, written down like every other.
-
-        An outcome that is not known is followed up, and `OutcomeUnknown` carries the placement.
-        """
-        return await self._bridge.submit_at(self.name, request, permit=permit, not_after=not_after, timeout=timeout)
-
-    @checked_call
-    async def lookup(self, *refs: RefLike, timeout: float | None = None) -> LookupResult:
-        """As `OrderBridge.lookup`, on this gateway alone."""
-        return await self._bridge.lookup(*refs, gateways=[self.name], timeout=timeout)
-
-    @checked_call
     async def get(self, ref: RefLike, *, timeout: float | None = None) -> Order:
-        """As `OrderGateway.get`: what the venue shows, and what is concluded where it shows an order no more."""
+        """The one order that answers to `ref`, as the venue shows it, or as is concluded where it shows it no more."""
         await self._tell(ref)
         with self._telling(ref, source="look-up"):
             order = await self.gateway.get(ref, timeout=timeout)
         self._placing.seen.orders([order], source="look-up")
         return await self._placing.completed(order, deadline=Deadline(_TELLING_SECONDS))
-
-    @checked_call
-    async def open_orders(self, *, symbol: str | None = None, timeout: float | None = None) -> OrderList:
-        """As `OrderGateway.open_orders`."""
-        listed = await self.gateway.open_orders(symbol=symbol, timeout=timeout)
-        self._placing.seen.orders(listed.orders, source="open orders")
-        return listed
-
-    @checked_call
-    async def cancel(self, ref: RefLike, *, timeout: float | None = None) -> Order:
-        """As `OrderGateway.cancel`."""
-        await self._tell(ref)
-        with self._telling(ref, source="cancel", sent=Sign.CANCEL_SENT):
-            order = await self.gateway.cancel(ref, timeout=timeout)
-        self._placing.seen.orders([order], source="cancel")
-        return order
-
-    @checked_call
-    async def edit(self, ref: RefLike, changes: OrderEdit, *, timeout: float | None = None) -> Order:
-        """As `OrderGateway.edit`."""
-        await self._tell(ref)
-        with self._telling(ref, source="edit", sent=Sign.REPLACE_SENT):
-            order = await self.gateway.edit(ref, changes, timeout=timeout)
-        self._placing.seen.orders([order], source="edit")
-        return order
-
-    @checked_call
-    async def cancel_all(self, *, symbol: str | None = None, timeout: float | None = None) -> list[Order]:
-        """As `OrderGateway.cancel_all`."""
-        orders = await self.gateway.cancel_all(symbol=symbol, timeout=timeout)
-        self._placing.seen.orders(orders, source="cancel")
-        return orders
-
-    async def retry_failed(self, ref: RefLike, *, timeout: float | None = None) -> Order:
-        """As `BitcainGateway.retry_failed`. NotSupported: the venue has no such operation."""
-        with self._telling(ref, source="retry"):
-            order = await self.gateway.retry_failed(ref, timeout=timeout)
-        self._placing.seen.orders([order], source="retry")
-        return order
-
-    def orders(
-        self,
-        /,
-        *,
-        since: datetime,
-        until: datetime | None = None,
-        symbol: str | None = None,
-        status: OrderStatus | str | None = None,
-        timeout: float | None = None,
-        **venue_filters: Any,
-    ) -> AsyncIterator[Order]:
-        """As `OrderGateway.orders`."""
-        given: dict[str, Any] = {"since": since, "until": until, "symbol": symbol, "status": status}
-        listed = self.gateway.orders(timeout=timeout, **given, **venue_filters)
-        return self._placing.seen.watching(listed, source="history")
-
-    def fills(
-        self,
-        ref: RefLike | None = None,
-        *,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        symbol: str | None = None,
-        timeout: float | None = None,
-    ) -> AsyncIterator[Fill]:
-        """As `OrderGateway.fills`."""
-        listed = self.gateway.fills(ref, since=since, until=until, symbol=symbol, timeout=timeout)
-        return self._placing.seen.counting(listed)
 
     async def _tell(self, ref: RefLike) -> None:
         """What the journal knows of an order is known to the gateway before it is asked about it, or acts on it."""
@@ -253,11 +232,6 @@ class BoundGateway:
         except AmbiguousRef as error:
             self._placing.seen.orders(error.orders, source=source)
             raise
-
-    @checked_call
-    async def markets(self, *, refresh: bool = False, timeout: float | None = None) -> Mapping[Symbol, Market]:
-        """As `OrderGateway.markets`."""
-        return await self.gateway.markets(refresh=refresh, timeout=timeout)
 
     async def aclose(self) -> None:
         """Close the gateway."""

@@ -13,9 +13,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import contextmanager
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Final, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar
 
-from orderbridge.bound import BoundGateway
 from orderbridge.client_ids import mint
 from orderbridge.errors import (
     AmbiguousRef,
@@ -54,6 +53,9 @@ from orderbridge.placement.policy import PROBE_TIMES, SETTLE_HORIZON, Ghost, Pro
 from orderbridge.placement.recovery import RecoveryReport
 from orderbridge.placement.seen import ending
 from orderbridge.search import parse_refs, read_ref
+
+if TYPE_CHECKING:
+    from orderbridge.bound import BoundGateway
 
 T = TypeVar("T")
 # What reading the journal may take between two calls to a venue, and after the last.
@@ -145,6 +147,8 @@ class OrderBridge:
         return tuple(self._gateways)
 
     def __getitem__(self, name: str) -> BoundGateway:
+        from orderbridge.bound import BoundGateway  # its calls are derived from those of this class
+
         try:
             return BoundGateway(self, self._gateways[name], self._placing)
         except (KeyError, TypeError):
@@ -651,7 +655,12 @@ class OrderBridge:
         not_after: float | None = None,
         timeout: float | None = None,
     ) -> Order:
-        """One raw send at a gateway, written down: `bridge["bitso"].submit`. Prefer `place`."""
+        """
+        Send an order once at a gateway, written down like every other: `bridge["bitso"].submit`. Prefer `place`.
+
+        An outcome that is not known is followed up, and `OutcomeUnknown` carries the placement. `not_after` is loop
+        time; past it `NotSent` is raised.
+        """
         self._check_usable(timeout=timeout)
         within = _LONGEST_RECOVERY if timeout is None else timeout
         line = await self._placing.ready(self[gateway].name, within=within)

@@ -217,6 +217,7 @@ class OrderGateway(Protocol):
 
     def orders(
         self,
+        /,
         *,
         since: datetime,
         until: datetime | None = None,

@@ -18,7 +18,7 @@ from functools import partial, wraps
 from types import TracebackType
 from typing import Any, Concatenate, Final, ParamSpec, Self, TypedDict, TypeVar, Unpack
 
-from orderbridge.bound import BoundGateway
+from orderbridge.bound import BoundGateway, GatewayFacts
 from orderbridge.bridge import OrderBridge
 from orderbridge.errors import ConfigurationError
 from orderbridge.gateway import OrderGateway
@@ -227,7 +227,7 @@ def _pulls(
     return call
 
 
-class SyncGateway(_Blocking):
+class SyncGateway(_Blocking, GatewayFacts):
     """
     `bridge["bitso"]` of a `SyncBridge`: the calls of `BoundGateway`, without `await`.
 
@@ -237,13 +237,6 @@ class SyncGateway(_Blocking):
     def __init__(self, gateway: BoundGateway, loop: LoopThread) -> None:
         super().__init__(gateway, loop)
         self.gateway = gateway
-
-    name = BoundGateway.name
-    venue = BoundGateway.venue
-    account = BoundGateway.account
-    capabilities = BoundGateway.capabilities
-    address = BoundGateway.address
-    mode = BoundGateway.mode
 
     prepare = _waits(BoundGateway.prepare)
     place = _waits(BoundGateway.place)

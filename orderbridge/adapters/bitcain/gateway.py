@@ -25,7 +25,7 @@ from orderbridge.adapters.bitcain.settings import check_settings
 from orderbridge.adapters.bitcain.submits import BitcainSubmits
 from orderbridge.adapters.bitcain.targets import Targets
 from orderbridge.adapters.bitcain.writer import BitcainWriter
-from orderbridge.gateway import Capabilities, UnsupportedCalls, checked_call, order_from
+from orderbridge.gateway import Capabilities, Mode, UnsupportedCalls, checked_call, order_from
 from orderbridge.http.limits import LimitsLike, Rate, shared_limiter
 from orderbridge.http.policy import Deadline, Retries
 from orderbridge.http.session import Session, log_facts
@@ -112,7 +112,7 @@ class BitcainGateway(UnsupportedCalls):
         self.account = account
         self.name = gateway_name(VENUE, account)
         self.address = origin = self.settings.base_url
-        self.mode = self.settings.mode
+        self.mode: Mode | None = self.settings.mode
         self.known_symbols = tuple(self.settings.symbols.values())
         credentials = Credentials.of(token, email, password, refresh_token)
         limiter = shared_limiter((VENUE, origin, credentials.fingerprint(account)), limits, venue=RATE)

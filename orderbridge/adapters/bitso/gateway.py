@@ -23,7 +23,7 @@ from orderbridge.adapters.bitso.reads import BitsoReads
 from orderbridge.adapters.bitso.submits import BitsoSubmits
 from orderbridge.client_ids import mint
 from orderbridge.errors import ConfigurationError, UnexpectedResponse, VenueUnavailable
-from orderbridge.gateway import Capabilities, ClientIdRule, UnsupportedCalls, checked_call, order_from
+from orderbridge.gateway import Capabilities, ClientIdRule, Mode, UnsupportedCalls, checked_call, order_from
 from orderbridge.http.limits import LimitsLike, shared_limiter
 from orderbridge.http.policy import Deadline, Retries
 from orderbridge.http.session import Session
@@ -120,7 +120,7 @@ class BitsoGateway(UnsupportedCalls):
         self.name = gateway_name(VENUE, account)
         self.address = base_url.rstrip("/")
         # An address that is not known is taken for real money.
-        self.mode = "sandbox" if urlsplit(self.address).hostname in _SANDBOXES else "live"
+        self.mode: Mode | None = "sandbox" if urlsplit(self.address).hostname in _SANDBOXES else "live"
         self._rebuild_limit = rebuild_limit
         signer = Signer(api_key, api_secret, clock=clock)
         if not all(secret.isascii() and secret.isprintable() and secret for secret in signer.secrets):
