@@ -82,12 +82,9 @@ class Settings:
 
     @property
     def journal_path(self) -> Path | None:
-        """Where the journal is, None when the settings name none. A relative path starts in the folder of the file."""
+        """Where the journal is; None when the settings name none. A relative path starts in the working folder."""
         path = self._journal.get("path")
-        if not path:
-            return None
-        # Not in the working folder: a bot started elsewhere would find another journal, and place its keys anew.
-        return (self.file.parent if self.file else Path()) / _home_expanded(path)
+        return _home_expanded(path) if path else None
 
     @property
     def notice(self) -> str | None:

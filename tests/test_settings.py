@@ -209,11 +209,11 @@ def test_a_file_that_everybody_can_write_is_refused(elsewhere: Path) -> None:
         load_settings(path, environ={})
 
 
-def test_a_journals_path_starts_at_the_file_that_names_it(elsewhere: Path) -> None:
-    """From whatever folder a bot is started it finds the same journal; without a file it is the working folder's."""
+def test_a_journals_path_starts_in_the_working_folder(elsewhere: Path) -> None:
+    """Wherever the settings lie, the journal is where every version before looked for it: no held key is forgotten."""
     path = write(elsewhere / "config" / "x.toml", '[journal]\npath = "orders.db"\n')
 
-    assert load_settings(path, environ={}).journal_path == elsewhere / "config" / "orders.db"
+    assert load_settings(path, environ={}).journal_path == Path("orders.db")
     assert load_settings({"journal": {"path": "orders.db"}}, environ={}).journal_path == Path("orders.db")
     assert load_settings({"journal": {"path": "/var/orders.db"}}, environ={}).journal_path == Path("/var/orders.db")
 
