@@ -118,10 +118,10 @@ class AiohttpTransport:
         if not _SENDABLE.fullmatch(request.url):
             # aiohttp would send a space or a line break of an encoded URL as it stands.
             raise NothingSent(f"{request.url!r} holds characters that no URL may hold")
-        check_headers(request)
-        proxy = self._proxies.of(request.url)
-        progress = _Progress(latest)
+        progress, proxy = _Progress(latest), None
         try:
+            check_headers(request)
+            proxy = self._proxies.of(request.url)
             async with asyncio.timeout_at(ends):
                 return await self._exchange(request, progress, proxy)
         except ConfigurationError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from collections.abc import Awaitable, Callable
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -33,6 +34,8 @@ _BEFORE_SENDING: Final = (
     httpx.UnsupportedProtocol,
     httpx.ProxyError,
 )
+# httpx reads the first that is set.
+_CERTIFICATES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
 class HttpxTransport:
@@ -56,19 +59,21 @@ class HttpxTransport:
         self._loop.check()
         if self._closed or (self._client is not None and self._client.is_closed):
             raise ConfigurationError("this HTTP transport is closed; make a new one")
-        proxy = self._proxies.of(request.url) if self._client is None else None
-        client = self._client or self._make_client(proxy)
         ends = asyncio.get_running_loop().time() + timeout
         latest = ends if not_after is None else min(ends, not_after)
         if asyncio.get_running_loop().time() >= latest:
             raise NothingSent("no time is left")
-        check_headers(request)
-        progress = _Progress(latest)
+        progress, proxy = _Progress(latest), None
         try:
+            check_headers(request)
+            proxy = self._proxies.of(request.url) if self._client is None else None
+            client = self._client or self._make_client(proxy)
             built = self._build(client, request, progress)
             progress.is_told = _tells_events(client, built)
             async with asyncio.timeout_at(ends):
                 return await self._exchange(client, built, progress)
+        except ConfigurationError:
+            raise
         except (NothingSent, *_BEFORE_SENDING) as error:
             left, text = False, str(error) if isinstance(error, NothingSent) else told(error, request, proxy=proxy)
         except NoAnswer as error:
@@ -93,7 +98,7 @@ class HttpxTransport:
                     max_connections=100, max_keepalive_connections=20, keepalive_expiry=self._limits.keepalive
                 ),
                 # What of the environment is meant: its certificates, and a proxy that every engine reads alike.
-                verify=httpx.create_ssl_context(trust_env=True),
+                verify=_certificates(),
                 trust_env=False,
                 proxy=None if proxy is None else proxy.url,
                 cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
@@ -149,6 +154,16 @@ class HttpxTransport:
         return b"".join(chunks)
 
 
+def _certificates() -> ssl.SSLContext:
+    """What venues are checked by. ConfigurationError: the environment names certificates that cannot be read."""
+    try:
+        return httpx.create_ssl_context(trust_env=True)
+    except OSError as error:
+        named = next((f"{name}={os.environ[name]}" for name in _CERTIFICATES if os.environ.get(name)), "their file")
+        message = f"the certificates to check venues by cannot be read: {error}; correct or unset {named}"
+        raise ConfigurationError(message) from error
+
+
 def _tells_events(client: httpx.AsyncClient, built: httpx.Request) -> bool:
     """Whether no byte leaves without an event: so it is in httpx's own transport, and perhaps in no other."""
     find = getattr(client, "_transport_for_url", None)
@@ -165,7 +180,8 @@ class _Progress:
     __slots__ = ("_started", "is_told", "not_after", "response")
 
     def __init__(self, not_after: float) -> None:
-        self.is_told = self._started = False
+        # Until it is handed to a client nothing can leave; what happens then is the client's to tell.
+        self.is_told, self._started = True, False
         self.not_after = not_after
         self.response: httpx.Response | None = None
 

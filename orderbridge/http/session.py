@@ -168,22 +168,22 @@ class Session:
                 self._say_late(operation)
                 response = await self._engine.send(request, timeout=timeout)
             status = response.status
+            return response
         except (NothingSent, NoAnswer) as error:
             status = f"{type(error).__name__} ({error})"
             raise
         except ConfigurationError:
             status = "not sent"
             raise
-        except Exception as error:
-            # A caller's own transport may raise anything, and bytes may have left by then.
+        except Exception as error:  # noqa: BLE001 - a caller's own transport may raise anything
             status = told(error, request)
-            raise NoAnswer(status) from error
         finally:
             took = (time.perf_counter() - started) * 1000
             extra = log_facts(self.gateway, operation, **ids)
             path = request.target.partition("?")[0]
             self.log.debug("%s %s -> %s in %.0f ms", request.method, path, status, took, extra=extra)
-        return response
+        # Bytes may have left by then. Without the error itself: its frames may hold the headers in clear.
+        raise NoAnswer(status)
 
     @asynccontextmanager
     async def room(self, lane: Lane, seconds: float) -> AsyncIterator[None]:
@@ -274,7 +274,7 @@ class Session:
         Raises:
             NotSent: no permit in time, too late, or the engine says that nothing left.
             OutcomeUnknown: it may have left, and there is no whole answer.
-            ConfigurationError: a permit of another gateway, or one that is spent.
+            ConfigurationError: a permit of another gateway, or one that is spent; an engine that cannot be used.
         """
         self.check_usable()
         permit = permit or await self.permit("place", timeout=deadline.as_timeout)
@@ -299,6 +299,11 @@ class Session:
             outcome = "nothing was sent"
             self.limiter.give_back(permit.lane)
             raise NotSent(f"nothing was sent: {error}", gateway=self.gateway, operation=operation) from error
+        except OrderBridgeError:
+            # From making or signing it, or from an engine that cannot be used: before the first byte.
+            outcome = "nothing was sent"
+            self.limiter.give_back(permit.lane)
+            raise
         except NoAnswer as error:
             raise OutcomeUnknown(
                 f"sent, and no answer came: {error}",

@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
+from orderbridge.errors import ConfigurationError
 from orderbridge.http import HttpxTransport, Transport, WireRequest
 from orderbridge.http.body import Unreadable, load
 from orderbridge.http.transport import Limits, NoAnswer, NothingSent
@@ -270,7 +271,7 @@ async def test_an_engine_works_on_after_a_failure(serve: Serve, engine: Engine) 
     transport = engine()
 
     with pytest.raises(NoAnswer):
-        await transport.send(WireRequest("GET", peer.url), timeout=0.1)
+        await transport.send(WireRequest("GET", peer.url), timeout=1)
     response = await transport.send(WireRequest("GET", peer.url), timeout=5)
 
     assert (response.body, peer.connections) == (b"{}", 2)
@@ -441,3 +442,47 @@ async def test_no_cookie_is_sent_back(serve: Serve, engine_name: str, engine: En
             await transport.send(WireRequest("GET", peer.url), timeout=5)
 
     assert not any(b"\r\ncookie:" in request.lower() for request in peer.requests)
+
+
+async def test_certificates_that_cannot_be_read_are_to_be_corrected(
+    serve: Serve, trusted: ssl.SSLContext, self_signed: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Nothing is sent, the message says which setting to correct, and with it corrected the same engine sends."""
+    peer, transport = await serve(OK, ssl=trusted), HttpxTransport()
+    request = WireRequest("POST", peer.url.replace("http:", "https:"), {"authorization": "Bitso key:1:hunter2"})
+    garbage = tmp_path / "garbage.pem"
+    garbage.write_text("-----BEGIN CERTIFICATE-----\n")
+
+    for path in (tmp_path / "none.pem", garbage):
+        monkeypatch.setenv("SSL_CERT_FILE", str(path))
+        with pytest.raises(ConfigurationError, match=f"correct or unset SSL_CERT_FILE={path}") as caught:
+            await transport.send(request, timeout=5)
+        assert "hunter2" not in str(caught.value)
+    monkeypatch.setenv("SSL_CERT_FILE", str(self_signed))
+
+    assert (await transport.send(request, timeout=5)).status == 200
+    assert peer.lines == ["POST /api HTTP/1.1"]
+    await transport.aclose()
+
+
+async def test_a_header_of_no_text_sent_nothing(serve: Serve, engine: Engine) -> None:
+    """A mistake in what signs is an error before the first byte."""
+    peer = await serve(OK)
+    headers: Any = {"x-time": 1}
+
+    with pytest.raises(NothingSent):
+        await engine().send(WireRequest("POST", peer.url, headers), timeout=5)
+
+    assert peer.connections == 0
+
+
+async def test_a_client_that_cannot_make_the_request_sent_nothing() -> None:
+    """Before a request is handed to the caller's client, whatever client that is, no byte of it can have left."""
+
+    class Odd(httpx.AsyncClient):
+        def build_request(self, *args: Any, **more: Any) -> httpx.Request:
+            raise KeyError("hunter2")
+
+    async with Odd() as client:
+        with pytest.raises(NothingSent, match="KeyError"):
+            await HttpxTransport(client).send(WireRequest("POST", "http://127.0.0.1:1/"), timeout=5)

@@ -327,3 +327,21 @@ def test_many_rows_have_their_turns_with_everything_else(in_simulated_time: Simu
     read, ticks = in_simulated_time(go)
 
     assert (read, ticks >= 100) == (100, True)
+
+
+def test_an_error_of_a_callers_transport_tells_no_secret(in_simulated_time: Simulate) -> None:
+    """Bytes may have left by then; what is raised has no frame of the transport, which holds the signed headers."""
+
+    class Odd(Engine):
+        async def send(self, request: WireRequest, *, timeout: float) -> WireResponse:
+            raise ValueError(dict(request.headers)["authorization"])
+
+    async def go() -> BaseException:
+        with pytest.raises(NoAnswer, match="ValueError") as caught:
+            await session(Odd()).exchange(build, deadline=Deadline(1), operation="submit")
+        return caught.value
+
+    error = in_simulated_time(go)
+
+    assert (error.__cause__, error.__context__) == (None, None)
+    assert "hunter2" not in str(error)

@@ -4,9 +4,9 @@ import logging
 
 import pytest
 
-from orderbridge.errors import NotSent, OutcomeUnknown
+from orderbridge.errors import ConfigurationError, NotSent, OutcomeUnknown
 from orderbridge.http import WireRequest, WireResponse
-from orderbridge.http.limits import Limiter
+from orderbridge.http.limits import Limiter, Rate
 from orderbridge.http.policy import Deadline
 from orderbridge.http.session import Session
 from orderbridge.http.transport import NoAnswer, NothingSent
@@ -34,6 +34,7 @@ class Peer:
         (WireResponse(201), None, "submit -> 201"),
         (NoAnswer("reset"), OutcomeUnknown, "submit -> no answer"),
         (NothingSent("refused"), NotSent, "submit -> nothing was sent"),
+        (ConfigurationError("closed"), ConfigurationError, "submit -> nothing was sent"),
     ],
 )
 async def test_every_write_is_logged(
@@ -55,7 +56,7 @@ async def test_every_write_is_logged(
                 operation="submit",
                 client_order_id="bot-1",
             )
-        except (OutcomeUnknown, NotSent) as raised:
+        except (OutcomeUnknown, NotSent, ConfigurationError) as raised:
             caught = type(raised)
 
     (record,) = caplog.records
@@ -104,3 +105,18 @@ async def test_an_engine_without_a_deadline_is_used_and_named_once(caplog: pytes
         )
 
     assert [each.levelname for each in caplog.records if "Peer takes no not_after" in each.getMessage()] == ["WARNING"]
+
+
+async def test_an_engine_that_cannot_be_used_costs_no_slot() -> None:
+    """Nothing left, so that what is sent once it is mended waits for nobody."""
+    limiter = Limiter(Rate(burst=1, per_second=0.001))
+    session = Session(gateway="venue", venue="venue", transport=Peer(ConfigurationError("closed")), limiter=limiter)
+
+    for _ in range(3):
+        with pytest.raises(ConfigurationError, match="closed"):
+            await session.write(
+                lambda: WireRequest("POST", "https://venue.test/orders"),
+                permit=None,
+                deadline=Deadline(1),
+                operation="submit",
+            )

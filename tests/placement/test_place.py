@@ -451,3 +451,21 @@ async def test_many_do_not_stop_one_another(sim: Simulator, bridges: Bridges, jo
 
     states = {key: placement.state.value for key, placement in placements.items()}
     assert states == {"good": "placed", "denied": "denied", "refused": "rejected", "held": "placed"}
+
+
+async def test_a_client_that_cannot_be_made_places_nothing(
+    sim: Simulator, bridges: Bridges, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It is told what to correct, the placement is one that was not placed, and its key places once it is corrected."""
+    bridge = bridges(gateway={"transport": "httpx", "markets": None})
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
+
+    with pytest.raises(ConfigurationError, match="SSL_CERT_FILE"):
+        await bridge.place("bitso", limit_buy(), key="k1")
+    refused = await bridge.placement(key="k1")
+    monkeypatch.delenv("SSL_CERT_FILE")
+    order = await bridge.place("bitso", limit_buy(), key="k1")
+
+    assert refused is not None
+    assert not refused.may_be_live
+    assert [order.order_id] == [each.order_id for each in sim.bitso.accepted()]

@@ -267,12 +267,14 @@ class Wire:
                 return await original(url, method, headers, body)
             sent = call.begin(method, url)
             token = _current_request.set(sent)
+            is_ready = False
             try:
                 self._harden()
+                is_ready = True
                 return await original(url, method, headers, body)
             except BaseException as error:
                 sent.failed = error
-                sent.left = not _is_before_sending(error, sent)
+                sent.left = is_ready and not _is_before_sending(error, sent)
                 raise
             finally:
                 _current_request.reset(token)

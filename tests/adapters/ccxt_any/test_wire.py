@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import ccxt.async_support
@@ -214,3 +215,17 @@ async def test_symbols_with_small_letters_go_out_as_ccxt_writes_them() -> None:
     assert '"book":"kPEPE/MXN"' in sent[0]
     assert set(markets) == {"KPEPE/MXN"}
     assert order.symbol == "KPEPE/MXN"
+
+
+async def test_certificates_that_cannot_be_read_sent_nothing(tmp_path: Path) -> None:
+    """ccxt opens its connections at the first request, and what fails before that has left nothing behind."""
+    ok = http("200 OK", b'{"success": true, "payload": {"oid": "abcdefgh12345678"}}')
+
+    async with raw_server(lambda number, head: ok) as (address, heads), bitso(address) as gateway:
+        gateway._exchange.cafile = str(tmp_path / "none.pem")
+        with pytest.raises(NotSent, match="nothing was sent"):
+            await gateway.submit(BUY)
+        gateway._exchange.cafile = None
+
+        assert (await gateway.submit(BUY)).order_id == "abcdefgh12345678"
+    assert len(heads) == 1
