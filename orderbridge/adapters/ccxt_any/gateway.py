@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final, Self
 
 from orderbridge.adapters.ccxt_any.cancels import CcxtCancels
-from orderbridge.adapters.ccxt_any.client import CcxtClient
+from orderbridge.adapters.ccxt_any.client import CALL_SECONDS, CcxtClient
 from orderbridge.adapters.ccxt_any.errors import Reader
 from orderbridge.adapters.ccxt_any.exchanges import (
     address_of,
@@ -169,6 +169,9 @@ class CcxtGateway(UnsupportedCalls):
 
     def _mint(self, max_length: int) -> str:
         return mint(self._clock(), max_length=max_length)
+
+    # ccxt's own limit for a request is the caller's to change; this one ends every call, however ccxt connects.
+    longest_attempt = CALL_SECONDS
 
     # Read anew each time: a caller's own object may be switched between exchange and sandbox.
     @property

@@ -16,7 +16,7 @@ import ccxt.async_support
 import pytest
 from pydantic import SecretStr
 
-from orderbridge import OrderGateway, OrderRequest, OrderStatus
+from orderbridge import OrderBridge, OrderGateway, OrderRequest, OrderStatus
 from orderbridge.adapters.ccxt_any import CcxtGateway
 from orderbridge.adapters.ccxt_any.gateway import rate_of
 from orderbridge.errors import (
@@ -632,3 +632,11 @@ def test_a_sandbox_shows() -> None:
     assert CcxtGateway("binance", config=config).mode == "live"
     assert "sandbox" not in repr(CcxtGateway("binance", config=config))
     assert CcxtGateway("binance", config=config, account="mm").name == "ccxt.binance/mm"
+
+
+def test_a_horizon_shorter_than_a_call_is_refused(make: Callable[..., CcxtGateway]) -> None:
+    """An order that ccxt is still sending after the horizon would be called absent."""
+    with pytest.raises(ConfigurationError, match=r"shorter than an attempt may take \(30 s\)"):
+        OrderBridge(make(), settle_horizon=29.0)
+
+    OrderBridge(make(), settle_horizon=30.0)
