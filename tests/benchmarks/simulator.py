@@ -5,6 +5,7 @@ Run: python tests/benchmarks/simulator.py
 
 1. Place-and-look-up pairs a second over sockets, from lean clients in a process of their own.
 2. Memory of a book of 100,000 resting orders, and the time of a look-up by id in it.
+3. The time of a start and stop, as every test of a bot has one.
 """
 
 import asyncio
@@ -29,6 +30,7 @@ PAIRS = 6_000
 CLIENTS = 8
 RESTING = 100_000
 LOOKUPS = 2_000
+STARTS = 50
 
 
 class Lean:
@@ -137,6 +139,24 @@ def large_book(resting: int = RESTING, lookups: int = LOOKUPS) -> None:
     )
 
 
+def starts(count: int = STARTS) -> None:
+    """Start and stop, with a connection to each."""
+
+    async def one() -> None:
+        async with Simulator() as sim:
+            lean = Lean(sim.bitso.api_key, sim.bitso.api_secret)
+            await lean.connect(int(sim.bitso.origin.rpartition(":")[2]))
+            await lean.call("GET", "/api/v3/available_books")
+            lean.close()
+
+    times = []
+    for _ in range(count):
+        begin = time.perf_counter()
+        asyncio.run(one())
+        times.append(time.perf_counter() - begin)
+    print(f"a start and stop: median {statistics.median(times) * 1000:.1f} ms, worst {max(times) * 1000:.1f} ms")
+
+
 def _megabytes() -> float:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (1024 * 1024 if sys.platform == "darwin" else 1024)
@@ -146,3 +166,4 @@ if __name__ == "__main__":
     print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}")
     throughput()
     in_process_of_its_own(large_book)
+    starts()

@@ -477,14 +477,14 @@ async def test_a_slow_read_leaves_time_for_the_cancel(server: Any, make: Callabl
 
 
 async def test_a_mode_that_cannot_be_read_is_told_early(server: Any, make: Callable[..., Any], kit: Any) -> None:
-    """Nothing is sent to an order that may be live, and a third of the time is enough to say so."""
+    """Nothing is sent to an order that may be live, and it is said long before the time or the read would be over."""
     server.answers[f"/api/v1/orders/{kit.uuid(1)}"] = [slow]
     start = asyncio.get_running_loop().time()
 
     with pytest.raises(errors.NotSent, match="paper or a live order could not be read"):
-        await make().cancel(kit.uuid(1), timeout=3.0)
+        await make().cancel(kit.uuid(1), timeout=60)
 
-    assert asyncio.get_running_loop().time() - start < 2.5
+    assert asyncio.get_running_loop().time() - start < 20  # two seconds, on a machine that has time
     assert not server.sent
 
 
