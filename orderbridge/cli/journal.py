@@ -185,7 +185,9 @@ def settle(
     as_: Annotated[str, typer.Option("--as", help="placed or not-placed.")],
     why: Annotated[str, typer.Option(help="What you saw, and where; it is kept for ever.")],
     who: Annotated[str | None, typer.Option(help="Who decides; by default the user of this machine.")] = None,
-    order_id: Annotated[str | None, typer.Option(help="With placed: the venue's id of the order.")] = None,
+    order_id: Annotated[
+        str | None, typer.Option(help="The venue's id of the order; with not-placed, of one that no lost key made.")
+    ] = None,
     yes: Yes = False,
     journal: Journal = None,
     json: Json = False,
@@ -202,12 +204,12 @@ def settle(
     """
     if as_ not in {"placed", "not-placed"}:
         end(f"--as: {as_!r} is neither placed nor not-placed", Exit.WRONG)
-    if order_id is not None and as_ != "placed":
-        end("--order-id goes with --as placed.", Exit.WRONG)
     if not why.strip():
         end("--why: say what you saw, and where", Exit.WRONG)
     path, person = journal_path(journal, config), who or checked_user()
     record = _only_one(ref, path)
+    if order_id is not None and as_ != "placed" and order_id not in record.lost:
+        end("--order-id goes with --as placed, or names an order that may be of a lost key", Exit.WRONG)
     run(_checked(path, record, order_id))
     word = as_.replace("-", " ")
     ask(_question(record, word, person, why, order_id), f"Settle it as {word}?", yes=yes)

@@ -76,10 +76,12 @@ class JournalFile:
         self._steps = steps
         self._name = str(self.path)
         self._identity: tuple[int, int] | None = None
-        self._wal_name = self._name + "-wal"
+        # Where the name is a link, SQLite lays the WAL beside what it leads to; and all names of one file share a mark.
+        beside = os.path.realpath(self._name)
+        self._wal_name = beside + "-wal"
         self._wal: tuple[int, int] | None = None
         self._counted: int | None = None
-        self._mark_name = self._name + "-mark"
+        self._mark_name = beside + "-mark"
         self._mark: int | None = None
         self._mark_identity: tuple[int, int] | None = None
         self._commits = 0
@@ -262,10 +264,24 @@ class JournalFile:
         db.execute("BEGIN IMMEDIATE")
         (last,) = db.execute("SELECT MAX(at) FROM events").fetchone()
         since = min(until, last if last is not None else until - _UNKNOWN_SINCE)
+        # Looks are told apart by until when they reach, whatever the clock does.
+        (before,) = db.execute("SELECT COALESCE(MAX(until), 0) FROM gaps").fetchone()
+        until = max(until, before + 0.001)
         # To the microsecond, as it comes back.
         db.execute(_GAP, tuple(round(moment, 6) for moment in (since, until, now)))
         db.execute(_COUNT, (max(commits, promised or 0),))
         db.execute("COMMIT")
+        if last is None:
+            log.error(
+                "the journal %s is older than it should be: it is empty, and by %s there was more of it. Was it, or "
+                "its -wal file, moved or deleted? Put it back. Without it no key is placed before the venue has been "
+                "looked at for the orders of %.0f days; to begin a new one, where no key of the old one comes again, "
+                "stop the bots and delete both",
+                self.path,
+                self._mark_name,
+                _UNKNOWN_SINCE / 86400.0,
+            )
+            return
         missing = "what was written last" if promised is None else f"{promised - commits} of {promised} commits"
         log.error(
             "the journal %s is older than it should be; missing: %s (was its -wal file lost, or a copy put in its "

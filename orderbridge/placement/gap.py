@@ -1,16 +1,17 @@
 """
 A journal that came back older than it was: what it lost may have been sent, so its venue is looked at first.
 
-A key whose record is lost looks free. Where an order of before fits what it asks for now, nothing is sent, and a person
-decides; where the venue has none, the key is as free as it looks.
+A key whose record is lost looks free, and may ask for something else by now. While an order of that time with an id of
+ours is no placement's, no new key of its symbol and side is sent, and a person decides; where the venue has none, the
+key is as free as it looks. That ends with a look, or with a person's word, never with time.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from orderbridge.client_ids import is_ours, minted_at
 from orderbridge.errors import NotSent, VenueUnavailable
@@ -20,11 +21,12 @@ from orderbridge.model.advance import with_fills
 from orderbridge.model.fill import Fill
 from orderbridge.model.order import Identity, Order
 from orderbridge.model.ref import OrderRef
-from orderbridge.model.words import PlacementState
+from orderbridge.model.words import OrderType, PlacementState
 from orderbridge.placement.desk import Desk, log
 from orderbridge.placement.fingerprint import SKEW, disagreements
 from orderbridge.placement.journal import Gap
-from orderbridge.placement.limited import PROBE_TIMEOUT, READ_TIMEOUT, all_of, open_orders_of, within
+from orderbridge.placement.limited import PROBE_TIMEOUT, READ_TIMEOUT, open_orders_of, steadily, within
+from orderbridge.placement.policy import together
 from orderbridge.placement.probe import IDS_MAY_BE_LEFT_OUT
 from orderbridge.placement.sightings import Sightings
 from orderbridge.placement.states import Record
@@ -34,6 +36,25 @@ _BEFORE: Final = timedelta(seconds=60)
 # Trades are shown later than that an order is not open any more.
 _BETWEEN_ROUNDS: Final = 5.0
 _FIRST_RETRY, _LONGEST_RETRY = 1.0, 30.0
+
+
+class Suspects(NamedTuple):
+    """
+    What a lost placement of the same key may have made.
+
+    Attributes:
+        orders: that the venue shows. `waits`: one that waits for its trigger, which the venue may not show.
+        held: the placement that has the key, if one does; it is prepared.
+    """
+
+    orders: tuple[Order, ...]
+    waits: bool
+    held: Record | None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """As a record keeps them."""
+        return (*(order.order_id for order in self.orders), *([""] if self.waits else []))
 
 
 class Lost:
@@ -52,32 +73,43 @@ class Lost:
         self._looks: dict[str, asyncio.Task[None]] = {}
         self._why: dict[str, str] = {}
 
-    async def orders_like(self, record: Record, *, seconds: float) -> list[Order]:
+    async def suspects(self, record: Record, *, seconds: float) -> Suspects | None:
         """
-        Orders that a lost placement of the same key may have made, before a new one is stored; none where none can be.
+        What a lost placement of the same key may have made, before this one is stored or sent; None where none can be.
 
         Raises:
             NotSent: the venue was not looked at within so many seconds; that goes on.
         """
-        placement = record.placement
-        gap = None if placement.key is None else await self._gap(record)
-        if gap is None:
-            return []
-        known = await self._desk.journal.find(gateway=placement.gateway, key=placement.key)
-        if any(each.placement.created_at >= gap.told for each in known):
-            return []  # the key was looked at since, or a person decided
-        held = [each for each in known if each.placement.holds_key]
-        if held and held[0].state is not PlacementState.PREPARED:
-            return []
+        if record.placement.key is None and record.state is not PlacementState.PREPARED:
+            return None
+        gap = await self._gap(record)
+        if gap is None or await self._is_known(record):
+            return None
+        if record.placement.key is None and record.placement.created_at >= gap.told:
+            return None
         gap = await self._looked(record, gap, seconds)
-        return [] if held else [order for order in gap.found or () if self._fits(record, order)]
+        # Known ones were observed in the look, which may have settled what is called prepared here.
+        known = [record]
+        if record.placement.key is not None:
+            known = await self._desk.journal.find(gateway=self._gateway.name, key=record.placement.key)
+        held = next((each for each in known if each.placement.holds_key), None)
+        if held is not None and await self._is_known(held):
+            return None
+        decided = {name for each in known if each.state is PlacementState.NOT_PLACED for name in each.lost}
+        orders = [each for each in gap.found or () if each.order_id not in decided and self._may_be(record, each)]
+        orders.sort(key=lambda order: bool(disagreements(record.placement.request, order, since=None)))
+        suspects = Suspects(tuple(orders), record.placement.request.type in gap.may_lack, held)
+        return suspects if suspects.names else None
 
-    async def check_unsent(self, record: Record, *, seconds: float) -> None:
-        """NotSent: what is called prepared may have been sent, as the venue was not looked at yet."""
-        if record.state is PlacementState.PREPARED:
-            gap = await self._gap(record)
-            if gap is not None and record.placement.created_at < gap.told:
-                await self._looked(record, gap, seconds)
+    async def _is_known(self, record: Record) -> bool:
+        """Whether what became of a key, or of what was prepared without one, stands in the journal."""
+        placement, journal = record.placement, self._desk.journal
+        if placement.key is None:
+            now = await journal.get(record.id)
+        else:
+            held = await journal.find(gateway=placement.gateway, key=placement.key)
+            now = next((each for each in held if each.placement.holds_key), None)
+        return now is not None and now.state is not PlacementState.PREPARED
 
     async def aclose(self) -> None:
         """Stop looking; the next start looks again."""
@@ -87,9 +119,7 @@ class Lost:
         await asyncio.gather(*looks, return_exceptions=True)
 
     async def _gap(self, record: Record) -> Gap | None:
-        gap = await gap_of(self._desk, self._gateway.name, record.placement.request.symbol)
-        is_over = gap is not None and (self._desk.now() - gap.told).total_seconds() > self._desk.watch_for
-        return None if is_over else gap
+        return await gap_of(self._desk, self._gateway.name, record.placement.request.symbol)
 
     async def _looked(self, record: Record, gap: Gap, seconds: float) -> Gap:
         """What was lost, once the venue was looked at for it."""
@@ -119,12 +149,14 @@ class Lost:
                 await asyncio.sleep(wait)
             self._why[symbol] = "it is being asked"
             try:
-                first = await self._read(symbol, gap)
+                first, left_out = await self._read(symbol, gap)
                 await asyncio.sleep(min(self._horizon, _BETWEEN_ROUNDS))
-                shown = first | await self._read(symbol, gap)
-                # Some may be of placements that the journal knows, and settle them.
+                second, also_left_out = await self._read(symbol, gap)
+                shown = first | second
+                # Some may be of placements that the journal knows, whenever those were made, and settle them.
                 await self._sightings.observe(shown.values(), source="a look for what was lost")
-                await gap_found(self._desk, self._gateway.name, symbol, gap, list(shown.values()))
+                found = [order for order in shown.values() if self._is_of(gap, order)]
+                await gap_found(self._desk, self._gateway.name, symbol, gap, found, left_out | also_left_out)
                 return
             except Exception as error:  # noqa: BLE001 - a third party's adapter may raise anything; nothing is placed
                 self._why[symbol] = str(error)
@@ -132,8 +164,8 @@ class Lost:
                 log.warning("what the journal lost could not be looked for, and is again: %s", error, extra=extra)
             wait = min(_LONGEST_RETRY, max(_FIRST_RETRY, 2 * wait))
 
-    async def _read(self, symbol: str, gap: Gap) -> dict[Identity, Order]:
-        """The orders that may have been made then, open and ended; whatever the gateway raises."""
+    async def _read(self, symbol: str, gap: Gap) -> tuple[dict[Identity, Order], frozenset[OrderType]]:
+        """What the venue shows, open and ended, and what it may leave out; whatever the gateway raises."""
         gateway, since = self._gateway, gap.since - _BEFORE
         listed = await open_orders_of(gateway, [symbol], as_of=self._desk.now(), timeout=PROBE_TIMEOUT)
         if listed.bad_rows:
@@ -141,12 +173,13 @@ class Lost:
         orders = [order for order in listed if order.symbol == symbol]
         if gateway.capabilities.history:
             made = gateway.orders(since=since, symbol=symbol, timeout=PROBE_TIMEOUT)
-            orders += await within(all_of(made), READ_TIMEOUT)
+            orders += await steadily(made)
         if gateway.capabilities.fills:
             traded = gateway.fills(since=since, symbol=symbol, timeout=PROBE_TIMEOUT)
             known = {order.order_id for order in orders}
-            orders += await self._traded(await within(all_of(traded), READ_TIMEOUT), known)
-        return {order.identity: order for order in orders if self._is_of(gap, order)}
+            orders += await self._traded(await steadily(traded), known)
+        left_out = listed.may_lack | gateway.capabilities.open_orders_may_lack
+        return {order.identity: order for order in orders}, left_out
 
     async def _traded(self, fills: Sequence[Fill], known: set[str]) -> list[Order]:
         """The orders of trades that nothing else showed: looked up, or as far as the trades tell."""
@@ -154,10 +187,19 @@ class Lost:
         for fill in fills:
             if fill.order_id not in known:
                 by_order.setdefault(fill.order_id, []).append(fill)
-        orders = []
+        name, orders = self._gateway.name, []
+        refs = {
+            order_id: OrderRef(gateway=name, order_id=order_id, symbol=trades[0].symbol)
+            for order_id, trades in by_order.items()
+        }
+        shown: dict[str, Sequence[Order]] = {}
+        names, size = list(refs), together(self._gateway.capabilities)
+        for start in range(0, len(names), size):
+            some = names[start : start + size]
+            asked = [refs[order_id] for order_id in some]
+            result = await within(self._gateway.lookup(*asked, timeout=READ_TIMEOUT), READ_TIMEOUT)
+            shown |= {order_id: result[refs[order_id]].orders for order_id in some}
         for order_id, trades in by_order.items():
-            ref = OrderRef(gateway=self._gateway.name, order_id=order_id, symbol=trades[0].symbol)
-            found = await within(self._gateway.lookup(ref, timeout=PROBE_TIMEOUT), PROBE_TIMEOUT)
             fill = trades[0]
             told = Order(
                 venue=fill.venue,
@@ -167,22 +209,34 @@ class Lost:
                 symbol=fill.symbol,
                 side=fill.side,
             )
-            orders += list(found.orders) or [with_fills(told, trades, at=self._desk.now())]
+            orders += list(shown[order_id]) or [with_fills(told, trades, at=self._desk.now())]
         return orders
 
     def _is_of(self, gap: Gap, order: Order) -> bool:
         """Whether an order may have been made in the time that was lost."""
+        is_made = order.created_at is not None
         if order.client_order_id is not None and is_ours(order.client_order_id):
-            made = minted_at(order.client_order_id)
-            return (gap.since - _BEFORE).timestamp() <= made <= gap.until.timestamp() + 1
-        return order.created_at is None or gap.since - SKEW - _BEFORE <= order.created_at <= gap.until + SKEW
+            minted = minted_at(order.client_order_id)
+            if (gap.since - _BEFORE).timestamp() <= minted <= gap.until.timestamp() + 1:
+                return True
+            is_made = True
+        if order.created_at is None:
+            return not is_made
+        return gap.since - SKEW - _BEFORE <= order.created_at <= gap.until + SKEW
 
-    def _fits(self, record: Record, order: Order) -> bool:
+    def _may_be(self, record: Record, order: Order) -> bool:
+        """Whether a lost placement of this key may have made an order, whatever it asked for."""
         request, client_order_id = record.placement.request, order.client_order_id
+        if order.side is not request.side:
+            return False
+        if client_order_id is None and self._gateway.capabilities.idempotency in IDS_MAY_BE_LEFT_OUT:
+            return True
+        if client_order_id is not None and (is_ours(client_order_id) or client_order_id == request.client_order_id):
+            return True
         if client_order_id is None:
-            may_be_ours = self._gateway.capabilities.idempotency in IDS_MAY_BE_LEFT_OUT or order.quantity is None
+            may_be_ours = order.quantity is None  # rebuilt from its trades, which need not tell it
         else:
-            may_be_ours = is_ours(client_order_id) or client_order_id == request.client_order_id
+            may_be_ours = request.client_order_id is not None and not is_ours(request.client_order_id)
         filled, size = order.filled_quantity, request.quantity
         return (
             may_be_ours
@@ -197,6 +251,19 @@ async def gap_of(desk: Desk, gateway: str, symbol: str) -> Gap | None:
     return None if gap is None else await gap(gateway, symbol)
 
 
-async def gap_found(desk: Desk, gateway: str, symbol: str, gap: Gap, found: Sequence[Order]) -> None:
+async def gap_found(
+    desk: Desk, gateway: str, symbol: str, gap: Gap, found: Sequence[Order], may_lack: Iterable[OrderType]
+) -> None:
     """Store what a look at the venue found."""
-    await desk.journal.gap_found(gateway, symbol, gap, found)  # type: ignore[attr-defined]
+    await desk.journal.gap_found(gateway, symbol, gap, found, may_lack)  # type: ignore[attr-defined]
+
+
+async def gap_decided(desk: Desk, record: Record, *, placed: bool, order_id: str | None) -> None:
+    """Store what a person's word about one that stands for a lost one says of others: they are not asked about it."""
+    placement, type_ = record.placement, None
+    if not placed and "" in record.lost:
+        type_ = placement.request.type
+    if order_id is not None or type_ is not None:
+        await desk.journal.gap_decided(  # type: ignore[attr-defined]
+            placement.gateway, placement.request.symbol, order_id, type_
+        )

@@ -10,7 +10,7 @@ from orderbridge.errors import JournalError
 from orderbridge.gateway import checked_call
 from orderbridge.model.advance import Sign, advance
 from orderbridge.model.order import Identity, Order
-from orderbridge.model.words import PlacementState
+from orderbridge.model.words import OrderType, PlacementState
 from orderbridge.placement.states import IN_FLIGHT, UNFINISHED, Event, Record, Step, stored
 
 # Reads a record and says what it becomes; None leaves it. It runs inside the transaction: pure, and quick.
@@ -37,12 +37,14 @@ class Gap(NamedTuple):
     Attributes:
         since, until: when it was written. `told`: when that was noticed.
         found: orders of that time that no placement is known of, by a look at one venue and symbol; None before it.
+        may_lack: types of which the look may have missed orders that wait for their trigger.
     """
 
     since: datetime
     until: datetime
     told: datetime
     found: tuple[Order, ...] | None = None
+    may_lack: frozenset[OrderType] = frozenset()
 
 
 class Journal(Protocol):

@@ -52,3 +52,11 @@ async def open_orders_of(
 async def all_of(items: AsyncIterator[T]) -> list[T]:
     """Everything that an iterator yields."""
     return [item async for item in items]
+
+
+async def steadily(items: AsyncIterator[T]) -> list[T]:
+    """Everything that an iterator yields, however long that takes. TimeoutError: nothing more came for a while."""
+    found: list[T] = []
+    while (item := await within(anext(items, None), READ_TIMEOUT)) is not None:
+        found.append(item)
+    return found

@@ -22,6 +22,7 @@ from orderbridge.errors import (
     OrderBridgeError,
     OrderDenied,
     OutcomeUnknown,
+    printable,
 )
 from orderbridge.gateway import OrderGateway
 from orderbridge.http.policy import Deadline
@@ -51,6 +52,7 @@ _LONGEST_WAIT: Final = 60.0
 _CLOSE_WITHIN: Final = 30.0
 # Gateways keep the time limit themselves, and say more about what happened than we could.
 _GRACE: Final = 0.25
+_MOST_NAMED: Final = 20
 MintId = Callable[..., str]
 # Begins the evidence of an order that a call did not send.
 FOUND: Final = "place: found"
@@ -125,8 +127,8 @@ class Placer:
                 raise ConfigurationError("this placement is not in the journal", gateway=self._gateway.name)
             if not is_at(known, self._gateway):
                 raise elsewhere(known)
-            await self._lost.check_unsent(known, seconds=send_within)
-            return await self._carry_on(Call(known, send_by, timeout))
+            lost = await self._of_a_lost_one(known, seconds=send_within)
+            return await self._carry_on(Call(lost or known, send_by, timeout))
         record, denial = await self._new(what, key)
         if denial is not None:
             raise denial
@@ -210,20 +212,41 @@ class Placer:
 
     async def _of_a_lost_one(self, record: Record, *, seconds: float) -> Record | None:
         """The placement of a key under which a lost one may have made an order: a person decides, nothing is sent."""
-        orders = await self._lost.orders_like(record, seconds=seconds)
-        if not orders:
+        suspects = await self._lost.suspects(record, seconds=seconds)
+        if suspects is None:
             return None
-        now, names = self._desk.now(), ", ".join(order.order_id for order in orders)
-        why = (
-            f"the journal lost what was placed then, and this may be it: {names}; `orderbridge journal settle` it as "
-            "placed with --order-id, or as not-placed when it is another's, and place it again"
+        now, names, request = self._desk.now(), suspects.names, record.placement.request
+        shown = ", ".join(
+            name or f"a {request.type} that waits for its trigger, which may not be shown"
+            for name in names[:_MOST_NAMED]
         )
-        sending = step(record, Happened.SENDING, at=now, facts={"why": "if the lost one was"}, sent_at=now, lost=True)
-        unclear = step(sending.record, Happened.UNCLEAR, at=now, facts={"why": why}, not_after=now)
-        conflict = step(unclear.record, Happened.CONFLICT, at=now, facts={"why": why}, conflicts=(why,))
-        stored = self._same(await self._desk.journal.create(record, sending, unclear, conflict), record)
-        if stored.id == record.id:
-            self._desk.alarm(AlarmKind.CONFLICT, why, record=stored, order=orders[0])
+        more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+        why = (
+            f"the journal lost what was placed then, and this may be it: {printable(shown)}{more}; look at the venue, "
+            "and `orderbridge journal settle` it as placed with --order-id, or as not-placed, and place it again; as "
+            "not-placed with --order-id, no other key is asked about that order either"
+        )
+        if suspects.waits:
+            why += "; as not-placed it says too that no such order waits there that the journal does not know"
+        facts: dict[str, object] = {"why": "if the lost one was"}
+        if suspects.held is None:
+            sending = step(record, Happened.SENDING, at=now, facts=facts, sent_at=now, lost=names)
+            unclear = step(sending.record, Happened.UNCLEAR, at=now, facts={"why": why}, not_after=now)
+            conflict = step(unclear.record, Happened.CONFLICT, at=now, facts={"why": why}, conflicts=(why,))
+            stored = self._same(await self._desk.journal.create(record, sending, unclear, conflict), record)
+            is_new = stored.id == record.id
+        else:
+            held, only = self._same(suspects.held, record), [PlacementState.PREPARED]
+            begun = await self._desk.note(
+                held, Happened.SENDING, facts=facts, when=only, sent_at=now, lost=names, conflicts=(why,)
+            )
+            is_new = begun.state is PlacementState.SENDING and begun.conflicts == (why,)
+            stored = begun
+            if is_new:
+                stored = await self._desk.note(held, Happened.UNCLEAR, facts={"why": why}, not_after=now)
+        if is_new:
+            order = next(iter(suspects.orders), None)
+            self._desk.alarm(AlarmKind.CONFLICT, why, record=stored, order=order)
         return stored
 
     async def _create(self, record: Record, *then: Step) -> Record:
@@ -297,6 +320,8 @@ class Placer:
             found = f"{FOUND}: sent before, in attempt {placement.attempts}, and not sent again"
             evidence = tuple(sorted({*placement.order.evidence, found}))
             return placement.order.model_copy(update={"evidence": evidence})
+        if placement.may_be_live and record.lost:
+            raise self._attempts.unknown(record, "; ".join(record.conflicts))
         if placement.may_be_live:
             raise self._attempts.unknown(record, "an earlier call sent it, and its outcome is not known")
         message = f"this placement is {record.state}: {record.reason or 'it is over'}; place a new one"

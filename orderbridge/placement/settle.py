@@ -9,6 +9,7 @@ from orderbridge.model.order import Order
 from orderbridge.model.words import KnownBy, OrderStatus, PlacementState
 from orderbridge.placement.desk import Desk
 from orderbridge.placement.fingerprint import disagreements
+from orderbridge.placement.gap import gap_decided
 from orderbridge.placement.states import IN_FLIGHT, Happened, Record
 
 _OVER: Final = "it is {state}, and only an uncertain placement takes a person's decision"
@@ -38,13 +39,18 @@ async def settle(
     Args:
         placed: the venue has it. Else nothing of it is live or filled: its key is free again, and its id is
             watched for as long as after a verdict.
-        order_id: which order it became, where the person knows.
+        order_id: which order it became, where the person knows. Not placed, where it stands for a lost one: an order
+            that it was held to be, and that is no lost key's: no other is asked about it.
 
     Raises:
         ConfigurationError: see `check_settleable`; or it was settled by evidence in the meantime.
         JournalError: the decision could not be stored.
     """
     who, why = printable(who), printable(why)
+    if not placed and order_id is not None and order_id not in record.lost:
+        named = ", ".join(filter(None, record.lost)) or "there are none"
+        message = f"the order {order_id} is not among those that it may be: {named}"
+        raise ConfigurationError(message, gateway=record.placement.gateway)
     order = await check_settleable(desk, record, order_id=order_id)
     if record.state is PlacementState.SENDING:
         taken = await desk.take(record)
@@ -67,6 +73,8 @@ async def settle(
     wanted = PlacementState.PLACED if placed else PlacementState.NOT_PLACED
     if after.state is not wanted or f"assumed: {who}: {why}" not in after.placement.evidence:
         raise ConfigurationError(f"nothing was changed: {_OVER.format(state=after.state)}")
+    if record.lost:
+        await gap_decided(desk, record, placed=placed, order_id=order_id)
     return after
 
 
@@ -81,6 +89,8 @@ async def _order(desk: Desk, record: Record, order_id: str | None) -> Order | No
     if order_id is None:
         fitting = [each for each in seen if not disagreements(request, each, since=placement.created_at)]
         return fitting[0] if len(fitting) == len(seen) == 1 else None
+    if seen and order_id in record.lost:
+        return seen[0]  # the lost one may have asked for something else
     if seen:
         odd = disagreements(request, seen[0], since=None if record.lost else placement.created_at)
         if not record.lost and seen[0].client_order_id not in (None, placement.client_order_id):

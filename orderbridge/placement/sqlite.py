@@ -13,7 +13,7 @@ from orderbridge.errors import JournalError
 from orderbridge.gateway import checked_call
 from orderbridge.model.advance import Sign, advance
 from orderbridge.model.order import Order
-from orderbridge.model.words import PlacementState
+from orderbridge.model.words import OrderType, PlacementState
 from orderbridge.placement.file import JournalFile, M, log, read_row
 from orderbridge.placement.journal import Change, ChangeSeeing, ClientIdUsed, Gap, InFlight
 from orderbridge.placement.reader import Reader, Rows
@@ -69,12 +69,14 @@ _ORDERS: Final = (
     "UNION SELECT order_id, body, gateway FROM orders WHERE client_order_id = ?"
 )
 
-_GAP: Final = "SELECT MIN(since), MAX(until), MAX(told) FROM gaps WHERE gateway = ''"
-_LOOK: Final = "SELECT found FROM gaps WHERE gateway = ? AND symbol = ? AND until = ?"
+_GAPS: Final = "SELECT since, until, told FROM gaps WHERE gateway = '' ORDER BY until"
+_LOOKS: Final = "SELECT until, found FROM gaps WHERE gateway = ? AND symbol = ?"
 _LOOKED: Final = "INSERT INTO gaps VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET found = excluded.found"
-_CLAIM: Final = """SELECT 1 FROM placements WHERE gateway = ? AND client_order_id = ?
-    UNION ALL SELECT 1 FROM placements WHERE gateway = ? AND created >= ? AND state = 'placed'
-    AND IIF(json_valid(body), json_extract(body, '$.placement.order.order_id') = ?, 0) LIMIT 1"""
+_DECIDED: Final = "UPDATE gaps SET found = ? WHERE gateway = ? AND symbol = ? AND until = ?"
+_PLACED: Final = """SELECT json_extract(body, '$.placement.order.order_id') FROM placements
+    WHERE gateway = ? AND created >= ? AND state = 'placed' AND json_valid(body)"""
+# A placement that was made so long before may have been sent in the time that was lost.
+_MAY_HAVE_WAITED: Final = 86400.0
 
 
 class SqliteJournal:
@@ -220,22 +222,50 @@ class SqliteJournal:
         """What the file lost, if it came back older than it was, with what was found of it at a venue and symbol."""
         if not self._file.has_gaps:
             return None
-        ((since, until, told),) = await self._rows(_GAP, ())
-        looks = await self._rows(_LOOK, (gateway, symbol, until))
+        gaps = await self._rows(_GAPS, ())
+        looks = await self._rows(_LOOKS, (gateway, symbol)) if gateway else []
+        looked = max((until for until, _ in looks), default=0.0)
+        # Of several, only what was not looked for yet; without a gateway, the last.
+        new = [row for row in gaps if row[1] > looked] if gateway else gaps[-1:]
+        since, (_, until, told) = min(row[0] for row in new or gaps), gaps[-1]
         at = datetime.fromtimestamp
         gap = Gap(at(since, UTC), at(until, UTC), at(told, UTC))
-        if not looks:
+        if new:
             return gap
-        found = [read_row(Order, body, "what was found") for body in json.loads(looks[0][0])]
-        claims = [(gateway, order.client_order_id, gateway, since, order.order_id) for order in found]
-        claimed = [await self._rows(_CLAIM, claim) for claim in claims]
-        return gap._replace(found=tuple(order for order, rows in zip(found, claimed, strict=True) if not rows))
+        found = [json.loads(body) for _, body in looks]
+        orders = tuple(read_row(Order, body, "what was found") for each in found for body in each["orders"])
+        lacking = frozenset(OrderType(word) for each in found for word in each["may_lack"])
+        return gap._replace(found=orders, may_lack=lacking)
 
-    async def gap_found(self, gateway: str, symbol: str, gap: Gap, found: Sequence[Order]) -> None:
-        """Store that a venue was looked at for what was lost, and what was found."""
-        bodies = json.dumps([order.model_dump_json(exclude_defaults=True) for order in found])
+    async def gap_found(
+        self, gateway: str, symbol: str, gap: Gap, found: Sequence[Order], may_lack: Iterable[OrderType]
+    ) -> None:
+        """Store that a venue was looked at for what was lost, and what no placement is known of."""
         times = [moment.timestamp() for moment in (gap.since, gap.until, gap.told)]
-        await self._write(lambda db: db.execute(_LOOKED, (gateway, symbol, *times, bodies)).rowcount)
+
+        def work(db: sqlite3.Connection) -> None:
+            placed = {row[0] for row in db.execute(_PLACED, (gateway, times[0] - _MAY_HAVE_WAITED))}
+            left = [
+                order.model_dump_json(exclude_defaults=True)
+                for order in found
+                if order.order_id not in placed and not db.execute(_CLIENT, (order.client_order_id, gateway)).fetchone()
+            ]
+            body = json.dumps({"orders": left, "may_lack": sorted(may_lack)})
+            db.execute(_LOOKED, (gateway, symbol, *times, body))
+
+        await self._write(work)
+
+    async def gap_decided(self, gateway: str, symbol: str, order_id: str | None, type_: OrderType | None) -> None:
+        """Store a person's word: whose an order is that was found; or that none of a type waits for its trigger."""
+
+        def work(db: sqlite3.Connection) -> None:
+            for until, body in db.execute(_LOOKS, (gateway, symbol)).fetchall():
+                found = json.loads(body)
+                orders = [each for each in found["orders"] if json.loads(each)["order_id"] != order_id]
+                told = {"orders": orders, "may_lack": [word for word in found["may_lack"] if word != type_]}
+                db.execute(_DECIDED, (json.dumps(told), gateway, symbol, until))
+
+        await self._write(work)
 
     async def aclose(self) -> None:
         """Write what is waiting, and close the file. A copy of the file alone is whole after that."""

@@ -103,7 +103,8 @@ class Record(VenueModel):
         sent_at, not_after: of the last attempt: when it was begun, and after when no byte of it leaves.
         exists: the venue said that an order of this id exists: it is never called absent.
         conflicts: sightings that do not fit; they keep it from being sent or called absent.
-        lost: it stands for one that the journal lost: its order has another client id, and is older.
+        lost: where it stands for one that the journal lost: the orders that it may be, which have other client ids
+            and are older; an empty word among them stands for one that the venue's list may leave out.
         several: more than one order that fits is shown under its id: none is adopted, a person decides.
         resends: how often the policy had it sent again. `reason`: why it was denied or refused.
         watch_until: until when a sighting after a verdict is looked for.
@@ -120,7 +121,7 @@ class Record(VenueModel):
     not_after: Moment | None = None
     exists: bool = False
     conflicts: tuple[str, ...] = ()
-    lost: bool = False
+    lost: tuple[str, ...] = ()
     several: bool = False
     resends: int = 0
     reason: str | None = None

@@ -298,8 +298,13 @@ def test_processes_take_turns(tmp_path: Path) -> None:
 HOLDS = """
 import os, signal, sys, time
 sys.path.insert(0, {root!r})
-from orderbridge.placement.file import JournalFile
-with JournalFile({path!r}, busy_timeout=1.0).turn():
+from orderbridge.placement import file
+held = file.JournalFile({path!r}, busy_timeout=1.0)
+if {is_next}:  # frozen between its turn to be next and its turn to write
+    held._lock(held._open_mark(), file._NEXT, 0.0)
+    print(os.getpid(), flush=True)
+    time.sleep(600)
+with held.turn():
     if {forks} and os.fork():
         os.kill(os.getpid(), signal.SIGKILL)
     print(os.getpid(), flush=True)
@@ -307,15 +312,16 @@ with JournalFile({path!r}, busy_timeout=1.0).turn():
 """
 
 
-def holder(path: Path, *, forks: bool) -> subprocess.Popen[str]:
-    code = HOLDS.format(root=ROOT, path=str(path), forks=forks)
+def holder(path: Path, *, forks: bool, is_next: bool = False) -> subprocess.Popen[str]:
+    code = HOLDS.format(root=ROOT, path=str(path), forks=forks, is_next=is_next)
     return subprocess.Popen([sys.executable, "-W", "ignore", "-c", code], stdout=subprocess.PIPE, text=True)
 
 
-async def test_a_turn_that_does_not_end_is_told_and_ends_with_its_process(tmp_path: Path) -> None:
-    """A process that is frozen while it writes stops the others' placing, which says so; killed, it stops nobody."""
+@pytest.mark.parametrize("is_next", [False, True])
+async def test_a_turn_that_does_not_end_is_told_and_ends_with_its_process(tmp_path: Path, is_next: bool) -> None:
+    """A process that is frozen while it writes, or is next, stops the others' placing, which says so, until killed."""
     path = tmp_path / "orders.db"
-    frozen = holder(path, forks=False)
+    frozen = holder(path, forks=False, is_next=is_next)
     assert frozen.stdout is not None
     assert int(frozen.stdout.readline()) == frozen.pid
     journal = SqliteJournal(path, busy_timeout=0.05)
