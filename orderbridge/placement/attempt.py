@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -28,6 +29,7 @@ from orderbridge.model.permit import Permit
 from orderbridge.model.request import OrderRequest
 from orderbridge.model.words import Idempotency, PlacementState
 from orderbridge.placement.desk import Desk, log
+from orderbridge.placement.owner import kernel
 from orderbridge.placement.sightings import Sightings
 from orderbridge.placement.states import Happened, Record, Step, step
 from orderbridge.screening import as_asked
@@ -177,7 +179,7 @@ class Attempts:
         desk, now = self._desk, self._desk.now()
         number, attempt = call.record.placement.attempts + 1, secrets.token_hex(8)
         how: dict[str, Any] = {"sent_at": now, "not_after": now + timedelta(seconds=seconds)}
-        how |= {"owner": desk.owner, "attempt": attempt}
+        how |= {"owner": desk.owner, "attempt": attempt, "uptime": time.monotonic(), "kernel": kernel()}
         facts = {"attempt": number, "not_after": how["not_after"]}
         changes = {"attempts": number}
         if call.is_new:

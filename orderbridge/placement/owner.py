@@ -40,6 +40,15 @@ def is_gone(owner: str) -> bool:
     return _started(process.number) != process.started
 
 
+def kernel() -> str:
+    """The running kernel whose `time.monotonic` counts here; empty where that cannot be told."""
+    try:
+        boot = (_PROC / "sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot}@{os.readlink(_PROC / 'self/ns/time').strip('time:[]')}"
+    except OSError:
+        return ""
+
+
 def _parsed(owner: str) -> _Process | None:
     parts = owner.split(_SEPARATOR)
     if len(parts) != 4 or not parts[1].isascii() or not parts[1].isdigit():

@@ -1,15 +1,18 @@
 """
 Settling what is not known: probing until there is an order, a certificate of absence, or a visible giving up.
 
-A certificate needs the settle horizon to have passed since nothing of the attempt could leave any more, by the time
-that this process has followed it itself, since a wall clock may be set, forth and back; three negative rounds, the last
-begun after that; and nothing that speaks for the order's existence.
+A certificate needs the settle horizon to have passed since nothing of the attempt could leave any more; three negative
+rounds, the last begun after that; and nothing that speaks for the order's existence. A wall clock may be set, forth and
+back, so what has passed is told by the clock of the running kernel, and after a restart of that by the time that this
+process has followed the attempt itself.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
 from typing import Final
 
 from orderbridge.errors import NotSupported, OrderNotFound, OutcomeUnknown
@@ -21,6 +24,7 @@ from orderbridge.model.ref import OrderRef
 from orderbridge.model.words import Idempotency, PlacementState
 from orderbridge.placement.desk import Desk, log
 from orderbridge.placement.limited import PROBE_TIMEOUT, within
+from orderbridge.placement.owner import kernel
 from orderbridge.placement.policy import RESENDS, ROUNDS, Probing, Schedule, Tally, together
 from orderbridge.placement.probe import Round, glance, probe
 from orderbridge.placement.scope import elsewhere, is_at
@@ -167,15 +171,18 @@ class Resolver:
         return may and record.resends > 0 and record.state is PlacementState.PREPARED
 
     def _followed_for(self, record: Record) -> float:
-        """For how many seconds this process has followed what could not leave any more, by a clock that nobody sets."""
+        """For how many seconds nothing of an attempt could leave any more, by a clock that nobody sets."""
         now = asyncio.get_running_loop().time()
         attempt, since = self._since.get(record.id, (None, now))
         if record.id not in self._since or attempt != record.attempt:
             # What another process sends may leave a while yet: as long as it gave itself, whatever the clock says now.
             since, latest = now, record.not_after
+            given = timedelta() if latest is None else latest - (record.sent_at or latest)
             if latest is not None:
-                given = latest - (record.sent_at or latest)
                 since += max(0.0, min(given, latest - self._desk.now()).total_seconds())
+            if record.uptime is not None and record.kernel and record.kernel == kernel():
+                # The processes before this one waited too: a job that lives shorter than the horizon gets its verdict.
+                since = min(since, now - (time.monotonic() - record.uptime - given.total_seconds()))
             self._since[record.id] = (record.attempt, since)
         return now - since
 

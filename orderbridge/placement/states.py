@@ -101,6 +101,7 @@ class Record(VenueModel):
         attempt: a word of its own for each attempt, so that two that begin at one moment are told apart, and so
             that what became of an earlier one does not count for the next.
         sent_at, not_after: of the last attempt: when it was begun, and after when no byte of it leaves.
+        uptime, kernel: when it was begun by the clock that nobody sets, and of which running kernel that is the clock.
         exists: the venue said that an order of this id exists: it is never called absent.
         conflicts: sightings that do not fit; they keep it from being sent or called absent.
         lost: where it stands for one that the journal lost: the orders that it may be, which have other client ids
@@ -119,6 +120,8 @@ class Record(VenueModel):
     attempt: str | None = None
     sent_at: Moment | None = None
     not_after: Moment | None = None
+    uptime: float | None = None
+    kernel: str | None = None
     exists: bool = False
     conflicts: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()

@@ -36,7 +36,7 @@ def watched_soon(clock: Clock) -> None:
 
 @pytest.mark.parametrize("restarts", [False, True])
 async def test_a_clock_that_was_set_forward_proves_nothing(restarts: bool) -> None:
-    """However late it says it is, the horizon must pass in a process that waits for it."""
+    """However late it says it is, the horizon must pass by a clock that nobody sets."""
     clock, journal = Clock(), MemoryJournal()
     bot = Bot(Venue(), clock=clock, settle_horizon=2.0, journal=journal)
     began = time.monotonic()
@@ -55,6 +55,46 @@ async def test_a_clock_that_was_set_forward_proves_nothing(restarts: bool) -> No
     assert early.state == "uncertain"
     assert after.state == "not_placed"
     assert 2.0 <= took < 60
+
+
+async def test_a_job_that_lives_shorter_than_the_horizon_gets_its_verdict() -> None:
+    """What earlier processes waited counts while the machine runs, so a job that starts anew each time ends."""
+    journal, lives = MemoryJournal(), 1
+    bot = Bot(Venue(), settle_horizon=4.0, probe_times=(0.1, 0.2, 0.3), journal=journal)
+    placement = await bot.lose()
+
+    while placement.state == "uncertain":
+        await bot.bridge.aclose()
+        lives += 1
+        assert lives < 40
+        bot = Bot(Venue(), settle_horizon=4.0, probe_times=(0.1, 0.2, 0.3), journal=journal)
+        await bot.bridge.recover()
+        placement = await bot.bridge.resolve(placement, timeout=1.0)
+    await bot.bridge.aclose()
+
+    assert placement.state == "not_placed"
+    assert lives > 2
+
+
+async def test_the_clock_of_another_kernel_proves_nothing() -> None:
+    """After the machine was started anew, or on another one, the horizon must pass in a process that waits for it."""
+    journal = MemoryJournal()
+    bot = Bot(Venue(), settle_horizon=1.5, journal=journal)
+    placement = await bot.lose()
+    await bot.bridge.aclose()
+    taken = {"uptime": -1e6, "kernel": "another@4"}
+    at = placement.created_at
+    await journal.change(placement.placement_id, lambda now: step(now, Happened.TAKEN, at=at, **taken))
+
+    began = time.monotonic()
+    bot = Bot(Venue(), settle_horizon=1.5, journal=journal)
+    await bot.bridge.recover()
+    after = await bot.bridge.resolve(placement, timeout=60)
+    took = time.monotonic() - began
+    await bot.bridge.aclose()
+
+    assert after.state == "not_placed"
+    assert took >= 1.5
 
 
 async def test_a_clock_that_was_set_back_does_not_silence_probing() -> None:
