@@ -214,14 +214,11 @@ class Lost:
 
     def _is_of(self, gap: Gap, order: Order) -> bool:
         """Whether an order may have been made in the time that was lost."""
-        is_made = order.created_at is not None
-        if order.client_order_id is not None and is_ours(order.client_order_id):
-            minted = minted_at(order.client_order_id)
-            if (gap.since - _BEFORE).timestamp() <= minted <= gap.until.timestamp() + 1:
-                return True
-            is_made = True
+        ours = order.client_order_id if order.client_order_id and is_ours(order.client_order_id) else None
+        if ours and (gap.since - _BEFORE).timestamp() <= minted_at(ours) <= gap.until.timestamp() + 1:
+            return True
         if order.created_at is None:
-            return not is_made
+            return ours is None
         return gap.since - SKEW - _BEFORE <= order.created_at <= gap.until + SKEW
 
     def _may_be(self, record: Record, order: Order) -> bool:
