@@ -8,7 +8,19 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from functools import wraps
 from pathlib import Path
-from typing import Any, Final, Literal, NoReturn, Protocol, Self, TypeVar, cast, runtime_checkable
+from typing import (
+    Any,
+    Concatenate,
+    Final,
+    Literal,
+    NoReturn,
+    ParamSpec,
+    Protocol,
+    Self,
+    TypeVar,
+    cast,
+    runtime_checkable,
+)
 
 from pydantic import SecretStr
 
@@ -39,6 +51,8 @@ from orderbridge.model.request import OrderEdit, OrderRequest
 from orderbridge.model.symbol import Symbol
 from orderbridge.model.words import EditClass, Idempotency, OrderStatus, OrderType, TimeInForce
 
+T = TypeVar("T")
+P = ParamSpec("P")
 Mode = Literal["live", "paper", "sandbox"]
 
 
@@ -250,6 +264,19 @@ class OrderGateway(Protocol):
         ...
 
 
+def _refused(original: Callable[Concatenate[Any, P], T]) -> Callable[Concatenate[Any, P], T]:
+    """A call that its venue lacks; awaited if the original is."""
+
+    def call(self: UnsupportedCalls, /, *args: Any, **more: Any) -> NoReturn:
+        self._lacks(original.__name__)
+
+    async def awaited(self: UnsupportedCalls, /, *args: Any, **more: Any) -> NoReturn:
+        self._lacks(original.__name__)
+
+    made = awaited if inspect.iscoroutinefunction(original) else call
+    return cast("Callable[Concatenate[Any, P], T]", wraps(original)(made))
+
+
 class UnsupportedCalls:
     """
     Refuses the calls that a venue, or this version of its adapter, lacks. Mix it in after the adapter's own.
@@ -278,53 +305,14 @@ class UnsupportedCalls:
         text = f"{self.name} has no {call}" + (f"; {hint}" if hint else "")
         raise NotSupported(text, gateway=self.name, operation=call)
 
-    async def submit(
-        self,
-        request: OrderRequest,
-        *,
-        permit: Permit | None = None,
-        not_after: float | None = None,
-        timeout: float | None = None,
-    ) -> Order:
-        self._lacks("submit")
-
-    async def cancel(self, ref: RefLike, *, timeout: float | None = None) -> Order:
-        self._lacks("cancel")
-
-    async def edit(self, ref: RefLike, changes: OrderEdit, *, timeout: float | None = None) -> Order:
-        self._lacks("edit")
-
-    async def cancel_all(self, *, symbol: str | None = None, timeout: float | None = None) -> list[Order]:
-        self._lacks("cancel_all")
-
-    def orders(
-        self,
-        *,
-        since: datetime,
-        until: datetime | None = None,
-        symbol: str | None = None,
-        status: OrderStatus | str | None = None,
-        timeout: float | None = None,
-        **venue_filters: Any,
-    ) -> AsyncIterator[Order]:
-        self._lacks("orders")
-
-    def fills(
-        self,
-        ref: RefLike | None = None,
-        *,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        symbol: str | None = None,
-        timeout: float | None = None,
-    ) -> AsyncIterator[Fill]:
-        self._lacks("fills")
-
-    async def markets(self, *, refresh: bool = False, timeout: float | None = None) -> Mapping[Symbol, Market]:
-        self._lacks("markets")
-
-    async def retry_failed(self, ref: RefLike, *, timeout: float | None = None) -> Order:
-        self._lacks("retry_failed")
+    submit = _refused(OrderGateway.submit)
+    cancel = _refused(OrderGateway.cancel)
+    edit = _refused(OrderGateway.edit)
+    cancel_all = _refused(OrderGateway.cancel_all)
+    orders = _refused(OrderGateway.orders)
+    fills = _refused(OrderGateway.fills)
+    markets = _refused(OrderGateway.markets)
+    retry_failed = _refused(OrderGateway.retry_failed)
 
 
 def check_gateway(gateway: object) -> None:
