@@ -123,6 +123,7 @@ def _of_many_orders(original: Callable[Concatenate[Any, P], T], *, source: str) 
     async def call(self: BoundGateway, /, *args: Any, **more: Any) -> Any:
         listed = await methodcaller(original.__name__, *args, **more)(self.gateway)
         self._placing.seen.orders(listed, source=source)
+        self._placing.line(self.name).recovery.look_soon()
         return listed
 
     return _as(original, call)

@@ -135,6 +135,7 @@ class Placing:
                 self._check_open()
                 self._is_alive = True
                 await self._tell_what_was_lost()
+                self._spawn(self._look_again())
                 if self.journal_given:
                     self._spawn(self._stay_alive())
                     self._spawn(self._look_for_orphans())
@@ -175,9 +176,22 @@ class Placing:
                     continue
                 try:
                     await line.recovery.take_over(watched=turn % _WATCHED_EVERY == 0)
-                    await line.recovery.look_again()
                 except Exception as error:  # noqa: BLE001 - it is tried again, and must not end the others' turn
                     log.warning("what others left at %s is looked for again: %s", line.gateway.name, error)
+
+    async def _look_again(self) -> None:
+        """Look at orders whose end may have passed unseen: no caller waits for it, and none asks the venue for it."""
+
+        async def look(line: Line) -> None:
+            try:
+                if line.recovered.is_set() or not self.journal_given:
+                    await line.recovery.look_again()
+            except Exception as error:  # noqa: BLE001 - it is tried again, and must not end the others' turn
+                log.warning("how orders at %s stand is looked for again: %s", line.gateway.name, error)
+
+        while True:
+            await asyncio.sleep(_HEARTBEAT)
+            await asyncio.gather(*(look(line) for line in self._lines.values()))
 
     async def recover(self) -> RecoveryReport:
         """One recovery of every gateway, at once."""
@@ -279,7 +293,11 @@ class Placing:
         states = None if state is None or self.desk.has_unwritten else [state]
         found = await self.desk.journal.find(gateway=gateway, key=key, states=states)
         records = [self.desk.as_it_happened(record) for record in found]
-        return [await self.desk.placement(record) for record in records if state in (None, record.state)]
+        placements = [await self.desk.placement(record) for record in records if state in (None, record.state)]
+        for each in placements:
+            if each.order is not None and each.may_be_live and each.gateway in self._lines:
+                self._lines[each.gateway].recovery.look_soon()
+        return placements
 
     def _spawn(self, work: Coroutine[Any, Any, object]) -> asyncio.Task[object]:
         task: asyncio.Task[object] = asyncio.ensure_future(work)

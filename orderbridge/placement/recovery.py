@@ -146,14 +146,24 @@ class Recovery:
             log.warning("what became of older orders is not known: %s", error, extra=extra)
             return ()
 
+    def look_soon(self) -> None:
+        """Have working orders looked at by the next `look_again`, unless they were just now."""
+        self._working.look_soon()
+
+    async def working(self) -> list[Order]:
+        """The orders placed here that were working when they were last seen."""
+        return await self._working.ours()
+
     async def look_again(self) -> None:
-        """Look again at working orders that are lacking, once something can be concluded from that."""
-        if self._working.due is not None and self._desk.now() >= self._working.due:
-            await self._working.settle(
-                await open_orders_of(
-                    self._gateway, await self._symbols(), as_of=self._desk.now(), timeout=PROBE_TIMEOUT
-                )
-            )
+        """Look at working orders again, once they are due: something can be concluded, or somebody asked."""
+        if self._working.due is None or self._desk.now() < self._working.due:
+            return
+        if not await self.working():
+            self._working.due = None
+            return
+        await self._working.settle(
+            await open_orders_of(self._gateway, await self._symbols(), as_of=self._desk.now(), timeout=PROBE_TIMEOUT)
+        )
 
     async def take_over(self, *, watched: bool) -> None:
         """Take over what a process that ended since left behind; verdicts that are `watched` too."""

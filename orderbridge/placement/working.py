@@ -12,7 +12,7 @@ from orderbridge.model.advance import Lack, lacking, may_be_left_out
 from orderbridge.model.alarm import AlarmKind
 from orderbridge.model.fill import Fill
 from orderbridge.model.lookup import Answer, Found, OrderList
-from orderbridge.model.order import Order
+from orderbridge.model.order import Identity, Order
 from orderbridge.placement.desk import Desk, log
 from orderbridge.placement.limited import PROBE_TIMEOUT, READ_TIMEOUT, all_of, within
 from orderbridge.placement.policy import together
@@ -28,7 +28,8 @@ class Working:
     Settles the orders of one gateway that the journal last saw working and that are not open any more.
 
     Attributes:
-        due: when to look again at those that are lacking and that nothing is concluded of yet; None for none.
+        due: when to look at them again: some are lacking and nothing is concluded of them yet, or somebody asks how
+            they stand. None for never.
     """
 
     def __init__(self, desk: Desk, sightings: Sightings, gateway: OrderGateway) -> None:
@@ -37,6 +38,19 @@ class Working:
         self._gateway = gateway
         self._settle_time = gateway.settle_time
         self.due: datetime | None = None
+        self._looked: datetime | None = None
+        self._lost: set[Identity] = set()
+
+    def look_soon(self) -> None:
+        """Somebody asks how orders stand, and is told what is known: that they are looked at, at times."""
+        if self.due is None:
+            now, pause = self._desk.now(), timedelta(seconds=self._settle_time)
+            self.due = now if self._looked is None else min(max(now, self._looked + pause), now + pause)
+
+    async def ours(self) -> list[Order]:
+        """The orders placed at this very address and mode that were working when they were last seen."""
+        working = await self._desk.journal.working(self._gateway.name)
+        return [order for order in working if await self._is_ours(order)]
 
     async def settle(self, listed: OrderList) -> list[Order]:
         """
@@ -47,13 +61,22 @@ class Working:
         it was, and looked at again.
         """
         self.due = None
+        try:
+            return await self._settle(listed)
+        except BaseException:
+            self.look_soon()
+            raise
+
+    async def _settle(self, listed: OrderList) -> list[Order]:
         open_now = {order.identity for order in listed}
         unreadable = {row.order_id for row in listed.bad_rows}
+        ours = await self.ours()
+        if ours:
+            self._looked = self._desk.now()
         if None in unreadable:
+            self.look_soon()
             return []  # any of them may be a row that could not be read at all
-        working = await self._desk.journal.working(self._gateway.name)
-        gone = [order for order in working if order.identity not in open_now and order.order_id not in unreadable]
-        missing = [order for order in gone if await self._is_ours(order)]
+        missing = [order for order in ours if order.identity not in open_now and order.order_id not in unreadable]
         ended: list[Order] = []
         size = together(self._gateway.capabilities)
         for start in range(0, len(missing), size):
@@ -79,11 +102,18 @@ class Working:
         for order in orders:
             found = result[order]
             if found.proven_absent:
-                message = f"{order.order_id} was open, and the venue says now that there is no such order"
-                self._desk.alarm(AlarmKind.LOST, message, order=order, gateway=self._gateway.name)
+                self._tell_lost(order)
             elif not found.orders and self._is_silence(found):
                 ended += await self._conclude(order, listed, began)
+            elif not found.orders:
+                self.look_soon()
         return ended
+
+    def _tell_lost(self, order: Order) -> None:
+        if order.identity not in self._lost:
+            self._lost.add(order.identity)
+            message = f"{order.order_id} was open, and the venue says now that there is no such order"
+            self._desk.alarm(AlarmKind.LOST, message, order=order, gateway=self._gateway.name)
 
     def _is_silence(self, found: Found) -> bool:
         """Whether the venue answered, and showed nothing: an error or a time that ran out is no answer."""
@@ -124,5 +154,8 @@ class Working:
     def _look_again_at(self, order: Order) -> None:
         since = order.unseen_since
         if order.may_be_live and since is not None:
-            due = max(since + timedelta(seconds=self._settle_time) + _PAST, self._desk.now())
+            pause, now = timedelta(seconds=self._settle_time), self._desk.now()
+            due = since + pause + _PAST
+            if due <= now:  # it was long enough, and something else is wanting
+                due = now + pause
             self.due = due if self.due is None else min(self.due, due)

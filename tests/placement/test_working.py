@@ -11,7 +11,7 @@ from orderbridge.http.policy import Retries
 from orderbridge.placement import MemoryJournal, SqliteJournal
 from orderbridge.simulator import Simulator
 from tests.placement.hand import Accepting, Bot
-from tests.placement.kit import Bridges, limit_buy
+from tests.placement.kit import Bridges, limit_buy, until
 
 
 @pytest.fixture
@@ -318,6 +318,91 @@ async def test_what_a_caller_s_own_stream_showed_counts_as_shown(forgetful: Simu
     after = await bridge.get(f"bitso:{put.order_id}")
 
     assert (at_first.status, after.status, after.filled_quantity) == ("open", "cancelled", 0)
+
+
+@pytest.mark.parametrize("way", ["placement", "place", "open_orders"])
+@pytest.mark.parametrize("kept", [True, False], ids=["journal", "memory"])
+async def test_an_order_that_ended_unseen_is_seen_to_end_by_who_polls(
+    forgetful: Simulator, bridges: Bridges, path: Path, monkeypatch: pytest.MonkeyPatch, way: str, kept: bool
+) -> None:
+    """Whoever asks what became of an order is answered from what is known, and that is looked at behind him."""
+    monkeypatch.setattr("orderbridge.placement.placing._HEARTBEAT", 0.02)
+    bridge = bridges(journal=SqliteJournal(path) if kept else None, clock=forgetful.clock.time)
+    order = await bridge.place("bitso", limit_buy(**POST_ONLY), key="k1")
+    asked, journal = forgetful.bitso.requests["GET /api/v3/open_orders"], bridge._placing.desk.journal
+    polls = 0
+
+    async def known() -> Order:
+        nonlocal polls
+        polls += 1
+        if way == "open_orders":
+            await bridge.open_orders()
+        elif way == "place":
+            return await bridge.place("bitso", limit_buy(**POST_ONLY), key="k1")
+        else:
+            placement = await bridge.placement(key="k1")
+            assert placement is not None
+            assert placement.order is not None
+            return placement.order
+        (seen,) = await journal.orders(gateway="bitso", order_id=order.order_id)
+        return seen
+
+    async def is_lacking() -> bool:
+        return (await known()).unseen_since is not None
+
+    async def is_over() -> bool:
+        return (await known()).is_done
+
+    await until(is_lacking)
+    at_first = await known()
+    forgetful.clock.advance(121)
+    await until(is_over)
+
+    after = await known()
+    assert (at_first.status, after.status, after.known_by, after.filled_quantity) == (
+        "accepted",
+        "cancelled",
+        "inferred",
+        0,
+    )
+    # Two looks, of a few reads each, however often somebody asks.
+    own = polls if way == "open_orders" else 0
+    assert forgetful.bitso.requests["GET /api/v3/open_orders"] - asked - own <= 6
+
+
+async def test_nothing_is_looked_at_that_does_not_work(
+    sim: Simulator, bridges: Bridges, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without an order of ours that may be live, whoever polls open orders causes no other request."""
+    bridge = bridges()
+    await bridge.cancel(await bridge.place("bitso", limit_buy(), key="k1"))
+    recovery = bridge._placing.line("bitso").recovery
+    await bridge.open_orders()
+    asked = sum(sim.bitso.requests.values())
+
+    await recovery.look_again()
+
+    assert sum(sim.bitso.requests.values()) == asked
+
+
+async def test_a_look_that_failed_is_made_again(forgetful: Simulator, bridges: Bridges, path: Path) -> None:
+    """A venue that does not answer once, at the moment when an end could be concluded, delays it and no more."""
+    order = await placed(bridges, path)
+    await cancelled_by_another(forgetful, order)
+    bridge = bridges(journal=SqliteJournal(path), clock=forgetful.clock.time, gateway={"retries": Retries(tries=1)})
+    await bridge.recover()
+    recovery, journal = bridge._placing.line("bitso").recovery, bridge._placing.desk.journal
+
+    forgetful.clock.advance(121)
+    forgetful.bitso.fault("error_5xx", operation="lookup")
+    await recovery.look_again()
+    forgetful.bitso.clear_faults()
+    still_working = await journal.working("bitso")
+    forgetful.clock.advance(121)
+    await recovery.look_again()
+
+    assert [each.order_id for each in still_working] == [order.order_id]
+    assert await journal.working("bitso") == []
 
 
 async def test_open_orders_of_a_bridge_say_what_they_may_lack(bridges: Bridges) -> None:
