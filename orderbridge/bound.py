@@ -6,18 +6,21 @@ A call has the arguments, defaults, types and docstring of the gateway's or the 
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 from functools import wraps
 from operator import methodcaller
 from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar, cast
 
 from orderbridge.bridge import OrderBridge
-from orderbridge.errors import AmbiguousRef, OrderNotActive, OutcomeUnknown
+from orderbridge.errors import AmbiguousRef, OrderBridgeError, OrderNotActive, OrderNotFound, OutcomeUnknown
 from orderbridge.gateway import Capabilities, Mode, OrderGateway, checked_call
 from orderbridge.http.policy import Deadline
 from orderbridge.model.advance import Sign
+from orderbridge.model.cancelling import CancelledOrders
 from orderbridge.model.lookup import LookupResult
 from orderbridge.model.order import Order
 from orderbridge.model.placement import Placement
@@ -30,6 +33,7 @@ T = TypeVar("T")
 P = ParamSpec("P")
 # What reading the journal may take before a call to the venue.
 _TELLING_SECONDS: Final = 1.0
+_AT_ONCE: Final = 8
 
 
 class GatewayFacts:
@@ -119,10 +123,10 @@ def _of_one_order(
     return _as(original, call)
 
 
-def _of_many_orders(original: Callable[Concatenate[Any, P], T], *, source: str) -> Callable[Concatenate[Any, P], T]:
+def _of_open_orders(original: Callable[Concatenate[Any, P], T]) -> Callable[Concatenate[Any, P], T]:
     async def call(self: BoundGateway, /, *args: Any, **more: Any) -> Any:
         listed = await methodcaller(original.__name__, *args, **more)(self.gateway)
-        self._placing.seen.orders(listed, source=source)
+        self._placing.seen.orders(listed, source="open orders")
         self._placing.line(self.name).recovery.look_soon()
         return listed
 
@@ -187,9 +191,8 @@ class BoundGateway(GatewayFacts):
     permit = _passed_on(OrderGateway.permit)
     markets = _passed_on(OrderGateway.markets)
     lookup = _as(OrderGateway.lookup, _look_up)
-    open_orders = _of_many_orders(OrderGateway.open_orders, source="open orders")
+    open_orders = _of_open_orders(OrderGateway.open_orders)
     cancel = _of_one_order(OrderGateway.cancel, source="cancel", sent=Sign.CANCEL_SENT)
-    cancel_all = _of_many_orders(OrderGateway.cancel_all, source="cancel")
     edit = _of_one_order(OrderGateway.edit, source="edit", sent=Sign.REPLACE_SENT)
     retry_failed = _of_one_order(OrderGateway.retry_failed, source="retry")
     orders = _listed(OrderGateway.orders, lambda seen, listed: seen.watching(listed, source="history"))
@@ -208,6 +211,34 @@ class BoundGateway(GatewayFacts):
             order = await self.gateway.get(ref, timeout=timeout)
         self._placing.seen.orders([order], source="look-up")
         return await self._placing.completed(order, deadline=Deadline(_TELLING_SECONDS))
+
+    @checked_call
+    async def cancel_all(self, *, symbol: str | None = None, timeout: float | None = None) -> CancelledOrders:
+        """Cancel every open order, of one symbol or of all; placed here and not listed by the venue: by its id."""
+        deadline = Deadline(timeout)
+        placed = await self._placing.tell_working(self.gateway, deadline=deadline.within(_TELLING_SECONDS))
+        done = await self.gateway.cancel_all(symbol=symbol, timeout=deadline.as_timeout)
+        self._placing.seen.orders(done, source="cancel")
+        market = None if symbol is None else Symbol(symbol)
+        ids = {order.identity for order in done}
+        left = [each for each in placed if market in (None, each.symbol) and each.identity not in ids]
+        gate = asyncio.Semaphore(_AT_ONCE)
+        # An order that the venue has only just shown may be one that it does not know yet.
+        settled = self._placing.desk.now() - timedelta(seconds=self.settle_time)
+
+        async def by_id(order: Order) -> list[Order]:
+            async with gate:
+                try:
+                    return [await self.cancel(order, timeout=deadline.as_timeout)]
+                except OrderNotFound as error:
+                    is_absent = error.found is not None and error.found.proven_absent
+                    return [] if is_absent and (order.observed_at or settled) < settled else [order]
+                except OrderBridgeError:
+                    return [order]  # which may be live, and is told as such
+
+        others = await asyncio.gather(*map(by_id, left))
+        may_lack = done.may_lack if isinstance(done, CancelledOrders) else self.capabilities.open_orders_may_lack
+        return CancelledOrders([*done, *(order for each in others for order in each)], may_lack=may_lack)
 
     async def _tell(self, ref: RefLike) -> None:
         """What the journal knows of an order is known to the gateway before it is asked about it, or acts on it."""

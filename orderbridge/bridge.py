@@ -33,7 +33,7 @@ from orderbridge.gateway import OrderGateway, check_gateway, checked_call, failu
 from orderbridge.http.policy import Deadline, check_seconds
 from orderbridge.http.transport import OneLoop
 from orderbridge.model.alarm import Alarm, AlarmKind
-from orderbridge.model.cancelling import CancelReceipt
+from orderbridge.model.cancelling import CancelledOrders, CancelReceipt
 from orderbridge.model.fill import Fill
 from orderbridge.model.lookup import Answer, BadRow, BridgeOrders, Failure, Found, LookupResult, OrderList
 from orderbridge.model.market import Market
@@ -427,19 +427,21 @@ class OrderBridge:
             raise NotSupported(f"scope {scope!r} is not there; 'account' cancels all", operation="cancel_all")
         market = None if symbol is None else self._symbol(symbol)
 
-        def call(name: str) -> Callable[[], Awaitable[list[Order]]]:
+        def call(name: str) -> Callable[[], Awaitable[CancelledOrders]]:
             return lambda: self[name].cancel_all(symbol=market, timeout=timeout)
 
         asked = self._asked(None if gateway is None else [gateway])
-        outcomes = await self._fan_out.all({name: call(name) for name in asked}, list, timeout, "cancel_all")
+        outcomes = await self._fan_out.all({name: call(name) for name in asked}, CancelledOrders, timeout, "cancel_all")
         orders: list[Order] = []
         failures: dict[str, Failure] = {}
+        may_lack: dict[str, frozenset[OrderType]] = {}
         for name, outcome in outcomes.items():
             if isinstance(outcome, Failure):
                 failures[name] = outcome
             else:
                 orders.extend(outcome)
-        return CancelReceipt(scope=scope, orders=tuple(orders), unreachable=failures)
+                may_lack |= {name: outcome.may_lack} if outcome.may_lack else {}
+        return CancelReceipt(scope=scope, orders=tuple(orders), unreachable=failures, may_lack=may_lack)
 
     @checked_call
     async def market(self, gateway: str, symbol: str, *, timeout: float | None = 10.0) -> Market:

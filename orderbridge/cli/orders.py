@@ -29,6 +29,7 @@ from orderbridge.cli.tables import (
     add_fill,
     add_order,
     print_left_out,
+    print_may_lack,
     print_missing,
     print_model,
     print_orders,
@@ -50,7 +51,10 @@ def open_orders(
     json: JsonLines = False,
     config: Config = None,
 ) -> None:
-    """List the open orders of every gateway. Exits 1 when one could not answer, or a row could not be read."""
+    """
+    List the open orders of every gateway. Exits 1 when one could not answer or may leave some out (Bitso: stops that
+    wait), or a row could not be read.
+    """
 
     used = used_settings(config)
 
@@ -64,10 +68,13 @@ def open_orders(
             print_model(order)
     elif result.orders:
         print_orders(result)
+    elif result.unreachable:
+        say("No open orders at the gateways that answered.")
     else:
-        say("No open orders at the gateways that answered." if result.unreachable else "No open orders.")
+        say("No open orders are listed." if result.may_lack else "No open orders.")
     print_missing(result.unreachable, result.bad_rows, stderr=True)
-    sys.exit(Exit.NOT_ALL if result.unreachable or result.bad_rows else Exit.DONE)
+    print_may_lack(result.may_lack)
+    sys.exit(Exit.NOT_ALL if result.unreachable or result.bad_rows or result.may_lack else Exit.DONE)
 
 
 def orders(

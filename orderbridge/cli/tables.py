@@ -73,6 +73,13 @@ def print_missing(unreachable: Mapping[str, Failure], bad_rows: Iterable[BadRow]
         say(f"unusable row ({at}): {bad.reason}", stderr=stderr, style="yellow")
 
 
+def print_may_lack(may_lack: Mapping[str, Iterable[str]]) -> None:
+    """Of which gateways the lists may leave out orders that wait for their trigger."""
+    for name, types in may_lack.items():
+        text = f"{name} may not list orders that wait for their trigger ({', '.join(sorted(types))}): some may be live"
+        say(text, stderr=True, style="yellow")
+
+
 def print_left_out(left_out: Mapping[str, str]) -> None:
     """Which gateways cannot list what was asked for, and why."""
     for name, why in left_out.items():

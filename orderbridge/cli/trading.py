@@ -36,7 +36,7 @@ from orderbridge.cli.running import (
     used_settings,
     warn,
 )
-from orderbridge.cli.tables import order_in_line, print_missing, print_model, print_orders, say
+from orderbridge.cli.tables import order_in_line, print_may_lack, print_missing, print_model, print_orders, say
 from orderbridge.errors import (
     OrderBridgeError,
     OrderNotActive,
@@ -114,9 +114,12 @@ def _cancel_all(bridge: OrderBridge, symbol: str | None, *, yes: bool, timeout: 
     receipt = run(act(), acts=True)
     if receipt.orders or json:
         show(receipt.orders, json=json)
+    elif receipt.unreachable:
+        say("No order was open where it could be asked.")
     else:
-        say("No order was open where it could be asked." if receipt.unreachable else "No order was open.")
+        say("No order was listed as open." if receipt.may_lack else "No order was open.")
     print_missing(receipt.unreachable, stderr=True)
+    print_may_lack(receipt.may_lack)
     if receipt.unreachable:
         end("Orders there may be live: see orderbridge open.", Exit.NOT_ALL)
     sys.exit(Exit.DONE if receipt.is_complete else Exit.NOT_ALL)

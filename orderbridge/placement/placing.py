@@ -258,6 +258,18 @@ class Placing:
                 told.append(ref)
         return told
 
+    async def tell_working(self, gateway: OrderGateway, *, deadline: Deadline) -> list[Order]:
+        """The orders placed at a gateway that may be working, if the journal answers in time; it is told of them."""
+        try:
+            async with asyncio.timeout(deadline.as_timeout):
+                await self.seen.catch_up()
+                working = await self._lines[gateway.name].recovery.working()
+        except (JournalError, TimeoutError) as error:
+            log.warning(_NOT_READ, str(error) or "it did not answer in time")
+            return []
+        self.remember(working)
+        return working
+
     def remember(self, orders: Sequence[Order]) -> None:
         """Let the gateways that know what their venues have shown know of these orders too."""
         for order in orders:

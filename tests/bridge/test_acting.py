@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from orderbridge import CancelReceipt, OrderBridge, OrderEdit, OrderStatus
+from orderbridge import CancelReceipt, OrderBridge, OrderEdit, OrderRequest, OrderStatus
 from orderbridge.errors import (
     AmbiguousRef,
     ConfigurationError,
@@ -19,9 +20,11 @@ from orderbridge.errors import (
     VenueUnavailable,
 )
 from orderbridge.http.policy import Retries
+from orderbridge.placement import SqliteJournal
 from orderbridge.simulator import Simulator
 
 QUICK = Retries(tries=1)
+STOP = OrderRequest.stop_loss(symbol="BTC/MXN", side="sell", quantity="0.01", stop_price="100000")
 
 
 @pytest.fixture
@@ -113,8 +116,71 @@ async def test_cancel_all_of_one_gateway_and_symbol(sim: Simulator, bridge: Orde
         await bridge.cancel_all(scope="mine")  # type: ignore[arg-type]
 
     assert len(receipt.orders) == 1
-    assert receipt.is_complete
+    assert receipt.still_live == ()
     assert all(order.active for order in keep)
+
+
+async def test_cancel_all_by_a_list_that_may_lack_stops_is_not_complete(sim: Simulator, bridge: OrderBridge) -> None:
+    """A stop of another process that no list shows stays live, and the receipt says that it may."""
+    sim.bitso.settings.open_orders_types = "limit"
+    async with OrderBridge(sim.bitso.gateway()) as other:
+        await other.place("bitso", STOP, read_back=False)
+
+    by_symbol = await bridge.cancel_all(scope="account", symbol="BTC/MXN")
+    sim.bitso.fault("error_5xx", operation="cancel", times=1)
+    unanswered = await bridge.cancel_all(scope="account")
+    answered = await bridge.cancel_all(scope="account")
+
+    lacks = {"bitso": {"stop_loss", "stop_limit"}}
+    assert [receipt.may_lack for receipt in (by_symbol, unanswered, answered)] == [lacks, lacks, {}]
+    assert [receipt.is_complete for receipt in (by_symbol, unanswered, answered)] == [False, False, True]
+    assert not [order for order in sim.bitso.accepted() if order.active]
+
+
+async def test_cancel_all_cancels_what_the_journal_knows_to_work(sim: Simulator, tmp_path: Path) -> None:
+    """A stop that an earlier process placed, and that no list shows, is cancelled by its id at once after the start."""
+    sim.bitso.settings.open_orders_types = "limit"
+    async with OrderBridge(sim.bitso.gateway(), journal=SqliteJournal(tmp_path / "orders.db")) as before:
+        order = await before.place("bitso", STOP, read_back=False)
+
+    async with OrderBridge(sim.bitso.gateway(), journal=SqliteJournal(tmp_path / "orders.db")) as bridge:
+        receipt = await bridge.cancel_all(scope="account", symbol="BTC/MXN")
+
+    assert [(each.order_id, each.status) for each in receipt.orders] == [(order.order_id, "cancelled")]
+    assert not [each for each in sim.bitso.accepted() if each.active]
+
+
+@pytest.mark.parametrize("venue", ["bitso", "bitcain"])
+async def test_cancel_all_cancels_an_order_of_just_now(sim: Simulator, bridge: OrderBridge, venue: str) -> None:
+    """An order of this bridge that its venue lists late is cancelled by its id, or told to be live until it can be."""
+    server = getattr(sim, venue)
+    server.fault("late_visibility", operation="place", seconds=10.0, times=1)
+    symbol, price = ("BTC/MXN", "100000") if venue == "bitso" else ("BTC/USD", "100")
+    fields = {"side": "buy", "type": "limit", "quantity": "0.01", "price": price}
+    order = await bridge.place(venue, OrderRequest(symbol=symbol, **fields), read_back=False)
+
+    at_once = await bridge.cancel_all(scope="account", gateway=venue, symbol=symbol)
+    live = [each.order_id for each in server.accepted() if each.active]
+    sim.clock.advance(11)
+    later = await bridge.cancel_all(scope="account", gateway=venue, symbol=symbol)
+
+    assert [each.order_id for each in at_once.orders] == [order.order_id]
+    assert [each.order_id for each in at_once.still_live] == live
+    assert later.still_live == ()
+    assert not [each for each in server.accepted() if each.active]
+
+
+async def test_cancel_all_tells_of_an_order_that_it_could_not_cancel(sim: Simulator, bridge: OrderBridge) -> None:
+    """What was placed here, is not listed, and whose cancel has no answer may be live, and the receipt says so."""
+    sim.bitcain.fault("late_visibility", operation="place", seconds=10.0, times=1)
+    fields = {"symbol": "BTC/USD", "side": "buy", "type": "limit", "quantity": "0.01", "price": "100"}
+    order = await bridge.place("bitcain", OrderRequest(**fields), read_back=False)
+    sim.bitcain.fault("error_5xx", operation="cancel")
+
+    receipt = await bridge.cancel_all(scope="account", gateway="bitcain")
+
+    assert [each.order_id for each in receipt.still_live] == [order.order_id]
+    assert not receipt.is_complete
 
 
 async def test_fills_and_orders_come_from_those_who_can_tell(sim: Simulator, bridge: OrderBridge) -> None:

@@ -421,20 +421,28 @@ def test_cancel_all_asks_and_cancels_what_is_open(venue: Simulator) -> None:
     assert len(lines(still_open)) == 2
     assert cancelled.exit_code == 0, cancelled.output
     assert [order["status"] for order in lines(cancelled)] == ["cancelled", "cancelled"]
-    assert run("open").stdout == "No open orders.\n"
+    assert run("open").stdout == "No open orders are listed.\n"
 
 
 def test_cancel_all_of_one_symbol_at_one_gateway(venue: Simulator) -> None:
-    """`--gateway` and `--symbol` leave the others alone."""
+    """`--gateway` and `--symbol` leave the others alone; a stop that is not listed may be live, so exit code 1."""
     venue.bitso.put(status="open", quantity="0.01")
     ether = venue.bitso.put(status="open", book="eth_mxn", quantity="0.2")
     venue.bitcain.put(status="open", quantity="0.5")
 
     result = run("cancel", "--all", "--gateway", "bitso", "--symbol", "ETH/MXN", "--yes", "--json")
 
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == 1, result.output
+    assert "bitso may not list orders that wait for their trigger" in result.stderr
     assert [order["order_id"] for order in lines(result)] == [ether.order_id]
     assert len(lines(run("open", "--json"))) == 2
+
+
+def test_cancel_all_of_a_symbol_does_not_claim_that_none_was_open(venue: Simulator) -> None:
+    """Where the list may leave out stops, an empty one is no proof."""
+    result = run("cancel", "--all", "--symbol", "BTC/MXN", "-g", "bitso", "--yes")
+
+    assert (result.exit_code, result.stdout) == (1, "No order was listed as open.\n")
 
 
 def test_cancel_all_with_a_venue_down_does_not_claim_success(venue: Simulator) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 
 from orderbridge.adapters.bitso.client import BitsoClient, Sends
 from orderbridge.adapters.bitso.ids import OID, could_be_oid, ways_to_ask
-from orderbridge.adapters.bitso.lookup import BATCH, without_trades
+from orderbridge.adapters.bitso.lookup import BATCH, blames_an_id, without_trades
 from orderbridge.adapters.bitso.mapping import VENUE, WAITING_MAY_BE_MISSING
 from orderbridge.adapters.bitso.reads import BitsoReads
 from orderbridge.errors import (
@@ -31,11 +31,13 @@ from orderbridge.errors import (
 from orderbridge.http.policy import Deadline
 from orderbridge.http.session import log_facts
 from orderbridge.http.transport import NothingSent
-from orderbridge.model.advance import by_numbers, may_be_left_out
+from orderbridge.model.advance import by_numbers
 from orderbridge.model.amount import ZERO
+from orderbridge.model.cancelling import CancelledOrders
 from orderbridge.model.lookup import Found, LookupResult
 from orderbridge.model.order import Order, gateway_name, last_change
 from orderbridge.model.ref import OrderRef, RefLike
+from orderbridge.model.symbol import Symbol
 from orderbridge.model.words import KnownBy, OrderStatus
 from orderbridge.search import no_id_of
 from orderbridge.venue.bounds import BEFORE_SECONDS, after_a_write, before_a_cancel
@@ -155,14 +157,17 @@ class BitsoCancels:
         client_order_id: str | None = None,
         known: Order | None = None,
         once: bool = False,
+        is_list: bool = False,
         operation: str = "cancel",
     ) -> list[str]:
-        """The oids that Bitso says it cancelled."""
+        """The oids that Bitso says it cancelled. VenueError: a list (`is_list`) was refused for one of its oids."""
         client_order_id = client_order_id or (known.client_order_id if known else None)
         sends = Sends()
         try:
             payload = await self._client.delete(path, deadline=deadline, operation=operation, once=once, sends=sends)
         except OrderNotFound:
+            if is_list:
+                raise
             return []  # nothing was cancelled; how the order stands is read next
         except (VenueUnavailable, UnexpectedResponse) as error:
             text = Exception.__str__(error)
@@ -243,17 +248,19 @@ class BitsoCancels:
     def _ambiguous(self, text: str, orders: list[Order]) -> AmbiguousRef:
         return AmbiguousRef(text, orders=tuple(orders), gateway=self._name, operation="cancel")
 
-    async def cancel_all(self, *, symbol: str | None, deadline: Deadline) -> list[Order]:
+    async def cancel_all(self, *, symbol: str | None, deadline: Deadline) -> CancelledOrders:
         """Cancel every open order, of one symbol or of all; see `BitsoGateway.cancel_all`."""
         known, bad_ids = await self._open_now(symbol, deadline)
+        may_lack = WAITING_MAY_BE_MISSING
         if symbol is not None:
             listed = await self._send_lists([*known, *bad_ids], deadline, operation="cancel_all")
-            return await self._all_after(known, listed, deadline)
-        try:
-            listed = await self._send("/orders/all", deadline, once=True, operation="cancel_all")
-        except OutcomeUnknown as unclear:
-            listed = await self._cancel_what_is_left(known, unclear, deadline)
-        return await self._all_after(known, listed, deadline)
+        else:
+            try:
+                listed = await self._send("/orders/all", deadline, once=True, operation="cancel_all")
+                may_lack = frozenset()
+            except OutcomeUnknown as unclear:
+                listed = await self._cancel_what_is_left(known, unclear, deadline)
+        return CancelledOrders(await self._all_after(known, listed, deadline), may_lack=may_lack)
 
     async def _cancel_what_is_left(
         self, known: dict[str, Order], unclear: OutcomeUnknown, deadline: Deadline
@@ -263,8 +270,9 @@ class BitsoCancels:
             left = await self._reads.open_orders(symbol=None, deadline=deadline)
         except OrderBridgeError as error:
             raise unclear from error
-        known |= {order.order_id: order for order in left.good}
-        ids = [order.order_id for order in left.good] + [row.order_id for row in left.bad if row.order_id]
+        still = self._live(None) | {order.order_id: order for order in left.good}
+        known |= still
+        ids = [*still, *(row.order_id for row in left.bad if row.order_id)]
         return await self._send_lists(ids, deadline, operation="cancel_all")
 
     async def _send_lists(self, ids: list[str], deadline: Deadline, *, operation: str) -> list[str]:
@@ -272,13 +280,27 @@ class BitsoCancels:
         # An id that Bitso could not have issued is never sent: it could name something else in a path or query.
         safe = [id for id in ids if could_be_oid(id)]
         for start in range(0, len(safe), BATCH):
-            path = f"/orders?oids={','.join(safe[start : start + BATCH])}"
-            listed += await self._send(path, deadline, operation=operation)
+            listed += await self._send_list(safe[start : start + BATCH], deadline, operation)
         return listed
 
+    async def _send_list(self, ids: list[str], deadline: Deadline, operation: str) -> list[str]:
+        """Cancel by oids. Some may have ended long ago: a list that is refused for them is split for the others."""
+        try:
+            path = f"/orders?oids={','.join(ids)}"
+            return await self._send(path, deadline, operation=operation, is_list=True)
+        except VenueError as error:
+            if not blames_an_id(error):
+                raise
+        if len(ids) == 1:
+            return []  # nothing was cancelled; how the order stands is read next
+        middle = len(ids) // 2
+        first = await self._send_list(ids[:middle], deadline, operation)
+        return first + await self._send_list(ids[middle:], deadline, operation)
+
     async def _open_now(self, symbol: str | None, deadline: Deadline) -> tuple[dict[str, Order], list[str]]:
+        live = self._live(symbol)
         if symbol is None and self._client.session.limiter.would_wait("resolve"):
-            return {}, []
+            return live, []
         try:
             soon = deadline if symbol is not None else deadline.within(BEFORE_SECONDS)
             rows = await self._reads.open_orders(symbol=symbol, deadline=soon)
@@ -287,16 +309,17 @@ class BitsoCancels:
         except OrderBridgeError:
             if symbol is not None:
                 raise  # without the list nobody knows what to cancel
-            return {}, []
+            return live, []
         known = {order.order_id: order for order in rows.good}
-        return self._waiting(symbol) | known, [row.order_id for row in rows.bad if row.order_id]
+        return self._live(symbol) | known, [row.order_id for row in rows.bad if row.order_id]
 
-    def _waiting(self, symbol: str | None) -> dict[str, Order]:
-        """The stops of a symbol that are known to wait, which the list of open orders may leave out."""
+    def _live(self, symbol: str | None) -> dict[str, Order]:
+        """What is known to have been placed and not to have ended: lists may leave out stops, and the newest orders."""
+        market = None if symbol is None else Symbol(symbol)
         return {
             order.order_id: order
             for order in self._shown
-            if order.symbol == symbol and order.may_be_live and may_be_left_out(order, WAITING_MAY_BE_MISSING)
+            if market in (None, order.symbol) and order.may_be_live and could_be_oid(order.order_id)
         }
 
     async def _all_after(self, known: dict[str, Order], listed: list[str], deadline: Deadline) -> list[Order]:

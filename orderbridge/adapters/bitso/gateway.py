@@ -29,6 +29,7 @@ from orderbridge.http.policy import Deadline, Retries
 from orderbridge.http.session import Session
 from orderbridge.http.transport import check_address
 from orderbridge.model.advance import SETTLE_TIME
+from orderbridge.model.cancelling import CancelledOrders
 from orderbridge.model.fill import Fill
 from orderbridge.model.lookup import BadRow, LookupResult, OrderList
 from orderbridge.model.market import Market
@@ -260,12 +261,13 @@ class BitsoGateway(UnsupportedCalls):
         return await self._cancels.cancel(ref, known, deadline=Deadline(timeout))
 
     @checked_call
-    async def cancel_all(self, *, symbol: str | None = None, timeout: float | None = None) -> list[Order]:
+    async def cancel_all(self, *, symbol: str | None = None, timeout: float | None = None) -> CancelledOrders:
         """
         Cancel every open order of the account, or of one symbol; orders that cannot be read too.
 
         Returns:
-            Every order that was open or was cancelled, as it is after that.
+            Every order that was open or was cancelled, as it is after that. Unless Bitso itself cancelled all (by
+            symbol it cannot) they are those that it lists and that are known here: `may_lack` says what may be live.
 
         Raises:
             UnexpectedResponse: cancelled, but some of the orders could not be read; `keys` are their oids.

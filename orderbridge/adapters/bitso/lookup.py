@@ -155,7 +155,7 @@ class BitsoLookup:
         try:
             rows = await self._look_up(kind, asks)
         except VenueError as error:
-            if not _blames_an_id(error):
+            if not blames_an_id(error):
                 self._fail(asks, error, stop=True)
             elif len(asks) > 1:
                 middle = len(asks) // 2
@@ -384,5 +384,6 @@ def without_trades(order: Order, *, has_matched: bool = False) -> Order:
     return order.model_copy(update={"evidence": evidence})
 
 
-def _blames_an_id(error: VenueError) -> bool:
+def blames_an_id(error: VenueError) -> bool:
+    """Whether a list was refused for one of its ids, so that the others are to be asked for without it."""
     return isinstance(error, OrderNotFound) or error.code in _BAD_ID_CODES

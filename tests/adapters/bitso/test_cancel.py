@@ -5,6 +5,7 @@ import itertools
 import json
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -500,6 +501,29 @@ async def test_cancel_all_that_may_have_left_stays_unknown_when_reads_fail() -> 
     async with gateway:
         with pytest.raises(OutcomeUnknown):
             await gateway.cancel_all(timeout=2)
+
+
+@pytest.mark.parametrize("code", ["0304", "0312"])
+async def test_cancel_all_is_not_stopped_by_an_order_that_ended_long_ago(code: str) -> None:
+    """A list that is refused for an oid that Bitso forgot is split, so that the live ones in it are cancelled."""
+    names = [f"order{n}" for n in range(5)]
+
+    def answer(method: str, target: str) -> Any:
+        if method == "DELETE":
+            asked = target.partition("oids=")[2].replace("%2C", ",").split(",")
+            return refusal(code, 404) if "order3" in asked else ok(*asked)
+        return ok()
+
+    gateway, transport = scripted(answer)
+    fields: dict[str, Any] = {"venue": "bitso", "symbol": "BTC/MXN", "side": "buy", "status": "open"}
+    async with gateway:
+        gateway.remember([Order(order_id=name, observed_at=datetime.now(UTC), **fields) for name in names])
+        orders = await gateway.cancel_all(symbol="BTC/MXN")
+
+    over = {order.order_id for order in orders if order.is_done}
+    assert over == {"order0", "order1", "order2", "order4"}
+    assert [order.order_id for order in orders if order.may_be_live] == ["order3"]
+    assert len([sent for sent in transport.sent if sent.startswith("DELETE")]) == 7
 
 
 class SideBySide(HttpxTransport):

@@ -11,6 +11,7 @@ from orderbridge.adapters.bitso import BitsoGateway
 from orderbridge.errors import ConfigurationError, OrderNotActive, OrderNotFound, OutcomeUnknown, VenueUnavailable
 from orderbridge.http import HttpxTransport, WireRequest, WireResponse
 from orderbridge.http.policy import Retries
+from orderbridge.model.cancelling import CancelledOrders
 from orderbridge.search import Shown
 from orderbridge.simulator import Simulator
 
@@ -432,6 +433,40 @@ async def test_cancelling_all_of_a_symbol_finds_the_stops_that_the_list_leaves_o
 
     assert [order.status for order in orders] == ["cancelled", "cancelled"]
     assert not [order for order in sim.bitso.accepted() if order.active]
+
+
+@pytest.mark.parametrize("symbol", ["btc/mxn", None])
+@pytest.mark.parametrize("request_", [stop_loss(), limit_buy()], ids=["stop", "new"])
+async def test_cancelling_all_finds_what_no_list_shows(
+    sim: Simulator, gateway: OrderGateway, symbol: str | None, request_: OrderRequest
+) -> None:
+    """By symbol, or after "cancel all" had no answer, a stop and an order of just now are cancelled by their oids."""
+    sim.bitso.settings.open_orders_types = "limit"
+    sim.bitso.fault("late_visibility", operation="place", seconds=10.0, times=1)
+    order = await gateway.submit(request_)
+    if symbol is None:
+        sim.bitso.fault("error_5xx", operation="cancel", times=1)
+
+    orders = await gateway.cancel_all(symbol=symbol)
+
+    assert [(each.order_id, each.status) for each in orders] == [(order.order_id, "cancelled")]
+    assert not [each for each in sim.bitso.accepted() if each.active]
+    assert isinstance(orders, CancelledOrders)
+    assert orders.may_lack == {"stop_loss", "stop_limit"}
+
+
+async def test_cancelling_all_lacks_nothing_once_the_venue_cancelled_all(sim: Simulator, gateway: OrderGateway) -> None:
+    """What "cancel all" answered holds for stops that no list shows, and for those of other processes."""
+    sim.bitso.settings.open_orders_types = "limit"
+    sim.bitso.settings.visibility_window = 3600.0
+    async with sim.bitso.gateway() as other:
+        await other.submit(stop_loss())
+
+    orders = await gateway.cancel_all()
+
+    assert isinstance(orders, CancelledOrders)
+    assert orders.may_lack == frozenset()
+    assert not [each for each in sim.bitso.accepted() if each.active]
 
 
 async def test_only_so_many_orders_are_known(sim: Simulator) -> None:
