@@ -244,11 +244,12 @@ def _only_one(ref: str, path: Path) -> Record:
 
 def _question(record: Record, word: str, who: str, why: str, order_id: str | None) -> list[str]:
     placement = record.placement
+    as_order = f", as order {order_id}" if word == "placed" else f", and order {order_id} is no lost key's"
     lines = [
         f"{placement_ref(placement)}: {money(record.address or '', record.mode)}",
         f"  {order_line(placement.request)}",
         f"  made {placement.created_at:%Y-%m-%d %H:%M:%S} UTC, {record.state}" + (", gave up" * placement.gave_up),
-        f"  {word}" + (f", as order {order_id}" if order_id else "") + f", says {who}: {why}",
+        f"  {word}" + (as_order if order_id else "") + f", says {who}: {why}",
     ]
     if word == "not placed" and record.exists:
         lines.append("  CAREFUL: the venue said that an order with this id exists.")

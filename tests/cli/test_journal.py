@@ -258,6 +258,20 @@ def test_another_orders_id_is_refused() -> None:
     assert "is another one" in result.stderr
 
 
+def test_not_placed_names_an_order_only_where_a_lost_key_may_have_made_it() -> None:
+    """As not placed, only an order that the question names may be given; the person is told what that says."""
+    keep("p1", *UNCLEAR)
+    keep("p2", *UNCLEAR, key="k2", lost=("oid1",))
+
+    other = run("settle", "ob-p1", "--as", "not-placed", "--order-id", "oid1", "--why", "x", "--yes")
+    unnamed = run("settle", "ob-p2", "--as", "not-placed", "--order-id", "oid2", "--why", "x", "--yes")
+    named = run("settle", "ob-p2", "--as", "not-placed", "--order-id", "oid1", "--why", "x", "--yes")
+
+    assert (other.exit_code, unnamed.exit_code, named.exit_code) == (2, 2, 0), named.output
+    assert "may be of a lost key" in other.stderr
+    assert "not placed, and order oid1 is no lost key's" in named.output
+
+
 def test_what_takes_no_decision_is_refused() -> None:
     """A placement that is settled, or that a living process is sending, is left as it is."""
 
