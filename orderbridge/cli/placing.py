@@ -158,7 +158,7 @@ def place(
     Place one order at most once, after asking: it is in the journal before it is sent.
 
     The same --key and order again go on with what was placed. Without a
-    journal (--journal, or [journal] path in the settings) the question says
+    journal (--journal, or journal.path in the settings) the question says
     so: it is sent once, and nothing but the venue knows of it after that.
 
     Exits 0 when the venue has it, 1 when it was refused or proven not placed,
@@ -168,7 +168,7 @@ def place(
     used = used_settings(config)
     kept = None if journal is None and used.journal_path is None else journal_path(journal, used)
     if kept is None and key is not None:
-        end("--key needs a journal: give --journal PATH, or [journal] path in the settings file", Exit.WRONG)
+        end("--key needs a journal: give --journal PATH, or journal.path in the settings file", Exit.WRONG)
     bridge = checked(lambda: connected(gateway, journal=kept, settings=used))
     target = checked(lambda: bridge[gateway])
     request = new_request(

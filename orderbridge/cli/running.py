@@ -35,7 +35,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print the models as JSON.")]
 JsonLines = Annotated[bool, typer.Option("--json", help="Print the models as JSON, one in each line.")]
 OfSymbol = Annotated[str | None, typer.Option("--symbol", help="Of this pair only, as in BTC/MXN.")]
 Journal = Annotated[
-    Path | None, typer.Option("--journal", help="The journal's file; by default [journal] path of the settings.")
+    Path | None, typer.Option("--journal", help="The journal's file; by default journal.path of the settings.")
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")]
 
@@ -127,7 +127,7 @@ def journal_path(given: Path | None, settings: Settings | Path | None) -> Path:
         return given
     path = (settings if isinstance(settings, Settings) else used_settings(settings)).journal_path
     if path is None:
-        end("no journal: give --journal PATH, or [journal] path in the settings file", Exit.WRONG)
+        end("no journal: give --journal PATH, or journal.path in the settings file", Exit.WRONG)
     note(f"Journal {path}.")
     return path
 
