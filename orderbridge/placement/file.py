@@ -17,7 +17,7 @@ from typing import Final, TypeVar
 
 from pydantic import BaseModel
 
-from orderbridge.errors import JournalError
+from orderbridge.errors import ConfigurationError, JournalError
 from orderbridge.http.session import own_logger
 from orderbridge.placement.schema import STEPS, check_readable, migrate, newer, version_of
 
@@ -77,7 +77,10 @@ class JournalFile:
         self._name = str(self.path)
         self._identity: tuple[int, int] | None = None
         # Where the name is a link, SQLite lays the WAL beside what it leads to; and all names of one file share a mark.
-        beside = os.path.realpath(self._name)
+        try:
+            beside = os.path.realpath(self._name)
+        except ValueError as error:  # a name that no file system has
+            raise ConfigurationError(f"path is the name of a file, not {str(path)!a}") from error
         self._wal_name = beside + "-wal"
         self._wal: tuple[int, int] | None = None
         self._counted: int | None = None
