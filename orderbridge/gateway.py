@@ -462,7 +462,7 @@ _ARGUMENTS: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
     ),
     **dict.fromkeys(_SWITCHES, _kind("True or False", bool)),
     **dict.fromkeys(_SECRETS, _SECRET),
-    **dict.fromkeys(("clock", "ids", "on_alarm"), (callable, "a callable")),
+    **dict.fromkeys(("clock", "elapsed", "ids", "on_alarm"), (callable, "a callable")),
     **dict.fromkeys(
         ("rebuild_limit", "most"), (lambda value: type(value) is int and value > 0, "a whole number above 0")
     ),

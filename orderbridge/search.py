@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from orderbridge.errors import ConfigurationError, printable
 from orderbridge.gateway import failure_of
-from orderbridge.model.advance import advance
+from orderbridge.model.advance import Followed, advance
 from orderbridge.model.lookup import Answer, BadRow, Failure, Found, LookupResult
 from orderbridge.model.order import Order, united
 from orderbridge.model.ref import OrderRef, RefLike
@@ -142,11 +143,12 @@ class Shown:
     What a venue itself has shown of its orders: the last word on each, of the `most` that were shown last.
 
     It is what an order that the venue forgets is completed by, and that its id was once shown is half of the proof
-    that it has ended. What a caller says of an order is no part of it.
+    that it has ended. What a caller says of an order is no part of it. `followed`: since when it shows some no more.
     """
 
-    def __init__(self, *, most: int = 10_000) -> None:
+    def __init__(self, *, most: int = 10_000, elapsed: Callable[[], float] = time.monotonic) -> None:
         self._most = most
+        self.followed = Followed(elapsed, most=most)
         self._orders: dict[str, Order] = {}
         self._by_client: dict[str, set[str]] = {}
 

@@ -7,14 +7,15 @@ or a contradiction is told apart from news. The table is that of the design, and
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from math import inf
 from typing import Any, Final, NamedTuple
 
 from orderbridge.model.amount import ZERO, add, average, is_within_bounds, multiply, plain, subtract
 from orderbridge.model.fill import Fill
-from orderbridge.model.order import UNSEEN, Order, merge
+from orderbridge.model.order import UNSEEN, Identity, Order, merge
 from orderbridge.model.words import KnownBy, OrderStatus, OrderType, Word
 
 # What is taken to be a venue's settle time where it is not known: seconds after which an order that it took is shown,
@@ -48,6 +49,7 @@ class Lack(NamedTuple):
 
     Attributes:
         began, ended: when it was asked, and when the last answer had come.
+        lived: seconds of it that this process has lived through, as `Followed` tells.
         fills: its trades, read after the list of open orders; None when they are not told.
         why: what keeps it from being proof that the order is over; nothing when the complete list of open orders, and
             a second look-up after the trades, lack it too.
@@ -56,9 +58,39 @@ class Lack(NamedTuple):
 
     began: datetime
     ended: datetime
+    lived: float
     fills: Sequence[Fill] | None
     why: tuple[str, ...] = ()
     evidence: tuple[str, ...] = ()
+
+
+class Followed:
+    """
+    Since when this process has seen orders lacking, by a clock that nobody sets: a wall clock may be set forward.
+
+    Args:
+        elapsed: seconds from any beginning. `most`: orders that are followed at once; those of longest ago are dropped.
+    """
+
+    def __init__(self, elapsed: Callable[[], float], *, most: int = 10_000) -> None:
+        self.elapsed = elapsed
+        self._most = most
+        self._since: dict[Identity, float] = {}
+
+    def lived(self, known: Order, *, began: float, ended: datetime) -> float:
+        """
+        How long an order had been lacking here when a round began; infinite where another process saw it begin.
+
+        Args:
+            began: of `elapsed`. `ended`: when the last answer of the round had come, by the wall clock.
+        """
+        since = known.unseen_since
+        if since is None or since > ended:  # it begins now, or the clock was set back, and its waiting begins anew
+            self._since.pop(known.identity, None)
+            self._since[known.identity] = self.elapsed()
+            if len(self._since) > self._most:
+                del self._since[next(iter(self._since))]
+        return began - self._since.get(known.identity, -inf)
 
 
 class Change(Word):
@@ -180,8 +212,9 @@ def lacking(known: Order, lack: Lack, *, settle_time: float) -> tuple[Order, str
     Rows 23 to 25: an order that the venue does not show any more, and why nothing is concluded from that yet.
 
     Trades of its whole size tell at once that it was filled. Less is told only by a round that is proof and that
-    began `settle_time` after the first in which it was lacking: a venue may show a new order, and trades, late.
-    Until then the last known status stays.
+    began `settle_time` after the first in which it was lacking: a venue may show a new order, and trades, late. That
+    time has passed once the wall clock says so, and this process has lived through it where it saw it begin. Until
+    then the last known status stays.
     """
     order = with_fills(known, lack.fills or ())
     evidence = tuple(sorted({*order.evidence, *lack.evidence}))
@@ -192,7 +225,7 @@ def lacking(known: Order, lack: Lack, *, settle_time: float) -> tuple[Order, str
     inferred: dict[str, Any] = {"known_by": KnownBy.INFERRED, "evidence": evidence}
     is_whole = _is_whole(order) and lack.fills is not None
     concluded = known.is_done and known.unseen_since is None and known.known_by is KnownBy.INFERRED
-    waited = max(0.0, (lack.began - since).total_seconds())
+    waited = max(0.0, min((lack.began - since).total_seconds(), lack.lived))
     if concluded and not is_whole:
         return _told_again(known, by_numbers(order.model_copy(update=inferred)), lack), ""
     if is_whole and (not known.replace_requested or (waited >= settle_time and not lack.why)):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime, timedelta
 from typing import Final
 
 from orderbridge.errors import OrderNotFound
 from orderbridge.gateway import OrderGateway
 from orderbridge.http.session import log_facts
-from orderbridge.model.advance import Lack, lacking, may_be_left_out
+from orderbridge.model.advance import Followed, Lack, lacking, may_be_left_out
 from orderbridge.model.alarm import AlarmKind
 from orderbridge.model.fill import Fill
 from orderbridge.model.lookup import Answer, Found, OrderList
@@ -39,6 +40,7 @@ class Working:
         self._settle_time = gateway.settle_time
         self.due: datetime | None = None
         self._looked: datetime | None = None
+        self._followed = Followed(lambda: asyncio.get_running_loop().time())
         self._lost: set[Identity] = set()
 
     def look_soon(self) -> None:
@@ -93,7 +95,7 @@ class Working:
     async def _look_up(self, orders: list[Order], listed: OrderList) -> list[Order]:
         # A gateway that knows what its venue has shown concludes by itself.
         self._gateway.remember(orders)
-        began = self._desk.now()
+        began = self._desk.now(), self._followed.elapsed()
         result = await within(self._gateway.lookup(*orders, timeout=PROBE_TIMEOUT), PROBE_TIMEOUT)
         shown = await self._sightings.observe(result.orders, source="recovery")
         ended = [order for order in shown if order.is_done]
@@ -104,7 +106,7 @@ class Working:
             if found.proven_absent:
                 self._tell_lost(order)
             elif not found.orders and self._is_silence(found):
-                ended += await self._conclude(order, listed, began)
+                ended += await self._conclude(order, listed, *began)
             elif not found.orders:
                 self.look_soon()
         return ended
@@ -121,7 +123,7 @@ class Working:
         silent = {Answer.NOT_SEEN, *([Answer.PARTLY_SEARCHED] if self._gateway.capabilities.fills else [])}
         return bool(found.answers) and set(found.answers.values()) <= silent
 
-    async def _conclude(self, order: Order, listed: OrderList, began: datetime) -> list[Order]:
+    async def _conclude(self, order: Order, listed: OrderList, began: datetime, began_at: float) -> list[Order]:
         """An order that is not shown any more, by its trades and a second look-up; none while they cannot be told."""
         extra = log_facts(self._gateway.name, "recover", order_id=order.order_id)
         fills: list[Fill] = []
@@ -142,7 +144,9 @@ class Working:
         if not fills and may_be_left_out(order, listed.may_lack | self._gateway.capabilities.open_orders_may_lack):
             why.append("the open orders may leave out what waits for its trigger")
         evidence = ("look-up: not shown", "open orders: not among them", f"fills: {len(fills)}")
-        lack = Lack(began, self._desk.now(), fills, tuple(why), evidence)
+        ended = self._desk.now()
+        lived = self._followed.lived(order, began=began_at, ended=ended)
+        lack = Lack(began, ended, lived, fills, tuple(why), evidence)
         told, reason = lacking(order, lack, settle_time=self._settle_time)
         if reason:
             log.info("%s is not shown, and what became of it is not known yet: %s", order.order_id, reason, extra=extra)

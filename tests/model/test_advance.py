@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import product
+from math import inf
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orderbridge import KnownBy, Order, OrderStatus
-from orderbridge.model.advance import TABLE, Change, Sign, _Phase, advance
+from orderbridge.model.advance import TABLE, Change, Followed, Sign, _Phase, advance, unseen_note
 
 DAY = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -25,6 +26,17 @@ def order(status: str = "open", at: int | None = 0, **more: Any) -> Order:
 def test_every_pair_of_phases_has_a_rule() -> None:
     """No observation is without a row, so that none is dropped by accident."""
     assert set(TABLE) == set(product(_Phase, _Phase))
+
+
+def test_only_so_many_orders_are_followed() -> None:
+    """The memory is bounded: of what began to be lacking longest ago, the wall clock alone tells for how long."""
+    followed = Followed(lambda: 10.0, most=2)
+    orders = [order().model_copy(update={"order_id": f"o{n}"}) for n in range(3)]
+    for each in orders:
+        followed.lived(each, began=9.0, ended=DAY)
+    lacking = [each.model_copy(update={"evidence": (unseen_note(DAY),)}) for each in orders]
+
+    assert [followed.lived(each, began=15.0, ended=DAY) for each in lacking] == [inf, 5.0, 5.0]
 
 
 def test_an_observation_repeated_changes_nothing() -> None:

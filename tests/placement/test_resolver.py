@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -164,6 +165,25 @@ async def test_a_dead_owner_of_another_machine_is_not_believed_for_a_day(monkeyp
     await bot.bridge.aclose()
 
     assert after.state == "not_placed"
+
+
+async def test_what_another_process_may_still_send_is_waited_for() -> None:
+    """Whoever takes over an attempt begins to count when no byte of it can leave any more."""
+    journal = MemoryJournal()
+    first = Bot(Venue(), journal=journal)
+    placement = await first.lose()
+    await first.bridge.aclose()
+    bot = Bot(Venue(), journal=journal)
+    sent_at = bot.bridge._placing.desk.now()
+    late = {"sent_at": sent_at, "not_after": sent_at + timedelta(seconds=2)}
+    taken_by = {"at": sent_at, "owner": bot.bridge._placing.desk.owner}
+    await journal.change(placement.placement_id, lambda now: step(now, Happened.TAKEN, **taken_by, **late))
+
+    early = await bot.bridge.resolve(placement, timeout=1)
+    after = await bot.bridge.resolve(placement, timeout=60)
+    await bot.bridge.aclose()
+
+    assert (early.state, after.state) == ("uncertain", "not_placed")
 
 
 def test_a_horizon_shorter_than_an_attempt_is_refused() -> None:

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from orderbridge import Order, OrderRequest
-from orderbridge.errors import OutcomeUnknown
+from orderbridge import Order, OrderEdit, OrderRequest
+from orderbridge.errors import OrderNotActive, OutcomeUnknown
 from orderbridge.http.policy import Retries
+from orderbridge.model.lookup import BadRow
 from orderbridge.placement import MemoryJournal, SqliteJournal
 from orderbridge.simulator import Simulator
 from tests.placement.hand import Accepting, Bot
@@ -133,23 +134,63 @@ async def test_a_look_up_that_failed_is_no_end_of_an_order(sim: Simulator, path:
 @pytest.mark.parametrize("answer", ["failed", "timed_out", "cannot_ask", "partly_searched", "not_seen"])
 async def test_only_an_answer_that_shows_nothing_ends_an_order(answer: str, fills: bool) -> None:
     """A search in part counts where the trades can be read as well; a failure counts nowhere."""
-    journal = MemoryJournal()
-    first = Bot(Accepting(fills=fills), journal=journal)
+    venue, journal = Accepting(fills=fills), MemoryJournal()
+    order = await left_behind(venue, journal)
+    venue.answer = answer
+
+    at_first, after = await told_by_two_processes(venue, journal)
+
+    assert at_first == ()
+    ends = answer == "not_seen" or (answer == "partly_searched" and fills)
+    assert [each.order_id for each in after] == ([order.order_id] if ends else [])
+
+
+async def left_behind(venue: Accepting, journal: MemoryJournal) -> Order:
+    """An order of a process that ended."""
+    first = Bot(venue, journal=journal)
     order = await first.bridge.place("bitso", limit_buy())
     await first.bridge.aclose()
-    venue = Accepting(fills=fills)
-    venue.answer = answer
-    now = [MUCH_LATER]
-    bot = Bot(venue, journal=journal, clock=lambda: now[0])
+    return order
 
-    at_first = await bot.bridge.recover()
-    now[0] += 120
-    report = await bot.bridge.recover()
+
+async def told_by_two_processes(venue: Accepting, journal: MemoryJournal) -> list[tuple[Order, ...]]:
+    """What had ended by each of two starts that are the settle time apart."""
+    told = []
+    for now in (MUCH_LATER, MUCH_LATER + 120):
+        bot = Bot(venue, journal=journal, clock=lambda now=now: now)
+        told.append((await bot.bridge.recover()).ended)
+        await bot.bridge.aclose()
+    return told
+
+
+UNREADABLE = BadRow(gateway="bitso", position=0, reason="no order", raw={"oid": 7})
+
+
+async def test_a_row_without_an_id_may_be_any_order() -> None:
+    """While the open orders have a row that cannot be read at all, no order is missing from them."""
+    venue, journal = Accepting(), MemoryJournal()
+    await left_behind(venue, journal)
+    venue.bad_rows = (UNREADABLE,)
+
+    assert await told_by_two_processes(venue, journal) == [(), ()]
+
+
+async def test_a_clock_that_was_set_forward_ends_no_order() -> None:
+    """A process that sees an order missing has to live through the settle time before it calls it over."""
+    venue, journal = Accepting(), MemoryJournal()
+    order = await left_behind(venue, journal)
+    now, lived = [MUCH_LATER], [0.0]
+    bot = Bot(venue, journal=journal, clock=lambda: now[0])
+    bot.bridge._placing.line("bitso").recovery._working._followed.elapsed = lambda: lived[0]
+    told = [(await bot.bridge.recover()).ended]
+
+    for then in (1.0, 119.0, 120.0):
+        now[0], lived[0] = MUCH_LATER + 200, then
+        told.append((await bot.bridge.recover()).ended)
     await bot.bridge.aclose()
 
-    assert at_first.ended == ()
-    ends = answer == "not_seen" or (answer == "partly_searched" and fills)
-    assert [each.order_id for each in report.ended] == ([order.order_id] if ends else [])
+    assert told[:3] == [(), (), ()]
+    assert [(each.order_id, each.status) for each in told[3]] == [(order.order_id, "cancelled")]
 
 
 @pytest.fixture
@@ -408,3 +449,60 @@ async def test_a_look_that_failed_is_made_again(forgetful: Simulator, bridges: B
 async def test_open_orders_of_a_bridge_say_what_they_may_lack(bridges: Bridges) -> None:
     """By gateway: of stops that wait at Bitso the list is not complete."""
     assert (await bridges().open_orders()).may_lack == {"bitso": {"stop_loss", "stop_limit"}}
+
+
+@pytest.mark.parametrize("way", ["bound", "bridge", "client id"])
+async def test_a_cancel_knows_what_an_earlier_process_was_shown(
+    forgetful: Simulator, bridges: Bridges, path: Path, way: str
+) -> None:
+    """The venue forgot it, and this process never saw it: it is told as the journal has it, and not as not found."""
+    order = await placed(bridges, path)
+    await cancelled_by_another(forgetful, order)
+    bridge = await restarted(bridges, path)
+
+    if way == "bound":
+        told = await bridge["bitso"].cancel(order.order_id)
+    else:
+        told = await bridge.cancel(f"bitso:{order.order_id}" if way == "bridge" else f"client:{order.client_order_id}")
+
+    assert (told.order_id, told.status, told.quantity, told.may_be_live) == (
+        order.order_id,
+        "open",
+        order.quantity,
+        True,
+    )
+
+
+async def test_an_edit_knows_what_an_earlier_process_was_shown(
+    forgetful: Simulator, bridges: Bridges, path: Path
+) -> None:
+    """Once it has been lacking for the settle time, over two processes, the edit is refused with how it ended."""
+    order = await placed(bridges, path)
+    await cancelled_by_another(forgetful, order)
+    bridge = await restarted(bridges, path)
+    await bridge.get(f"bitso:{order.order_id}")
+    await bridge.aclose()
+    forgetful.clock.advance(120)
+    bridge = await restarted(bridges, path)
+
+    with pytest.raises(OrderNotActive) as refused:
+        await bridge["bitso"].edit(order.order_id, OrderEdit(quantity="0.02", price="110000"))
+
+    assert (refused.value.order.status, refused.value.order.filled_quantity) == ("cancelled", 0)
+
+
+async def test_a_look_up_at_every_gateway_knows_it_too(forgetful: Simulator, bridges: Bridges, path: Path) -> None:
+    """What the journal knows of an order is half of the proof of its end, which a later process concludes."""
+    order = await placed(bridges, path)
+    await cancelled_by_another(forgetful, order)
+    bridge = await restarted(bridges, path)
+    await bridge.lookup(f"client:{order.client_order_id}")
+    await bridge.aclose()
+    forgetful.clock.advance(120)
+    bridge = await restarted(bridges, path)
+
+    found = (await bridge.lookup(f"client:{order.client_order_id}"))[f"client:{order.client_order_id}"]
+
+    assert [(each.status, each.known_by, each.quantity) for each in found.orders] == [
+        ("cancelled", "inferred", order.quantity)
+    ]

@@ -80,9 +80,12 @@ class BitsoGateway(UnsupportedCalls):
         markets: `"lazy"` loads the markets' rules on first need and holds every order against them before it is
             sent; a mapping gives them; None switches the check off.
         clock: epoch seconds, for nonces, client order ids and `observed_at`.
+        elapsed: seconds from any beginning, by a clock that nobody sets. Whoever moves `clock` by hand, as in a test,
+            gives one that moves with it.
         rebuild_limit: ids per look-up that are rebuilt from their trades once Bitso no longer shows them.
         settle_time: seconds after which Bitso shows every order that it took, and every trade of one that is over; an
-            order must be lacking for so long before it is concluded that no more of it was filled.
+            order must be lacking for so long, by `clock` and by `elapsed`, before it is concluded that no more of it
+            was filled.
 
     Raises:
         ConfigurationError: no key or secret, or an address that is none.
@@ -107,6 +110,7 @@ class BitsoGateway(UnsupportedCalls):
         limits: LimitsLike = "venue",
         markets: MarketsLike = "lazy",
         clock: Callable[[], float] = time.time,
+        elapsed: Callable[[], float] = time.monotonic,
         rebuild_limit: int = 50,
         settle_time: float = SETTLE_TIME,
         retries: Retries | None = None,
@@ -134,7 +138,7 @@ class BitsoGateway(UnsupportedCalls):
         self._client = BitsoClient(session=session, public=session.beside(public), signer=signer, base_url=self.address)
         self._clock = clock
         self._signer = signer
-        self._shown = Shown()
+        self._shown = Shown(elapsed=elapsed)
         self._reads = BitsoReads(self._client, account=account, clock=clock, shown=self._shown)
         self._markets = BitsoMarkets(self._client, markets)
         self._submits = BitsoSubmits(

@@ -112,7 +112,7 @@ class BitsoLookup:
         self._gate = asyncio.Semaphore(AT_ONCE)
         self._stopped_by: OrderBridgeError | None = None
         self._lacking: list[_Lacking] = []
-        self._began = reads.now()
+        self._began, self._began_at = reads.now(), reads.shown.followed.elapsed()
         # The open orders once they could be read, else why not; and what a second look-up came to, by oid.
         self._open: dict[str, Order] | None = None
         self._why_not_open = "the open orders were not read"
@@ -339,12 +339,14 @@ class BitsoLookup:
             account = self._reads.account
             order = order_from_fills(fills, account=account, observed_at=ended, over=not why, complete=is_whole)
             # Whoever knows its size must know since when it is lacking: more of its trades may be shown late.
+            self._lived(order, ended)
             order = order.model_copy(update={"evidence": (*order.evidence, unseen_note(ended))})
         else:
             said = [told_of(fills)] if is_whole else []
             evidence = ("look-up: not shown", *([] if why else ["open orders: not among them"]), *said)
             reasons = tuple(filter(None, (why, "" if is_whole else each.why)))
-            lack = Lack(self._began, ended, fills if is_whole else None, reasons, evidence)
+            lived = self._lived(known, ended)
+            lack = Lack(self._began, ended, lived, fills if is_whole else None, reasons, evidence)
             order, why = lacking(known, lack, settle_time=self._settle_time)
         self._reads.shown.put(order)
         if _is_reported_end(order) and each.rows is None:
@@ -352,6 +354,9 @@ class BitsoLookup:
         self._search.found(each.ask, order)
         if why:
             each.ask.note = f"{order_id} is told as it was last known: {why}"
+
+    def _lived(self, known: Order, ended: datetime) -> float:
+        return self._reads.shown.followed.lived(known, began=self._began_at, ended=ended)
 
     def _seen_again(self, order_id: str) -> list[Order]:
         return list(self._again[order_id].orders) if order_id in self._again else []

@@ -75,7 +75,8 @@ class SimBitso(Venue[Route]):
         """
         from orderbridge.simulator.handout import hand_out  # the only way from here to an adapter
 
-        own = {"api_key": self.api_key, "api_secret": self.api_secret, "base_url": self.base_url}
+        own: dict[str, Any] = {"api_key": self.api_key, "api_secret": self.api_secret, "base_url": self.base_url}
+        own["elapsed"] = self.clock.time  # so that a test that moves the clock need not live through it
         if settings.get("account") == SECOND_ACCOUNT:
             own |= {"api_key": self.settings.second_key, "api_secret": self.settings.second_secret}
         return hand_out("bitso", own, clock=self.clock, settings=settings)

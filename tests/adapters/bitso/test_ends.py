@@ -218,6 +218,43 @@ async def test_an_order_that_is_shown_after_it_was_concluded_says_so(sim: Simula
     assert calm.anomalies == ()
 
 
+@pytest.mark.parametrize("rebuilt", [False, True])
+async def test_a_clock_that_was_set_forward_ends_no_order(sim: Simulator, *, rebuilt: bool) -> None:
+    """A live order that is shown late is not called over before this process has lived through the settle time."""
+    forward, lived = [0.0], [0.0]
+    gateway = sim.bitso.gateway(clock=lambda: sim.clock.time() + forward[0], elapsed=lambda: lived[0])
+    async with gateway, sim.bitso.gateway() as other:
+        order = await (other if rebuilt else gateway).submit(limit_buy())
+        fill(sim, order, "0.004")
+        (truth,) = sim.bitso.accepted()
+        truth.hidden = True
+        await gateway.get(order.order_id)  # at a gateway that was never shown it, it is rebuilt from its trades
+        gateway.remember([order])
+
+        looks = []
+        forward[0] = 2 * SETTLE
+        for lived[0] in (1.0, SETTLE - 1, SETTLE):
+            looks.append(await gateway.get(order))
+
+    assert truth.active
+    assert [(look.status, look.may_be_live) for look in looks[:2]] == [("partially_filled", True)] * 2
+    assert (looks[2].status, looks[2].filled_quantity) == ("cancelled", Decimal("0.004"))
+
+
+async def test_a_clock_that_was_set_back_lets_the_wait_begin_anew(sim: Simulator) -> None:
+    """An hour back, and then forward: neither adds to what was lived through since."""
+    now, lived = [sim.clock.time()], [0.0]
+    async with sim.bitso.gateway(clock=lambda: now[0], elapsed=lambda: lived[0]) as gateway:
+        order = await ended(sim, gateway, "ioc")
+        await gateway.get(order)
+        looks = []
+        for forward, lived[0] in [(-3600, SETTLE), (3600 + SETTLE, SETTLE + 1), (0, 2 * SETTLE)]:
+            now[0] += forward
+            looks.append(await gateway.get(order))
+
+    assert [look.status for look in looks] == ["accepted", "accepted", "cancelled"]
+
+
 async def test_being_shown_again_begins_the_wait_anew(sim: Simulator, gateway: OrderGateway) -> None:
     """The settle time is one of being lacking without a break."""
     order = await gateway.submit(limit_buy())
