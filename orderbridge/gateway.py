@@ -316,13 +316,22 @@ class UnsupportedCalls:
 
 
 def check_gateway(gateway: object) -> None:
-    """ConfigurationError: it is no gateway, or does not say of itself what placing and looking up go by."""
-    lacking = [name for name in (*UnsupportedCalls.__annotations__, "remember") if not hasattr(gateway, name)]
+    """
+    See that a bridge gets a gateway. One that does not mix in `UnsupportedCalls` is given the facts that it lacks.
+
+    Raises:
+        ConfigurationError: it is no gateway, or lacks facts and can be given none.
+    """
     kind = type(gateway).__name__
-    if "name" in lacking or isinstance(gateway, type):
+    if isinstance(gateway, type) or not hasattr(gateway, "name"):
         raise ConfigurationError(f"a bridge is made of gateways, not of a {kind}")
-    if lacking:
-        raise ConfigurationError(f"{kind} lacks {', '.join(lacking)}; UnsupportedCalls, mixed in, has it")
+    lacking = [name for name in (*UnsupportedCalls.__annotations__, "remember") if not hasattr(gateway, name)]
+    given = UnsupportedCalls()
+    try:
+        for name in lacking:
+            setattr(gateway, name, getattr(given, name))
+    except AttributeError as error:
+        raise ConfigurationError(f"{kind} lacks {', '.join(lacking)}; UnsupportedCalls, mixed in, has it") from error
 
 
 def order_from(result: LookupResult, ref: RefLike, *, gateway: str | None, operation: str = "get") -> Order:

@@ -42,15 +42,24 @@ def test_a_stub_is_a_gateway(stub: Any) -> None:
 
 
 def test_what_is_no_gateway_is_refused_at_once() -> None:
-    """By what it lacks: an adapter that does not mix in `UnsupportedCalls` is told before it breaks while trading."""
+    """An adapter without `UnsupportedCalls` gets the facts that it lacks, or is refused before it breaks trading."""
 
     class Bare:
         name = venue = account = "bare"
         capabilities = Capabilities()
 
-    for wrong in (object(), Stub, Bare):
-        with pytest.raises(ConfigurationError, match=r"is made of gateways|lacks .*address, mode"):
+    class Closed(Bare):
+        __slots__ = ()
+
+        def __setattr__(self, name: str, value: object) -> None:
+            raise AttributeError(name)
+
+    for wrong in (object(), Stub, Closed()):
+        with pytest.raises(ConfigurationError, match=r"is made of gateways|lacks address, mode"):
             OrderBridge(wrong)  # type: ignore[arg-type]
+    bound = OrderBridge(Bare())["bare"]  # type: ignore[arg-type]
+
+    assert (bound.address, bound.mode, bound.settle_time, bound.remember(())) == ("", None, 120.0, False)
 
 
 async def test_every_gateway_is_asked_at_once(stub: Any) -> None:
