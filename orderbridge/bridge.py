@@ -223,7 +223,8 @@ class OrderBridge:
             ref
             for ref in refs
             if ref in result
-            and all(order.known_by is KnownBy.INFERRED for order in result[ref].orders)
+            # An order of a known type is one that the gateway knew already; trades alone tell none.
+            and all(each.known_by is KnownBy.INFERRED and each.type is OrderType.UNKNOWN for each in result[ref].orders)
             and not _SILENT.intersection(result[ref].answers.values())
         ]
         return await self._placing.tell(self._gateways[name], *unshown, deadline=deadline)

@@ -104,6 +104,25 @@ async def test_who_waits_is_told_when_an_order_is_over(
         assert order.quantity == request.quantity
 
 
+async def test_waiting_for_the_end_of_an_order_costs_one_round_of_reads_a_look(sim: Simulator, tmp_path: Path) -> None:
+    """A look at an order that Bitso stopped showing is look-up, open list, trades, look-up, and each of them once."""
+    async with over_both(sim, tmp_path) as bridge:
+        order = await bridge.place(
+            "bitso", OrderRequest.limit(symbol="BTC/MXN", side="buy", quantity="0.01", price="600000")
+        )
+        with sim.bitso.lock:
+            sim.bitso.engine.cancel(sim.bitso.accepted(order_id=order.order_id)[0])
+        sim.bitso.requests.clear()
+
+        await bridge.get(order)
+
+        assert sim.bitso.requests == {
+            f"GET /api/v3/orders/{order.order_id}": 2,
+            "GET /api/v3/open_orders": 1,
+            f"GET /api/v3/order_trades/{order.order_id}": 1,
+        }
+
+
 async def test_a_panic_script_proves_that_nothing_is_left(sim: Simulator, tmp_path: Path) -> None:
     """Everything is cancelled at every venue, and what was not proven to be over is named."""
     async with over_both(sim, tmp_path) as bridge:
