@@ -52,8 +52,8 @@ def open_orders(
     config: Config = None,
 ) -> None:
     """
-    List the open orders of every gateway. Exits 1 when one could not answer or may leave some out (Bitso: stops that
-    wait), or a row could not be read.
+    List the open orders of every gateway. Exits 1 when one could not answer, or a row could not be read. That a
+    venue may leave some out (Bitso: stops that wait) is told on stderr.
     """
 
     used = used_settings(config)
@@ -74,7 +74,7 @@ def open_orders(
         say("No open orders are listed." if result.may_lack else "No open orders.")
     print_missing(result.unreachable, result.bad_rows, stderr=True)
     print_may_lack(result.may_lack)
-    sys.exit(Exit.NOT_ALL if result.unreachable or result.bad_rows or result.may_lack else Exit.DONE)
+    sys.exit(Exit.NOT_ALL if result.unreachable or result.bad_rows else Exit.DONE)
 
 
 def orders(
