@@ -6,7 +6,7 @@ Its arguments are Bitso's address, the journal, the day, and after how many seco
 
 import sys
 
-from orderbridge import OrderRequest
+from orderbridge import OrderRequest, PlacementState
 from orderbridge.adapters.bitso import BitsoGateway
 from orderbridge.errors import OrderBridgeError, OutcomeUnknown
 from orderbridge.placement import SqliteJournal
@@ -23,15 +23,19 @@ def main(address: str, journal: str, day: str, horizon: str) -> int:
         settle_horizon=float(horizon),
         probe_times=[n * 0.5 for n in range(1, 30)],
     ) as bridge:
-        try:
-            order = bridge.place("bitso", request, key=f"dca/{day}")
-        except OutcomeUnknown as unknown:
-            order = bridge.resolve(unknown.placement, timeout=30).order if unknown.placement else None
-        except OrderBridgeError as error:
-            print(error, file=sys.stderr)
-            return 3
-        print(f"{day}: {order}")
-        return 0 if order is not None and order.status == "filled" else 3
+        while True:
+            try:
+                order = bridge.place("bitso", request, key=f"dca/{day}")
+            except OutcomeUnknown as unknown:
+                assert unknown.placement is not None  # `place` always names it
+                if bridge.resolve(unknown.placement, timeout=30).state is not PlacementState.UNCERTAIN:
+                    continue  # the day's order is there, or proven absent: the same line goes on with either
+                return 3
+            except OrderBridgeError as error:
+                print(error, file=sys.stderr)
+                return 3
+            print(f"{day}: {order}")
+            return 0 if order.status == "filled" else 3
 
 
 if __name__ == "__main__":
