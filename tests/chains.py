@@ -1,10 +1,10 @@
-"""Whether the events of a placement could have happened, one after the other, by the design's table of states."""
+"""Whether the events of a placement could have happened, one after the other, by the table of states."""
 
 from collections.abc import Sequence
 
 from orderbridge.placement import Event, Happened, Record
 
-# The table of the design, written out once more, so that a slip in the code's own is found. Rows by their number.
+# The table, written out once more, so that a slip in the code's own is found. Rows by their number.
 _ROWS = """
 prepared   denied              denied       2
 prepared   sending             sending      3

@@ -1,4 +1,4 @@
-"""The error tree: that of the design, every class with its attributes across processes."""
+"""The error tree: every class with its attributes across processes."""
 
 import copy
 import inspect
@@ -74,7 +74,7 @@ def make(kind: type[OrderBridgeError]) -> tuple[OrderBridgeError, dict[str, Any]
 
 
 def test_the_tree_is_that_of_the_design() -> None:
-    """Every error class of the design is there with its parent, and no other."""
+    """Every documented error class is there with its parent, and no other."""
     classes = [
         value
         for value in vars(errors).values()

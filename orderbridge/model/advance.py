@@ -2,7 +2,17 @@
 The life of one order over time: what a new observation makes of what was known.
 
 `merge` combines observations whose order does not matter; `advance` knows which came first, so that a stale read
-or a contradiction is told apart from news. The table is that of the design, and its rows are numbered as there.
+or a contradiction is told apart from news. The rows, by the numbers that comments and tests use (working: accepted,
+open, partially filled or unknown; done: over):
+
+ 15 accepted, seen working: as seen. 16 working, more filled: as filled. 17 working, a word of the end: that end.
+ 18 open, accepted again: unchanged, unless by a newer venue time. 19 cancel or replace sent: a flag.
+ 20 acknowledged without proof: the flag stays. 21 refused as too late: the flag goes. 22 refused as unknown: not
+ cancelled by that. 23 not seen, no proof yet: unchanged. 24 not seen, fills of the whole size: filled, inferred.
+ 25 not seen, and that is proof: cancelled with its fills, inferred; of unknown size: ended. 26 replaced: cancelled.
+ 27 done, an older working word: unchanged. 28 done, a newer working word: an anomaly; two agreeing ones re-open it.
+ 29 done, more filled: the larger, or filled. 30 failed, seen working: working. 31 unknown, a known word: as known.
+ 32 done by inference or assumption, contradicted by the venue: as it says.
 """
 
 from __future__ import annotations

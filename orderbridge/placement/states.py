@@ -1,8 +1,17 @@
 """
 The life of a placement: its record, what may happen to it, and where that leads.
 
-A placement is our act, an order is what the venue shows. The table is that of the design; what it does not list
-changes nothing and is stored as an anomaly.
+A placement is our act, an order is what the venue shows. The rows, by the numbers that comments and tests use:
+
+  1 stored: prepared. 2 a local check fails, or it is found unsent and too old: denied. 3 about to write: sending.
+  4 nothing left, or a refusal before admission: prepared again. 5 a definite refusal: rejected.
+  6 an answer with the venue's id: placed. 7 anything else, a cancelled task, a restart: uncertain.
+  8 the id is taken: uncertain, and an order exists, so it is never called absent. 9 found, and it fits: placed.
+ 10 found, and it does not fit: uncertain, with the conflict. 11 a certificate of absence: not placed.
+ 12 the horizon has passed and no certificate can be had: uncertain, given up. 13 a person decides: as told.
+ 14 shown after it was called not placed: placed, with a ghost alarm.
+
+What they do not list changes nothing and is stored as an anomaly.
 """
 
 from __future__ import annotations

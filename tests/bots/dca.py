@@ -27,10 +27,10 @@ def main(address: str, journal: str, day: str, horizon: str) -> int:
             try:
                 order = bridge.place("bitso", request, key=f"dca/{day}")
             except OutcomeUnknown as unknown:
-                assert unknown.placement is not None  # `place` always names it
-                if bridge.resolve(unknown.placement, timeout=30).state is not PlacementState.UNCERTAIN:
-                    continue  # the day's order is there, or proven absent: the same line goes on with either
-                return 3
+                placement = unknown.placement
+                if placement is None or bridge.resolve(placement, timeout=30).state is PlacementState.UNCERTAIN:
+                    return 3
+                # The day's order is there, or proven absent: the same line goes on with either.
             except OrderBridgeError as error:
                 print(error, file=sys.stderr)
                 return 3

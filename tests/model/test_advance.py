@@ -1,4 +1,4 @@
-"""The life of an order, row by row of the table in the design."""
+"""The life of an order, row by row of the table."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -88,7 +88,7 @@ def test_an_observation_repeated_changes_nothing() -> None:
     ],
 )
 def test_row(row: int, before: Order, seen: Order, status: str, changes: tuple[Change, ...]) -> None:
-    """Each row of the table leads where the design says; row 0 stands for pairs that it does not list."""
+    """Each row of the table leads where it says; row 0 stands for pairs that it does not list."""
     after, said = advance(before, seen)
 
     assert (after.status, said) == (status, changes)

@@ -182,7 +182,7 @@ def test_a_bridge_list_names_who_is_missing() -> None:
 
 
 def test_every_answer_is_a_word() -> None:
-    """The answers are those of the design."""
+    """The answers are those that are documented."""
     assert {answer.value for answer in Answer} == {
         "found", "not_seen", "partly_searched", "failed", "cannot_ask", "timed_out",
     }  # fmt: skip

@@ -144,7 +144,7 @@ def test_plain_fields_come_whole_from_the_later_observation() -> None:
 def test_the_order_of_observations_is_done_then_venue_time_then_status(
     lower: dict[str, Any], higher: dict[str, Any]
 ) -> None:
-    """The status comes from the observation that ranks higher, by the design's order."""
+    """The status comes from the observation that ranks higher, by the documented order."""
     assert merge(seen(**lower), seen(**higher)).status == higher["status"]
 
 

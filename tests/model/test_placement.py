@@ -94,5 +94,5 @@ async def test_a_permit_gives_its_slot_back_when_its_block_fails() -> None:
 
 
 def test_cancels_stand_first_in_the_lanes() -> None:
-    """The order of right is that of the design."""
+    """Cancels go before look-ups, those before orders, and reads come last."""
     assert LANES == ("cancel", "resolve", "place", "read")

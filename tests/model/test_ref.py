@@ -54,7 +54,7 @@ PLACEMENT = Placement(
     ],
 )
 def test_every_text_form_is_read(text: str, expected: OrderRef) -> None:
-    """Each form of the design is read as it says, and written back as it was."""
+    """Each documented form is read as it says, and written back as it was."""
     ref = OrderRef.parse(text)
 
     assert ref == expected

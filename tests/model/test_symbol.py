@@ -85,7 +85,7 @@ def test_a_side_knows_its_opposite() -> None:
 
 
 def test_only_four_statuses_may_still_trade() -> None:
-    """The statuses that are no end are exactly those of the design's table."""
+    """The statuses that are no end are exactly those that are documented."""
     working = {status.value for status in OrderStatus if not status.is_end}
 
     assert working == {"accepted", "open", "partially_filled", "unknown"}

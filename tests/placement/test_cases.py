@@ -1,4 +1,4 @@
-"""The failure cases of the design that need the journal, the bridge and Bitso; Bitcain's have a file of their own."""
+"""The failure cases that need the journal, the bridge and Bitso; Bitcain's have a file of their own."""
 
 import asyncio
 from contextlib import aclosing

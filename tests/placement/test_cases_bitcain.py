@@ -1,4 +1,4 @@
-"""The failure cases of the design on the simulated Bitcain, which knows no look-up by client id."""
+"""The failure cases on the simulated Bitcain, which knows no look-up by client id."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing

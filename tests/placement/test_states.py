@@ -34,7 +34,7 @@ ROWS = [
     (13, "uncertain", "decided_not_placed", "not_placed"),
     (14, "not_placed", "found", "placed"),
     (14, "not_placed", "acknowledged", "placed"),
-    # Beside the design's rows: an order that shows up goes before whatever was concluded before.
+    # Beside the numbered rows: an order that shows up goes before whatever was concluded before.
     *(
         (14, before, told, "placed")
         for before in ("prepared", "denied", "rejected")
@@ -51,7 +51,7 @@ ROWS = [
 
 @pytest.mark.parametrize(("row", "before", "happened", "after"), ROWS)
 def test_row(row: int, before: str, happened: str, after: str) -> None:
-    """Each row of the design's table leads where it says, and is no anomaly."""
+    """Each row of the table leads where it says, and is no anomaly."""
     done = step(record(state=before), Happened(happened), at=NOW)
 
     assert (done.record.state, done.event.after, done.event.anomaly) == (after, after, False)

@@ -26,7 +26,7 @@ async def numbers(stream: Any) -> list[int]:
 
 
 def test_it_is_an_order_gateway(make: Callable[..., Any]) -> None:
-    """By the Protocol; names and capabilities are those of the design."""
+    """By the Protocol; names and capabilities are those that are documented."""
     gateway = make(account="mm")
 
     assert isinstance(gateway, OrderGateway)
