@@ -168,17 +168,17 @@ async def test_old_orders_do_not_hold_up_placing() -> None:
         return await Venue.lookup(venue, *refs, timeout=timeout)
 
     venue.lookup = later  # type: ignore[method-assign]
-    now = [4_000_000_000.0]
-    bot = Bot(venue, journal=journal, clock=lambda: now[0])
+    bot = Bot(venue, journal=journal, clock=lambda: 4_000_000_000.0)
 
     recovering = asyncio.ensure_future(bot.bridge.recover())
     order = await bot.bridge.place("bitso", limit_buy(price="9"), send_within=0.5)
     was_done = recovering.done()
     gate.set()
     await recovering
-    now[0] += 120
-    report = await bot.bridge.recover()
     await bot.bridge.aclose()
+    after = Bot(Venue(), journal=journal, clock=lambda: 4_000_000_120.0)  # a later process, the settle time on
+    report = await after.bridge.recover()
+    await after.bridge.aclose()
 
     assert (order.order_id, was_done) == ("oid1", False)
     assert len(report.ended) == 3
