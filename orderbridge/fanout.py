@@ -70,6 +70,7 @@ async def _settled(call: Callable[[], Awaitable[T]]) -> T | Exception:
 def combine(
     ref: OrderRef, names: Sequence[str], results: Mapping[str, LookupResult], failures: Mapping[str, Failure]
 ) -> Found:
+    """What the gateways asked say of one ref together: absence is proven only where each of them proves it."""
     shown: list[Order] = []
     answers: dict[str, Answer] = {}
     notes: list[str] = []

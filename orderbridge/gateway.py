@@ -431,10 +431,7 @@ def _kind(what: str, *kinds: type) -> tuple[Callable[[Any], bool], str]:
 _SECONDS: Final = (_is_number, "a number of seconds")
 _SECRET: Final = _kind("a str or a SecretStr", str, SecretStr)
 _SECRETS: Final = ("api_key", "api_secret", "email", "password", "refresh_token")
-_SWITCHES: Final = (
-    "include_unknown_mode", "refresh", "read_back", "strict", "allow_plain_http",
-    "read_only",
-)  # fmt: skip
+_SWITCHES: Final = ("include_unknown_mode", "refresh", "read_back", "strict", "allow_plain_http", "read_only")
 # What a parameter of a name is, wherever it stands; besides, each takes None where that is its default.
 _ARGUMENTS: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
     **dict.fromkeys(
