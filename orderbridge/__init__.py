@@ -8,25 +8,30 @@ One typed interface to the orders of several exchanges.
 from orderbridge import errors
 from orderbridge.bridge import OrderBridge
 from orderbridge.gateway import Capabilities, OrderGateway, UnsupportedCalls
-from orderbridge.model.alarm import Alarm
-from orderbridge.model.cancelling import CancelReceipt
-from orderbridge.model.fill import Fill
-from orderbridge.model.lookup import Answer, BadRow, BridgeOrders, Failure, Found, LookupResult, OrderList
-from orderbridge.model.market import Market
-from orderbridge.model.order import Order, OrderKey
-from orderbridge.model.permit import Permit
-from orderbridge.model.placement import Placement
-from orderbridge.model.ref import OrderRef, RefLike
-from orderbridge.model.request import OrderEdit, OrderRequest
-from orderbridge.model.symbol import Symbol
-from orderbridge.model.words import (
+from orderbridge.model.basics import (
     Idempotency,
     KnownBy,
     OrderStatus,
     OrderType,
     PlacementState,
     Side,
+    Symbol,
     TimeInForce,
+)
+from orderbridge.model.order import Fill, Order, OrderKey
+from orderbridge.model.permit import Permit
+from orderbridge.model.placement import Alarm, Placement
+from orderbridge.model.ref import OrderRef, RefLike
+from orderbridge.model.request import Market, OrderEdit, OrderRequest
+from orderbridge.model.results import (
+    Answer,
+    BadRow,
+    BridgeOrders,
+    CancelReceipt,
+    Failure,
+    Found,
+    LookupResult,
+    OrderList,
 )
 from orderbridge.placement.recovery import RecoveryReport
 from orderbridge.registry import connect

@@ -19,13 +19,12 @@ from orderbridge.bridge import OrderBridge
 from orderbridge.errors import AmbiguousRef, OrderBridgeError, OrderNotActive, OrderNotFound, OutcomeUnknown
 from orderbridge.gateway import Capabilities, Mode, OrderGateway, checked_call
 from orderbridge.http.policy import Deadline
-from orderbridge.model.advance import Sign
-from orderbridge.model.cancelling import CancelledOrders
-from orderbridge.model.lookup import LookupResult
+from orderbridge.model.basics import Symbol
+from orderbridge.model.lifecycle import Sign
 from orderbridge.model.order import Order
 from orderbridge.model.placement import Placement
 from orderbridge.model.ref import OrderRef, RefLike
-from orderbridge.model.symbol import Symbol
+from orderbridge.model.results import CancelledOrders, LookupResult
 from orderbridge.placement.placing import Placing
 from orderbridge.placement.seen import Seen
 

@@ -32,18 +32,23 @@ from orderbridge.fanout import BridgeListing, FanOut, combine, one_after_another
 from orderbridge.gateway import OrderGateway, check_gateway, checked_call, failure_of, order_from
 from orderbridge.http.policy import Deadline, check_seconds
 from orderbridge.http.transport import OneLoop
-from orderbridge.model.alarm import Alarm, AlarmKind
-from orderbridge.model.cancelling import CancelledOrders, CancelReceipt
-from orderbridge.model.fill import Fill
-from orderbridge.model.lookup import Answer, BadRow, BridgeOrders, Failure, Found, LookupResult, OrderList
-from orderbridge.model.market import Market
-from orderbridge.model.order import Identity, Order
+from orderbridge.model.basics import KnownBy, OrderStatus, OrderType, PlacementState, Symbol, TimeInForce
+from orderbridge.model.order import Fill, Identity, Order
 from orderbridge.model.permit import Permit
-from orderbridge.model.placement import Placement
+from orderbridge.model.placement import Alarm, AlarmKind, Placement
 from orderbridge.model.ref import OrderRef, RefLike
-from orderbridge.model.request import OrderEdit, OrderRequest
-from orderbridge.model.symbol import Symbol
-from orderbridge.model.words import KnownBy, OrderStatus, OrderType, PlacementState, TimeInForce
+from orderbridge.model.request import Market, OrderEdit, OrderRequest
+from orderbridge.model.results import (
+    Answer,
+    BadRow,
+    BridgeOrders,
+    CancelledOrders,
+    CancelReceipt,
+    Failure,
+    Found,
+    LookupResult,
+    OrderList,
+)
 from orderbridge.placement.desk import log
 from orderbridge.placement.explain import explain
 from orderbridge.placement.journal import Journal

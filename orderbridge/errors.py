@@ -28,9 +28,9 @@ import unicodedata
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 if TYPE_CHECKING:
-    from orderbridge.model.lookup import BadRow, Found
     from orderbridge.model.order import Order
     from orderbridge.model.placement import Placement
+    from orderbridge.model.results import BadRow, Found
 
 
 def printable(text: str) -> str:

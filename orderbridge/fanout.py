@@ -8,9 +8,10 @@ from typing import Final, TypeVar
 
 from orderbridge.gateway import failure_of
 from orderbridge.http.session import log_facts, own_logger
-from orderbridge.model.lookup import Answer, Failure, Found, LookupResult
-from orderbridge.model.order import Order, united
+from orderbridge.model.lifecycle import united
+from orderbridge.model.order import Order
 from orderbridge.model.ref import OrderRef
+from orderbridge.model.results import Answer, Failure, Found, LookupResult
 from orderbridge.placement.seen import ending
 
 T = TypeVar("T")

@@ -38,18 +38,14 @@ from orderbridge.errors import (
     VenueFacts,
     VenueUnavailable,
 )
-from orderbridge.model.advance import SETTLE_TIME
-from orderbridge.model.base import VenueModel
-from orderbridge.model.fill import Fill
-from orderbridge.model.lookup import Failure, LookupResult, OrderList
-from orderbridge.model.market import Market
-from orderbridge.model.order import Order, OrderKey
+from orderbridge.model.basics import EditClass, Idempotency, OrderStatus, OrderType, Symbol, TimeInForce, VenueModel
+from orderbridge.model.lifecycle import SETTLE_TIME
+from orderbridge.model.order import Fill, Order, OrderKey
 from orderbridge.model.permit import Lane, Permit
 from orderbridge.model.placement import Placement
 from orderbridge.model.ref import OrderRef, RefLike
-from orderbridge.model.request import OrderEdit, OrderRequest
-from orderbridge.model.symbol import Symbol
-from orderbridge.model.words import EditClass, Idempotency, OrderStatus, OrderType, TimeInForce
+from orderbridge.model.request import Market, OrderEdit, OrderRequest
+from orderbridge.model.results import Failure, LookupResult, OrderList
 
 T = TypeVar("T")
 P = ParamSpec("P")

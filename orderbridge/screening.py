@@ -13,11 +13,9 @@ from decimal import Decimal
 
 from orderbridge.errors import NotSent, NotSupported, OrderBridgeError, OrderDenied
 from orderbridge.gateway import Capabilities
-from orderbridge.model.amount import plain
-from orderbridge.model.market import BrokenRule, Market
+from orderbridge.model.basics import TimeInForce, plain
 from orderbridge.model.order import Order
-from orderbridge.model.request import OrderRequest
-from orderbridge.model.words import TimeInForce
+from orderbridge.model.request import BrokenRule, Market, OrderRequest
 
 
 @contextmanager

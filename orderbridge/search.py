@@ -9,12 +9,11 @@ from typing import Any, Final
 
 from orderbridge.errors import ConfigurationError, printable
 from orderbridge.gateway import failure_of
-from orderbridge.model.advance import Followed, advance
-from orderbridge.model.lookup import Answer, BadRow, Failure, Found, LookupResult
-from orderbridge.model.order import Order, united
+from orderbridge.model.basics import KnownBy, Symbol
+from orderbridge.model.lifecycle import Followed, advance, united
+from orderbridge.model.order import Order
 from orderbridge.model.ref import OrderRef, RefLike
-from orderbridge.model.symbol import Symbol
-from orderbridge.model.words import KnownBy
+from orderbridge.model.results import Answer, BadRow, Failure, Found, LookupResult
 
 # The worst of several answers is the answer: a ref is not seen only if every way of asking said so.
 _WORST_FIRST: Final = (

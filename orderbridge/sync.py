@@ -23,7 +23,7 @@ from orderbridge.bridge import OrderBridge
 from orderbridge.errors import ConfigurationError
 from orderbridge.gateway import OrderGateway
 from orderbridge.http.transport import after_fork
-from orderbridge.model.alarm import Alarm
+from orderbridge.model.placement import Alarm
 from orderbridge.placement.journal import Journal
 from orderbridge.placement.policy import Ghost, Stale, Uncertain
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from orderbridge import Found, Order, OrderRequest, Placement, errors
 from orderbridge.errors import OrderBridgeError
-from orderbridge.model.lookup import BadRow
+from orderbridge.model.results import BadRow
 
 # Class by class with its parent.
 TREE = {

@@ -12,7 +12,7 @@ import pytest
 from orderbridge import Capabilities, Order, OrderStatus, errors
 from orderbridge.adapters.bitcain import BitcainGateway
 from orderbridge.adapters.bitso import BitsoGateway
-from orderbridge.model.lookup import Answer
+from orderbridge.model.results import Answer
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

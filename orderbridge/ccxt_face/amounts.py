@@ -10,7 +10,7 @@ from typing import Any, Final
 from ccxt.base.decimal_to_precision import DECIMAL_PLACES, TICK_SIZE
 from ccxt.base.errors import InvalidOrder
 
-from orderbridge.model.amount import EXACT, multiply, parse_amount, plain
+from orderbridge.model.basics import EXACT, multiply, parse_amount, plain
 
 _TWO: Final = Decimal(2)
 ToStep = Callable[[Decimal, Decimal | None], Decimal]

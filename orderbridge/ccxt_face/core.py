@@ -18,9 +18,9 @@ from orderbridge.ccxt_face.rest import check_kind
 from orderbridge.ccxt_face.wanted import CLIENT_IDS, Params, Steps, checked_symbol, client_id, given
 from orderbridge.errors import ConfigurationError
 from orderbridge.gateway import Capabilities
-from orderbridge.model.market import Market
+from orderbridge.model.basics import Symbol
 from orderbridge.model.ref import OrderRef
-from orderbridge.model.symbol import Symbol
+from orderbridge.model.request import Market
 
 
 class Core:

@@ -8,7 +8,7 @@ from typing import Any
 from ccxt.base.exchange import Exchange
 
 from orderbridge.gateway import Capabilities
-from orderbridge.model.words import EditClass, OrderType, TimeInForce
+from orderbridge.model.basics import EditClass, OrderType, TimeInForce
 
 Row = dict[str, Any]
 

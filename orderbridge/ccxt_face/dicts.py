@@ -8,12 +8,10 @@ from decimal import Decimal
 from typing import Any, Final
 
 from orderbridge.ccxt_face.amounts import number
-from orderbridge.model.amount import add, divide, multiply, subtract
-from orderbridge.model.fill import Fill
-from orderbridge.model.lookup import BadRow
-from orderbridge.model.market import Market
-from orderbridge.model.order import Order
-from orderbridge.model.words import OrderStatus, OrderType, TimeInForce
+from orderbridge.model.basics import OrderStatus, OrderType, TimeInForce, add, divide, multiply, subtract
+from orderbridge.model.order import Fill, Order
+from orderbridge.model.request import Market
+from orderbridge.model.results import BadRow
 
 Row = dict[str, Any]
 

@@ -10,9 +10,8 @@ from typing import Final
 from weakref import WeakKeyDictionary
 
 from orderbridge.bridge import OrderBridge
+from orderbridge.model.basics import PlacementState, Side, Symbol
 from orderbridge.model.placement import Placement
-from orderbridge.model.symbol import Symbol
-from orderbridge.model.words import PlacementState, Side
 from orderbridge.placement.desk import LEASE_SECONDS, Desk
 from orderbridge.placement.states import IN_FLIGHT, Record
 

@@ -37,10 +37,10 @@ from orderbridge.errors import (
     OutcomeUnknown,
     PermissionDenied,
 )
+from orderbridge.model.basics import PlacementState
 from orderbridge.model.order import Order
 from orderbridge.model.placement import Placement
 from orderbridge.model.request import OrderRequest
-from orderbridge.model.words import PlacementState
 from orderbridge.placement.desk import log
 from orderbridge.placement.states import UNFINISHED, Happened
 

@@ -14,11 +14,10 @@ from orderbridge.ccxt_face.errors import as_ccxt_errors
 from orderbridge.ccxt_face.wanted import Params, checked_symbol, given
 from orderbridge.errors import OrderBridgeError, OrderNotFound, UnexpectedResponse
 from orderbridge.gateway import error_of
-from orderbridge.model.fill import Fill
-from orderbridge.model.lookup import BadRow, Failure
-from orderbridge.model.order import Order
+from orderbridge.model.basics import Symbol
+from orderbridge.model.order import Fill, Order
 from orderbridge.model.ref import OrderRef
-from orderbridge.model.symbol import Symbol
+from orderbridge.model.results import BadRow, Failure
 
 T = TypeVar("T")
 # How far back a history goes, and how many trades are read, where the caller says neither.

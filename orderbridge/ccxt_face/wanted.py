@@ -12,10 +12,8 @@ from ccxt.base import errors as ccxt
 from orderbridge.ccxt_face.amounts import ToStep, cut, exact, nearest, text
 from orderbridge.errors import OrderDenied
 from orderbridge.gateway import Capabilities
-from orderbridge.model.market import Market
-from orderbridge.model.request import OrderRequest
-from orderbridge.model.symbol import Symbol
-from orderbridge.model.words import OrderType, Side, TimeInForce
+from orderbridge.model.basics import OrderType, Side, Symbol, TimeInForce
+from orderbridge.model.request import Market, OrderRequest
 
 Params = Mapping[str, Any] | None
 

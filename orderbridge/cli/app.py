@@ -16,7 +16,7 @@ from orderbridge.cli.running import Config, Gateways, Json, Timeout, connected, 
 from orderbridge.cli.simulate import simulate
 from orderbridge.cli.tables import lookup_json, print_lookup
 from orderbridge.cli.trading import cancel, edit
-from orderbridge.model.lookup import LookupResult
+from orderbridge.model.results import LookupResult
 
 app = typer.Typer(
     help="Look orders up, place and follow them on several exchanges.",

@@ -14,9 +14,8 @@ from orderbridge.cli.running import Exit, end, note
 from orderbridge.cli.tables import amount
 from orderbridge.gateway import OrderGateway
 from orderbridge.http.transport import is_loopback
-from orderbridge.model.amount import multiply
+from orderbridge.model.basics import Symbol, multiply
 from orderbridge.model.request import OrderEdit, OrderRequest
-from orderbridge.model.symbol import Symbol
 
 _MONEY: Final[Mapping[str | None, str]] = {
     "paper": "paper, no real money",

@@ -9,8 +9,8 @@ from importlib.util import find_spec
 from orderbridge.bridge import OrderBridge
 from orderbridge.cli.tables import console, print_lookup
 from orderbridge.errors import ConfigurationError
-from orderbridge.model.lookup import Found, LookupResult
-from orderbridge.model.words import OrderStatus
+from orderbridge.model.basics import OrderStatus
+from orderbridge.model.results import Found, LookupResult
 from orderbridge.simulator import Simulator
 
 _NO_SUCH_UUID = "00000000-0000-4000-8000-000000000000"

@@ -32,8 +32,7 @@ from orderbridge.cli.running import (
 )
 from orderbridge.cli.tables import Rows, print_json, print_model, say
 from orderbridge.errors import JournalError
-from orderbridge.model.symbol import Symbol
-from orderbridge.model.words import PlacementState
+from orderbridge.model.basics import PlacementState, Symbol
 from orderbridge.placement.audit import Finding
 from orderbridge.placement.audit import verify as findings_of
 from orderbridge.placement.desk import Desk

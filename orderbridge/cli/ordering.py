@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from orderbridge.cli.running import Exit, checked, end, moment
+from orderbridge.model.basics import OrderType, TimeInForce
 from orderbridge.model.request import OrderRequest
-from orderbridge.model.words import OrderType, TimeInForce
 
 _TYPES = ", ".join(kind for kind in OrderType if kind is not OrderType.UNKNOWN)
 

@@ -35,8 +35,8 @@ from orderbridge.cli.tables import (
     print_orders,
     say,
 )
-from orderbridge.model.lookup import BridgeOrders
-from orderbridge.model.words import OrderStatus
+from orderbridge.model.basics import OrderStatus
+from orderbridge.model.results import BridgeOrders
 
 _TIME = "an ISO date (its midnight) or date-time; without a zone it is UTC."
 Since = Annotated[str, typer.Option("--since", metavar="TIME", help=f"From this time on: {_TIME}")]

@@ -9,8 +9,8 @@ from rich.text import Text
 from orderbridge.cli.asking import order_line
 from orderbridge.cli.tables import Cell, Layout, Rows, amount
 from orderbridge.errors import printable
+from orderbridge.model.basics import PlacementState
 from orderbridge.model.placement import Placement
-from orderbridge.model.words import PlacementState
 
 PLACEMENTS: Final = Layout(
     (("placement", 42, 46), ("state", 14, 24), ("what was asked", 20, 60), ("order", 36, 36)),

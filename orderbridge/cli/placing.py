@@ -50,10 +50,10 @@ from orderbridge.cli.running import (
 from orderbridge.cli.tables import Rows, order_in_line, print_missing, print_model, say
 from orderbridge.cli.trading import show
 from orderbridge.errors import DuplicateClientOrderId, JournalError, NotSent, OrderBridgeError, OutcomeUnknown
+from orderbridge.model.basics import OrderStatus, PlacementState
 from orderbridge.model.order import Order
 from orderbridge.model.placement import Placement
 from orderbridge.model.request import OrderRequest
-from orderbridge.model.words import OrderStatus, PlacementState
 from orderbridge.placement.explain import explain as chain_of
 from orderbridge.placement.looking import JournalFile
 from orderbridge.placement.recovery import RecoveryReport

@@ -14,13 +14,10 @@ from rich.table import Table
 from rich.text import Text
 
 from orderbridge.errors import printable
-from orderbridge.model.amount import plain
-from orderbridge.model.base import VenueModel
-from orderbridge.model.fill import Fill
-from orderbridge.model.lookup import BadRow, Failure, Found, LookupResult
-from orderbridge.model.order import Order
+from orderbridge.model.basics import KnownBy, OrderStatus, OrderType, VenueModel, plain
+from orderbridge.model.order import Fill, Order
 from orderbridge.model.ref import OrderRef, RefLike
-from orderbridge.model.words import KnownBy, OrderStatus, OrderType
+from orderbridge.model.results import BadRow, Failure, Found, LookupResult
 
 _COLOURS = {
     OrderStatus.ACCEPTED: "cyan",

@@ -7,7 +7,7 @@ import re
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
-from orderbridge.model.amount import MAX_DIGITS
+from orderbridge.model.basics import MAX_DIGITS
 
 _SHOWN: Final = 300
 _READ: Final = 4 * _SHOWN

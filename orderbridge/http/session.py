@@ -38,7 +38,7 @@ from orderbridge.model.permit import LANES, Lane, Permit
 
 if TYPE_CHECKING:
     from orderbridge.http.engines import EngineLike
-    from orderbridge.model.lookup import BadRow
+    from orderbridge.model.results import BadRow
 
 T = TypeVar("T")
 _ATTEMPT: Final = Limits().attempt

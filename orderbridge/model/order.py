@@ -1,8 +1,7 @@
-"""One order as a venue shows it, and how two observations of it become one."""
+"""One order as a venue shows it, and one trade of it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Final, NamedTuple
@@ -10,10 +9,22 @@ from typing import Annotated, Any, Final, NamedTuple
 from pydantic import AfterValidator, Field
 
 from orderbridge.errors import printable
-from orderbridge.model.amount import ZERO, Amount, plain, subtract
-from orderbridge.model.base import EARLIEST, Moment, Told, VenueModel
-from orderbridge.model.symbol import Symbol
-from orderbridge.model.words import KnownBy, OrderStatus, OrderType, Side, TimeInForce
+from orderbridge.model.basics import (
+    ZERO,
+    Amount,
+    KnownBy,
+    Liquidity,
+    Moment,
+    OrderStatus,
+    OrderType,
+    Side,
+    Symbol,
+    TimeInForce,
+    Told,
+    VenueModel,
+    plain,
+    subtract,
+)
 
 UNBOUNDED: Final = Decimal("Infinity")
 # How a note of evidence begins that tells since when an order is lacking.
@@ -181,104 +192,40 @@ class Order(VenueModel):
 
 
 _COMPARED: Final = tuple(name for name in Order.model_fields if name != "raw")
-_IDS: Final = ("client_order_id", "exchange_order_id", "replaces", "replaced_by")
-_FILLS: Final = ("filled_quantity", "filled_quote_quantity", "average_price")
-_COMBINED: Final = frozenset({*_IDS, *_FILLS, "numbered_by_market", "evidence", "anomalies", "raw"})
-_WHOLE: Final = tuple(name for name in Order.model_fields if name not in _COMBINED)
-_STATUS_RANK: Final = {
-    status: rank
-    for rank, status in enumerate(
-        (
-            OrderStatus.UNKNOWN,
-            OrderStatus.ACCEPTED,
-            OrderStatus.OPEN,
-            OrderStatus.PARTIALLY_FILLED,
-            OrderStatus.ENDED,
-            OrderStatus.EXPIRED,
-            OrderStatus.CANCELLED,
-            OrderStatus.FAILED,
-            OrderStatus.REJECTED,
-            OrderStatus.FILLED,
-        )
-    )
-}
 
 
-def merge(a: Order, b: Order) -> Order:
+class Fill(VenueModel):
     """
-    Combine two observations of one venue order, in whatever order they arrived.
+    One execution. Quantity (base), price, quote_quantity and fee are positive, whatever sign the venue writes.
 
-    Commutative, associative and idempotent. Every plain field comes whole from the observation that ranks
-    higher: done before not done, then the later venue time, then the status. The fill figures come together
-    from the larger filling. Of differing ids the smaller text is kept, and an anomaly names each.
-
-    Raises:
-        ValueError: the two are different orders: of another gateway, id, symbol or side.
+    `fee` is in `fee_currency`. None means that the venue did not say. Equality leaves out `raw`.
     """
-    if a.identity != b.identity:
-        raise ValueError(f"{_named(a)} and {_named(b)} are different orders")
-    winner = a if _Rank(a) >= _Rank(b) else b
-    changes: dict[str, Any] = {}
-    anomalies = {*a.anomalies, *b.anomalies}
-    for name in _IDS:
-        values = {value for value in (getattr(a, name), getattr(b, name)) if value is not None}
-        changes[name] = min(values, default=None)
-        if len(values) > 1:
-            anomalies |= {f"several values of {name}: {value}" for value in values}
-    fuller = max(a, b, key=_fills_key)
-    changes |= {name: getattr(fuller, name) for name in _FILLS}
-    # Written by a version that did not know yet how the venue numbers, it is the same order all the same.
-    changes["numbered_by_market"] = a.numbered_by_market or b.numbered_by_market
-    changes["evidence"] = tuple(sorted({*a.evidence, *b.evidence}))
-    changes["anomalies"] = tuple(sorted(anomalies))
-    return winner.model_copy(update=changes)
 
+    venue: str
+    account: str = "default"
+    fill_id: str
+    order_id: str
+    client_order_id: str | None = None
+    symbol: Symbol
+    side: Side
+    quantity: Amount
+    price: Amount
+    quote_quantity: Amount
+    fee: Amount | None = None
+    fee_currency: str | None = None
+    liquidity: Liquidity | None = None
+    created_at: Moment | None = None
+    raw: dict[str, Any] = Field(default_factory=dict, repr=False, exclude=True)
 
-def united(orders: Iterable[Order]) -> tuple[Order, ...]:
-    """Each order once, by its `identity`: what several observations show of one is merged, and none is lost."""
-    unique: dict[Identity, Order] = {}
-    for order in orders:
-        identity = order.identity
-        known = unique.get(identity)
-        unique[identity] = order if known is None else merge(known, order)
-    return tuple(unique.values())
+    @property
+    def gateway(self) -> str:
+        """The name of the gateway that this fill belongs to."""
+        return gateway_name(self.venue, self.account)
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Fill):
+            return NotImplemented
+        return {**self.__dict__, "raw": None} == {**other.__dict__, "raw": None}
 
-def last_change(order: Order) -> datetime:
-    """When the venue last changed an order, as far as it says."""
-    return order.updated_at or order.created_at or EARLIEST
-
-
-def _named(order: Order) -> str:
-    return f"{order.gateway}:{order.order_id} ({order.symbol} {order.side})"
-
-
-class _Rank:
-    """Where an observation stands in the one total order; the costly text key only breaks ties."""
-
-    __slots__ = ("_first", "_order")
-
-    def __init__(self, order: Order) -> None:
-        self._order = order
-        venue_time = last_change(order)
-        self._first = (order.is_done, venue_time, _STATUS_RANK[order.status])
-
-    def __ge__(self, other: _Rank) -> bool:
-        if self._first != other._first:
-            return self._first > other._first
-        return _text_key(self._order) >= _text_key(other._order)
-
-
-def _text_key(order: Order) -> tuple[str, ...]:
-    # What we saw last comes first, so that among equals the newer look wins.
-    seen = order.observed_at.isoformat() if order.observed_at else ""
-    return (seen, *(_as_text(getattr(order, name)) for name in _WHOLE), repr(order.raw))
-
-
-def _as_text(value: object) -> str:
-    return "" if value is None else repr(value)
-
-
-def _fills_key(order: Order) -> tuple[tuple[bool, Decimal, str], ...]:
-    values: tuple[Decimal | None, ...] = tuple(getattr(order, name) for name in _FILLS)
-    return tuple((value is not None, value or ZERO, str(value)) for value in values)
+    def __hash__(self) -> int:
+        return hash((self.gateway, self.fill_id, self.order_id))

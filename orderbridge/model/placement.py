@@ -1,13 +1,16 @@
-"""The record of one act of placing. An `Order` is what a venue shows; a `Placement` is what we did."""
+"""
+The record of one act of placing, and what a person must hear about it.
+
+An `Order` is what a venue shows, a `Placement` is what we did.
+"""
 
 from __future__ import annotations
 
 from typing import Final
 
-from orderbridge.model.base import Moment, VenueModel
+from orderbridge.model.basics import Moment, PlacementState, Told, VenueModel, Word
 from orderbridge.model.order import Order
 from orderbridge.model.request import OrderRequest
-from orderbridge.model.words import PlacementState
 
 _HOLDS_KEY: Final = {
     PlacementState.PREPARED,
@@ -51,3 +54,33 @@ class Placement(VenueModel):
 
     def __hash__(self) -> int:
         return hash(self.placement_id)
+
+
+class AlarmKind(Word):
+    """
+    What is wrong.
+
+    `ghost`: an order appeared after a verdict that there was none, or what was concluded of its end proved wrong.
+    `gave_up`: no proof could be had, and probing goes on slowly. `conflict`: an order under our id that is not what
+    was asked for. `double`: two orders under it. `lost`: an order that was open, and of which the venue says that
+    there is none. `journal`: it could not be written. `background`: a task of the bridge died.
+    """
+
+    GHOST = "ghost"
+    GAVE_UP = "gave_up"
+    CONFLICT = "conflict"
+    DOUBLE = "double"
+    LOST = "lost"
+    JOURNAL = "journal"
+    BACKGROUND = "background"
+
+
+class Alarm(VenueModel):
+    """Something that no code can settle: a person decides."""
+
+    kind: AlarmKind
+    message: Told
+    gateway: str | None = None
+    placement: Placement | None = None
+    order: Order | None = None
+    at: Moment

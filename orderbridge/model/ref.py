@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Final
 from pydantic import AfterValidator, StringConstraints, model_validator
 
 from orderbridge.errors import ConfigurationError
-from orderbridge.model.base import UserModel
+from orderbridge.model.basics import Symbol, UserModel
 from orderbridge.model.order import Order, OrderKey
 from orderbridge.model.placement import Placement
-from orderbridge.model.symbol import Symbol
 
 if TYPE_CHECKING:
     from typing import Self

@@ -23,11 +23,11 @@ from orderbridge.errors import (
     PermissionDenied,
 )
 from orderbridge.gateway import OrderGateway
-from orderbridge.model.alarm import AlarmKind
+from orderbridge.model.basics import Idempotency, PlacementState
 from orderbridge.model.order import Order
 from orderbridge.model.permit import Permit
+from orderbridge.model.placement import AlarmKind
 from orderbridge.model.request import OrderRequest
-from orderbridge.model.words import Idempotency, PlacementState
 from orderbridge.placement.desk import Desk, log
 from orderbridge.placement.owner import kernel
 from orderbridge.placement.sightings import Sightings

@@ -7,9 +7,8 @@ from itertools import groupby
 from typing import Any, Final
 
 from orderbridge.errors import JournalError
-from orderbridge.model.base import Told, VenueModel
+from orderbridge.model.basics import PlacementState, Told, VenueModel
 from orderbridge.model.order import Order
-from orderbridge.model.words import PlacementState
 from orderbridge.placement.file import read_row
 from orderbridge.placement.looking import JournalFile
 from orderbridge.placement.states import HOLDING, NEXT, Event, Happened, Record

@@ -12,11 +12,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from orderbridge.http.session import log_facts, own_logger
-from orderbridge.model.advance import advance
-from orderbridge.model.alarm import Alarm, AlarmKind
+from orderbridge.model.basics import PlacementState
+from orderbridge.model.lifecycle import advance
 from orderbridge.model.order import Identity, Order
-from orderbridge.model.placement import Placement
-from orderbridge.model.words import PlacementState
+from orderbridge.model.placement import Alarm, AlarmKind, Placement
 from orderbridge.placement.journal import Journal
 from orderbridge.placement.owner import is_gone, owner_name
 from orderbridge.placement.states import Happened, Record, Step, step

@@ -8,11 +8,10 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
-from orderbridge.model.advance import by_numbers
-from orderbridge.model.amount import plain
+from orderbridge.model.basics import KnownBy, OrderType, plain
+from orderbridge.model.lifecycle import by_numbers
 from orderbridge.model.order import Order
 from orderbridge.model.request import OrderRequest
-from orderbridge.model.words import KnownBy, OrderType
 
 # Two clocks are compared; a venue's may be so far behind ours.
 SKEW: Final = timedelta(seconds=30)

@@ -17,11 +17,10 @@ from orderbridge.client_ids import is_ours, minted_at
 from orderbridge.errors import NotSent, VenueUnavailable
 from orderbridge.gateway import OrderGateway
 from orderbridge.http.session import log_facts
-from orderbridge.model.advance import with_fills
-from orderbridge.model.fill import Fill
-from orderbridge.model.order import Identity, Order
+from orderbridge.model.basics import OrderType, PlacementState
+from orderbridge.model.lifecycle import with_fills
+from orderbridge.model.order import Fill, Identity, Order
 from orderbridge.model.ref import OrderRef
-from orderbridge.model.words import OrderType, PlacementState
 from orderbridge.placement.desk import Desk, log
 from orderbridge.placement.fingerprint import SKEW, disagreements
 from orderbridge.placement.journal import Gap

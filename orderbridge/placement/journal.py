@@ -8,9 +8,9 @@ from typing import Final, NamedTuple, Protocol
 
 from orderbridge.errors import JournalError
 from orderbridge.gateway import checked_call
-from orderbridge.model.advance import Sign, advance
+from orderbridge.model.basics import OrderType, PlacementState
+from orderbridge.model.lifecycle import Sign, advance
 from orderbridge.model.order import Identity, Order
-from orderbridge.model.words import OrderType, PlacementState
 from orderbridge.placement.states import IN_FLIGHT, UNFINISHED, Event, Record, Step, stored
 
 # Reads a record and says what it becomes; None leaves it. It runs inside the transaction: pure, and quick.

@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Final, TypeVar
 
 from orderbridge.gateway import OrderGateway
-from orderbridge.model.lookup import BadRow, OrderList
 from orderbridge.model.order import Order
+from orderbridge.model.results import BadRow, OrderList
 
 T = TypeVar("T")
 PROBE_TIMEOUT: Final = 15.0

@@ -11,10 +11,9 @@ from types import TracebackType
 from typing import Any, Final
 
 from orderbridge.errors import JournalError
+from orderbridge.model.basics import PlacementState, Symbol
 from orderbridge.model.order import Order
 from orderbridge.model.ref import OrderRef
-from orderbridge.model.symbol import Symbol
-from orderbridge.model.words import PlacementState
 from orderbridge.placement import file as files
 from orderbridge.placement.file import M, read_row
 from orderbridge.placement.schema import APPLICATION_ID, VERSION, version_of

@@ -27,12 +27,11 @@ from orderbridge.errors import (
 from orderbridge.gateway import OrderGateway
 from orderbridge.http.policy import Deadline
 from orderbridge.http.session import log_facts
-from orderbridge.model.alarm import AlarmKind
+from orderbridge.model.basics import PlacementState
 from orderbridge.model.order import Order
 from orderbridge.model.permit import Permit
-from orderbridge.model.placement import Placement
+from orderbridge.model.placement import AlarmKind, Placement
 from orderbridge.model.request import OrderRequest
-from orderbridge.model.words import PlacementState
 from orderbridge.placement.attempt import Attempts, Call, keeps_apart
 from orderbridge.placement.desk import Desk, log
 from orderbridge.placement.fingerprint import fingerprint

@@ -11,12 +11,11 @@ from typing import Any, Final
 from orderbridge.errors import ConfigurationError, JournalError, NotSent, OrderBridgeError
 from orderbridge.gateway import OrderGateway, error_of
 from orderbridge.http.policy import Deadline
-from orderbridge.model.alarm import Alarm, AlarmKind
-from orderbridge.model.lookup import Failure
+from orderbridge.model.basics import KnownBy, OrderType, PlacementState
 from orderbridge.model.order import Order
-from orderbridge.model.placement import Placement
+from orderbridge.model.placement import Alarm, AlarmKind, Placement
 from orderbridge.model.ref import OrderRef
-from orderbridge.model.words import KnownBy, OrderType, PlacementState
+from orderbridge.model.results import Failure
 from orderbridge.placement.desk import LEASE_SECONDS, Desk, log
 from orderbridge.placement.gap import Lost, gap_of
 from orderbridge.placement.journal import Journal, MemoryJournal

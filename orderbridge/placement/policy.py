@@ -10,7 +10,7 @@ from typing import Final, Literal, get_args
 
 from orderbridge.errors import ConfigurationError
 from orderbridge.gateway import Capabilities, OrderGateway
-from orderbridge.model.words import PlacementState
+from orderbridge.model.basics import PlacementState
 from orderbridge.placement.desk import LEASE_SECONDS
 from orderbridge.placement.states import WATCHED, Record
 

@@ -14,10 +14,10 @@ from typing import Final
 
 from orderbridge.errors import NotSupported, OrderNotFound
 from orderbridge.gateway import OrderGateway
-from orderbridge.model.lookup import Answer
+from orderbridge.model.basics import Idempotency
 from orderbridge.model.order import Order
 from orderbridge.model.ref import OrderRef
-from orderbridge.model.words import Idempotency
+from orderbridge.model.results import Answer
 from orderbridge.placement.fingerprint import disagreements
 from orderbridge.placement.limited import READ_TIMEOUT, all_of, open_orders_of, within
 from orderbridge.placement.states import Record

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from orderbridge.errors import ConfigurationError, JournalError
-from orderbridge.model.base import VenueModel
+from orderbridge.model.basics import VenueModel
 from orderbridge.model.order import Order
 from orderbridge.placement.file import FILE_ERRORS, M, read_row, text
 from orderbridge.placement.looking import JournalFile

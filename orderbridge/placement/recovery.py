@@ -12,11 +12,10 @@ from orderbridge.client_ids import is_ours, minted_at
 from orderbridge.errors import OrderBridgeError
 from orderbridge.gateway import OrderGateway, failure_of
 from orderbridge.http.session import log_facts
-from orderbridge.model.base import VenueModel
-from orderbridge.model.lookup import Failure, OrderList
+from orderbridge.model.basics import PlacementState, VenueModel
 from orderbridge.model.order import Order
 from orderbridge.model.placement import Placement
-from orderbridge.model.words import PlacementState
+from orderbridge.model.results import Failure, OrderList
 from orderbridge.placement.desk import Desk, log
 from orderbridge.placement.limited import PROBE_TIMEOUT, open_orders_of
 from orderbridge.placement.placer import Placer

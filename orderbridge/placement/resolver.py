@@ -18,10 +18,10 @@ from typing import Final
 from orderbridge.errors import NotSupported, OrderNotFound, OutcomeUnknown
 from orderbridge.gateway import OrderGateway
 from orderbridge.http.session import log_facts
-from orderbridge.model.alarm import AlarmKind
+from orderbridge.model.basics import Idempotency, PlacementState
 from orderbridge.model.order import Order
+from orderbridge.model.placement import AlarmKind
 from orderbridge.model.ref import OrderRef
-from orderbridge.model.words import Idempotency, PlacementState
 from orderbridge.placement.desk import Desk, log
 from orderbridge.placement.limited import PROBE_TIMEOUT, within
 from orderbridge.placement.owner import kernel

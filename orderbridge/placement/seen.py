@@ -8,10 +8,9 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final, TypeVar
 
 from orderbridge.errors import JournalError
-from orderbridge.model.advance import Sign, with_fills
-from orderbridge.model.alarm import AlarmKind
-from orderbridge.model.fill import Fill
-from orderbridge.model.order import Identity, Order
+from orderbridge.model.lifecycle import Sign, with_fills
+from orderbridge.model.order import Fill, Identity, Order
+from orderbridge.model.placement import AlarmKind
 from orderbridge.model.ref import OrderRef, RefLike
 from orderbridge.placement.desk import Desk, log
 from orderbridge.placement.sightings import Sightings

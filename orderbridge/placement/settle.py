@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from orderbridge.errors import ConfigurationError, printable
+from orderbridge.model.basics import KnownBy, OrderStatus, PlacementState
 from orderbridge.model.order import Order
-from orderbridge.model.words import KnownBy, OrderStatus, PlacementState
 from orderbridge.placement.desk import Desk
 from orderbridge.placement.fingerprint import disagreements
 from orderbridge.placement.gap import gap_decided

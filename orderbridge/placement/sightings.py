@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import Final, TypeVar
 
 from orderbridge.client_ids import is_ours
-from orderbridge.model.advance import contradiction
-from orderbridge.model.alarm import AlarmKind
+from orderbridge.model.basics import PlacementState
+from orderbridge.model.lifecycle import contradiction
 from orderbridge.model.order import Identity, Order
-from orderbridge.model.words import PlacementState
+from orderbridge.model.placement import AlarmKind
 from orderbridge.placement.desk import Desk
 from orderbridge.placement.fingerprint import SKEW, completed, disagreements
 from orderbridge.placement.states import Happened, Record

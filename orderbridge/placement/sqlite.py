@@ -11,9 +11,9 @@ from typing import Any, Final, TypeVar
 
 from orderbridge.errors import JournalError
 from orderbridge.gateway import checked_call
-from orderbridge.model.advance import Sign, advance
+from orderbridge.model.basics import OrderType, PlacementState
+from orderbridge.model.lifecycle import Sign, advance
 from orderbridge.model.order import Order
-from orderbridge.model.words import OrderType, PlacementState
 from orderbridge.placement.file import JournalFile, M, log, read_row
 from orderbridge.placement.journal import Change, ChangeSeeing, ClientIdUsed, Gap, InFlight
 from orderbridge.placement.reader import Reader, Rows

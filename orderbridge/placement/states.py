@@ -23,9 +23,8 @@ from typing import Any, Final, NamedTuple
 from pydantic import Field
 
 from orderbridge.errors import printable
-from orderbridge.model.base import Moment, VenueModel
+from orderbridge.model.basics import Moment, PlacementState, VenueModel, Word
 from orderbridge.model.placement import Placement
-from orderbridge.model.words import PlacementState, Word
 
 
 class Happened(Word):

@@ -9,11 +9,10 @@ from typing import Final
 from orderbridge.errors import OrderNotFound
 from orderbridge.gateway import OrderGateway
 from orderbridge.http.session import log_facts
-from orderbridge.model.advance import Followed, Lack, lacking, may_be_left_out
-from orderbridge.model.alarm import AlarmKind
-from orderbridge.model.fill import Fill
-from orderbridge.model.lookup import Answer, Found, OrderList
-from orderbridge.model.order import Identity, Order
+from orderbridge.model.lifecycle import Followed, Lack, lacking, may_be_left_out
+from orderbridge.model.order import Fill, Identity, Order
+from orderbridge.model.placement import AlarmKind
+from orderbridge.model.results import Answer, Found, OrderList
 from orderbridge.placement.desk import Desk, log
 from orderbridge.placement.limited import PROBE_TIMEOUT, READ_TIMEOUT, all_of, within
 from orderbridge.placement.policy import together

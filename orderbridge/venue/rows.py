@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from orderbridge.model.lookup import BadRow
+from orderbridge.model.results import BadRow
 
 M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")

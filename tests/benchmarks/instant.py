@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from orderbridge import Capabilities, Idempotency, Order, OrderList, OrderRequest, Permit, UnsupportedCalls
 from orderbridge.gateway import ClientIdRule
-from orderbridge.model.lookup import Found, LookupResult
+from orderbridge.model.results import Found, LookupResult
 
 NAME = "instant"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

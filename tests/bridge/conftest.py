@@ -7,7 +7,7 @@ from typing import Literal, Self
 import pytest
 
 from orderbridge import Capabilities, Found, LookupResult, Order, OrderList, OrderRef, Permit, RefLike, UnsupportedCalls
-from orderbridge.model.lookup import BadRow
+from orderbridge.model.results import BadRow
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -10,7 +10,7 @@ import pytest
 
 from orderbridge import OrderGateway, OrderStatus
 from orderbridge.errors import AuthenticationFailed
-from orderbridge.model.words import KnownBy
+from orderbridge.model.basics import KnownBy
 from orderbridge.simulator import Simulator
 from tests.cassettes.scenarios import ONCE, scenario
 

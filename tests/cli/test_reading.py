@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 from orderbridge import Failure, Fill, Found, LookupResult, Order, OrderRef, OrderRequest, Placement
 from orderbridge.cli import placements, tables
 from orderbridge.cli.app import app
-from orderbridge.model.lookup import Answer, BadRow
+from orderbridge.model.results import Answer, BadRow
 from orderbridge.simulator import Simulator
 
 pytestmark = pytest.mark.usefixtures("keys")

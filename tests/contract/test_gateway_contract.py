@@ -26,7 +26,7 @@ from orderbridge.errors import (
 )
 from orderbridge.http.limits import Rate
 from orderbridge.http.policy import Retries
-from orderbridge.model.words import EditClass, Idempotency
+from orderbridge.model.basics import EditClass, Idempotency
 from orderbridge.simulator import Simulator
 from tests.kind import KIND
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from orderbridge.model.amount import (
+from orderbridge.model.basics import (
     Amount,
     PositiveAmount,
     add,

@@ -21,7 +21,7 @@ from orderbridge import (
     Placement,
 )  # fmt: skip
 from orderbridge.errors import AmbiguousRef
-from orderbridge.model.lookup import Answer, BadRow
+from orderbridge.model.results import Answer, BadRow
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 FAILURE = Failure(kind="throttled", message="slow down", retry_after=1.5, code="0801", http_status=420)

@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orderbridge import KnownBy, Order, OrderStatus, OrderType, Side, TimeInForce
-from orderbridge.model.advance import advance
-from orderbridge.model.order import merge, united
+from orderbridge.model.lifecycle import advance, merge, united
 
 DAY = [datetime(2026, 1, day, tzinfo=UTC) for day in (1, 2, 3)]
 # Few values each, equal numbers in several spellings among them, so that ties and collisions are common.

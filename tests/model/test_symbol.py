@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from orderbridge import KnownBy, OrderStatus, OrderType, PlacementState, Side, Symbol, TimeInForce
-from orderbridge.model.words import EditClass, Idempotency, Liquidity, Word
+from orderbridge.model.basics import EditClass, Idempotency, Liquidity, Word
 
 ALL_WORDS = [
     member

@@ -12,9 +12,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from orderbridge.model.advance import Sign
+from orderbridge.model.basics import PlacementState
+from orderbridge.model.lifecycle import Sign
 from orderbridge.model.placement import Placement
-from orderbridge.model.words import PlacementState
 from orderbridge.placement import Happened, Journal, MemoryJournal, Record, SqliteJournal
 from orderbridge.placement.fingerprint import fingerprint
 from orderbridge.placement.journal import InFlight

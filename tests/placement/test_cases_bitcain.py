@@ -13,7 +13,7 @@ from orderbridge import OrderBridge, OrderRequest, Placement
 from orderbridge.errors import KeyInUse, NotSent, OutcomeUnknown
 from orderbridge.http import HttpxTransport, WireRequest, WireResponse
 from orderbridge.http.policy import Retries
-from orderbridge.model.words import PlacementState
+from orderbridge.model.basics import PlacementState
 from orderbridge.placement import Happened, Record, SqliteJournal
 from orderbridge.placement.states import step
 from orderbridge.simulator import Simulator

@@ -31,7 +31,7 @@ from orderbridge.errors import (
     VenueUnavailable,
 )
 from orderbridge.gateway import ClientIdRule
-from orderbridge.model.lookup import BadRow
+from orderbridge.model.results import BadRow
 from orderbridge.placement import Happened
 from orderbridge.placement.states import step
 from tests.placement.kit import NOW, limit_buy, seen, until

@@ -15,7 +15,7 @@ import pytest
 from orderbridge import Fill, Order, OrderBridge, OrderRequest, Placement
 from orderbridge.adapters.bitso import BitsoGateway
 from orderbridge.errors import ConfigurationError, JournalError, NotSent, NotSupported, OutcomeUnknown
-from orderbridge.model.lookup import BadRow, OrderList
+from orderbridge.model.results import BadRow, OrderList
 from orderbridge.placement import SqliteJournal
 from orderbridge.placement.settle import settle
 from orderbridge.simulator import Simulator

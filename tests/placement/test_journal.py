@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from orderbridge.model.words import OrderStatus, PlacementState
+from orderbridge.model.basics import OrderStatus, PlacementState
 from orderbridge.placement import Happened, Journal, MemoryJournal, Record
 from orderbridge.placement.journal import InFlight
 from orderbridge.placement.states import Step, step

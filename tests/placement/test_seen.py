@@ -11,7 +11,7 @@ import pytest
 
 from orderbridge import Fill, Order, OrderBridge
 from orderbridge.errors import JournalError, OutcomeUnknown
-from orderbridge.model.advance import Sign
+from orderbridge.model.lifecycle import Sign
 from orderbridge.placement import Journal, MemoryJournal, SqliteJournal
 from orderbridge.placement.desk import Desk
 from orderbridge.placement.seen import Seen, ending

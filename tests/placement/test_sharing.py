@@ -15,7 +15,7 @@ from threading import Thread
 import pytest
 
 from orderbridge.errors import JournalError
-from orderbridge.model.words import PlacementState
+from orderbridge.model.basics import PlacementState
 from orderbridge.placement import Happened, Record, SqliteJournal
 from orderbridge.placement import sqlite as statements
 from orderbridge.placement.file import JournalFile

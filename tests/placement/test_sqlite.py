@@ -12,7 +12,7 @@ import pytest
 
 from orderbridge import errors
 from orderbridge.errors import JournalError
-from orderbridge.model.words import PlacementState
+from orderbridge.model.basics import PlacementState
 from orderbridge.placement import SqliteJournal
 from tests.placement.kit import record
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orderbridge.model.words import PlacementState
+from orderbridge.model.basics import PlacementState
 from orderbridge.placement import Happened
 from orderbridge.placement.fingerprint import SKEW, disagreements, fingerprint
 from orderbridge.placement.states import NEXT, step

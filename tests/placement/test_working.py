@@ -8,7 +8,7 @@ import pytest
 from orderbridge import Order, OrderEdit, OrderRequest
 from orderbridge.errors import OrderNotActive, OutcomeUnknown
 from orderbridge.http.policy import Retries
-from orderbridge.model.lookup import BadRow
+from orderbridge.model.results import BadRow
 from orderbridge.placement import MemoryJournal, SqliteJournal
 from orderbridge.simulator import Simulator
 from tests.placement.hand import Accepting, Bot

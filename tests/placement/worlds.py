@@ -22,7 +22,7 @@ from orderbridge.errors import (
     VenueUnavailable,
 )
 from orderbridge.gateway import ClientIdRule, UnsupportedCalls
-from orderbridge.model.lookup import BadRow
+from orderbridge.model.results import BadRow
 
 EPOCH = 1_767_225_600.0
 VENUE = "fake"

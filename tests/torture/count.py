@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from orderbridge.model.basics import PlacementState
 from orderbridge.model.order import Order as Known
-from orderbridge.model.words import PlacementState
 from orderbridge.placement import Event, Record
 from orderbridge.simulator.engine.order import Order
 from tests.chains import breaches

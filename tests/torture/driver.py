@@ -18,7 +18,7 @@ from orderbridge import Alarm, OrderBridge, OrderGateway, OrderRequest
 from orderbridge.adapters.bitcain import BitcainGateway
 from orderbridge.adapters.bitso import BitsoGateway
 from orderbridge.errors import NotSent, OrderBridgeError, OrderDenied
-from orderbridge.model.words import PlacementState
+from orderbridge.model.basics import PlacementState
 from tests.torture.doom import Doom, DoomedBitcain, DoomedBitso, DoomedJournal, DoomedTransport
 from tests.torture.points import BOTH, OF_STRANGERS
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from orderbridge.model.words import PlacementState
+from orderbridge.model.basics import PlacementState
 from orderbridge.placement import Event, Record
 from orderbridge.placement.states import Happened, step, stored
 from orderbridge.simulator import Simulator

@@ -29,10 +29,10 @@ from orderbridge.errors import (
     VenueError,
 )
 from orderbridge.http.policy import Deadline
-from orderbridge.model.lookup import BadRow
+from orderbridge.model.basics import Symbol
 from orderbridge.model.order import Order
 from orderbridge.model.ref import RefLike
-from orderbridge.model.symbol import Symbol
+from orderbridge.model.results import BadRow
 from orderbridge.venue.bounds import AT_ONCE
 from orderbridge.venue.rows import Unusable
 

@@ -22,7 +22,7 @@ from orderbridge.errors import (
     VenueFacts,
 )
 from orderbridge.http.policy import retry_after
-from orderbridge.model.lookup import Answer, Found
+from orderbridge.model.results import Answer, Found
 
 # How long a 429 without a Retry-After stops us, in seconds.
 LOCK_OUT: Final = 60.0

@@ -21,10 +21,10 @@ from orderbridge.errors import (
     VenueError,
 )
 from orderbridge.http.policy import Deadline
+from orderbridge.model.basics import KnownBy, OrderStatus, TimeInForce
 from orderbridge.model.order import Order
 from orderbridge.model.ref import RefLike
 from orderbridge.model.request import OrderEdit
-from orderbridge.model.words import KnownBy, OrderStatus, TimeInForce
 from orderbridge.venue.rows import Unusable
 
 # Refusals by the order's state, as far as its status alone tells: the order is read to know.

@@ -29,12 +29,12 @@ from orderbridge.gateway import Capabilities, Mode, UnsupportedCalls, checked_ca
 from orderbridge.http.limits import LimitsLike, Rate, shared_limiter
 from orderbridge.http.policy import Deadline, Retries
 from orderbridge.http.session import Session, log_facts
-from orderbridge.model.lookup import BadRow, LookupResult, OrderList
+from orderbridge.model.basics import OrderStatus
 from orderbridge.model.order import Order, gateway_name
 from orderbridge.model.permit import Lane, Permit
 from orderbridge.model.ref import RefLike
 from orderbridge.model.request import OrderEdit, OrderRequest
-from orderbridge.model.words import OrderStatus
+from orderbridge.model.results import BadRow, LookupResult, OrderList
 from orderbridge.search import Search
 
 if TYPE_CHECKING:

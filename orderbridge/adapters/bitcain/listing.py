@@ -14,10 +14,10 @@ from orderbridge.adapters.bitcain.reads import Batch, BitcainReads, dates_to_wir
 from orderbridge.adapters.bitcain.wire import pick
 from orderbridge.errors import ConfigurationError, UnexpectedResponse
 from orderbridge.http.policy import Deadline
-from orderbridge.model.lookup import BadRow
-from orderbridge.model.order import Order, merge
-from orderbridge.model.symbol import Symbol
-from orderbridge.model.words import OrderStatus
+from orderbridge.model.basics import OrderStatus, Symbol
+from orderbridge.model.lifecycle import merge
+from orderbridge.model.order import Order
+from orderbridge.model.results import BadRow
 
 # Source: Bitcain, "List User Orders". Its symbol and dates are the arguments of `orders()` itself.
 FILTERS: Final = ("portfolio_id", "order_status", "limit")

@@ -20,9 +20,9 @@ from orderbridge.errors import (
     VenueUnavailable,
 )
 from orderbridge.http.policy import Deadline
-from orderbridge.model.lookup import Answer, BadRow
 from orderbridge.model.order import Order
 from orderbridge.model.ref import OrderRef
+from orderbridge.model.results import Answer, BadRow
 from orderbridge.search import Ask, Search
 from orderbridge.venue.bounds import AT_ONCE
 

@@ -13,10 +13,8 @@ from pydantic import ValidationError
 from orderbridge.adapters.bitcain import wire
 from orderbridge.adapters.bitcain.wire import as_uuid, brief, pick
 from orderbridge.adapters.bitcain.words import PAPER_FROM_WIRE, TYPE_FROM_WIRE, bare, read_status
-from orderbridge.model.amount import add, parse_amount, subtract
+from orderbridge.model.basics import OrderType, Side, Symbol, TimeInForce, add, parse_amount, subtract
 from orderbridge.model.order import Order
-from orderbridge.model.symbol import Symbol
-from orderbridge.model.words import OrderType, Side, TimeInForce
 from orderbridge.venue.rows import Unusable, moment_of
 
 VENUE: Final = "bitcain"

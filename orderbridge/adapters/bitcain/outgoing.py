@@ -14,10 +14,9 @@ from orderbridge.adapters.bitcain.settings import SOURCES, Settings
 from orderbridge.adapters.bitcain.wire import as_uuid
 from orderbridge.errors import OrderDenied
 from orderbridge.gateway import Capabilities, ClientIdRule
-from orderbridge.model.amount import plain
+from orderbridge.model.basics import EditClass, Idempotency, OrderStatus, OrderType, TimeInForce, plain
 from orderbridge.model.order import Order
 from orderbridge.model.request import OrderEdit, OrderRequest
-from orderbridge.model.words import EditClass, Idempotency, OrderStatus, OrderType, TimeInForce
 
 # Source: Bitcain, "Create Trading Order", body field `type`: documented as words only; what each needs has no field.
 INEXPRESSIBLE: Final[Mapping[OrderType, str]] = {

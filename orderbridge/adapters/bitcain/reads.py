@@ -25,11 +25,10 @@ from orderbridge.adapters.bitcain.scan import MILLISECOND, PageParams, Row, scan
 from orderbridge.errors import OrderBridgeError, UnexpectedResponse, VenueUnavailable
 from orderbridge.http.policy import Deadline
 from orderbridge.http.session import in_turns, log_facts
-from orderbridge.model.amount import plain
-from orderbridge.model.lookup import BadRow
+from orderbridge.model.basics import Symbol, plain
 from orderbridge.model.order import Order, gateway_name
 from orderbridge.model.permit import Lane
-from orderbridge.model.symbol import Symbol
+from orderbridge.model.results import BadRow
 from orderbridge.venue.bounds import after_a_write, remember
 from orderbridge.venue.rows import Unusable
 

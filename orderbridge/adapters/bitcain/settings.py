@@ -12,7 +12,7 @@ from orderbridge.adapters.bitcain.reads import Mode
 from orderbridge.adapters.bitcain.wire import as_uuid
 from orderbridge.errors import ConfigurationError
 from orderbridge.http.transport import check_address
-from orderbridge.model.symbol import Symbol
+from orderbridge.model.basics import Symbol
 
 _MODES: Final = ("paper", "live")
 # Source: Bitcain, "Create Trading Order", parameter `source`.

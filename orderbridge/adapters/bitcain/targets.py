@@ -24,9 +24,10 @@ from orderbridge.errors import (
 )
 from orderbridge.gateway import order_from
 from orderbridge.http.policy import Deadline
-from orderbridge.model.lookup import Answer, LookupResult
-from orderbridge.model.order import Order, last_change
+from orderbridge.model.lifecycle import last_change
+from orderbridge.model.order import Order
 from orderbridge.model.ref import OrderRef, RefLike
+from orderbridge.model.results import Answer, LookupResult
 from orderbridge.search import Search, no_id_of, parse_refs
 from orderbridge.venue.bounds import before_a_cancel
 

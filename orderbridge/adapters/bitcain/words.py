@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Final
 
 from orderbridge.adapters.bitcain.wire import brief
-from orderbridge.model.words import KnownBy, OrderStatus, OrderType
+from orderbridge.model.basics import KnownBy, OrderStatus, OrderType
 from orderbridge.venue.rows import fold
 
 # An enum of the server's own language that leaked its class: `OrderStatus.OPEN`, `TradeType.BUY`.

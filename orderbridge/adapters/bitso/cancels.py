@@ -31,14 +31,11 @@ from orderbridge.errors import (
 from orderbridge.http.policy import Deadline
 from orderbridge.http.session import log_facts
 from orderbridge.http.transport import NothingSent
-from orderbridge.model.advance import by_numbers
-from orderbridge.model.amount import ZERO
-from orderbridge.model.cancelling import CancelledOrders
-from orderbridge.model.lookup import Found, LookupResult
-from orderbridge.model.order import Order, gateway_name, last_change
+from orderbridge.model.basics import ZERO, KnownBy, OrderStatus, Symbol
+from orderbridge.model.lifecycle import by_numbers, last_change
+from orderbridge.model.order import Order, gateway_name
 from orderbridge.model.ref import OrderRef, RefLike
-from orderbridge.model.symbol import Symbol
-from orderbridge.model.words import KnownBy, OrderStatus
+from orderbridge.model.results import CancelledOrders, Found, LookupResult
 from orderbridge.search import no_id_of
 from orderbridge.venue.bounds import BEFORE_SECONDS, after_a_write, before_a_cancel
 

@@ -25,7 +25,7 @@ from orderbridge.errors import (
     VenueError,
     VenueFacts,
 )
-from orderbridge.model.words import Word
+from orderbridge.model.basics import Word
 
 
 class Meaning(Word):

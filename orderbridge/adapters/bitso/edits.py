@@ -19,9 +19,9 @@ from orderbridge.errors import (
     OutcomeUnknown,
 )
 from orderbridge.http.policy import Deadline
+from orderbridge.model.basics import OrderType
 from orderbridge.model.order import Order
 from orderbridge.model.request import OrderEdit
-from orderbridge.model.words import OrderType
 from orderbridge.search import Shown
 from orderbridge.venue.bounds import after_a_write
 

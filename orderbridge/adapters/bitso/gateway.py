@@ -28,17 +28,13 @@ from orderbridge.http.limits import LimitsLike, shared_limiter
 from orderbridge.http.policy import Deadline, Retries
 from orderbridge.http.session import Session
 from orderbridge.http.transport import check_address
-from orderbridge.model.advance import SETTLE_TIME
-from orderbridge.model.cancelling import CancelledOrders
-from orderbridge.model.fill import Fill
-from orderbridge.model.lookup import BadRow, LookupResult, OrderList
-from orderbridge.model.market import Market
-from orderbridge.model.order import Order, gateway_name
+from orderbridge.model.basics import EditClass, Idempotency, Symbol, TimeInForce
+from orderbridge.model.lifecycle import SETTLE_TIME
+from orderbridge.model.order import Fill, Order, gateway_name
 from orderbridge.model.permit import Lane, Permit
 from orderbridge.model.ref import OrderRef, RefLike
-from orderbridge.model.request import OrderEdit, OrderRequest
-from orderbridge.model.symbol import Symbol
-from orderbridge.model.words import EditClass, Idempotency, TimeInForce
+from orderbridge.model.request import Market, OrderEdit, OrderRequest
+from orderbridge.model.results import BadRow, CancelledOrders, LookupResult, OrderList
 from orderbridge.search import Search, Shown, parse_refs
 
 if TYPE_CHECKING:

@@ -31,11 +31,10 @@ from orderbridge.errors import (
 )
 from orderbridge.http.policy import Deadline
 from orderbridge.http.session import log_facts
-from orderbridge.model.advance import Lack, lacking, may_be_left_out, unseen_note
-from orderbridge.model.fill import Fill
-from orderbridge.model.lookup import Answer
-from orderbridge.model.order import Order
-from orderbridge.model.words import KnownBy
+from orderbridge.model.basics import KnownBy
+from orderbridge.model.lifecycle import Lack, lacking, may_be_left_out, unseen_note
+from orderbridge.model.order import Fill, Order
+from orderbridge.model.results import Answer
 from orderbridge.search import Ask, Search
 from orderbridge.venue.bounds import AT_ONCE
 from orderbridge.venue.rows import Rows

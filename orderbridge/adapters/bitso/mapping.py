@@ -11,11 +11,23 @@ from typing import Any, Final, TypeVar
 from pydantic import BaseModel
 
 from orderbridge.adapters.bitso.wire import OrderRow, TradeRow
-from orderbridge.model.amount import ZERO, add, average, is_within_bounds, parse_amount, plain, subtract
-from orderbridge.model.fill import Fill
-from orderbridge.model.order import Order
-from orderbridge.model.symbol import Symbol
-from orderbridge.model.words import KnownBy, Liquidity, OrderStatus, OrderType, Side, TimeInForce
+from orderbridge.model.basics import (
+    ZERO,
+    KnownBy,
+    Liquidity,
+    OrderStatus,
+    OrderType,
+    Side,
+    Symbol,
+    TimeInForce,
+    add,
+    average,
+    is_within_bounds,
+    parse_amount,
+    plain,
+    subtract,
+)
+from orderbridge.model.order import Fill, Order
 from orderbridge.venue.rows import Unusable, built, fold, moment_of
 
 VENUE: Final = "bitso"

@@ -14,9 +14,8 @@ from orderbridge.adapters.bitso.mapping import symbol_from_book
 from orderbridge.errors import OrderBridgeError, UnexpectedResponse, VenueUnavailable
 from orderbridge.http.policy import Deadline
 from orderbridge.http.session import log_facts
-from orderbridge.model.amount import divide, parse_amount
-from orderbridge.model.market import Market
-from orderbridge.model.symbol import Symbol
+from orderbridge.model.basics import Symbol, divide, parse_amount
+from orderbridge.model.request import Market
 
 MarketsLike = Literal["lazy"] | Mapping[Symbol, Market] | None
 _LOAD_SECONDS: Final = 30.0

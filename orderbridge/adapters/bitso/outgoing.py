@@ -8,10 +8,9 @@ from decimal import Decimal
 from typing import Final
 
 from orderbridge.adapters.bitso.mapping import VENUE, book_from_symbol
-from orderbridge.model.amount import ZERO, parse_amount, plain
+from orderbridge.model.basics import ZERO, OrderStatus, OrderType, TimeInForce, parse_amount, plain
 from orderbridge.model.order import Order
 from orderbridge.model.request import OrderEdit, OrderRequest
-from orderbridge.model.words import OrderStatus, OrderType, TimeInForce
 
 # Source: Bitso API v3, "Place an Order": a stop order is a market or limit order with a `stop`.
 TYPE_TO_WIRE: Final[Mapping[OrderType, str]] = {

@@ -13,12 +13,12 @@ from orderbridge.adapters.bitso.mapping import book_from_symbol, fill_from_row, 
 from orderbridge.errors import AmbiguousRef, OrderNotFound, UnexpectedResponse, VenueError
 from orderbridge.http.policy import Deadline
 from orderbridge.http.session import in_turns, log_facts
-from orderbridge.model.fill import Fill
-from orderbridge.model.lookup import BadRow
-from orderbridge.model.order import Order, united
+from orderbridge.model.basics import Symbol
+from orderbridge.model.lifecycle import united
+from orderbridge.model.order import Fill, Order
 from orderbridge.model.permit import Lane
 from orderbridge.model.ref import OrderRef
-from orderbridge.model.symbol import Symbol
+from orderbridge.model.results import BadRow
 from orderbridge.search import Shown
 from orderbridge.venue.bounds import read_each
 from orderbridge.venue.rows import Rows, Unusable, is_within

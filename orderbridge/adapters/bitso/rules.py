@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from orderbridge.adapters.bitso.markets import BitsoMarkets
 from orderbridge.errors import NotSent, OrderDenied, UnexpectedResponse, VenueError, VenueUnavailable
 from orderbridge.http.policy import Deadline
-from orderbridge.model.symbol import Symbol
+from orderbridge.model.basics import Symbol
 from orderbridge.screening import refuse_broken_rules
 
 # Before rules this old refuse an order, they are read again: Bitso may have changed them.

@@ -32,11 +32,10 @@ from orderbridge.errors import (
 from orderbridge.gateway import order_from
 from orderbridge.http.policy import Deadline
 from orderbridge.http.session import log_facts
-from orderbridge.model.lookup import Found, LookupResult
+from orderbridge.model.basics import KnownBy, OrderStatus, Symbol
 from orderbridge.model.order import Order
 from orderbridge.model.ref import OrderRef, RefLike
-from orderbridge.model.symbol import Symbol
-from orderbridge.model.words import KnownBy, OrderStatus
+from orderbridge.model.results import Found, LookupResult
 from orderbridge.search import no_id_of
 from orderbridge.venue.bounds import AT_ONCE, after_a_write, before_a_cancel
 

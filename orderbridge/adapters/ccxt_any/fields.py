@@ -7,9 +7,7 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from orderbridge.model.amount import parse_amount
-from orderbridge.model.symbol import Symbol
-from orderbridge.model.words import Side
+from orderbridge.model.basics import Side, Symbol, parse_amount
 from orderbridge.venue.rows import Unusable
 
 # Where the dict of an order keeps what its exchange's parser said, before ccxt completed it.

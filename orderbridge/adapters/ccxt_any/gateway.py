@@ -38,15 +38,12 @@ from orderbridge.http.limits import LimitsLike, Rate, shared_limiter
 from orderbridge.http.policy import Deadline, Retries
 from orderbridge.http.session import Session
 from orderbridge.http.transport import NothingSent, WireRequest, WireResponse
-from orderbridge.model.fill import Fill
-from orderbridge.model.lookup import LookupResult, OrderList
-from orderbridge.model.market import Market
-from orderbridge.model.order import Order, gateway_name
+from orderbridge.model.basics import OrderStatus, Symbol
+from orderbridge.model.order import Fill, Order, gateway_name
 from orderbridge.model.permit import Lane, Permit
 from orderbridge.model.ref import RefLike
-from orderbridge.model.request import OrderRequest
-from orderbridge.model.symbol import Symbol
-from orderbridge.model.words import OrderStatus
+from orderbridge.model.request import Market, OrderRequest
+from orderbridge.model.results import LookupResult, OrderList
 from orderbridge.search import Search, parse_refs
 
 # Where ccxt names no pace: one request a second.

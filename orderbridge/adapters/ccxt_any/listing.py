@@ -11,13 +11,10 @@ from orderbridge.adapters.ccxt_any.traits import Listing
 from orderbridge.errors import ConfigurationError, NotSupported, UnexpectedResponse
 from orderbridge.gateway import order_from
 from orderbridge.http.policy import Deadline
-from orderbridge.model.base import EARLIEST
-from orderbridge.model.fill import Fill
-from orderbridge.model.lookup import BadRow, LookupResult
-from orderbridge.model.order import Order
+from orderbridge.model.basics import EARLIEST, OrderStatus, Symbol
+from orderbridge.model.order import Fill, Order
 from orderbridge.model.ref import RefLike
-from orderbridge.model.symbol import Symbol
-from orderbridge.model.words import OrderStatus
+from orderbridge.model.results import BadRow, LookupResult
 from orderbridge.search import parse_refs
 from orderbridge.venue.rows import is_within
 

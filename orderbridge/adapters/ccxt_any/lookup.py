@@ -25,10 +25,10 @@ from orderbridge.errors import (
     RateLimited,
 )
 from orderbridge.http.policy import Deadline
-from orderbridge.model.lookup import Answer
+from orderbridge.model.basics import Symbol
 from orderbridge.model.order import Order
 from orderbridge.model.ref import OrderRef
-from orderbridge.model.symbol import Symbol
+from orderbridge.model.results import Answer
 from orderbridge.search import Ask, Search
 from orderbridge.venue.bounds import AT_ONCE
 from orderbridge.venue.rows import Rows

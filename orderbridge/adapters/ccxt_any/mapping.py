@@ -14,10 +14,18 @@ from decimal import Decimal
 from typing import Any, Final
 
 from orderbridge.adapters.ccxt_any.fields import STATED, TOLD, Reading, number
-from orderbridge.model.amount import ZERO, multiply, plain, subtract
-from orderbridge.model.fill import Fill
-from orderbridge.model.order import Order
-from orderbridge.model.words import KnownBy, Liquidity, OrderStatus, OrderType, TimeInForce
+from orderbridge.model.basics import (
+    ZERO,
+    KnownBy,
+    Liquidity,
+    OrderStatus,
+    OrderType,
+    TimeInForce,
+    multiply,
+    plain,
+    subtract,
+)
+from orderbridge.model.order import Fill, Order
 from orderbridge.venue.rows import Unusable, built, fold
 
 # Source: ccxt's manual, "Order Structure", field `status`. `open` and `closed` are decided by the numbers.

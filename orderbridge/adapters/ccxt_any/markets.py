@@ -21,10 +21,8 @@ from orderbridge.errors import (
 )
 from orderbridge.http.policy import Deadline
 from orderbridge.http.session import log_facts
-from orderbridge.model.amount import plain
-from orderbridge.model.market import BrokenRule, Market
-from orderbridge.model.request import OrderRequest
-from orderbridge.model.symbol import Symbol
+from orderbridge.model.basics import Symbol, plain
+from orderbridge.model.request import BrokenRule, Market, OrderRequest
 from orderbridge.screening import refuse_broken_rules
 
 # Source: ccxt's manual, "Precision Mode".

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from orderbridge.model.words import Word
+from orderbridge.model.basics import Word
 
 THROTTLE_STATUSES: Final = frozenset({418, 420, 429})
 # The server gave up waiting, or would not look yet: what it had begun is not told.

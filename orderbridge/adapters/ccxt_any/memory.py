@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from orderbridge.model.basics import Symbol
 from orderbridge.model.order import Order
-from orderbridge.model.symbol import Symbol
 from orderbridge.venue.bounds import remember
 
 

@@ -12,10 +12,9 @@ from orderbridge.adapters.ccxt_any.fields import STATED
 from orderbridge.adapters.ccxt_any.mapping import order_from_row
 from orderbridge.adapters.ccxt_any.traits import Traits
 from orderbridge.errors import NotSupported
-from orderbridge.model.amount import plain
+from orderbridge.model.basics import OrderStatus, OrderType, TimeInForce, plain
 from orderbridge.model.order import Order
 from orderbridge.model.request import OrderRequest
-from orderbridge.model.words import OrderStatus, OrderType, TimeInForce
 from orderbridge.screening import as_asked
 from orderbridge.venue.rows import Unusable
 

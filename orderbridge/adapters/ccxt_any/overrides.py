@@ -13,7 +13,7 @@ from typing import Any, Final
 from orderbridge.adapters.ccxt_any.meanings import Meaning
 from orderbridge.adapters.ccxt_any.traits import ClientIds, Listing
 from orderbridge.gateway import ClientIdRule
-from orderbridge.model.words import Side, TimeInForce
+from orderbridge.model.basics import Side, TimeInForce
 
 Row = tuple[str, Any, str]
 

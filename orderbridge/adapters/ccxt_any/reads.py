@@ -18,11 +18,11 @@ from orderbridge.adapters.ccxt_any.wire import Call
 from orderbridge.errors import NotSupported, OrderNotFound, UnexpectedResponse, VenueUnavailable
 from orderbridge.http.policy import Deadline
 from orderbridge.http.session import log_facts
-from orderbridge.model.fill import Fill
-from orderbridge.model.lookup import BadRow
-from orderbridge.model.order import Order, united
+from orderbridge.model.basics import Symbol
+from orderbridge.model.lifecycle import united
+from orderbridge.model.order import Fill, Order
 from orderbridge.model.permit import Lane
-from orderbridge.model.symbol import Symbol
+from orderbridge.model.results import BadRow
 from orderbridge.venue.bounds import read_each
 from orderbridge.venue.rows import Rows, Unusable
 

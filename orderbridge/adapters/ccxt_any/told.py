@@ -15,7 +15,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from orderbridge.adapters.ccxt_any.fields import AMOUNTS, STATED, TOLD, number
-from orderbridge.model.amount import add, plain
+from orderbridge.model.basics import add, plain
 
 Path = tuple[Any, ...]
 _DEEPEST: Final = 6

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from orderbridge.gateway import Capabilities, ClientIdRule
-from orderbridge.model.words import Idempotency, OrderType, Side, TimeInForce
+from orderbridge.model.basics import Idempotency, OrderType, Side, TimeInForce
 
 # Ids go into paths unescaped, where a word may name something else: `DELETE /orders/all` cancels everything.
 ANY_ID: Final = r"(?=.*\d)[A-Za-z0-9][A-Za-z0-9._:=+-]{0,127}|[A-Za-z0-9]{10,128}"

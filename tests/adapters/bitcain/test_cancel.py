@@ -12,9 +12,9 @@ import pytest
 from orderbridge import errors
 from orderbridge.http.limits import Rate
 from orderbridge.http.transport import NoAnswer, NothingSent
+from orderbridge.model.basics import KnownBy, OrderStatus
 from orderbridge.model.ref import OrderRef
 from orderbridge.model.request import OrderRequest
-from orderbridge.model.words import KnownBy, OrderStatus
 from orderbridge.simulator import Simulator
 
 LIMIT = OrderRequest.limit(symbol="BTC/USDT", side="buy", quantity="0.5", price="60000", client_order_id="bot-1")

@@ -11,8 +11,8 @@ import pytest
 
 from orderbridge import errors
 from orderbridge.http.transport import NoAnswer, NothingSent
+from orderbridge.model.basics import KnownBy, OrderStatus, TimeInForce
 from orderbridge.model.request import OrderEdit, OrderRequest
-from orderbridge.model.words import KnownBy, OrderStatus, TimeInForce
 from orderbridge.simulator import Simulator
 
 LIMIT = OrderRequest.limit(symbol="BTC/USDT", side="buy", quantity="0.5", price="60000", client_order_id="bot-1")

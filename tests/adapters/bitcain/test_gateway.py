@@ -13,7 +13,7 @@ from orderbridge import errors
 from orderbridge.adapters.bitcain import BitcainGateway
 from orderbridge.adapters.bitcain.gateway import RATE
 from orderbridge.gateway import OrderGateway
-from orderbridge.model.words import EditClass, Idempotency, OrderStatus, TimeInForce
+from orderbridge.model.basics import EditClass, Idempotency, OrderStatus, TimeInForce
 
 LIST = "/api/v1/orders"
 HISTORY = "/api/v1/orders/history"

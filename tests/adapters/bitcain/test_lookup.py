@@ -12,9 +12,9 @@ from orderbridge import errors
 from orderbridge.http import WireRequest
 from orderbridge.http.policy import Retries
 from orderbridge.http.transport import NoAnswer
-from orderbridge.model.lookup import Answer
 from orderbridge.model.order import OrderKey
 from orderbridge.model.ref import OrderRef
+from orderbridge.model.results import Answer
 
 LIST = "/api/v1/orders"
 

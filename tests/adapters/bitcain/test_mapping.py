@@ -18,9 +18,8 @@ from orderbridge.adapters.bitcain.mapping import (
     order_from_wire,
 )
 from orderbridge.http import body
+from orderbridge.model.basics import KnownBy, OrderStatus, OrderType, Side, Symbol, TimeInForce
 from orderbridge.model.order import Order
-from orderbridge.model.symbol import Symbol
-from orderbridge.model.words import KnownBy, OrderStatus, OrderType, Side, TimeInForce
 from orderbridge.venue.rows import Unusable
 
 SEEN = datetime(2026, 1, 2, tzinfo=UTC)

@@ -10,8 +10,8 @@ import pytest
 from orderbridge import errors
 from orderbridge.adapters.bitcain import BitcainGateway
 from orderbridge.http.policy import Retries
-from orderbridge.model.lookup import Answer
-from orderbridge.model.words import OrderStatus
+from orderbridge.model.basics import OrderStatus
+from orderbridge.model.results import Answer
 from orderbridge.simulator import SimClock, Simulator
 
 START = datetime(2026, 1, 5, 10, 0, tzinfo=UTC)

@@ -15,8 +15,8 @@ from orderbridge import errors
 from orderbridge.adapters.bitcain.outgoing import CAPABILITIES
 from orderbridge.client_ids import is_ours
 from orderbridge.http.transport import NoAnswer, NothingSent
+from orderbridge.model.basics import OrderStatus, TimeInForce
 from orderbridge.model.request import OrderRequest
-from orderbridge.model.words import OrderStatus, TimeInForce
 from orderbridge.simulator import Simulator
 
 CREATE = "POST /api/v1/orders"

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from orderbridge.adapters.bitcain.words import bare, read_status
-from orderbridge.model.words import KnownBy, OrderStatus
+from orderbridge.model.basics import KnownBy, OrderStatus
 
 ACCEPTED = (
     "pending, created, queued, submitted, received, processing, pending new, pending submit, new, accepted, untriggered"

@@ -24,7 +24,7 @@ from orderbridge.errors import (
 from orderbridge.http import HttpxTransport, NoAnswer, NothingSent, WireRequest, WireResponse
 from orderbridge.http.limits import Rate
 from orderbridge.http.policy import Retries
-from orderbridge.model.words import KnownBy
+from orderbridge.model.basics import KnownBy
 from orderbridge.simulator import Simulator
 
 QUICK = Retries(tries=2, first_wait=0.01, longest_wait=0.01)

@@ -11,7 +11,7 @@ from orderbridge.adapters.bitso import BitsoGateway
 from orderbridge.errors import ConfigurationError, OrderNotActive, OrderNotFound, OutcomeUnknown, VenueUnavailable
 from orderbridge.http import HttpxTransport, WireRequest, WireResponse
 from orderbridge.http.policy import Retries
-from orderbridge.model.cancelling import CancelledOrders
+from orderbridge.model.results import CancelledOrders
 from orderbridge.search import Shown
 from orderbridge.simulator import Simulator
 

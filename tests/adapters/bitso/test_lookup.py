@@ -13,7 +13,7 @@ from orderbridge.errors import ConfigurationError
 from orderbridge.http import HttpxTransport, WireRequest, WireResponse
 from orderbridge.http.policy import Retries
 from orderbridge.http.transport import NothingSent
-from orderbridge.model.words import KnownBy
+from orderbridge.model.basics import KnownBy
 from orderbridge.simulator import Simulator
 
 QUICK = Retries(tries=2, first_wait=0.01, longest_wait=0.01)

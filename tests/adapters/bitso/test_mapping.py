@@ -21,8 +21,8 @@ from orderbridge.adapters.bitso.mapping import (
     symbol_from_book,
 )
 from orderbridge.http.body import load
-from orderbridge.model.fill import Fill
-from orderbridge.model.words import KnownBy, Liquidity
+from orderbridge.model.basics import KnownBy, Liquidity
+from orderbridge.model.order import Fill
 from orderbridge.venue.rows import Unusable
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)

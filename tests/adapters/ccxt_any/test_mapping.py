@@ -20,7 +20,7 @@ from orderbridge.adapters.ccxt_any.mapping import (
     is_contract,
     order_from_row,
 )
-from orderbridge.model.words import KnownBy, Liquidity, OrderType
+from orderbridge.model.basics import KnownBy, Liquidity, OrderType
 from orderbridge.venue.rows import Unusable
 
 NOW = datetime(2026, 1, 5, 10, tzinfo=UTC)

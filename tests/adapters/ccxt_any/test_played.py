@@ -20,7 +20,7 @@ from orderbridge.errors import (
     RateLimited,
     UnexpectedResponse,
 )
-from orderbridge.model.words import Idempotency, OrderType, TimeInForce
+from orderbridge.model.basics import Idempotency, OrderType, TimeInForce
 from tests.adapters.ccxt_any.played import gateway, player
 
 pytestmark = [pytest.mark.ccxt, pytest.mark.cassette]

@@ -15,7 +15,7 @@ from orderbridge.adapters.ccxt_any.overrides import OVERRIDES
 from orderbridge.adapters.ccxt_any.traits import ANY_ID, Traits, corrected, declared
 from orderbridge.client_ids import SHORTEST, is_ours, mint
 from orderbridge.errors import NotSupported
-from orderbridge.model.words import EditClass, Idempotency, OrderType, Side, TimeInForce
+from orderbridge.model.basics import EditClass, Idempotency, OrderType, Side, TimeInForce
 from tests.adapters.ccxt_any.stubbed import stubbed
 
 pytestmark = pytest.mark.ccxt

@@ -7,8 +7,8 @@ from typing import Any
 import ccxt.async_support
 import pytest
 
-from orderbridge.model.lookup import Answer
-from orderbridge.model.words import OrderStatus
+from orderbridge.model.basics import OrderStatus
+from orderbridge.model.results import Answer
 from tests.adapters.ccxt_any.stubbed import stubbed
 
 pytestmark = pytest.mark.ccxt

@@ -1,18 +1,18 @@
-"""What became of the orders that were asked for, and how sure that is."""
+"""What became of the orders that were looked up or cancelled, and how sure that is."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Literal, Self, overload
 
 from pydantic import Field, model_validator
 
 from orderbridge.errors import AmbiguousRef
-from orderbridge.model.base import Moment, Told, VenueModel
-from orderbridge.model.order import Order, united
+from orderbridge.model.basics import Moment, OrderType, Told, VenueModel, Word
+from orderbridge.model.lifecycle import united
+from orderbridge.model.order import Order
 from orderbridge.model.ref import RefLike
-from orderbridge.model.words import OrderType, Word
 
 FailureKind = Literal["unreachable", "timed_out", "throttled", "credentials", "permission", "unexpected"]
 
@@ -207,3 +207,45 @@ class BridgeOrders(VenueModel, Sequence[Order]):
     # As in OrderList.
     def __iter__(self) -> Iterator[Order]:  # type: ignore[override]
         return iter(self.orders)
+
+
+class CancelledOrders(list[Order]):
+    """
+    What a gateway's cancel of everything came to.
+
+    Attributes:
+        may_lack: types of which orders that wait for their trigger may have been missed, and may be live; empty where
+            the venue itself cancelled all.
+    """
+
+    def __init__(self, orders: Iterable[Order] = (), *, may_lack: frozenset[OrderType] = frozenset()) -> None:
+        super().__init__(orders)
+        self.may_lack = may_lack
+
+
+class CancelReceipt(VenueModel):
+    """
+    What came of a `cancel_all`.
+
+    Attributes:
+        scope: whose orders were meant.
+        orders: every order that was open or was cancelled, as it is after that.
+        unreachable: gateways of which nothing is known for sure, and why; their orders may be live.
+        may_lack: by gateway, types of which orders that wait for their trigger may have been missed, and may be live:
+            what was cancelled is what a list showed that may leave them out.
+    """
+
+    scope: Literal["account"]
+    orders: tuple[Order, ...] = ()
+    unreachable: dict[str, Failure] = Field(default_factory=dict)
+    may_lack: Mapping[str, frozenset[OrderType]] = Field(default_factory=dict)
+
+    @property
+    def still_live(self) -> tuple[Order, ...]:
+        """Orders that may trade all the same: their venue has not said that they are over."""
+        return tuple(order for order in self.orders if order.may_be_live)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every gateway answered, no order may have been missed, and none may be live."""
+        return not (self.unreachable or self.may_lack or self.still_live)

@@ -17,16 +17,130 @@ open, partially filled or unknown; done: over):
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from math import inf
 from typing import Any, Final, NamedTuple
 
-from orderbridge.model.amount import ZERO, add, average, is_within_bounds, multiply, plain, subtract
-from orderbridge.model.fill import Fill
-from orderbridge.model.order import UNSEEN, Identity, Order, merge
-from orderbridge.model.words import KnownBy, OrderStatus, OrderType, Word
+from orderbridge.model.basics import (
+    EARLIEST,
+    ZERO,
+    KnownBy,
+    OrderStatus,
+    OrderType,
+    Word,
+    add,
+    average,
+    is_within_bounds,
+    multiply,
+    plain,
+    subtract,
+)
+from orderbridge.model.order import UNSEEN, Fill, Identity, Order
+
+_IDS: Final = ("client_order_id", "exchange_order_id", "replaces", "replaced_by")
+_FILLS: Final = ("filled_quantity", "filled_quote_quantity", "average_price")
+_COMBINED: Final = frozenset({*_IDS, *_FILLS, "numbered_by_market", "evidence", "anomalies", "raw"})
+_WHOLE: Final = tuple(name for name in Order.model_fields if name not in _COMBINED)
+_STATUS_RANK: Final = {
+    status: rank
+    for rank, status in enumerate(
+        (
+            OrderStatus.UNKNOWN,
+            OrderStatus.ACCEPTED,
+            OrderStatus.OPEN,
+            OrderStatus.PARTIALLY_FILLED,
+            OrderStatus.ENDED,
+            OrderStatus.EXPIRED,
+            OrderStatus.CANCELLED,
+            OrderStatus.FAILED,
+            OrderStatus.REJECTED,
+            OrderStatus.FILLED,
+        )
+    )
+}
+
+
+def merge(a: Order, b: Order) -> Order:
+    """
+    Combine two observations of one venue order, in whatever order they arrived.
+
+    Commutative, associative and idempotent. Every plain field comes whole from the observation that ranks
+    higher: done before not done, then the later venue time, then the status. The fill figures come together
+    from the larger filling. Of differing ids the smaller text is kept, and an anomaly names each.
+
+    Raises:
+        ValueError: the two are different orders: of another gateway, id, symbol or side.
+    """
+    if a.identity != b.identity:
+        raise ValueError(f"{_named(a)} and {_named(b)} are different orders")
+    winner = a if _Rank(a) >= _Rank(b) else b
+    changes: dict[str, Any] = {}
+    anomalies = {*a.anomalies, *b.anomalies}
+    for name in _IDS:
+        values = {value for value in (getattr(a, name), getattr(b, name)) if value is not None}
+        changes[name] = min(values, default=None)
+        if len(values) > 1:
+            anomalies |= {f"several values of {name}: {value}" for value in values}
+    fuller = max(a, b, key=_fills_key)
+    changes |= {name: getattr(fuller, name) for name in _FILLS}
+    # Written by a version that did not know yet how the venue numbers, it is the same order all the same.
+    changes["numbered_by_market"] = a.numbered_by_market or b.numbered_by_market
+    changes["evidence"] = tuple(sorted({*a.evidence, *b.evidence}))
+    changes["anomalies"] = tuple(sorted(anomalies))
+    return winner.model_copy(update=changes)
+
+
+def united(orders: Iterable[Order]) -> tuple[Order, ...]:
+    """Each order once, by its `identity`: what several observations show of one is merged, and none is lost."""
+    unique: dict[Identity, Order] = {}
+    for order in orders:
+        identity = order.identity
+        known = unique.get(identity)
+        unique[identity] = order if known is None else merge(known, order)
+    return tuple(unique.values())
+
+
+def last_change(order: Order) -> datetime:
+    """When the venue last changed an order, as far as it says."""
+    return order.updated_at or order.created_at or EARLIEST
+
+
+def _named(order: Order) -> str:
+    return f"{order.gateway}:{order.order_id} ({order.symbol} {order.side})"
+
+
+class _Rank:
+    """Where an observation stands in the one total order; the costly text key only breaks ties."""
+
+    __slots__ = ("_first", "_order")
+
+    def __init__(self, order: Order) -> None:
+        self._order = order
+        venue_time = last_change(order)
+        self._first = (order.is_done, venue_time, _STATUS_RANK[order.status])
+
+    def __ge__(self, other: _Rank) -> bool:
+        if self._first != other._first:
+            return self._first > other._first
+        return _text_key(self._order) >= _text_key(other._order)
+
+
+def _text_key(order: Order) -> tuple[str, ...]:
+    # What we saw last comes first, so that among equals the newer look wins.
+    seen = order.observed_at.isoformat() if order.observed_at else ""
+    return (seen, *(_as_text(getattr(order, name)) for name in _WHOLE), repr(order.raw))
+
+
+def _as_text(value: object) -> str:
+    return "" if value is None else repr(value)
+
+
+def _fills_key(order: Order) -> tuple[tuple[bool, Decimal, str], ...]:
+    values: tuple[Decimal | None, ...] = tuple(getattr(order, name) for name in _FILLS)
+    return tuple((value is not None, value or ZERO, str(value)) for value in values)
+
 
 # What is taken to be a venue's settle time where it is not known: seconds after which an order that it took is shown,
 # and every trade of one that is over.

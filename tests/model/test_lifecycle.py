@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orderbridge import KnownBy, Order, OrderStatus
-from orderbridge.model.advance import TABLE, Change, Followed, Sign, _Phase, advance, unseen_note
+from orderbridge.model.lifecycle import TABLE, Change, Followed, Sign, _Phase, advance, unseen_note
 
 DAY = datetime(2026, 1, 1, tzinfo=UTC)
 
