@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 
 from orderbridge.adapters.bitso.client import BitsoClient, Sends
 from orderbridge.adapters.bitso.ids import OID, could_be_oid, ways_to_ask
-from orderbridge.adapters.bitso.lookup import BATCH, blames_an_id, without_trades
+from orderbridge.adapters.bitso.lookup import BATCH, CANCEL_LISTED, blames_an_id, without_trades
 from orderbridge.adapters.bitso.mapping import VENUE, WAITING_MAY_BE_MISSING
 from orderbridge.adapters.bitso.reads import BitsoReads
 from orderbridge.errors import (
@@ -359,7 +359,7 @@ def cancelled(known: Order, seen: Order | None, *, observed_at: datetime) -> Ord
     """
     if seen is not None and seen.is_done and seen.known_by is KnownBy.REPORTED:
         return seen
-    evidence = {*known.evidence, *(seen.evidence if seen else ()), "cancel: listed"}
+    evidence = {*known.evidence, *(seen.evidence if seen else ()), CANCEL_LISTED}
     changes = {
         **_fuller(known, seen),
         "status": OrderStatus.CANCELLED,

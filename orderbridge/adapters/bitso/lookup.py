@@ -31,7 +31,7 @@ from orderbridge.errors import (
 )
 from orderbridge.http.policy import Deadline
 from orderbridge.http.session import log_facts
-from orderbridge.model.basics import KnownBy
+from orderbridge.model.basics import KnownBy, OrderStatus
 from orderbridge.model.lifecycle import Lack, lacking, may_be_left_out, unseen_note
 from orderbridge.model.order import Fill, Order
 from orderbridge.model.results import Answer
@@ -41,6 +41,8 @@ from orderbridge.venue.rows import Rows
 
 # Undocumented; long lists make long URLs.
 BATCH: Final = 50
+# The evidence of an end that the answer to a cancel told.
+CANCEL_LISTED: Final = "cancel: listed"
 # A list may be refused for one of its ids: unknown to Bitso, or of a form that it does not take. Every other refusal
 # is about the account or the call, and would meet each part of the list alike.
 _BAD_ID_CODES: Final = frozenset({"0304", "0372"})
@@ -348,7 +350,7 @@ class BitsoLookup:
             lack = Lack(self._began, ended, lived, fills if is_whole else None, reasons, evidence)
             order, why = lacking(known, lack, settle_time=self._settle_time)
         self._reads.shown.put(order)
-        if _is_reported_end(order) and each.rows is None:
+        if each.rows is None and _is_told_by_cancel(order):
             order = without_trades(order, has_matched=each.has_matched)
         self._search.found(each.ask, order)
         if why:
@@ -375,13 +377,18 @@ def _is_reported_end(order: Order) -> bool:
     return order.is_done and order.known_by is KnownBy.REPORTED
 
 
+def _is_told_by_cancel(order: Order) -> bool:
+    # A look-up tells an end with its fills; a cancel's list tells it alone.
+    return order.status is OrderStatus.CANCELLED and CANCEL_LISTED in order.evidence
+
+
 def _last_known(order: Order) -> Order:
     evidence = tuple(sorted({*order.evidence, "look-up: not shown"}))
     return order.model_copy(update={"known_by": KnownBy.INFERRED, "evidence": evidence})
 
 
 def without_trades(order: Order, *, has_matched: bool = False) -> Order:
-    """An order of which it is known that it ended, and not with which fills."""
+    """An order that a cancel listed, of which it is not known with which fills it ended."""
     if has_matched:  # how much is not told yet
         return order.model_copy(update=dict.fromkeys(("filled_quantity", "filled_quote_quantity", "average_price")))
     evidence = tuple(sorted({*order.evidence, "fills: as they were known before the cancel"}))

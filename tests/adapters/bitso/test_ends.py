@@ -411,6 +411,35 @@ async def test_what_a_cancel_listed_stays_cancelled(sim: Simulator, gateway: Ord
     assert (later.status, later.known_by, later.filled_quantity) == ("cancelled", "reported", Decimal("0.004"))
 
 
+@pytest.mark.parametrize("trades", ["not ready", "refused"])
+@pytest.mark.parametrize("end", ["filled", "cancelled"])
+async def test_an_end_that_was_shown_is_told_whole_for_ever(
+    sim: Simulator, gateway: OrderGateway, end: str, trades: str
+) -> None:
+    """Once look-up told an end with its fills, that stands as it is when Bitso forgot it and its trades are not told."""
+    sim.bitso.settings.visibility_window = 60.0
+    sim.bitso.settings.trade_lag = 1e6
+    order = await gateway.submit(limit_buy())
+    fill(sim, order, None if end == "filled" else "0.004")
+    if end == "cancelled":
+        await by_another(sim, order)
+    at_first = await gateway.get(order)
+    sim.clock.advance(61)
+    if trades == "refused":
+        sim.bitso.fault("error_5xx", operation="order_trades", probability=1.0)
+
+    later = await gateway.get(order)
+
+    facts = ("status", "known_by", "filled_quantity", "filled_quote_quantity", "average_price")
+    assert (at_first.status, at_first.known_by, at_first.filled_quantity) == (
+        end,
+        "reported",
+        Decimal("0.01" if end == "filled" else "0.004"),
+    )
+    assert [getattr(later, name) for name in facts] == [getattr(at_first, name) for name in facts]
+    assert not any("before the cancel" in note for note in later.evidence)
+
+
 @pytest.mark.parametrize("lists", ["all", "limit"])
 async def test_the_open_list_proves_nothing_about_a_stop(lists: Any, sim: Simulator, gateway: OrderGateway) -> None:
     """A stop that waits may be missing from it: whether it ended stays open, with that reason, at whatever time."""
