@@ -177,8 +177,7 @@ class Lost:
             traded = gateway.fills(since=since, symbol=symbol, timeout=PROBE_TIMEOUT)
             known = {order.order_id for order in orders}
             orders += await self._traded(await steadily(traded), known)
-        left_out = listed.may_lack | gateway.capabilities.open_orders_may_lack
-        return {order.identity: order for order in orders}, left_out
+        return {order.identity: order for order in orders}, listed.may_lack
 
     async def _traded(self, fills: Sequence[Fill], known: set[str]) -> list[Order]:
         """The orders of trades that nothing else showed: looked up, or as far as the trades tell."""

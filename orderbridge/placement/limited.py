@@ -34,18 +34,20 @@ async def open_orders_of(
     """
     The complete open orders of the account; of these symbols only, where they are listed by symbol.
 
+    It may lack what any of its lists may, and what the gateway says of all its lists.
+
     Raises:
         Whatever the gateway raises. A part of the symbols is no answer.
     """
-    if not gateway.capabilities.open_orders_by_symbol:
-        return await within(gateway.open_orders(timeout=timeout), timeout)
+    asked = sorted(set(symbols)) if gateway.capabilities.open_orders_by_symbol else [None]
     orders: list[Order] = []
     bad_rows: list[BadRow] = []
-    for symbol in sorted(set(symbols)):
+    may_lack = gateway.capabilities.open_orders_may_lack
+    for symbol in asked:
         listed = await within(gateway.open_orders(symbol=symbol, timeout=timeout), timeout)
         orders += listed.orders
         bad_rows += listed.bad_rows
-    may_lack = gateway.capabilities.open_orders_may_lack
+        may_lack |= listed.may_lack
     return OrderList(orders=tuple(orders), as_of=as_of, bad_rows=tuple(bad_rows), may_lack=may_lack)
 
 

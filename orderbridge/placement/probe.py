@@ -156,8 +156,7 @@ class _Asking:
             self._block(records, f"open orders: {error}")
             return
         await self._take(records, listed.orders, "open orders")
-        left_out = listed.may_lack | self.gateway.capabilities.open_orders_may_lack
-        waiting = [record for record in self.open(records) if record.placement.request.type in left_out]
+        waiting = [record for record in self.open(records) if record.placement.request.type in listed.may_lack]
         self._block(waiting, "open orders: one that waits for its trigger may be left out, so it is not proven absent")
         if listed.bad_rows:
             self._block(self.open(records), f"open orders: {len(listed.bad_rows)} rows could not be read")

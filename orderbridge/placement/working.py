@@ -140,7 +140,7 @@ class Working:
             shown = await self._sightings.observe(again.orders, source="recovery")
             return [each for each in shown if each.is_done]
         why = [] if self._is_silence(again) else ["the second look-up was not answered"]
-        if not fills and may_be_left_out(order, listed.may_lack | self._gateway.capabilities.open_orders_may_lack):
+        if not fills and may_be_left_out(order, listed.may_lack):
             why.append("the open orders may leave out what waits for its trigger")
         evidence = ("look-up: not shown", "open orders: not among them", f"fills: {len(fills)}")
         ended = self._desk.now()

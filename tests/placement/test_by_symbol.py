@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from orderbridge import OrderBridge, OrderList
+from orderbridge import OrderBridge, OrderList, OrderRequest, OrderType
 from orderbridge.errors import NotSupported, OutcomeUnknown
 from orderbridge.placement import SqliteJournal
+from orderbridge.placement.limited import open_orders_of
 from tests.placement.kit import NOW, limit_buy, seen
 from tests.placement.test_certificate import Venue
 
@@ -20,12 +21,14 @@ class BySymbol(Venue):
     def __init__(self) -> None:
         super().__init__(open_orders_by_symbol=True)
         self.asked: list[str] = []
+        self.may_lack: dict[str, frozenset[OrderType]] = {}
 
     async def open_orders(self, *, symbol: str | None = None, timeout: float | None = None) -> OrderList:
         if symbol is None:
             raise NotSupported("give a symbol")
         self.asked.append(symbol)
-        return OrderList(orders=tuple(self.open), as_of=NOW)  # type: ignore[arg-type]
+        lacks = self.may_lack.get(symbol, frozenset())
+        return OrderList(orders=tuple(self.open), as_of=NOW, may_lack=lacks)  # type: ignore[arg-type]
 
 
 def bridge_over(venue: Venue, path: Path, **settings: Any) -> OrderBridge:
@@ -74,3 +77,30 @@ async def test_a_restart_lists_the_symbols_of_what_was_under_way(tmp_path: Path)
 
     assert report.unreachable == {}
     assert set(venue.asked) == {"ETH/MXN", "XRP/MXN"}
+
+
+async def test_what_any_of_its_lists_may_lack_the_whole_may_lack() -> None:
+    """What each list says of itself, and what the gateway says of all of them."""
+    venue = BySymbol()
+    venue.capabilities = venue.capabilities.model_copy(update={"open_orders_may_lack": {OrderType.ICEBERG}})
+    venue.may_lack = {"BTC/MXN": frozenset({OrderType.STOP_LOSS}), "ETH/MXN": frozenset({OrderType.STOP_LIMIT})}
+
+    listed = await open_orders_of(venue, ["BTC/MXN", "ETH/MXN", "XRP/MXN"], as_of=NOW, timeout=1.0)
+
+    assert listed.may_lack == {"iceberg", "stop_loss", "stop_limit"}
+
+
+async def test_a_stop_that_only_its_list_may_lack_is_not_proven_absent(tmp_path: Path) -> None:
+    """Where the capabilities are silent and the list is not, the list counts: a person decides."""
+    venue = BySymbol()
+    venue.capabilities = venue.capabilities.model_copy(update={"order_types": frozenset({OrderType.STOP_LOSS})})
+    venue.may_lack = {"BTC/MXN": frozenset({OrderType.STOP_LOSS})}
+    bridge = bridge_over(venue, tmp_path / "a.db")
+    request = OrderRequest.stop_loss(symbol="BTC/MXN", side="sell", quantity="0.01", stop_price="100")
+    with pytest.raises(OutcomeUnknown) as caught:
+        await bridge.place("bitso", request)
+
+    placement = await bridge.resolve(caught.value.placement, timeout=60)  # type: ignore[arg-type]
+    await bridge.aclose()
+
+    assert (placement.state, placement.gave_up) == ("uncertain", True)

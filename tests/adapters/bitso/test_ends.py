@@ -416,7 +416,7 @@ async def test_what_a_cancel_listed_stays_cancelled(sim: Simulator, gateway: Ord
 async def test_an_end_that_was_shown_is_told_whole_for_ever(
     sim: Simulator, gateway: OrderGateway, end: str, trades: str
 ) -> None:
-    """Once look-up told an end with its fills, that stands as it is when Bitso forgot it and its trades are not told."""
+    """Once look-up told an end with its fills, that stands as it is, though Bitso forgot it and tells no trades."""
     sim.bitso.settings.visibility_window = 60.0
     sim.bitso.settings.trade_lag = 1e6
     order = await gateway.submit(limit_buy())
