@@ -849,6 +849,9 @@ class OrderBridge:
             found = [await self._placing.record_of(ref)]
         if not found and known.id is not None:
             found = await journal.find(gateway=known.gateway, key=known.id)
+        if not found and client is not None:  # what was denied gave its id back, for the next one
+            denied = await journal.find(gateway=known.gateway, states=[PlacementState.DENIED])
+            found = [record for record in denied if record.placement.request.client_order_id == client]
         if not found:
             raise OrderNotFound(f"the journal knows no placement of {known}", operation="explain")
         parts = [

@@ -159,6 +159,11 @@ class JournalFile:
             by_body = """SELECT gateway, body FROM placements
                 WHERE IIF(json_valid(body), json_extract(body, '$.placement.order.order_id') = ?, 0)"""
             found = list(self.rows(by_body, [order]))
+        if not found and client is not None:
+            # So too, of what was denied: it gave its id back, for the next one.
+            denied = """SELECT gateway, body FROM placements WHERE state = 'denied'
+                AND IIF(json_valid(body), json_extract(body, '$.placement.request.client_order_id') = ?, 0)"""
+            found = list(self.rows(denied, [client]))
         return [body for gateway, body in found if ref.gateway in (None, gateway)]
 
     def _with_order(self, record: Record) -> Record:

@@ -1,6 +1,7 @@
 """`place`, `explain` and `recover`: what is written down, sent, followed up and told."""
 
 import json
+import re
 import sqlite3
 from contextlib import closing
 from decimal import Decimal
@@ -252,6 +253,19 @@ def test_explain_takes_any_name(venue: Simulator, kind: str) -> None:
     assert result.exit_code == 0, result.output
     assert "was written down, before anything was sent" in result.stdout
     assert "It is placed." in result.stdout
+
+
+def test_explain_takes_the_name_of_what_was_denied(venue: Simulator) -> None:
+    """What `place` printed before a rule of the market refused the order leads to that refusal."""
+    odd = ("place", "bitso", "buy", "0.01", "BTC/MXN", "--price", "560000.001", *KEPT, "--yes")
+    denied = run(*odd)
+    (name,) = re.findall(r"written down as (bitso:client:\w+)", denied.stderr)
+
+    result = run("explain", name, *KEPT)
+
+    assert (denied.exit_code, result.exit_code) == (2, 0), result.output
+    assert "was refused here; nothing was sent" in result.stdout
+    assert not venue.bitso.requests[PLACE]
 
 
 def test_explain_of_what_is_not_there(venue: Simulator) -> None:

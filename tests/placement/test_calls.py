@@ -5,7 +5,14 @@ from typing import Any
 import pytest
 
 from orderbridge import Found, LookupResult
-from orderbridge.errors import AuthenticationFailed, JournalError, NotSent, OutcomeUnknown, VenueUnavailable
+from orderbridge.errors import (
+    AuthenticationFailed,
+    JournalError,
+    NotSent,
+    OrderDenied,
+    OutcomeUnknown,
+    VenueUnavailable,
+)
 from orderbridge.placement import MemoryJournal
 from tests.placement.hand import Accepting, Bot
 from tests.placement.kit import limit_buy, seen
@@ -35,6 +42,10 @@ async def test_a_look_that_fails_does_not_deny_a_placed_order(wrong: Any) -> Non
     await bot.bridge.aclose()
 
     assert (order.order_id, len(venue.sent)) == ("oid1", 1)
+
+
+async def denies(*args: Any, **how: Any) -> Any:
+    raise OrderDenied("a rule of the market")
 
 
 class FullOnceLooked(MemoryJournal):
@@ -76,6 +87,26 @@ async def test_a_placement_that_was_sent_again_can_be_explained() -> None:
 
     assert "is to be sent again under the same id" in told
     assert "It is placed." in told
+
+
+async def test_a_placement_that_was_denied_can_be_explained_by_its_client_id() -> None:
+    """The id that was told when it was prepared leads to it, until another placement is made under that."""
+    venue = Accepting()
+    venue.submit = denies  # type: ignore[method-assign]
+    bot = Bot(venue)
+    prepared = await bot.bridge.prepare("bitso", limit_buy(client_order_id="mine1"))
+    with pytest.raises(OrderDenied):
+        await bot.bridge.place("bitso", prepared)
+
+    told = await bot.bridge.explain("bitso:client:mine1")
+    del venue.submit
+    await bot.bridge.place("bitso", limit_buy(client_order_id="mine1"))
+    after = await bot.bridge.explain("bitso:client:mine1")
+    await bot.bridge.aclose()
+
+    assert "was refused here; nothing was sent" in told
+    assert "It is denied" in told
+    assert "It is placed." in after
 
 
 @pytest.mark.parametrize(
