@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from orderbridge.errors import ConfigurationError, OrderDenied
 from orderbridge.model.basics import (
     EXACT,
+    ZERO,
     Amount,
     Moment,
     OrderType,
@@ -324,15 +325,24 @@ class Market(VenueModel):
     taker_fee: Amount | None = None
 
     def round_price(self, price: AmountLike, side: Side | str) -> Decimal:
-        """The nearest legal price that is no worse for the trader: buys go down, sells go up."""
+        """
+        The nearest legal price that is no worse for the trader: buys go down, sells go up.
+
+        Raises:
+            OrderDenied: there is none, as that would be 0.
+        """
         try:
             down = Side(side) is Side.BUY
         except ValueError as error:
             raise ConfigurationError(f"a side is buy or sell: {error}") from error
-        return _to_step(_amount(price), self.price_tick, ROUND_FLOOR if down else ROUND_CEILING)
+        rounded = _to_step(_amount(price), self.price_tick, ROUND_FLOOR if down else ROUND_CEILING)
+        if rounded <= ZERO:
+            lowest = f"; the lowest price there is: {plain(self.price_tick)}" if self.price_tick else ""
+            raise OrderDenied(f"price {price} rounds to no price for a {Side(side)}{lowest}", rule="price_tick")
+        return rounded
 
     def round_quantity(self, quantity: AmountLike) -> Decimal:
-        """The largest legal quantity that is not above `quantity`."""
+        """The largest legal quantity that is not above `quantity`; 0 below one step, which is no size of an order."""
         return _to_step(_amount(quantity), self.quantity_step, ROUND_FLOOR)
 
     def check(self, request: OrderRequest) -> list[BrokenRule]:

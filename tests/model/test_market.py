@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orderbridge import Market, OrderRequest
+from orderbridge.errors import OrderDenied
 
 BTC = Market(
     symbol="BTC/MXN", price_tick="10", quantity_step="0.00000001", min_quantity="0.0001", max_quantity="500",
@@ -26,11 +27,16 @@ def market(**rules: Any) -> Market:
 
 @given(price=numbers, tick=steps, side=sides)
 def test_a_rounded_price_is_legal_near_and_no_worse(price: Decimal, tick: Decimal, side: str) -> None:
-    """Rounding moves by less than a tick, buys down and sells up, onto a multiple, and only once."""
+    """Rounding moves by less than a tick, buys down and sells up, onto a multiple, and only once; never to 0."""
     ruled = market(price_tick=tick)
+    if side.lower() == "buy" and price < tick:
+        with pytest.raises(OrderDenied, match="lowest price"):
+            ruled.round_price(price, side)
+        return
 
     rounded = ruled.round_price(price, side)
 
+    assert rounded > 0
     assert rounded % tick == 0
     assert abs(rounded - price) < tick
     assert rounded <= price if side.lower() == "buy" else rounded >= price
@@ -57,10 +63,21 @@ def test_check_agrees_with_rounding(price: Decimal, quantity: Decimal, tick: Dec
 
     broken = {rule.rule: rule for rule in ruled.check(request)}
 
-    assert ("price_tick" in broken) is (ruled.round_price(price, side) != price)
+    if side.lower() == "sell" or price >= tick:
+        assert ("price_tick" in broken) is (ruled.round_price(price, side) != price)
     assert ("quantity_step" in broken) is (ruled.round_quantity(quantity) != quantity)
     for name, unit in (("price_tick", tick), ("quantity_step", step)):
         assert name not in broken or all(value % unit == 0 for value in broken[name].nearest)
+
+
+@pytest.mark.parametrize(("price", "side"), [("9.99", "buy"), ("0", "buy"), ("0", "sell"), ("-5", "sell")])
+def test_a_price_that_rounds_to_none_is_denied(price: str, side: str) -> None:
+    """0 is no price: whoever would send it is told the lowest there is; a quantity below a step is 0, and says so."""
+    with pytest.raises(OrderDenied, match="the lowest price there is: 10") as caught:
+        BTC.round_price(price, side)
+
+    assert caught.value.rule == "price_tick"
+    assert BTC.round_quantity("0.000000001") == 0
 
 
 def test_rounding_is_exact_at_the_bounds_of_amounts() -> None:
