@@ -41,7 +41,7 @@ Notes = Annotated[tuple[Told, ...], AfterValidator(_sorted_once)]
 
 class OrderKey(NamedTuple):
     """
-    What tells one venue order from every other: the gateway's name, the venue's id, and the market it counts in.
+    The name of a venue order: the gateway's name, the venue's id, and the market it counts in.
 
     `symbol` is empty where a venue's ids are unique in the account, and filled where each market has its own numbers.
     """

@@ -60,10 +60,12 @@ class AlarmKind(Word):
     """
     What is wrong.
 
-    `ghost`: an order appeared after a verdict that there was none, or what was concluded of its end proved wrong.
-    `gave_up`: no proof could be had, and probing goes on slowly. `conflict`: an order under our id that is not what
-    was asked for. `double`: two orders under it. `lost`: an order that was open, and of which the venue says that
-    there is none. `journal`: it could not be written. `background`: a task of the bridge died.
+    `ghost`: an order appeared after a verdict that there was none, or it is live, or more of it filled, after its end
+    was concluded. `gave_up`: no proof could be had, and probing goes on slowly. `conflict`: an order under our id that
+    is not what was asked for, or one that may be that of a key which the journal lost. `double`: two orders under it.
+    `lost`: an order that was open, and of which the venue says that there is none. `journal`: it could not be opened
+    or written, it holds a row that cannot be read, or it came back older and lacks a stretch. `background`: a task of
+    the bridge died.
     """
 
     GHOST = "ghost"

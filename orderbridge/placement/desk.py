@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from orderbridge.http.session import log_facts, own_logger
 from orderbridge.model.basics import PlacementState
@@ -20,10 +20,13 @@ from orderbridge.placement.journal import Journal
 from orderbridge.placement.owner import is_gone, owner_name
 from orderbridge.placement.states import Happened, Record, Step, step
 
+T = TypeVar("T")
 log: Final = own_logger("orderbridge.placement")
 LEASE_SECONDS: Final = 10.0
 _LONGER: Final = 60.0
 _MOST_UNSTORED: Final = 10_000
+_MOST_KNOWN: Final = 50_000
+_MOST_OWNERS: Final = 1_000
 
 
 class _Unwritten(NamedTuple):
@@ -344,7 +347,10 @@ class Desk:
         told, since = self._told.get(owner, (None, now))
         if told != until:
             since = now
+            self._told.pop(owner, None)
             self._told[owner] = (until, since)
+            if len(self._told) > _MOST_OWNERS:  # the one that said nothing for longest
+                del self._told[next(iter(self._told))]
         # Whoever lives says so again and again: a lease by a clock that was set back must not last until it is there.
         return until + grace > self.clock() and now - since <= LEASE_SECONDS + grace
 
@@ -382,6 +388,13 @@ class Desk:
                 task.add_done_callback(self._telling.discard)
         except Exception:
             log.exception("the handler of alarms failed at: %s: %s", kind, message, extra=extra)
+
+
+def note_known(known: set[T], item: T) -> None:
+    """Add what need not be looked up or told again; of too many all are forgotten, and looked up or told anew."""
+    if len(known) >= _MOST_KNOWN:
+        known.clear()
+    known.add(item)
 
 
 async def _await(told: Awaitable[object], what: str) -> None:

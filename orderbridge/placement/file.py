@@ -2,7 +2,8 @@
 The file of a journal: opening it, telling whether it is still there, and what to do when it is not well.
 
 Beside it lies a file of its name and `-mark`. It says how many commits were promised to somebody, so that a journal
-that comes back with fewer is told, and processes that write take their turns by locks on it.
+that comes back with fewer is told, and bots that write take their turns by locks on it. `prune` does neither: it is
+one transaction, and should that be lost, then nothing that was promised is.
 """
 
 from __future__ import annotations

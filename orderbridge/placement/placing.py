@@ -71,6 +71,7 @@ class Placing:
         self._tasks: set[asyncio.Task[object]] = set()
         self._alive = asyncio.Lock()
         self._is_alive = False
+        self._told_no_journal = False
         self._recovering = False
         self._closing: asyncio.Task[None] | None = None
 
@@ -218,11 +219,20 @@ class Placing:
                 report = await self._recover(line)
                 failure = report.unreachable.get(line.gateway.name)
                 why = failure.message if failure else ""
+            except JournalError as error:
+                why = str(error)
+                self._tell_no_journal(why)
             except Exception as error:  # noqa: BLE001 - placing waits for this: it is tried for as long as it takes
                 why = f"{type(error).__name__}: {error}"
             if why:
                 log.warning("the recovery of %s is tried again: %s", line.gateway.name, why)
             wait = min(_LONGEST_RETRY, max(_FIRST_RETRY, wait * 2))
+
+    def _tell_no_journal(self, why: str) -> None:
+        # Opening a bridge does not fail for it: what is open can be looked up and cancelled without a journal.
+        if not (self._is_alive or self._told_no_journal):
+            self._told_no_journal = True
+            self.desk.alarm(AlarmKind.JOURNAL, f"nothing is placed until it can be used; the rest goes on: {why}")
 
     async def remembered(self, ref: OrderRef, *, deadline: Deadline) -> list[Order]:
         """What the journal knows of the orders of a ref, if it answers in time, and what calls have shown since."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from typing import Final, TypeVar
+from typing import Final
 
 from orderbridge.client_ids import is_ours
 from orderbridge.model.basics import PlacementState
 from orderbridge.model.lifecycle import contradiction
 from orderbridge.model.order import Identity, Order
 from orderbridge.model.placement import AlarmKind
-from orderbridge.placement.desk import Desk
+from orderbridge.placement.desk import Desk, note_known
 from orderbridge.placement.fingerprint import SKEW, completed, disagreements
 from orderbridge.placement.states import Happened, Record
 
@@ -22,8 +22,6 @@ _CONTRADICTED: Final = {
     PlacementState.DENIED: "an order appeared although it was denied here",
     PlacementState.PREPARED: "an order appeared although it was not sent",
 }
-_MOST_KNOWN: Final = 50_000
-T = TypeVar("T")
 
 
 class Sightings:
@@ -64,7 +62,7 @@ class Sightings:
             records = await self._desk.journal.find(gateway=gateway, client_order_id=client_order_id)
             # A placement that began while the journal was read may not have been in it yet.
             if not records and begun == self._begun:
-                _add(self._foreign, (gateway, client_order_id))
+                note_known(self._foreign, (gateway, client_order_id))
             for record in records:
                 await self.sighted(record, shown, source=source)
         return known
@@ -130,7 +128,7 @@ class Sightings:
                 facts = {"source": source, "why": why}
                 record = await self._desk.note(record, Happened.CONFLICT, facts=facts, conflicts=_with(record, why))
                 if order.identity not in self._doubles:  # told by another sighting while this one was written down
-                    _add(self._doubles, order.identity)
+                    note_known(self._doubles, order.identity)
                     self._desk.alarm(kind, why, record=record, order=order)
         return record
 
@@ -159,7 +157,7 @@ class Sightings:
         for order in orders:
             why = contradiction(order) if order.anomalies else None
             if why is not None and (order.identity, why) not in self._told:
-                _add(self._told, (order.identity, why))
+                note_known(self._told, (order.identity, why))
                 message = f"{order.order_id} was {why}"
                 self._desk.alarm(AlarmKind.GHOST, message, order=order, gateway=order.gateway)
 
@@ -169,7 +167,7 @@ class Sightings:
             self.on_ghost(record)
 
     def _settle(self, order: Order) -> None:
-        _add(self._settled, order.identity)
+        note_known(self._settled, order.identity)
 
 
 def made_since(record: Record) -> datetime | None:
@@ -187,13 +185,6 @@ def made_since(record: Record) -> datetime | None:
 def is_older(order: Order, since: datetime | None) -> bool:
     """Whether an order was certainly made before, so that it is another's: venues forget ids, and people reuse them."""
     return since is not None and order.created_at is not None and order.created_at < since - SKEW
-
-
-def _add(known: set[T], item: T) -> None:
-    # What is forgotten is looked up in the journal again.
-    if len(known) >= _MOST_KNOWN:
-        known.clear()
-    known.add(item)
 
 
 def _with(record: Record, why: str) -> tuple[str, ...]:

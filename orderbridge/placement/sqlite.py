@@ -296,12 +296,12 @@ class SqliteJournal:
         return await self._reader.rows(query, values)
 
     def _readable(self, model: type[M], rows: Iterable[tuple[Any, ...]], kind: str) -> Iterator[M]:
-        """The rows of a list that can be read. One that cannot keeps no other back, and is told once."""
+        """The rows of a list that can be read. Of those that cannot, the first thousand are told, once."""
         for name, body in rows:
             try:
                 yield read_row(model, body, f"{kind} {name}")
             except JournalError as error:
-                if str(error) not in self._told:
+                if str(error) not in self._told and len(self._told) < _REMEMBERED:
                     self._told.add(str(error))
                     log.error("the journal %s: %s", self.path, error)
                     self.on_unreadable(str(error))

@@ -13,7 +13,7 @@ from orderbridge.model.lifecycle import Followed, Lack, lacking, may_be_left_out
 from orderbridge.model.order import Fill, Identity, Order
 from orderbridge.model.placement import AlarmKind
 from orderbridge.model.results import Answer, Found, OrderList
-from orderbridge.placement.desk import Desk, log
+from orderbridge.placement.desk import Desk, log, note_known
 from orderbridge.placement.limited import PROBE_TIMEOUT, READ_TIMEOUT, all_of, within
 from orderbridge.placement.policy import together
 from orderbridge.placement.scope import is_at
@@ -112,7 +112,7 @@ class Working:
 
     def _tell_lost(self, order: Order) -> None:
         if order.identity not in self._lost:
-            self._lost.add(order.identity)
+            note_known(self._lost, order.identity)
             message = f"{order.order_id} was open, and the venue says now that there is no such order"
             self._desk.alarm(AlarmKind.LOST, message, order=order, gateway=self._gateway.name)
 

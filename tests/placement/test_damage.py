@@ -227,6 +227,29 @@ async def test_a_missing_folder_is_named_and_may_be_made_later(tmp_path: Path) -
     await journal.aclose()
 
 
+async def test_a_bridge_whose_journal_cannot_be_opened_says_so_and_goes_on(bridges: Bridges, tmp_path: Path) -> None:
+    """One alarm as it is entered; orders are found and cancelled all the same; once the folder is made, it places."""
+    elsewhere = await bridges().place("bitso", limit_buy())
+    path = tmp_path / "data" / "orders.db"
+
+    async with bridges(journal=SqliteJournal(path)) as bridge:
+
+        async def is_told() -> bool:
+            return bool(bridges.alarms)
+
+        await until(is_told)
+        with pytest.raises(JournalError, match="there is no folder"):
+            await bridge.place("bitso", limit_buy(), key="k1")
+        found = await bridge.get(elsewhere)
+        cancelled = await bridge.cancel(elsewhere)
+        path.parent.mkdir()
+        placed = await bridge.place("bitso", limit_buy(), key="k1", send_within=30)
+
+    assert bridges.kinds == ["journal"]
+    assert "there is no folder" in bridges.alarms[0].message
+    assert (found.status, cancelled.status, placed.status) == ("open", "cancelled", "accepted")
+
+
 async def test_a_folder_is_no_journal(tmp_path: Path) -> None:
     """A path that names a folder is said to be one, by writes and by reads."""
     journal = SqliteJournal(tmp_path)
@@ -769,6 +792,23 @@ async def test_what_was_seen_of_an_order_may_be_spoilt(bridges: Bridges, tmp_pat
     assert not report.unreachable
     assert [each.key for each in await bridge.placements()] == ["k1", "k2"]
     assert {alarm.message.partition(" cannot be read")[0] for alarm in bridges.alarms} == {f"order {order.order_id}"}
+
+
+async def test_of_many_rows_that_cannot_be_read_some_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is told once, up to a bound: a person who was told of so many looks at the file, and memory is bounded."""
+    monkeypatch.setattr("orderbridge.placement.sqlite._REMEMBERED", 3)
+    path = tmp_path / "orders.db"
+    journal, told = SqliteJournal(path), []
+    journal.on_unreadable = told.append
+    for number in range(5):
+        await journal.create(record(f"p{number}"))
+    spoil(path, "placements", "1", b"\xff")
+
+    lists = [await journal.find() for _ in range(3)]
+    await journal.aclose()
+
+    assert lists == [[], [], []]
+    assert [text.partition(" cannot")[0] for text in told] == ["placement p0", "placement p1", "placement p2"]
 
 
 async def test_an_event_that_cannot_be_read_is_named(tmp_path: Path) -> None:

@@ -7,7 +7,9 @@ import pytest
 
 from orderbridge import Alarm
 from orderbridge.errors import VenueUnavailable
+from orderbridge.placement import MemoryJournal
 from tests.placement.hand import Bot
+from tests.placement.kit import record
 from tests.placement.test_certificate import Venue
 
 
@@ -56,3 +58,20 @@ async def test_a_handler_of_alarms_that_fails_is_logged(handler: Any, caplog: py
     assert "its outcome cannot be proven" in logged.getMessage()
     assert logged.exc_info is not None
     assert isinstance(logged.exc_info[1], KeyError)
+
+
+async def test_only_so_many_other_processes_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A journal outlives many processes: the one that said nothing for longest is forgotten, and read anew."""
+    monkeypatch.setattr("orderbridge.placement.desk._MOST_OWNERS", 3)
+    journal = MemoryJournal()
+    bot = Bot(Venue(), journal=journal)
+    desk = bot.bridge._placing.desk
+    for number in range(10):
+        await journal.keep_alive(f"elsewhere:{number}", until=desk.clock() + 60)
+
+    lives = [await desk.is_worked_on(record(owner=f"elsewhere:{number}")) for number in (*range(10), 0)]
+    remembered = list(desk._told)
+    await bot.bridge.aclose()
+
+    assert lives == [True] * 11
+    assert remembered == ["elsewhere:8", "elsewhere:9", "elsewhere:0"]

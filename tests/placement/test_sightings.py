@@ -218,7 +218,7 @@ async def test_a_ghost_is_cancelled_whoever_saw_it(who: str, policy: str) -> Non
 
 async def test_what_is_remembered_of_sightings_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """A stream of other people's orders, and of our own, does not fill the memory; what is forgotten still counts."""
-    monkeypatch.setattr("orderbridge.placement.sightings._MOST_KNOWN", 10)
+    monkeypatch.setattr("orderbridge.placement.desk._MOST_KNOWN", 10)
     bot = Bot(Accepting())
     sightings = bot.bridge._placing.sightings
     ours = [await bot.bridge.place("bitso", limit_buy()) for _ in range(30)]

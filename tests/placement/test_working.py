@@ -8,7 +8,7 @@ import pytest
 from orderbridge import Order, OrderEdit, OrderRequest
 from orderbridge.errors import OrderNotActive, OutcomeUnknown
 from orderbridge.http.policy import Retries
-from orderbridge.model.results import BadRow
+from orderbridge.model.results import BadRow, Found, LookupResult
 from orderbridge.placement import MemoryJournal, SqliteJournal
 from orderbridge.simulator import Simulator
 from tests.placement.hand import Accepting, Bot
@@ -506,3 +506,34 @@ async def test_a_look_up_at_every_gateway_knows_it_too(forgetful: Simulator, bri
     assert [(each.status, each.known_by, each.quantity) for each in found.orders] == [
         ("cancelled", "inferred", order.quantity)
     ]
+
+
+class Denying(Accepting):
+    """It took every order, and says of each that there is no such one."""
+
+    async def lookup(self, *refs: Any, timeout: float | None = None) -> LookupResult:
+        found = Found(answers={self.name: "not_seen"}, proven_absent=True)
+        return LookupResult(refs=refs, found=(found,) * len(refs))
+
+
+async def test_an_order_of_which_the_venue_says_that_there_is_none_is_told_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A person hears of it, at the first look only; it stays as it was, and so many names at most are remembered."""
+    monkeypatch.setattr("orderbridge.placement.desk._MOST_KNOWN", 2)
+    bot = Bot(Denying())
+    orders = [await bot.bridge.place("bitso", limit_buy(price=price)) for price in ("1", "2")]
+
+    for _ in range(3):
+        await bot.bridge.recover()
+    told = [alarm.order and alarm.order.order_id for alarm in bot.alarms]
+    orders += [await bot.bridge.place("bitso", limit_buy(price=price)) for price in ("3", "4", "5")]
+    await bot.bridge.recover()
+    placements = await bot.bridge.placements()
+    await bot.bridge.aclose()
+
+    assert told == [order.order_id for order in orders[:2]]
+    assert set(bot.kinds) == {"lost"}
+    assert {alarm.order.order_id for alarm in bot.alarms if alarm.order} == {order.order_id for order in orders}
+    assert [each.may_be_live for each in placements] == [True] * 5
+    assert len(bot.bridge._placing.line("bitso").recovery._working._lost) <= 2
