@@ -21,10 +21,9 @@ from urllib.parse import urlsplit
 
 from orderbridge.simulator.amounts import plain
 from orderbridge.simulator.clock import SimClock
-from orderbridge.simulator.engine.book import Half
 from orderbridge.simulator.engine.engine import Engine
-from orderbridge.simulator.engine.market import Market
-from orderbridge.simulator.engine.order import Order
+from orderbridge.simulator.engine.market import Half, SimMarket
+from orderbridge.simulator.engine.order import SimOrder
 from orderbridge.simulator.handle import MarketHandle
 from orderbridge.simulator.message import Request, Response, json_response
 from orderbridge.simulator.page import PAGE
@@ -105,7 +104,7 @@ class Console:
             "books": [
                 _market_row(book, market)
                 for book, engine in self._engines.items()
-                for market in engine.matcher.markets.values()
+                for market in engine.markets.values()
             ],
             "orders": self._orders(),
         }
@@ -149,7 +148,7 @@ def _fault_row(rule: Any) -> dict[str, Any]:
     }
 
 
-def _market_row(book: str, market: Market) -> dict[str, Any]:
+def _market_row(book: str, market: SimMarket) -> dict[str, Any]:
     return {
         "book": book,
         "market": market.instrument.name,
@@ -163,7 +162,7 @@ def _levels(half: Half) -> list[list[str]]:
     return [[plain(price), plain(size)] for price, size in islice(half.sizes(), LEVELS)]
 
 
-def _order_row(book: str, order: Order) -> dict[str, Any]:
+def _order_row(book: str, order: SimOrder) -> dict[str, Any]:
     return {
         "book": book,
         "order_id": order.order_id,

@@ -6,8 +6,8 @@ from threading import RLock
 
 from orderbridge.simulator.amounts import ZERO, Amount, as_decimal
 from orderbridge.simulator.engine.engine import Engine
-from orderbridge.simulator.engine.market import Market
-from orderbridge.simulator.engine.order import Order
+from orderbridge.simulator.engine.market import SimMarket
+from orderbridge.simulator.engine.order import SimOrder
 
 
 class MarketHandle:
@@ -35,7 +35,7 @@ class MarketHandle:
         with self._lock:
             self._engine.trade(self._market, price=at, quantity=size)
 
-    def fill(self, order: Order | str, *, quantity: Amount | None = None, price: Amount | None = None) -> None:
+    def fill(self, order: SimOrder | str, *, quantity: Amount | None = None, price: Amount | None = None) -> None:
         """
         Fill this order, wherever it stands: whole unless a quantity, at its own price unless a price is
         given.
@@ -66,7 +66,7 @@ class MarketHandle:
             return list(self._market.book.own(side).sizes())
 
     @property
-    def _market(self) -> Market:
+    def _market(self) -> SimMarket:
         return self._engine.market(self._name)
 
 

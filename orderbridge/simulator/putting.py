@@ -9,8 +9,8 @@ from typing import Any
 
 from orderbridge.simulator.amounts import ZERO, Amount, add, as_decimal, floor_divide, floor_to, mul, sub
 from orderbridge.simulator.engine.engine import Engine
-from orderbridge.simulator.engine.instrument import Instrument
-from orderbridge.simulator.engine.order import Order, State
+from orderbridge.simulator.engine.market import Instrument
+from orderbridge.simulator.engine.order import SimOrder, State
 
 Moment = datetime | float | str
 Executions = bool | Iterable[tuple[Amount, Amount]]
@@ -69,12 +69,12 @@ class Built:
     An order, the (price, quantity) of its fills, and how much of it counts as filled, fills or no fills.
     """
 
-    order: Order
+    order: SimOrder
     executions: list[tuple[Decimal, Decimal]]
     filled: Decimal
     filled_quote: Decimal
 
-    def put_on(self, engine: Engine) -> Order:
+    def put_on(self, engine: Engine) -> SimOrder:
         """Record it; a sum that the fills already make is left to them."""
         made = reduce(add, (size for _, size in self.executions), ZERO)
         told = None if made == self.filled else (self.filled, self.filled_quote)
@@ -94,7 +94,7 @@ def build(spec: Spec, *, account: str, order_id: str, now: datetime) -> Built:
     started = moment_or_none(spec.triggered_at)
     if state is State.OPEN and spec.stop_price is not None and started is None and not filled:
         state = State.WAITING
-    order = Order(
+    order = SimOrder(
         order_id=order_id,
         account=account,
         market=spec.market.name,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from orderbridge.model.basics import PlacementState
 from orderbridge.model.order import Order as Known
 from orderbridge.placement import Event, Record
-from orderbridge.simulator.engine.order import Order
+from orderbridge.simulator.engine.order import SimOrder
 from tests.chains import breaches
 
 # An order of one of these is live or filled at the venue only against our word.
@@ -58,7 +58,7 @@ class Counts:
         wrong = (self.doubles, self.unknown_orders, self.contradictions, self.without_verdict, self.illegal)
         return not any((*wrong, self.wrong_ends, self.crashes, self.unmet))
 
-    def compare(self, records: Sequence[Record], truth: Mapping[str, Iterable[Order]], keys: Iterable[str]) -> None:
+    def compare(self, records: Sequence[Record], truth: Mapping[str, Iterable[SimOrder]], keys: Iterable[str]) -> None:
         """
         Hold the journal against the venues.
 
@@ -105,7 +105,7 @@ class Counts:
             if shown not in every or (mine and shown not in mine):
                 self.contradictions.append(f"{name}: as {shown}, the venue has {', '.join(every) or 'none'}")
 
-    def check_ends(self, orders: Iterable[Known], truth: Mapping[str, Iterable[Order]]) -> None:
+    def check_ends(self, orders: Iterable[Known], truth: Mapping[str, Iterable[SimOrder]]) -> None:
         """Hold what the journal says of orders that are over against the venues."""
         taken = {(name, order.order_id): order for name, orders in truth.items() for order in orders}
         for order in orders:
@@ -144,7 +144,7 @@ class Counts:
         return "\n".join(lines)
 
 
-def is_live_or_filled(order: Order) -> bool:
+def is_live_or_filled(order: SimOrder) -> bool:
     """Whether money is at stake: the order may still trade, or has traded."""
     return order.active or order.filled > 0
 

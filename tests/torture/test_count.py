@@ -8,7 +8,7 @@ from orderbridge.model.basics import PlacementState
 from orderbridge.placement import Event, Record
 from orderbridge.placement.states import Happened, step, stored
 from orderbridge.simulator import Simulator
-from orderbridge.simulator.engine.order import Order as Truth
+from orderbridge.simulator.engine.order import SimOrder as Truth
 from tests.placement.kit import NOW, record, seen
 from tests.torture.count import Counts
 

@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from orderbridge.simulator.engine.instrument import Instrument
+from orderbridge.simulator.engine.market import Instrument
 
 FUNDS = Decimal(1_000_000_000)
 EXCHANGES = ("binanceus", "binance", "coinbase", "kraken")

@@ -5,7 +5,7 @@ from typing import Any, TypedDict
 
 from orderbridge.simulator.amounts import Amount
 from orderbridge.simulator.bitcain.markets import name_of
-from orderbridge.simulator.engine.instrument import Instrument
+from orderbridge.simulator.engine.market import Instrument
 from orderbridge.simulator.putting import STATES, Executions, Moment, Spec, first, fold, only_known
 
 _PRICED = frozenset({"limit", "stop_limit", "iceberg", "oco"})

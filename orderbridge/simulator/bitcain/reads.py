@@ -10,7 +10,7 @@ from orderbridge.simulator.bitcain.errors import BitcainRefusal, enum_fault
 from orderbridge.simulator.bitcain.validation import HistoryQuery, ListQuery
 from orderbridge.simulator.bitcain.views import FINAL, STATUSES, order_row, spelled, status_of
 from orderbridge.simulator.engine.engine import Engine
-from orderbridge.simulator.engine.order import Order
+from orderbridge.simulator.engine.order import SimOrder
 from orderbridge.simulator.faults import Fault
 from orderbridge.simulator.settings import BitcainSettings
 
@@ -28,7 +28,7 @@ class Reads:
         self._settings = settings
         self._now = now
 
-    def find(self, account: str, order_id: str) -> tuple[Engine, Order]:
+    def find(self, account: str, order_id: str) -> tuple[Engine, SimOrder]:
         """The order and the engine that has it; 404 for another account's order as well."""
         for engine in self._engines.values():
             order = engine.ledger.orders.get(order_id)
@@ -72,12 +72,12 @@ class Reads:
             paging = {"total": len(orders), "limit": query.limit, "has_more": len(orders) > query.limit}
         return many(self._rows(orders[: query.limit], fault), paging, self._settings)
 
-    def _newest(self, account: str) -> Iterable[Order]:
+    def _newest(self, account: str) -> Iterable[SimOrder]:
         orders = chain.from_iterable(engine.ledger.of_account(account) for engine in self._engines.values())
         shown = (order for order in orders if self._shown(order))
         return sorted(shown, key=lambda order: (order.created_at, order.order_id), reverse=True)
 
-    def _shown(self, order: Order) -> bool:
+    def _shown(self, order: SimOrder) -> bool:
         return not order.hidden and (order.shown_from is None or order.shown_from <= self._now())
 
     def status_faults(self, word: str | None) -> list[dict[str, Any]]:
@@ -89,10 +89,10 @@ class Reads:
     def _words(self) -> list[str]:
         return list(dict.fromkeys(spelled(word, self._settings) for word in STATUSES))
 
-    def _has_status(self, order: Order, word: str | None) -> bool:
+    def _has_status(self, order: SimOrder, word: str | None) -> bool:
         return word is None or word == order.raw.get("status", spelled(status_of(order), self._settings))
 
-    def _paging(self, query: ListQuery, orders: list[Order], begin: int, page: list[Order]) -> dict[str, Any]:
+    def _paging(self, query: ListQuery, orders: list[SimOrder], begin: int, page: list[SimOrder]) -> dict[str, Any]:
         more = begin + len(page) < len(orders)
         match self._settings.paging:
             case "neither":
@@ -108,7 +108,7 @@ class Reads:
             "next_cursor": None,
         }
 
-    def _rows(self, orders: Iterable[Order], fault: Fault | None) -> list[dict[str, Any]]:
+    def _rows(self, orders: Iterable[SimOrder], fault: Fault | None) -> list[dict[str, Any]]:
         rows = [self.row(order) for order in orders]
         if fault is not None and fault.kind == "duplicate_rows":
             rows += rows[:1]
@@ -117,13 +117,13 @@ class Reads:
             rows = [{**row, name: fault.word} for row in rows]
         return rows
 
-    def row(self, order: Order) -> dict[str, Any]:
+    def row(self, order: SimOrder) -> dict[str, Any]:
         """One order as this server writes it."""
         engine = self._engines[order.facts["trading_mode"]]
         return order_row(order, engine.instruments[order.market], self._settings)
 
 
-def _after(orders: Iterable[Order], cursor: str) -> int:
+def _after(orders: Iterable[SimOrder], cursor: str) -> int:
     for index, order in enumerate(orders):
         if cursor == f"{CURSOR}{order.order_id}":
             return index + 1

@@ -13,7 +13,7 @@ from orderbridge.simulator.amounts import ZERO, is_reasonable
 from orderbridge.simulator.bitcain import validation as v
 from orderbridge.simulator.bitcain.errors import BitcainRefusal
 from orderbridge.simulator.bitcain.markets import EXCHANGES, MARKETS, name_of
-from orderbridge.simulator.engine.order import Order, State
+from orderbridge.simulator.engine.order import SimOrder, State
 
 MODES: Final = ("paper", "live")
 _INEXPRESSIBLE: Final = frozenset({v.OrderType.TRAILING_STOP, v.OrderType.ICEBERG, v.OrderType.OCO})
@@ -37,7 +37,7 @@ def positive(name: str, value: Decimal | None) -> Decimal:
     return value
 
 
-def order_from(body: v.CreateBody, query: v.CreateQuery, *, account: str, order_id: str, now: datetime) -> Order:
+def order_from(body: v.CreateBody, query: v.CreateQuery, *, account: str, order_id: str, now: datetime) -> SimOrder:
     """The order that a create call describes; nothing is placed yet."""
     market = _market(body, query)
     quantity = positive("quantity", body.quantity)
@@ -46,7 +46,7 @@ def order_from(body: v.CreateBody, query: v.CreateQuery, *, account: str, order_
     price = positive("price", body.price) if body.type in _PRICED else None
     stop = positive("stop_price", body.stop_price) if body.type in _STOPPED else None
     check_expiry(body.time_in_force, body.expires_at, now)
-    return Order(
+    return SimOrder(
         order_id=order_id,
         account=account,
         market=market,
@@ -104,14 +104,14 @@ def _facts(body: v.CreateBody, query: v.CreateQuery) -> dict[str, object]:
     }
 
 
-def check_active(order: Order, doing: str) -> None:
+def check_active(order: SimOrder, doing: str) -> None:
     """409 for an order that has ended."""
     if not order.active:
         word = order.state.value
         raise BitcainRefusal(409, f"Order cannot be {doing}: it is {word}")
 
 
-def check_failed(order: Order) -> None:
+def check_failed(order: SimOrder) -> None:
     """409 for a retry of anything but a failed order."""
     if order.state is not State.FAILED:
         raise BitcainRefusal(409, "Only failed orders can be retried")

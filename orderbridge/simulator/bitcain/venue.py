@@ -10,9 +10,9 @@ from orderbridge.simulator.bitcain.markets import CURRENCIES, FUNDS, MARKETS, na
 from orderbridge.simulator.bitcain.putting import BitcainPut, mode_of, spec_from
 from orderbridge.simulator.bitcain.rules import MODES
 from orderbridge.simulator.clock import SimClock
-from orderbridge.simulator.engine.account import Balance
 from orderbridge.simulator.engine.engine import Engine
-from orderbridge.simulator.engine.order import Order
+from orderbridge.simulator.engine.money import Balance
+from orderbridge.simulator.engine.order import SimOrder
 from orderbridge.simulator.handle import MarketHandle
 from orderbridge.simulator.putting import build
 from orderbridge.simulator.settings import BitcainSettings
@@ -97,7 +97,7 @@ class SimBitcain(Venue[Route]):
         """Ground truth: what the account owns, by mode and currency."""
         return {mode: engine.accounts.of(BOT) for mode, engine in self.engines.items()}
 
-    def accepted(self, *, client_order_id: str | None = None, order_id: str | None = None) -> list[Order]:
+    def accepted(self, *, client_order_id: str | None = None, order_id: str | None = None) -> list[SimOrder]:
         """
         Ground truth: every order that was ever taken, paper first, oldest first; those of one id, if given.
         """
@@ -112,7 +112,7 @@ class SimBitcain(Venue[Route]):
         """A UUID, from the seed."""
         return str(UUID(int=self._ids.getrandbits(128), version=4))
 
-    def put(self, **about: Unpack[BitcainPut]) -> Order:
+    def put(self, **about: Unpack[BitcainPut]) -> SimOrder:
         """
         Put an order on the exchange, in any state, without asking any rule.
 

@@ -7,8 +7,8 @@ from decimal import Decimal
 from typing import Any, Final
 
 from orderbridge.simulator.amounts import PLACES, plain, ratio
-from orderbridge.simulator.engine.instrument import Instrument
-from orderbridge.simulator.engine.order import Order, State
+from orderbridge.simulator.engine.market import Instrument
+from orderbridge.simulator.engine.order import SimOrder, State
 from orderbridge.simulator.settings import BitcainSettings
 
 STATUSES: Final = [
@@ -51,7 +51,7 @@ _VARIANTS: Final = {
 }
 
 
-def order_row(order: Order, market: Instrument, settings: BitcainSettings) -> dict[str, Any]:
+def order_row(order: SimOrder, market: Instrument, settings: BitcainSettings) -> dict[str, Any]:
     """
     The order in the names, decimals, times and spelling that the settings ask for, with `raw` laid over it.
     """
@@ -70,7 +70,7 @@ def order_row(order: Order, market: Instrument, settings: BitcainSettings) -> di
     return row
 
 
-def _canonical(order: Order, market: Instrument, settings: BitcainSettings) -> dict[str, Any]:
+def _canonical(order: SimOrder, market: Instrument, settings: BitcainSettings) -> dict[str, Any]:
     facts = order.facts
     places = market.quote_places
     average = ratio(order.filled_quote, order.filled, PLACES) if order.filled else None
@@ -110,7 +110,7 @@ def _canonical(order: Order, market: Instrument, settings: BitcainSettings) -> d
     }
 
 
-def status_of(order: Order) -> str:
+def status_of(order: SimOrder) -> str:
     """The canonical status word."""
     if order.state is State.WAITING:
         return "pending"

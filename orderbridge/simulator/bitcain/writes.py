@@ -19,8 +19,8 @@ from orderbridge.simulator.bitcain.rules import (
 )
 from orderbridge.simulator.bitcain.views import spelled, status_of
 from orderbridge.simulator.clock import SimClock
-from orderbridge.simulator.engine.engine import Change, Engine, NotEnough
-from orderbridge.simulator.engine.order import Order, State
+from orderbridge.simulator.engine.engine import Engine, NotEnough
+from orderbridge.simulator.engine.order import SimOrder, State
 from orderbridge.simulator.faults import Fault
 from orderbridge.simulator.settings import BitcainSettings
 
@@ -60,7 +60,7 @@ class Writes:
         self._route(engine, order)
         return self._settings.create_status, self._answer(order, "Order created")
 
-    def _twin(self, engine: Engine, order: Order) -> Order | None:
+    def _twin(self, engine: Engine, order: SimOrder) -> SimOrder | None:
         """An order with the same client id, by the switch `duplicate_client_order_id`."""
         if order.client_order_id is None or self._settings.duplicate_client_order_id == "allowed":
             return None
@@ -69,12 +69,12 @@ class Writes:
             raise BitcainRefusal(409, "An order with this client_order_id exists")
         return earlier[0] if earlier else None
 
-    def _check_post_only(self, engine: Engine, order: Order) -> None:
+    def _check_post_only(self, engine: Engine, order: SimOrder) -> None:
         crosses = engine.market(order.market).book.crosses(order.side, order.price)
         if order.post_only and order.stop_price is None and crosses:
             raise refuse("post_only order would take liquidity")
 
-    def _route(self, engine: Engine, order: Order) -> None:
+    def _route(self, engine: Engine, order: SimOrder) -> None:
         """Send the order on to its exchange, which may work, fail, or refuse."""
         if self._settings.routing == "works":
             self._start(lambda: engine.place(order))
@@ -98,14 +98,14 @@ class Writes:
         check_active(order, "cancelled")
         if self._settings.cancel_answer == "still_open":
             later = self._clock.now() + timedelta(seconds=self._settings.cancel_takes)
-            engine.cancel_later(order, at=later)
+            engine.end_later(order, State.CANCELLED, at=later)
         else:
             engine.cancel(order)
         if self._settings.cancel_answer == "order":
             return self._answer(order, "Order cancelled")
         return {"success": True, "message": "Cancel requested", "order_id": order.order_id}
 
-    def _fill_first(self, engine: Engine, order: Order, fault: Fault | None) -> None:
+    def _fill_first(self, engine: Engine, order: SimOrder, fault: Fault | None) -> None:
         if fault is not None and fault.kind == "fill_first" and order.active:
             engine.fill(order)
 
@@ -121,25 +121,27 @@ class Writes:
             return self._answer(order, "Order updated")
         endless = order.time_in_force == "gtt" and body.time_in_force not in (None, "gtt") and body.expires_at is None
         self._check_update(engine, order, body, endless=endless)
-        change = Change(
-            quantity=body.quantity,
-            price=body.price,
-            stop_price=body.stop_price,
-            time_in_force=None if body.time_in_force is None else body.time_in_force.value,
-            expires_at=body.expires_at,
-            endless=endless,
+        self._start(
+            lambda: engine.edit(
+                order,
+                quantity=body.quantity,
+                price=body.price,
+                stop_price=body.stop_price,
+                time_in_force=None if body.time_in_force is None else body.time_in_force.value,
+                expires_at=body.expires_at,
+                endless=endless,
+            )
         )
-        self._start(lambda: engine.edit(order, change))
         return self._answer(order, "Order updated")
 
-    def _by_status(self, engine: Engine, order: Order, word: str) -> bool:
+    def _by_status(self, engine: Engine, order: SimOrder, word: str) -> bool:
         if word in ("cancelled", spelled("cancelled", self._settings)):
             return engine.cancel(order)
         if word not in (status_of(order), spelled(status_of(order), self._settings)):
             raise refuse("status can only be set to cancelled")
         return False
 
-    def _check_update(self, engine: Engine, order: Order, body: v.UpdateBody, *, endless: bool) -> None:
+    def _check_update(self, engine: Engine, order: SimOrder, body: v.UpdateBody, *, endless: bool) -> None:
         if body.quantity is not None and positive("quantity", body.quantity) < order.filled:
             raise refuse("quantity is below what is filled already")
         if body.price is not None:
@@ -177,8 +179,8 @@ class Writes:
         order.facts["retry_count"] = count
         return self._answer(order, "Order retried")
 
-    def _copy(self, order: Order, count: int) -> Order:
-        return Order(
+    def _copy(self, order: SimOrder, count: int) -> SimOrder:
+        return SimOrder(
             order_id=self._new_id(),
             account=order.account,
             market=order.market,
@@ -196,5 +198,5 @@ class Writes:
             facts=order.facts | {"retry_count": count},
         )
 
-    def _answer(self, order: Order, message: str) -> dict[str, Any]:
+    def _answer(self, order: SimOrder, message: str) -> dict[str, Any]:
         return single(self._reads.row(order), message, self._settings)

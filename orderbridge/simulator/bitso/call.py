@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from orderbridge.simulator.bitso.errors import BitsoRefusal
-from orderbridge.simulator.engine.order import Order
+from orderbridge.simulator.engine.order import SimOrder
 from orderbridge.simulator.faults import Fault
 from orderbridge.simulator.message import Request
 
@@ -80,7 +80,7 @@ def whole_number(call: Call, name: str, *, default: int, most: int) -> int:
     return min(int(text), most)
 
 
-def shown(order: Order, now: datetime) -> bool:
+def shown(order: SimOrder, now: datetime) -> bool:
     """Whether look-ups may show the order at all: not hidden by the test, nor by late visibility."""
     return not order.hidden and (order.shown_from is None or order.shown_from <= now)
 

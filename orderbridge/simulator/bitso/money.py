@@ -7,7 +7,7 @@ from orderbridge.simulator.amounts import PLACES, mul, plain
 from orderbridge.simulator.bitso.books import PRECISION
 from orderbridge.simulator.bitso.call import Call
 from orderbridge.simulator.engine.engine import Engine
-from orderbridge.simulator.engine.instrument import Instrument
+from orderbridge.simulator.engine.market import Instrument
 
 HUNDRED = Decimal(100)
 

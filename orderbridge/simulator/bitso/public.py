@@ -11,10 +11,8 @@ from orderbridge.simulator.bitso.books import FIAT, NAMES, PRECISION
 from orderbridge.simulator.bitso.call import Call, whole_number
 from orderbridge.simulator.bitso.errors import BitsoRefusal
 from orderbridge.simulator.bitso.views import when
-from orderbridge.simulator.engine.book import Half
 from orderbridge.simulator.engine.engine import Engine
-from orderbridge.simulator.engine.instrument import Instrument
-from orderbridge.simulator.engine.market import Market, PublicTrade
+from orderbridge.simulator.engine.market import Half, Instrument, PublicTrade, SimMarket
 from orderbridge.simulator.settings import BitsoSettings
 
 HUNDRED = Decimal(100)
@@ -79,7 +77,7 @@ class Public:
         )
         return list(islice(page, limit))
 
-    def _trade_row(self, market: Market, trade: PublicTrade) -> dict[str, Any]:
+    def _trade_row(self, market: SimMarket, trade: PublicTrade) -> dict[str, Any]:
         return {
             "book": market.instrument.name,
             "created_at": when(trade.created_at, self._settings),
@@ -95,7 +93,7 @@ class Public:
             return self._ticker_row(self._market(call), call)
         return [self._ticker_row(self._engine.market(name), call) for name in self._engine.instruments]
 
-    def _ticker_row(self, market: Market, call: Call) -> dict[str, str]:
+    def _ticker_row(self, market: SimMarket, call: Call) -> dict[str, str]:
         day = [trade for trade in market.trades if trade.created_at > call.now - DAY]
         prices = [trade.price for trade in day] or [market.last]
         volume, value = ZERO, ZERO
@@ -114,7 +112,7 @@ class Public:
             "created_at": when(call.now, self._settings),
         }
 
-    def _market(self, call: Call) -> Market:
+    def _market(self, call: Call) -> SimMarket:
         name = call.parameters.get("book")
         if name is None:
             raise BitsoRefusal("0303", about="book")

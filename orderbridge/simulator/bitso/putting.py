@@ -5,7 +5,7 @@ from typing import Any, TypedDict
 
 from orderbridge.simulator.amounts import Amount
 from orderbridge.simulator.bitso.views import TIME_IN_FORCE
-from orderbridge.simulator.engine.instrument import Instrument
+from orderbridge.simulator.engine.market import Instrument
 from orderbridge.simulator.putting import Executions, Moment, Spec, first, fold, only_known
 
 WORDS = frozenset({"queued", "open", "partially filled", "completed", "cancelled"})

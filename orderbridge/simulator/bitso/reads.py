@@ -9,7 +9,7 @@ from orderbridge.simulator.bitso.call import Call, disturb, named, shown, whole_
 from orderbridge.simulator.bitso.errors import BitsoRefusal
 from orderbridge.simulator.bitso.views import order_row, trade_row
 from orderbridge.simulator.engine.engine import Engine
-from orderbridge.simulator.engine.order import Fill, Order
+from orderbridge.simulator.engine.order import SimFill, SimOrder
 from orderbridge.simulator.settings import BitsoSettings
 
 MOST_OPEN_ORDERS = 500
@@ -29,7 +29,7 @@ class Reads:
         `GET orders…`: an array in every form. What is missing follows the settings `miss` and `mixed_miss`.
         """
         names = named(call)
-        found: list[Order] = []
+        found: list[SimOrder] = []
         missed = False
         for each in names.ids:
             orders = [order for order in self.find(call, each, by_origin=names.by_origin) if self._visible(order, call)]
@@ -44,7 +44,7 @@ class Reads:
             raise BitsoRefusal(code if names.by_origin else "0312")
         return disturb([self._row(order, call) for order in found], call.fault)
 
-    def find(self, call: Call, name: str, *, by_origin: bool) -> list[Order]:
+    def find(self, call: Call, name: str, *, by_origin: bool) -> list[SimOrder]:
         """
         The account's orders with this name: one by oid, perhaps several by a re-used origin id, newest first.
         """
@@ -53,7 +53,7 @@ class Reads:
         order = self._engine.ledger.orders.get(name)
         return [order] if order is not None and order.account == call.account else []
 
-    def _visible(self, order: Order, call: Call) -> bool:
+    def _visible(self, order: SimOrder, call: Call) -> bool:
         if not shown(order, call.now):
             return False
         if order.active:
@@ -61,7 +61,7 @@ class Reads:
         ended = order.ended_at or order.created_at
         return call.now - ended < timedelta(seconds=self._settings.visibility_window)
 
-    def _row(self, order: Order, call: Call) -> dict[str, Any]:
+    def _row(self, order: SimOrder, call: Call) -> dict[str, Any]:
         return order_row(order, self._settings, now=call.now)
 
     def open_orders(self, call: Call) -> list[dict[str, Any]]:
@@ -105,7 +105,7 @@ class Reads:
             raise BitsoRefusal("0378")
         return disturb([trade_row(fill, self._settings) for fill in ready], call.fault)
 
-    def _ready(self, fills: list[Fill], call: Call) -> list[Fill]:
+    def _ready(self, fills: list[SimFill], call: Call) -> list[SimFill]:
         lag = timedelta(seconds=self._settings.trade_lag)
         return [fill for fill in fills if call.now - fill.created_at >= lag] if lag else fills
 
@@ -132,7 +132,7 @@ class Reads:
         )
         return disturb(list(islice(page, limit)), call.fault)
 
-    def _trades_by_id(self, call: Call, fills: list[Fill]) -> list[dict[str, Any]]:
+    def _trades_by_id(self, call: Call, fills: list[SimFill]) -> list[dict[str, Any]]:
         if len(call.rest) > 1:
             raise BitsoRefusal("0322", status=404)
         wanted = set(call.rest[0].split("-"))
@@ -142,6 +142,6 @@ class Reads:
         return rows
 
 
-def _known(order: Order, call: Call) -> bool:
+def _known(order: SimOrder, call: Call) -> bool:
     """Whether an order that becomes visible late may be spoken of; trades of an order hidden by a test may be."""
     return order.shown_from is None or order.shown_from <= call.now

@@ -19,8 +19,8 @@ from orderbridge.simulator.bitso.body import amount, word
 from orderbridge.simulator.bitso.errors import BitsoRefusal
 from orderbridge.simulator.bitso.views import TIME_IN_FORCE
 from orderbridge.simulator.engine.engine import Engine
-from orderbridge.simulator.engine.instrument import Instrument
-from orderbridge.simulator.engine.order import Order
+from orderbridge.simulator.engine.market import Instrument
+from orderbridge.simulator.engine.order import SimOrder
 from orderbridge.simulator.settings import BitsoSettings
 
 FIELDS: Final = frozenset(
@@ -49,7 +49,7 @@ class Rules:
         self._settings = settings
         self._new_id = new_id
 
-    def order_from(self, body: dict[str, Any], *, account: str, now: datetime) -> Order:
+    def order_from(self, body: dict[str, Any], *, account: str, now: datetime) -> SimOrder:
         """The order that the body describes; nothing is placed yet."""
         if self._settings.unknown_fields == "refused" and body.keys() - FIELDS:
             raise BitsoRefusal("0304", about=", ".join(sorted(body.keys() - FIELDS)))
@@ -68,7 +68,7 @@ class Rules:
         slippage = self._slippage(body)
         origin_id = self._origin_id(body, account)
         self._check_switches(market, type_, account)
-        return Order(
+        return SimOrder(
             order_id=self._new_id(),
             account=account,
             market=market.name,

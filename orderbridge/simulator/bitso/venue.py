@@ -9,9 +9,9 @@ from orderbridge.simulator.bitso.app import ACCOUNT, SECOND_ACCOUNT, BitsoApp, R
 from orderbridge.simulator.bitso.books import BOOKS, PRECISION
 from orderbridge.simulator.bitso.putting import BitsoPut, spec_from
 from orderbridge.simulator.clock import SimClock
-from orderbridge.simulator.engine.account import Balance
 from orderbridge.simulator.engine.engine import Engine
-from orderbridge.simulator.engine.order import Order
+from orderbridge.simulator.engine.money import Balance
+from orderbridge.simulator.engine.order import SimOrder
 from orderbridge.simulator.handle import MarketHandle
 from orderbridge.simulator.putting import build
 from orderbridge.simulator.settings import BitsoSettings
@@ -90,7 +90,7 @@ class SimBitso(Venue[Route]):
         """Ground truth: what the first account owns and what of it is locked, by currency."""
         return self.engine.accounts.of(ACCOUNT)
 
-    def accepted(self, *, client_order_id: str | None = None, order_id: str | None = None) -> list[Order]:
+    def accepted(self, *, client_order_id: str | None = None, order_id: str | None = None) -> list[SimOrder]:
         """
         Ground truth: every order that the exchange ever took, account by account, oldest first; those of one id,
         if given.
@@ -106,7 +106,7 @@ class SimBitso(Venue[Route]):
         """Sixteen letters and digits, from the seed."""
         return "".join(self._ids.choices(_LETTERS, k=ID_LENGTH))
 
-    def put(self, **about: Unpack[BitsoPut]) -> Order:
+    def put(self, **about: Unpack[BitsoPut]) -> SimOrder:
         """
         Put an order on the exchange, in any state, without asking any rule.
 

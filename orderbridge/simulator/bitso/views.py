@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from orderbridge.simulator.amounts import PLACES, ZERO, plain, value_of
-from orderbridge.simulator.engine.order import Fill, Order, State
+from orderbridge.simulator.engine.order import SimFill, SimOrder, State
 from orderbridge.simulator.settings import BitsoSettings
 
 TIME_IN_FORCE: Final = {
@@ -17,7 +17,7 @@ TIME_IN_FORCE: Final = {
 _TIME_IN_FORCE_WORD: Final = {value: word for word, value in TIME_IN_FORCE.items()}
 
 
-def order_row(order: Order, settings: BitsoSettings, *, now: datetime, places: int = 2) -> dict[str, Any]:
+def order_row(order: SimOrder, settings: BitsoSettings, *, now: datetime, places: int = 2) -> dict[str, Any]:
     """
     One row of look-up and open orders. Fields that do not apply to the order are left out, as documented.
     """
@@ -53,7 +53,7 @@ def overlay(row: dict[str, Any], raw: dict[str, Any]) -> dict[str, Any]:
     return row
 
 
-def status_word(order: Order, settings: BitsoSettings, now: datetime) -> str:
+def status_word(order: SimOrder, settings: BitsoSettings, now: datetime) -> str:
     """The documented word, in the spelling that the settings ask for."""
     if order.state is State.WAITING:
         word = "queued"
@@ -69,7 +69,7 @@ def status_word(order: Order, settings: BitsoSettings, now: datetime) -> str:
     return word.upper() if settings.status_spelling == "upper" else word
 
 
-def _unfilled(order: Order, settings: BitsoSettings) -> str | int | None:
+def _unfilled(order: SimOrder, settings: BitsoSettings) -> str | int | None:
     if order.quantity is None and order.state is not State.FILLED:
         return None
     if order.remaining == ZERO and settings.unfilled_zero_as_number:
@@ -77,7 +77,7 @@ def _unfilled(order: Order, settings: BitsoSettings) -> str | int | None:
     return plain(order.remaining, PLACES)
 
 
-def _value(order: Order, places: int) -> str | None:
+def _value(order: SimOrder, places: int) -> str | None:
     if order.quote_quantity is not None:
         return plain(order.quote_quantity, places)
     if order.price is None or order.quantity is None:
@@ -85,7 +85,7 @@ def _value(order: Order, places: int) -> str | None:
     return plain(value_of(order.price, order.quantity), places)
 
 
-def trade_row(fill: Fill, settings: BitsoSettings, *, places: int = 2) -> dict[str, Any]:
+def trade_row(fill: SimFill, settings: BitsoSettings, *, places: int = 2) -> dict[str, Any]:
     """One row of order trades and user trades: amounts signed from the account's view."""
     order = fill.order
     buys = order.side == "buy"

@@ -16,9 +16,9 @@ from orderbridge.simulator.bitso.call import Call, named
 from orderbridge.simulator.bitso.errors import BitsoRefusal
 from orderbridge.simulator.bitso.reads import Reads
 from orderbridge.simulator.bitso.rules import Rules, check_bounds, check_positive, check_stop, check_tick
-from orderbridge.simulator.engine.engine import Change, Engine, NotEnough
-from orderbridge.simulator.engine.instrument import Instrument
-from orderbridge.simulator.engine.order import Order, State
+from orderbridge.simulator.engine.engine import Engine, NotEnough
+from orderbridge.simulator.engine.market import Instrument
+from orderbridge.simulator.engine.order import SimOrder, State
 from orderbridge.simulator.settings import BitsoSettings
 
 LATE = 2.0
@@ -43,7 +43,7 @@ class Writes:
         self._start(order)
         return {"oid": order.order_id}
 
-    def _start(self, order: Order) -> None:
+    def _start(self, order: SimOrder) -> None:
         try:
             self._engine.place(order)
         except NotEnough as e:
@@ -61,17 +61,17 @@ class Writes:
             raise BitsoRefusal(self._settings.cancel_miss)
         return cancelled
 
-    def _named(self, call: Call) -> list[Order]:
+    def _named(self, call: Call) -> list[SimOrder]:
         names = named(call)
         return [order for each in names.ids for order in self._reads.find(call, each, by_origin=names.by_origin)]
 
-    def _fill_first(self, orders: list[Order], call: Call) -> None:
+    def _fill_first(self, orders: list[SimOrder], call: Call) -> None:
         if call.fault is not None and call.fault.kind == "fill_first":
             for order in orders:
                 if order.active:
                     self._engine.fill(order)
 
-    def _one(self, call: Call) -> Order:
+    def _one(self, call: Call) -> SimOrder:
         """The order that a PATCH names; by origin id the active one, of several."""
         names = named(call)
         orders = [order for order in self._named(call) if not order.hidden]
@@ -99,7 +99,7 @@ class Writes:
         self._engine.cancel(old, reason=f"replaced by {order.order_id}")
         return {"oid": order.order_id}
 
-    def _merged(self, old: Order, body: dict[str, Any]) -> dict[str, Any]:
+    def _merged(self, old: SimOrder, body: dict[str, Any]) -> dict[str, Any]:
         waits = old.state is State.WAITING
         if not waits and (amount(body, "stop") is not None or amount(body, "minor") is not None):
             raise BitsoRefusal("1005", about="stop and minor can change on a waiting stop order only")
@@ -132,7 +132,7 @@ class Writes:
             raise
         return {"oid": order.order_id}
 
-    def _change(self, order: Order, body: dict[str, Any]) -> None:
+    def _change(self, order: SimOrder, body: dict[str, Any]) -> None:
         major, minor, price, stop = (amount(body, name) for name in ("major", "minor", "price", "stop"))
         if major is not None and minor is not None:
             raise BitsoRefusal("0308")
@@ -155,10 +155,10 @@ class Writes:
             check_tick(market, price)
         check_bounds(market, major=quantity, minor=None, price=price or order.price)
         check_stop(market, stop)
-        self._edit(order, Change(quantity=quantity, price=price, stop_price=stop))
+        self._edit(order, quantity=quantity, price=price, stop_price=stop)
 
     def _change_market_order(
-        self, order: Order, market: Instrument, major: Decimal | None, minor: Decimal | None, stop: Decimal | None
+        self, order: SimOrder, market: Instrument, major: Decimal | None, minor: Decimal | None, stop: Decimal | None
     ) -> None:
         """A market order has no price: its size is the base or the money that it was given last."""
         if order.state is not State.WAITING:
@@ -166,16 +166,16 @@ class Writes:
         check_positive(major, minor)
         check_bounds(market, major=major, minor=minor, price=None)
         check_stop(market, stop)
-        self._edit(order, Change(quantity=major, quote_quantity=minor, stop_price=stop))
+        self._edit(order, quantity=major, quote_quantity=minor, stop_price=stop)
 
-    def _edit(self, order: Order, change: Change) -> None:
+    def _edit(self, order: SimOrder, **change: Decimal | None) -> None:
         try:
-            self._engine.edit(order, change)
+            self._engine.edit(order, **change)  # type: ignore[arg-type]
         except NotEnough as e:
             raise BitsoRefusal("0379") from e
 
     def _new_quantity(
-        self, order: Order, major: Decimal | None, minor: Decimal | None, price: Decimal | None
+        self, order: SimOrder, major: Decimal | None, minor: Decimal | None, price: Decimal | None
     ) -> Decimal:
         """A new price alone keeps the quote value, so the base amount becomes value ÷ price."""
         assert order.quantity is not None  # a limit order's size is in base

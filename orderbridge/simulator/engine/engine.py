@@ -1,20 +1,18 @@
-"""The engine: every command on orders. Deterministic under a seed and a clock."""
+"""The engine: every command on orders, and the matching that follows. Deterministic under a seed and a clock."""
 
+import heapq
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from random import Random
 
-from orderbridge.simulator.amounts import ZERO, add, sub
+from orderbridge.simulator.amounts import ZERO, add, mul, sub
 from orderbridge.simulator.clock import SimClock
-from orderbridge.simulator.engine.book import reaches
-from orderbridge.simulator.engine.instrument import Instrument
-from orderbridge.simulator.engine.market import Market, PublicTrade
-from orderbridge.simulator.engine.matching import Matcher
-from orderbridge.simulator.engine.order import Order, State
-from orderbridge.simulator.engine.schedule import Schedule
+from orderbridge.simulator.engine.market import HOUSE, Counterparty, Instrument, PublicTrade, SimMarket, reaches
+from orderbridge.simulator.engine.money import Accounts, Settlement, Sizing, paying
+from orderbridge.simulator.engine.order import Ledger, SimOrder, State
 
+PERCENT = Decimal("0.01")
 # Quantity, quote quantity, price, stop price.
 Terms = tuple[Decimal | None, Decimal | None, Decimal | None, Decimal | None]
 
@@ -23,42 +21,9 @@ class NotEnough(Exception):
     """The account cannot pay for the order; nothing was done."""
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """
-    What an edit changes; None leaves as it is. A size in base replaces one in quote and the other way round;
-    `endless` takes an expiry away.
-    """
-
-    quantity: Decimal | None = None
-    quote_quantity: Decimal | None = None
-    price: Decimal | None = None
-    stop_price: Decimal | None = None
-    time_in_force: str | None = None
-    expires_at: datetime | None = None
-    endless: bool = False
-
-    def applied_to(self, terms: Terms) -> Terms:
-        """The terms after the change."""
-        quantity, quote_quantity, price, stop_price = terms
-        if (self.quantity, self.quote_quantity) != (None, None):
-            quantity, quote_quantity = self.quantity, self.quote_quantity
-        return quantity, quote_quantity, self.price or price, self.stop_price or stop_price
-
-
-def terms_of(order: Order) -> Terms:
-    """What an edit may change of the size and prices of an order."""
-    return order.quantity, order.quote_quantity, order.price, order.stop_price
-
-
-def set_terms(order: Order, terms: Terms) -> None:
-    """Give it others."""
-    order.quantity, order.quote_quantity, order.price, order.stop_price = terms
-
-
 class Engine:
     """
-    One exchange.
+    One exchange: price-time priority, the terms of orders, triggers, and how orders end.
 
     Args:
         instruments: the markets by name.
@@ -68,23 +33,35 @@ class Engine:
     def __init__(self, *, instruments: dict[str, Instrument], clock: SimClock, rng: Random) -> None:
         self.clock = clock
         self.instruments = instruments
-        self.matcher = Matcher(instruments=instruments, clock=clock, rng=rng)
-        self.ledger = self.matcher.ledger
-        self.accounts = self.matcher.accounts
-        self.settlement = self.matcher.settlement
-        self.counterparty = self.matcher.counterparty
-        self.schedule = Schedule()
+        self.markets: dict[str, SimMarket] = {}
+        self.ledger = Ledger()
+        self.accounts = Accounts()
+        self.settlement = Settlement(self.accounts, self.ledger)
+        self.counterparty = Counterparty(rng)
+        self._sizing = Sizing(self.settlement)
+        # What is due later: orders that expire, cancels that take their time.
+        self._due: list[tuple[datetime, int, SimOrder, State]] = []
+        self._last_trade_id = 98_000_000
+        self._last_sequence = 0
 
-    def market(self, name: str) -> Market:
+    def market(self, name: str) -> SimMarket:
         """The market's state, with the counter-party's quotes in place."""
-        return self.matcher.market(name)
+        market = self.markets.get(name)
+        if market is None:
+            market = self.markets[name] = SimMarket(self.instruments[name])
+        self.counterparty.quote(market, self.clock.now())
+        return market
 
     def tick(self) -> None:
-        """Let everything happen whose time has come."""
-        for at, order, state in self.schedule.due(self.clock.now()):
-            self.matcher.end(order, state, at=at)
+        """Let everything happen whose time has come, in order. An expiry that was moved since then is skipped."""
+        now = self.clock.now()
+        while self._due and self._due[0][0] <= now:
+            at, _, order, state = heapq.heappop(self._due)
+            moved = state is State.EXPIRED and order.expires_at != at
+            if order.active and not moved:
+                self._end(order, state, at=at)
 
-    def place(self, order: Order) -> Order:
+    def place(self, order: SimOrder) -> SimOrder:
         """
         Take a new order: match it, rest it, or let it wait for its stop.
 
@@ -95,61 +72,81 @@ class Engine:
         market = self.market(order.market)
         order.state = State.OPEN if order.stop_price is None else State.WAITING
         self._check_funds(market, order)
-        order.sequence = self.matcher.next_sequence()
+        order.sequence = self._next_sequence()
         self.ledger.add(order)
-        self.expire_later(order)
-        self.matcher.start(market, order)
+        self._expire_later(order)
+        self._start(market, order)
         return order
 
-    def cancel(self, order: Order, *, reason: str | None = None) -> bool:
+    def cancel(self, order: SimOrder, *, reason: str | None = None) -> bool:
         """End an active order; False if it had ended already."""
         self.tick()
         if not order.active:
             return False
         self.market(order.market)
-        self.matcher.end(order, State.CANCELLED, at=self.clock.now(), reason=reason)
+        self._end(order, State.CANCELLED, at=self.clock.now(), reason=reason)
         return True
 
-    def cancel_later(self, order: Order, *, at: datetime) -> None:
-        """End an order at a later moment, if it is then still active."""
-        self.schedule.add(at, order, State.CANCELLED)
+    def end_later(self, order: SimOrder, state: State, *, at: datetime) -> None:
+        """End the order with this state at that moment, if it is then still active."""
+        heapq.heappush(self._due, (at, order.sequence, order, state))
 
-    def edit(self, order: Order, change: Change) -> None:
+    def _expire_later(self, order: SimOrder) -> None:
+        if order.expires_at is not None and order.active:
+            self.end_later(order, State.EXPIRED, at=order.expires_at)
+
+    def edit(
+        self,
+        order: SimOrder,
+        *,
+        quantity: Decimal | None = None,
+        quote_quantity: Decimal | None = None,
+        price: Decimal | None = None,
+        stop_price: Decimal | None = None,
+        time_in_force: str | None = None,
+        expires_at: datetime | None = None,
+        endless: bool = False,
+    ) -> None:
         """
         Change an active order in place. Less quantity alone keeps its place in the queue; all else joins
         anew.
+
+        None leaves as it is; a size in base replaces one in quote and the other way round; `endless` takes an
+        expiry away.
 
         Raises:
             NotEnough: the account cannot pay for the difference; the order is as it was.
         """
         market = self.market(order.market)
-        before, after = terms_of(order), change.applied_to(terms_of(order))
-        self._check_change(market, order, after)
+        before = _terms(order)
+        sized = (quantity, quote_quantity) != (None, None)
+        sizes = (quantity, quote_quantity) if sized else before[:2]
+        after = (*sizes, price or order.price, stop_price or order.stop_price)
+        self._check_change(market, order, before, after)
         smaller = after[1:] == before[1:] and (after[0] or ZERO) <= (before[0] or ZERO)
         if order.resting and not smaller:
             market.book.own(order.side).remove(order)
-        set_terms(order, after)
-        order.time_in_force = change.time_in_force or order.time_in_force
-        order.expires_at = None if change.endless else change.expires_at or order.expires_at
+        _set_terms(order, after)
+        order.time_in_force = time_in_force or order.time_in_force
+        order.expires_at = None if endless else expires_at or order.expires_at
         order.updated_at = self.clock.now()
-        self.expire_later(order)
+        self._expire_later(order)
         if smaller:
             self.settlement.relock(market.instrument, order)
-            self.matcher.finish_if_filled(market, order)
+            self._finish_if_filled(market, order)
         else:
-            order.sequence = self.matcher.next_sequence()
-            self.matcher.start(market, order)
+            order.sequence = self._next_sequence()
+            self._start(market, order)
 
-    def _check_change(self, market: Market, order: Order, after: Terms) -> None:
+    def _check_change(self, market: SimMarket, order: SimOrder, before: Terms, after: Terms) -> None:
         free = add(self.settlement.available(market.instrument, order), order.locked)
-        before = terms_of(order)
-        set_terms(order, after)
+        _set_terms(order, after)
         needed = self.settlement.to_lock(order)
-        set_terms(order, before)
+        _set_terms(order, before)
         if needed > free:
             raise NotEnough
 
-    def revive(self, order: Order) -> None:
+    def revive(self, order: SimOrder) -> None:
         """
         Start an ended order again under its own id.
 
@@ -166,18 +163,18 @@ class Engine:
             raise
         order.ended_at, order.reason = None, None
         order.updated_at = self.clock.now()
-        order.sequence = self.matcher.next_sequence()
+        order.sequence = self._next_sequence()
         self.ledger.revived(order)
-        self.expire_later(order)
-        self.matcher.start(market, order)
+        self._expire_later(order)
+        self._start(market, order)
 
     def put(
         self,
-        order: Order,
+        order: SimOrder,
         *,
         executions: Iterable[tuple[Decimal, Decimal]] = (),
         filled: tuple[Decimal, Decimal] | None = None,
-    ) -> Order:
+    ) -> SimOrder:
         """
         Record an order in any state, with fills at (price, quantity) against the house; no rule is asked.
 
@@ -187,27 +184,23 @@ class Engine:
         way are withdrawn. The account is given what the order must lock if it lacks it.
         """
         market = self.market(order.market)
-        order.sequence = self.matcher.next_sequence()
+        order.sequence = self._next_sequence()
         self.ledger.add(order)
         at = order.updated_at or order.created_at
         for price, quantity in executions:
-            number = self.matcher.next_trade_id()
-            self.settlement.against_house(
-                market.instrument, order, price=price, quantity=quantity, trade_id=number, at=at
-            )
+            self.settlement.execute(market.instrument, order, None, self._new_trade(order, price, quantity, at))
         if filled is not None:
             order.filled, order.filled_quote = filled
         if order.active and order.remaining >= 0:
             self._park(market, order)
         return order
 
-    def _park(self, market: Market, order: Order) -> None:
+    def _park(self, market: SimMarket, order: SimOrder) -> None:
         missing = sub(self.settlement.to_lock(order), self.settlement.available(market.instrument, order))
         if missing > 0:
-            currency = market.instrument.quote if order.side == "buy" else market.instrument.base
-            self.accounts.deposit(order.account, currency, missing)
+            self.accounts.deposit(order.account, paying(market.instrument, order), missing)
         self.settlement.relock(market.instrument, order)
-        self.expire_later(order)
+        self._expire_later(order)
         if order.state is State.WAITING:
             market.watch(order)
         elif order.price is not None and order.remaining > 0:
@@ -217,7 +210,7 @@ class Engine:
                 market.book.own(order.side).add(order)
             self.counterparty.quote(market, self.clock.now())
 
-    def fill(self, order: Order, *, quantity: Decimal | None = None, price: Decimal | None = None) -> None:
+    def fill(self, order: SimOrder, *, quantity: Decimal | None = None, price: Decimal | None = None) -> None:
         """
         Fill an active order against the house, wherever it stands: whole, unless a quantity is given.
 
@@ -226,14 +219,14 @@ class Engine:
         """
         market = self.market(order.market)
         at_price = price or order.price or market.last
-        rest = self.matcher.sizing.rest(market, order, at_price)
+        rest = self._sizing.rest(market, order, at_price)
         size = rest if quantity is None else quantity
         if not order.active or not ZERO < size <= rest:
             raise ValueError(f"cannot fill {size} of {order.order_id}: {order.state}, {rest} left")
-        self.matcher.trade_with_house(market, order, at_price, size)
-        self.matcher.after_trades(market)
+        self._execute(market, order, None, at_price, size)
+        self._after_trades(market)
 
-    def trade(self, market: Market, *, price: Decimal, quantity: Decimal | None = None) -> None:
+    def trade(self, market: SimMarket, *, price: Decimal, quantity: Decimal | None = None) -> None:
         """
         Have the market trade at `price`: resting orders at that price or better fill first, at their own
         prices.
@@ -250,30 +243,19 @@ class Engine:
                 size = order.remaining if rest is None else min(rest, order.remaining)
                 if size <= 0:
                     break
-                self.matcher.trade_with_house(market, order, order.price or price, size)
+                self._execute(market, order, None, order.price or price, size)
                 rest = None if rest is None else sub(rest, size)
         if rest or market.last != price:
-            number = self.matcher.next_trade_id()
             size = rest or market.instrument.step
-            market.print_trade(PublicTrade(number, price, size, "sell", self.clock.now()))
+            market.print_trade(PublicTrade(self._next_trade_id(), price, size, "sell", self.clock.now()))
         market.reference = price
-        self.matcher.after_trades(market)
-
-    def _check_funds(self, market: Market, order: Order) -> None:
-        needed = self.matcher.sizing.needed(market, order)
-        if needed > self.settlement.available(market.instrument, order):
-            raise NotEnough
-
-    def expire_later(self, order: Order) -> None:
-        """Have the order end when its time comes, if it has one."""
-        if order.expires_at is not None and order.active:
-            self.schedule.add(order.expires_at, order, State.EXPIRED)
+        self._after_trades(market)
 
     def set_liquidity(self, enabled: bool) -> None:
         """Have the counter-party quote, or take all its quotes away."""
         if enabled != self.counterparty.enabled:
             self.counterparty.enabled = enabled
-            for market in self.matcher.markets.values():
+            for market in self.markets.values():
                 self.counterparty.withdraw(market)
 
     def total(self, currency: str) -> Decimal:
@@ -282,3 +264,126 @@ class Engine:
         for name in self.accounts.names():
             amount = add(amount, self.accounts.get(name, currency).total)
         return amount
+
+    # Matching.
+
+    def _check_funds(self, market: SimMarket, order: SimOrder) -> None:
+        needed = self._sizing.needed(market, order)
+        if needed > self.settlement.available(market.instrument, order):
+            raise NotEnough
+
+    def _start(self, market: SimMarket, order: SimOrder) -> None:
+        """Lock what the order needs and let it match, rest or wait."""
+        self.settlement.relock(market.instrument, order)
+        if order.state is State.WAITING:
+            market.watch(order)
+        else:
+            self._match(market, order)
+        self._after_trades(market)
+
+    def _after_trades(self, market: SimMarket) -> None:
+        """Trigger stops, which may trade and trigger others, and restore the quotes."""
+        while (order := market.next_triggered()) is not None:
+            now = self.clock.now()
+            self.counterparty.quote(market, now)
+            order.state, order.triggered_at, order.updated_at = State.OPEN, now, now
+            order.sequence = self._next_sequence()  # it queues from now on, after those that rest already
+            free = add(self.settlement.available(market.instrument, order), order.locked)
+            if self.settlement.to_lock(order) > free:
+                self._end(order, State.CANCELLED, at=now, reason="balance is too low")
+                continue
+            self.settlement.relock(market.instrument, order)
+            self._match(market, order)
+        self.counterparty.quote(market, self.clock.now())
+
+    def _match(self, market: SimMarket, order: SimOrder) -> None:
+        """Trade with the opposite side as far as the order's terms allow, then rest, fill or cancel it."""
+        if order.post_only and market.book.crosses(order.side, order.price):
+            self._end(order, State.CANCELLED, at=self.clock.now(), reason="post-only order would take liquidity")
+            return
+        limit = _limit(market, order)
+        if order.time_in_force == "fok" and not self._sizing.fillable(market, order, limit):
+            self._end(order, State.CANCELLED, at=self.clock.now(), reason="fill-or-kill order cannot be filled")
+            return
+        opposite = market.book.opposite(order.side)
+        while (maker := opposite.first()) is not None:
+            assert maker.price is not None
+            size = self._sizing.next_size(market, order, maker)
+            if size <= 0 or not reaches(order.side, limit, maker.price):
+                break
+            self._execute(market, maker, order, maker.price, size)
+        self._settle_down(market, order)
+
+    def _execute(
+        self, market: SimMarket, maker: SimOrder, taker: SimOrder | None, price: Decimal, size: Decimal
+    ) -> None:
+        """One execution, without a taker against the house: booked, shown to everybody, locks adjusted."""
+        trade = self._new_trade(maker, price, size, self.clock.now())
+        self.settlement.execute(market.instrument, maker, taker, trade)
+        market.print_trade(trade)
+        for order in (maker, taker):
+            if order is not None:
+                order.updated_at = trade.created_at
+                self.settlement.relock(market.instrument, order)
+        self._finish_if_filled(market, maker)
+
+    def _settle_down(self, market: SimMarket, order: SimOrder) -> None:
+        if self._sizing.complete(market, order):
+            self._end(order, State.FILLED, at=self.clock.now())
+        elif order.price is not None and order.time_in_force not in ("ioc", "fok"):
+            market.book.own(order.side).add(order)
+            market.changes += 1
+        else:
+            self._end(order, State.CANCELLED, at=self.clock.now(), reason="nothing left to trade with")
+
+    def _finish_if_filled(self, market: SimMarket, order: SimOrder) -> None:
+        """End the order if it has all that it wanted."""
+        if not self._sizing.complete(market, order):
+            return
+        if order.account == HOUSE:
+            market.book.own(order.side).remove(order)
+            self.counterparty.consumed(market, order)
+        else:
+            self._end(order, State.FILLED, at=self.clock.now())
+
+    def _end(self, order: SimOrder, state: State, *, at: datetime, reason: str | None = None) -> None:
+        """The order is over: off the book, its lock released."""
+        market = self.markets[order.market]
+        if order.resting:
+            market.book.own(order.side).remove(order)
+            market.changes += 1
+            market.quotes_stale = True  # a quote that this order kept away may come back
+        order.state, order.ended_at, order.updated_at = state, at, at
+        order.reason = reason or order.reason
+        self.ledger.ended(order)
+        self.settlement.relock(market.instrument, order)
+
+    def _new_trade(self, maker: SimOrder, price: Decimal, quantity: Decimal, at: datetime) -> PublicTrade:
+        return PublicTrade(self._next_trade_id(), price, quantity, maker.side, at)
+
+    def _next_sequence(self) -> int:
+        """A number that rises with every order that joins a queue."""
+        self._last_sequence += 1
+        return self._last_sequence
+
+    def _next_trade_id(self) -> int:
+        self._last_trade_id += 1
+        return self._last_trade_id
+
+
+def _terms(order: SimOrder) -> Terms:
+    """What an edit may change of the size and prices of an order."""
+    return order.quantity, order.quote_quantity, order.price, order.stop_price
+
+
+def _set_terms(order: SimOrder, terms: Terms) -> None:
+    order.quantity, order.quote_quantity, order.price, order.stop_price = terms
+
+
+def _limit(market: SimMarket, order: SimOrder) -> Decimal | None:
+    """The worst price at which the order may trade: its limit, or what its slippage tolerance leaves."""
+    best = market.book.opposite(order.side).best()
+    if order.price is not None or order.slippage is None or best is None:
+        return order.price
+    away = mul(best, mul(order.slippage, PERCENT))
+    return add(best, away) if order.side == "buy" else sub(best, away)

@@ -1,5 +1,7 @@
-"""Orders and fills as the engine keeps them."""
+"""Orders and fills as the engine keeps them, found by id, by client id or in order of arrival."""
 
+from collections import Counter, defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -25,11 +27,11 @@ ACTIVE = frozenset({State.WAITING, State.OPEN})
 
 
 @dataclass(slots=True, eq=False)
-class Fill:
+class SimFill:
     """One execution from one order's side. `fee` is in `fee_currency`, what the side received."""
 
     trade_id: int
-    order: "Order"
+    order: "SimOrder"
     price: Decimal
     quantity: Decimal
     fee: Decimal
@@ -39,7 +41,7 @@ class Fill:
 
 
 @dataclass(slots=True, eq=False)
-class Order:
+class SimOrder:
     """
     One order. Sizes are in base units; `quote_quantity` sizes a market order in quote and `quantity` is then
     None.
@@ -83,9 +85,21 @@ class Order:
     reason: str | None = None
     hidden: bool = False
     shown_from: datetime | None = None
-    fills: list[Fill] = field(default_factory=list, repr=False)
+    fills: list[SimFill] = field(default_factory=list, repr=False)
     raw: dict[str, Any] = field(default_factory=dict, repr=False)
     facts: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    def shown(self, now: datetime) -> bool:
+        """Whether look-ups may show the order at all: neither hidden by a test, nor to be visible later only."""
+        return not self.hidden and not self.comes_late(now)
+
+    def comes_late(self, now: datetime) -> bool:
+        """Whether it is too early to speak of the order."""
+        return self.shown_from is not None and self.shown_from > now
+
+    def laid_over(self, row: dict[str, Any]) -> dict[str, Any]:
+        """The row with the `raw` fields laid over it; `...` takes one out."""
+        return {name: value for name, value in {**row, **self.raw}.items() if value is not ...}
 
     @property
     def active(self) -> bool:
@@ -121,3 +135,64 @@ class Order:
     def filled_quantity(self) -> Decimal:
         """The unified word for `filled`."""
         return self.filled
+
+
+class Ledger:
+    """The engine's records. Nothing is ever forgotten; what a venue shows of it is the venue's affair."""
+
+    def __init__(self) -> None:
+        self.orders: dict[str, SimOrder] = {}
+        self.active: dict[str, SimOrder] = {}
+        self.fills: defaultdict[str, list[SimFill]] = defaultdict(list)
+        self._by_client: defaultdict[tuple[str, str], list[SimOrder]] = defaultdict(list)
+        self._by_account: defaultdict[str, list[SimOrder]] = defaultdict(list)
+        self._active_count: Counter[str] = Counter()
+
+    def add(self, order: SimOrder) -> None:
+        """Record a new order."""
+        if order.order_id in self.orders:
+            raise ValueError(f"an order {order.order_id!r} exists already")
+        self.orders[order.order_id] = order
+        self._by_account[order.account].append(order)
+        if order.client_order_id is not None:
+            self._by_client[order.account, order.client_order_id].append(order)
+        if order.active:
+            self.revived(order)
+
+    def of_client(self, account: str, client_order_id: str) -> list[SimOrder]:
+        """The account's orders with this client id, oldest first."""
+        return self._by_client.get((account, client_order_id), [])
+
+    def of_account(self, account: str) -> list[SimOrder]:
+        """The account's orders, in order of arrival."""
+        return self._by_account.get(account, [])
+
+    def count_active(self, account: str) -> int:
+        """How many orders of the account may still trade."""
+        return self._active_count[account]
+
+    def ended(self, order: SimOrder) -> None:
+        """The order may trade no longer."""
+        if self.active.pop(order.order_id, None) is not None:
+            self._active_count[order.account] -= 1
+
+    def revived(self, order: SimOrder) -> None:
+        """The order may trade again."""
+        if order.order_id not in self.active:
+            self._active_count[order.account] += 1
+        self.active[order.order_id] = order
+
+    def newest_active(self, account: str) -> Iterator[SimOrder]:
+        """The account's orders that may still trade, newest first."""
+        return (order for order in reversed(self.active.values()) if order.account == account)
+
+    def select(self, account: str, *, client_order_id: str | None, order_id: str | None) -> list[SimOrder]:
+        """The account's orders of one id or another, in order of arrival; all of them, if no id is given."""
+        if order_id is not None:
+            order = self.orders.get(order_id)
+            found = [order] if order is not None and order.account == account else []
+        elif client_order_id is not None:
+            return list(self.of_client(account, client_order_id))
+        else:
+            return list(self.of_account(account))
+        return [each for each in found if client_order_id in (None, each.client_order_id)]

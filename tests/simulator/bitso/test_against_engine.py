@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orderbridge.simulator import SimClock, Simulator
-from orderbridge.simulator.engine.engine import Change, NotEnough
-from orderbridge.simulator.engine.order import Order, State
+from orderbridge.simulator.engine.engine import NotEnough
+from orderbridge.simulator.engine.order import SimOrder, State
 from tests.kind import KIND
 
 START = 1_767_607_200.0
@@ -100,11 +100,11 @@ class Directly:
     def __init__(self, sim: Simulator) -> None:
         self._sim = sim
         self._engine = sim.bitso.engine
-        self._orders: list[Order] = []
+        self._orders: list[SimOrder] = []
 
     def place(self, side: str, **about: Any) -> None:
         """Place; what cannot be paid for is not there."""
-        order = Order(order_id=self._sim.bitso.new_id(), account="bot", market="btc_mxn", side=side,
+        order = SimOrder(order_id=self._sim.bitso.new_id(), account="bot", market="btc_mxn", side=side,
                       created_at=self._sim.clock.now(), **about)  # fmt: skip
         try:
             self._orders.append(self._engine.place(order))
@@ -130,7 +130,7 @@ class Directly:
             case ("modify", which, size, price) if self._orders:
                 order = self._orders[which % len(self._orders)]
                 if order.active and size >= order.filled:
-                    self._engine.edit(order, Change(quantity=size, price=price))
+                    self._engine.edit(order, quantity=size, price=price)
             case ("trade", price, size):
                 self._engine.trade(self._engine.market("btc_mxn"), price=price, quantity=size)
 
@@ -141,7 +141,7 @@ class Directly:
         money = [self._engine.accounts.get("bot", currency) for currency in ("btc", "mxn")]
         return shown, fills, *((each.total, each.locked) for each in money)
 
-    def _unfilled(self, order: Order) -> str | int | None:
+    def _unfilled(self, order: SimOrder) -> str | int | None:
         if order.quantity is None and order.state is not State.FILLED:
             return None
         return f"{order.remaining:.8f}" if order.remaining else 0

@@ -11,9 +11,9 @@ import pytest
 from orderbridge.simulator import SimClock
 from orderbridge.simulator.bitso.books import BOOKS
 from orderbridge.simulator.engine.engine import Engine
-from orderbridge.simulator.engine.order import Order
+from orderbridge.simulator.engine.order import SimOrder
 
-MakeOrder = Callable[..., Order]
+MakeOrder = Callable[..., SimOrder]
 
 
 def new_engine(*, clock: SimClock, quotes: bool = False, btc: int = 100, mxn: int = 100_000_000) -> Engine:
@@ -30,11 +30,11 @@ def order_maker(clock: SimClock) -> MakeOrder:
     """Orders with running numbers as ids; amounts may be text."""
     numbers = itertools.count(1)
 
-    def make(side: str, quantity: Any = None, price: Any = None, **about: Any) -> Order:
+    def make(side: str, quantity: Any = None, price: Any = None, **about: Any) -> SimOrder:
         for name in ("quote_quantity", "stop_price", "slippage"):
             if name in about:
                 about[name] = Decimal(about[name])
-        return Order(
+        return SimOrder(
             order_id=f"o{next(numbers)}",
             account=about.pop("account", "bot"),
             market="btc_mxn",

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from orderbridge.simulator import SimClock
-from orderbridge.simulator.engine.engine import Change, Engine, NotEnough
+from orderbridge.simulator.engine.engine import Engine, NotEnough
 from orderbridge.simulator.engine.order import State
 
 D = Decimal
@@ -199,17 +199,17 @@ def test_an_edit_keeps_or_loses_its_place(engine: Engine, make: Any) -> None:
     """Less quantity keeps the place in the queue, any other change goes to its end and may trade at once."""
     first, second = (engine.place(make("buy", "1", "1000")) for _ in range(2))
 
-    engine.edit(first, Change(quantity=D("0.5")))
+    engine.edit(first, quantity=D("0.5"))
     ask(engine, make, "1000", "0.5")
     assert (first.state, second.filled) == (State.FILLED, D(0))
 
     third = engine.place(make("buy", "1", "1000"))
-    engine.edit(second, Change(quantity=D(2)))
+    engine.edit(second, quantity=D(2))
     ask(engine, make, "1000", "1")
     assert (third.state, second.filled) == (State.FILLED, D(0))
 
     ask(engine, make, "1100", "1")
-    engine.edit(second, Change(price=D(1100)))
+    engine.edit(second, price=D(1100))
     assert second.filled == D(1)
     assert engine.accounts.get("bot", "mxn").locked == D(1100)
 
@@ -218,9 +218,9 @@ def test_an_edit_beyond_the_funds_changes_nothing(engine: Engine, make: Any) -> 
     """Only the difference must be paid for; if it cannot be, the order stays as it was."""
     order = engine.place(make("sell", "60", "1000"))
 
-    engine.edit(order, Change(quantity=D(100)))
+    engine.edit(order, quantity=D(100))
     with pytest.raises(NotEnough):
-        engine.edit(order, Change(quantity=D(101)))
+        engine.edit(order, quantity=D(101))
 
     assert (order.quantity, order.locked, order.resting) == (D(100), D(100), True)
 

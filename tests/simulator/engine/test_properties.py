@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orderbridge.simulator import SimClock
-from orderbridge.simulator.engine.engine import Change, Engine, NotEnough
+from orderbridge.simulator.engine.engine import Engine, NotEnough
 from orderbridge.simulator.engine.order import State
 
 START = 1_767_607_200.0
@@ -91,7 +91,7 @@ class Run:
     def _edit(self, which: int, size: Decimal, price: Decimal) -> None:
         order = self._to_edit(which)
         if order is not None:
-            self.engine.edit(order, Change(quantity=order.filled + size, price=price))
+            self.engine.edit(order, quantity=order.filled + size, price=price)
 
     def _trade(self, price: Decimal, size: Decimal) -> None:
         self.engine.trade(self.engine.market("btc_mxn"), price=price, quantity=size)
