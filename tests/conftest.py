@@ -1,7 +1,9 @@
 """What every test may use."""
 
 import os
-from collections.abc import AsyncIterator
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -36,3 +38,31 @@ def no_limits_of_earlier_tests() -> None:
     A lock-out of that one, which holds for a minute as it should, would then meet the new one.
     """
     limits._shared.clear()
+
+
+def is_open(db: sqlite3.Connection) -> bool:
+    """Asked in any thread: counting the changes is the one thing that every thread may do."""
+    try:
+        return db.total_changes >= 0
+    except sqlite3.ProgrammingError:
+        return False
+
+
+@pytest.fixture(autouse=True)
+def every_journal_is_closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """
+    Fails the test that leaves a journal's file open.
+
+    From 3.13 on Python warns of it, but not before it is collected, and so in another test.
+    """
+    opened: list[sqlite3.Connection] = []
+    connect = sqlite3.connect
+
+    def remembered(*args: Any, **options: Any) -> sqlite3.Connection:
+        db = connect(*args, **options)
+        opened.append(db)
+        return db
+
+    monkeypatch.setattr(sqlite3, "connect", remembered)
+    yield
+    assert not [db for db in opened if is_open(db)], "a journal, or the file of one, was left open"

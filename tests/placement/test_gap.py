@@ -7,6 +7,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -281,7 +282,7 @@ async def test_what_was_prepared_long_before_it_was_sent_is_found(
     await bot.prepare("bitso", limit_buy(), key="k1")
     off[0] = 0.0
     await bot.place("bitso", limit_buy(price="101000"), key="k0")
-    with sqlite3.connect(path) as db:
+    with closing(sqlite3.connect(path)) as db:
         db.execute("VACUUM INTO ?", (str(path.with_name("backup.db")),))
     order = await bot.place("bitso", limit_buy(), key="k1")
     sim.bitso.market("btc_mxn").fill(order.order_id)
