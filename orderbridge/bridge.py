@@ -36,7 +36,7 @@ from orderbridge.model.basics import KnownBy, OrderStatus, OrderType, PlacementS
 from orderbridge.model.order import Fill, Identity, Order
 from orderbridge.model.permit import Permit
 from orderbridge.model.placement import Alarm, AlarmKind, Placement
-from orderbridge.model.ref import OrderRef, RefLike
+from orderbridge.model.ref import OrderRef, RefLike, parse_refs, read_ref
 from orderbridge.model.request import Market, OrderEdit, OrderRequest
 from orderbridge.model.results import (
     Answer,
@@ -57,7 +57,6 @@ from orderbridge.placement.placing import Line, Placing
 from orderbridge.placement.policy import PROBE_TIMES, SETTLE_HORIZON, Ghost, Probing, Stale, Uncertain
 from orderbridge.placement.recovery import RecoveryReport
 from orderbridge.placement.seen import ending
-from orderbridge.search import parse_refs, read_ref
 
 if TYPE_CHECKING:
     from orderbridge.bound import BoundGateway

@@ -42,9 +42,9 @@ from orderbridge.errors import (
     OrderNotActive,
 )
 from orderbridge.model.order import Order
+from orderbridge.model.ref import parse_refs
 from orderbridge.model.request import OrderEdit
 from orderbridge.registry import connect
-from orderbridge.search import parse_refs
 
 
 def cancel(

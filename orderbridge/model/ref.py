@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated, ClassVar, Final
 
 from pydantic import AfterValidator, StringConstraints, model_validator
@@ -144,3 +145,34 @@ class OrderRef(UserModel):
 
 
 RefLike = str | OrderRef | OrderKey | Order | Placement
+
+
+def read_ref(ref: RefLike, *, operation: str) -> OrderRef:
+    """The ref that anything stands for. ConfigurationError: it is mis-written, or none."""
+    try:
+        return OrderRef.of(ref)
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(str(error), operation=operation) from error
+
+
+def parse_refs(refs: Iterable[RefLike], *, gateways: Sequence[str], operation: str = "lookup") -> list[OrderRef]:
+    """
+    Read refs and check that the gateways they name are among those asked.
+
+    Raises:
+        ConfigurationError: a ref without an id, or one that names a gateway that is not asked.
+    """
+    parsed = []
+    for ref in refs:
+        known = read_ref(ref, operation=operation)
+        if not (known.order_id or known.client_order_id or known.id):
+            message = "a placement without an order and a client id names nothing that a venue knows; resolve it"
+            raise ConfigurationError(message, gateway=known.gateway, operation=operation)
+        if known.gateway is not None and known.gateway not in gateways:
+            names = ", ".join(gateways) or "none"
+            message = f"{known} names a gateway that is not asked; asked are: {names}"
+            if isinstance(ref, str):
+                message += ". An id that holds a colon goes as OrderRef(id=…)"
+            raise ConfigurationError(message, operation=operation)
+        parsed.append(known)
+    return parsed

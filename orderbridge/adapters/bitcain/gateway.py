@@ -35,7 +35,7 @@ from orderbridge.model.permit import Lane, Permit
 from orderbridge.model.ref import RefLike
 from orderbridge.model.request import OrderEdit, OrderRequest
 from orderbridge.model.results import BadRow, LookupResult, OrderList
-from orderbridge.search import Search
+from orderbridge.venue.lookup import Search
 
 if TYPE_CHECKING:
     from orderbridge.http.engines import EngineLike

@@ -23,8 +23,8 @@ from orderbridge.http.policy import Deadline
 from orderbridge.model.order import Order
 from orderbridge.model.ref import OrderRef
 from orderbridge.model.results import Answer, BadRow
-from orderbridge.search import Ask, Search
 from orderbridge.venue.bounds import AT_ONCE
+from orderbridge.venue.lookup import Ask, Search
 
 MAX_CLIENT_ID: Final = 255
 # After so many requests in a row without an answer the venue counts as down for this call.

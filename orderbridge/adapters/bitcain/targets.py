@@ -26,10 +26,10 @@ from orderbridge.gateway import order_from
 from orderbridge.http.policy import Deadline
 from orderbridge.model.lifecycle import last_change
 from orderbridge.model.order import Order
-from orderbridge.model.ref import OrderRef, RefLike
+from orderbridge.model.ref import OrderRef, RefLike, parse_refs
 from orderbridge.model.results import Answer, LookupResult
-from orderbridge.search import Search, no_id_of, parse_refs
 from orderbridge.venue.bounds import before_a_cancel
+from orderbridge.venue.lookup import Search, no_id_of
 
 _MODES: Final = {True: "paper", False: "live"}
 # Seeking a client id may take this share: without its order there is nothing to send.

@@ -36,8 +36,8 @@ from orderbridge.model.lifecycle import by_numbers, last_change
 from orderbridge.model.order import Order, gateway_name
 from orderbridge.model.ref import OrderRef, RefLike
 from orderbridge.model.results import CancelledOrders, Found, LookupResult
-from orderbridge.search import no_id_of
 from orderbridge.venue.bounds import BEFORE_SECONDS, after_a_write, before_a_cancel
+from orderbridge.venue.lookup import no_id_of
 
 _FILLS: Final = ("filled_quantity", "filled_quote_quantity", "average_price")
 

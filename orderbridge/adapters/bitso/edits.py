@@ -22,8 +22,8 @@ from orderbridge.http.policy import Deadline
 from orderbridge.model.basics import OrderType
 from orderbridge.model.order import Order
 from orderbridge.model.request import OrderEdit
-from orderbridge.search import Shown
 from orderbridge.venue.bounds import after_a_write
+from orderbridge.venue.memory import Shown
 
 GetOrder = Callable[[str, Deadline], Awaitable[Order]]
 _STOPS: Final = frozenset({OrderType.STOP_LOSS, OrderType.STOP_LIMIT})

@@ -32,10 +32,11 @@ from orderbridge.model.basics import EditClass, Idempotency, Symbol, TimeInForce
 from orderbridge.model.lifecycle import SETTLE_TIME
 from orderbridge.model.order import Fill, Order, gateway_name
 from orderbridge.model.permit import Lane, Permit
-from orderbridge.model.ref import OrderRef, RefLike
+from orderbridge.model.ref import OrderRef, RefLike, parse_refs
 from orderbridge.model.request import Market, OrderEdit, OrderRequest
 from orderbridge.model.results import BadRow, CancelledOrders, LookupResult, OrderList
-from orderbridge.search import Search, Shown, parse_refs
+from orderbridge.venue.lookup import Search
+from orderbridge.venue.memory import Shown
 
 if TYPE_CHECKING:
     from orderbridge.http.engines import EngineLike

@@ -35,8 +35,8 @@ from orderbridge.model.basics import KnownBy, OrderStatus
 from orderbridge.model.lifecycle import Lack, lacking, may_be_left_out, unseen_note
 from orderbridge.model.order import Fill, Order
 from orderbridge.model.results import Answer
-from orderbridge.search import Ask, Search
 from orderbridge.venue.bounds import AT_ONCE
+from orderbridge.venue.lookup import Ask, Search
 from orderbridge.venue.rows import Rows
 
 # Undocumented; long lists make long URLs.

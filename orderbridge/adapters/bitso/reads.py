@@ -19,8 +19,8 @@ from orderbridge.model.order import Fill, Order
 from orderbridge.model.permit import Lane
 from orderbridge.model.ref import OrderRef
 from orderbridge.model.results import BadRow
-from orderbridge.search import Shown
 from orderbridge.venue.bounds import read_each
+from orderbridge.venue.memory import Shown
 from orderbridge.venue.rows import Rows, Unusable, is_within
 
 T = TypeVar("T")

@@ -36,8 +36,8 @@ from orderbridge.model.basics import KnownBy, OrderStatus, Symbol
 from orderbridge.model.order import Order
 from orderbridge.model.ref import OrderRef, RefLike
 from orderbridge.model.results import Found, LookupResult
-from orderbridge.search import no_id_of
 from orderbridge.venue.bounds import AT_ONCE, after_a_write, before_a_cancel
+from orderbridge.venue.lookup import no_id_of
 
 _FILLS: Final = ("filled_quantity", "filled_quote_quantity", "average_price")
 LookUp = Callable[[Sequence[RefLike], Deadline], Awaitable[LookupResult]]

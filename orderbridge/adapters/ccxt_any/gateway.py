@@ -41,10 +41,10 @@ from orderbridge.http.transport import NothingSent, WireRequest, WireResponse
 from orderbridge.model.basics import OrderStatus, Symbol
 from orderbridge.model.order import Fill, Order, gateway_name
 from orderbridge.model.permit import Lane, Permit
-from orderbridge.model.ref import RefLike
+from orderbridge.model.ref import RefLike, parse_refs
 from orderbridge.model.request import Market, OrderRequest
 from orderbridge.model.results import LookupResult, OrderList
-from orderbridge.search import Search, parse_refs
+from orderbridge.venue.lookup import Search
 
 # Where ccxt names no pace: one request a second.
 _SLOW_MILLISECONDS: Final = 1000.0

@@ -13,9 +13,8 @@ from orderbridge.gateway import order_from
 from orderbridge.http.policy import Deadline
 from orderbridge.model.basics import EARLIEST, OrderStatus, Symbol
 from orderbridge.model.order import Fill, Order
-from orderbridge.model.ref import RefLike
+from orderbridge.model.ref import RefLike, parse_refs
 from orderbridge.model.results import BadRow, LookupResult
-from orderbridge.search import parse_refs
 from orderbridge.venue.rows import is_within
 
 LookUp = Callable[[Sequence[RefLike], Deadline], Awaitable[LookupResult]]

@@ -29,8 +29,8 @@ from orderbridge.model.basics import Symbol
 from orderbridge.model.order import Order
 from orderbridge.model.ref import OrderRef
 from orderbridge.model.results import Answer
-from orderbridge.search import Ask, Search
 from orderbridge.venue.bounds import AT_ONCE
+from orderbridge.venue.lookup import Ask, Search
 from orderbridge.venue.rows import Rows
 
 ORDER: Final = "order_id"

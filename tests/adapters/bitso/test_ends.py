@@ -12,8 +12,8 @@ from orderbridge.errors import ConfigurationError, OrderNotActive, OrderNotFound
 from orderbridge.http import HttpxTransport, WireRequest, WireResponse
 from orderbridge.http.policy import Retries
 from orderbridge.model.results import CancelledOrders
-from orderbridge.search import Shown
 from orderbridge.simulator import Simulator
+from orderbridge.venue.memory import Shown
 
 SETTLE = 120.0
 QUICK = Retries(tries=2, first_wait=0.01, longest_wait=0.01)

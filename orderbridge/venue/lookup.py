@@ -1,18 +1,17 @@
-"""A look-up at one gateway: what was asked for which ref, what came of it, and what the venue had shown before."""
+"""A look-up at one gateway: what was asked for which ref, and what came of it."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from orderbridge.errors import ConfigurationError, printable
+from orderbridge.errors import printable
 from orderbridge.gateway import failure_of
-from orderbridge.model.basics import KnownBy, Symbol
-from orderbridge.model.lifecycle import Followed, advance, united
+from orderbridge.model.basics import Symbol
+from orderbridge.model.lifecycle import united
 from orderbridge.model.order import Order
-from orderbridge.model.ref import OrderRef, RefLike
+from orderbridge.model.ref import OrderRef, RefLike, parse_refs
 from orderbridge.model.results import Answer, BadRow, Failure, Found, LookupResult
 
 # The worst of several answers is the answer: a ref is not seen only if every way of asking said so.
@@ -135,101 +134,3 @@ def no_id_of(gateway: str, ref: OrderRef) -> Found:
     """What is known of a ref that a gateway could not have issued: nothing, as it may be mis-written."""
     note = f"{printable(str(ref))} is not of a form that ids have here"
     return Found(answers={gateway: Answer.NOT_SEEN}, notes=(note,))
-
-
-class Shown:
-    """
-    What a venue itself has shown of its orders: the last word on each, of the `most` that were shown last.
-
-    It is what an order that the venue forgets is completed by, and that its id was once shown is half of the proof
-    that it has ended. What a caller says of an order is no part of it. `followed`: since when it shows some no more.
-    """
-
-    def __init__(self, *, most: int = 10_000, elapsed: Callable[[], float] = time.monotonic) -> None:
-        self._most = most
-        self.followed = Followed(elapsed, most=most)
-        self._orders: dict[str, Order] = {}
-        self._by_client: dict[str, set[str]] = {}
-
-    def take(self, order: Order) -> Order:
-        """Take in an acknowledgement, or a row; it comes back with what it contradicts of an earlier conclusion."""
-        known = self._orders.get(order.order_id)
-        is_same = known is not None and (known.symbol, known.side) == (order.symbol, order.side)
-        if known is None or not is_same or (_is_plain(known) and (order.is_done or known.may_be_live)):
-            self.put(order)
-            return order
-        after = advance(known, order)[0]
-        self.put(after)
-        odd = {*after.anomalies} - {*known.anomalies, *order.anomalies}
-        return order.model_copy(update={"anomalies": tuple(sorted({*order.anomalies, *odd}))}) if odd else order
-
-    def learn(self, order: Order) -> None:
-        """Take in what another process had been shown, which may be older than what is known here."""
-        known = self._orders.get(order.order_id)
-        is_same = known is not None and (known.symbol, known.side) == (order.symbol, order.side)
-        self.put(advance(known, order)[0] if known is not None and is_same else order)
-
-    def __iter__(self) -> Iterator[Order]:
-        return iter(list(self._orders.values()))
-
-    def put(self, order: Order) -> None:
-        """Know an order so from now on."""
-        self._forget(order.order_id)
-        self._orders[order.order_id] = order
-        if order.client_order_id is not None:
-            self._by_client.setdefault(order.client_order_id, set()).add(order.order_id)
-        if len(self._orders) > self._most:
-            self._forget(next(iter(self._orders)))
-
-    def get(self, order_id: str) -> Order | None:
-        """The order of a venue's id, as it was last known."""
-        return self._orders.get(order_id)
-
-    def of_client(self, client_order_id: str) -> list[Order]:
-        """The orders of a client id, as they were last known."""
-        return [self._orders[order_id] for order_id in sorted(self._by_client.get(client_order_id, ()))]
-
-    def _forget(self, order_id: str) -> None:
-        order = self._orders.pop(order_id, None)
-        if order is None or order.client_order_id is None:
-            return
-        others = self._by_client[order.client_order_id]
-        others.discard(order_id)
-        if not others:
-            del self._by_client[order.client_order_id]
-
-
-def _is_plain(order: Order) -> bool:
-    # What a venue says of a working order replaces what it said before; a conclusion and a request are weighed.
-    return order.known_by is KnownBy.REPORTED and not (order.replace_requested or order.cancel_requested)
-
-
-def read_ref(ref: RefLike, *, operation: str) -> OrderRef:
-    """The ref that anything stands for. ConfigurationError: it is mis-written, or none."""
-    try:
-        return OrderRef.of(ref)
-    except (TypeError, ValueError) as error:
-        raise ConfigurationError(str(error), operation=operation) from error
-
-
-def parse_refs(refs: Iterable[RefLike], *, gateways: Sequence[str], operation: str = "lookup") -> list[OrderRef]:
-    """
-    Read refs and check that the gateways they name are among those asked.
-
-    Raises:
-        ConfigurationError: a ref without an id, or one that names a gateway that is not asked.
-    """
-    parsed = []
-    for ref in refs:
-        known = read_ref(ref, operation=operation)
-        if not (known.order_id or known.client_order_id or known.id):
-            message = "a placement without an order and a client id names nothing that a venue knows; resolve it"
-            raise ConfigurationError(message, gateway=known.gateway, operation=operation)
-        if known.gateway is not None and known.gateway not in gateways:
-            names = ", ".join(gateways) or "none"
-            message = f"{known} names a gateway that is not asked; asked are: {names}"
-            if isinstance(ref, str):
-                message += ". An id that holds a colon goes as OrderRef(id=…)"
-            raise ConfigurationError(message, operation=operation)
-        parsed.append(known)
-    return parsed
