@@ -1,44 +1,63 @@
-"""`orderbridge journal`: what stands in the journal, whether it is whole, and a person's decisions."""
+"""`orderbridge explain`, `recover` and `journal`: what stands in the journal, and what of it is to be settled."""
 
 from __future__ import annotations
 
+import asyncio
 import getpass
 import re
+import sys
 import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Final, TypeVar
 
 import typer
 
-from orderbridge.cli.asking import ask, money, order_line
-from orderbridge.cli.placements import PLACEMENTS, add_placement, placement_ref
-from orderbridge.cli.running import (
+from orderbridge.bridge import OrderBridge
+from orderbridge.cli.command import (
+    TIME,
     Config,
     Exit,
+    Gateways,
     Journal,
     Json,
     JsonLines,
     OfSymbol,
     Yes,
     checked,
+    confirm,
+    connected,
     end,
     journal_path,
     moment,
+    money,
     run,
     told,
+    used_settings,
     warn,
 )
-from orderbridge.cli.tables import Rows, print_json, print_model, say
+from orderbridge.cli.tables import (
+    PLACEMENTS,
+    StreamedTable,
+    known_line,
+    placement_ref,
+    print_json,
+    print_missing,
+    request_line,
+    say,
+    show,
+)
 from orderbridge.errors import JournalError
 from orderbridge.model.basics import PlacementState, Symbol
 from orderbridge.placement.audit import Finding
 from orderbridge.placement.audit import verify as findings_of
 from orderbridge.placement.desk import Desk
+from orderbridge.placement.explain import explain as chain_of
 from orderbridge.placement.looking import JournalFile, Wanted
 from orderbridge.placement.prune import LEAST
 from orderbridge.placement.prune import prune as prune_file
+from orderbridge.placement.recovery import RecoveryReport
 from orderbridge.placement.settle import check_settleable
 from orderbridge.placement.settle import settle as settle_record
 from orderbridge.placement.sqlite import SqliteJournal
@@ -46,16 +65,17 @@ from orderbridge.placement.states import Record
 
 T = TypeVar("T")
 _WATCH_FOR = 86400.0
+# Sent, and what came of it is not known.
+_OPEN: Final = frozenset({PlacementState.SENDING, PlacementState.UNCERTAIN})
 _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
-_TIME = "an ISO date (its midnight) or date-time; without a zone it is UTC."
 
 States = Annotated[
     list[str] | None, typer.Option("--state", help=f"Of this state: {', '.join(PlacementState)}. May be repeated.")
 ]
 OfGateway = Annotated[str | None, typer.Option("--gateway", "-g", help="Of this gateway.")]
 Key = Annotated[str | None, typer.Option(help="Of this key.")]
-Since = Annotated[str | None, typer.Option(metavar="TIME", help=f"Made from this time on: {_TIME}")]
-Until = Annotated[str | None, typer.Option(metavar="TIME", help=f"Made before this time: {_TIME}")]
+Since = Annotated[str | None, typer.Option(metavar="TIME", help=f"Made from this time on: {TIME}")]
+Until = Annotated[str | None, typer.Option(metavar="TIME", help=f"Made before this time: {TIME}")]
 MayBeLive = Annotated[
     bool | None, typer.Option("--may-be-live/--over", help="Whose order may trade; or cannot any more.")
 ]
@@ -63,33 +83,6 @@ MayBeLive = Annotated[
 app = typer.Typer(
     help="See what stands in the journal, check it, and decide what no proof could.", no_args_is_help=True
 )
-
-
-def _wanted(
-    states: list[str] | None,
-    gateway: str | None,
-    key: str | None,
-    symbol: str | None,
-    since: str | None,
-    until: str | None,
-    may_be_live: bool | None,
-) -> Wanted:
-    words = [state.lower() for state in states or ()]
-    if wrong := [word for word in words if word not in set(PlacementState)]:
-        end(f"--state: {wrong[0]!r} is none of {', '.join(PlacementState)}", Exit.WRONG)
-    try:
-        pair = None if symbol is None else Symbol(symbol)
-    except ValueError as error:
-        end(f"--symbol: {error}", Exit.WRONG)
-    return Wanted(
-        states=tuple(PlacementState(word) for word in words),
-        gateway=gateway,
-        key=key,
-        symbol=pair,
-        since=moment(since, "--since"),
-        until=moment(until, "--until"),
-        may_be_live=may_be_live,
-    )
 
 
 def _with(path: Path, work: Callable[[JournalFile], T]) -> T:
@@ -124,21 +117,36 @@ def list_(
     --json is for other programs: exact, and with whatever the journal knows
     of each but its events, which `explain --json` prints.
     """
-    wanted = _wanted(states, gateway, key, symbol, since, until, may_be_live)
+    words = [state.lower() for state in states or ()]
+    if wrong := [word for word in words if word not in set(PlacementState)]:
+        end(f"--state: {wrong[0]!r} is none of {', '.join(PlacementState)}", Exit.WRONG)
+    try:
+        pair = None if symbol is None else Symbol(symbol)
+    except ValueError as error:
+        end(f"--symbol: {error}", Exit.WRONG)
+    wanted = Wanted(
+        states=[PlacementState(word) for word in words],
+        gateway=gateway,
+        key=key,
+        symbol=pair,
+        since=moment(since, "--since"),
+        until=moment(until, "--until"),
+        may_be_live=may_be_live,
+    )
 
-    def show(file: JournalFile) -> int:
-        rows, count = Rows(PLACEMENTS), 0
+    def list_all(file: JournalFile) -> bool:
+        table, any_there = StreamedTable(PLACEMENTS), False
         for record in file.records(wanted):
-            count += 1
+            any_there = True
             if json:
                 known = record.model_dump(mode="json")
                 print_json({**known.pop("placement"), **known, "may_be_live": record.placement.may_be_live})
             else:
                 notes = [f"reason: {record.reason}"] if record.reason else []
-                add_placement(rows, record.placement, *notes, *(f"check this: {odd}" for odd in record.conflicts))
-        return count
+                table.add(record.placement, *notes, *(f"check this: {odd}" for odd in record.conflicts))
+        return any_there
 
-    if not _with(journal_path(journal, config), show) and not json:
+    if not _with(journal_path(journal, config), list_all) and not json:
         say("No placements.")
 
 
@@ -172,7 +180,7 @@ def verify(journal: Journal = None, json: JsonLines = False, config: Config = No
 
 def _tell(finding: Finding, *, json: bool) -> None:
     if json:
-        print_model(finding)
+        print_json(finding)
     else:
         say(f"{finding.where}: {finding.what}")
         say(f"  what to do: {finding.advice}")
@@ -205,21 +213,18 @@ def settle(
         end(f"--as: {as_!r} is neither placed nor not-placed", Exit.WRONG)
     if not why.strip():
         end("--why: say what you saw, and where", Exit.WRONG)
-    path, person = journal_path(journal, config), who or checked_user()
+    path, person = journal_path(journal, config), who or _user()
     record = _only_one(ref, path)
     if order_id is not None and as_ != "placed" and order_id not in record.lost:
         end("--order-id goes with --as placed, or names an order that may be of a lost key", Exit.WRONG)
     run(_checked(path, record, order_id))
     word = as_.replace("-", " ")
-    ask(_question(record, word, person, why, order_id), f"Settle it as {word}?", yes=yes)
+    confirm(_question(record, word, person, why, order_id), f"Settle it as {word}?", yes=yes)
     after = run(_settle(path, record, placed=as_ == "placed", who=person, why=why, order_id=order_id), acts=True)
-    if json:
-        print_model(after.placement)
-    else:
-        add_placement(Rows(PLACEMENTS), after.placement)
+    show(PLACEMENTS, after.placement, json=json)
 
 
-def checked_user() -> str:
+def _user() -> str:
     """The user of this machine."""
     try:
         return getpass.getuser()
@@ -232,7 +237,7 @@ def _only_one(ref: str, path: Path) -> Record:
         found = _with(path, lambda file: file.named(ref))
     except ValueError as error:
         end(str(error), Exit.WRONG)
-    open_ones = [each for each in found if each.state in {PlacementState.SENDING, PlacementState.UNCERTAIN}]
+    open_ones = [each for each in found if each.state in _OPEN]
     if not found:
         end(f"the journal {path} knows no placement of {ref}", Exit.NOT_ALL)
     if len(found) > 1 and len(open_ones) != 1:
@@ -246,7 +251,7 @@ def _question(record: Record, word: str, who: str, why: str, order_id: str | Non
     as_order = f", as order {order_id}" if word == "placed" else f", and order {order_id} is no lost key's"
     lines = [
         f"{placement_ref(placement)}: {money(record.address or '', record.mode)}",
-        f"  {order_line(placement.request)}",
+        f"  {request_line(placement.request)}",
         f"  made {placement.created_at:%Y-%m-%d %H:%M:%S} UTC, {record.state}" + (", gave up" * placement.gave_up),
         f"  {word}" + (as_order if order_id else "") + f", says {who}: {why}",
     ]
@@ -299,10 +304,10 @@ def prune(
     _with(path, lambda file: None)
     if not dry_run:
         keys = " Those that hold a key go too: A REPEATED KEY WOULD PLACE ANEW." if free_keys else ""
-        ask([f"Drops from {path} what has been over for {older_than}.{keys}"], "Drop it for good?", yes=yes)
+        confirm([f"Drops from {path} what has been over for {older_than}.{keys}"], "Drop it for good?", yes=yes)
     done = checked(lambda: prune_file(path, older_than=age, free_keys=free_keys, dry_run=dry_run))
     if json:
-        print_model(done)
+        print_json(done)
         return
     say(f"{done.placements} placements and {done.orders} orders {'would be' if dry_run else 'were'} dropped.")
     if done.kept_for_key:
@@ -317,3 +322,106 @@ def _age(text: str) -> timedelta:
     if age < LEAST:
         end("--older-than: a day at least: younger placements may still be asked about", Exit.WRONG)
     return age
+
+
+def explain(
+    ref: Annotated[str, typer.Argument(help="A client id, an order's id, a placement's id or a key", metavar="ID")],
+    journal: Journal = None,
+    json: Json = False,
+    config: Config = None,
+) -> None:
+    """
+    Tell how a placement came to be as it is, line by line, from the journal alone: it asks no venue.
+
+    With --json the placement and its events are printed, one model in each
+    line. Exits 0 when it is settled, 3 when it may be live and its outcome is
+    not known, 1 when the journal does not know it.
+    """
+    path = journal_path(journal, config)
+    try:
+        with JournalFile(path) as file:
+            found = [(record, file.events(record)) for record in file.named(ref)]
+    except JournalError as error:
+        end(told(error), Exit.WRONG)
+    except ValueError as error:
+        end(str(error), Exit.WRONG)
+    if not found:
+        end(f"the journal {path} knows no placement of {ref}", Exit.NOT_ALL)
+    for number, (record, events) in enumerate(found):
+        if json:
+            for model in (record, *events):
+                print_json(model)
+        else:
+            chain = chain_of(record, record.placement, events)
+            say(*([""] if number else []), *chain.split("\n"))
+    if file.unreadable:
+        warn(*dict.fromkeys(file.unreadable))
+        sys.exit(Exit.NOT_ALL)
+    sys.exit(Exit.UNKNOWN if any(record.state in _OPEN for record, _ in found) else Exit.DONE)
+
+
+def recover(
+    gateways: Gateways = None,
+    resolve: Annotated[float, typer.Option(help="Seconds to go on asking about what is uncertain.", min=0.0)] = 0.0,
+    journal: Journal = None,
+    json: Json = False,
+    config: Config = None,
+) -> None:
+    """
+    Settle what was under way when a bot ended, and tell what was found.
+
+    What was prepared and never sent is denied; what a living process works on
+    is left to it. Proof that an order is absent takes two minutes: --resolve 150.
+
+    Exits 0 when all is settled, 3 when an outcome is not known yet, 1 when a
+    gateway could not be asked.
+    """
+    used = used_settings(config)
+    kept = journal_path(journal, used)
+    if not kept.is_file():
+        end(f"there is no journal at {kept}: nothing to recover", Exit.WRONG)
+    bridge = connected(gateways, used, journal=kept)
+    report = run(_recover(bridge, resolve), bridge, acts=True)
+    if json:
+        print_json(report)
+    else:
+        _print(report)
+    print_missing(report.unreachable)
+    if report.uncertain:
+        end(
+            "What is uncertain MAY BE LIVE: run this again with --resolve 150, or see orderbridge explain.",
+            Exit.UNKNOWN,
+        )
+    sys.exit(Exit.NOT_ALL if report.unreachable else Exit.DONE)
+
+
+async def _recover(bridge: OrderBridge, resolve: float) -> RecoveryReport:
+    # Not `async with bridge`: that would start a recovery of its own, and what it settled would be in no report.
+    report = await bridge.recover()
+    if not resolve or not report.uncertain:
+        return report
+    after = await asyncio.gather(*(bridge.resolve(each, timeout=resolve) for each in report.uncertain))
+    over = tuple(each for each in after if each.state not in _OPEN)
+    left = tuple(each for each in after if each.state in _OPEN)
+    return report.model_copy(update={"settled": report.settled + over, "uncertain": left})
+
+
+def _print(report: RecoveryReport) -> None:
+    parts = {
+        "Settled": report.settled,
+        "Still uncertain": report.uncertain,
+        "Denied: prepared and never sent": report.denied,
+        "Sent now": report.sent,
+    }
+    for title, placements in parts.items():
+        if placements:
+            say(f"{title}:")
+            show(PLACEMENTS, *placements)
+    for title, orders in {"Ours, and not known before": report.orphans, "Foreign, left alone": report.foreign}.items():
+        if orders:
+            say(f"{title}:")
+            for order in orders:
+                say(f"  {known_line(order)}")
+    if report == RecoveryReport(unreachable=report.unreachable):
+        where = " at the gateways that answered" if report.unreachable else ""
+        say(f"Nothing was under way{where}.")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from orderbridge.cli import asking
+from orderbridge.cli import command
 from orderbridge.simulator import Simulator
 from tests.kind import KIND
 
@@ -61,4 +61,4 @@ def keys(venue: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody sits there to be asked: the runner's stdin is no terminal."""
-    monkeypatch.setattr(asking, "at_terminal", lambda: True)
+    monkeypatch.setattr(command, "at_terminal", lambda: True)

@@ -11,8 +11,8 @@ from typing import Any, cast
 import pytest
 from typer.testing import CliRunner, Result
 
+from orderbridge.cli.act import _Act
 from orderbridge.cli.app import app
-from orderbridge.cli.placing import _Act
 from orderbridge.simulator import Simulator
 from tests.placement.kit import record
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from orderbridge import Failure, Fill, Found, LookupResult, Order, OrderRef, OrderRequest, Placement
-from orderbridge.cli import placements, tables
+from orderbridge.cli import tables
 from orderbridge.cli.app import app
 from orderbridge.model.results import Answer, BadRow
 from orderbridge.simulator import Simulator
@@ -335,10 +335,10 @@ def test_what_comes_from_outside_is_text_in_every_table(monkeypatch: pytest.Monk
             bad_rows=(row,),
         )
         tables.print_lookup(result, title="Look-up")
-        tables.print_orders([order])
-        tables.add_fill(tables.Rows(tables.FILLS), fill)
-        placements.add_placement(tables.Rows(placements.PLACEMENTS), placement, f"reason: {text}")
-        tables.say(text, tables.order_in_line(order))
+        tables.show(tables.ORDERS, order)
+        tables.show(tables.FILLS, fill)
+        tables.StreamedTable(tables.PLACEMENTS).add(placement, f"reason: {text}")
+        tables.say(text, tables.known_line(order))
 
     shown = out.getvalue()
 
@@ -365,7 +365,7 @@ def test_json_holds_no_escape_sequence(capsys: pytest.CaptureFixture[str]) -> No
     """A terminal obeys nothing of what `--json` prints, and a program reads the same texts."""
     order = Order(venue="bitso", order_id="a\x9b31m\u202eb\U000e0001é", symbol="BTC/MXN", side="buy")
 
-    tables.print_model(order)
+    tables.print_json(order)
 
     printed = capsys.readouterr().out
     assert printed.rstrip("\n").isprintable()

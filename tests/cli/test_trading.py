@@ -90,7 +90,7 @@ def test_nothing_is_sent_without_a_yes(venue: Simulator, answer: str) -> None:
 
 def test_without_a_terminal_nothing_is_sent(venue: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
     """A script that forgot `--yes` is told so; what is piped in is not taken for an answer."""
-    monkeypatch.setattr("orderbridge.cli.asking.at_terminal", lambda: False)
+    monkeypatch.setattr("orderbridge.cli.command.at_terminal", lambda: False)
 
     refused = [
         run(*LIMIT, answer="y\n"),

@@ -1,25 +1,36 @@
-"""What every command shares: its options, its exit codes, and how it ends in one line."""
+"""What every command shares: its options, the bridge that they make, its question, and how it ends in one line."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from datetime import UTC, datetime
 from enum import IntEnum
 from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn, TypeVar
+from urllib.parse import urlsplit
 
 import typer
 
 from orderbridge.bridge import OrderBridge
 from orderbridge.cli.tables import say
 from orderbridge.errors import ConfigurationError, NotSent, NotSupported, OrderBridgeError, OrderDenied, OutcomeUnknown
+from orderbridge.gateway import OrderGateway
+from orderbridge.http.transport import is_loopback
 from orderbridge.registry import connect
 from orderbridge.settings import Settings, load_settings
 
 T = TypeVar("T")
 _INTERRUPTED: Final = 130  # as shells have it: 128 and the number of SIGINT
+_MONEY: Final[Mapping[str | None, str]] = {
+    "paper": "paper, no real money",
+    "sandbox": "paper, no real money",
+    "live": "LIVE, real money",
+    None: "paper or live is not known: take it as LIVE",
+}
+# What a time may be, as the help of its option goes on.
+TIME: Final = "an ISO date (its midnight) or date-time; without a zone it is UTC."
 
 Config = Annotated[
     Path | None,
@@ -30,7 +41,6 @@ Gateways = Annotated[
     typer.Option("--gateway", "-g", help="Ask this gateway only (bitso, bitso/mm …). May be repeated."),
 ]
 Timeout = Annotated[float, typer.Option("--timeout", help="Seconds for all gateways together.", min=0.1)]
-PageTimeout = Annotated[float, typer.Option("--timeout", help="Seconds for each page of an answer.", min=0.1)]
 Json = Annotated[bool, typer.Option("--json", help="Print the models as JSON.")]
 JsonLines = Annotated[bool, typer.Option("--json", help="Print the models as JSON, one in each line.")]
 OfSymbol = Annotated[str | None, typer.Option("--symbol", help="Of this pair only, as in BTC/MXN.")]
@@ -63,10 +73,23 @@ def exit_of(error: OrderBridgeError) -> Exit:
             return Exit.NOT_ALL
 
 
-def run(call: Coroutine[Any, Any, T], *, acts: bool = False) -> T:
-    """Enter the loop, once; an error of ours ends the command in one line. `acts`: it is no mere reading."""
+def run(call: Coroutine[Any, Any, T], bridge: OrderBridge | None = None, *, acts: bool = False) -> T:
+    """
+    Enter the loop, once, and close the bridge; an error of ours ends the command in one line.
+
+    Args:
+        acts: it is no mere reading, and what is interrupted may have been done.
+    """
+
+    async def work() -> T:
+        try:
+            return await call
+        finally:
+            if bridge is not None:
+                await bridge.aclose()
+
     try:
-        return asyncio.run(call)
+        return asyncio.run(work())
     except OrderBridgeError as error:
         end(told(error), exit_of(error))
     except KeyboardInterrupt:
@@ -104,14 +127,6 @@ def warn(*lines: str, style: str = "yellow") -> None:
     say(*lines, stderr=True, style=style)
 
 
-def connected(*names: str, settings: Settings, journal: Path | None = None) -> OrderBridge:
-    """A bridge, once it is said on stderr which gateways it has and at which addresses."""
-    bridge = connect(*names, settings=settings, journal=journal)
-    places = [f"{name} at {bridge[name].address or 'an address that it does not tell'}" for name in bridge.names]
-    note(f"Connects to {', '.join(places)}.")
-    return bridge
-
-
 def used_settings(config: Path | None) -> Settings:
     """The settings, once it is said on stderr where they are from; what is wrong with them ends the command."""
     settings = checked(lambda: load_settings(config))
@@ -119,6 +134,17 @@ def used_settings(config: Path | None) -> Settings:
     if settings.notice:
         warn(settings.notice)
     return settings
+
+
+def connected(names: Iterable[str] | None, settings: Settings, *, journal: Path | None = None) -> OrderBridge:
+    """
+    A bridge over these gateways, or all of the settings, once it is said on stderr at which addresses; what is wrong
+    with them ends the command.
+    """
+    bridge = checked(lambda: connect(*(names or ()), settings=settings, journal=journal))
+    places = [f"{name} at {bridge[name].address or 'an address that it does not tell'}" for name in bridge.names]
+    note(f"Connects to {', '.join(places)}.")
+    return bridge
 
 
 def journal_path(given: Path | None, settings: Settings | Path | None) -> Path:
@@ -141,3 +167,44 @@ def moment(text: str | None, option: str) -> datetime | None:
         return (read if read.tzinfo else read.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         end(f"{option}: {text!r} is no time; write it as 2026-01-31 or 2026-01-31T12:00:00Z", Exit.WRONG)
+
+
+def at_terminal() -> bool:
+    """Whether somebody is there to be asked."""
+    return sys.stdin.isatty()
+
+
+def confirm(lines: Iterable[str], question: str, *, yes: bool) -> None:
+    """
+    Say on stderr what is about to be done, and go on only if the answer is yes.
+
+    Without a terminal and without `--yes` the command ends as wrongly used; at any other answer as not sent.
+    """
+    note(*lines)
+    if yes:
+        return
+    if not at_terminal():
+        end("Nothing was sent: this asks first, and there is no terminal to ask at; --yes skips it.", Exit.WRONG)
+    # Not typer.confirm: it writes to stdout too, which is for the answer to the command alone.
+    typer.echo(f"{question} [y/N]: ", nl=False, err=True)
+    try:
+        answer = sys.stdin.readline()
+    except KeyboardInterrupt:
+        answer = ""
+    if not answer.endswith("\n"):
+        typer.echo(err=True)
+    if answer.strip().lower() not in {"y", "yes"}:
+        end("Nothing was sent.", Exit.NOT_SENT)
+
+
+def destination(gateway: OrderGateway) -> str:
+    """Where a gateway's orders go, and whether that is real money."""
+    host = f" at {urlsplit(gateway.address).netloc}" if gateway.address else ""
+    return f"{gateway.venue}, account {gateway.account},{host}: {money(gateway.address, gateway.mode)}"
+
+
+def money(address: str | None, mode: str | None) -> str:
+    """Whether real money is at stake at an address, in words; what is not known is taken for real."""
+    if mode in ("live", None) and address and is_loopback(urlsplit(address).hostname or ""):
+        return "this machine, as a simulator is; real money only if something here passes orders on"
+    return _MONEY.get(mode, _MONEY[None])
