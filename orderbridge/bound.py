@@ -27,12 +27,12 @@ from orderbridge.model.ref import OrderRef, RefLike
 from orderbridge.model.results import CancelledOrders, LookupResult
 from orderbridge.placement.placing import Placing
 from orderbridge.placement.seen import Seen
+from orderbridge.venue.bounds import AT_ONCE
 
 T = TypeVar("T")
 P = ParamSpec("P")
 # What reading the journal may take before a call to the venue.
 _TELLING_SECONDS: Final = 1.0
-_AT_ONCE: Final = 8
 
 
 class GatewayFacts:
@@ -221,7 +221,7 @@ class BoundGateway(GatewayFacts):
         market = None if symbol is None else Symbol(symbol)
         ids = {order.identity for order in done}
         left = [each for each in placed if market in (None, each.symbol) and each.identity not in ids]
-        gate = asyncio.Semaphore(_AT_ONCE)
+        gate = asyncio.Semaphore(AT_ONCE)
         # An order that the venue has only just shown may be one that it does not know yet.
         settled = self._placing.desk.now() - timedelta(seconds=self.settle_time)
 

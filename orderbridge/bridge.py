@@ -57,6 +57,7 @@ from orderbridge.placement.placing import Line, Placing
 from orderbridge.placement.policy import PROBE_TIMES, SETTLE_HORIZON, Ghost, Probing, Stale, Uncertain
 from orderbridge.placement.recovery import RecoveryReport
 from orderbridge.placement.seen import ending
+from orderbridge.venue.bounds import before_a_cancel
 
 if TYPE_CHECKING:
     from orderbridge.bound import BoundGateway
@@ -66,8 +67,6 @@ T = TypeVar("T")
 _TELLING_SECONDS: Final = 1.0
 _LAST_LOOK: Final = 0.25
 _SILENT: Final = frozenset({Answer.FAILED, Answer.TIMED_OUT, Answer.CANNOT_ASK})
-# What finding an order may take before it is cancelled.
-_SEARCH_SECONDS: Final = 2.0
 # How long between two looks at an order that a caller waits for.
 _FIRST_LOOK: Final = 0.25
 _LONGEST_BETWEEN_LOOKS: Final = 5.0
@@ -348,8 +347,7 @@ class OrderBridge:
         A slow or locked-out gateway must not keep the cancel from the one that has the order: the search gets a part
         of the time, and where it decides nothing, every gateway that did not deny the order is asked to cancel it.
         """
-        soon = deadline.within(min(_SEARCH_SECONDS, deadline.remaining() / 3))
-        result = await self.lookup(ref, timeout=soon.as_timeout)
+        result = await self.lookup(ref, timeout=before_a_cancel(deadline).as_timeout)
         found = result[ref]
         if found.orders or not found.is_undecided:
             order = order_from(result, ref, gateway=None, operation="cancel")
@@ -651,8 +649,7 @@ class OrderBridge:
             return order
         seen = await self._look([order], began=began, timeout=timeout)
         shown = seen.get(order.identity, order)
-        notes = {note for note in order.evidence if note.startswith(FOUND)}
-        return shown.model_copy(update={"evidence": tuple(sorted({*shown.evidence, *notes}))})
+        return shown.noted(*(note for note in order.evidence if note.startswith(FOUND)))
 
     @checked_call
     async def submit_at(
@@ -900,8 +897,7 @@ def _from_journal(order: Order) -> Order:
     # An end that the venue reported stays one; anything else is our conclusion now, since the venue is silent.
     if order.is_done and order.known_by is KnownBy.REPORTED:
         return order
-    evidence = tuple(sorted({*order.evidence, "journal: the venue no longer shows it"}))
-    return order.model_copy(update={"known_by": KnownBy.INFERRED, "evidence": evidence})
+    return order.noted("journal: the venue no longer shows it", known_by=KnownBy.INFERRED)
 
 
 @contextmanager

@@ -37,11 +37,10 @@ from orderbridge.model.basics import (
     plain,
     subtract,
 )
-from orderbridge.model.order import UNSEEN, Fill, Identity, Order
+from orderbridge.model.order import FILL_FIGURES, UNSEEN, Fill, Identity, Order
 
 _IDS: Final = ("client_order_id", "exchange_order_id", "replaces", "replaced_by")
-_FILLS: Final = ("filled_quantity", "filled_quote_quantity", "average_price")
-_COMBINED: Final = frozenset({*_IDS, *_FILLS, "numbered_by_market", "evidence", "anomalies", "raw"})
+_COMBINED: Final = frozenset({*_IDS, *FILL_FIGURES, "numbered_by_market", "evidence", "anomalies", "raw"})
 _WHOLE: Final = tuple(name for name in Order.model_fields if name not in _COMBINED)
 _STATUS_RANK: Final = {
     status: rank
@@ -84,7 +83,7 @@ def merge(a: Order, b: Order) -> Order:
         if len(values) > 1:
             anomalies |= {f"several values of {name}: {value}" for value in values}
     fuller = max(a, b, key=_fills_key)
-    changes |= {name: getattr(fuller, name) for name in _FILLS}
+    changes |= {name: getattr(fuller, name) for name in FILL_FIGURES}
     # Written by a version that did not know yet how the venue numbers, it is the same order all the same.
     changes["numbered_by_market"] = a.numbered_by_market or b.numbered_by_market
     changes["evidence"] = tuple(sorted({*a.evidence, *b.evidence}))
@@ -138,7 +137,7 @@ def _as_text(value: object) -> str:
 
 
 def _fills_key(order: Order) -> tuple[tuple[bool, Decimal, str], ...]:
-    values: tuple[Decimal | None, ...] = tuple(getattr(order, name) for name in _FILLS)
+    values: tuple[Decimal | None, ...] = tuple(getattr(order, name) for name in FILL_FIGURES)
     return tuple((value is not None, value or ZERO, str(value)) for value in values)
 
 
@@ -294,6 +293,7 @@ _LASTING: Final = (
     "reason",
 )
 _FLAGS: Final = {Sign.CANCEL_SENT: "cancel_requested", Sign.REPLACE_SENT: "replace_requested"}
+_NO_REQUESTS: Final[dict[str, Any]] = dict.fromkeys(_FLAGS.values(), False)
 
 
 def advance(current: Order, observation: Order | Sign) -> tuple[Order, tuple[Change, ...]]:
@@ -327,7 +327,7 @@ def advance(current: Order, observation: Order | Sign) -> tuple[Order, tuple[Cha
     order = _completed(order, current, observation)
     if rule is _R.CORRECT and _is_undone(current, order):
         seen_at = observation.observed_at or order.observed_at
-        order = _noted(order.model_copy(update={"observed_at": seen_at}), _undone(current, order, seen_at))
+        order = order.noted(anomalies=[_undone(current, order, seen_at)], observed_at=seen_at)
     return order, _changes(current, observation, order)
 
 
@@ -385,13 +385,8 @@ def with_fills(order: Order, fills: Sequence[Fill], *, at: datetime | None = Non
     is_news = known is None or base > known or (base == known and order.filled_quote_quantity is None)
     if not single or not is_news or not (is_within_bounds(base) and is_within_bounds(quote)):
         return order
-    changes: dict[str, Any] = {
-        "filled_quantity": base,
-        "filled_quote_quantity": quote,
-        "average_price": average(quote, base),
-        "evidence": tuple(sorted({*order.evidence, "fills"})),
-    }
-    return order.model_copy(update=changes if at is None else {**changes, "observed_at": at})
+    figures: dict[str, Any] = dict(zip(FILL_FIGURES, (base, quote, average(quote, base)), strict=True))
+    return order.noted("fills", **figures, observed_at=at or order.observed_at)
 
 
 def may_be_left_out(order: Order, types: Collection[OrderType]) -> bool:
@@ -427,7 +422,7 @@ def _told_again(known: Order, order: Order, lack: Lack) -> Order:
     """A conclusion, and what it contradicts of an earlier one."""
     if not _is_undone(known, order):
         return order
-    return _noted(order.model_copy(update={"observed_at": lack.ended}), _undone(known, order, lack.ended))
+    return order.noted(anomalies=[_undone(known, order, lack.ended)], observed_at=lack.ended)
 
 
 def _is_undone(concluded: Order, order: Order) -> bool:
@@ -507,28 +502,11 @@ def _venue_time(order: Order) -> datetime | None:
 
 def _taken(winner: Order, merged: Order, **more: Any) -> Order:
     """The winner's plain fields with what merge combined: ids, fills, evidence and anomalies."""
-    combined = (
-        "client_order_id",
-        "exchange_order_id",
-        "replaces",
-        "replaced_by",
-        "filled_quantity",
-        "filled_quote_quantity",
-        "average_price",
-        "numbered_by_market",
-        "evidence",
-        "anomalies",
-    )
-    return winner.model_copy(update={name: getattr(merged, name) for name in combined} | more)
+    return winner.model_copy(update={name: getattr(merged, name) for name in _COMBINED - {"raw"}} | more)
 
 
 def _kept(current: Order, merged: Order, anomaly: str | None = None) -> Order:
-    kept = _taken(current, merged)
-    return kept if anomaly is None else _noted(kept, anomaly)
-
-
-def _noted(order: Order, anomaly: str) -> Order:
-    return order.model_copy(update={"anomalies": tuple(sorted({*order.anomalies, anomaly}))})
+    return _taken(current, merged).noted(anomalies=() if anomaly is None else [anomaly])
 
 
 def _completed(order: Order, current: Order, seen: Order) -> Order:
@@ -570,16 +548,7 @@ def by_numbers(order: Order) -> Order:
 
 
 def _over(order: Order, status: OrderStatus, evidence: str) -> Order:
-    return order.model_copy(
-        update={
-            "status": status,
-            "known_by": KnownBy.INFERRED,
-            "evidence": tuple(sorted({*order.evidence, evidence})),
-            "cancel_requested": False,
-            "replace_requested": False,
-            "trigger_waiting": False,
-        }
-    )
+    return order.noted(evidence, status=status, known_by=KnownBy.INFERRED, trigger_waiting=False, **_NO_REQUESTS)
 
 
 def _signed(current: Order, sign: Sign) -> tuple[Order, tuple[Change, ...]]:
@@ -592,7 +561,7 @@ def _signed(current: Order, sign: Sign) -> tuple[Order, tuple[Change, ...]]:
     if sign is Sign.ACKNOWLEDGED:
         return current, ()
     if sign is Sign.REFUSED_TOO_LATE:
-        order = current.model_copy(update=dict.fromkeys(_FLAGS.values(), False))
+        order = current.model_copy(update=_NO_REQUESTS)
         return order, (Change.FLAG, Change.LOOK_UP)
     if sign is not Sign.GONE:
         return current, (Change.LOOK_UP,)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, Final, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple, Self
 
 from pydantic import AfterValidator, Field
 
@@ -26,6 +27,8 @@ from orderbridge.model.basics import (
     subtract,
 )
 
+# The figures of what was filled: they are of one observation, and are never mixed.
+FILL_FIGURES: Final = ("filled_quantity", "filled_quote_quantity", "average_price")
 UNBOUNDED: Final = Decimal("Infinity")
 # How a note of evidence begins that tells since when an order is lacking.
 UNSEEN: Final = "not shown since "
@@ -172,6 +175,16 @@ class Order(VenueModel):
         notes = (note.removeprefix(UNSEEN) for note in self.evidence if note.startswith(UNSEEN))
         lacks = map(datetime.fromisoformat, notes)
         return min((at for at in lacks if self.observed_at is None or at >= self.observed_at), default=None)
+
+    def noted(self, *evidence: str, anomalies: Iterable[str] = (), **changes: Any) -> Self:
+        """The order with these notes beside its own, and with `changes` of other fields."""
+        return self.model_copy(
+            update={
+                **changes,
+                "evidence": _sorted_once((*self.evidence, *evidence)),
+                "anomalies": _sorted_once((*self.anomalies, *anomalies)),
+            }
+        )
 
     def __str__(self) -> str:
         filled = "?" if self.filled_quantity is None else plain(self.filled_quantity)

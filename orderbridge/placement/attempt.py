@@ -153,7 +153,7 @@ class Attempts:
             shown = f"{order.order_id}, {order.side} {order.symbol}"
             raise OutcomeUnknown(f"the answer shows another order: {shown}", order_id=order.order_id)
         order, doubts = as_asked(order, request)
-        return order.model_copy(update={"anomalies": tuple(sorted({*order.anomalies, *doubts}))}) if doubts else order
+        return order.noted(anomalies=doubts)
 
     async def _acknowledged(self, record: Record, order: Order) -> Record:
         """The record with the order of the reply, and with what a stream may have shown of it before."""

@@ -317,8 +317,7 @@ class Placer:
             return await self._drive(call)
         if record.state is PlacementState.PLACED and placement.order is not None:
             found = f"{FOUND}: sent before, in attempt {placement.attempts}, and not sent again"
-            evidence = tuple(sorted({*placement.order.evidence, found}))
-            return placement.order.model_copy(update={"evidence": evidence})
+            return placement.order.noted(found)
         if placement.may_be_live and record.lost:
             raise self._attempts.unknown(record, "; ".join(record.conflicts))
         if placement.may_be_live:

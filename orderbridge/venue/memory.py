@@ -34,7 +34,7 @@ class Shown:
         after = advance(known, order)[0]
         self.put(after)
         odd = {*after.anomalies} - {*known.anomalies, *order.anomalies}
-        return order.model_copy(update={"anomalies": tuple(sorted({*order.anomalies, *odd}))}) if odd else order
+        return order.noted(anomalies=odd)
 
     def learn(self, order: Order) -> None:
         """Take in what another process had been shown, which may be older than what is known here."""

@@ -22,7 +22,7 @@ from orderbridge.errors import (
 )
 from orderbridge.http.policy import Deadline
 from orderbridge.model.basics import KnownBy, OrderStatus, TimeInForce
-from orderbridge.model.order import Order
+from orderbridge.model.order import FILL_FIGURES, Order
 from orderbridge.model.ref import RefLike
 from orderbridge.model.request import OrderEdit
 from orderbridge.venue.rows import Unusable
@@ -65,8 +65,7 @@ class BitcainEdits:
             shown = await self._read_back(order.order_id, order, EDIT, deadline) or shown
         self._check_identity(shown, order, EDIT)
         if shown is None:
-            evidence = tuple(sorted({*order.evidence, "edit: acknowledged, not read back"}))
-            return order.model_copy(update={"replace_requested": True, "evidence": evidence})
+            return order.noted("edit: acknowledged, not read back", replace_requested=True)
         return shown.model_copy(update={"replace_requested": shown.may_be_live and differs(shown, changes)})
 
     async def retry(self, given: RefLike, *, deadline: Deadline) -> Order:
@@ -113,7 +112,7 @@ class BitcainEdits:
             "raw": {},
         }
         if order_id != order.order_id:
-            changes |= {"filled_quantity": None, "filled_quote_quantity": None, "average_price": None}
+            changes |= dict.fromkeys(FILL_FIGURES)
             changes |= {"created_at": None, "updated_at": None, "exchange_order_id": None, "replaces": order.order_id}
         return order.model_copy(update=changes)
 

@@ -158,7 +158,7 @@ class BitcainReads:
         doubts = tuple(doubts)
         for doubt in doubts:
             self._warn(order.order_id, order.client_order_id, doubt, operation)
-        return order.model_copy(update={"anomalies": tuple(sorted({*order.anomalies, *doubts}))}) if doubts else order
+        return order.noted(anomalies=doubts)
 
     async def list_pages(
         self,

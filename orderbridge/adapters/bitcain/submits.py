@@ -171,6 +171,5 @@ class BitcainSubmits:
         """The order with what contradicts the request as anomalies."""
         if order.client_order_id is None:
             note = "its client order id is the one it was sent with: the answer states none"
-            evidence = tuple(sorted({*order.evidence, note}))
-            order = order.model_copy(update={"client_order_id": client_order_id, "evidence": evidence})
+            order = order.noted(note, client_order_id=client_order_id)
         return self._reads.flag(order, doubts, operation=SUBMIT)

@@ -144,8 +144,7 @@ class BitsoEdits:
 
     def _unconfirmed(self, order: Order, evidence: str) -> Order:
         """An order whose size may be another one by now, so that trades of the old one do not fill it."""
-        known = tuple(sorted({*order.evidence, evidence}))
-        order = order.model_copy(update={"replace_requested": True, "evidence": known})
+        order = order.noted(evidence, replace_requested=True)
         if self._shown.get(order.order_id) is not None:
             self._shown.put(order)
         return order

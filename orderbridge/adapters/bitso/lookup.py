@@ -33,7 +33,7 @@ from orderbridge.http.policy import Deadline
 from orderbridge.http.session import log_facts
 from orderbridge.model.basics import KnownBy, OrderStatus
 from orderbridge.model.lifecycle import Lack, lacking, may_be_left_out, unseen_note
-from orderbridge.model.order import Fill, Order
+from orderbridge.model.order import FILL_FIGURES, Fill, Order
 from orderbridge.model.results import Answer
 from orderbridge.venue.bounds import AT_ONCE
 from orderbridge.venue.lookup import Ask, Search
@@ -341,7 +341,7 @@ class BitsoLookup:
             order = order_from_fills(fills, account=account, observed_at=ended, over=not why, complete=is_whole)
             # Whoever knows its size must know since when it is lacking: more of its trades may be shown late.
             self._lived(order, ended)
-            order = order.model_copy(update={"evidence": (*order.evidence, unseen_note(ended))})
+            order = order.noted(unseen_note(ended))
         else:
             said = [told_of(fills)] if is_whole else []
             evidence = ("look-up: not shown", *([] if why else ["open orders: not among them"]), *said)
@@ -383,16 +383,14 @@ def _is_told_by_cancel(order: Order) -> bool:
 
 
 def _last_known(order: Order) -> Order:
-    evidence = tuple(sorted({*order.evidence, "look-up: not shown"}))
-    return order.model_copy(update={"known_by": KnownBy.INFERRED, "evidence": evidence})
+    return order.noted("look-up: not shown", known_by=KnownBy.INFERRED)
 
 
 def without_trades(order: Order, *, has_matched: bool = False) -> Order:
     """An order that a cancel listed, of which it is not known with which fills it ended."""
     if has_matched:  # how much is not told yet
-        return order.model_copy(update=dict.fromkeys(("filled_quantity", "filled_quote_quantity", "average_price")))
-    evidence = tuple(sorted({*order.evidence, "fills: as they were known before the cancel"}))
-    return order.model_copy(update={"evidence": evidence})
+        return order.model_copy(update=dict.fromkeys(FILL_FIGURES))
+    return order.noted("fills: as they were known before the cancel")
 
 
 def blames_an_id(error: VenueError) -> bool:

@@ -125,7 +125,7 @@ def order_from_answer(
         noted["evidence"] = ("submit: an id was given",)
     order = order.model_copy(update={**missing, "client_order_id": order.client_order_id or client_order_id, **noted})
     order, doubts = as_asked(order, request)
-    return order.model_copy(update={"anomalies": tuple(sorted({*order.anomalies, *doubts}))}) if doubts else order
+    return order.noted(anomalies=doubts)
 
 
 def contradictions(
