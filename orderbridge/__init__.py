@@ -33,7 +33,7 @@ from orderbridge.model.results import (
     LookupResult,
     OrderList,
 )
-from orderbridge.placement.recovery import RecoveryReport
+from orderbridge.placement.recover import RecoveryReport
 from orderbridge.registry import connect
 
 __version__ = "0.1.0"

@@ -25,8 +25,8 @@ from orderbridge.model.order import Order
 from orderbridge.model.placement import Placement
 from orderbridge.model.ref import OrderRef, RefLike
 from orderbridge.model.results import CancelledOrders, LookupResult
-from orderbridge.placement.placing import Placing
-from orderbridge.placement.seen import Seen
+from orderbridge.placement.observations import Recorder
+from orderbridge.placement.placements import Placements
 from orderbridge.venue.bounds import AT_ONCE
 
 T = TypeVar("T")
@@ -116,7 +116,7 @@ def _of_one_order(
         await self._tell(ref)
         with self._telling(ref, source=source, sent=sent):
             order: Order = await methodcaller(original.__name__, *args, **more)(self.gateway)
-        self._placing.seen.orders([order], source=source)
+        self._placements.recorder.orders([order], source=source)
         return order
 
     return _as(original, call)
@@ -125,8 +125,8 @@ def _of_one_order(
 def _of_open_orders(original: Callable[Concatenate[Any, P], T]) -> Callable[Concatenate[Any, P], T]:
     async def call(self: BoundGateway, /, *args: Any, **more: Any) -> Any:
         listed = await methodcaller(original.__name__, *args, **more)(self.gateway)
-        self._placing.seen.orders(listed, source="open orders")
-        self._placing.line(self.name).recovery.look_soon()
+        self._placements.recorder.orders(listed, source="open orders")
+        self._placements.line(self.name).recovery.look_soon()
         return listed
 
     return _as(original, call)
@@ -134,10 +134,10 @@ def _of_open_orders(original: Callable[Concatenate[Any, P], T]) -> Callable[Conc
 
 def _listed(
     original: Callable[Concatenate[Any, P], AsyncIterator[T]],
-    through: Callable[[Seen, AsyncIterator[T]], AsyncIterator[T]],
+    through: Callable[[Recorder, AsyncIterator[T]], AsyncIterator[T]],
 ) -> Callable[Concatenate[Any, P], AsyncIterator[T]]:
     def call(self: BoundGateway, /, *args: Any, **more: Any) -> Any:
-        return through(self._placing.seen, methodcaller(original.__name__, *args, **more)(self.gateway))
+        return through(self._placements.recorder, methodcaller(original.__name__, *args, **more)(self.gateway))
 
     # The arguments are the gateway's to judge: one that has no such call says that first.
     return cast("Callable[Concatenate[Any, P], AsyncIterator[T]]", wraps(original)(call))
@@ -168,10 +168,10 @@ class BoundGateway(GatewayFacts):
     What an adapter has of its own (`gateway` is the adapter itself) is reached through it too.
     """
 
-    def __init__(self, bridge: OrderBridge, gateway: OrderGateway, placing: Placing) -> None:
+    def __init__(self, bridge: OrderBridge, gateway: OrderGateway, placements: Placements) -> None:
         self.gateway = gateway
         self._bridge = bridge
-        self._placing = placing
+        self._placements = placements
 
     @checked_call
     def remember(self, orders: Collection[Order]) -> bool:
@@ -208,22 +208,22 @@ class BoundGateway(GatewayFacts):
         await self._tell(ref)
         with self._telling(ref, source="look-up"):
             order = await self.gateway.get(ref, timeout=timeout)
-        self._placing.seen.orders([order], source="look-up")
-        return await self._placing.completed(order, deadline=Deadline(_TELLING_SECONDS))
+        self._placements.recorder.orders([order], source="look-up")
+        return await self._placements.completed(order, deadline=Deadline(_TELLING_SECONDS))
 
     @checked_call
     async def cancel_all(self, *, symbol: str | None = None, timeout: float | None = None) -> CancelledOrders:
         """Cancel every open order, of one symbol or of all; placed here and not listed by the venue: by its id."""
         deadline = Deadline(timeout)
-        placed = await self._placing.tell_working(self.gateway, deadline=deadline.within(_TELLING_SECONDS))
+        placed = await self._placements.tell_working(self.gateway, deadline=deadline.within(_TELLING_SECONDS))
         done = await self.gateway.cancel_all(symbol=symbol, timeout=deadline.as_timeout)
-        self._placing.seen.orders(done, source="cancel")
+        self._placements.recorder.orders(done, source="cancel")
         market = None if symbol is None else Symbol(symbol)
         ids = {order.identity for order in done}
         left = [each for each in placed if market in (None, each.symbol) and each.identity not in ids]
         gate = asyncio.Semaphore(AT_ONCE)
         # An order that the venue has only just shown may be one that it does not know yet.
-        settled = self._placing.desk.now() - timedelta(seconds=self.settle_time)
+        settled = self._placements.ledger.now() - timedelta(seconds=self.settle_time)
 
         async def by_id(order: Order) -> list[Order]:
             async with gate:
@@ -246,7 +246,7 @@ class BoundGateway(GatewayFacts):
         except (TypeError, ValueError):
             return  # the gateway says what is wrong with it
         # A journal that hangs must not keep a cancel from being sent.
-        await self._placing.tell(self.gateway, known, deadline=Deadline(_TELLING_SECONDS))
+        await self._placements.tell(self.gateway, known, deadline=Deadline(_TELLING_SECONDS))
 
     @contextmanager
     def _telling(self, ref: RefLike, *, source: str, sent: Sign | None = None) -> Iterator[None]:
@@ -255,13 +255,13 @@ class BoundGateway(GatewayFacts):
             yield
         except OutcomeUnknown:
             if sent is not None:
-                self._placing.seen.sign(ref, sent, gateway=self.name)
+                self._placements.recorder.sign(ref, sent, gateway=self.name)
             raise
         except OrderNotActive as error:
-            self._placing.seen.orders([error.order] if error.order else [], source=source)
+            self._placements.recorder.orders([error.order] if error.order else [], source=source)
             raise
         except AmbiguousRef as error:
-            self._placing.seen.orders(error.orders, source=source)
+            self._placements.recorder.orders(error.orders, source=source)
             raise
 
     async def aclose(self) -> None:

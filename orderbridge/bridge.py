@@ -49,14 +49,14 @@ from orderbridge.model.results import (
     LookupResult,
     OrderList,
 )
-from orderbridge.placement.desk import log
-from orderbridge.placement.explain import explain
+from orderbridge.placement.decide import explain
 from orderbridge.placement.journal import Journal
-from orderbridge.placement.placer import FOUND
-from orderbridge.placement.placing import Line, Placing
-from orderbridge.placement.policy import PROBE_TIMES, SETTLE_HORIZON, Ghost, Probing, Stale, Uncertain
-from orderbridge.placement.recovery import RecoveryReport
-from orderbridge.placement.seen import ending
+from orderbridge.placement.ledger import log
+from orderbridge.placement.observations import ending
+from orderbridge.placement.place import FOUND
+from orderbridge.placement.placements import Line, Placements
+from orderbridge.placement.recover import RecoveryReport
+from orderbridge.placement.resolve import PROBE_TIMES, SETTLE_HORIZON, Ghost, Probing, Stale, Uncertain
 from orderbridge.venue.bounds import before_a_cancel
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ class OrderBridge:
         self._loop = OneLoop("this bridge")
         self._closed = False
         self._fan_out = FanOut()
-        self._placing = Placing(
+        self._placements = Placements(
             self._gateways,
             journal=journal,
             probing=Probing(
@@ -153,7 +153,7 @@ class OrderBridge:
         from orderbridge.bound import BoundGateway  # its calls are derived from those of this class
 
         try:
-            return BoundGateway(self, self._gateways[name], self._placing)
+            return BoundGateway(self, self._gateways[name], self._placements)
         except (KeyError, TypeError):
             raise ConfigurationError(f"no gateway is named {name!r}; there are: {', '.join(self.names)}") from None
 
@@ -196,7 +196,7 @@ class OrderBridge:
             combine(ref, [name for name in asked if ref.gateway in (None, name)], results, failures) for ref in parsed
         ]
         bad_rows = tuple(row for result in results.values() for row in result.bad_rows)
-        self._placing.seen.orders([order for each in found for order in each.orders], source="look-up")
+        self._placements.recorder.orders([order for each in found for order in each.orders], source="look-up")
         # The journal of a look-up whose time the venues took up is read all the same, if it answers at once.
         reading = deadline if deadline.allows(_LAST_LOOK) else Deadline(_LAST_LOOK)
         found = [await self._completed(each, reading) for each in found]
@@ -230,17 +230,17 @@ class OrderBridge:
             and all(each.known_by is KnownBy.INFERRED and each.type is OrderType.UNKNOWN for each in result[ref].orders)
             and not _SILENT.intersection(result[ref].answers.values())
         ]
-        return await self._placing.tell(self._gateways[name], *unshown, deadline=deadline)
+        return await self._placements.tell(self._gateways[name], *unshown, deadline=deadline)
 
     async def _completed(self, found: Found, deadline: Deadline) -> Found:
-        orders = tuple([await self._placing.completed(order, deadline=deadline) for order in found.orders])
+        orders = tuple([await self._placements.completed(order, deadline=deadline) for order in found.orders])
         return found if orders == found.orders else found.model_copy(update={"orders": orders})
 
     async def _remembered(self, ref: OrderRef, found: Found, deadline: Deadline) -> Found:
         """What no venue shows any more, from the journal; while one is silent, only what can no longer change."""
         if found.orders:
             return found
-        known = await self._placing.remembered(ref, deadline=deadline)
+        known = await self._placements.remembered(ref, deadline=deadline)
         orders = [order for order in known if order.gateway in found.answers]
         if _SILENT.intersection(found.answers.values()):
             orders = [order for order in orders if order.is_done and order.known_by is KnownBy.REPORTED]
@@ -597,9 +597,9 @@ class OrderBridge:
         """
         self._check_usable()
         name = self[gateway].name
-        await self._placing.come_alive()
-        record = await self._placing.line(name).placer.prepare(request, key=key)
-        return await self._placing.desk.placement(await self._placing.desk.up_to_date(record))
+        await self._placements.come_alive()
+        record = await self._placements.line(name).placer.prepare(request, key=key)
+        return await self._placements.ledger.placement(await self._placements.ledger.up_to_date(record))
 
     @checked_call
     async def place(
@@ -638,7 +638,7 @@ class OrderBridge:
         self._check_usable(send_within=send_within, timeout=timeout)
         name = self[gateway].name
         began = asyncio.get_running_loop().time()
-        line = await self._placing.ready(name, within=send_within)
+        line = await self._placements.ready(name, within=send_within)
         left = max(0.0, send_within - (asyncio.get_running_loop().time() - began))
         with _throttling_told():
             order = await line.placer.place(request, key=key, send_within=left, timeout=timeout)
@@ -669,7 +669,7 @@ class OrderBridge:
         """
         self._check_usable(timeout=timeout)
         within = _LONGEST_RECOVERY if timeout is None else timeout
-        line = await self._placing.ready(self[gateway].name, within=within)
+        line = await self._placements.ready(self[gateway].name, within=within)
         with _throttling_told():
             return await line.placer.submit(request, permit=permit, not_after=not_after, timeout=timeout)
 
@@ -697,7 +697,7 @@ class OrderBridge:
         """
         self._check_usable(send_within=send_within, timeout=timeout)
         began = asyncio.get_running_loop().time()
-        line = await self._placing.ready(self[gateway].name, within=send_within)
+        line = await self._placements.ready(self[gateway].name, within=send_within)
         how: dict[str, Any] = {"send_within": send_within, "timeout": timeout}
         calls = (self._place_one_of_many(line, key, request, **how) for key, request in requests.items())
         done = dict(zip(requests, await asyncio.gather(*calls), strict=True))
@@ -720,13 +720,13 @@ class OrderBridge:
         self, line: Line, key: str, request: OrderRequest, *, send_within: float, timeout: float | None
     ) -> Placement:
         """What became of one request, whatever happened: `place_many` raises for none."""
-        desk = self._placing.desk
+        ledger = self._placements.ledger
         try:
             record = await line.placer.prepare_anyhow(request, key=key)
         except KeyInUse as error:
             return error.placement
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not hide what became of the others
-            return _not_stored(line, desk.now(), key, request, error)
+            return _not_stored(line, ledger.now(), key, request, error)
         placement = record.placement
         if placement.state is PlacementState.DENIED:
             return placement
@@ -740,9 +740,9 @@ class OrderBridge:
             placement = placement.model_copy(update=refused)
         except Exception as error:  # noqa: BLE001 - nothing was sent, and what stands in the journal is returned
             if not isinstance(error, OrderBridgeError):
-                desk.alarm(AlarmKind.BACKGROUND, f"placing failed: {type(error).__name__}: {error}", record=record)
+                ledger.alarm(AlarmKind.BACKGROUND, f"placing failed: {type(error).__name__}: {error}", record=record)
         try:
-            return await desk.placement(desk.as_it_happened(await desk.journal.get(record.id) or record))
+            return await ledger.placement(ledger.as_it_happened(await ledger.journal.get(record.id) or record))
         except JournalError:
             return placement
 
@@ -757,7 +757,7 @@ class OrderBridge:
         try:
             result = await self[orders[0].gateway].lookup(*orders, timeout=left)
             same = [order for order in result.orders if order.identity in placed]
-            known = await self._placing.sightings.observe(same, source="read back")
+            known = await self._placements.observations.observe(same, source="read back")
         except Exception as error:  # noqa: BLE001 - it is placed: whatever a look meets, an error here would deny that
             names = ", ".join(order.order_id for order in orders)
             log.warning("%s: placed, and could not be read back: %s", names, error)
@@ -776,17 +776,17 @@ class OrderBridge:
             ConfigurationError: it is not in the journal, or was made at another address or mode.
         """
         self._check_usable(timeout=timeout)
-        record = await self._placing.record_of(placement)
-        await self._placing.come_alive()
-        line = self._placing.line(self[record.placement.gateway].name)
+        record = await self._placements.record_of(placement)
+        await self._placements.come_alive()
+        line = self._placements.line(self[record.placement.gateway].name)
         after = await line.resolver.resolve(record, timeout=timeout)
-        return await self._placing.desk.placement(self._placing.desk.as_it_happened(after))
+        return await self._placements.ledger.placement(self._placements.ledger.as_it_happened(after))
 
     @checked_call
     async def placement(self, *, key: str, gateway: str | None = None) -> Placement | None:
         """The placement of a key: the one that holds it, else the last one that did, else None."""
         self._check_usable()
-        found = await self._placing.placements(gateway=gateway, key=key)
+        found = await self._placements.placements(gateway=gateway, key=key)
         # Two may claim it when an order appeared after its absence was proven: the later one was given the key.
         return next((each for each in reversed(found) if each.holds_key), found[-1] if found else None)
 
@@ -798,7 +798,7 @@ class OrderBridge:
             wanted = None if state is None else PlacementState(state)
         except ValueError as error:
             raise ConfigurationError(f"{error}; there are: {', '.join(PlacementState)}") from error
-        return await self._placing.placements(state=wanted)
+        return await self._placements.placements(state=wanted)
 
     async def recover(self) -> RecoveryReport:
         """
@@ -807,7 +807,7 @@ class OrderBridge:
         `async with` starts this by itself when the bridge has a journal; placing waits for it, gateway by gateway.
         """
         self._check_usable()
-        return await self._placing.recover()
+        return await self._placements.recover()
 
     @checked_call
     async def observe(self, order: Order) -> Order:
@@ -818,9 +818,9 @@ class OrderBridge:
             The order as it is known now.
         """
         self._check_usable()
-        (known,) = await self._placing.sightings.observe([order], source="observed")
-        known = self._placing.desk.unstored.over(known)
-        self._placing.remember([known])
+        (known,) = await self._placements.observations.observe([order], source="observed")
+        known = self._placements.ledger.unstored.over(known)
+        self._placements.remember([known])
         return known
 
     @checked_call
@@ -832,8 +832,8 @@ class OrderBridge:
             OrderNotFound: the journal knows no placement of this ref. ConfigurationError: the ref is mis-written.
         """
         self._check_usable()
-        await self._placing.seen.catch_up()
-        known, journal = read_ref(ref, operation="explain"), self._placing.desk.journal
+        await self._placements.recorder.catch_up()
+        known, journal = read_ref(ref, operation="explain"), self._placements.ledger.journal
         client = known.client_order_id or known.id
         found = await journal.find(gateway=known.gateway, client_order_id=client) if client else []
         order_id = known.order_id or known.id
@@ -842,7 +842,7 @@ class OrderBridge:
                 if order.client_order_id is not None and known.symbol in (None, order.symbol):
                     found += await journal.find(gateway=order.gateway, client_order_id=order.client_order_id)
         if isinstance(ref, Placement) and not found:
-            found = [await self._placing.record_of(ref)]
+            found = [await self._placements.record_of(ref)]
         if not found and known.id is not None:
             found = await journal.find(gateway=known.gateway, key=known.id)
         if not found and client is not None:  # what was denied gave its id back, for the next one
@@ -851,7 +851,7 @@ class OrderBridge:
         if not found:
             raise OrderNotFound(f"the journal knows no placement of {known}", operation="explain")
         parts = [
-            explain(record, await self._placing.desk.placement(record), await journal.events(record.id))
+            explain(record, await self._placements.ledger.placement(record), await journal.events(record.id))
             for record in found
         ]
         return "\n\n".join(parts)
@@ -864,7 +864,7 @@ class OrderBridge:
         if self._loop.is_the_parents:
             return
         # Placing first: what is under way is written down while there is still a way to the venue.
-        placed = await asyncio.gather(self._placing.aclose(), return_exceptions=True)
+        placed = await asyncio.gather(self._placements.aclose(), return_exceptions=True)
         closed = await asyncio.gather(
             *(gateway.aclose() for gateway in self._gateways.values()), return_exceptions=True
         )
@@ -874,7 +874,7 @@ class OrderBridge:
 
     async def __aenter__(self) -> Self:
         self._check_usable()
-        self._placing.start()
+        self._placements.start()
         return self
 
     async def __aexit__(

@@ -12,7 +12,7 @@ from orderbridge.model.lifecycle import united
 from orderbridge.model.order import Order
 from orderbridge.model.ref import OrderRef
 from orderbridge.model.results import Answer, Failure, Found, LookupResult
-from orderbridge.placement.seen import ending
+from orderbridge.placement.observations import ending
 
 T = TypeVar("T")
 _log: Final = own_logger("orderbridge.bridge")

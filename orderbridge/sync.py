@@ -25,7 +25,7 @@ from orderbridge.gateway import OrderGateway
 from orderbridge.http.transport import after_fork
 from orderbridge.model.placement import Alarm
 from orderbridge.placement.journal import Journal
-from orderbridge.placement.policy import Ghost, Stale, Uncertain
+from orderbridge.placement.resolve import Ghost, Stale, Uncertain
 
 T = TypeVar("T")
 P = ParamSpec("P")

@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 from orderbridge.bridge import OrderBridge
 from orderbridge.model.basics import PlacementState, Side, Symbol
 from orderbridge.model.placement import Placement
-from orderbridge.placement.desk import LEASE_SECONDS, Desk
+from orderbridge.placement.ledger import LEASE_SECONDS, Ledger
 from orderbridge.placement.states import IN_FLIGHT, Record
 
 # In the evidence of a placement: its caller went without a verdict; and was given or shown its order after all.
@@ -79,19 +79,19 @@ def memory_of(bridge: OrderBridge, gateway: str) -> Memory:
     """The one that all faces of a bridge's gateway share."""
     memories = _MEMORIES.setdefault(bridge, {})
     if gateway not in memories:
-        memories[gateway] = Memory(bridge._placing.desk.now())
+        memories[gateway] = Memory(bridge._placements.ledger.now())
     return memories[gateway]
 
 
-async def earlier_orders(desk: Desk, gateway: str, *, before: datetime) -> list[Sent]:
+async def earlier_orders(ledger: Ledger, gateway: str, *, before: datetime) -> list[Sent]:
     """
     What the journal holds from before that a bot may be about to repeat: what is open, and what was settled since
     without its caller being told. Not what another living process works on: that one has a bot of its own.
     """
-    found = await desk.journal.find(gateway=gateway, states=_LOOKED_AT)
+    found = await ledger.journal.find(gateway=gateway, states=_LOOKED_AT)
     mine = [record for record in found if record.placement.created_at < before and _is_untold(record.placement)]
-    owners = {record.owner: record for record in mine if record.owner not in (None, desk.owner)}
-    live = await asyncio.gather(*(_lives(desk, record) for record in owners.values()))
+    owners = {record.owner: record for record in mine if record.owner not in (None, ledger.owner)}
+    live = await asyncio.gather(*(_lives(ledger, record) for record in owners.values()))
     others = {owner for owner, lives in zip(owners, live, strict=True) if lives}
     return [_earlier(record.placement) for record in mine if record.owner not in others]
 
@@ -119,7 +119,7 @@ def is_open(placement: Placement) -> bool:
     return placement.state in IN_FLIGHT
 
 
-async def _lives(desk: Desk, record: Record) -> bool:
+async def _lives(ledger: Ledger, record: Record) -> bool:
     """
     Whether its owner lives, which one shows by renewing its lease.
 
@@ -127,9 +127,9 @@ async def _lives(desk: Desk, record: Record) -> bool:
     process may be the one that goes on with its bot.
     """
     owner, loop = record.owner or "", asyncio.get_running_loop()
-    until, deadline = await desk.journal.alive_until(owner), loop.time() + LEASE_SECONDS
-    while await desk.is_worked_on(record) and loop.time() < deadline:
-        if await desk.journal.alive_until(owner) > until:
+    until, deadline = await ledger.journal.alive_until(owner), loop.time() + LEASE_SECONDS
+    while await ledger.is_worked_on(record) and loop.time() < deadline:
+        if await ledger.journal.alive_until(owner) > until:
             return True
         await asyncio.sleep(_POLL)
     return False

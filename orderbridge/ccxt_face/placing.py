@@ -41,7 +41,7 @@ from orderbridge.model.basics import PlacementState
 from orderbridge.model.order import Order
 from orderbridge.model.placement import Placement
 from orderbridge.model.request import OrderRequest
-from orderbridge.placement.desk import log
+from orderbridge.placement.ledger import log
 from orderbridge.placement.states import UNFINISHED, Happened
 
 # Nothing of these was admitted: their placement is prepared, and may be gone on with.
@@ -66,7 +66,7 @@ class Placing:
         self._resolve_for = resolve_for
         self._timeout = timeout
         self._send_within = send_within
-        self._desk = bridge._placing.desk
+        self._ledger = bridge._placements.ledger
         self._memory = memory_of(bridge, gateway)
         self._open, self._unsent, self._taken = self._memory.open, self._memory.unsent, self._memory.taken
 
@@ -102,8 +102,8 @@ class Placing:
         async with memory.looking_back:
             if not memory.has_looked_back:
                 # What the recovery sends is looked at too, so it has to be over.
-                await self._bridge._placing.ready(self._gateway, within=self._send_within)
-                self._open += await earlier_orders(self._desk, self._gateway, before=memory.made_at)
+                await self._bridge._placements.ready(self._gateway, within=self._send_within)
+                self._open += await earlier_orders(self._ledger, self._gateway, before=memory.made_at)
                 memory.has_looked_back = True
 
     async def _answer_by_earlier(self, wanted: Wanted, began: float) -> Order | None:
@@ -195,7 +195,7 @@ class Placing:
             raise
         except BaseException:
             self._leave(sent)
-            self._bridge._placing._spawn(self._note_left(sent))
+            self._bridge._placements._spawn(self._note_left(sent))
             raise
         if is_new and again is None:
             self._forget(sent)
@@ -261,12 +261,12 @@ class Placing:
         if placement is None:
             return
         try:
-            record = await self._desk.journal.get(placement.placement_id)
+            record = await self._ledger.journal.get(placement.placement_id)
         except JournalError as error:
             log.warning("that the caller of %s was %s could not be noted: %s", placement.placement_id, mark, error)
             return
         if record is not None and mark not in record.placement.evidence:
-            await self._desk.outcome(record, happened, evidence=mark, when=_LEAVABLE)
+            await self._ledger.outcome(record, happened, evidence=mark, when=_LEAVABLE)
 
     def _keep_unsent(self, request: OrderRequest, key: str) -> None:
         # The same order tried again goes on with its placement, so that a night of retries leaves one.

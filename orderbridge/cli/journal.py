@@ -50,18 +50,16 @@ from orderbridge.cli.tables import (
 )
 from orderbridge.errors import JournalError
 from orderbridge.model.basics import PlacementState, Symbol
-from orderbridge.placement.audit import Finding
-from orderbridge.placement.audit import verify as findings_of
-from orderbridge.placement.desk import Desk
-from orderbridge.placement.explain import explain as chain_of
-from orderbridge.placement.looking import JournalFile, Wanted
-from orderbridge.placement.prune import LEAST
-from orderbridge.placement.prune import prune as prune_file
-from orderbridge.placement.recovery import RecoveryReport
-from orderbridge.placement.settle import check_settleable
-from orderbridge.placement.settle import settle as settle_record
-from orderbridge.placement.sqlite import SqliteJournal
+from orderbridge.placement.decide import check_settleable
+from orderbridge.placement.decide import explain as chain_of
+from orderbridge.placement.decide import settle as settle_record
+from orderbridge.placement.ledger import Ledger
+from orderbridge.placement.recover import RecoveryReport
+from orderbridge.placement.sql import SqliteJournal
 from orderbridge.placement.states import Record
+from orderbridge.placement.upkeep import LEAST, Finding, PlacementFilter, Snapshot
+from orderbridge.placement.upkeep import prune as prune_file
+from orderbridge.placement.upkeep import verify as findings_of
 
 T = TypeVar("T")
 _WATCH_FOR = 86400.0
@@ -85,10 +83,10 @@ app = typer.Typer(
 )
 
 
-def _with(path: Path, work: Callable[[JournalFile], T]) -> T:
+def _with(path: Path, work: Callable[[Snapshot], T]) -> T:
     """What `work` makes of the open file; a file that cannot be read ends the command in one line."""
     try:
-        with JournalFile(path) as file:
+        with Snapshot(path) as file:
             done = work(file)
     except JournalError as error:
         end(told(error), Exit.WRONG)
@@ -124,7 +122,7 @@ def list_(
         pair = None if symbol is None else Symbol(symbol)
     except ValueError as error:
         end(f"--symbol: {error}", Exit.WRONG)
-    wanted = Wanted(
+    wanted = PlacementFilter(
         states=[PlacementState(word) for word in words],
         gateway=gateway,
         key=key,
@@ -134,7 +132,7 @@ def list_(
         may_be_live=may_be_live,
     )
 
-    def list_all(file: JournalFile) -> bool:
+    def list_all(file: Snapshot) -> bool:
         table, any_there = StreamedTable(PLACEMENTS), False
         for record in file.records(wanted):
             any_there = True
@@ -159,7 +157,7 @@ def verify(journal: Journal = None, json: JsonLines = False, config: Config = No
     when the file could not be opened.
     """
 
-    def check(file: JournalFile) -> tuple[int, int]:
+    def check(file: Snapshot) -> tuple[int, int]:
         count = 0
         for finding in findings_of(file):
             _tell(finding, json=json)
@@ -262,14 +260,14 @@ def _question(record: Record, word: str, who: str, why: str, order_id: str | Non
     return lines
 
 
-def _desk(journal: SqliteJournal) -> Desk:
-    return Desk(journal, clock=time.time, watch_for=_WATCH_FOR)
+def _ledger(journal: SqliteJournal) -> Ledger:
+    return Ledger(journal, clock=time.time, watch_for=_WATCH_FOR)
 
 
 async def _checked(path: Path, record: Record, order_id: str | None) -> None:
     journal = SqliteJournal(path, read_only=True)
     try:
-        await check_settleable(_desk(journal), record, order_id=order_id)
+        await check_settleable(_ledger(journal), record, order_id=order_id)
     finally:
         await journal.aclose()
 
@@ -277,7 +275,7 @@ async def _checked(path: Path, record: Record, order_id: str | None) -> None:
 async def _settle(path: Path, record: Record, *, placed: bool, who: str, why: str, order_id: str | None) -> Record:
     journal = SqliteJournal(path)
     try:
-        return await settle_record(_desk(journal), record, placed=placed, who=who, why=why, order_id=order_id)
+        return await settle_record(_ledger(journal), record, placed=placed, who=who, why=why, order_id=order_id)
     finally:
         await journal.aclose()
 
@@ -339,7 +337,7 @@ def explain(
     """
     path = journal_path(journal, config)
     try:
-        with JournalFile(path) as file:
+        with Snapshot(path) as file:
             found = [(record, file.events(record)) for record in file.named(ref)]
     except JournalError as error:
         end(told(error), Exit.WRONG)

@@ -21,13 +21,19 @@ from orderbridge.model.basics import OrderType, PlacementState
 from orderbridge.model.lifecycle import with_fills
 from orderbridge.model.order import Fill, Identity, Order
 from orderbridge.model.ref import OrderRef
-from orderbridge.placement.desk import Desk, log
-from orderbridge.placement.fingerprint import SKEW, disagreements
 from orderbridge.placement.journal import Gap
-from orderbridge.placement.limited import PROBE_TIMEOUT, READ_TIMEOUT, open_orders_of, steadily, within
-from orderbridge.placement.policy import together
-from orderbridge.placement.probe import IDS_MAY_BE_LEFT_OUT
-from orderbridge.placement.sightings import Sightings
+from orderbridge.placement.ledger import Ledger, log
+from orderbridge.placement.matching import SKEW, disagreements
+from orderbridge.placement.observations import Observations
+from orderbridge.placement.probe import (
+    IDS_MAY_BE_LEFT_OUT,
+    PROBE_TIMEOUT,
+    READ_TIMEOUT,
+    open_orders_of,
+    steadily,
+    within,
+)
+from orderbridge.placement.resolve import together
 from orderbridge.placement.states import Record
 
 # An id is made a while before it is written down.
@@ -64,9 +70,9 @@ class Lost:
         horizon: seconds after which an order that was accepted is certainly shown.
     """
 
-    def __init__(self, desk: Desk, sightings: Sightings, gateway: OrderGateway, *, horizon: float) -> None:
-        self._desk = desk
-        self._sightings = sightings
+    def __init__(self, ledger: Ledger, observations: Observations, gateway: OrderGateway, *, horizon: float) -> None:
+        self._ledger = ledger
+        self._observations = observations
         self._gateway = gateway
         self._horizon = horizon
         self._looks: dict[str, asyncio.Task[None]] = {}
@@ -90,7 +96,7 @@ class Lost:
         # Known ones were observed in the look, which may have settled what is called prepared here.
         known = [record]
         if record.placement.key is not None:
-            known = await self._desk.journal.find(gateway=self._gateway.name, key=record.placement.key)
+            known = await self._ledger.journal.find(gateway=self._gateway.name, key=record.placement.key)
         held = next((each for each in known if each.placement.holds_key), None)
         if held is not None and await self._is_known(held):
             return None
@@ -102,7 +108,7 @@ class Lost:
 
     async def _is_known(self, record: Record) -> bool:
         """Whether what became of a key, or of what was prepared without one, stands in the journal."""
-        placement, journal = record.placement, self._desk.journal
+        placement, journal = record.placement, self._ledger.journal
         if placement.key is None:
             now = await journal.get(record.id)
         else:
@@ -118,7 +124,7 @@ class Lost:
         await asyncio.gather(*looks, return_exceptions=True)
 
     async def _gap(self, record: Record) -> Gap | None:
-        return await gap_of(self._desk, self._gateway.name, record.placement.request.symbol)
+        return await gap_of(self._ledger, self._gateway.name, record.placement.request.symbol)
 
     async def _looked(self, record: Record, gap: Gap, seconds: float) -> Gap:
         """What was lost, once the venue was looked at for it."""
@@ -141,7 +147,7 @@ class Lost:
 
     async def _look(self, symbol: str, gap: Gap) -> None:
         """Look until it is done, not before all that was accepted is certainly shown."""
-        wait = (gap.until - self._desk.now()).total_seconds() + self._horizon
+        wait = (gap.until - self._ledger.now()).total_seconds() + self._horizon
         while True:
             if wait > 0:
                 self._why[symbol] = f"not before {wait:.0f} s from now"
@@ -153,9 +159,9 @@ class Lost:
                 second, also_left_out = await self._read(symbol, gap)
                 shown = first | second
                 # Some may be of placements that the journal knows, whenever those were made, and settle them.
-                await self._sightings.observe(shown.values(), source="a look for what was lost")
+                await self._observations.observe(shown.values(), source="a look for what was lost")
                 found = [order for order in shown.values() if self._is_of(gap, order)]
-                await gap_found(self._desk, self._gateway.name, symbol, gap, found, left_out | also_left_out)
+                await gap_found(self._ledger, self._gateway.name, symbol, gap, found, left_out | also_left_out)
                 return
             except Exception as error:  # noqa: BLE001 - a third party's adapter may raise anything; nothing is placed
                 self._why[symbol] = str(error)
@@ -166,7 +172,7 @@ class Lost:
     async def _read(self, symbol: str, gap: Gap) -> tuple[dict[Identity, Order], frozenset[OrderType]]:
         """What the venue shows, open and ended, and what it may leave out; whatever the gateway raises."""
         gateway, since = self._gateway, gap.since - _BEFORE
-        listed = await open_orders_of(gateway, [symbol], as_of=self._desk.now(), timeout=PROBE_TIMEOUT)
+        listed = await open_orders_of(gateway, [symbol], as_of=self._ledger.now(), timeout=PROBE_TIMEOUT)
         if listed.bad_rows:
             raise VenueUnavailable(f"{len(listed.bad_rows)} rows of the open orders could not be read")
         orders = [order for order in listed if order.symbol == symbol]
@@ -207,7 +213,7 @@ class Lost:
                 symbol=fill.symbol,
                 side=fill.side,
             )
-            orders += list(shown[order_id]) or [with_fills(told, trades, at=self._desk.now())]
+            orders += list(shown[order_id]) or [with_fills(told, trades, at=self._ledger.now())]
         return orders
 
     def _is_of(self, gap: Gap, order: Order) -> bool:
@@ -240,25 +246,25 @@ class Lost:
         )
 
 
-async def gap_of(desk: Desk, gateway: str, symbol: str) -> Gap | None:
+async def gap_of(ledger: Ledger, gateway: str, symbol: str) -> Gap | None:
     """What the journal lost, and what a look at the venue found; a journal of another kind loses nothing."""
-    gap = getattr(desk.journal, "gap", None)
+    gap = getattr(ledger.journal, "gap", None)
     return None if gap is None else await gap(gateway, symbol)
 
 
 async def gap_found(
-    desk: Desk, gateway: str, symbol: str, gap: Gap, found: Sequence[Order], may_lack: Iterable[OrderType]
+    ledger: Ledger, gateway: str, symbol: str, gap: Gap, found: Sequence[Order], may_lack: Iterable[OrderType]
 ) -> None:
     """Store what a look at the venue found."""
-    await desk.journal.gap_found(gateway, symbol, gap, found, may_lack)  # type: ignore[attr-defined]
+    await ledger.journal.gap_found(gateway, symbol, gap, found, may_lack)  # type: ignore[attr-defined]
 
 
-async def gap_decided(desk: Desk, record: Record, *, placed: bool, order_id: str | None) -> None:
+async def gap_decided(ledger: Ledger, record: Record, *, placed: bool, order_id: str | None) -> None:
     """Store what a person's word about one that stands for a lost one says of others: they are not asked about it."""
     placement, type_ = record.placement, None
     if not placed and "" in record.lost:
         type_ = placement.request.type
     if order_id is not None or type_ is not None:
-        await desk.journal.gap_decided(  # type: ignore[attr-defined]
+        await ledger.journal.gap_decided(  # type: ignore[attr-defined]
             placement.gateway, placement.request.symbol, order_id, type_
         )

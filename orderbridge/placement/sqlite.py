@@ -1,428 +1,518 @@
-"""The embedded journal: one SQLite file that outlives crashes and that several processes may share."""
+"""
+The file of a journal: opening it, telling whether it is still there, and what to do when it is not well.
+
+Beside it lies a file of its name and `-mark`. It says how many commits were promised to somebody, so that a journal
+that comes back with fewer is told, and bots that write take their turns by locks on it. `prune` does neither: it is
+one transaction, and should that be lost, then nothing that was promised is.
+"""
 
 from __future__ import annotations
 
-import json
+import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
-from orderbridge.errors import JournalError
-from orderbridge.gateway import checked_call
-from orderbridge.model.basics import OrderType, PlacementState
-from orderbridge.model.lifecycle import Sign, advance
-from orderbridge.model.order import Order
-from orderbridge.placement.file import JournalFile, M, log, read_row
-from orderbridge.placement.journal import Change, ChangeSeeing, ClientIdUsed, Gap, InFlight
-from orderbridge.placement.reader import Reader, Rows
-from orderbridge.placement.states import IN_FLIGHT, UNFINISHED, Event, Record, Step, stored
-from orderbridge.placement.writer import Writer
+from pydantic import BaseModel
 
-T = TypeVar("T")
-# Records lately written, so that the next change of one need not parse it.
-_REMEMBERED: Final = 1_000
+from orderbridge.errors import ConfigurationError, JournalError
+from orderbridge.http.session import own_logger
 
-
-def _listed(states: Sequence[PlacementState]) -> str:
-    return ", ".join(f"'{state}'" for state in states)
-
-
-# SQLite uses a partial index only for a query that repeats its condition, in the same words.
-_INDEXED: Final = (*UNFINISHED, PlacementState.NOT_PLACED)
-_IS_INDEXED: Final = f"state IN ({_listed(_INDEXED)})"
-_HOLDER: Final = "SELECT placement_id, body FROM placements WHERE gateway = ? AND held_key = ?"
-_TWIN: Final = (
-    f"SELECT placement_id, body FROM placements WHERE fingerprint = ? AND state IN ({_listed(IN_FLIGHT)}) "
-    f"AND {_IS_INDEXED} AND placement_id <> ?"
+# "obrj": tells a journal from another application's SQLite file.
+APPLICATION_ID: Final = 0x6F62726A
+# Step n makes version n of version n - 1. A step that was released is never changed.
+STEPS: Final[Sequence[Sequence[str]]] = (
+    (
+        """CREATE TABLE placements (
+            placement_id TEXT PRIMARY KEY, gateway TEXT NOT NULL, key TEXT, client_order_id TEXT, state TEXT NOT NULL,
+            fingerprint TEXT NOT NULL, created REAL NOT NULL, held_key TEXT, body TEXT NOT NULL) STRICT""",
+        "CREATE UNIQUE INDEX placements_held_key ON placements (gateway, held_key) WHERE held_key IS NOT NULL",
+        "CREATE INDEX placements_any_key ON placements (key) WHERE key IS NOT NULL",
+        """CREATE UNIQUE INDEX placements_client ON placements (client_order_id, gateway)
+            WHERE client_order_id IS NOT NULL""",
+        """CREATE INDEX placements_unfinished ON placements (state, fingerprint)
+            WHERE state IN ('prepared', 'sending', 'uncertain', 'not_placed')""",
+        """CREATE TABLE events (
+            placement_id TEXT NOT NULL, seq INTEGER NOT NULL, at REAL NOT NULL, happened TEXT NOT NULL,
+            after TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (placement_id, seq)) STRICT, WITHOUT ROWID""",
+        """CREATE TABLE orders (
+            gateway TEXT NOT NULL, order_id TEXT NOT NULL, client_order_id TEXT, working INTEGER NOT NULL,
+            body TEXT NOT NULL, PRIMARY KEY (order_id, gateway)) STRICT""",
+        "CREATE INDEX orders_working ON orders (gateway) WHERE working",
+        "CREATE INDEX orders_client ON orders (client_order_id) WHERE client_order_id IS NOT NULL",
+        "CREATE TABLE owners (owner TEXT PRIMARY KEY, until REAL NOT NULL) STRICT",
+    ),
+    (
+        # Some venues number by market, so an order is told from others by symbol and side too. A body that cannot be
+        # read keeps its row, and `verify` tells of it.
+        """CREATE TABLE orders_apart (
+            gateway TEXT NOT NULL, order_id TEXT NOT NULL, client_order_id TEXT, working INTEGER NOT NULL,
+            body TEXT NOT NULL, symbol TEXT NOT NULL, side TEXT NOT NULL,
+            PRIMARY KEY (order_id, gateway, symbol, side)) STRICT""",
+        """INSERT INTO orders_apart SELECT gateway, order_id, client_order_id, working, body,
+            IIF(json_valid(body), COALESCE(json_extract(body, '$.symbol'), ''), ''),
+            IIF(json_valid(body), COALESCE(json_extract(body, '$.side'), ''), '') FROM orders ORDER BY rowid""",
+        "DROP TABLE orders",
+        "ALTER TABLE orders_apart RENAME TO orders",
+        "CREATE INDEX orders_working ON orders (gateway) WHERE working",
+        "CREATE INDEX orders_client ON orders (client_order_id) WHERE client_order_id IS NOT NULL",
+    ),
+    (
+        # How many commits there were, and whether somebody may write: a file that is older than it should be is told.
+        "CREATE TABLE promise (id INTEGER PRIMARY KEY CHECK (id = 1), commits INTEGER, in_use INTEGER) STRICT",
+        # From when to when what was written was lost, without a gateway; with one, what a look at it found instead.
+        """CREATE TABLE gaps (
+            gateway TEXT NOT NULL, symbol TEXT NOT NULL, since REAL NOT NULL, until REAL NOT NULL, told REAL NOT NULL,
+            found TEXT NOT NULL, PRIMARY KEY (gateway, symbol, until)) STRICT""",
+    ),
 )
-_CLIENT: Final = "SELECT 1 FROM placements WHERE client_order_id = ? AND gateway = ?"
-_BODY: Final = "SELECT body FROM placements WHERE placement_id = ?"
-_LAST_SEQ: Final = "SELECT COALESCE(MAX(seq), 0) FROM events WHERE placement_id = ?"
-_EVENT_ROW: Final = "(?, ?, ?, ?, ?, ?)"
-# One statement looks and stores; what stood in its way is asked for only when it stored nothing.
-_FREE: Final = "NOT EXISTS (SELECT 1 FROM placements WHERE gateway = ? AND held_key = ?)"
-_NO_TWIN: Final = (
-    f"NOT EXISTS (SELECT 1 FROM placements WHERE fingerprint = ? AND state IN ({_listed(IN_FLIGHT)}) AND {_IS_INDEXED})"
-)
-_NEW: Final = f"INSERT INTO placements SELECT ?, ?, ?, ?, ?, ?, ?, ?, ? WHERE {_FREE}"
-_INSERT: Final = f"{_NEW} ON CONFLICT DO NOTHING"
-_INSERT_ALONE: Final = f"{_NEW} AND {_NO_TWIN} ON CONFLICT DO NOTHING"
-# A ghost does not take its key back from the placement that was given it since.
-_TAKEN: Final = "SELECT 1 FROM placements WHERE gateway = ? AND held_key = ? AND placement_id <> ?"
-_UPDATE: Final = (
-    f"UPDATE placements SET state = ?, body = ?, held_key = CASE WHEN EXISTS ({_TAKEN}) THEN NULL ELSE ? END "
-    "WHERE placement_id = ?"
-)
-_FREE_CLIENT: Final = (
-    "UPDATE placements SET client_order_id = NULL WHERE placement_id = ? AND client_order_id IS NOT NULL"
-)
-_IS_ORDER: Final = "gateway = ? AND order_id = ? AND symbol = ? AND side = ?"
-_ORDER: Final = f"SELECT body FROM orders WHERE {_IS_ORDER}"
-_NEW_ORDER: Final = (
-    "INSERT INTO orders (client_order_id, working, body, gateway, order_id, symbol, side) VALUES (?, ?, ?, ?, ?, ?, ?)"
-)
-_PUT_ORDER: Final = f"UPDATE orders SET client_order_id = ?, working = ?, body = ? WHERE {_IS_ORDER}"
-_ORDERS: Final = (
-    "SELECT order_id, body, gateway FROM orders WHERE order_id = ? "
-    "UNION SELECT order_id, body, gateway FROM orders WHERE client_order_id = ?"
-)
-
-_GAPS: Final = "SELECT since, until, told FROM gaps WHERE gateway = '' ORDER BY until"
-_LOOKS: Final = "SELECT until, found FROM gaps WHERE gateway = ? AND symbol = ?"
-_LOOKED: Final = "INSERT INTO gaps VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET found = excluded.found"
-_DECIDED: Final = "UPDATE gaps SET found = ? WHERE gateway = ? AND symbol = ? AND until = ?"
-_PLACED: Final = """SELECT json_extract(body, '$.placement.order.order_id') FROM placements
-    WHERE gateway = ? AND created >= ? AND state = 'placed' AND json_valid(body)"""
-# A placement that was made so long before may have been sent in the time that was lost.
-_MAY_HAVE_WAITED: Final = 86400.0
+VERSION: Final = len(STEPS)
 
 
-class SqliteJournal:
+def version_of(db: sqlite3.Connection) -> int:
+    """Which version's tables a file has; 0 when it has none."""
+    return int(db.execute("PRAGMA user_version").fetchone()[0])
+
+
+def migrate(db: sqlite3.Connection, path: Path, *, steps: Sequence[Sequence[str]] = STEPS) -> None:
     """
-    A journal in one file, in WAL mode with a full sync at each commit. Several processes may share the file.
+    Bring a file forward to the version that `steps` make, in one transaction: it is of the old version or of the new.
 
-    When it cannot be written, what was durable stays so, and once the cause is gone the same journal goes on.
-    After a fork it is to be made anew in the child.
+    Raises:
+        JournalError: the file is of a newer version, or no journal.
+    """
+    if version_of(db) == len(steps) and _application(db) == APPLICATION_ID:
+        return
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        found = _known_version(db, path, steps)
+        for statements in steps[found:]:
+            for statement in statements:
+                db.execute(statement)
+        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        db.execute(f"PRAGMA user_version = {len(steps)}")
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+
+
+def check_readable(db: sqlite3.Connection, path: Path, *, steps: Sequence[Sequence[str]] = STEPS) -> None:
+    """JournalError: the file is no journal, or of a version that is not read here."""
+    found = _known_version(db, path, steps)
+    if found < len(steps):
+        raise JournalError(
+            f"{path} is of version {found}, and version {len(steps)} is read here: let a bot open it once"
+        )
+
+
+def newer(path: Path, found: int, *, steps: Sequence[Sequence[str]] = STEPS) -> JournalError:
+    """A file from the future."""
+    return JournalError(
+        f"{path} is of version {found}, and this orderbridge knows up to {len(steps)}: update it, and start anew"
+    )
+
+
+def _known_version(db: sqlite3.Connection, path: Path, steps: Sequence[Sequence[str]]) -> int:
+    found = version_of(db)
+    has_tables = db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is not None
+    if (has_tables or found) and _application(db) != APPLICATION_ID:
+        raise JournalError(f"{path} is another application's file, no journal: name another one")
+    if found > len(steps):
+        raise newer(path, found, steps=steps)
+    return found
+
+
+def _application(db: sqlite3.Connection) -> int:
+    return int(db.execute("PRAGMA application_id").fetchone()[0])
+
+
+try:
+    import fcntl
+except ImportError:  # Windows: whoever asks SQLite at the right moment is next
+    fcntl = None  # type: ignore[assignment]
+
+M = TypeVar("M", bound=BaseModel)
+# What a file may raise; the latter is what Python makes of SQLite's words about a damaged table.
+FILE_ERRORS: Final = (sqlite3.Error, UnicodeDecodeError)
+log: Final = own_logger("orderbridge.placement")
+_LOOK_AGAIN: Final = 0.01
+# Bytes of the mark that are locked, far behind what is written there: who is next, and who writes. Seconds between two
+# looks at each; a commit may take as little.
+_NEXT, _WRITES = 1 << 20, (1 << 20) + 1
+_LOOK_FOR: Final = {_NEXT: 0.000_2, _WRITES: 0.000_1}
+# A safety net: the writer brings the WAL into the file much sooner, when nobody waits.
+_AUTOCHECKPOINT_PAGES: Final = 4_000
+_PROMISED: Final = "SELECT commits, in_use FROM promise"
+_COUNT: Final = """INSERT INTO promise VALUES (1, ?, 1)
+    ON CONFLICT (id) DO UPDATE SET commits = excluded.commits, in_use = 1"""
+_GAP: Final = "INSERT INTO gaps VALUES ('', '', ?, ?, ?, '[]') ON CONFLICT DO NOTHING"
+# So far back is looked when nothing is left that tells since when it is missing.
+_UNKNOWN_SINCE: Final = 30 * 86400.0
+_AGAIN: Final = "and placing goes on by itself"
+_RESCUE: Final = (
+    "stop every bot on it, keep a copy of it with its -wal file, and bring back a backup or what "
+    "`sqlite3 FILE .recover` saves; before a bot starts with an older or an empty journal, compare each venue's open "
+    "orders by hand"
+)
+_MAY_NOT: Final = f"allow this user to read and write it and its folder, {_AGAIN}"
+# By the beginning of SQLite's own name of the error.
+_ADVICE: Final = {
+    "SQLITE_FULL": f"make room on the disk, {_AGAIN}",
+    "SQLITE_BUSY": (_LOCKED := f"another process keeps it locked: end that, {_AGAIN}"),
+    "SQLITE_READONLY": _MAY_NOT,
+    "SQLITE_CORRUPT": f"it is damaged: {_RESCUE}",
+    "SQLITE_NOTADB": f"it is damaged, or no journal: {_RESCUE}",
+    "SQLITE_IOERR": f"the disk failed or is full: see to it, {_AGAIN}",
+}
+
+
+class JournalFile:
+    """
+    Opens one journal file.
 
     Args:
-        path: made, for its owner's eyes only, when it is not there. Its folder must be there, on a local disk.
-        read_only: for looking on while a bot writes; every write is refused.
-        busy_timeout: seconds for which a write waits for another process that writes.
-
-    Raises, from every call:
-        JournalError: the file cannot be written or read, is damaged, or is of a newer version; it says what to do.
+        busy_timeout: seconds to wait for another process that writes.
+        steps: the versions of the tables.
     """
 
-    durable: Final = True
-
-    @checked_call
-    def __init__(self, path: str | Path, *, read_only: bool = False, busy_timeout: float = 5.0) -> None:
-        self.path = Path(path)
-        self._file = file = JournalFile(path, busy_timeout=busy_timeout)
-        self._read_only = read_only
-        # Records as they stand in the file, each with the number of its last event.
-        self._known: dict[str, tuple[Record, int]] = {}
-        self._reader = Reader(file)
-        self._writer = Writer(file, forget=self._known.clear, failed=self._reader.disconnect)
-        self._ready = read_only
-        self._told: set[str] = set()
-        # Told of each row that was left out of a list, as it cannot be read.
-        self.on_unreadable: Callable[[str], object] = lambda why: None
-
-    async def create(self, record: Record, *then: Step, alone: bool = False) -> Record:
-        """See `Journal.create`."""
-
-        def work(db: sqlite3.Connection) -> Record:
-            last = then[-1].record if then else record
-            begins = alone and last.state in IN_FLIGHT
-            if not _insert(db, last, alone=begins):
-                return _obstacle(db, last, alone=begins)
-            _add(db, stored(record), *(step.event for step in then))
-            self._remember(last, 1 + len(then))
-            return last
-
-        return await self._write(work)
-
-    async def change(self, placement_id: str, change: Change, *, alone: bool = False) -> Record:
-        """See `Journal.change`."""
-
-        return await self._write(lambda db: self._change(db, placement_id, change, alone=alone))
-
-    async def change_seeing(self, placement_id: str, order: Order, change: ChangeSeeing) -> Record:
-        """See `Journal.change_seeing`."""
-
-        def work(db: sqlite3.Connection) -> Record:
-            known = _observe(db, order)
-            return self._change(db, placement_id, lambda record: change(record, known))
-
-        return await self._write(work)
-
-    def _change(self, db: sqlite3.Connection, placement_id: str, change: Change, *, alone: bool = False) -> Record:
-        record, seq = self._known.get(placement_id) or _current(db, placement_id)
-        done = change(record)
-        if done is None:
-            return record
-        after = done.record
-        if alone and after.state in IN_FLIGHT:
-            _check_alone(db, after)
-        _add(db, done.event, after=seq)
-        _update(db, after)
-        self._remember(after, seq + 1)
-        return after
-
-    async def get(self, placement_id: str) -> Record | None:
-        """See `Journal.get`."""
-        rows = await self._rows(_BODY, (placement_id,))
-        return read_row(Record, rows[0][0], f"placement {placement_id}") if rows else None
-
-    async def find(
-        self,
-        *,
-        gateway: str | None = None,
-        key: str | None = None,
-        client_order_id: str | None = None,
-        states: Sequence[PlacementState] | None = None,
-    ) -> list[Record]:
-        """See `Journal.find`."""
-        given = {"gateway": gateway, "key": key, "client_order_id": client_order_id}
-        wanted = {name: value for name, value in given.items() if value is not None}
-        tests = [f"{name} = ?" for name in wanted]
-        if states is not None:
-            tests.append(f"state IN ({_listed(states)})")
-            if set(states) <= set(_INDEXED):
-                tests.append(_IS_INDEXED)
-        where = f" WHERE {' AND '.join(tests)}" if tests else ""
-        query = f"SELECT placement_id, body FROM placements{where} ORDER BY created, rowid"
-        rows = await self._rows(query, tuple(wanted.values()))
-        if key is not None:  # whoever asks by it may place by it
-            return [read_row(Record, body, f"placement {name}") for name, body in rows]
-        return list(self._readable(Record, rows, "placement"))
-
-    async def events(self, placement_id: str) -> list[Event]:
-        """See `Journal.events`."""
-        rows = await self._rows("SELECT seq, body FROM events WHERE placement_id = ? ORDER BY seq", (placement_id,))
-        what = f"of placement {placement_id}"
-        return [read_row(Event, body, f"event {seq} {what}").model_copy(update={"seq": seq}) for seq, body in rows]
-
-    async def observe(self, orders: Sequence[Order]) -> list[Order]:
-        """See `Journal.observe`."""
-        if not orders:
-            return []
-        return await self._write(lambda db: [_observe_alone(db, order) for order in orders])
-
-    async def orders(
-        self, *, gateway: str | None = None, order_id: str | None = None, client_order_id: str | None = None
-    ) -> list[Order]:
-        """See `Journal.orders`."""
-        rows = await self._rows(_ORDERS, (order_id, client_order_id))
-        return list(self._readable(Order, [row[:2] for row in rows if gateway in (None, row[2])], "order"))
-
-    async def working(self, gateway: str) -> list[Order]:
-        """See `Journal.working`."""
-        rows = await self._rows("SELECT order_id, body FROM orders WHERE gateway = ? AND working", (gateway,))
-        return list(self._readable(Order, rows, "order"))
-
-    async def sign(self, order: Order, sign: Sign) -> Order | None:
-        """See `Journal.sign`."""
-        return await self._write(lambda db: _sign(db, order, sign))
-
-    async def keep_alive(self, owner: str, *, until: float) -> None:
-        """See `Journal.keep_alive`."""
-        query = "INSERT INTO owners VALUES (?, ?) ON CONFLICT (owner) DO UPDATE SET until = excluded.until"
-        await self._write(lambda db: db.execute(query, (owner, until)).rowcount)
-
-    async def alive_until(self, owner: str) -> float:
-        """See `Journal.alive_until`."""
-        rows = await self._rows("SELECT until FROM owners WHERE owner = ?", (owner,))
-        return float(rows[0][0]) if rows else 0.0
-
-    async def gap(self, gateway: str, symbol: str) -> Gap | None:
-        """What the file lost, if it came back older than it was, with what was found of it at a venue and symbol."""
-        if not self._file.has_gaps:
-            return None
-        gaps = await self._rows(_GAPS, ())
-        looks = await self._rows(_LOOKS, (gateway, symbol)) if gateway else []
-        looked = max((until for until, _ in looks), default=0.0)
-        # Of several, only what was not looked for yet; without a gateway, the last.
-        new = [row for row in gaps if row[1] > looked] if gateway else gaps[-1:]
-        since, (_, until, told) = min(row[0] for row in new or gaps), gaps[-1]
-        at = datetime.fromtimestamp
-        gap = Gap(at(since, UTC), at(until, UTC), at(told, UTC))
-        if new:
-            return gap
-        found = [json.loads(body) for _, body in looks]
-        orders = tuple(read_row(Order, body, "what was found") for each in found for body in each["orders"])
-        lacking = frozenset(OrderType(word) for each in found for word in each["may_lack"])
-        return gap._replace(found=orders, may_lack=lacking)
-
-    async def gap_found(
-        self, gateway: str, symbol: str, gap: Gap, found: Sequence[Order], may_lack: Iterable[OrderType]
-    ) -> None:
-        """Store that a venue was looked at for what was lost, and what no placement is known of."""
-        times = [moment.timestamp() for moment in (gap.since, gap.until, gap.told)]
-
-        def work(db: sqlite3.Connection) -> None:
-            placed = {row[0] for row in db.execute(_PLACED, (gateway, times[0] - _MAY_HAVE_WAITED))}
-            left = [
-                order.model_dump_json(exclude_defaults=True)
-                for order in found
-                if order.order_id not in placed and not db.execute(_CLIENT, (order.client_order_id, gateway)).fetchone()
-            ]
-            body = json.dumps({"orders": left, "may_lack": sorted(may_lack)})
-            db.execute(_LOOKED, (gateway, symbol, *times, body))
-
-        await self._write(work)
-
-    async def gap_decided(self, gateway: str, symbol: str, order_id: str | None, type_: OrderType | None) -> None:
-        """Store a person's word: whose an order is that was found; or that none of a type waits for its trigger."""
-
-        def work(db: sqlite3.Connection) -> None:
-            for until, body in db.execute(_LOOKS, (gateway, symbol)).fetchall():
-                found = json.loads(body)
-                orders = [each for each in found["orders"] if json.loads(each)["order_id"] != order_id]
-                told = {"orders": orders, "may_lack": [word for word in found["may_lack"] if word != type_]}
-                db.execute(_DECIDED, (json.dumps(told), gateway, symbol, until))
-
-        await self._write(work)
-
-    async def aclose(self) -> None:
-        """Write what is waiting, and close the file. A copy of the file alone is whole after that."""
+    def __init__(self, path: str | Path, *, busy_timeout: float, steps: Sequence[Sequence[str]] = STEPS) -> None:
+        self.path = Path(path).absolute()
+        self._busy_timeout = busy_timeout
+        self._steps = steps
+        self._name = str(self.path)
+        self._identity: tuple[int, int] | None = None
+        # Where the name is a link, SQLite lays the WAL beside what it leads to; and all names of one file share a mark.
         try:
-            # First, as the last to close the file is the one that brings the WAL into it.
-            await self._reader.aclose()
+            beside = os.path.realpath(self._name)
+        except ValueError as error:  # a name that no file system has
+            raise ConfigurationError(f"path is the name of a file, not {str(path)!a}") from error
+        self._wal_name = beside + "-wal"
+        self._wal: tuple[int, int] | None = None
+        self._counted: int | None = None
+        self._mark_name = beside + "-mark"
+        self._mark: int | None = None
+        self._mark_identity: tuple[int, int] | None = None
+        self._commits = 0
+        self._begins = False
+        # Whether something was lost once: see `gaps`.
+        self.has_gaps = False
+
+    def open_to_write(self) -> sqlite3.Connection:
+        """
+        A connection in WAL mode with a full sync at each commit. The file is made if there never was one.
+
+        Raises:
+            JournalError, OSError, sqlite3.Error: see `failure`.
+        """
+        self._check_file()
+        had_wal = self.has_wal()
+        if not self.path.exists():
+            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
+        # autocommit: transactions are begun and ended by the writer alone
+        db = sqlite3.connect(self._name, timeout=self._busy_timeout, isolation_level=None)
+        db.text_factory = text
+        try:
+            self._switch_to_wal(db)
+            # Were the WAL another one than that which other connections still use, this would fail, and nothing else.
+            checkpoint(db)
+            db.execute("PRAGMA synchronous = FULL")
+            db.execute(f"PRAGMA wal_autocheckpoint = {_AUTOCHECKPOINT_PAGES}")
+            migrate(db, self.path, steps=self._steps)
+            self._check_age(db, had_wal=had_wal)
+            self.has_gaps = db.execute("SELECT 1 FROM gaps LIMIT 1").fetchone() is not None
+            self._identity = _identity(self._name)
+            self._wal = _identity(self._wal_name)
+            self._counted = None
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def open_to_read(self) -> tuple[sqlite3.Connection, bool]:
+        """
+        A connection that never writes, and whether it sees what others commit from now on.
+
+        One that does not is for a single read: see `ReadThread`.
+
+        Raises:
+            JournalError, OSError, sqlite3.Error: see `failure`.
+        """
+        self._check_file()
+        try:
+            return self._connect("mode=ro"), True
+        except sqlite3.OperationalError:
+            # Reading in WAL mode makes a -shm file. Where that may not be made and there is no WAL, nobody writes.
+            if not self.path.exists() or self.has_wal():
+                raise
+        return self._connect("mode=ro&immutable=1"), False
+
+    def _connect(self, how: str) -> sqlite3.Connection:
+        db = sqlite3.connect(
+            f"{self.path.as_uri()}?{how}",
+            uri=True,
+            timeout=self._busy_timeout,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        db.text_factory = text
+        try:
+            check_readable(db, self.path, steps=self._steps)
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def has_wal(self) -> bool:
+        """Whether there are commits that are not in the file itself yet."""
+        try:
+            return os.stat(self._wal_name).st_size > 0
+        except FileNotFoundError:
+            return False
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """
+        Wait for this process's turn to write.
+
+        SQLite lets whoever asks at the right moment write next, so that one of many may wait for seconds. Here who is
+        next is settled apart from who writes: whoever has just written cannot be before the one who is next. The
+        locks end with their process, and a fork does not inherit them.
+
+        Raises:
+            JournalError: it did not come within the time for which a write waits.
+        """
+        mark, give_up_at = self._open_mark(), time.monotonic() + self._busy_timeout
+        self._lock(mark, _NEXT, give_up_at)
+        try:
+            self._lock(mark, _WRITES, give_up_at)
         finally:
-            await self._writer.aclose()
+            self._unlock(mark, _NEXT)
+        try:
+            yield
+        finally:
+            self._unlock(mark, _WRITES)
 
-    async def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        if self._read_only:
-            raise JournalError(f"{self.path} was opened for reading only")
-        return await self._writer.run(work)
-
-    async def _rows(self, query: str, values: tuple[Any, ...]) -> Rows:
-        if self._writer.is_closed:
-            raise JournalError("the journal is closed")
-        if not self._ready:
-            # The file may have to be made or brought forward; one that can be read need not be writable for that.
+    def _lock(self, mark: int, byte: int, give_up_at: float) -> None:
+        while fcntl is not None:
             try:
-                rows = await self._reader.rows(query, values)
-            except JournalError:
-                await self._writer.run(lambda db: None)
+                fcntl.lockf(mark, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, byte)
+                return
+            except (BlockingIOError, PermissionError) as error:  # systems differ in how they say that it is locked
+                if time.monotonic() > give_up_at:
+                    raise JournalError(f"the journal {self.path} cannot be written: {_LOCKED}") from error
+                time.sleep(_LOOK_FOR[byte])
+
+    def _unlock(self, mark: int, byte: int) -> None:
+        if fcntl is not None:
+            fcntl.lockf(mark, fcntl.LOCK_UN, 1, byte)
+
+    def _open_mark(self) -> int:
+        if self._mark is None or _identity(self._mark_name) != self._mark_identity:
+            self.close_mark()
+            if not self.path.parent.is_dir() or self.path.is_dir():
+                self._check_file()  # which says it better than the error of opening this one would
+            self._mark = os.open(self._mark_name, os.O_CREAT | os.O_RDWR | getattr(os, "O_CLOEXEC", 0), 0o600)
+            self._mark_identity = _identity(self._mark_name)
+        return self._mark
+
+    def close_mark(self) -> None:
+        """Give back what `turn` holds open."""
+        if self._mark is not None:
+            os.close(self._mark)
+            self._mark = None
+
+    def count(self, db: sqlite3.Connection) -> None:
+        """Count the commit of the transaction that is open; `promise` is to follow it."""
+        commits, in_use = db.execute(_PROMISED).fetchone() or (0, 0)
+        self._commits, self._begins = commits + 1, not in_use
+        db.execute(_COUNT, (self._commits,))
+
+    def promise(self, db: sqlite3.Connection) -> None:
+        """
+        Write down beside the file that a counted commit is durable, before anybody is told of it.
+
+        Without a sync: a mark that a power cut takes back is older than the file, and only a newer one tells anything.
+        """
+        try:
+            mark = self._open_mark()
+            os.lseek(mark, 0, os.SEEK_SET)
+            os.write(mark, b"%020d\n" % self._commits)
+        except OSError as error:  # what was committed is durable all the same
+            log.warning("%s cannot be written, so a loss of commits may not be noticed: %s", self._mark_name, error)
+        if self._begins:
+            # From now on a copy of the file alone is not whole, and the file itself must say so.
+            self._begins = False
+            try:
+                checkpoint(db)
+            except sqlite3.Error as error:
+                log.warning("the journal %s: its -wal file could not be brought into it: %s", self.path, error)
+
+    def release(self, db: sqlite3.Connection) -> None:
+        """Have everything in the file itself, and let it say that it is whole. Who else writes takes that back."""
+        if (db.execute(_PROMISED).fetchone() or (0, 0))[1]:
+            db.execute("UPDATE promise SET in_use = 0")
+        checkpoint(db)
+
+    def _promised(self) -> int | None:
+        """How many commits were promised; None when there is no mark that says."""
+        mark = self._open_mark()
+        os.lseek(mark, 0, os.SEEK_SET)
+        read = os.read(mark, 32).strip()
+        return int(read) if read.isdigit() else None
+
+    def _check_age(self, db: sqlite3.Connection, *, had_wal: bool) -> None:
+        """Write down, once, that what had been promised is missing: see `gaps`."""
+        commits, in_use = db.execute(_PROMISED).fetchone() or (0, 0)
+        promised = self._promised()
+        # Without a mark: whoever wrote last did not close it, so there was a WAL.
+        if commits >= promised if promised is not None else had_wal or not in_use:
+            return
+        now = time.time()
+        until = now if promised is None else min(now, os.stat(self._mark_name).st_mtime)
+        db.execute("BEGIN IMMEDIATE")
+        (last,) = db.execute("SELECT MAX(at) FROM events").fetchone()
+        since = min(until, last if last is not None else until - _UNKNOWN_SINCE)
+        # Looks are told apart by until when they reach, whatever the clock does.
+        (before,) = db.execute("SELECT COALESCE(MAX(until), 0) FROM gaps").fetchone()
+        until = max(until, before + 0.001)
+        # To the microsecond, as it comes back.
+        db.execute(_GAP, tuple(round(moment, 6) for moment in (since, until, now)))
+        db.execute(_COUNT, (max(commits, promised or 0),))
+        db.execute("COMMIT")
+        if last is None:
+            log.error(
+                "the journal %s is older than it should be: it is empty, and by %s there was more of it. Was it, or "
+                "its -wal file, moved or deleted? Put it back. Without it no key is placed before the venue has been "
+                "looked at for the orders of %.0f days; to begin a new one, where no key of the old one comes again, "
+                "stop the bots and delete both",
+                self.path,
+                self._mark_name,
+                _UNKNOWN_SINCE / 86400.0,
+            )
+            return
+        missing = "what was written last" if promised is None else f"{promised - commits} of {promised} commits"
+        log.error(
+            "the journal %s is older than it should be; missing: %s (was its -wal file lost, or a copy put in its "
+            "place?). No key is placed before the venue has been looked at for what was lost",
+            self.path,
+            missing,
+        )
+
+    def mark(self) -> tuple[int, int, int, int]:
+        """What changes when the file is replaced or written to."""
+        found = os.stat(self._name)
+        return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size
+
+    def check_in_place(self) -> None:
+        """JournalError: the file was moved, deleted or replaced, so what is written now would not be found again."""
+        for name, known in ((self._name, self._identity), (self._wal_name, self._wal)):
+            if _identity(name) != known:
+                raise self._moved(name)
+
+    def _moved(self, name: str) -> JournalError:
+        return JournalError(
+            f"the journal cannot be used: {name} was moved, deleted or replaced while in use; put it back, "
+            f"{_AGAIN}; to go on with another file, start the bot anew, so that recovery reads it"
+        )
+
+    def others_wrote(self, db: sqlite3.Connection) -> bool:
+        """
+        Whether another connection may have written since the last call; so too when `db` is new.
+
+        Raises:
+            JournalError: a newer orderbridge has brought the file forward while this one had it open.
+        """
+        (counted,) = db.execute("PRAGMA data_version").fetchone()
+        if counted == self._counted:
+            return False
+        self._counted = counted
+        if version_of(db) != len(self._steps):
+            raise newer(self.path, version_of(db), steps=self._steps)
+        return True
+
+    def failure(self, error: Exception, doing: str) -> JournalError:
+        """
+        What an error means, with what to do next.
+
+        Args:
+            doing: `read` or `written`: what could not be done.
+        """
+        if isinstance(error, JournalError):
+            return error
+        told = JournalError(f"the journal {self.path} cannot be {doing}: {error}; {self._advice(error)}")
+        told.__cause__ = error
+        return told
+
+    def _advice(self, error: Exception) -> str:
+        name = (
+            "SQLITE_CORRUPT" if isinstance(error, UnicodeDecodeError) else getattr(error, "sqlite_errorname", "") or ""
+        )
+        for known, advice in _ADVICE.items():
+            if name.startswith(known):
+                return advice
+        if not self.path.parent.is_dir():
+            return f"there is no folder {self.path.parent}: make it, {_AGAIN}"
+        if self.path.is_dir():
+            return "name a file in that folder"
+        if not self.path.exists():
+            return "there is no such file, or this user may not see it; a bot makes it when it first places"
+        return _MAY_NOT
+
+    def _check_file(self) -> None:
+        # SQLite says of a folder that it is unable to open it.
+        if self.path.is_dir() and self._identity is None:
+            raise IsADirectoryError(f"{self.path} is a folder")
+        if self._identity not in (None, _identity(self._name)):
+            raise self._moved(self._name)
+        # SQLite deletes the WAL of an empty file when it opens that, and with it what was durable.
+        if self.has_wal() and (not self.path.exists() or not self.path.stat().st_size):
+            raise JournalError(
+                f"the journal {self.path} is missing or empty, and {self._wal_name} holds commits of it: put the "
+                "journal back beside it, or move both away to begin a new one"
+            )
+
+    def _switch_to_wal(self, db: sqlite3.Connection) -> None:
+        # A new file changes its mode once, and SQLite does not wait for another process that does so at this moment.
+        give_up_at = time.monotonic() + self._busy_timeout
+        while True:
+            try:
+                mode = db.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > give_up_at:
+                    raise
+                time.sleep(_LOOK_AGAIN)
             else:
-                self._ready = True
-                return rows
-            self._ready = True
-        return await self._reader.rows(query, values)
-
-    def _readable(self, model: type[M], rows: Iterable[tuple[Any, ...]], kind: str) -> Iterator[M]:
-        """The rows of a list that can be read. Of those that cannot, the first thousand are told, once."""
-        for name, body in rows:
-            try:
-                yield read_row(model, body, f"{kind} {name}")
-            except JournalError as error:
-                if str(error) not in self._told and len(self._told) < _REMEMBERED:
-                    self._told.add(str(error))
-                    log.error("the journal %s: %s", self.path, error)
-                    self.on_unreadable(str(error))
-
-    def _remember(self, record: Record, seq: int) -> None:
-        """In the writer's thread, as all use of what is remembered."""
-        self._known.pop(record.id, None)
-        self._known[record.id] = record, seq
-        if len(self._known) > _REMEMBERED:
-            del self._known[next(iter(self._known))]
-
-    def __repr__(self) -> str:
-        return f"SqliteJournal({str(self.path)!r})"
+                if mode != "wal":
+                    raise JournalError(f"{self.path} lies where SQLite's WAL mode does not work; use a local disk")
+                return
 
 
-def _insert(db: sqlite3.Connection, record: Record, *, alone: bool) -> bool:
-    """Store a new record, unless something stands in its way."""
-    placement = record.placement
-    row = (
-        record.id,
-        placement.gateway,
-        placement.key,
-        placement.client_order_id,
-        record.state.value,
-        record.fingerprint,
-        placement.created_at.timestamp(),
-        placement.key if placement.holds_key else None,
-        record.model_dump_json(exclude_defaults=True),
-    )
-    free = (placement.gateway, placement.key)
-    if alone:
-        return db.execute(_INSERT_ALONE, (*row, *free, record.fingerprint)).rowcount == 1
-    return db.execute(_INSERT, (*row, *free)).rowcount == 1
+def text(stored: bytes) -> str:
+    """What stands in a field, whatever happened to it: SQLite's own reading loses all rows for one that is no UTF-8."""
+    return stored.decode("utf-8", "backslashreplace")
 
 
-def _update(db: sqlite3.Connection, record: Record) -> None:
-    placement = record.placement
-    held_key = placement.key if placement.holds_key else None
-    body = record.model_dump_json(exclude_defaults=True)
-    taken = (placement.gateway, held_key, record.id)
-    db.execute(_UPDATE, (record.state.value, body, *taken, held_key, record.id))
-    if placement.client_order_id is None:
-        db.execute(_FREE_CLIENT, (record.id,))
-
-
-def _obstacle(db: sqlite3.Connection, record: Record, *, alone: bool) -> Record:
-    """What kept a record from being stored: the holder of its key is returned, anything else raised."""
-    placement = record.placement
-    held = db.execute(_HOLDER, (placement.gateway, placement.key)).fetchone()
-    if held is not None:
-        return read_row(Record, held[1], f"placement {held[0]}, which holds the key {placement.key!r},")
-    if db.execute(_CLIENT, (placement.client_order_id, placement.gateway)).fetchone() is not None:
-        raise ClientIdUsed(f"the client order id {placement.client_order_id} was used before")
-    if alone:
-        _check_alone(db, record)
-    raise JournalError(f"the journal holds a placement of this id already: {record.id}")
-
-
-def _check_alone(db: sqlite3.Connection, record: Record) -> None:
-    twin = db.execute(_TWIN, (record.fingerprint, record.id)).fetchone()
-    if twin is not None:
-        raise InFlight(read_row(Record, twin[1], f"placement {twin[0]}, which may be of an equal order,"))
-
-
-def _current(db: sqlite3.Connection, placement_id: str) -> tuple[Record, int]:
-    """A record, and the number of its last event."""
-    row = db.execute(_BODY, (placement_id,)).fetchone()
-    if row is None:
-        raise KeyError(placement_id)
-    (seq,) = db.execute(_LAST_SEQ, (placement_id,)).fetchone()
-    return read_row(Record, row[0], f"placement {placement_id}"), seq
-
-
-def _add(db: sqlite3.Connection, *events: Event, after: int = 0) -> None:
-    # The event's state words stand in its body too; the columns are for people with a SQL prompt.
-    values: list[Any] = []
-    for seq, event in enumerate(events, start=after + 1):
-        body = event.model_dump_json(exclude={"seq"}, exclude_defaults=True)
-        values += event.placement_id, seq, event.at.timestamp(), event.happened.value, event.after.value, body
-    db.execute("INSERT INTO events VALUES " + ", ".join([_EVENT_ROW] * len(events)), values)
-
-
-def _observe(db: sqlite3.Connection, order: Order) -> Order:
-    if db.execute(f"{_NEW_ORDER} ON CONFLICT DO NOTHING", _order_row(order)).rowcount:
-        return order
-    known = _known_order(db, order)
-    return order if known is None else _put_order(db, known, advance(known, order)[0])
-
-
-def _observe_alone(db: sqlite3.Connection, order: Order) -> Order:
-    """One of many: what cannot be stored of it keeps no other back."""
+def read_row(model: type[M], body: str, what: str) -> M:
+    """A row's model. JournalError: it cannot be read; it names `what`, and says nothing of the others."""
     try:
-        return _observe(db, order)
+        return model.model_validate_json(body)
     except ValueError as error:
-        log.error("what was seen of the order %s of %s cannot be stored: %s", *map(ascii, order.key[:2]), error)
-        return order
+        raise JournalError(f"{what} cannot be read: run `orderbridge journal verify`, and settle it by hand") from error
 
 
-def _sign(db: sqlite3.Connection, order: Order, sign: Sign) -> Order | None:
-    known = _known_order(db, order)
-    return None if known is None else _put_order(db, known, advance(known, sign)[0])
+def checkpoint(db: sqlite3.Connection) -> None:
+    """Bring the WAL into the file, as far as no reader needs it; nobody waits for it."""
+    db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
 
-def _known_order(db: sqlite3.Connection, order: Order) -> Order | None:
-    row = db.execute(_ORDER, order.identity).fetchone()
-    if row is None:
-        return None
+def _identity(name: str) -> tuple[int, int] | None:
     try:
-        return read_row(Order, row[0], f"order {order.order_id}")
-    except JournalError as error:
-        # It is left as it stands, for `verify`; what is shown now is no less true for that.
-        log.error("what was known of an order is left out: %s", error)
+        found = os.stat(name)
+    except FileNotFoundError:
         return None
-
-
-def _put_order(db: sqlite3.Connection, before: Order, after: Order) -> Order:
-    if after != before:
-        db.execute(_PUT_ORDER, _order_row(after))
-    return after
-
-
-def _order_row(order: Order) -> tuple[Any, ...]:
-    body = order.model_dump_json(exclude_defaults=True)
-    return order.client_order_id, order.may_be_live, body, *order.identity
+    return found.st_dev, found.st_ino

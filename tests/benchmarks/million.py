@@ -6,7 +6,7 @@ from pathlib import Path
 
 from orderbridge import Order, OrderRequest, Placement
 from orderbridge.placement import Record, SqliteJournal
-from orderbridge.placement.fingerprint import fingerprint
+from orderbridge.placement.matching import fingerprint
 from orderbridge.placement.states import stored
 from tests.benchmarks.instant import NAME, NOW, limit_buy, shown
 

@@ -191,7 +191,7 @@ async def a_million_rows(folder: Path) -> list[Line]:
             "orders(client id)": lambda n: journal.orders(gateway=NAME, client_order_id=million.client_order_id(n)),
             "events(placement id)": lambda n: journal.events(million.placement_id(n)),
             "bridge.placement(key=)": lambda n: bridge.placement(key=million.key(n)),
-            "remembered(any id)": lambda n: bridge._placing.remembered(OrderRef(id=million.client_order_id(n))),
+            "remembered(any id)": lambda n: bridge._placements.remembered(OrderRef(id=million.client_order_id(n))),
         }
         for name, look in looks.items():
             numbers = iter(range(7, million.ROWS, million.ROWS // (LOOKUPS + 1)))

@@ -57,7 +57,7 @@ class Bound:
 
     async def known(self, order: Any) -> Order | None:
         """What the journal knows of an order, once everything that was seen is stored."""
-        await self.bridge._placing.seen.finish()
+        await self.bridge._placements.recorder.finish()
         found = await self.journal.orders(gateway=self.gateway.name, order_id=order.order_id)
         return found[0] if found else None
 

@@ -323,7 +323,7 @@ async def test_a_journal_that_cannot_be_written_stops_placing_only(
     edited = await bound.gateway.edit(orders[1].order_id, OrderEdit(quantity="0.02", price=bound.price))
     cancelled = await bound.gateway.cancel(orders[0].order_id)
     swept = await bound.gateway.cancel_all()
-    await bound.bridge._placing.seen.finish()
+    await bound.bridge._placements.recorder.finish()
 
     assert bound.writes() == 0
     assert [order.order_id for order in found.orders] == [orders[0].order_id]

@@ -9,7 +9,7 @@ from orderbridge import Fill, Order, OrderBridge
 from orderbridge.errors import NotSupported, UnexpectedResponse
 from orderbridge.simulator import Simulator
 from tests.placement.kit import NOW, seen
-from tests.placement.test_certificate import Venue, fill
+from tests.placement.test_resolve_certificate import Venue, fill
 
 
 class Other(Venue):

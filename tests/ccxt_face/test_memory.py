@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from orderbridge.placement import MemoryJournal
-from orderbridge.placement.desk import Desk
+from orderbridge.placement.ledger import Ledger
 from tests.placement.kit import NOW, record
 
 pytestmark = pytest.mark.ccxt
@@ -26,16 +26,16 @@ class Wall:
         return NOW.timestamp() + asyncio.get_running_loop().time() - self.began
 
 
-async def earlier(desk: Desk) -> list[Any]:
+async def earlier(ledger: Ledger) -> list[Any]:
     """What is looked at of everything that is in the journal."""
     from orderbridge.ccxt_face.memory import earlier_orders
 
-    return await earlier_orders(desk, "bitso", before=NOW + timedelta(days=1))
+    return await earlier_orders(ledger, "bitso", before=NOW + timedelta(days=1))
 
 
-def desk_of(journal: MemoryJournal) -> Desk:
-    """A desk on the journal."""
-    return Desk(journal, clock=Wall(), watch_for=60)
+def ledger_of(journal: MemoryJournal) -> Ledger:
+    """A ledger on the journal."""
+    return Ledger(journal, clock=Wall(), watch_for=60)
 
 
 async def kept(journal: MemoryJournal, *, owner: str | None = None, **about: Any) -> None:
@@ -48,23 +48,23 @@ async def kept(journal: MemoryJournal, *, owner: str | None = None, **about: Any
 async def test_an_order_of_a_process_elsewhere_that_ended_is_looked_at() -> None:
     """Its lease is waited out: nobody renews it, so its bot may be the one that was started here."""
     journal = MemoryJournal()
-    desk = desk_of(journal)
+    ledger = ledger_of(journal)
     await kept(journal, owner=ELSEWHERE, state="uncertain")
-    await journal.keep_alive(ELSEWHERE, until=desk.clock() + 0.4)
+    await journal.keep_alive(ELSEWHERE, until=ledger.clock() + 0.4)
 
-    assert len(await earlier(desk)) == 1
+    assert len(await earlier(ledger)) == 1
 
 
 async def test_an_order_of_a_process_elsewhere_that_lives_is_not() -> None:
     """It renews its lease meanwhile: the order is its own bot's."""
     journal = MemoryJournal()
-    desk = desk_of(journal)
+    ledger = ledger_of(journal)
     await kept(journal, owner=ELSEWHERE, state="uncertain")
-    await journal.keep_alive(ELSEWHERE, until=desk.clock() + 5)
+    await journal.keep_alive(ELSEWHERE, until=ledger.clock() + 5)
     loop = asyncio.get_running_loop()
-    loop.call_later(0.2, lambda: asyncio.ensure_future(journal.keep_alive(ELSEWHERE, until=desk.clock() + 10)))
+    loop.call_later(0.2, lambda: asyncio.ensure_future(journal.keep_alive(ELSEWHERE, until=ledger.clock() + 10)))
 
-    assert await earlier(desk) == []
+    assert await earlier(ledger) == []
 
 
 @pytest.mark.parametrize(
@@ -83,9 +83,9 @@ async def test_a_placed_order_is_looked_at_unless_its_caller_knows(
 ) -> None:
     """A reply tells its caller, unless that had left; being given or shown the order tells it always."""
     journal = MemoryJournal()
-    desk = desk_of(journal)
+    ledger = ledger_of(journal)
     made = record(state="placed")
     placement = made.placement.model_copy(update={"key": "ccxt-1", "evidence": evidence})
     await journal.create(made.model_copy(update={"placement": placement}))
 
-    assert bool(await earlier(desk)) is is_looked_at
+    assert bool(await earlier(ledger)) is is_looked_at

@@ -237,12 +237,12 @@ async def test_an_order_that_is_placed_and_not_shown_yet_stays_open(sim: Simulat
 async def test_what_a_person_took_as_placed_is_told_once(sim: Simulator, face_of: Any) -> None:
     """No order will be known of it: one create says so and sends nothing, and the next one is sent."""
     from orderbridge.ccxt_face import OrderOutcomeUnknown
-    from orderbridge.placement.settle import settle
+    from orderbridge.placement.decide import settle
 
     face = face_of(horizon=LONG, resolve_for=SOON)
     unknown = await unknown_create(sim, face)
-    placing = face._bridge._placing
-    await settle(placing.desk, await placing.record_of(unknown.placement), placed=True, who="me", why="seen")
+    placing = face._bridge._placements
+    await settle(placing.ledger, await placing.record_of(unknown.placement), placed=True, who="me", why="seen")
 
     with pytest.raises(OrderOutcomeUnknown, match="nothing was sent"):
         await face.create_order(*LIMIT)
@@ -270,7 +270,7 @@ async def test_a_mark_that_cannot_be_stored_keeps_the_order_from_nobody(sim: Sim
     sim.bitso.fault("accept_then_drop", operation="place", nth=1)
 
     order = await face.create_order(*LIMIT)
-    await face._bridge._placing.desk.write_again()
+    await face._bridge._placements.ledger.write_again()
     (placement,) = await face._bridge.placements()
 
     assert placement.order.order_id == order["id"]

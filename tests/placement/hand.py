@@ -8,7 +8,7 @@ import pytest
 from orderbridge import Alarm, Order, OrderBridge, OrderRequest, Placement
 from orderbridge.errors import OutcomeUnknown
 from tests.placement.kit import limit_buy, seen
-from tests.placement.test_certificate import Venue
+from tests.placement.test_resolve_certificate import Venue
 
 PROBES = tuple(n / 100 for n in range(1, 12))
 

@@ -18,7 +18,7 @@ from orderbridge.adapters.bitso import BitsoGateway
 from orderbridge.errors import ConfigurationError, JournalError, NotSent, NotSupported, OutcomeUnknown
 from orderbridge.model.results import BadRow, OrderList
 from orderbridge.placement import SqliteJournal
-from orderbridge.placement.settle import settle
+from orderbridge.placement.decide import settle
 from orderbridge.simulator import Simulator
 from tests.placement.kit import Bridges, limit_buy
 
@@ -49,10 +49,10 @@ async def asked(bridge: OrderBridge, key: str = "k1", request: OrderRequest | No
 
 async def decide(bridge: OrderBridge, placement: Placement, *, placed: bool, order_id: str | None = None) -> None:
     """A person looked at the venue."""
-    desk = bridge._placing.desk
-    record = await desk.journal.get(placement.placement_id)
+    ledger = bridge._placements.ledger
+    record = await ledger.journal.get(placement.placement_id)
     assert record is not None
-    await settle(desk, record, placed=placed, who="me", why="I looked", order_id=order_id)
+    await settle(ledger, record, placed=placed, who="me", why="I looked", order_id=order_id)
 
 
 async def test_a_key_that_was_lost_with_its_order_open_is_a_question(
@@ -475,8 +475,8 @@ async def test_a_deleted_journal_is_told_by_its_mark(
     path = tmp_path / "orders.db"
     await lose(bridges, path)
     path.unlink()
-    monkeypatch.setattr("orderbridge.placement.limited.READ_TIMEOUT", 0.2)
-    monkeypatch.setattr("orderbridge.placement.limited.GRACE", 0.0)
+    monkeypatch.setattr("orderbridge.placement.probe.READ_TIMEOUT", 0.2)
+    monkeypatch.setattr("orderbridge.placement.probe.GRACE", 0.0)
     read = BitsoGateway.fills
 
     async def slowly(self: BitsoGateway, ref: Any = None, **how: Any) -> AsyncIterator[Fill]:
@@ -522,11 +522,11 @@ import asyncio, sys
 sys.path.insert(0, {root!r})
 from orderbridge import OrderBridge
 from orderbridge.adapters.bitso import BitsoGateway
-from orderbridge.placement import SqliteJournal, writer
+from orderbridge.placement import SqliteJournal, threads
 from tests.placement.kit import limit_buy
 
 # What is killed has not brought its commits into the file yet.
-writer.JOBS_BETWEEN_CHECKPOINTS, writer.IDLE = 1_000_000, 1_000.0
+threads.JOBS_BETWEEN_CHECKPOINTS, threads.IDLE = 1_000_000, 1_000.0
 
 async def main():
     gateway = BitsoGateway(**{how!r})

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from orderbridge.model.basics import PlacementState
 from orderbridge.placement import Happened
-from orderbridge.placement.fingerprint import SKEW, disagreements, fingerprint
+from orderbridge.placement.matching import SKEW, disagreements, fingerprint
 from orderbridge.placement.states import NEXT, step
 from tests.placement.kit import NOW, limit_buy, record, seen
 

@@ -16,7 +16,7 @@ from orderbridge.placement import SqliteJournal
 from orderbridge.simulator import Simulator
 from orderbridge.sync import SyncBridge
 from tests.placement.kit import limit_buy, seen
-from tests.placement.test_seen import Held
+from tests.placement.test_observations_recorder import Held
 
 PLACE = "POST /api/v3/orders"
 PROBES = (0.01, 0.03, 0.06, 0.15, 0.2, 0.3)
@@ -231,7 +231,7 @@ def test_without_await_too_each_call_sees_what_the_ones_before_returned(
     venue: Simulator, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The venue forgets a cancelled order at once, and the disk stores nothing: its end is known all the same."""
-    monkeypatch.setattr("orderbridge.placement.seen._STORED_WITHIN", 0.01)
+    monkeypatch.setattr("orderbridge.placement.observations._STORED_WITHIN", 0.01)
     venue.bitso.settings.visibility_window = 0
     journal = Held(path)
 

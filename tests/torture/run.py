@@ -10,7 +10,7 @@ from random import Random
 from typing import Any
 
 from orderbridge.placement import SqliteJournal
-from orderbridge.placement.looking import JournalFile
+from orderbridge.placement.upkeep import Snapshot
 from orderbridge.simulator import Simulator
 from orderbridge.simulator.engine.engine import Engine
 from tests.torture.count import Counts
@@ -186,7 +186,7 @@ class Torture:
         for record in records:
             counts.check_chain(record, await journal.events(record.id))
         await journal.aclose()
-        with JournalFile(self._path) as file:
+        with Snapshot(self._path) as file:
             counts.check_ends(file.orders(), {venue: venues[venue].accepted() for venue in plan.venues})
         each = range(round(plan.orders / len(plan.venues)))
         keys = [f"{venue} t-{number}" for venue in plan.venues for number in each]

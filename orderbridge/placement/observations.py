@@ -1,0 +1,354 @@
+"""
+What is seen of orders, and what it means for the placements: by a reply, a read, or the caller's own stream.
+
+Reads pass through here on their way to the caller: what they show is stored, and they do not wait for the disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from datetime import datetime
+from typing import Any, Final, TypeVar
+
+from orderbridge.client_ids import is_ours
+from orderbridge.errors import JournalError
+from orderbridge.model.basics import PlacementState
+from orderbridge.model.lifecycle import Sign, contradiction, with_fills
+from orderbridge.model.order import Fill, Identity, Order
+from orderbridge.model.placement import AlarmKind
+from orderbridge.model.ref import OrderRef, RefLike
+from orderbridge.placement.ledger import Ledger, log, note_known
+from orderbridge.placement.matching import SKEW, completed, disagreements
+from orderbridge.placement.states import Happened, Record
+
+T = TypeVar("T")
+# What an order that shows up contradicts: a verdict that there is none, or that it was never sent.
+_CONTRADICTED: Final = {
+    PlacementState.NOT_PLACED: "an order appeared after it was proven absent",
+    PlacementState.REJECTED: "an order appeared although the venue refused it",
+    PlacementState.DENIED: "an order appeared although it was denied here",
+    PlacementState.PREPARED: "an order appeared although it was not sent",
+}
+
+
+class Observations:
+    """Stores what is seen of orders, and lets it settle the placements that they are of."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        # Where no look at the journal is needed: orders whose placement is placed with them, ids of no placement.
+        self._settled: set[Identity] = set()
+        self._foreign: set[tuple[str, str]] = set()
+        self._doubles: set[Identity] = set()
+        self._told: set[tuple[Identity, str]] = set()
+        self._begun = 0
+        # Told of each ghost: what the policy does about it does not depend on who saw it.
+        self.on_ghost: Callable[[Record], object] | None = None
+
+    def expect(self, record: Record) -> None:
+        """A placement is about to begin: an order under its id is not nobody's from now on."""
+        self._begun += 1
+        self._foreign.discard((record.placement.gateway, record.placement.client_order_id or ""))
+
+    async def observe(self, orders: Iterable[Order], *, source: str) -> list[Order]:
+        """
+        Store what was seen of orders, and let it settle the placements that they are of, whatever their state.
+
+        Raises:
+            JournalError: it cannot be stored.
+        """
+        known = await self._ledger.journal.observe(list(orders))
+        self._tell_of_contradictions(known)
+        by_client: dict[tuple[str, str], list[Order]] = {}
+        for order in known:
+            name = (order.gateway, order.client_order_id or "")
+            if order.client_order_id is not None and order.identity not in self._settled and name not in self._foreign:
+                by_client.setdefault(name, []).append(order)
+        for (gateway, client_order_id), shown in by_client.items():
+            begun = self._begun
+            records = await self._ledger.journal.find(gateway=gateway, client_order_id=client_order_id)
+            # A placement that began while the journal was read may not have been in it yet.
+            if not records and begun == self._begun:
+                note_known(self._foreign, (gateway, client_order_id))
+            for record in records:
+                await self.sighted(record, shown, source=source)
+        return known
+
+    async def sighted(self, record: Record, orders: Sequence[Order], *, source: str) -> Record:
+        """Orders were seen under a placement's id: rows 9, 10 and 14 of the table."""
+        if record.state is PlacementState.PLACED:
+            return await self._beside(record, orders, source=source)
+        since = made_since(record)
+        fitting = [order for order in orders if not disagreements(record.placement.request, order, since=since)]
+        if len(fitting) > 1:  # venues forget ids, and show under one of them what was made before
+            newer = [order for order in fitting if not is_older(order, record.placement.created_at)]
+            fitting = newer if len(newer) == 1 else fitting
+        if len(fitting) != 1:
+            return await self._conflict(record, orders, several=len(fitting) > 1, source=source)
+        (order,) = await self._ledger.journal.observe([completed(fitting[0], record.placement.request)])
+        after = await self._ledger.note(
+            record,
+            Happened.FOUND,
+            facts={"order_id": order.order_id, "source": source, "status": order.status},
+            evidence=source,
+            # Another sighting may have settled it with another order since `record` was read.
+            when=[state for state in PlacementState if state is not PlacementState.PLACED],
+            placement={"order": order, "gave_up": False},
+            watch_until=None,
+        )
+        if after.state is not PlacementState.PLACED:
+            return after
+        if record.state in _CONTRADICTED:
+            self._haunted(after, order, _CONTRADICTED[record.state])
+        return await self._beside(after, [order], source=source)
+
+    async def replied(self, record: Record, after: Record, order: Order) -> Record:
+        """The venue's reply to an attempt: what if the placement had been settled otherwise while it was awaited?"""
+        if after.fence != record.fence:  # another process worked on it in the meantime
+            events = await self._ledger.journal.events(record.id)
+            verdict = next((each.after for each in reversed(events) if each.after in _CONTRADICTED), None)
+            if verdict is PlacementState.NOT_PLACED:
+                self._haunted(after, order, _CONTRADICTED[verdict])
+        known = after.placement.order
+        if known is not None and known.identity == order.identity:
+            self._settle(order)
+            if "reply" in after.placement.evidence:
+                return after
+            facts = {"order_id": order.order_id}
+            return await self._ledger.note(after, Happened.ACKNOWLEDGED, facts=facts, evidence="reply")
+        return await self.sighted(after, [order], source="reply")
+
+    async def _beside(self, record: Record, orders: Sequence[Order], *, source: str) -> Record:
+        """Orders seen under the id of a placement that is placed: its own, or a second one."""
+        known = record.placement.order
+        if known is None:  # placed by a person's word, and now shown
+            facts = {"order_id": orders[0].order_id, "source": source}
+            shown = {"order": orders[0]}
+            return await self._ledger.note(record, Happened.FOUND, facts=facts, evidence=source, placement=shown)
+        request, since = record.placement.request, made_since(record)
+        for order in orders:
+            if order.identity == known.identity:
+                self._settle(order)
+            elif order.identity not in self._doubles and not is_older(order, since):
+                kind = AlarmKind.CONFLICT if disagreements(request, order, since=since) else AlarmKind.DOUBLE
+                why = f"a second order beside {known.order_id} is shown under its id: {order.order_id}"
+                facts = {"source": source, "why": why}
+                record = await self._ledger.note(record, Happened.CONFLICT, facts=facts, conflicts=_with(record, why))
+                if order.identity not in self._doubles:  # told by another sighting while this one was written down
+                    note_known(self._doubles, order.identity)
+                    self._ledger.alarm(kind, why, record=record, order=order)
+        return record
+
+    async def _conflict(self, record: Record, orders: Sequence[Order], *, several: bool, source: str) -> Record:
+        request, since = record.placement.request, made_since(record)
+        if several:
+            why = "several orders answer to it: " + ", ".join(sorted(order.order_id for order in orders))
+        else:
+            order = orders[0]
+            why = f"{order.order_id}: " + "; ".join(disagreements(request, order, since=since))
+        if why in record.conflicts:
+            return record
+        after = await self._ledger.note(
+            record,
+            Happened.CONFLICT,
+            facts={"source": source, "why": why},
+            conflicts=_with(record, why),
+            several=several or record.several,
+        )
+        kind = AlarmKind.DOUBLE if several else AlarmKind.CONFLICT
+        self._ledger.alarm(kind, f"what is shown under its id does not fit: {why}", record=after, order=orders[0])
+        return after
+
+    def _tell_of_contradictions(self, orders: Iterable[Order]) -> None:
+        """Row 32: an order that was concluded to be over is shown after all, or more of it was filled."""
+        for order in orders:
+            why = contradiction(order) if order.anomalies else None
+            if why is not None and (order.identity, why) not in self._told:
+                note_known(self._told, (order.identity, why))
+                message = f"{order.order_id} was {why}"
+                self._ledger.alarm(AlarmKind.GHOST, message, order=order, gateway=order.gateway)
+
+    def _haunted(self, record: Record, order: Order, why: str) -> None:
+        self._ledger.alarm(AlarmKind.GHOST, why, record=record, order=order)
+        if self.on_ghost is not None:
+            self.on_ghost(record)
+
+    def _settle(self, order: Order) -> None:
+        note_known(self._settled, order.identity)
+
+
+def made_since(record: Record) -> datetime | None:
+    """
+    Since when an order of this placement can have been made, by its own id.
+
+    An id of our making is not used twice, so what stands under it is not older, whatever the venue's clock says.
+    """
+    placement = record.placement
+    if placement.client_order_id is not None and is_ours(placement.client_order_id):
+        return None
+    return placement.created_at
+
+
+def is_older(order: Order, since: datetime | None) -> bool:
+    """Whether an order was certainly made before, so that it is another's: venues forget ids, and people reuse them."""
+    return since is not None and order.created_at is not None and order.created_at < since - SKEW
+
+
+def _with(record: Record, why: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys([*record.conflicts, why]))
+
+
+# So many orders of a long history are stored together.
+_TOGETHER: Final = 200
+# How long a call that tells of placements waits for what was shown before to be stored: as long as a write may wait for
+# another process.
+_STORED_WITHIN: Final = 5.0
+
+
+class Recorder:
+    """Stores in the background what the calls of a bridge and its gateways show."""
+
+    def __init__(self, ledger: Ledger, observations: Observations) -> None:
+        self._ledger = ledger
+        self._observations = observations
+        self._stores: set[asyncio.Task[None]] = set()
+        # What iterators that are still open would store at their end.
+        self._open: set[Callable[[], None]] = set()
+        ledger.catch_up = self.catch_up
+
+    def orders(self, orders: Iterable[Order], *, source: str) -> None:
+        """Store what a read has shown of orders."""
+        orders = list(orders)
+        if orders:
+            try:
+                self._ledger.unstored.add(orders, source)
+            except Exception as error:  # noqa: BLE001 - whatever an adapter gave out, its caller gets it
+                self._lost(error)
+            self._spawn(self._store(orders, source))
+
+    def sign(self, ref: RefLike, sign: Sign, *, gateway: str) -> None:
+        """Store what is learnt of an order without being shown it."""
+        self._spawn(self._sign(OrderRef.of(ref), sign, gateway), in_turn=True)
+
+    async def watching(self, listed: AsyncIterator[Order], *, source: str) -> AsyncIterator[Order]:
+        """Pass orders on, and store them by the hundred."""
+        held: list[Order] = []
+
+        def store() -> None:
+            self.orders(held, source=source)
+            held.clear()
+
+        with self._storing(store):
+            async with ending(listed) as items:
+                async for order in items:
+                    held.append(order)
+                    if len(held) >= _TOGETHER:
+                        store()
+                    yield order
+
+    async def counting(self, listed: AsyncIterator[Fill]) -> AsyncIterator[Fill]:
+        """Pass fills on, and store what they add up to per order: at least so much of it is filled."""
+        sums: dict[Identity, list[Fill]] = {}
+
+        def store() -> None:
+            if sums:
+                self._spawn(self._store_fills({key: list(fills) for key, fills in sums.items()}), in_turn=True)
+
+        with self._storing(store):
+            async with ending(listed) as items:
+                async for fill in items:
+                    order = fill.gateway, fill.order_id, fill.symbol, fill.side
+                    sums.setdefault(order, []).append(fill)
+                    yield fill
+
+    def pass_on(self) -> None:
+        """Begin to store what open iterators have passed on by now."""
+        for store in list(self._open):
+            store()
+
+    async def catch_up(self) -> bool:
+        """Wait, not for ever, until what was shown by now is stored; whether there was anything to wait for."""
+        self.pass_on()
+        stores = set(self._stores)
+        if stores:
+            await asyncio.wait(stores, timeout=_STORED_WITHIN)
+        return bool(stores)
+
+    def store_again(self) -> None:
+        """Try once more to store what could not be stored."""
+        for source, orders in self._ledger.unstored.again().items():
+            self._spawn(self._store(orders, source))
+
+    async def finish(self) -> None:
+        """Wait until everything is stored, what iterators that nobody closed have passed on too."""
+        self.pass_on()
+        self.store_again()
+        while self._stores:
+            await asyncio.gather(*self._stores, return_exceptions=True)
+
+    @contextmanager
+    def _storing(self, store: Callable[[], None]) -> Iterator[None]:
+        self._open.add(store)
+        try:
+            yield
+        finally:
+            self._open.discard(store)
+            store()
+
+    def _spawn(self, work: Coroutine[Any, Any, None], *, in_turn: bool = False) -> None:
+        """`in_turn`: it changes what is stored, so what was seen before must be stored by then."""
+        earlier = set(self._stores) if in_turn else set()
+        task = asyncio.ensure_future(self._guarded(work, earlier))
+        self._stores.add(task)
+        task.add_done_callback(self._stores.discard)
+
+    async def _guarded(self, work: Coroutine[Any, Any, None], earlier: set[asyncio.Task[None]]) -> None:
+        try:
+            if earlier:
+                await asyncio.wait(earlier)
+            await work
+        except JournalError as error:
+            log.warning("what was seen of orders could not be stored: %s", error)
+        except Exception as error:  # noqa: BLE001 - a defect here must not pass in silence
+            self._lost(error)
+
+    def _lost(self, error: Exception) -> None:
+        self._ledger.alarm(AlarmKind.BACKGROUND, f"what was seen of orders was lost: {type(error).__name__}: {error}")
+
+    async def _store(self, orders: Sequence[Order], source: str) -> None:
+        stored = False
+        try:
+            await self._observations.observe(orders, source=source)
+            stored = True
+        finally:
+            self._ledger.unstored.done(orders, stored=stored)
+
+    async def _sign(self, ref: OrderRef, sign: Sign, gateway: str) -> None:
+        # By the venue's id alone where it is known: another order may have been made under the same client id.
+        client_order_id = None if ref.order_id is not None else ref.client_order_id or ref.id
+        known = await self._ledger.journal.orders(
+            gateway=gateway, order_id=ref.order_id or ref.id, client_order_id=client_order_id
+        )
+        for order in known:
+            if ref.symbol in (None, order.symbol):
+                await self._ledger.journal.sign(order, sign)
+
+    async def _store_fills(self, sums: dict[Identity, list[Fill]]) -> None:
+        for identity, fills in sums.items():
+            known = await self._ledger.journal.orders(gateway=identity[0], order_id=identity[1])
+            order = next((each for each in known if each.identity == identity), None)
+            if order is not None:
+                await self._observations.observe([with_fills(order, fills, at=self._ledger.now())], source="fills")
+
+
+@asynccontextmanager
+async def ending(items: AsyncIterator[T]) -> AsyncIterator[AsyncIterator[T]]:
+    """An iterator, closed in the end if it can be: leaving a loop over it early would leave that to chance."""
+    try:
+        yield items
+    finally:
+        close = getattr(items, "aclose", None)
+        if close is not None:
+            await close()

@@ -1,0 +1,616 @@
+"""
+Sending an order at most once.
+
+The intention is durable before the first byte, nothing waits once risk has begun, each attempt is one send, and what
+came of it is written down whether or not anybody still waits for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+from orderbridge.client_ids import LENGTH, mint
+from orderbridge.errors import (
+    AuthenticationFailed,
+    ConfigurationError,
+    DuplicateClientOrderId,
+    JournalError,
+    KeyInUse,
+    NotSent,
+    NotSupported,
+    OrderBridgeError,
+    OrderDenied,
+    OrderRejected,
+    OutcomeUnknown,
+    PermissionDenied,
+    printable,
+)
+from orderbridge.gateway import OrderGateway
+from orderbridge.http.policy import Deadline
+from orderbridge.http.session import log_facts
+from orderbridge.model.basics import Idempotency, PlacementState
+from orderbridge.model.order import Order
+from orderbridge.model.permit import Permit
+from orderbridge.model.placement import AlarmKind, Placement
+from orderbridge.model.request import OrderRequest
+from orderbridge.placement.gap import Lost
+from orderbridge.placement.journal import ClientIdUsed, InFlight
+from orderbridge.placement.ledger import Ledger, kernel, log
+from orderbridge.placement.matching import address_of, elsewhere, fingerprint, is_at, mode_of
+from orderbridge.placement.observations import Observations
+from orderbridge.placement.probe import within
+from orderbridge.placement.states import Happened, Record, Step, step
+from orderbridge.screening import as_asked, refuse_undeclared
+
+_BETWEEN_TRIES: Final = 0.1
+_LOOK_WITHIN: Final = 5.0
+_POLL: Final = 0.05
+_RESEND_WITHIN, _RESEND_TIMEOUT = 5.0, 15.0
+_LONGEST_WAIT: Final = 60.0
+_CLOSE_WITHIN: Final = 30.0
+# Gateways keep the time limit themselves, and say more about what happened than we could.
+_GRACE: Final = 0.25
+_MOST_NAMED: Final = 20
+MintId = Callable[..., str]
+# Begins the evidence of an order that a call did not send.
+FOUND: Final = "place: found"
+
+
+class Placer:
+    """
+    Places orders at one gateway.
+
+    Args:
+        unsettled: told of each placement whose outcome is not known. `lost`: looks for what the journal lost.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        observations: Observations,
+        gateway: OrderGateway,
+        *,
+        unsettled: Callable[[Record], object],
+        lost: Lost,
+        ids: MintId = mint,
+    ) -> None:
+        self._lost = lost
+        self._ledger = ledger
+        self._observations = observations
+        self._gateway = gateway
+        self._unsettled = unsettled
+        self._attempts = Attempts(ledger, observations, gateway, create=self._begun, unsettled=unsettled)
+        self._ids = ids
+        self._running: set[asyncio.Task[Order | None]] = set()
+        self._warned = False
+        self._closed = False
+
+    async def prepare(self, request: OrderRequest, *, key: str | None) -> Record:
+        """
+        Store a placement without sending it; the one that holds the key, if that asks for the same.
+
+        Raises:
+            OrderDenied, NotSupported: refused here. KeyInUse: the key's placement asks for another order.
+        """
+        record, denial = await self._new(request, key)
+        if denial is not None:
+            raise denial
+        return await self._prepared(record)
+
+    async def prepare_anyhow(self, request: OrderRequest, *, key: str) -> Record:
+        """`prepare`, where what is refused here, or held by another request, is a record too."""
+        record, denial = await self._new(request, key)
+        return record if denial is not None else await self._prepared(record)
+
+    async def _prepared(self, record: Record) -> Record:
+        lost = await self._of_a_lost_one(record, seconds=_LOOK_WITHIN)
+        return lost or self._same(await self._create(record), record)
+
+    async def place(
+        self, what: OrderRequest | Placement, *, key: str | None, send_within: float, timeout: float | None
+    ) -> Order:
+        """
+        Place an order, or go on with what was prepared.
+
+        Raises:
+            OutcomeUnknown: sent, and not known what came of it; it carries the placement.
+            NotSent: nothing left. OrderDenied, KeyInUse, NotSupported: refused here.
+            OrderRejected, AuthenticationFailed, PermissionDenied: refused by the venue.
+            JournalError: the intention could not be stored, so nothing was sent.
+        """
+        send_by = asyncio.get_running_loop().time() + send_within
+        if isinstance(what, Placement):
+            known = await self._ledger.journal.get(what.placement_id)
+            if known is None or known.placement.gateway != self._gateway.name:
+                raise ConfigurationError("this placement is not in the journal", gateway=self._gateway.name)
+            if not is_at(known, self._gateway):
+                raise elsewhere(known)
+            lost = await self._of_a_lost_one(known, seconds=send_within)
+            return await self._carry_on(Sending(lost or known, send_by, timeout))
+        record, denial = await self._new(what, key)
+        if denial is not None:
+            raise denial
+        if (lost := await self._of_a_lost_one(record, seconds=send_within)) is not None:
+            return await self._carry_on(Sending(lost, send_by, timeout))
+        call = Sending(record, send_by, timeout, is_new=True)
+        call.permit = await self._permit_at_once()
+        if call.permit is None:
+            call.record = self._same(await self._create(record), record)
+            call.is_new = False
+            return await self._carry_on(call)
+        return await self._drive(call)
+
+    async def submit(
+        self, request: OrderRequest, *, permit: Permit | None, not_after: float | None, timeout: float | None
+    ) -> Order:
+        """One attempt, as the gateway's own `submit` makes it, written down as every other is."""
+        record, denial = await self._new(request, None)
+        if denial is not None:
+            raise denial
+        now = asyncio.get_running_loop().time()
+        wait = Deadline(timeout).remaining() if timeout is not None else _LONGEST_WAIT
+        send_by = now + wait if not_after is None else not_after
+        call = Sending(record, send_by, timeout, is_new=True, permit=permit, not_after=not_after, tries=1)
+        try:
+            return await self._drive(call)
+        except OutcomeUnknown as error:
+            if isinstance(error.__cause__, DuplicateClientOrderId):
+                raise error.__cause__ from None  # as a gateway says it; the placement is followed up all the same
+            raise
+
+    async def send_again(self, placement: Placement) -> None:
+        """Send a placement that is prepared again, in the background; what comes of it is in the journal."""
+        try:
+            await self.place(placement, key=None, send_within=_RESEND_WITHIN, timeout=_RESEND_TIMEOUT)
+        except OrderBridgeError as error:
+            extra = log_facts(self._gateway.name, "place", client_order_id=placement.client_order_id)
+            log.warning("the order was sent again, which ended in: %s", error, extra=extra)
+
+    async def finish(self) -> None:
+        """Begin no more attempts, and wait for those that are under way; one that does not end is cut off."""
+        self._closed = True
+        await self._lost.aclose()
+        if self._running:
+            _, late = await asyncio.wait(list(self._running), timeout=_CLOSE_WITHIN)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    async def _new(self, request: OrderRequest, key: str | None) -> tuple[Record, Exception | None]:
+        """A record that is not stored yet; or, with why, one that was refused here, which is stored."""
+        rule = self._gateway.capabilities.client_order_id
+        client_order_id = request.client_order_id
+        if client_order_id is None and rule is not None:
+            try:
+                client_order_id = self._ids(self._ledger.clock(), max_length=min(LENGTH, rule.max_length))
+            except ValueError as error:
+                name = self._gateway.name
+                raise ConfigurationError(f"no id can be made for {name} ({error}): give one", gateway=name) from error
+        mode = mode_of(self._gateway)
+        placement = Placement(
+            placement_id=secrets.token_hex(12),
+            gateway=self._gateway.name,
+            key=key,
+            request=request.model_copy(update={"client_order_id": client_order_id}),
+            client_order_id=client_order_id,
+            created_at=self._ledger.now(),
+        )
+        address = address_of(self._gateway)
+        print_ = fingerprint(request, gateway=self._gateway.name, mode=mode, address=address)
+        record = Record(placement=placement, fingerprint=print_, mode=mode, address=address, owner=self._ledger.owner)
+        try:
+            refuse_undeclared(placement.request, self._gateway.capabilities, gateway=self._gateway.name)
+        except (OrderDenied, NotSupported) as error:
+            # Nothing goes out under its client id, so the caller may use it for the next one.
+            nameless = placement.model_copy(update={"client_order_id": None})
+            record = record.model_copy(update={"placement": nameless})
+            denied = step(record, Happened.DENIED, at=self._ledger.now(), reason=str(error))
+            return self._same(await self._create(record, denied), record), error
+        return record, None
+
+    async def _of_a_lost_one(self, record: Record, *, seconds: float) -> Record | None:
+        """The placement of a key under which a lost one may have made an order: a person decides, nothing is sent."""
+        suspects = await self._lost.suspects(record, seconds=seconds)
+        if suspects is None:
+            return None
+        now, names, request = self._ledger.now(), suspects.names, record.placement.request
+        shown = ", ".join(
+            name or f"a {request.type} that waits for its trigger, which may not be shown"
+            for name in names[:_MOST_NAMED]
+        )
+        more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+        why = (
+            f"the journal lost what was placed then, and this may be it: {printable(shown)}{more}; look at the venue, "
+            "and `orderbridge journal settle` it as placed with --order-id, or as not-placed, and place it again; as "
+            "not-placed with --order-id, no other key is asked about that order either"
+        )
+        if suspects.waits:
+            why += "; as not-placed it says too that no such order waits there that the journal does not know"
+        facts: dict[str, object] = {"why": "if the lost one was"}
+        if suspects.held is None:
+            sending = step(record, Happened.SENDING, at=now, facts=facts, sent_at=now, lost=names)
+            unclear = step(sending.record, Happened.UNCLEAR, at=now, facts={"why": why}, not_after=now)
+            conflict = step(unclear.record, Happened.CONFLICT, at=now, facts={"why": why}, conflicts=(why,))
+            stored = self._same(await self._ledger.journal.create(record, sending, unclear, conflict), record)
+            is_new = stored.id == record.id
+        else:
+            held, only = self._same(suspects.held, record), [PlacementState.PREPARED]
+            begun = await self._ledger.note(
+                held, Happened.SENDING, facts=facts, when=only, sent_at=now, lost=names, conflicts=(why,)
+            )
+            is_new = begun.state is PlacementState.SENDING and begun.conflicts == (why,)
+            stored = begun
+            if is_new:
+                stored = await self._ledger.note(held, Happened.UNCLEAR, facts={"why": why}, not_after=now)
+        if is_new:
+            order = next(iter(suspects.orders), None)
+            self._ledger.alarm(AlarmKind.CONFLICT, why, record=stored, order=order)
+        return stored
+
+    async def _create(self, record: Record, *then: Step) -> Record:
+        self._warn_once()
+        try:
+            stored = await self._ledger.journal.create(record, *then, alone=keeps_apart(self._gateway))
+        except ClientIdUsed as error:
+            stored = await self._of_same_id(record, error)
+        self._observations.expect(stored)
+        return stored
+
+    async def _begun(self, record: Record, sending: Step) -> Record:
+        stored = await self._create(record, sending)
+        return self._same(stored, record)
+
+    async def _of_same_id(self, record: Record, error: ClientIdUsed) -> Record:
+        """The placement that has this client id already, if it is the same request and was not sent."""
+        client_order_id, gateway = record.placement.client_order_id, self._gateway.name
+        for other in await self._ledger.journal.find(gateway=gateway, client_order_id=client_order_id):
+            same = other.fingerprint == record.fingerprint and record.placement.key in (None, other.placement.key)
+            if same and other.state is PlacementState.PREPARED:
+                return other
+            why = f"{error}, by a placement that is {other.state}; use another id, or a key"
+            raise OrderDenied(why, rule="client_order_id", gateway=gateway, operation="place") from error
+        raise OrderDenied(str(error), rule="client_order_id", gateway=gateway, operation="place") from error
+
+    def _warn_once(self) -> None:
+        if not self._warned and not self._ledger.journal.durable:
+            extra = log_facts(self._gateway.name, "place")
+            log.warning("placing without a journal: what is under way is forgotten when this process ends", extra=extra)
+        self._warned = True
+
+    def _same(self, held: Record, wanted: Record) -> Record:
+        if held.fingerprint == wanted.fingerprint:
+            return held
+        raise KeyInUse(
+            f"the key {held.placement.key!r} is held by another request",
+            placement=held.placement,
+            gateway=self._gateway.name,
+            operation="place",
+        )
+
+    async def _permit_at_once(self) -> Permit | None:
+        try:
+            return await self._permit(0.0)
+        except NotSent:
+            return None
+
+    async def _permit(self, seconds: float) -> Permit:
+        try:
+            return await within(self._gateway.permit("place", timeout=seconds), seconds)
+        except TimeoutError as error:
+            why = f"nothing was sent: the right to send did not come, {error}"
+            raise NotSent(why, gateway=self._gateway.name, operation="place") from error
+
+    async def _carry_on(self, call: Sending) -> Order:
+        """Go on with a placement that is stored, wherever it stands."""
+        record = call.record = await self._ledger.up_to_date(call.record)
+        if record.state is PlacementState.SENDING:
+            record = await self._wait_while_sending(call)
+        placement = await self._ledger.placement(record)
+        if record.state is PlacementState.PREPARED:
+            if record.conflicts:
+                why = f"it is not sent: {'; '.join(record.conflicts)}"
+                raise OrderDenied(why, rule="placement", gateway=self._gateway.name, operation="place")
+            call.record = record
+            if not call.left:
+                raise NotSent("nothing was sent in time", gateway=self._gateway.name, operation="place")
+            return await self._drive(call)
+        if record.state is PlacementState.PLACED and placement.order is not None:
+            found = f"{FOUND}: sent before, in attempt {placement.attempts}, and not sent again"
+            return placement.order.noted(found)
+        if placement.may_be_live and record.lost:
+            raise self._attempts.unknown(record, "; ".join(record.conflicts))
+        if placement.may_be_live:
+            raise self._attempts.unknown(record, "an earlier call sent it, and its outcome is not known")
+        message = f"this placement is {record.state}: {record.reason or 'it is over'}; place a new one"
+        raise OrderDenied(message, rule="placement", gateway=self._gateway.name, operation="place")
+
+    async def _wait_while_sending(self, call: Sending) -> Record:
+        deadline, record = Deadline(call.timeout), call.record
+        while record.state is PlacementState.SENDING and deadline.remaining():
+            await asyncio.sleep(_POLL)
+            record = await self._ledger.journal.get(record.id) or record
+        return record
+
+    async def _drive(self, call: Sending) -> Order:
+        """Make an attempt, and another where nothing left, in tasks that outlive a cancelled caller."""
+        tries = 0
+        while True:
+            try:
+                self._check_open()
+                if call.permit is None:
+                    call.permit = await self._permit(call.left)
+                    self._check_open(call.permit)
+                order = await self._attended(call)
+                return order if order is not None else await self._carry_on(call)
+            except InFlight as first:
+                await self._wait_for_twin(call, first)
+            except NotSent:
+                tries += 1
+                may_go_on = not call.is_new and call.record.state is PlacementState.PREPARED
+                if tries >= call.tries or not call.left or not may_go_on:
+                    raise
+                await asyncio.sleep(min(_BETWEEN_TRIES * tries, call.left))
+
+    def _check_open(self, permit: Permit | None = None) -> None:
+        if self._closed:
+            if permit is not None:
+                permit.give_back()
+            raise NotSent("the bridge was closed before it was sent", gateway=self._gateway.name, operation="place")
+
+    async def _wait_for_twin(self, call: Sending, twin: InFlight) -> None:
+        first = twin.record.placement
+        if not call.left:
+            name = first.client_order_id or first.placement_id
+            raise NotSent(
+                f"an equal order is under way, and its outcome is not known: {name}",
+                gateway=self._gateway.name,
+                operation="place",
+            ) from twin
+        await asyncio.sleep(min(_POLL, call.left))
+
+    async def _attended(self, call: Sending) -> Order | None:
+        placement_id = call.record.id  # the call may come to go on with the one that holds its key
+        self._ledger.under_way[placement_id] += 1
+        task = asyncio.ensure_future(self._attempts.make(call))
+        self._running.add(task)
+        task.add_done_callback(lambda done: self._ledger.is_over(placement_id))
+        task.add_done_callback(lambda done: self._ended(call, done))
+        try:
+            done, _ = await asyncio.wait([task], timeout=None if call.timeout is None else call.timeout + _GRACE)
+        except asyncio.CancelledError:
+            call.abandoned = True
+            raise
+        if not done:
+            call.abandoned = True
+            if call.record.state is not PlacementState.SENDING:  # the intention is not stored yet, so it is not sent
+                why = f"the journal took more than {call.timeout} s; nothing was sent, and nothing will be"
+                raise NotSent(why, gateway=self._gateway.name, operation="place")
+            raise self._attempts.unknown(call.record, f"no answer within {call.timeout} s; it is followed up")
+        if task.cancelled():  # cut off by `finish`; the caller itself was not cancelled
+            if call.record.state is PlacementState.PREPARED:
+                self._check_open()
+            raise self._attempts.unknown(call.record, "it was cut off when the bridge was closed")
+        return task.result()
+
+    def _ended(self, call: Sending, task: asyncio.Task[Order | None]) -> None:
+        self._running.discard(task)
+        if call.permit is not None:
+            call.permit.give_back()
+            call.permit = None
+        if task.cancelled() or not isinstance(task.exception(), (InFlight, type(None))):
+            # Whatever it ended in, and whoever still listens: what it may have stored is looked at, and followed up.
+            self._unsettled(call.record)
+
+
+TRIES: Final = 3
+# A gateway that does not keep its time limit is cut off so much later.
+_OVERTIME: Final = 5.0
+_TOO_LATE: Final = {"why": "the deadline for sending had passed"}
+# An attempt that got its permit at the last moment still has so long to leave.
+_LEAST_TO_LEAVE: Final = 1.0
+# What proves that nothing was admitted; whatever is not listed in one of the two is not known.
+NOTHING_LEFT: Final = (NotSent, AuthenticationFailed, PermissionDenied, ConfigurationError, OrderDenied, NotSupported)
+
+
+def keeps_apart(gateway: OrderGateway) -> bool:
+    """Whether equal orders are kept apart at a gateway, as its ids do not keep a second one away."""
+    return gateway.capabilities.idempotency in {Idempotency.TAG_ONLY, Idempotency.NONE}
+
+
+@dataclass(eq=False)
+class Sending:
+    """One caller's wish to have a placement sent."""
+
+    record: Record
+    send_by: float
+    timeout: float | None
+    is_new: bool = False
+    permit: Permit | None = None
+    abandoned: bool = False
+    # Loop time after which no byte leaves; by default as long as there is to wait for a permit.
+    not_after: float | None = None
+    tries: int = TRIES
+
+    @property
+    def left(self) -> float:
+        """Seconds that are left to wait for a permit."""
+        return max(0.0, self.send_by - asyncio.get_running_loop().time())
+
+
+class Attempts:
+    """
+    Makes attempts at one gateway.
+
+    Args:
+        create: stores a record that is not stored yet, with its first event, or gives the one that holds its key.
+        unsettled: told of each placement whose outcome is not known.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        observations: Observations,
+        gateway: OrderGateway,
+        *,
+        create: Callable[[Record, Step], Awaitable[Record]],
+        unsettled: Callable[[Record], object],
+    ) -> None:
+        self._ledger = ledger
+        self._observations = observations
+        self._gateway = gateway
+        self._create = create
+        self._unsettled = unsettled
+
+    async def make(self, call: Sending) -> Order | None:
+        """Send it once. None when another call came first: `call.record` says how it stands."""
+        loop = asyncio.get_running_loop()
+        not_after = call.not_after
+        if not_after is None:
+            not_after = loop.time() + max(_LEAST_TO_LEAVE, call.left)
+        mine = await self._begin(call, seconds=max(0.0, not_after - loop.time()))
+        if not mine:
+            return None
+        attempt = call.record.attempt
+        if call.abandoned:
+            why = {"why": "the caller went away before it was sent"}
+            call.record = await self._ledger.outcome(call.record, Happened.NOTHING_LEFT, of=attempt, facts=why)
+            raise NotSent("the caller went away before it was sent", gateway=self._gateway.name, operation="place")
+        if call.record.not_after is not None and self._ledger.now() > call.record.not_after:
+            # By the wall clock too: a machine that slept does not count the time in its loop.
+            call.record = await self._ledger.outcome(call.record, Happened.NOTHING_LEFT, of=attempt, facts=_TOO_LATE)
+            raise NotSent(_TOO_LATE["why"], gateway=self._gateway.name, operation="place")
+        order = await self._sent(call, not_after)
+        try:
+            call.record = await self._acknowledged(call.record, order)
+        except Exception as error:
+            message = f"the reply could not be taken in: {type(error).__name__}: {error}"
+            self._ledger.alarm(AlarmKind.BACKGROUND, message, record=call.record, order=order)
+            raise self.unknown(call.record, message) from error
+        known = call.record.placement.order
+        return known if known is not None and known.identity == order.identity else order
+
+    async def _sent(self, call: Sending, not_after: float) -> Order:
+        """The reply to the one send. What it raises is written down."""
+        limit = None if call.timeout is None else call.timeout + _OVERTIME
+        try:
+            async with asyncio.timeout(limit):
+                order: object = await self._gateway.submit(
+                    call.record.placement.request, permit=call.permit, not_after=not_after, timeout=call.timeout
+                )
+            if not isinstance(order, Order):
+                raise TypeError(f"the gateway answered with {type(order).__name__} in place of an order")
+            order = self._as_asked(order, call.record.placement.request)
+        except Exception as error:
+            raise await self._failed(call, error) from error
+        except GeneratorExit:
+            raise  # the loop is gone: the next start finds it as it was stored, being sent
+        except BaseException as error:
+            # Bytes may have left. Nothing that is written here may wait for the network: the program may be ending.
+            why = {"why": f"{type(error).__name__} while it was sent"}
+            call.record = await self._ledger.outcome(call.record, Happened.UNCLEAR, of=call.record.attempt, facts=why)
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and task is not None and not task.cancelling():
+                # Nobody cancelled this task: the gateway let a cancellation of its own out.
+                raise self.unknown(call.record, "the gateway broke off while it was sent") from error
+            raise
+        return order
+
+    def _as_asked(self, order: Order, request: OrderRequest) -> Order:
+        """The order of the reply with what was asked for. OutcomeUnknown: the reply is about another one."""
+        if (order.symbol, order.side) != (request.symbol, request.side):
+            shown = f"{order.order_id}, {order.side} {order.symbol}"
+            raise OutcomeUnknown(f"the answer shows another order: {shown}", order_id=order.order_id)
+        order, doubts = as_asked(order, request)
+        return order.noted(anomalies=doubts)
+
+    async def _acknowledged(self, record: Record, order: Order) -> Record:
+        """The record with the order of the reply, and with what a stream may have shown of it before."""
+        after = await self._ledger.outcome(
+            record,
+            Happened.ACKNOWLEDGED,
+            of=record.attempt,
+            facts={"order_id": order.order_id},
+            evidence="reply",
+            when=[state for state in PlacementState if state is not PlacementState.PLACED],
+            placement={"gave_up": False},
+            shown=order,
+            watch_until=None,
+        )
+        try:
+            return await self._observations.replied(record, after, order)
+        except (JournalError, ValueError) as error:  # the latter: it holds what cannot be stored
+            log.error("the reply about %s could not be held against what was seen: %s", order.order_id, error)
+            return after
+
+    async def _begin(self, call: Sending, *, seconds: float) -> bool:
+        """Write down that it is about to be sent. False when another call came first: go on with that one."""
+        ledger, now = self._ledger, self._ledger.now()
+        number, attempt = call.record.placement.attempts + 1, secrets.token_hex(8)
+        how: dict[str, Any] = {"sent_at": now, "not_after": now + timedelta(seconds=seconds)}
+        how |= {"owner": ledger.owner, "attempt": attempt, "uptime": time.monotonic(), "kernel": kernel()}
+        facts = {"attempt": number, "not_after": how["not_after"]}
+        changes = {"attempts": number}
+        if call.is_new:
+            about = step(call.record, Happened.SENDING, at=now, facts=facts, placement=changes, **how)
+            stored = await self._create(call.record, about)
+        else:
+            stored = await ledger.note(
+                call.record,
+                Happened.SENDING,
+                facts=facts,
+                when=[PlacementState.PREPARED],
+                alone=keeps_apart(self._gateway),
+                placement=changes,
+                **how,
+            )
+        call.is_new = False
+        call.record = stored
+        return stored.attempt == attempt
+
+    async def _failed(self, call: Sending, error: Exception) -> Exception:
+        """Write down what an error means for the placement; the error to raise."""
+        ledger, facts = self._ledger, {"error": type(error).__name__, "why": str(error)[:500]}
+        for name in ("code", "http_status"):
+            facts[name] = str(getattr(error, name, None) or "")
+        how: dict[str, Any] = {"of": call.record.attempt, "facts": facts}
+        if isinstance(error, NOTHING_LEFT):
+            call.record = await ledger.outcome(call.record, Happened.NOTHING_LEFT, **how)
+            if isinstance(error, (OrderDenied, NotSupported)):
+                # Nothing ever went out under its client id, so the caller may use it for the next one.
+                unused = {} if call.record.resends else {"placement": {"client_order_id": None}}
+                call.record = await ledger.outcome(call.record, Happened.DENIED, reason=str(error), **unused, **how)
+            return self._or_settled(call, error)
+        if isinstance(error, OrderRejected):
+            call.record = await ledger.outcome(call.record, Happened.REFUSED, reason=str(error), **how)
+            return self._or_settled(call, error)
+        exists = isinstance(error, DuplicateClientOrderId)
+        happened = Happened.EXISTS if exists else Happened.UNCLEAR
+        # This attempt is over, so from now on nothing of it leaves; its deadline need not be waited for.
+        call.record = await ledger.outcome(
+            call.record, happened, exists=exists or call.record.exists, not_after=ledger.now(), **how
+        )
+        return self.unknown(call.record, f"sent, and its outcome is not known: {error}")
+
+    def _or_settled(self, call: Sending, error: Exception) -> Exception:
+        """The error, unless the placement came to stand elsewhere: an order was seen, or another process has it."""
+        if not call.record.placement.may_be_live:
+            return error
+        return self.unknown(call.record, f"refused, while something else speaks for it: {error}")
+
+    def unknown(self, record: Record, message: str) -> OutcomeUnknown:
+        """The error to raise for an outcome that is not known; it is followed up from now on."""
+        self._unsettled(record)
+        placement = record.placement
+        return OutcomeUnknown(
+            message,
+            client_order_id=placement.client_order_id,
+            placement=placement,
+            gateway=self._gateway.name,
+            operation="place",
+        )

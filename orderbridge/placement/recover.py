@@ -1,0 +1,449 @@
+"""
+Recovery: what was in flight is settled, what is ours adopted, what is not left alone.
+
+And orders that worked when they were last seen: what became of them while nobody looked (rows 23 to 25).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from pydantic import Field
+
+from orderbridge.client_ids import is_ours, minted_at
+from orderbridge.errors import OrderBridgeError, OrderNotFound
+from orderbridge.gateway import OrderGateway, failure_of
+from orderbridge.http.session import log_facts
+from orderbridge.model.basics import PlacementState, VenueModel
+from orderbridge.model.lifecycle import Followed, Lack, lacking, may_be_left_out
+from orderbridge.model.order import Fill, Identity, Order
+from orderbridge.model.placement import AlarmKind, Placement
+from orderbridge.model.results import Answer, Failure, Found, OrderList
+from orderbridge.placement.ledger import Ledger, log, note_known
+from orderbridge.placement.matching import is_at
+from orderbridge.placement.observations import Observations
+from orderbridge.placement.place import Placer
+from orderbridge.placement.probe import PROBE_TIMEOUT, READ_TIMEOUT, all_of, open_orders_of, within
+from orderbridge.placement.resolve import Resolver, Stale, together
+from orderbridge.placement.states import UNFINISHED, Happened, Record
+
+# Whatever the clock's grain, the next look begins after the settle time.
+_PAST: Final = timedelta(milliseconds=10)
+
+
+class Working:
+    """
+    Settles the orders of one gateway that the journal last saw working and that are not open any more.
+
+    Attributes:
+        due: when to look at them again: some are lacking and nothing is concluded of them yet, or somebody asks how
+            they stand. None for never.
+    """
+
+    def __init__(self, ledger: Ledger, observations: Observations, gateway: OrderGateway) -> None:
+        self._ledger = ledger
+        self._observations = observations
+        self._gateway = gateway
+        self._settle_time = gateway.settle_time
+        self.due: datetime | None = None
+        self._looked: datetime | None = None
+        self._followed = Followed(lambda: asyncio.get_running_loop().time())
+        self._lost: set[Identity] = set()
+
+    def look_soon(self) -> None:
+        """Somebody asks how orders stand, and is told what is known: that they are looked at, at times."""
+        if self.due is None:
+            now, pause = self._ledger.now(), timedelta(seconds=self._settle_time)
+            self.due = now if self._looked is None else min(max(now, self._looked + pause), now + pause)
+
+    async def ours(self) -> list[Order]:
+        """The orders placed at this very address and mode that were working when they were last seen."""
+        working = await self._ledger.journal.working(self._gateway.name)
+        return [order for order in working if await self._is_ours(order)]
+
+    async def settle(self, listed: OrderList) -> list[Order]:
+        """
+        Look up each order of ours that the complete list of open orders lacks; those that are over, as they are now.
+
+        An order that the venue no longer shows is over once it has been lacking for the settle time: filled if its
+        trades are its quantity, which is told at once, else cancelled with those. One that cannot be told is left as
+        it was, and looked at again.
+        """
+        self.due = None
+        try:
+            return await self._settle(listed)
+        except BaseException:
+            self.look_soon()
+            raise
+
+    async def _settle(self, listed: OrderList) -> list[Order]:
+        open_now = {order.identity for order in listed}
+        unreadable = {row.order_id for row in listed.bad_rows}
+        ours = await self.ours()
+        if ours:
+            self._looked = self._ledger.now()
+        if None in unreadable:
+            self.look_soon()
+            return []  # any of them may be a row that could not be read at all
+        missing = [order for order in ours if order.identity not in open_now and order.order_id not in unreadable]
+        ended: list[Order] = []
+        size = together(self._gateway.capabilities)
+        for start in range(0, len(missing), size):
+            ended += await self._look_up(missing[start : start + size], listed)
+        return ended
+
+    async def _is_ours(self, order: Order) -> bool:
+        """Whether a placement made at this very address and mode is behind an order."""
+        if order.client_order_id is None:
+            return False
+        found = await self._ledger.journal.find(gateway=self._gateway.name, client_order_id=order.client_order_id)
+        return any(is_at(record, self._gateway) for record in found)
+
+    async def _look_up(self, orders: list[Order], listed: OrderList) -> list[Order]:
+        # A gateway that knows what its venue has shown concludes by itself.
+        self._gateway.remember(orders)
+        began = self._ledger.now(), self._followed.elapsed()
+        result = await within(self._gateway.lookup(*orders, timeout=PROBE_TIMEOUT), PROBE_TIMEOUT)
+        shown = await self._observations.observe(result.orders, source="recovery")
+        ended = [order for order in shown if order.is_done]
+        for order in shown:
+            self._look_again_at(order)
+        for order in orders:
+            found = result[order]
+            if found.proven_absent:
+                self._tell_lost(order)
+            elif not found.orders and self._is_silence(found):
+                ended += await self._conclude(order, listed, *began)
+            elif not found.orders:
+                self.look_soon()
+        return ended
+
+    def _tell_lost(self, order: Order) -> None:
+        if order.identity not in self._lost:
+            note_known(self._lost, order.identity)
+            message = f"{order.order_id} was open, and the venue says now that there is no such order"
+            self._ledger.alarm(AlarmKind.LOST, message, order=order, gateway=self._gateway.name)
+
+    def _is_silence(self, found: Found) -> bool:
+        """Whether the venue answered, and showed nothing: an error or a time that ran out is no answer."""
+        # Where it could be searched only in part, its trades must still be read, and they are.
+        silent = {Answer.NOT_SEEN, *([Answer.PARTLY_SEARCHED] if self._gateway.capabilities.fills else [])}
+        return bool(found.answers) and set(found.answers.values()) <= silent
+
+    async def _conclude(self, order: Order, listed: OrderList, began: datetime, began_at: float) -> list[Order]:
+        """An order that is not shown any more, by its trades and a second look-up; none while they cannot be told."""
+        extra = log_facts(self._gateway.name, "recover", order_id=order.order_id)
+        fills: list[Fill] = []
+        try:
+            if self._gateway.capabilities.fills:
+                fills = await within(all_of(self._gateway.fills(order, timeout=PROBE_TIMEOUT)), READ_TIMEOUT)
+        except OrderNotFound:
+            pass  # no trades under this id, which is an answer
+        except Exception as error:  # noqa: BLE001 - a third party's adapter may raise anything; it is no answer
+            log.warning("what became of %s is not known: %s", order.order_id, error, extra=extra)
+            self._look_again_at(order)
+            return []
+        again = (await within(self._gateway.lookup(order, timeout=PROBE_TIMEOUT), PROBE_TIMEOUT))[order]
+        if again.orders:
+            shown = await self._observations.observe(again.orders, source="recovery")
+            return [each for each in shown if each.is_done]
+        why = [] if self._is_silence(again) else ["the second look-up was not answered"]
+        if not fills and may_be_left_out(order, listed.may_lack):
+            why.append("the open orders may leave out what waits for its trigger")
+        evidence = ("look-up: not shown", "open orders: not among them", f"fills: {len(fills)}")
+        ended = self._ledger.now()
+        lived = self._followed.lived(order, began=began_at, ended=ended)
+        lack = Lack(began, ended, lived, fills, tuple(why), evidence)
+        told, reason = lacking(order, lack, settle_time=self._settle_time)
+        if reason:
+            log.info("%s is not shown, and what became of it is not known yet: %s", order.order_id, reason, extra=extra)
+        known = await self._observations.observe([told], source="recovery")
+        for each in known:
+            self._look_again_at(each)
+        return [each for each in known if each.is_done]
+
+    def _look_again_at(self, order: Order) -> None:
+        since = order.unseen_since
+        if order.may_be_live and since is not None:
+            pause, now = timedelta(seconds=self._settle_time), self._ledger.now()
+            due = since + pause + _PAST
+            if due <= now:  # it was long enough, and something else is wanting
+                due = now + pause
+            self.due = due if self.due is None else min(self.due, due)
+
+
+# Under `on_stale="send"`: what was prepared longer ago is denied all the same.
+SEND_UP_TO: Final = timedelta(seconds=60)
+
+
+class RecoveryReport(VenueModel):
+    """
+    What a recovery found and did.
+
+    Attributes:
+        settled, uncertain: placements that were under way, and those that still are; the latter are probed on.
+        denied, sent: placements that were prepared and never sent, by what `on_stale` made of them.
+        held_elsewhere: placements of a process that lives, or whose lease has not run out yet; they are taken over
+            once that ends.
+        ended: orders that worked when they were last seen and are over now, as the venue or its trades tell. One that
+            the venue does not show has to be lacking for a while before that is concluded: its `unseen_since` says
+            since when, and a bridge that lives looks at it again by itself.
+        orphans: open orders with an id of ours that the journal did not know; it does now. They mean that the
+            journal is older than what happened: nothing that it calls prepared is sent. `foreign`: those of
+            others, left alone.
+        unreachable: gateways whose recovery is not finished; placing there waits, and it is tried again.
+    """
+
+    settled: tuple[Placement, ...] = ()
+    uncertain: tuple[Placement, ...] = ()
+    denied: tuple[Placement, ...] = ()
+    sent: tuple[Placement, ...] = ()
+    held_elsewhere: tuple[Placement, ...] = ()
+    ended: tuple[Order, ...] = ()
+    orphans: tuple[Order, ...] = ()
+    foreign: tuple[Order, ...] = ()
+    unreachable: dict[str, Failure] = Field(default_factory=dict)
+
+    def __add__(self, other: RecoveryReport) -> RecoveryReport:
+        lists = {
+            name: getattr(self, name) + getattr(other, name)
+            for name in type(self).model_fields
+            if name != "unreachable"
+        }
+        return RecoveryReport(**lists, unreachable={**self.unreachable, **other.unreachable})
+
+
+class Recovery:
+    """The recovery of one gateway; it may be run again."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        observations: Observations,
+        gateway: OrderGateway,
+        *,
+        placer: Placer,
+        resolver: Resolver,
+        on_stale: Stale,
+    ) -> None:
+        self._ledger = ledger
+        self._observations = observations
+        self._gateway = gateway
+        self._placer = placer
+        self._resolver = resolver
+        self._working = Working(ledger, observations, gateway)
+        self._on_stale = on_stale
+        self._left_behind: set[str] = set()
+        self._warned = False
+
+    async def run(self, *, safe: Callable[[], object]) -> RecoveryReport:
+        """
+        Take over what nobody works on, ask about it once, and read the open orders.
+
+        Args:
+            safe: called once placing may go on; what became of older orders is found out after that.
+
+        Raises:
+            JournalError: nothing can be told from the journal. An unreachable venue is in the report.
+        """
+        if not self._gateway.capabilities.order_types:
+            safe()
+            return RecoveryReport()  # nothing can be placed here, so nothing was
+        probed, held = await self._take_sent(watched=True)
+        settled, uncertain = await self._probe(probed)
+        try:
+            listed = await open_orders_of(
+                self._gateway, await self._symbols(), as_of=self._ledger.now(), timeout=PROBE_TIMEOUT
+            )
+        except Exception as error:  # noqa: BLE001 - a third party's adapter may raise anything
+            unreachable = {self._gateway.name: failure_of(error)}
+            placements = tuple(record.placement for record in held)
+            return RecoveryReport(
+                settled=settled, uncertain=uncertain, held_elsewhere=placements, unreachable=unreachable
+            )
+        orphans, foreign = await self._sort(listed)
+        prepared, held_back = await self._take_prepared()
+        denied, sent = await self._stale(prepared, may_send=not orphans)
+        safe()
+        return RecoveryReport(
+            settled=settled,
+            uncertain=uncertain,
+            denied=denied,
+            sent=sent,
+            held_elsewhere=tuple(record.placement for record in [*held, *held_back]),
+            ended=await self._ended(listed),
+            orphans=orphans,
+            foreign=foreign,
+        )
+
+    async def _symbols(self) -> list[str]:
+        """The symbols of what is under way or was open: where orders are listed by symbol, these are asked for."""
+        states = [*UNFINISHED, PlacementState.NOT_PLACED]
+        placed = await self._ledger.journal.find(gateway=self._gateway.name, states=states)
+        working = await self._ledger.journal.working(self._gateway.name)
+        return [*(record.placement.request.symbol for record in placed), *(order.symbol for order in working)]
+
+    async def _ended(self, listed: OrderList) -> tuple[Order, ...]:
+        try:
+            return tuple(await self._working.settle(listed))
+        except Exception as error:  # noqa: BLE001 - the next start asks again; nothing waits for it
+            extra = log_facts(self._gateway.name, "recover")
+            log.warning("what became of older orders is not known: %s", error, extra=extra)
+            return ()
+
+    def look_soon(self) -> None:
+        """Have working orders looked at by the next `look_again`, unless they were just now."""
+        self._working.look_soon()
+
+    async def working(self) -> list[Order]:
+        """The orders placed here that were working when they were last seen."""
+        return await self._working.ours()
+
+    async def look_again(self) -> None:
+        """Look at working orders again, once they are due: something can be concluded, or somebody asked."""
+        if self._working.due is None or self._ledger.now() < self._working.due:
+            return
+        if not await self.working():
+            self._working.due = None
+            return
+        await self._working.settle(
+            await open_orders_of(self._gateway, await self._symbols(), as_of=self._ledger.now(), timeout=PROBE_TIMEOUT)
+        )
+
+    async def take_over(self, *, watched: bool) -> None:
+        """Take over what a process that ended since left behind; verdicts that are `watched` too."""
+        probed, _ = await self._take_sent(watched=watched)
+        for record in probed:
+            self._resolver.start(record)
+        prepared, _ = await self._take_prepared()
+        await self._stale(prepared, may_send=True)
+
+    async def _find(self, *states: PlacementState) -> list[Record]:
+        """The placements of this very place; those made at another address or mode are none of our business."""
+        found = await self._ledger.journal.find(gateway=self._gateway.name, states=states)
+        here = [record for record in found if is_at(record, self._gateway)]
+        if len(here) < len(found) and not self._warned:
+            self._warned = True
+            message = "%d placements in the journal were made at another address or mode, and are left alone"
+            log.warning(message, len(found) - len(here), extra=log_facts(self._gateway.name, "recover"))
+        return here
+
+    async def _take_sent(self, *, watched: bool) -> tuple[list[Record], list[Record]]:
+        """What is to be asked about, and what somebody else works on."""
+        probed: list[Record] = []
+        held: list[Record] = []
+        states = [PlacementState.SENDING, PlacementState.UNCERTAIN]
+        for record in await self._find(*states, *([PlacementState.NOT_PLACED] if watched else [])):
+            if record.state is PlacementState.NOT_PLACED:
+                if self._is_watched(record):
+                    probed.append(record)
+            elif (taken := await self._ledger.take(record)) is None:
+                held.append(record)
+            else:
+                probed.append(taken)
+        return probed, held
+
+    async def _take_prepared(self) -> tuple[list[Record], list[Record]]:
+        """What a process that ended prepared and never sent, and what one that lives prepared."""
+        prepared: list[Record] = []
+        held: list[Record] = []
+        for record in await self._find(PlacementState.PREPARED):
+            if record.owner == self._ledger.owner and record.id not in self._left_behind:
+                continue
+            taken = await self._ledger.take(record)
+            if taken is None:
+                held.append(record)
+            elif taken.state is PlacementState.PREPARED:
+                # Ours from here on; should the next steps fail, the next run must still know that it was not.
+                self._left_behind.add(taken.id)
+                prepared.append(taken)
+        return prepared, held
+
+    def _is_watched(self, record: Record) -> bool:
+        return record.watch_until is not None and record.watch_until > self._ledger.now()
+
+    async def _probe(self, records: list[Record]) -> tuple[tuple[Placement, ...], tuple[Placement, ...]]:
+        size = together(self._gateway.capabilities)
+        uncertain = [record for record in records if record.state is PlacementState.UNCERTAIN]
+        for start in range(0, len(uncertain), size):
+            await self._resolver.round(uncertain[start : start + size])
+        over: list[Placement] = []
+        under_way: list[Placement] = []
+        for record in records:
+            now = await self._ledger.journal.get(record.id) or record
+            self._resolver.start(now)
+            if record.state is not PlacementState.NOT_PLACED:
+                (under_way if now.state in UNFINISHED else over).append(await self._ledger.placement(now))
+        return tuple(over), tuple(under_way)
+
+    async def _stale(
+        self, records: list[Record], *, may_send: bool
+    ) -> tuple[tuple[Placement, ...], tuple[Placement, ...]]:
+        """What was prepared and never sent, as far as the journal knows: by the policy, and never without a look."""
+        # Without a key its caller, who may have been told that it was not sent, cannot tell it from the next one.
+        young = [
+            record
+            for record in records
+            if record.placement.key is not None and abs(self._ledger.now() - record.placement.created_at) <= SEND_UP_TO
+        ]
+        sendable = await self._unseen(young) if self._on_stale == "send" and may_send else []
+        denied: list[Record] = []
+        sent: list[Record] = []
+        for record in records:
+            if record in sendable:
+                self._left_behind.discard(record.id)
+                await self._send(record)
+                sent.append(record)
+            else:
+                ended = "it was prepared by a process that ended, and "
+                why = ended + ("not sent again after it was proven absent" if record.resends else "never sent")
+                after = await self._ledger.note(record, Happened.DENIED, when=[PlacementState.PREPARED], reason=why)
+                denied.append(after)
+                self._left_behind.discard(record.id)
+                if after.watch_until is not None:  # it was sent before that
+                    self._resolver.start(after)
+        return await self._as_they_are(denied), await self._as_they_are(sent)
+
+    async def _unseen(self, records: list[Record]) -> list[Record]:
+        """Those of which the venue shows nothing: a journal that was restored may have forgotten that it sent one."""
+        if not records:
+            return []
+        rounds = await self._resolver.ask(records)
+        for record in records:
+            if rounds[record.id].orders:
+                await self._observations.sighted(record, rounds[record.id].orders, source="recovery")
+        return [record for record in records if rounds[record.id].is_negative]
+
+    async def _send(self, record: Record) -> None:
+        try:
+            await self._placer.place(record.placement, key=None, send_within=5.0, timeout=PROBE_TIMEOUT)
+        except OrderBridgeError as error:
+            extra = log_facts(self._gateway.name, "place", client_order_id=record.placement.client_order_id)
+            log.warning("what was prepared before could not be placed: %s", error, extra=extra)
+
+    async def _as_they_are(self, records: list[Record]) -> tuple[Placement, ...]:
+        return tuple([((await self._ledger.journal.get(each.id)) or each).placement for each in records])
+
+    async def _sort(self, listed: OrderList) -> tuple[tuple[Order, ...], tuple[Order, ...]]:
+        """The open orders with an id of ours that the journal does not know, and those of others."""
+        orphans: list[Order] = []
+        foreign: list[Order] = []
+        for order in listed:
+            client_order_id = order.client_order_id
+            known = client_order_id is not None and await self._ledger.journal.find(
+                gateway=self._gateway.name, client_order_id=client_order_id
+            )
+            if not known:
+                (orphans if client_order_id is not None and is_ours(client_order_id) else foreign).append(order)
+        await self._observations.observe(listed, source="open orders")
+        self._warn_of(orphans)
+        return tuple(orphans), tuple(foreign)
+
+    def _warn_of(self, orphans: Sequence[Order]) -> None:
+        if orphans:
+            first = datetime.fromtimestamp(min(minted_at(order.client_order_id or "") for order in orphans), UTC)
+            message = "%d open orders with ids of ours are not in the journal, the first made at %s: was it restored?"
+            log.warning(message, len(orphans), first, extra=log_facts(self._gateway.name, "recover"))

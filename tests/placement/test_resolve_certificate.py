@@ -1,0 +1,527 @@
+"""What must keep a verdict of absence from being given: each in its turn, over a gateway made by hand."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from orderbridge import (
+    Alarm,
+    Capabilities,
+    Fill,
+    Found,
+    LookupResult,
+    Order,
+    OrderBridge,
+    OrderList,
+    OrderRequest,
+    Permit,
+    Placement,
+    UnsupportedCalls,
+)
+from orderbridge.errors import (
+    DuplicateClientOrderId,
+    NotSent,
+    NotSupported,
+    OrderNotFound,
+    OutcomeUnknown,
+    UnexpectedResponse,
+    VenueUnavailable,
+)
+from orderbridge.gateway import ClientIdRule
+from orderbridge.model.results import BadRow
+from orderbridge.placement import Happened
+from orderbridge.placement.states import step
+from tests.placement.kit import NOW, limit_buy, seen, until
+
+CLIENT_IDS = ClientIdRule(alphabet="a-z0-9", max_length=40)
+
+
+class Venue(UnsupportedCalls):
+    """A gateway whose every answer a test sets: an error to raise, or what to say."""
+
+    name = venue = "bitso"
+    account = "default"
+
+    def __init__(self, **capabilities: Any) -> None:
+        known = {"order_types": ["limit"], "times_in_force": ["gtc"], "client_order_id": CLIENT_IDS, "fills": True}
+        self.capabilities = Capabilities(**{**known, "history": True, "idempotency": "while_active", **capabilities})
+        self.placing: Exception | Order = OutcomeUnknown("lost")
+        self.answer = "not_seen"
+        self.orders_found: list[Order] = []
+        self.open: Exception | list[Order] = []
+        self.bad_rows: tuple[BadRow, ...] = ()
+        self.trades: Exception | list[Fill] = []
+        self.history: Exception | list[Order] = []
+        self.sent: list[OrderRequest] = []
+        self.cancelled: list[Any] = []
+
+    async def permit(self, lane: Any = "place", *, timeout: float | None = None) -> Permit:
+        return Permit(gateway=self.name, lane=lane, granted_at=0.0)
+
+    async def submit(self, request: OrderRequest, **how: Any) -> Order:
+        self.sent.append(request)
+        if isinstance(self.placing, Exception):
+            raise self.placing
+        return self.placing
+
+    async def lookup(self, *refs: Any, timeout: float | None = None) -> LookupResult:
+        orders = tuple(self.orders_found)
+        found = Found(orders=orders, answers={self.name: "found" if orders else self.answer})
+        return LookupResult(refs=refs, found=(found,) * len(refs))
+
+    async def open_orders(self, *, symbol: str | None = None, timeout: float | None = None) -> OrderList:
+        if isinstance(self.open, Exception):
+            raise self.open
+        return OrderList(orders=tuple(self.open), as_of=NOW, bad_rows=self.bad_rows)
+
+    async def fills(self, ref: Any = None, **how: Any) -> AsyncIterator[Fill]:  # type: ignore[override]
+        if isinstance(self.trades, Exception):
+            raise self.trades
+        for fill in self.trades:
+            yield fill
+
+    async def orders(self, **how: Any) -> AsyncIterator[Order]:  # type: ignore[override]
+        if isinstance(self.history, Exception):
+            raise self.history
+        for order in self.history:
+            yield order
+
+    async def cancel(self, ref: Any, *, timeout: float | None = None) -> Order:
+        self.cancelled.append(ref)
+        raise OrderNotFound("no such order")
+
+    async def aclose(self) -> None:
+        """There is nothing to close."""
+
+    async def __aenter__(self) -> "Venue":
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        """There is nothing to close."""
+
+
+class Settled:
+    """A placement whose answer was lost, followed up at one venue."""
+
+    def __init__(self, venue: Venue, **settings: Any) -> None:
+        self.alarms: list[Alarm] = []
+        times = tuple(n / 100 for n in range(1, 12))
+        self.bridge = OrderBridge(
+            venue, **{"settle_horizon": 0.03, "probe_times": times, "on_alarm": self.alarms.append, **settings}
+        )
+
+    async def place(self) -> Placement:
+        with pytest.raises(OutcomeUnknown) as caught:
+            await self.bridge.place("bitso", limit_buy())
+        assert caught.value.placement is not None
+        return caught.value.placement
+
+    async def run(self) -> Placement:
+        return await self.bridge.resolve(await self.place(), timeout=2)
+
+
+def fill() -> Fill:
+    fields = {"fill_id": "f1", "order_id": "oid1", "symbol": "BTC/MXN", "side": "buy", "quantity": "1", "price": "1"}
+    return Fill(venue="bitso", quote_quantity="1", **fields)
+
+
+async def test_three_complete_rounds_past_the_horizon_certify() -> None:
+    """Look-up, open list, trades and history all silent: not placed, and the evidence says by how much."""
+    settled = Settled(Venue())
+
+    placement = await settled.run()
+
+    assert placement.state == "not_placed"
+    assert "complete rounds" in placement.evidence[0]
+    assert settled.alarms == []
+
+
+class Asked(Venue):
+    """It counts its look-ups, of which a silent round has two, and is in trouble after so many."""
+
+    def __init__(self, *, well: int) -> None:
+        super().__init__()
+        self.asked = 0
+        self.well = well
+
+    async def lookup(self, *refs: Any, timeout: float | None = None) -> LookupResult:
+        self.asked += 1
+        if self.asked > self.well:
+            self.answer = "failed"
+        return await super().lookup(*refs, timeout=timeout)
+
+
+@pytest.mark.parametrize("rounds", [3, 4, 5])
+async def test_a_blocked_round_after_negative_ones_certifies_nothing(rounds: int) -> None:
+    """Whatever was silent before the horizon, the round after it must be: when it is blocked, nothing is proven."""
+    venue = Asked(well=2 * rounds)
+    settled = Settled(venue, settle_horizon=60.0, probe_times=[n / 100 for n in range(1, 90)])
+    resolver = settled.bridge._placements.line("bitso").resolver
+    # The horizon passes with the last round that is silent, however fast the machine is.
+    resolver._followed_for = lambda record: 0.0 if venue.asked < venue.well else 3600.0  # type: ignore[method-assign]
+
+    placement = await settled.run()
+    await settled.bridge.aclose()
+
+    assert (placement.state, placement.gave_up) == ("uncertain", True)
+    assert venue.asked >= 2 * rounds + 3
+
+
+@pytest.mark.parametrize(("rounds", "state"), [(2, "uncertain"), (3, "not_placed")])
+async def test_fewer_than_three_negative_rounds_certify_nothing(rounds: int, state: str) -> None:
+    """Past the horizon from the first on: the third silent round certifies, and not the second."""
+    venue = Asked(well=2 * rounds)
+    settled = Settled(venue, settle_horizon=0.0, probe_times=[n / 100 for n in range(1, 90)])
+
+    placement = await settled.run()
+    await settled.bridge.aclose()
+
+    assert (placement.state, placement.gave_up) == (state, state == "uncertain")
+    if state == "not_placed":
+        assert (venue.asked, placement.evidence) == (6, ("absent in 3 complete rounds",))
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        {"answer": "failed"},
+        {"answer": "timed_out"},
+        {"answer": "cannot_ask"},
+        {"open": VenueUnavailable("down")},
+        {"open": UnexpectedResponse("the page is full: more orders than are shown")},
+        {"bad_rows": (BadRow(gateway="bitso", position=0, reason="no id"),)},
+        {"trades": VenueUnavailable("down")},
+        {"history": UnexpectedResponse("the page moved while it was read")},
+        {"history": NotSupported("the route is shadowed")},
+        {"history": RuntimeError("an adapter's own mistake")},
+    ],
+    ids=lambda spoilt: "-".join(f"{name}" for name in spoilt),
+)
+async def test_anything_but_a_whole_answer_blocks_the_certificate(spoilt: dict[str, Any]) -> None:
+    """A full or shifted page, a shadowed route, an unreadable row or an error is no negative: it ends given up."""
+    venue = Venue()
+    for name, value in spoilt.items():
+        setattr(venue, name, value)
+    settled = Settled(venue)
+
+    placement = await settled.run()
+
+    assert (placement.state, placement.gave_up) == ("uncertain", True)
+    assert [alarm.kind for alarm in settled.alarms] == ["gave_up"]
+    assert len(venue.sent) == 1
+
+
+@pytest.mark.parametrize(("history", "state"), [(True, "not_placed"), (False, "uncertain")])
+async def test_a_part_of_a_search_is_a_negative_only_with_the_whole_history(history: bool, state: str) -> None:
+    """Where no id can be asked for, a history that was read whole is the answer, and nothing less."""
+    venue = Venue(history=history)
+    venue.answer = "partly_searched"
+
+    placement = await Settled(venue).run()
+
+    assert (placement.state, placement.gave_up) == (state, not history)
+
+
+async def test_giving_up_is_not_an_end() -> None:
+    """What was given up and is seen later is placed after all."""
+    venue = Venue()
+    venue.answer = "failed"
+    settled = Settled(venue)
+    placement = await settled.run()
+
+    await settled.bridge.observe(seen(client_order_id=placement.client_order_id))
+    after = await settled.bridge.resolve(placement, timeout=1)
+
+    assert (after.state, after.gave_up) == ("placed", False)
+
+
+async def test_trades_without_an_order_prove_that_it_exists() -> None:
+    """A fill under the id is never called absent, though no list shows the order."""
+    venue = Venue()
+    venue.trades = [fill()]
+    settled = Settled(venue)
+
+    placement = await settled.run()
+
+    assert (placement.state, placement.gave_up) == ("uncertain", True)
+
+
+async def test_no_certificate_before_the_horizon() -> None:
+    """However many rounds were negative, the verdict waits until an accepted order would be shown."""
+    settled = Settled(Venue(), settle_horizon=60.0)
+    placement = await settled.place()
+
+    await asyncio.sleep(0.15)
+    after = await settled.bridge.resolve(placement, timeout=0.01)
+
+    assert after.state == "uncertain"
+    await settled.bridge.aclose()
+
+
+async def test_a_venue_without_client_ids_gives_no_certificate() -> None:
+    """Nothing can be asked for by an id that does not exist: it is given up, for a person."""
+    settled = Settled(Venue(client_order_id=None, idempotency="none"))
+
+    placement = await settled.run()
+
+    assert (placement.client_order_id, placement.gave_up) == (None, True)
+
+
+async def test_equal_orders_are_kept_apart_where_ids_are_only_tags() -> None:
+    """A second equal order waits, then says that nothing was sent and which one is before it."""
+    venue = Venue(idempotency="tag_only")
+    settled = Settled(venue, settle_horizon=60.0)
+    first = await settled.place()
+
+    with pytest.raises(NotSent, match=first.client_order_id):
+        await settled.bridge.place("bitso", limit_buy(), send_within=0.1)
+    venue.placing = seen(client_order_id=None)
+    await settled.bridge.place("bitso", limit_buy(quantity="0.02"))
+
+    assert len(venue.sent) == 2
+    await settled.bridge.aclose()
+
+
+async def test_fence_is_refused_where_the_venue_cannot() -> None:
+    """A policy that the venue cannot carry out is refused before anything is sent."""
+    venue = Venue(idempotency="tag_only")
+
+    with pytest.raises(NotSupported, match="hold"):
+        await Settled(venue, on_uncertain="fence").bridge.place("bitso", limit_buy())
+    assert venue.sent == []
+
+
+async def test_fence_cancels_at_every_probe() -> None:
+    """Each round is preceded by a cancel under the client id."""
+    venue = Venue()
+
+    placement = await Settled(venue, on_uncertain="fence").run()
+
+    assert placement.state == "not_placed"
+    assert len(venue.cancelled) >= 3
+
+
+async def test_case_10_an_order_that_differs_is_a_conflict() -> None:
+    """What is shown under our id but is not what was asked for is never adopted, nor called absent."""
+    venue = Venue()
+    venue.orders_found = [seen(quantity="5")]
+    settled = Settled(venue)
+    placement = await settled.place()
+
+    await asyncio.sleep(0.15)
+    venue.orders_found = []
+    after = await settled.bridge.resolve(placement, timeout=1)
+
+    assert after.state == "uncertain"
+    assert after.gave_up
+    assert [alarm.kind for alarm in settled.alarms] == ["conflict", "gave_up"]
+
+
+async def test_case_14_a_duplicate_that_is_never_shown_is_never_absent() -> None:
+    """The venue says the id exists and shows nothing: given up, with an alarm, and no new id."""
+    venue = Venue()
+    venue.placing = DuplicateClientOrderId("it exists")
+    settled = Settled(venue)
+
+    placement = await settled.run()
+
+    assert (placement.state, placement.gave_up) == ("uncertain", True)
+    assert [alarm.kind for alarm in settled.alarms] == ["gave_up"]
+
+
+async def test_case_15_an_order_that_appears_late_is_a_ghost() -> None:
+    """After a verdict of absence a sighting makes it placed, with an alarm."""
+    settled = Settled(Venue())
+    placement = await settled.run()
+
+    await settled.bridge.observe(seen(client_order_id=placement.client_order_id))
+    after = await settled.bridge.resolve(placement, timeout=1)
+
+    assert after.state == "placed"
+    assert [alarm.kind for alarm in settled.alarms] == ["ghost"]
+
+
+async def test_case_21_an_older_order_of_the_same_id_is_told_apart() -> None:
+    """Of two orders under one id, the one made before the placement is not it."""
+    venue = Venue()
+    old = seen("filled", created_at=NOW)
+    mine = old.model_copy(update={"order_id": "oid2", "created_at": NOW + timedelta(days=36_500)})
+    venue.orders_found = [old, mine]
+    settled = Settled(venue)
+
+    placement = await settled.run()
+
+    assert placement.order is not None
+    assert placement.order.order_id == "oid2"
+
+
+async def test_case_28_a_sighting_settles_what_is_uncertain() -> None:
+    """Evidence from the caller's own stream ends the probing, whatever the venue's lists say."""
+    venue = Venue()
+    settled = Settled(venue, settle_horizon=60.0)
+    placement = await settled.place()
+    waiting = asyncio.ensure_future(settled.bridge.resolve(placement, timeout=1))
+    await asyncio.sleep(0.15)
+
+    await settled.bridge.observe(seen(client_order_id=placement.client_order_id))
+    after = await asyncio.wait_for(waiting, 0.5)
+
+    assert (after.state, after.evidence) == ("placed", ("observed",))
+
+
+async def test_case_29_a_fill_before_the_reply_is_kept() -> None:
+    """What a stream shows while the answer is on its way is there once it came, with its fills."""
+    venue, began, came = Venue(), asyncio.Event(), asyncio.Event()
+    settled = Settled(venue)
+
+    async def slow(request: OrderRequest, **how: Any) -> Order:
+        began.set()
+        await came.wait()
+        return seen("accepted", client_order_id=request.client_order_id)
+
+    venue.submit = slow  # type: ignore[method-assign]
+    task = asyncio.ensure_future(settled.bridge.place("bitso", limit_buy(), key="k"))
+    await began.wait()
+    sending = await settled.bridge.placements(state="sending")
+    part = seen("partially_filled", client_order_id=sending[0].client_order_id, filled_quantity="0.004")
+    await settled.bridge.observe(part)
+    came.set()
+
+    order = await task
+
+    assert (order.status, str(order.filled_quantity)) == ("partially_filled", "0.004")
+    after = await settled.bridge.placement(key="k")
+    assert after is not None
+    assert after.state == "placed"
+
+
+async def test_case_27_a_cancelled_task_loses_nothing() -> None:
+    """The caller goes away after the send: the answer is written down all the same."""
+    venue, began, came = Venue(), asyncio.Event(), asyncio.Event()
+    settled = Settled(venue)
+
+    async def slow(request: OrderRequest, **how: Any) -> Order:
+        began.set()
+        await came.wait()
+        return seen("accepted", client_order_id=request.client_order_id)
+
+    venue.submit = slow  # type: ignore[method-assign]
+    task = asyncio.ensure_future(settled.bridge.place("bitso", limit_buy(), key="k"))
+    await began.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    came.set()
+    order = await settled.bridge.place("bitso", limit_buy(), key="k")
+
+    assert order.order_id == "oid1"
+    assert (await settled.bridge.placements())[0].attempts == 1
+
+
+async def test_a_caller_that_waits_no_longer_is_told_so() -> None:
+    """Past `timeout` it is OutcomeUnknown with the placement, though the gateway itself never returns."""
+    venue = Venue()
+    settled = Settled(venue, settle_horizon=60.0)
+
+    released = asyncio.Event()
+
+    async def never(request: OrderRequest, **how: Any) -> Order:
+        await released.wait()
+        return seen("accepted", client_order_id=request.client_order_id)
+
+    venue.submit = never  # type: ignore[method-assign]
+    with pytest.raises(OutcomeUnknown) as caught:
+        await settled.bridge.place("bitso", limit_buy(), timeout=0.05)
+    released.set()
+
+    assert caught.value.placement is not None
+
+
+async def test_an_order_without_a_client_id_is_not_taken_for_its_namesake_of_another_market() -> None:
+    """Another market's order of that number is known; this one may be ours all the same, and absence is not proven."""
+    venue = Venue(idempotency="tag_only")
+    numbered = {"order_id": "28", "numbered_by_market": True}
+    venue.open = [seen(client_order_id=None, **numbered)]
+    settled = Settled(venue)
+    await settled.bridge.observe(seen(symbol="ETH/MXN", client_order_id="another", **numbered))
+
+    after = await settled.run()
+    await settled.bridge.aclose()
+
+    assert (after.state.value, after.gave_up) == ("uncertain", True)
+
+
+async def test_trades_that_were_seen_once_are_not_forgotten() -> None:
+    """There is an order, whatever later rounds do not show: it is never called absent."""
+
+    class Once(Venue):
+        async def fills(self, ref: Any = None, **how: Any) -> AsyncIterator[Fill]:  # type: ignore[override]
+            if not self.trades:
+                self.trades = [fill()]
+                yield fill()
+
+    settled = Settled(Once())
+
+    placement = await settled.run()
+    await settled.bridge.aclose()
+
+    assert (placement.state, placement.gave_up) == ("uncertain", True)
+
+
+async def test_several_orders_that_fit_are_a_double() -> None:
+    """None of them is adopted, nothing is called absent, and a person is told."""
+    venue = Venue()
+    venue.orders_found = [seen(), seen(order_id="oid2")]
+    settled = Settled(venue)
+
+    placement = await settled.run()
+    await settled.bridge.aclose()
+
+    assert (placement.state, placement.order) == ("uncertain", None)
+    assert settled.alarms[0].kind == "double"
+
+
+async def test_the_fence_leaves_alone_what_is_settled() -> None:
+    """What is watched after a verdict is a matter of `on_ghost`: under its id nothing is cancelled any more."""
+    venue = Venue()
+    settled = Settled(venue, on_uncertain="fence")
+    placement = await settled.run()
+    record = await settled.bridge._placements.record_of(placement)
+    before = len(venue.cancelled)
+
+    await settled.bridge._placements.line("bitso").resolver.round([record])
+    await settled.bridge.aclose()
+
+    assert (placement.state, len(venue.cancelled)) == ("not_placed", before)
+
+
+async def test_whoever_lost_a_placement_gives_no_verdict_on_it() -> None:
+    """It was taken over while it was asked about: what the round showed is as of before that."""
+
+    class Contested(Venue):
+        rounds = 0
+
+        async def orders(self, **how: Any) -> AsyncIterator[Order]:  # type: ignore[override]
+            self.rounds += 1
+            journal = settled.bridge._placements.ledger.journal
+            for each in await journal.find():
+                await journal.change(each.id, lambda now: step(now, Happened.TAKEN, at=NOW, fence=now.fence + 1))
+            return
+            yield
+
+    venue = Contested()
+    settled = Settled(venue, probe_times=[n / 100 for n in range(1, 90)])
+    placement = await settled.place()
+
+    async def asked_often() -> bool:
+        (now,) = await settled.bridge.placements()
+        return venue.rounds >= 8 or now.state != "uncertain"
+
+    await until(asked_often)
+    (after,) = await settled.bridge.placements()
+    await settled.bridge.aclose()
+
+    assert (after.placement_id, after.state) == (placement.placement_id, "uncertain")
