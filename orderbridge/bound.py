@@ -18,7 +18,7 @@ from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar, cast
 from orderbridge.bridge import OrderBridge
 from orderbridge.errors import AmbiguousRef, OrderBridgeError, OrderNotActive, OrderNotFound, OutcomeUnknown
 from orderbridge.gateway import Capabilities, Mode, OrderGateway, checked_call
-from orderbridge.http.policy import Deadline
+from orderbridge.http.retry import Deadline
 from orderbridge.model.basics import Symbol
 from orderbridge.model.lifecycle import Sign
 from orderbridge.model.order import Order

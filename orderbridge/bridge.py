@@ -30,7 +30,7 @@ from orderbridge.errors import (
 )
 from orderbridge.fanout import BridgeListing, FanOut, combine, one_after_another
 from orderbridge.gateway import OrderGateway, check_gateway, checked_call, failure_of, order_from
-from orderbridge.http.policy import Deadline, check_seconds
+from orderbridge.http.retry import Deadline, check_seconds
 from orderbridge.http.transport import OneLoop
 from orderbridge.model.basics import KnownBy, OrderStatus, OrderType, PlacementState, Symbol, TimeInForce
 from orderbridge.model.order import Fill, Identity, Order

@@ -31,7 +31,7 @@ from orderbridge.adapters.bitcain import BitcainGateway
 from orderbridge.adapters.bitso import BitsoGateway
 from orderbridge.errors import ConfigurationError, OrderBridgeError, OrderDenied
 from orderbridge.http import WireRequest, WireResponse
-from orderbridge.http.policy import Retries
+from orderbridge.http.retry import Retries
 from orderbridge.http.transport import NothingSent
 from orderbridge.placement import MemoryJournal, SqliteJournal
 from orderbridge.sync import SyncBridge

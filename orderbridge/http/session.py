@@ -20,9 +20,8 @@ from orderbridge.errors import (
     VenueUnavailable,
     printable,
 )
-from orderbridge.http.engines import make_transport
 from orderbridge.http.limits import Limiter, LockedOut, NoPermit
-from orderbridge.http.policy import Deadline, Retries, TryAgain, check_seconds, read
+from orderbridge.http.retry import Deadline, Retries, TryAgain, check_seconds, read
 from orderbridge.http.transport import (
     Limits,
     NoAnswer,
@@ -32,12 +31,13 @@ from orderbridge.http.transport import (
     WireResponse,
     is_loopback,
     keeps_deadline,
+    make_transport,
     told,
 )
 from orderbridge.model.permit import LANES, Lane, Permit
 
 if TYPE_CHECKING:
-    from orderbridge.http.engines import EngineLike
+    from orderbridge.http.transport import EngineLike
     from orderbridge.model.results import BadRow
 
 T = TypeVar("T")

@@ -8,12 +8,16 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from ipaddress import ip_address
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, cast
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from orderbridge.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import httpx
 
 MAX_BODY: Final = 8 * 1024 * 1024
 _SECRET_HEADERS: Final = frozenset({"authorization", "cookie", "set-cookie", "proxy-authorization"})
@@ -88,6 +92,41 @@ class Transport(Protocol):
     async def aclose(self) -> None:
         """Close what this transport opened."""
         ...
+
+
+if TYPE_CHECKING:
+    EngineLike = str | httpx.AsyncClient | Transport
+
+
+def make_transport(engine: EngineLike) -> tuple[Transport, bool]:
+    """
+    The transport for `"auto"`, `"httpx"`, `"aiohttp"`, an `httpx.AsyncClient` or a `Transport`.
+
+    Returns:
+        The transport, and whether whoever asked owns it and closes it.
+
+    Raises:
+        ConfigurationError: no such engine, or its package is missing.
+    """
+    if engine == "auto":
+        engine = "aiohttp" if find_spec("aiohttp") else "httpx"
+    if engine == "aiohttp":
+        from orderbridge.http.aiohttp_engine import AiohttpTransport
+
+        return AiohttpTransport(), True
+    if engine == "httpx":
+        from orderbridge.http.httpx_engine import HttpxTransport
+
+        return HttpxTransport(), True
+    if isinstance(engine, str):
+        raise ConfigurationError(f"there is no engine {engine!r}: use 'auto', 'httpx' or 'aiohttp'")
+    if hasattr(engine, "build_request"):
+        from orderbridge.http.httpx_engine import HttpxTransport
+
+        return HttpxTransport(cast("httpx.AsyncClient", engine)), True
+    if hasattr(engine, "send") and hasattr(engine, "aclose"):
+        return engine, False
+    raise ConfigurationError(f"{type(engine).__name__} is no transport: it has no send and aclose")
 
 
 def keeps_deadline(transport: Transport) -> bool:

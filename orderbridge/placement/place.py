@@ -32,7 +32,7 @@ from orderbridge.errors import (
     printable,
 )
 from orderbridge.gateway import OrderGateway
-from orderbridge.http.policy import Deadline
+from orderbridge.http.retry import Deadline
 from orderbridge.http.session import log_facts
 from orderbridge.model.basics import Idempotency, PlacementState
 from orderbridge.model.order import Order

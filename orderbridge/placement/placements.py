@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from orderbridge.errors import ConfigurationError, JournalError, NotSent, OrderBridgeError
 from orderbridge.gateway import OrderGateway, error_of
-from orderbridge.http.policy import Deadline
+from orderbridge.http.retry import Deadline
 from orderbridge.model.basics import KnownBy, OrderType, PlacementState
 from orderbridge.model.order import Order
 from orderbridge.model.placement import Alarm, AlarmKind, Placement

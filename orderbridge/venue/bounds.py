@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Final, TypeVar
 
-from orderbridge.http.policy import Deadline
+from orderbridge.http.retry import Deadline
 
 K = TypeVar("K")
 T = TypeVar("T")

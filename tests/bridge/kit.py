@@ -7,7 +7,7 @@ from typing import Any
 from orderbridge import Order, OrderBridge, OrderRequest
 from orderbridge.bound import BoundGateway
 from orderbridge.errors import JournalError
-from orderbridge.http.policy import Retries
+from orderbridge.http.retry import Retries
 from orderbridge.placement import SqliteJournal
 
 QUICK = Retries(tries=2, first_wait=0.01, longest_wait=0.01)

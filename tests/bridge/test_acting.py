@@ -19,7 +19,7 @@ from orderbridge.errors import (
     OutcomeUnknown,
     VenueUnavailable,
 )
-from orderbridge.http.policy import Retries
+from orderbridge.http.retry import Retries
 from orderbridge.placement import SqliteJournal
 from orderbridge.simulator import Simulator
 

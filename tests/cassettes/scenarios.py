@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Final
 
-from orderbridge.http.policy import Retries
+from orderbridge.http.retry import Retries
 from orderbridge.simulator import Simulator
 
 ONCE: Final = Retries(tries=1)

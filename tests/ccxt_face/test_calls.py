@@ -50,7 +50,7 @@ async def test_a_cancel_whose_outcome_is_not_known_may_be_repeated(sim: Simulato
     """It is a NetworkError, which bots repeat; a cancel does no harm twice."""
     import ccxt
 
-    from orderbridge.http.policy import Retries
+    from orderbridge.http.retry import Retries
 
     face = face_of(bridge_over(sim, gateway={"retries": Retries(tries=1)}), timeout=1)
     oid = put(sim)

@@ -295,7 +295,7 @@ async def test_markets_that_cannot_be_loaded_send_nothing(sim: Simulator, face_o
     """The rules are read before anything is placed; that they cannot be is a NetworkError."""
     import ccxt
 
-    from orderbridge.http.policy import Retries
+    from orderbridge.http.retry import Retries
 
     face = face_of(bridge_over(sim, gateway={"retries": Retries(tries=1)}))
     sim.bitso.fault("error_5xx", operation="books")

@@ -25,7 +25,7 @@ from orderbridge.errors import (
     RateLimited,
 )
 from orderbridge.http.limits import Rate
-from orderbridge.http.policy import Retries
+from orderbridge.http.retry import Retries
 from orderbridge.model.basics import EditClass, Idempotency
 from orderbridge.simulator import Simulator
 from tests.kind import KIND

@@ -11,8 +11,7 @@ import pytest
 
 from orderbridge.errors import ConfigurationError
 from orderbridge.http import HttpxTransport, Transport, WireRequest, WireResponse
-from orderbridge.http.engines import make_transport
-from orderbridge.http.transport import Limits, NothingSent
+from orderbridge.http.transport import Limits, NothingSent, make_transport
 
 Serve = Callable[..., Awaitable[Any]]
 Engine = Callable[..., Transport]

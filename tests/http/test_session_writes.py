@@ -7,7 +7,7 @@ import pytest
 from orderbridge.errors import ConfigurationError, NotSent, OutcomeUnknown
 from orderbridge.http import WireRequest, WireResponse
 from orderbridge.http.limits import Limiter, Rate
-from orderbridge.http.policy import Deadline
+from orderbridge.http.retry import Deadline
 from orderbridge.http.session import Session
 from orderbridge.http.transport import NoAnswer, NothingSent
 

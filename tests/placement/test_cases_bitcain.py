@@ -12,7 +12,7 @@ import pytest
 from orderbridge import OrderBridge, OrderRequest, Placement
 from orderbridge.errors import KeyInUse, NotSent, OutcomeUnknown
 from orderbridge.http import HttpxTransport, WireRequest, WireResponse
-from orderbridge.http.policy import Retries
+from orderbridge.http.retry import Retries
 from orderbridge.model.basics import PlacementState
 from orderbridge.placement import Happened, Record, SqliteJournal
 from orderbridge.placement.states import step

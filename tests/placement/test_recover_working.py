@@ -7,7 +7,7 @@ import pytest
 
 from orderbridge import Order, OrderEdit, OrderRequest
 from orderbridge.errors import OrderNotActive, OutcomeUnknown
-from orderbridge.http.policy import Retries
+from orderbridge.http.retry import Retries
 from orderbridge.model.results import BadRow, Found, LookupResult
 from orderbridge.placement import MemoryJournal, SqliteJournal
 from orderbridge.simulator import Simulator

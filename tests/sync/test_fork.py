@@ -16,7 +16,7 @@ from orderbridge import OrderBridge, OrderRequest
 from orderbridge.adapters.bitso import BitsoGateway
 from orderbridge.errors import ConfigurationError
 from orderbridge.http.limits import Rate
-from orderbridge.http.policy import Retries
+from orderbridge.http.retry import Retries
 from orderbridge.placement import SqliteJournal
 from orderbridge.simulator import Simulator
 from orderbridge.sync import SyncBridge

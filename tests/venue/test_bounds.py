@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from orderbridge.errors import VenueUnavailable
-from orderbridge.http.policy import Deadline
+from orderbridge.http.retry import Deadline
 from orderbridge.venue.bounds import AT_ONCE, REMEMBERED, after_a_write, before_a_cancel, read_each, remember
 
 

@@ -26,7 +26,7 @@ from orderbridge.errors import (
     VenueUnavailable,
 )
 from orderbridge.http import body
-from orderbridge.http.policy import Deadline, TryAgain
+from orderbridge.http.retry import Deadline, TryAgain
 from orderbridge.http.session import Session, log_facts
 from orderbridge.http.transport import WireRequest, WireResponse
 

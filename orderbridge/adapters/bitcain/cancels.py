@@ -28,7 +28,7 @@ from orderbridge.errors import (
     UnexpectedResponse,
     VenueError,
 )
-from orderbridge.http.policy import Deadline
+from orderbridge.http.retry import Deadline
 from orderbridge.model.basics import Symbol
 from orderbridge.model.order import Order
 from orderbridge.model.ref import RefLike

@@ -33,7 +33,7 @@ from orderbridge.errors import (
     Where,
 )
 from orderbridge.http import body
-from orderbridge.http.policy import Deadline, TryAgain, retry_after
+from orderbridge.http.retry import Deadline, TryAgain, retry_after
 from orderbridge.http.session import Session
 from orderbridge.http.transport import WireRequest, WireResponse
 from orderbridge.model.permit import Lane

@@ -21,7 +21,7 @@ from orderbridge.errors import (
     VenueError,
     VenueFacts,
 )
-from orderbridge.http.policy import retry_after
+from orderbridge.http.retry import retry_after
 from orderbridge.model.results import Answer, Found
 
 # How long a 429 without a Retry-After stops us, in seconds.

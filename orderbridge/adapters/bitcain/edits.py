@@ -20,7 +20,7 @@ from orderbridge.errors import (
     OutcomeUnknown,
     VenueError,
 )
-from orderbridge.http.policy import Deadline
+from orderbridge.http.retry import Deadline
 from orderbridge.model.basics import KnownBy, OrderStatus, TimeInForce
 from orderbridge.model.order import FILL_FIGURES, Order
 from orderbridge.model.ref import RefLike

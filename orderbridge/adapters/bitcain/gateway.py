@@ -27,7 +27,7 @@ from orderbridge.adapters.bitcain.targets import Targets
 from orderbridge.adapters.bitcain.writer import BitcainWriter
 from orderbridge.gateway import Capabilities, Mode, UnsupportedCalls, checked_call, order_from
 from orderbridge.http.limits import LimitsLike, Rate, shared_limiter
-from orderbridge.http.policy import Deadline, Retries
+from orderbridge.http.retry import Deadline, Retries
 from orderbridge.http.session import Session, log_facts
 from orderbridge.model.basics import OrderStatus
 from orderbridge.model.order import Order, gateway_name
@@ -38,7 +38,7 @@ from orderbridge.model.results import BadRow, LookupResult, OrderList
 from orderbridge.venue.lookup import Search
 
 if TYPE_CHECKING:
-    from orderbridge.http.engines import EngineLike
+    from orderbridge.http.transport import EngineLike
 
 # No limit is documented. Burst and refill keep any 60 s at 600 or below, cancels included.
 RATE: Final = Rate(burst=60, per_second=9.0)

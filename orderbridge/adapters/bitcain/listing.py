@@ -13,7 +13,7 @@ from orderbridge.adapters.bitcain.codes import HistoryHidden
 from orderbridge.adapters.bitcain.reads import Batch, BitcainReads, dates_to_wire
 from orderbridge.adapters.bitcain.wire import pick
 from orderbridge.errors import ConfigurationError, UnexpectedResponse
-from orderbridge.http.policy import Deadline
+from orderbridge.http.retry import Deadline
 from orderbridge.model.basics import OrderStatus, Symbol
 from orderbridge.model.lifecycle import merge
 from orderbridge.model.order import Order

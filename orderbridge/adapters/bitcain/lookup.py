@@ -19,7 +19,7 @@ from orderbridge.errors import (
     UnexpectedResponse,
     VenueUnavailable,
 )
-from orderbridge.http.policy import Deadline
+from orderbridge.http.retry import Deadline
 from orderbridge.model.order import Order
 from orderbridge.model.ref import OrderRef
 from orderbridge.model.results import Answer, BadRow

@@ -23,7 +23,7 @@ from orderbridge.adapters.bitcain.mapping import (
 )
 from orderbridge.adapters.bitcain.scan import MILLISECOND, PageParams, Row, scan_history, scan_list
 from orderbridge.errors import OrderBridgeError, UnexpectedResponse, VenueUnavailable
-from orderbridge.http.policy import Deadline
+from orderbridge.http.retry import Deadline
 from orderbridge.http.session import in_turns, log_facts
 from orderbridge.model.basics import Symbol, plain
 from orderbridge.model.order import Order, gateway_name

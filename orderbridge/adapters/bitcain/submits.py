@@ -26,7 +26,7 @@ from orderbridge.adapters.bitcain.wire import pick
 from orderbridge.adapters.bitcain.writer import BitcainWriter, Payload, Write
 from orderbridge.client_ids import mint
 from orderbridge.errors import NotSupported, OrderDenied, OutcomeUnknown
-from orderbridge.http.policy import Deadline
+from orderbridge.http.retry import Deadline
 from orderbridge.model.order import Order, gateway_name
 from orderbridge.model.permit import Permit
 from orderbridge.model.request import OrderRequest

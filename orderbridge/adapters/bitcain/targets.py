@@ -23,7 +23,7 @@ from orderbridge.errors import (
     Where,
 )
 from orderbridge.gateway import order_from
-from orderbridge.http.policy import Deadline
+from orderbridge.http.retry import Deadline
 from orderbridge.model.lifecycle import last_change
 from orderbridge.model.order import Order
 from orderbridge.model.ref import OrderRef, RefLike, parse_refs

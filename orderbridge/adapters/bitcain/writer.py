@@ -32,7 +32,7 @@ from orderbridge.errors import (
     Where,
 )
 from orderbridge.http import body
-from orderbridge.http.policy import Deadline, TryAgain
+from orderbridge.http.retry import Deadline, TryAgain
 from orderbridge.http.session import log_facts
 from orderbridge.http.transport import NothingSent, WireRequest, WireResponse
 from orderbridge.model.permit import Permit

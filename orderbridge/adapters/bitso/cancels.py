@@ -28,7 +28,7 @@ from orderbridge.errors import (
     VenueError,
     VenueUnavailable,
 )
-from orderbridge.http.policy import Deadline
+from orderbridge.http.retry import Deadline
 from orderbridge.http.session import log_facts
 from orderbridge.http.transport import NothingSent
 from orderbridge.model.basics import ZERO, KnownBy, OrderStatus, Symbol

@@ -23,7 +23,7 @@ from orderbridge.errors import (
 )
 from orderbridge.http.body import Unreadable, load, shown
 from orderbridge.http.limits import Rate
-from orderbridge.http.policy import Deadline, TryAgain, retry_after
+from orderbridge.http.retry import Deadline, TryAgain, retry_after
 from orderbridge.http.session import Session
 from orderbridge.http.transport import WireRequest, WireResponse
 from orderbridge.model.permit import Lane, Permit

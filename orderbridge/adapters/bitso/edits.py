@@ -18,7 +18,7 @@ from orderbridge.errors import (
     OrderRejected,
     OutcomeUnknown,
 )
-from orderbridge.http.policy import Deadline
+from orderbridge.http.retry import Deadline
 from orderbridge.model.basics import OrderType
 from orderbridge.model.order import Order
 from orderbridge.model.request import OrderEdit

@@ -25,7 +25,7 @@ from orderbridge.client_ids import mint
 from orderbridge.errors import ConfigurationError, UnexpectedResponse, VenueUnavailable
 from orderbridge.gateway import Capabilities, ClientIdRule, Mode, UnsupportedCalls, checked_call, order_from
 from orderbridge.http.limits import LimitsLike, shared_limiter
-from orderbridge.http.policy import Deadline, Retries
+from orderbridge.http.retry import Deadline, Retries
 from orderbridge.http.session import Session
 from orderbridge.http.transport import check_address
 from orderbridge.model.basics import EditClass, Idempotency, Symbol, TimeInForce
@@ -39,7 +39,7 @@ from orderbridge.venue.lookup import Search
 from orderbridge.venue.memory import Shown
 
 if TYPE_CHECKING:
-    from orderbridge.http.engines import EngineLike
+    from orderbridge.http.transport import EngineLike
 
 PRODUCTION: Final = "https://bitso.com/api/v3"
 # Source: Bitso API v3, "General Concepts": production and staging.

@@ -29,7 +29,7 @@ from orderbridge.errors import (
     RateLimited,
     VenueError,
 )
-from orderbridge.http.policy import Deadline
+from orderbridge.http.retry import Deadline
 from orderbridge.http.session import log_facts
 from orderbridge.model.basics import KnownBy, OrderStatus
 from orderbridge.model.lifecycle import Lack, lacking, may_be_left_out, unseen_note

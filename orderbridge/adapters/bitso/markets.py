@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 from orderbridge.adapters.bitso.client import BitsoClient
 from orderbridge.adapters.bitso.mapping import symbol_from_book
 from orderbridge.errors import OrderBridgeError, UnexpectedResponse, VenueUnavailable
-from orderbridge.http.policy import Deadline
+from orderbridge.http.retry import Deadline
 from orderbridge.http.session import log_facts
 from orderbridge.model.basics import Symbol, divide, parse_amount
 from orderbridge.model.request import Market

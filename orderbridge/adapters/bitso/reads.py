@@ -11,7 +11,7 @@ from orderbridge.adapters.bitso.codes import Meaning, meaning_of
 from orderbridge.adapters.bitso.ids import OID, ways_to_ask
 from orderbridge.adapters.bitso.mapping import book_from_symbol, fill_from_row, order_from_row
 from orderbridge.errors import AmbiguousRef, OrderNotFound, UnexpectedResponse, VenueError
-from orderbridge.http.policy import Deadline
+from orderbridge.http.retry import Deadline
 from orderbridge.http.session import in_turns, log_facts
 from orderbridge.model.basics import Symbol
 from orderbridge.model.lifecycle import united

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from orderbridge.adapters.bitso.markets import BitsoMarkets
 from orderbridge.errors import NotSent, OrderDenied, UnexpectedResponse, VenueError, VenueUnavailable
-from orderbridge.http.policy import Deadline
+from orderbridge.http.retry import Deadline
 from orderbridge.model.basics import Symbol
 from orderbridge.screening import refuse_broken_rules
 

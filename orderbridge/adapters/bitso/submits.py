@@ -14,7 +14,7 @@ from orderbridge.errors import (
     OutcomeUnknown,
 )
 from orderbridge.gateway import Capabilities
-from orderbridge.http.policy import Deadline
+from orderbridge.http.retry import Deadline
 from orderbridge.model.order import Order
 from orderbridge.model.permit import Permit
 from orderbridge.model.request import OrderRequest

@@ -30,7 +30,7 @@ from orderbridge.errors import (
     VenueUnavailable,
 )
 from orderbridge.gateway import order_from
-from orderbridge.http.policy import Deadline
+from orderbridge.http.retry import Deadline
 from orderbridge.http.session import log_facts
 from orderbridge.model.basics import KnownBy, OrderStatus, Symbol
 from orderbridge.model.order import Order

@@ -22,7 +22,7 @@ from orderbridge.errors import (
     VenueUnavailable,
 )
 from orderbridge.http.limits import LockedOut, NoPermit
-from orderbridge.http.policy import Deadline, Retries, TryAgain, read, retry_after
+from orderbridge.http.retry import Deadline, Retries, TryAgain, read, retry_after
 from orderbridge.http.session import Session, log_facts
 from orderbridge.http.transport import NoAnswer, NothingSent
 from orderbridge.model.permit import Lane, Permit

@@ -35,7 +35,7 @@ from orderbridge.client_ids import mint
 from orderbridge.errors import ConfigurationError, NotSupported, VenueUnavailable
 from orderbridge.gateway import Capabilities, Mode, UnsupportedCalls, checked_call, order_from
 from orderbridge.http.limits import LimitsLike, Rate, shared_limiter
-from orderbridge.http.policy import Deadline, Retries
+from orderbridge.http.retry import Deadline, Retries
 from orderbridge.http.session import Session
 from orderbridge.http.transport import NothingSent, WireRequest, WireResponse
 from orderbridge.model.basics import OrderStatus, Symbol

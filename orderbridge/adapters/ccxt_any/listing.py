@@ -10,7 +10,7 @@ from orderbridge.adapters.ccxt_any.reads import CcxtReads, symbol_text
 from orderbridge.adapters.ccxt_any.traits import Listing
 from orderbridge.errors import ConfigurationError, NotSupported, UnexpectedResponse
 from orderbridge.gateway import order_from
-from orderbridge.http.policy import Deadline
+from orderbridge.http.retry import Deadline
 from orderbridge.model.basics import EARLIEST, OrderStatus, Symbol
 from orderbridge.model.order import Fill, Order
 from orderbridge.model.ref import RefLike, parse_refs

@@ -19,7 +19,7 @@ from orderbridge.errors import (
     UnexpectedResponse,
     VenueUnavailable,
 )
-from orderbridge.http.policy import Deadline
+from orderbridge.http.retry import Deadline
 from orderbridge.http.session import log_facts
 from orderbridge.model.basics import Symbol, plain
 from orderbridge.model.request import BrokenRule, Market, OrderRequest

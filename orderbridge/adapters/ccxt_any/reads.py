@@ -16,7 +16,7 @@ from orderbridge.adapters.ccxt_any.pages import length, merged, reaches_back, ro
 from orderbridge.adapters.ccxt_any.traits import Listing, Traits
 from orderbridge.adapters.ccxt_any.wire import Call
 from orderbridge.errors import NotSupported, OrderNotFound, UnexpectedResponse, VenueUnavailable
-from orderbridge.http.policy import Deadline
+from orderbridge.http.retry import Deadline
 from orderbridge.http.session import log_facts
 from orderbridge.model.basics import Symbol
 from orderbridge.model.lifecycle import united

@@ -11,7 +11,7 @@ from orderbridge.adapters.ccxt_any.outgoing import contradictions, creation, ord
 from orderbridge.adapters.ccxt_any.reads import CcxtReads
 from orderbridge.adapters.ccxt_any.traits import Traits
 from orderbridge.errors import OutcomeUnknown
-from orderbridge.http.policy import Deadline
+from orderbridge.http.retry import Deadline
 from orderbridge.model.order import Order
 from orderbridge.model.permit import Permit
 from orderbridge.model.request import OrderRequest

@@ -23,7 +23,7 @@ from orderbridge.adapters.ccxt_any.told import with_told
 from orderbridge.errors import ConfigurationError
 from orderbridge.http.body import writable
 from orderbridge.http.limits import Limiter
-from orderbridge.http.policy import Deadline
+from orderbridge.http.retry import Deadline
 from orderbridge.http.session import own_logger
 from orderbridge.model.permit import Lane
 

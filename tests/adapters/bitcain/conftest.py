@@ -11,7 +11,7 @@ import pytest
 
 from orderbridge.adapters.bitcain import BitcainGateway
 from orderbridge.http import WireRequest, WireResponse
-from orderbridge.http.policy import Retries
+from orderbridge.http.retry import Retries
 from orderbridge.simulator import Simulator
 
 NOW = 1_767_323_045.0  # 2026-01-02T03:04:05Z

@@ -8,7 +8,7 @@ import pytest
 
 from orderbridge import errors
 from orderbridge.adapters.bitcain.codes import explain, is_proof_of_absence, is_shadowed_history
-from orderbridge.http.policy import Retries
+from orderbridge.http.retry import Retries
 from orderbridge.http.transport import NoAnswer, NothingSent
 
 LIST = "/api/v1/orders"

@@ -10,7 +10,7 @@ import pytest
 
 from orderbridge import errors
 from orderbridge.http import WireRequest
-from orderbridge.http.policy import Retries
+from orderbridge.http.retry import Retries
 from orderbridge.http.transport import NoAnswer
 from orderbridge.model.order import OrderKey
 from orderbridge.model.ref import OrderRef

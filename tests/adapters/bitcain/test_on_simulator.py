@@ -9,7 +9,7 @@ import pytest
 
 from orderbridge import errors
 from orderbridge.adapters.bitcain import BitcainGateway
-from orderbridge.http.policy import Retries
+from orderbridge.http.retry import Retries
 from orderbridge.model.basics import OrderStatus
 from orderbridge.model.results import Answer
 from orderbridge.simulator import SimClock, Simulator

@@ -23,7 +23,7 @@ from orderbridge.errors import (
 )
 from orderbridge.http import HttpxTransport, NoAnswer, NothingSent, WireRequest, WireResponse
 from orderbridge.http.limits import Rate
-from orderbridge.http.policy import Retries
+from orderbridge.http.retry import Retries
 from orderbridge.model.basics import KnownBy
 from orderbridge.simulator import Simulator
 

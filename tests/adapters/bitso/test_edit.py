@@ -19,7 +19,7 @@ from orderbridge.errors import (
     OutcomeUnknown,
 )
 from orderbridge.http import HttpxTransport, WireRequest, WireResponse
-from orderbridge.http.policy import Retries
+from orderbridge.http.retry import Retries
 from orderbridge.simulator import Simulator
 
 QUICK = Retries(tries=2, first_wait=0.01, longest_wait=0.01)

@@ -10,7 +10,7 @@ from orderbridge import Order, OrderEdit, OrderGateway, OrderRequest
 from orderbridge.adapters.bitso import BitsoGateway
 from orderbridge.errors import ConfigurationError, OrderNotActive, OrderNotFound, OutcomeUnknown, VenueUnavailable
 from orderbridge.http import HttpxTransport, WireRequest, WireResponse
-from orderbridge.http.policy import Retries
+from orderbridge.http.retry import Retries
 from orderbridge.model.results import CancelledOrders
 from orderbridge.simulator import Simulator
 from orderbridge.venue.memory import Shown

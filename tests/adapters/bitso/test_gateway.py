@@ -19,7 +19,7 @@ from orderbridge.errors import (
     VenueUnavailable,
 )
 from orderbridge.http.limits import Rate
-from orderbridge.http.policy import Retries
+from orderbridge.http.retry import Retries
 from orderbridge.simulator import SimClock, Simulator
 from tests.kind import KIND
 

@@ -11,7 +11,7 @@ from orderbridge import OrderRef, OrderStatus
 from orderbridge.adapters.bitso import BitsoGateway
 from orderbridge.errors import ConfigurationError
 from orderbridge.http import HttpxTransport, WireRequest, WireResponse
-from orderbridge.http.policy import Retries
+from orderbridge.http.retry import Retries
 from orderbridge.http.transport import NothingSent
 from orderbridge.model.basics import KnownBy
 from orderbridge.simulator import Simulator

@@ -14,7 +14,7 @@ from orderbridge.adapters.bitso import BitsoGateway
 from orderbridge.adapters.bitso.markets import market_from_row
 from orderbridge.errors import OrderDenied, VenueUnavailable
 from orderbridge.http import WireRequest, WireResponse
-from orderbridge.http.policy import Retries
+from orderbridge.http.retry import Retries
 from orderbridge.http.transport import NothingSent
 from orderbridge.simulator import Simulator
 

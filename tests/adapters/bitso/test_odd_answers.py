@@ -25,7 +25,7 @@ from orderbridge.errors import (
     UnexpectedResponse,
 )
 from orderbridge.http import WireRequest, WireResponse
-from orderbridge.http.policy import Retries
+from orderbridge.http.retry import Retries
 
 QUICK = Retries(tries=2, first_wait=0.001, longest_wait=0.001)
 _keys = itertools.count()

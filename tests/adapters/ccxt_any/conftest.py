@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from orderbridge.adapters.ccxt_any import CcxtGateway
-from orderbridge.http.policy import Retries
+from orderbridge.http.retry import Retries
 
 QUICK = Retries(tries=2, first_wait=0.01, longest_wait=0.01)
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 import vcr
 
 from orderbridge.adapters.ccxt_any import CcxtGateway
-from orderbridge.http.policy import Retries
+from orderbridge.http.retry import Retries
 from tests.cassettes.kit import FOLDER
 
 NOW: Final = 1_767_607_200.0

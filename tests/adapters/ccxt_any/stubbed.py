@@ -10,7 +10,7 @@ from typing import Any
 
 from orderbridge import OrderRef
 from orderbridge.adapters.ccxt_any import CcxtGateway
-from orderbridge.http.policy import Retries
+from orderbridge.http.retry import Retries
 from orderbridge.model.order import Order
 from tests.adapters.ccxt_any.conftest import MARKET
 

@@ -21,7 +21,7 @@ from orderbridge.errors import (
     OutcomeUnknown,
     PermissionDenied,
 )
-from orderbridge.http.policy import Deadline
+from orderbridge.http.retry import Deadline
 
 pytestmark = pytest.mark.ccxt
 

@@ -28,7 +28,7 @@ from orderbridge.errors import (
     VenueError,
 )
 from orderbridge.http.limits import LockedOut, NoPermit
-from orderbridge.http.policy import Deadline
+from orderbridge.http.retry import Deadline
 
 pytestmark = pytest.mark.ccxt
 

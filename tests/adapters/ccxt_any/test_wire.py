@@ -16,7 +16,7 @@ from orderbridge.adapters.ccxt_any import CcxtGateway
 from orderbridge.adapters.ccxt_any.wire import exact_json
 from orderbridge.errors import ConfigurationError, NotSent, OutcomeUnknown
 from orderbridge.http.limits import Rate
-from orderbridge.http.policy import Retries
+from orderbridge.http.retry import Retries
 from tests.adapters.ccxt_any.conftest import MARKET
 from tests.adapters.ccxt_any.played import gateway as played_gateway
 from tests.adapters.ccxt_any.played import told_by

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orderbridge.errors import ConfigurationError, RateLimited, VenueUnavailable
-from orderbridge.http.policy import Deadline, Retries, TryAgain, read, retry_after
+from orderbridge.http.retry import Deadline, Retries, TryAgain, read, retry_after
 from orderbridge.http.transport import NoAnswer, NothingSent
 
 Simulate = Callable[[Callable[[], Awaitable[Any]]], Any]
