@@ -7,32 +7,14 @@ What a gateway does not declare is refused here, and never bent into something n
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from decimal import Decimal
 
-from orderbridge.errors import NotSent, NotSupported, OrderBridgeError, OrderDenied
+from orderbridge.errors import NotSupported, OrderDenied
 from orderbridge.gateway import Capabilities
 from orderbridge.model.basics import TimeInForce, plain
 from orderbridge.model.order import Order
 from orderbridge.model.request import BrokenRule, Market, OrderRequest
-
-
-@contextmanager
-def before_sending(gateway: str, operation: str) -> Iterator[None]:
-    """
-    Where nothing of a write has left yet: whatever fails inside, a defect included, is no unknown outcome.
-
-    Raises:
-        NotSent: in place of an error that is none of ours.
-    """
-    try:
-        yield
-    except OrderBridgeError:
-        raise
-    except Exception as error:
-        message = f"nothing was sent: {type(error).__name__}: {error}"
-        raise NotSent(message, gateway=gateway, operation=operation) from error
 
 
 def refuse_undeclared(request: OrderRequest, capabilities: Capabilities, *, gateway: str) -> None:
@@ -73,19 +55,32 @@ def as_asked(order: Order, asked: OrderRequest | Order) -> tuple[Order, list[str
 
     Of one that was sized in quote the base size is the venue's arithmetic, which counts once the order is over.
     """
-    doubts: list[str] = []
-    changes: dict[str, Decimal | None] = {}
-    in_quote = asked.quote_quantity is not None
-    for name in ("quote_quantity" if in_quote else "quantity", "price", "stop_price"):
-        sent, stated = getattr(asked, name), getattr(order, name)
-        if stated != sent:
-            changes[name] = sent
-            if stated is not None:
-                was_sent = "not sent" if sent is None else f"sent as {plain(sent)}"
-                doubts.append(f"{name} was {was_sent}, and the answer says {plain(stated)}")
-    if in_quote and not order.is_done:
+    figures = ("quantity" if asked.quote_quantity is None else "quote_quantity", "price", "stop_price")
+    sent = {name: getattr(asked, name) for name in figures}
+    stated = {name: getattr(order, name) for name in figures}
+    doubts = list(differences(sent, stated).values())
+    doubts += [
+        f"{name} was not sent, and the answer says {plain(stated[name])}"
+        for name in figures
+        if sent[name] is None and stated[name] is not None
+    ]
+    changes = {name: sent[name] for name in figures if stated[name] != sent[name]}
+    if asked.quote_quantity is not None and not order.is_done:
         changes["quantity"] = None
     return order.model_copy(update=changes), doubts
+
+
+def differences(sent: Mapping[str, object], stated: Mapping[str, object]) -> dict[str, str]:
+    """By name, where an answer states something else than was sent; what it does not state contradicts nothing."""
+    return {
+        name: f"{name} was sent as {_text(sent[name])}, and the answer says {_text(said)}"
+        for name, said in stated.items()
+        if said is not None and sent.get(name) is not None and said != sent[name]
+    }
+
+
+def _text(value: object) -> str:
+    return plain(value) if isinstance(value, Decimal) else f"{value!s:.60}"
 
 
 def _listed(words: frozenset[str]) -> str:

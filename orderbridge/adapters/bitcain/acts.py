@@ -32,6 +32,11 @@ class OwnActs:
         """An order of ours was given this id; it went out under this client id."""
         remember(self._created, order_id, client_order_id or self._created.get(order_id, ""))
 
+    def created(self, order: Order) -> Order:
+        """Take in a new order of ours; it comes back with what is known here beside its answer."""
+        self.note_created(order.order_id, order.client_order_id)
+        return self.told(order)
+
     def created_under(self, client_order_id: str) -> frozenset[str]:
         """The orders of ours that went out under a client id, as far as their ids are known."""
         return frozenset(order_id for order_id, sent in self._created.items() if sent == client_order_id)

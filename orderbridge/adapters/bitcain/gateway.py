@@ -19,12 +19,13 @@ from orderbridge.adapters.bitcain.edits import BitcainEdits
 from orderbridge.adapters.bitcain.listing import Listing, checked_symbol, span_of
 from orderbridge.adapters.bitcain.lookup import Lookup
 from orderbridge.adapters.bitcain.mapping import VENUE
-from orderbridge.adapters.bitcain.outgoing import CAPABILITIES
+from orderbridge.adapters.bitcain.outgoing import CAPABILITIES, CLIENT_ID
 from orderbridge.adapters.bitcain.reads import BitcainReads
 from orderbridge.adapters.bitcain.settings import check_settings
-from orderbridge.adapters.bitcain.submits import BitcainSubmits
+from orderbridge.adapters.bitcain.submits import Answers, refuse_inexpressible, write_of
 from orderbridge.adapters.bitcain.targets import Targets
 from orderbridge.adapters.bitcain.writer import BitcainWriter
+from orderbridge.client_ids import mint
 from orderbridge.gateway import Capabilities, Mode, UnsupportedCalls, checked_call, order_from
 from orderbridge.http.limits import LimitsLike, Rate, shared_limiter
 from orderbridge.http.retry import Deadline, Retries
@@ -36,6 +37,7 @@ from orderbridge.model.ref import RefLike
 from orderbridge.model.request import OrderEdit, OrderRequest
 from orderbridge.model.results import BadRow, LookupResult, OrderList
 from orderbridge.venue.lookup import Search
+from orderbridge.venue.submit import Placing
 
 if TYPE_CHECKING:
     from orderbridge.http.transport import EngineLike
@@ -124,12 +126,18 @@ class BitcainGateway(UnsupportedCalls):
             client, account=account, mode=self.settings.mode, known_symbols=self.settings.symbols, clock=clock
         )
         writer, resolving, first = BitcainWriter(client), self._reads.in_lane("resolve"), self._reads.in_lane("cancel")
-        self._submits = BitcainSubmits(
-            writer,
-            resolving,
-            account=account,
-            settings=self.settings,
-            clock=clock,
+        self._placing = Placing(
+            gateway=self.name,
+            log=self._session.log,
+            capabilities=CAPABILITIES,
+            mint=lambda: mint(clock(), max_length=CLIENT_ID.max_length),
+            screen=refuse_inexpressible,
+            call=lambda request, id: write_of(request, id, self.settings),
+            send=writer.send,
+            said=Answers(resolving, account).order_in,
+            tells_manner=True,
+            paper=self.settings.mode == "paper",
+            known=self._reads.acts.created,
         )
         more: dict[str, Any] = {"gateway": self.name, "include_unknown_mode": include_unknown_mode}
         self._cancels = BitcainCancels(writer, first, self._targets(first), **more)
@@ -183,7 +191,7 @@ class BitcainGateway(UnsupportedCalls):
         """
         self._session.check_usable()
         deadline = Deadline(timeout)
-        return await self._submits.submit(request, permit=permit, not_after=not_after, deadline=deadline)
+        return await self._placing.submit(request, permit=permit, not_after=not_after, deadline=deadline)
 
     @checked_call
     async def cancel(self, ref: RefLike, *, timeout: float | None = None) -> Order:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 
 from orderbridge.adapters.bitcain import wire
-from orderbridge.adapters.bitcain.mapping import VENUE, moment_to_wire
+from orderbridge.adapters.bitcain.mapping import moment_to_wire
 from orderbridge.adapters.bitcain.reads import Mode
 from orderbridge.adapters.bitcain.settings import SOURCES, Settings
 from orderbridge.adapters.bitcain.wire import as_uuid
 from orderbridge.errors import OrderDenied
 from orderbridge.gateway import Capabilities, ClientIdRule
-from orderbridge.model.basics import EditClass, Idempotency, OrderStatus, OrderType, TimeInForce, plain
+from orderbridge.model.basics import EditClass, Idempotency, OrderType, TimeInForce, plain
 from orderbridge.model.order import Order
 from orderbridge.model.request import OrderEdit, OrderRequest
 
@@ -152,58 +151,6 @@ def _changes(given: OrderRequest | OrderEdit) -> dict[str, str | None]:
         **{name: None if value is None else plain(value) for name, value in amounts.items()},
         "time_in_force": None if given.time_in_force is None else given.time_in_force.value,
         "expires_at": None if given.expires_at is None else moment_to_wire(given.expires_at),
-    }
-
-
-def order_as_asked(
-    request: OrderRequest, route: Route, *, order_id: str, client_order_id: str, account: str, observed_at: datetime
-) -> Order:
-    """What is known of an order whose id was given and no more: what was asked for, and nothing of its fills."""
-    return Order(
-        venue=VENUE,
-        account=account,
-        routed_to=route.exchange,
-        order_id=order_id,
-        client_order_id=client_order_id,
-        symbol=request.symbol,
-        side=request.side,
-        type=request.type,
-        raw_type=request.type.value,
-        status=OrderStatus.ACCEPTED,
-        evidence=("submit: an id was given, and the order could not be read",),
-        quantity=request.quantity,
-        price=request.price,
-        stop_price=request.stop_price,
-        time_in_force=request.time_in_force,
-        expires_at=request.expires_at,
-        post_only=request.post_only,
-        reduce_only=request.reduce_only,
-        paper=route.mode == "paper",
-        observed_at=observed_at,
-    )
-
-
-def contradictions(order: Order, request: OrderRequest, route: Route, *, client_order_id: str) -> dict[str, str]:
-    """
-    By field, where an answer states something else than was sent; what it does not state contradicts nothing.
-
-    For size and prices see `as_asked`.
-    """
-    sent = {
-        "client_order_id": client_order_id,
-        "symbol": request.symbol,
-        "side": request.side,
-        "type": None if order.type is OrderType.UNKNOWN else request.type,
-        "time_in_force": request.time_in_force,
-        "post_only": request.post_only,
-        "reduce_only": request.reduce_only,
-        "paper": route.mode == "paper",
-    }
-    stated = {name: getattr(order, name) for name in sent}
-    return {
-        name: f"{name} was sent as {value}, and the answer says {stated[name]}"
-        for name, value in sent.items()
-        if value is not None and stated[name] is not None and stated[name] != value
     }
 
 

@@ -1,120 +1,73 @@
-"""Sending a new order, and reading what the answer shows of it."""
+"""A new order at Bitcain: the request, and the order that an answer shows in any of the forms that it may have."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any
 
 from orderbridge.adapters.bitcain import wire
 from orderbridge.adapters.bitcain.codes import SUBMIT
 from orderbridge.adapters.bitcain.envelope import Shapeless, ids_in, one_order
-from orderbridge.adapters.bitcain.outgoing import (
-    CAPABILITIES,
-    CLIENT_ID,
-    INEXPRESSIBLE,
-    Route,
-    contradictions,
-    order_as_asked,
-    order_to_wire,
-    params_to_wire,
-    route_of,
-    spelled,
-)
+from orderbridge.adapters.bitcain.mapping import VENUE
+from orderbridge.adapters.bitcain.outgoing import INEXPRESSIBLE, order_to_wire, params_to_wire, route_of, spelled
 from orderbridge.adapters.bitcain.reads import BitcainReads
 from orderbridge.adapters.bitcain.settings import Settings
 from orderbridge.adapters.bitcain.wire import pick
-from orderbridge.adapters.bitcain.writer import BitcainWriter, Payload, Write
-from orderbridge.client_ids import mint
-from orderbridge.errors import NotSupported, OrderDenied, OutcomeUnknown
+from orderbridge.adapters.bitcain.writer import Payload, Write
+from orderbridge.errors import NotSupported
 from orderbridge.http.retry import Deadline
-from orderbridge.model.order import Order, gateway_name
-from orderbridge.model.permit import Permit
+from orderbridge.model.order import Order
 from orderbridge.model.request import OrderRequest
-from orderbridge.screening import as_asked, before_sending, refuse_undeclared
 from orderbridge.venue.rows import Unusable
-
-# An answer that contradicts one of these is about another order than was sent.
-IDENTITY: Final = frozenset({"client_order_id", "symbol", "side", "paper"})
+from orderbridge.venue.submit import Unclear, order_as_asked
 
 
-class BitcainSubmits:
-    """The new orders of one account."""
+def refuse_inexpressible(request: OrderRequest) -> None:
+    """NotSupported: the API names such a type, and has no field for what it needs."""
+    if request.type in INEXPRESSIBLE:
+        missing = INEXPRESSIBLE[request.type]
+        raise NotSupported(f"Bitcain's API has no field for what a {request.type} order needs: {missing}")
 
-    def __init__(
-        self,
-        writer: BitcainWriter,
-        reads: BitcainReads,
-        *,
-        account: str,
-        settings: Settings,
-        clock: Callable[[], float],
-    ) -> None:
-        self._writer = writer
+
+def write_of(request: OrderRequest, client_order_id: str | None, settings: Settings) -> Write:
+    """A new order as it leaves. OrderDenied: its options or symbol are none for here."""
+    route, symbol = route_of(request.options, settings), spelled(request, settings)
+    return Write(
+        operation=SUBMIT,
+        method="POST",
+        path=wire.ORDERS,
+        params=params_to_wire(route),
+        fields=order_to_wire(request, route, symbol=symbol, client_order_id=client_order_id or ""),
+        client_order_id=client_order_id,
+    )
+
+
+class Answers:
+    """Finds the order in the answer to a new one."""
+
+    def __init__(self, reads: BitcainReads, account: str) -> None:
         self._reads = reads
         self._account = account
-        self._gateway = gateway_name("bitcain", account)
-        self._settings = settings
-        self._clock = clock
 
-    async def submit(
-        self, request: OrderRequest, *, permit: Permit | None, not_after: float | None, deadline: Deadline
-    ) -> Order:
-        """Send one order, once; see `BitcainGateway.submit`."""
-        with before_sending(self._gateway, SUBMIT):
-            route, symbol = self._screened(request)
-            client_order_id = request.client_order_id or mint(self._clock(), max_length=CLIENT_ID.max_length)
-            write = Write(
-                operation=SUBMIT,
-                method="POST",
-                path=wire.ORDERS,
-                params=params_to_wire(route),
-                fields=order_to_wire(request, route, symbol=symbol, client_order_id=client_order_id),
-                client_order_id=client_order_id,
-            )
-        payload = await self._writer.send(write, deadline=deadline, permit=permit, not_after=not_after)
+    async def order_in(self, payload: Payload, request: OrderRequest, write: Write, deadline: Deadline) -> Order:
+        """The order of an answer: as it shows it, as it is read back, or as it was asked for. Unclear: no one order."""
         order = self._in_answer(payload, request)
-        if order is None:
-            order_id = self._named(payload, client_order_id)
-            shown = await self._reads.read_back(order_id, symbol=request.symbol, deadline=deadline, operation=SUBMIT)
-            order = self._sized(shown.raw, request) if shown is not None else None
-            order = (
-                order
-                or self._beside_sizes(payload, request)
-                or order_as_asked(
-                    request,
-                    route,
-                    order_id=order_id,
-                    client_order_id=client_order_id,
-                    account=self._account,
-                    observed_at=self._reads.now(),
-                )
-            )
-        doubts = contradictions(order, request, route, client_order_id=client_order_id)
-        if IDENTITY & doubts.keys():
-            raise OutcomeUnknown(
-                f"the order was sent, and the answer shows another, {order.order_id}: {'; '.join(doubts.values())}",
-                order_id=order.order_id,
-                client_order_id=client_order_id,
-                gateway=self._gateway,
-                operation=SUBMIT,
-            )
-        self._reads.acts.note_created(order.order_id, client_order_id)
-        order, figures = as_asked(order, request)
-        return self._told(self._reads.acts.told(order), [*doubts.values(), *figures], client_order_id)
-
-    def _screened(self, request: OrderRequest) -> tuple[Route, str]:
-        if request.type in INEXPRESSIBLE:
-            raise NotSupported(
-                f"Bitcain's API has no field for what a {request.type} order needs: {INEXPRESSIBLE[request.type]}",
-                gateway=self._gateway,
-                operation=SUBMIT,
-            )
-        refuse_undeclared(request, CAPABILITIES, gateway=self._gateway)
-        try:
-            return route_of(request.options, self._settings), spelled(request, self._settings)
-        except OrderDenied as denied:
-            denied.gateway, denied.operation = self._gateway, SUBMIT
-            raise
+        if order is not None:
+            return order
+        order_id = _named(payload)
+        shown = await self._reads.read_back(order_id, symbol=request.symbol, deadline=deadline, operation=SUBMIT)
+        order = self._sized(shown.raw, request) if shown is not None else self._beside_sizes(payload, request)
+        return order or order_as_asked(
+            request,
+            venue=VENUE,
+            account=self._account,
+            order_id=order_id,
+            client_order_id=write.client_order_id,
+            observed_at=self._reads.now(),
+            evidence="submit: an id was given, and the order could not be read",
+            paper=self._reads.mode == "paper",
+            routed_to=(write.params or {})["exchange"],
+        )
 
     def _in_answer(self, payload: Payload, request: OrderRequest) -> Order | None:
         try:
@@ -132,7 +85,7 @@ class BitcainSubmits:
         """
         The order of an answer whose sizes cannot be read: whose it is, and nothing of its fills.
 
-        OutcomeUnknown: its symbol or side cannot be read either, so it may be another one.
+        Unclear: its symbol or side cannot be read either, so it may be another one.
         """
         try:
             row = one_order(payload)
@@ -146,30 +99,12 @@ class BitcainSubmits:
         except Shapeless:
             return None
         except Unusable as error:
-            raise OutcomeUnknown(
-                f"the order was sent, and the answer may be about another: {error}",
-                order_id=error.id,
-                client_order_id=request.client_order_id,
-                gateway=self._gateway,
-                operation=SUBMIT,
-            ) from error
+            raise Unclear(f"the answer may be about another: {error}", order_id=error.id) from error
 
-    def _named(self, payload: Payload, client_order_id: str) -> str:
-        """The one id that an answer without a whole order names."""
-        ids = ids_in(payload)
-        if len(ids) == 1:
-            return ids[0]
-        said = f"names several orders: {', '.join(ids)}" if ids else "names no order"
-        raise OutcomeUnknown(
-            f"the order was sent, and the answer {said}",
-            client_order_id=client_order_id,
-            gateway=self._gateway,
-            operation=SUBMIT,
-        )
 
-    def _told(self, order: Order, doubts: Iterable[str], client_order_id: str) -> Order:
-        """The order with what contradicts the request as anomalies."""
-        if order.client_order_id is None:
-            note = "its client order id is the one it was sent with: the answer states none"
-            order = order.noted(note, client_order_id=client_order_id)
-        return self._reads.flag(order, doubts, operation=SUBMIT)
+def _named(payload: Payload) -> str:
+    """The one id that an answer without a whole order names."""
+    ids = ids_in(payload)
+    if len(ids) == 1:
+        return ids[0]
+    raise Unclear(f"the answer names several orders: {', '.join(ids)}" if ids else "the answer names no order")

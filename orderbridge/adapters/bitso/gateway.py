@@ -18,11 +18,17 @@ from orderbridge.adapters.bitso.edits import BitsoEdits
 from orderbridge.adapters.bitso.lookup import BATCH, BitsoLookup
 from orderbridge.adapters.bitso.mapping import VENUE, WAITING_MAY_BE_MISSING, book_from_symbol
 from orderbridge.adapters.bitso.markets import BitsoMarkets, MarketsLike
-from orderbridge.adapters.bitso.outgoing import TYPE_TO_WIRE
+from orderbridge.adapters.bitso.outgoing import (
+    TYPE_TO_WIRE,
+    oid_from_answer,
+    order_from_answer,
+    order_to_wire,
+    stated_in_answer,
+)
 from orderbridge.adapters.bitso.reads import BitsoReads
-from orderbridge.adapters.bitso.submits import BitsoSubmits
+from orderbridge.adapters.bitso.rules import Amounts, Rules
 from orderbridge.client_ids import mint
-from orderbridge.errors import ConfigurationError, UnexpectedResponse, VenueUnavailable
+from orderbridge.errors import ConfigurationError, InvalidOrder, UnexpectedResponse, VenueUnavailable
 from orderbridge.gateway import Capabilities, ClientIdRule, Mode, UnsupportedCalls, checked_call, order_from
 from orderbridge.http.limits import LimitsLike, shared_limiter
 from orderbridge.http.retry import Deadline, Retries
@@ -37,6 +43,7 @@ from orderbridge.model.request import Market, OrderEdit, OrderRequest
 from orderbridge.model.results import BadRow, CancelledOrders, LookupResult, OrderList
 from orderbridge.venue.lookup import Search
 from orderbridge.venue.memory import Shown
+from orderbridge.venue.submit import Placing
 
 if TYPE_CHECKING:
     from orderbridge.http.transport import EngineLike
@@ -138,12 +145,22 @@ class BitsoGateway(UnsupportedCalls):
         self._shown = Shown(elapsed=elapsed)
         self._reads = BitsoReads(self._client, account=account, clock=clock, shown=self._shown)
         self._markets = BitsoMarkets(self._client, markets)
-        self._submits = BitsoSubmits(
-            self._client, self._reads, self._markets, capabilities=self.capabilities, mint=self._mint
+        self._rules = Rules(self._markets, gateway=self.name)
+        self._placing = Placing(
+            gateway=self.name,
+            log=session.log,
+            capabilities=self.capabilities,
+            mint=lambda: mint(self._clock(), max_length=_CLIENT_ID_LENGTH),
+            hold=self._hold,
+            call=lambda request, id: order_to_wire(request, client_order_id=id or ""),
+            send=self._send_new,
+            said=self._said_of_new,
+            stated=stated_in_answer,
+            known=self._shown.take,
         )
         resolving = self._reads.in_lane("resolve")
         self._cancels = BitsoCancels(self._client, resolving, self._resolve)
-        self._edits = BitsoEdits(self._client, self._get_by_oid, self._submits.rules, self._shown)
+        self._edits = BitsoEdits(self._client, self._get_by_oid, self._rules, self._shown)
 
     @checked_call
     async def permit(self, lane: Lane = "place", *, timeout: float | None = None) -> Permit:
@@ -238,7 +255,7 @@ class BitsoGateway(UnsupportedCalls):
         Source: Bitso API v3, "Place an Order".
         """
         self._client.session.check_usable()
-        return await self._submits.submit(request, permit=permit, not_after=not_after, deadline=Deadline(timeout))
+        return await self._placing.submit(request, permit=permit, not_after=not_after, deadline=Deadline(timeout))
 
     @checked_call
     async def cancel(self, ref: RefLike, *, timeout: float | None = None) -> Order:
@@ -303,8 +320,27 @@ class BitsoGateway(UnsupportedCalls):
         order = order_from(await self._resolve([known], deadline), known, gateway=self.name, operation="edit")
         return await self._edits.modify(order, changes, deadline=deadline)
 
-    def _mint(self) -> str:
-        return mint(self._clock(), max_length=_CLIENT_ID_LENGTH)
+    async def _hold(self, request: OrderRequest, deadline: Deadline) -> None:
+        amounts = Amounts(request.quantity, request.quote_quantity, request.price, request.stop_price)
+        await self._rules.hold(request.symbol, amounts, deadline=deadline, operation="submit")
+
+    async def _send_new(
+        self, fields: Mapping[str, str], *, permit: Permit | None, not_after: float | None, deadline: Deadline
+    ) -> object:
+        more: dict[str, Any] = {"operation": "submit", "client_order_id": fields["origin_id"]}
+        try:
+            return await self._client.write(
+                "POST", "/orders", fields, permit=permit, not_after=not_after, deadline=deadline, **more
+            )
+        except InvalidOrder as error:
+            self._markets.refused(error.code)
+            raise
+
+    async def _said_of_new(
+        self, payload: object, request: OrderRequest, fields: Mapping[str, str], deadline: Deadline
+    ) -> Order:
+        ids = {"oid": oid_from_answer(payload), "client_order_id": fields["origin_id"]}
+        return order_from_answer(request, **ids, account=self.account, observed_at=self._reads.now())
 
     @checked_call
     async def markets(self, *, refresh: bool = False, timeout: float | None = None) -> Mapping[Symbol, Market]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
-from orderbridge.adapters.bitso.mapping import VENUE, book_from_symbol
-from orderbridge.model.basics import ZERO, OrderStatus, OrderType, TimeInForce, parse_amount, plain
+from orderbridge.adapters.bitso.mapping import VENUE, book_from_symbol, symbol_from_book
+from orderbridge.model.basics import OrderType, TimeInForce, parse_amount, plain
 from orderbridge.model.order import Order
 from orderbridge.model.request import OrderEdit, OrderRequest
+from orderbridge.venue.submit import Unclear, order_as_asked
 
 # Source: Bitso API v3, "Place an Order": a stop order is a market or limit order with a `stop`.
 TYPE_TO_WIRE: Final[Mapping[OrderType, str]] = {
@@ -25,6 +27,13 @@ LIFE_TO_WIRE: Final[Mapping[tuple[TimeInForce, bool], str]] = {
     (TimeInForce.IOC, False): "immediateorcancel",
     (TimeInForce.GTC, True): "postonly",
 }
+
+_FIGURES: Final = (
+    ("price", "price"),
+    ("stop_price", "stop"),
+    ("quantity", "original_amount"),
+    ("quote_quantity", "original_value"),
+)
 
 
 def order_to_wire(request: OrderRequest, *, client_order_id: str) -> dict[str, str]:
@@ -64,61 +73,51 @@ def _amounts(**fields: Decimal | None) -> dict[str, str]:
     return {name: plain(value) for name, value in fields.items() if value is not None}
 
 
-def contradictions(payload: object, fields: Mapping[str, str]) -> list[str]:
-    """Where an answer states another market, side or origin id than was sent: it is about another order."""
-    answer = payload if isinstance(payload, Mapping) else {}
-    return [
-        f"{name} was sent as {fields[name]}, and the answer says {answer[name]}"
-        for name in ("book", "side", "origin_id")
-        if isinstance(answer.get(name), str) and answer[name] and answer[name] != fields[name]
-    ]
+def oid_from_answer(payload: object) -> str:
+    """The id of a new order. Unclear: the answer names none."""
+    oid = payload.get("oid") if isinstance(payload, Mapping) else None
+    if isinstance(oid, str) and oid:
+        return oid
+    raise Unclear("the answer names no oid")
 
 
-def other_figures(payload: object, request: OrderRequest) -> list[str]:
-    """Where an answer states another size or price than was sent, under the names that Bitso has for them."""
+def stated_in_answer(payload: object) -> dict[str, object]:
+    """
+    What the answer to a new order states beside its id, by our names for it. Documented is the id alone.
+
+    A text where a symbol or an amount cannot be read, so that it is another one than was sent.
+    """
     answer = payload if isinstance(payload, Mapping) else {}
-    sent = {"price": request.price, "stop": request.stop_price, "original_amount": request.quantity}
-    sent["original_value"] = request.quote_quantity
-    found = []
-    for name, value in sent.items():
-        stated = answer.get(name)
-        try:
-            is_as_sent = stated is None or value is None or parse_amount(stated) == value
-        except ValueError:
-            is_as_sent = False
-        if not is_as_sent:
-            found.append(f"{name} was sent as {plain(value or ZERO)}, and the answer says {stated!r:.60}")
-    return found
+    stated: dict[str, object] = {}
+    for name, theirs in (("symbol", "book"), ("side", "side"), ("client_order_id", "origin_id")):
+        if isinstance(answer.get(theirs), str) and answer[theirs]:
+            stated[name] = answer[theirs]
+    if "symbol" in stated:
+        with suppress(ValueError):
+            stated["symbol"] = symbol_from_book(answer["book"])
+    for name, theirs in _FIGURES:
+        if answer.get(theirs) is not None:
+            stated[name] = answer[theirs]
+            with suppress(ValueError):
+                stated[name] = parse_amount(answer[theirs])
+    return stated
 
 
 def order_from_answer(
-    request: OrderRequest,
-    *,
-    oid: str,
-    client_order_id: str,
-    account: str,
-    observed_at: datetime,
-    anomalies: Iterable[str] = (),
+    request: OrderRequest, *, oid: str, client_order_id: str, account: str, observed_at: datetime
 ) -> Order:
-    """What is known once Bitso has answered a new order with its id: what was asked for, and nothing of its fills."""
+    """A new order once Bitso has answered with its id: what was asked for, and nothing of its fills."""
     life, post_only = (request.time_in_force, request.post_only) if request.price is not None else (None, None)
-    return Order(
+    return order_as_asked(
+        request,
         venue=VENUE,
         account=account,
         order_id=oid,
         client_order_id=client_order_id,
-        symbol=request.symbol,
-        side=request.side,
-        type=request.type,
+        observed_at=observed_at,
+        evidence="submit: an oid was given",
         raw_type=TYPE_TO_WIRE[request.type],
-        status=OrderStatus.ACCEPTED,
-        evidence=("submit: an oid was given",),
-        quantity=request.quantity,
-        quote_quantity=request.quote_quantity,
-        price=request.price,
-        stop_price=request.stop_price,
         time_in_force=life,
         post_only=post_only,
-        observed_at=observed_at,
-        anomalies=tuple(anomalies),
+        reduce_only=None,
     )

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final, Self
 
 from orderbridge.adapters.ccxt_any.cancels import CcxtCancels
-from orderbridge.adapters.ccxt_any.client import CALL_SECONDS, CcxtClient
+from orderbridge.adapters.ccxt_any.client import CALL_SECONDS, Answered, CcxtClient
 from orderbridge.adapters.ccxt_any.errors import Reader
 from orderbridge.adapters.ccxt_any.exchanges import (
     address_of,
@@ -26,9 +26,9 @@ from orderbridge.adapters.ccxt_any.listing import CcxtLists
 from orderbridge.adapters.ccxt_any.lookup import CcxtLookup
 from orderbridge.adapters.ccxt_any.markets import CcxtMarkets
 from orderbridge.adapters.ccxt_any.memory import Memory
+from orderbridge.adapters.ccxt_any.outgoing import NewOrder, creation, order_from_answer, refuse_side, stated_in_answer
 from orderbridge.adapters.ccxt_any.overrides import OVERRIDES
 from orderbridge.adapters.ccxt_any.reads import CcxtReads
-from orderbridge.adapters.ccxt_any.submits import CcxtSubmits
 from orderbridge.adapters.ccxt_any.traits import corrected, declared
 from orderbridge.adapters.ccxt_any.wire import Wire
 from orderbridge.client_ids import mint
@@ -45,6 +45,7 @@ from orderbridge.model.ref import RefLike, parse_refs
 from orderbridge.model.request import Market, OrderRequest
 from orderbridge.model.results import LookupResult, OrderList
 from orderbridge.venue.lookup import Search
+from orderbridge.venue.submit import Placing, Unclear
 
 # Where ccxt names no pace: one request a second.
 _SLOW_MILLISECONDS: Final = 1000.0
@@ -158,14 +159,62 @@ class CcxtGateway(UnsupportedCalls):
             account=account,
             clock=clock,
         )
-        self._submits = CcxtSubmits(
-            self._client, self._reads, self._markets, traits=self._traits, memory=memory, mint=self._mint
+        self._placing = Placing(
+            gateway=self.name,
+            log=self._session.log,
+            capabilities=self._traits.capabilities,
+            mint=self._mint,
+            screen=lambda request: refuse_side(request, self._traits, self.name),
+            hold=self._hold,
+            call=self._new,
+            send=self._send_new,
+            said=self._said_of_new,
+            stated=lambda done: stated_in_answer(done.value),
+            known=memory.placed,
         )
         self._lists = CcxtLists(self._client, self._reads, self._resolve)
         self._cancels = CcxtCancels(self._client, self._reads.in_lane("cancel"), self._resolve)
 
-    def _mint(self, max_length: int) -> str:
-        return mint(self._clock(), max_length=max_length)
+    def _mint(self) -> str | None:
+        ids = self._traits.client_ids
+        return mint(self._clock(), max_length=ids.rule.max_length) if ids else None
+
+    async def _hold(self, request: OrderRequest, deadline: Deadline) -> None:
+        markets = await self._markets.ready(deadline=deadline, operation="submit")
+        self._markets.hold(request, self._markets.one(request.symbol, markets, operation="submit"))
+
+    def _new(self, request: OrderRequest, client_order_id: str | None) -> NewOrder:
+        ids = self._traits.client_ids
+        sent_as = {ids.sent_as: client_order_id} if ids and client_order_id else {}
+        self._reads.memory.sent(client_order_id, request.symbol)
+        make = creation(request, symbol=self._markets.spelled(request.symbol) or "", ids=sent_as)
+        return NewOrder(make, client_order_id)
+
+    async def _send_new(
+        self, new: NewOrder, *, permit: Permit | None, not_after: float | None, deadline: Deadline
+    ) -> Answered:
+        ids = {"client_order_id": new.client_order_id}
+        return await self._client.write(
+            new.make, permit=permit, not_after=not_after, deadline=deadline, operation="submit", **ids
+        )
+
+    async def _said_of_new(self, done: Answered, request: OrderRequest, new: NewOrder, deadline: Deadline) -> Order:
+        order_id = done.value.get("id") if isinstance(done.value, dict) else None
+        if not isinstance(order_id, str) or not order_id.strip():
+            raise Unclear("the answer names no order id")
+        if not all(sent.status is not None and sent.status < 300 for sent in done.call.writes):
+            raise Unclear("the answer is no good one", order_id=order_id)
+        return order_from_answer(
+            done.value,
+            request,
+            order_id=order_id,
+            client_order_id=new.client_order_id,
+            venue=self.venue,
+            account=self.account,
+            observed_at=self._reads.now(),
+            step=self._markets.step(request.symbol),
+            numbered_by_market=self._traits.numbers_by_market,
+        )
 
     # ccxt's own limit for a request is the caller's to change; this one ends every call, however ccxt connects.
     longest_attempt = CALL_SECONDS
@@ -218,7 +267,7 @@ class CcxtGateway(UnsupportedCalls):
             OutcomeUnknown: sent, and no clear answer, or one without an id. Resolve it; do not send it again.
         """
         self._client.check_usable()
-        return await self._submits.submit(request, permit=permit, not_after=not_after, deadline=Deadline(timeout))
+        return await self._placing.submit(request, permit=permit, not_after=not_after, deadline=Deadline(timeout))
 
     @checked_call
     async def lookup(self, *refs: RefLike, timeout: float | None = None) -> LookupResult:

@@ -47,12 +47,13 @@ class Memory:
             self._ids.pop(client_order_id, None)
             remember(self._symbols, client_order_id, symbol)
 
-    def placed(self, order: Order) -> None:
+    def placed(self, order: Order) -> Order:
         """The exchange answered a new order with its id."""
         self.saw(order)
         if order.client_order_id is not None:
             remember(self._symbols, order.client_order_id, order.symbol)
             remember(self._ids, order.client_order_id, order.order_id)
+        return order
 
     def saw(self, order: Order) -> None:
         """An order was shown."""

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from orderbridge.adapters.ccxt_any.fields import STATED
 from orderbridge.adapters.ccxt_any.mapping import order_from_row
@@ -15,13 +15,20 @@ from orderbridge.errors import NotSupported
 from orderbridge.model.basics import OrderStatus, OrderType, TimeInForce, plain
 from orderbridge.model.order import Order
 from orderbridge.model.request import OrderRequest
-from orderbridge.screening import as_asked
 from orderbridge.venue.rows import Unusable
+from orderbridge.venue.submit import order_as_asked
 
 _AS_ASKED: Final = ("time_in_force", "post_only")
 
 
-def refuse_side(request: OrderRequest, traits: Traits, *, gateway: str) -> None:
+class NewOrder(NamedTuple):
+    """A new order as it leaves: the call into ccxt, and its client order id where it has one."""
+
+    make: Callable[[Any], Awaitable[Any]]
+    client_order_id: str | None
+
+
+def refuse_side(request: OrderRequest, traits: Traits, gateway: str) -> None:
     """NotSupported where the exchange sizes orders at market in one currency only."""
     if request.type is not OrderType.MARKET:
         return
@@ -30,16 +37,10 @@ def refuse_side(request: OrderRequest, traits: Traits, *, gateway: str) -> None:
             "give quote_quantity, or use a limit order" if request.side in traits.quote_sides else "use a limit order"
         )
         raise NotSupported(
-            f"{gateway} may take the quantity of a {request.side} at market for an amount of quote: {instead}",
-            gateway=gateway,
-            operation="submit",
+            f"{gateway} may take the quantity of a {request.side} at market for an amount of quote: {instead}"
         )
     if request.quote_quantity is not None and request.side not in traits.quote_sides:
-        raise NotSupported(
-            f"{gateway} cannot size a {request.side} at market in quote: give quantity in base",
-            gateway=gateway,
-            operation="submit",
-        )
+        raise NotSupported(f"{gateway} cannot size a {request.side} at market in quote: give quantity in base")
 
 
 def creation(request: OrderRequest, *, symbol: str, ids: Mapping[str, str]) -> Callable[[Any], Awaitable[Any]]:
@@ -108,44 +109,32 @@ def order_from_answer(
     )
     try:
         order = read(row)
-        noted: dict[str, Any] = {}
         if request.quantity is not None and order.quantity not in (None, request.quantity):
             # What is left of another size says nothing of the fills. The size itself is told below.
             known = row[STATED] if isinstance(row.get(STATED), Mapping) else row
             sized = {**known, "amount": plain(request.quantity), "remaining": None}
             order = read({**row, STATED: sized}).model_copy(update={"quantity": order.quantity})
     except Unusable as unusable:
-        order = read({"id": order_id, **asked})
-        noted = {"anomalies": (f"the answer to the new order could not be read: {unusable}",)}
-    asked_for = {name: getattr(request, name) for name in _AS_ASKED}
-    if request.type is OrderType.MARKET:
-        asked_for |= {"time_in_force": None, "post_only": None}
-    missing = {name: value for name, value in asked_for.items() if getattr(order, name) is None and value is not None}
+        odd = f"the answer to the new order could not be read: {unusable}"
+        return order_as_asked(
+            request,
+            venue=venue,
+            account=account,
+            order_id=order_id,
+            client_order_id=client_order_id,
+            observed_at=observed_at,
+            anomalies=(odd,),
+            numbered_by_market=numbered_by_market,
+        )
+    asked_for = {} if request.type is OrderType.MARKET else {name: getattr(request, name) for name in _AS_ASKED}
+    noted = {name: value for name, value in asked_for.items() if getattr(order, name) is None}
     if order.status is OrderStatus.ACCEPTED:
         noted["evidence"] = ("submit: an id was given",)
-    order = order.model_copy(update={**missing, "client_order_id": order.client_order_id or client_order_id, **noted})
-    order, doubts = as_asked(order, request)
-    return order.noted(anomalies=doubts)
+    return order.model_copy(update=noted)
 
 
-def contradictions(
-    answer: Mapping[str, Any], order: Order, request: OrderRequest, *, client_order_id: str | None
-) -> list[str]:
-    """
-    Where an answer states another client id, symbol or side than was sent: it is about another order.
-
-    Args:
-        order: as it was read of the answer, if it could be.
-    """
-    # A symbol or side that could not be read is another one too.
-    symbol, side = (str(answer.get(name) or getattr(order, name)) for name in ("symbol", "side"))
-    compared = [
-        ("client_order_id", client_order_id, order.client_order_id),
-        ("symbol", request.symbol, symbol.upper()),
-        ("side", request.side, side),
-    ]
-    return [
-        f"{name} was sent as {sent}, and the answer says {stated}"
-        for name, sent, stated in compared
-        if sent is not None and stated not in (None, sent)
-    ]
+def stated_in_answer(answer: Any) -> dict[str, object]:
+    """The symbol and side that an answer states. One that could not be read is another one too."""
+    texts = {name: answer.get(name) for name in ("symbol", "side")}
+    texts["symbol"] = texts["symbol"] and str(texts["symbol"]).upper()
+    return {name: str(text) for name, text in texts.items() if text}

@@ -170,5 +170,5 @@ async def test_the_base_size_of_an_order_sized_in_quote_counts_once_it_is_over(
 async def test_an_answer_about_another_order_is_no_success(wrong: dict[str, str]) -> None:
     """Nobody knows what became of ours."""
     async with gateway("binance", fetch=answering({**ANSWER, **wrong})) as known:
-        with pytest.raises(OutcomeUnknown, match="another one"):
+        with pytest.raises(OutcomeUnknown, match="shows another"):
             await known.submit(OrderRequest(symbol="BTC/USDT", side="buy", type="limit", **LIMIT))

@@ -1,0 +1,183 @@
+"""A new order: held against what the venue takes, sent once, and its answer held against what was sent."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Protocol
+
+from orderbridge.errors import NotSent, OrderBridgeError, OutcomeUnknown, Where
+from orderbridge.gateway import Capabilities
+from orderbridge.http.retry import Deadline
+from orderbridge.http.session import log_facts
+from orderbridge.model.basics import OrderStatus, OrderType
+from orderbridge.model.order import Order
+from orderbridge.model.permit import Permit
+from orderbridge.model.request import OrderRequest
+from orderbridge.screening import as_asked, differences, refuse_undeclared
+
+# An answer that contradicts one of these is about another order than was sent; other words may be the venue's own way.
+_IDENTITY: Final = ("client_order_id", "symbol", "side", "paper")
+_MANNER: Final = ("type", "time_in_force", "post_only", "reduce_only")
+
+
+class Unclear(Exception):
+    """An answer does not show the order that a write was about, or may be about another."""
+
+    def __init__(self, reason: str, *, order_id: str | None = None) -> None:
+        super().__init__(reason)
+        self.order_id = order_id
+
+
+class SendOnce(Protocol):
+    """Sends a call once. Raises NotSent, OutcomeUnknown, or the venue's refusal."""
+
+    async def __call__(
+        self, call: Any, /, *, permit: Permit | None, not_after: float | None, deadline: Deadline
+    ) -> Any: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placing:
+    """
+    How a venue takes new orders.
+
+    Attributes:
+        mint: a client order id for an order that brings none; None where the venue takes none.
+        screen: OrderDenied, NotSupported for what is not taken, where capabilities cannot say so.
+        hold: the same for the rules of its market.
+        call: an order as it leaves, under its client order id. OrderDenied: it cannot.
+        said: the order that the answer to a call shows, read back where it shows too little. Unclear: it shows none.
+        stated: what else an answer states, by our names for it: identity, size and prices.
+        tells_manner: a type, lifetime or flag other than what was sent is an anomaly, and not a way of writing it.
+        paper: the mode that orders are sent in, where answers state one.
+        known: takes the order in, and gives it back with what is known here beside the answer.
+    """
+
+    gateway: str
+    log: logging.Logger
+    capabilities: Capabilities
+    mint: Callable[[], str | None]
+    call: Callable[[OrderRequest, str | None], Any]
+    send: SendOnce
+    said: Callable[[Any, OrderRequest, Any, Deadline], Awaitable[Order]]
+    known: Callable[[Order], Order]
+    screen: Callable[[OrderRequest], None] = lambda request: None
+    hold: Callable[[OrderRequest, Deadline], Awaitable[None]] | None = None
+    stated: Callable[[Any], Mapping[str, object]] = lambda answer: {}
+    tells_manner: bool = False
+    paper: bool | None = None
+
+    async def submit(
+        self, request: OrderRequest, *, permit: Permit | None, not_after: float | None, deadline: Deadline
+    ) -> Order:
+        """
+        Send a new order once, and return what its answer shows of it, of the size and prices that were asked for.
+
+        Raises:
+            OrderDenied, NotSupported, NotSent: nothing was sent.
+            OutcomeUnknown: sent, and no clear answer, or one about another order.
+            The refusals of `send`.
+        """
+        with before_sending(self.gateway, "submit"):
+            self.screen(request)
+            refuse_undeclared(request, self.capabilities, gateway=self.gateway)
+            if self.hold is not None:
+                await self.hold(request, deadline)
+            client_order_id = request.client_order_id or self.mint()
+            call = self.call(request, client_order_id)
+        where = Where(gateway=self.gateway, operation="submit")
+        answer = await self.send(call, permit=permit, not_after=not_after, deadline=deadline)
+        try:
+            order = await self.said(answer, request, call, deadline)
+            doubts = self._doubts(order, answer, request, client_order_id)
+        except Unclear as unclear:
+            raise OutcomeUnknown(
+                f"the order was sent, and {unclear}",
+                order_id=unclear.order_id,
+                client_order_id=client_order_id,
+                **where,
+            ) from unclear
+        order, figures = as_asked(order, request)
+        return self.known(self._told(order, [*doubts, *figures], client_order_id))
+
+    def _doubts(self, order: Order, answer: Any, request: OrderRequest, client_order_id: str | None) -> list[str]:
+        names = (*_IDENTITY, *(_MANNER if self.tells_manner else ()))
+        asked = {**dict(request), "client_order_id": client_order_id, "paper": self.paper}
+        shown = {**{name: getattr(order, name) for name in names}, **self.stated(answer)}
+        if order.type is OrderType.UNKNOWN:
+            del asked["type"]
+        doubts = differences(asked, shown)
+        wrong = [doubts[name] for name in _IDENTITY if name in doubts]
+        if wrong:
+            raise Unclear(f"the answer shows another, {order.order_id}: {'; '.join(wrong)}", order_id=order.order_id)
+        return list(doubts.values())
+
+    def _told(self, order: Order, doubts: list[str], client_order_id: str | None) -> Order:
+        for doubt in doubts:
+            extra = log_facts(self.gateway, "submit", order_id=order.order_id, client_order_id=client_order_id)
+            self.log.warning("order %s: %s", order.order_id, doubt, extra=extra)
+        order = order.noted(anomalies=doubts)
+        if order.client_order_id is None and client_order_id is not None:
+            note = "its client order id is the one it was sent with: the answer states none"
+            order = order.noted(note, client_order_id=client_order_id)
+        return order
+
+
+def order_as_asked(
+    request: OrderRequest,
+    *,
+    venue: str,
+    account: str,
+    order_id: str,
+    client_order_id: str | None,
+    observed_at: datetime,
+    evidence: str = "submit: an id was given",
+    **more: Any,
+) -> Order:
+    """
+    An order of which an answer tells the id and no more: what was asked for, and nothing of its fills.
+
+    Args:
+        more: fields that are otherwise than in the request, or beside it.
+    """
+    asked = {name: getattr(request, name) for name in _ASKED}
+    told = {"raw_type": request.type.value, "status": OrderStatus.ACCEPTED, "evidence": (evidence,), **more}
+    ids = {"order_id": order_id, "client_order_id": client_order_id}
+    return Order(venue=venue, account=account, observed_at=observed_at, **{**asked, **told, **ids})
+
+
+_ASKED: Final = (
+    "symbol",
+    "side",
+    "type",
+    "quantity",
+    "quote_quantity",
+    "price",
+    "stop_price",
+    "time_in_force",
+    "expires_at",
+    "post_only",
+    "reduce_only",
+)
+
+
+@contextmanager
+def before_sending(gateway: str, operation: str) -> Iterator[None]:
+    """
+    Where nothing of a write has left yet: whatever fails inside, a defect included, is no unknown outcome.
+
+    Raises:
+        NotSent: in place of an error that is none of ours.
+    """
+    try:
+        yield
+    except OrderBridgeError as error:
+        error.gateway, error.operation = error.gateway or gateway, error.operation or operation
+        raise
+    except Exception as error:
+        message = f"nothing was sent: {type(error).__name__}: {error}"
+        raise NotSent(message, gateway=gateway, operation=operation) from error
