@@ -423,8 +423,8 @@ async def test_figures_that_a_new_order_was_not_sent_with_are_anomalies(bitso: A
 
     assert (order.quantity, order.price, order.filled_quantity) == (Decimal("0.01"), Decimal(560000), None)
     assert order.anomalies == (
-        "original_amount was sent as 0.01, and the answer says '0.004'",
-        "price was sent as 560000, and the answer says '550000'",
+        "price was sent as 560000, and the answer says 550000",
+        "quantity was sent as 0.01, and the answer says 0.004",
     )
 
 
