@@ -1,19 +1,44 @@
-"""A look-up at one gateway: what was asked for which ref, and what came of it."""
+"""
+Looking orders up at one gateway: what is asked for which ref, in which steps, and what came of it.
+
+A venue says under which ids it could hold the order of a ref, and which steps are tried for them in turn. Whatever one
+step leaves open goes to the next; whatever is known when the time ends is the result.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from orderbridge.errors import printable
+from orderbridge.errors import (
+    AuthenticationFailed,
+    ConfigurationError,
+    OrderBridgeError,
+    OrderNotFound,
+    PermissionDenied,
+    RateLimited,
+    VenueError,
+    VenueUnavailable,
+    printable,
+)
 from orderbridge.gateway import failure_of
+from orderbridge.http.retry import Deadline
 from orderbridge.model.basics import Symbol
 from orderbridge.model.lifecycle import united
 from orderbridge.model.order import Order
 from orderbridge.model.ref import OrderRef, RefLike, parse_refs
 from orderbridge.model.results import Answer, BadRow, Failure, Found, LookupResult
+from orderbridge.venue.bounds import AT_ONCE
+from orderbridge.venue.rows import Rows
 
+ORDER: Final = "order_id"
+CLIENT: Final = "client_order_id"
+# After so many requests in a row without an answer the venue counts as down for this look-up.
+GIVE_UP_AFTER: Final = 8
 # The worst of several answers is the answer: a ref is not seen only if every way of asking said so.
 _WORST_FIRST: Final = (
     Answer.TIMED_OUT,
@@ -22,11 +47,23 @@ _WORST_FIRST: Final = (
     Answer.PARTLY_SEARCHED,
     Answer.NOT_SEEN,
 )
+# After these every further request would fail alike, and repeating it may cost a longer lock-out.
+_STOPS_ALL: Final = (AuthenticationFailed, PermissionDenied, RateLimited, ConfigurationError)
+# With less time than this left, a read that gave up ran out of it.
+_NO_TIME: Final = 0.01
+
+
+class Way(NamedTuple):
+    """One id to ask for, as the venue's (`ORDER`) or as ours (`CLIENT`); of one symbol where it counts by market."""
+
+    kind: str
+    id: str
+    symbol: Symbol | None = None
 
 
 @dataclass(slots=True, eq=False)
 class Ask:
-    """One id asked for in one way (`kind`), on behalf of one or more refs; of one symbol where it counts by market."""
+    """One id asked for in one way, on behalf of one or more refs."""
 
     kind: str
     id: str
@@ -43,9 +80,22 @@ class Ask:
         return self.answer is None
 
 
-class Search:
+@dataclass(frozen=True, slots=True)
+class Step:
     """
-    Collects what comes of a look-up, so that whatever is known when the time ends is the result.
+    What is done for the asks of some kinds that are still open: `size` of them per run, 0 for all.
+
+    A run may be cancelled at any await, when the time ends: what it knows by then it tells in a `finally`.
+    """
+
+    kinds: tuple[str, ...]
+    run: Callable[[list[Ask]], Coroutine[Any, Any, None]]
+    size: int = 1
+
+
+class Lookup:
+    """
+    One look-up: made for some refs, run once.
 
     A ref without any ask is one that this venue could not have issued: not seen, for that reason, which proves nothing.
 
@@ -53,29 +103,131 @@ class Search:
         ConfigurationError: a ref names another gateway.
     """
 
-    def __init__(self, gateway: str, refs: Sequence[RefLike]) -> None:
+    def __init__(self, gateway: str, refs: Sequence[RefLike], *, deadline: Deadline) -> None:
         self.gateway = gateway
+        self.deadline = deadline
+        # What every further request would fail with.
+        self.stopped_by: OrderBridgeError | None = None
         self._given = tuple(refs)
         self.refs = tuple(parse_refs(refs, gateways=[gateway]))
-        self._asks: dict[tuple[str, str, Symbol | None], Ask] = {}
+        self._asks: dict[Way, Ask] = {}
         self._by_ref: list[list[Ask]] = [[] for _ in refs]
         self._failure: Failure | None = None
         self._bad_rows: list[BadRow] = []
+        self._gate = asyncio.Semaphore(AT_ONCE)
+        self._unanswered = 0
 
-    def ask(self, kind: str, id: str, *, ref: int, symbol: Symbol | None = None) -> Ask:
-        """Note that `id` is to be asked for as a `kind`, for the ref at that position."""
-        ask = self._asks.setdefault((kind, id, symbol), Ask(kind, id, symbol))
+    async def run(self, ways: Callable[[OrderRef], Iterable[Way]], stages: Iterable[Sequence[Step]]) -> LookupResult:
+        """
+        Ask until everything is answered or the time ends. Stages follow on one another; the steps of one run at once.
+
+        Raises:
+            ConfigurationError: the gateway cannot be used as it is, and nothing was found.
+        """
+        for position, ref in enumerate(self.refs):
+            for way in ways(ref):
+                self.ask(way, ref=position)
+        try:
+            async with asyncio.timeout(self.deadline.as_timeout):
+                for stage in stages:
+                    await self._run(stage)
+                self.answer(self.pending(ORDER, CLIENT), Answer.NOT_SEEN)
+        except TimeoutError:
+            pass  # whatever is pending ran out of time, and the result says so
+        if isinstance(self.stopped_by, ConfigurationError) and not self.answered(Answer.FOUND):
+            raise self.stopped_by
+        return self.result()
+
+    async def _run(self, stage: Sequence[Step]) -> None:
+        async with asyncio.TaskGroup() as group:
+            for step in stage:
+                asks = self.pending(*step.kinds)
+                size = step.size or len(asks) or 1
+                for start in range(0, len(asks), size):
+                    group.create_task(step.run(asks[start : start + size]))
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """One of the places for requests at once. Raises what stopped the others."""
+        async with self._gate:
+            if self.stopped_by is not None:
+                raise self.stopped_by
+            try:
+                yield
+            except VenueError:
+                self._unanswered = 0
+                raise
+            self._unanswered = 0
+
+    async def find(
+        self,
+        asks: Sequence[Ask],
+        read: Callable[[Sequence[Ask]], Awaitable[Rows[Order]]],
+        *,
+        blames_an_id: Callable[[VenueError], bool],
+    ) -> None:
+        """Ask for ids of one kind in one request. A list refused for one of them is split till the guilty are found."""
+        try:
+            async with self.turn():
+                rows = await read(asks)
+        except VenueError as error:
+            if not blames_an_id(error):
+                # It is about the account or the call, and would meet each part of the list alike.
+                self.fail(asks, error, stops=True)
+            elif len(asks) > 1:
+                middle = len(asks) // 2
+                await self.find(asks[:middle], read, blames_an_id=blames_an_id)
+                await self.find(asks[middle:], read, blames_an_id=blames_an_id)
+            elif not isinstance(error, OrderNotFound):
+                self.fail(asks, error)
+        except OrderBridgeError as error:
+            self.fail(asks, error)
+        else:
+            self.set_aside(self.take(asks, rows.good))
+            self.add_bad_rows(rows.bad)
+            self._note_hidden(asks, rows)
+
+    def _note_hidden(self, asks: Sequence[Ask], rows: Rows[Order]) -> None:
+        # A row without an id, or in a list by client ids, may be that of any ask that was not met.
+        unreadable = {row.order_id for row in rows.bad}
+        nameless = rows.bad or any(not order.client_order_id for order in rows.good)
+        hidden = [
+            ask for ask in asks if None in unreadable or (nameless if ask.kind == CLIENT else ask.id in unreadable)
+        ]
+        self.answer(hidden, Answer.PARTLY_SEARCHED, note="its row could not be read: see bad_rows")
+
+    def ask(self, way: Way, *, ref: int) -> None:
+        """Note what is to be asked for on behalf of the ref at that position."""
+        ask = self._asks.setdefault(way, Ask(*way))
         ask.refs.append(ref)
         self._by_ref[ref].append(ask)
-        return ask
 
-    def pending(self, kind: str) -> list[Ask]:
-        """The asks of a kind that nothing has come of yet."""
-        return [ask for ask in self._asks.values() if ask.kind == kind and ask.is_pending]
+    def asked(self, kind: str) -> list[Ask]:
+        """The asks of a kind."""
+        return [ask for ask in self._asks.values() if ask.kind == kind]
+
+    def pending(self, *kinds: str) -> list[Ask]:
+        """The asks of these kinds that nothing has come of yet."""
+        return [ask for kind in kinds for ask in self.asked(kind) if ask.is_pending]
 
     def answered(self, answer: Answer) -> list[Ask]:
         """The asks that got this answer."""
         return [ask for ask in self._asks.values() if ask.answer is answer]
+
+    def take(self, asks: Iterable[Ask], orders: Iterable[Order]) -> list[tuple[int, Order]]:
+        """Give the asks the orders that bear their ids; the others come back, each with its place."""
+        by_id = defaultdict(list)
+        for ask in asks:
+            by_id[ask.kind, ask.id].append(ask)
+        others = []
+        for position, order in enumerate(orders):
+            named = [*by_id.get((ORDER, order.order_id), ()), *by_id.get((CLIENT, order.client_order_id or ""), ())]
+            met = [ask for ask in named if ask.symbol in (None, order.symbol)]
+            for ask in met:
+                self.found(ask, order)
+            if not met:
+                others.append((position, order))
+        return others
 
     def found(self, ask: Ask, order: Order) -> None:
         """An order answers to this ask."""
@@ -88,17 +240,24 @@ class Search:
             if ask.is_pending:
                 ask.answer, ask.note, ask.proven_absent = answer, note, proven_absent
 
-    def fail(self, asks: Iterable[Ask], error: BaseException) -> None:
+    def fail(self, asks: Iterable[Ask], error: OrderBridgeError, *, stops: bool = False) -> None:
         """The request for these asks failed; the first failure is what the gateway is reported with."""
-        failure = failure_of(error)
+        left, is_unanswered = self.deadline.remaining(), isinstance(error, VenueUnavailable)
+        ran_out = not left or (is_unanswered and left < _NO_TIME)
+        self._unanswered += is_unanswered
+        if not ran_out and (stops or isinstance(error, _STOPS_ALL) or self._unanswered >= GIVE_UP_AFTER):
+            self.stopped_by = self.stopped_by or error
+        failure = failure_of(TimeoutError() if ran_out else error)
         self._failure = self._failure or failure
         timed_out = failure.kind == "timed_out"
         self.answer(asks, Answer.TIMED_OUT if timed_out else Answer.FAILED, note=failure.message)
 
-    def bad_row(self, *, position: int, reason: str, order_id: str | None = None, raw: Any = None) -> None:
-        """A row that could not be read, or that nobody asked for."""
-        self._bad_rows.append(
-            BadRow(gateway=self.gateway, position=position, reason=reason, order_id=order_id, raw=raw)
+    def set_aside(self, orders: Iterable[tuple[int, Order]]) -> None:
+        """Orders that nobody asked for are told as bad rows."""
+        reason = "this row was not asked for"
+        self.add_bad_rows(
+            BadRow(gateway=self.gateway, position=position, reason=reason, order_id=order.order_id, raw=order.raw)
+            for position, order in orders
         )
 
     def add_bad_rows(self, rows: Iterable[BadRow]) -> None:

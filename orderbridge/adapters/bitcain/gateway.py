@@ -6,7 +6,6 @@ It is longer than most files, as every call of the interface has its signature a
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime, timedelta
@@ -17,7 +16,7 @@ from orderbridge.adapters.bitcain.cancels import BitcainCancels
 from orderbridge.adapters.bitcain.client import BitcainClient
 from orderbridge.adapters.bitcain.edits import BitcainEdits
 from orderbridge.adapters.bitcain.listing import Listing, checked_symbol, span_of
-from orderbridge.adapters.bitcain.lookup import Lookup
+from orderbridge.adapters.bitcain.lookup import look_up
 from orderbridge.adapters.bitcain.mapping import VENUE
 from orderbridge.adapters.bitcain.outgoing import CAPABILITIES, CLIENT_ID
 from orderbridge.adapters.bitcain.reads import BitcainReads
@@ -36,7 +35,6 @@ from orderbridge.model.permit import Lane, Permit
 from orderbridge.model.ref import RefLike
 from orderbridge.model.request import OrderEdit, OrderRequest
 from orderbridge.model.results import BadRow, LookupResult, OrderList
-from orderbridge.venue.lookup import Search
 from orderbridge.venue.submit import Placing
 
 if TYPE_CHECKING:
@@ -288,18 +286,8 @@ class BitcainGateway(UnsupportedCalls):
 
         Source: Bitcain, "Get Order Details", "List User Orders".
         """
-        search = Search(self.name, refs)
-        if not refs:
-            return search.result()
         self._session.check_usable()
-        deadline = Deadline(timeout)
-        call = Lookup(search, self._reads, deadline=deadline, scan_since=self.settings.scan_since)
-        try:
-            async with asyncio.timeout(deadline.as_timeout):
-                await call.run()
-        except TimeoutError:
-            pass  # what is known by now is the result
-        return search.result()
+        return await look_up(self._reads, refs, Deadline(timeout), scan_since=self.settings.scan_since)
 
     @checked_call
     async def get(self, ref: RefLike, *, timeout: float | None = None) -> Order:

@@ -68,7 +68,7 @@ class BitcainReads:
     ) -> None:
         self._client = client
         self._account = account
-        self._gateway = gateway_name("bitcain", account)
+        self.gateway = gateway_name("bitcain", account)
         self.mode = mode
         self.acts = OwnActs(paper=mode == "paper")
         self._symbols = SymbolBook(known_symbols)
@@ -108,12 +108,12 @@ class BitcainReads:
             raise UnexpectedResponse(
                 f"the order cannot be read: {error}",
                 bad_rows=(bad,),
-                gateway=self._gateway,
+                gateway=self.gateway,
                 operation=operation,
             ) from error
         if order.order_id != order_id:
             message = f"asked for {order_id}, the server answered with {order.order_id}"
-            raise UnexpectedResponse(message, gateway=self._gateway, operation=operation)
+            raise UnexpectedResponse(message, gateway=self.gateway, operation=operation)
         return order
 
     async def read_back(
@@ -210,14 +210,14 @@ class BitcainReads:
                 return await self._client.get(path, find, params=params, deadline=deadline, operation=operation)
         except TimeoutError as error:
             message = "no answer within the time limit"
-            raise VenueUnavailable(message, gateway=self._gateway, operation=operation) from error
+            raise VenueUnavailable(message, gateway=self.gateway, operation=operation) from error
 
     async def _shaped(self, pages: AsyncIterator[T], operation: str) -> AsyncIterator[T]:
         try:
             async for page in pages:
                 yield page
         except Shapeless as error:
-            raise UnexpectedResponse(str(error), keys=error.keys, gateway=self._gateway, operation=operation) from error
+            raise UnexpectedResponse(str(error), keys=error.keys, gateway=self.gateway, operation=operation) from error
 
     async def _sorted_out(self, rows: list[Row], symbols: SymbolBook, operation: str) -> Batch:
         batch = Batch()
@@ -256,7 +256,7 @@ class BitcainReads:
 
     def _bad_row(self, row: Row, error: Unusable) -> BadRow:
         return BadRow(
-            gateway=self._gateway,
+            gateway=self.gateway,
             position=row.position,
             reason=str(error),
             order_id=error.id,
@@ -272,7 +272,7 @@ class BitcainReads:
     def _warn(self, order_id: str | None, client_order_id: str | None, text: str, operation: str) -> None:
         if not self._is_news(order_id, text):
             return
-        extra = log_facts(self._gateway, operation, order_id=order_id, client_order_id=client_order_id)
+        extra = log_facts(self.gateway, operation, order_id=order_id, client_order_id=client_order_id)
         self._client.session.log.warning("order %s: %s", order_id, text, extra=extra)
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
 from orderbridge.adapters.bitcain.codes import CANCEL
-from orderbridge.adapters.bitcain.lookup import Lookup
+from orderbridge.adapters.bitcain.lookup import look_up
 from orderbridge.adapters.bitcain.mapping import paper_from_wire
 from orderbridge.adapters.bitcain.reads import BitcainReads
 from orderbridge.adapters.bitcain.wire import as_uuid
@@ -29,7 +28,7 @@ from orderbridge.model.order import Order
 from orderbridge.model.ref import OrderRef, RefLike, parse_refs
 from orderbridge.model.results import Answer, LookupResult
 from orderbridge.venue.bounds import before_a_cancel
-from orderbridge.venue.lookup import Search, no_id_of
+from orderbridge.venue.lookup import no_id_of
 
 _MODES: Final = {True: "paper", False: "live"}
 # Seeking a client id may take this share: without its order there is nothing to send.
@@ -72,7 +71,9 @@ class Targets:
         ref = self._checked(given, where)
         if isinstance(given, Order) and given.may_be_live and given.paper is not None and not fresh:
             return Target(given.order_id, given)
-        return self._chosen(ref, await self._look_up(ref, deadline), where, is_ours=False)
+        return self._chosen(
+            ref, await look_up(self._reads, [ref], deadline, scan_since=self._scan_since), where, is_ours=False
+        )
 
     async def find_to_cancel(self, given: RefLike, *, deadline: Deadline) -> Target:
         """
@@ -100,7 +101,7 @@ class Targets:
             soon = deadline
         else:
             soon = deadline.within(deadline.remaining() * _SEEKING_SHARE)
-        result = await self._look_up(ref, soon)
+        result = await look_up(self._reads, [ref], soon, scan_since=self._scan_since)
         target = self._chosen(ref, result, where, is_ours=is_ours)
         if target.order is None or target.order.may_be_live or target.order_id == uuid:
             return target
@@ -131,16 +132,6 @@ class Targets:
             text = f"{given.order_id} is a {theirs} order, and this gateway is for {self._reads.mode} orders"
             raise OrderDenied(f"{text}; nothing was done", rule="trading_mode", **where)
         return ref
-
-    async def _look_up(self, ref: OrderRef, deadline: Deadline) -> LookupResult:
-        search = Search(self._gateway, [ref])
-        call = Lookup(search, self._reads, deadline=deadline, scan_since=self._scan_since)
-        try:
-            async with asyncio.timeout(deadline.as_timeout):
-                await call.run()
-        except TimeoutError:
-            pass  # what is known by now is the result
-        return search.result()
 
     def _chosen(self, ref: OrderRef, result: LookupResult, where: Where, *, is_ours: bool) -> Target:
         found = result[ref]

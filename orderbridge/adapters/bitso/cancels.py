@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, Final, Protocol
 
 from orderbridge.adapters.bitso.client import BitsoClient, Sends
-from orderbridge.adapters.bitso.ids import OID, could_be_oid, ways_to_ask
+from orderbridge.adapters.bitso.ids import could_be_oid, ways_to_ask
 from orderbridge.adapters.bitso.lookup import BATCH, CANCEL_LISTED, blames_an_id, without_trades
 from orderbridge.adapters.bitso.mapping import VENUE, WAITING_MAY_BE_MISSING
 from orderbridge.adapters.bitso.reads import BitsoReads
@@ -37,13 +37,13 @@ from orderbridge.model.order import Order, gateway_name
 from orderbridge.model.ref import OrderRef, RefLike
 from orderbridge.model.results import CancelledOrders, Found, LookupResult
 from orderbridge.venue.bounds import BEFORE_SECONDS, after_a_write, before_a_cancel
-from orderbridge.venue.lookup import no_id_of
+from orderbridge.venue.lookup import ORDER, Way, no_id_of
 
 _FILLS: Final = ("filled_quantity", "filled_quote_quantity", "average_price")
 
 
 class LookUp(Protocol):
-    """`BitsoGateway`'s look-up beside a cancel; `unlisted` and `ended` are oids as `BitsoLookup` names them."""
+    """`BitsoGateway`'s look-up beside a cancel; `unlisted` and `ended` are oids as `look_up` names them."""
 
     def __call__(
         self,
@@ -107,13 +107,11 @@ class BitsoCancels:
             raise
         return await self._after(oid, known, was_listed=oid in listed, deadline=deadline)
 
-    async def _in_every_way(
-        self, ref: OrderRef, ways: list[tuple[str, str]], ended: Order | None, deadline: Deadline
-    ) -> Order:
+    async def _in_every_way(self, ref: OrderRef, ways: list[Way], ended: Order | None, deadline: Deadline) -> Order:
         """Cancel under each id that it could have; whatever is listed is what was meant."""
         listed: list[str] = []
-        for kind, id in ways:
-            if kind == OID:
+        for kind, id, _ in ways:
+            if kind == ORDER:
                 listed += await self._send(f"/orders/{id}", deadline, order_id=id)
             else:
                 listed += await self._by_origin_id(id, ref, deadline)

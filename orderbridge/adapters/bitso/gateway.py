@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from datetime import datetime
+from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import urlsplit
@@ -15,7 +16,7 @@ from orderbridge.adapters.bitso.auth import Signer
 from orderbridge.adapters.bitso.cancels import BitsoCancels
 from orderbridge.adapters.bitso.client import PRIVATE_RATE, PUBLIC_RATE, BitsoClient
 from orderbridge.adapters.bitso.edits import BitsoEdits
-from orderbridge.adapters.bitso.lookup import BATCH, BitsoLookup
+from orderbridge.adapters.bitso.lookup import BATCH, look_up
 from orderbridge.adapters.bitso.mapping import VENUE, WAITING_MAY_BE_MISSING, book_from_symbol
 from orderbridge.adapters.bitso.markets import BitsoMarkets, MarketsLike
 from orderbridge.adapters.bitso.outgoing import (
@@ -41,7 +42,6 @@ from orderbridge.model.permit import Lane, Permit
 from orderbridge.model.ref import OrderRef, RefLike, parse_refs
 from orderbridge.model.request import Market, OrderEdit, OrderRequest
 from orderbridge.model.results import BadRow, CancelledOrders, LookupResult, OrderList
-from orderbridge.venue.lookup import Search
 from orderbridge.venue.memory import Shown
 from orderbridge.venue.submit import Placing
 
@@ -130,7 +130,6 @@ class BitsoGateway(UnsupportedCalls):
         self.address = base_url.rstrip("/")
         # An address that is not known is taken for real money.
         self.mode: Mode | None = "sandbox" if urlsplit(self.address).hostname in _SANDBOXES else "live"
-        self._rebuild_limit = rebuild_limit
         signer = Signer(api_key, api_secret, clock=clock)
         if not all(secret.isascii() and secret.isprintable() and secret for secret in signer.secrets):
             raise ConfigurationError("Bitso needs an api_key and an api_secret in plain characters", gateway=self.name)
@@ -159,6 +158,9 @@ class BitsoGateway(UnsupportedCalls):
             known=self._shown.take,
         )
         resolving = self._reads.in_lane("resolve")
+        self._look_up = partial(look_up, rebuild_limit=rebuild_limit, settle_time=settle_time)
+        # Beside a cancel or an edit: before other reads.
+        self._resolve = partial(self._look_up, resolving)
         self._cancels = BitsoCancels(self._client, resolving, self._resolve)
         self._edits = BitsoEdits(self._client, self._get_by_oid, self._rules, self._shown)
 
@@ -183,9 +185,7 @@ class BitsoGateway(UnsupportedCalls):
         Source: Bitso API v3, "Look Up Orders", "List Order Trades".
         """
         self._client.session.check_usable()
-        search = Search(self.name, refs)
-        await self._look_up(self._reads, search, Deadline(timeout))
-        return search.result()
+        return await self._look_up(self._reads, refs, Deadline(timeout))
 
     @checked_call
     def remember(self, orders: Collection[Order]) -> bool:
@@ -199,29 +199,6 @@ class BitsoGateway(UnsupportedCalls):
     def nonces_of(self, key: str) -> Callable[[], int] | None:
         """Fresh nonces for another client of this API key: once Bitso has seen ours it refuses shorter ones."""
         return self._signer.nonces_of(key)
-
-    async def _resolve(
-        self,
-        refs: Sequence[RefLike],
-        deadline: Deadline,
-        unlisted: frozenset[str] = frozenset(),
-        ended: frozenset[str] = frozenset(),
-    ) -> LookupResult:
-        """A look-up beside a cancel or an edit: before other reads, and never an error."""
-        search = Search(self.name, refs)
-        await self._look_up(self._reads.in_lane("resolve"), search, deadline, unlisted, ended)
-        return search.result()
-
-    async def _look_up(
-        self,
-        reads: BitsoReads,
-        search: Search,
-        deadline: Deadline,
-        unlisted: frozenset[str] = frozenset(),
-        ended: frozenset[str] = frozenset(),
-    ) -> None:
-        limits: dict[str, Any] = {"rebuild_limit": self._rebuild_limit, "settle_time": self.settle_time}
-        await BitsoLookup(reads, search, deadline=deadline, unlisted=unlisted, ended=ended, **limits).run()
 
     async def _get_by_oid(self, oid: str, deadline: Deadline) -> Order:
         ref = OrderRef(gateway=self.name, order_id=oid)

@@ -11,9 +11,8 @@ import re
 from typing import Final
 
 from orderbridge.model.ref import OrderRef
+from orderbridge.venue.lookup import CLIENT, ORDER, Way
 
-OID: Final = "oid"
-ORIGIN: Final = "origin_id"
 _OID_SHAPE: Final = re.compile(r"[A-Za-z0-9]{1,64}")
 _ORIGIN_SHAPE: Final = re.compile(r"[A-Za-z0-9_-]{1,40}")
 # A path word, never an order: `DELETE /orders/all` cancels everything.
@@ -30,16 +29,16 @@ def could_be_origin_id(text: str) -> bool:
     return _ORIGIN_SHAPE.fullmatch(text) is not None
 
 
-def ways_to_ask(ref: OrderRef) -> list[tuple[str, str]]:
+def ways_to_ask(ref: OrderRef) -> list[Way]:
     """
-    The (kind, id) pairs under which Bitso could hold the order; none when it could not.
+    The ids under which Bitso could hold the order; none when it could not.
 
     Its own id names one order and a client id may name several, so a ref with both is asked for by the former.
     """
     oid = ref.order_id or ref.id
-    ways = [(OID, oid)] if oid and could_be_oid(oid) else []
+    ways = [Way(ORDER, oid)] if oid and could_be_oid(oid) else []
     origin_id = ref.client_order_id if ref.order_id is None or not ways else None
     origin_id = origin_id or ref.id
     if origin_id and could_be_origin_id(origin_id):
-        ways.append((ORIGIN, origin_id))
+        ways.append(Way(CLIENT, origin_id))
     return ways

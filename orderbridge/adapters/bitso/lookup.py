@@ -17,26 +17,18 @@ from datetime import datetime
 from typing import Final
 
 from orderbridge.adapters.bitso.codes import Meaning, meaning_of
-from orderbridge.adapters.bitso.ids import OID, ORIGIN, ways_to_ask
+from orderbridge.adapters.bitso.ids import ways_to_ask
 from orderbridge.adapters.bitso.mapping import WAITING_MAY_BE_MISSING, order_from_fills, told_of
 from orderbridge.adapters.bitso.reads import BitsoReads
-from orderbridge.errors import (
-    AuthenticationFailed,
-    ConfigurationError,
-    OrderBridgeError,
-    OrderNotFound,
-    PermissionDenied,
-    RateLimited,
-    VenueError,
-)
+from orderbridge.errors import OrderBridgeError, OrderNotFound, VenueError
 from orderbridge.http.retry import Deadline
 from orderbridge.http.session import log_facts
 from orderbridge.model.basics import KnownBy, OrderStatus
 from orderbridge.model.lifecycle import Lack, lacking, may_be_left_out, unseen_note
 from orderbridge.model.order import FILL_FIGURES, Fill, Order
-from orderbridge.model.results import Answer
-from orderbridge.venue.bounds import AT_ONCE
-from orderbridge.venue.lookup import Ask, Search
+from orderbridge.model.ref import RefLike
+from orderbridge.model.results import Answer, LookupResult
+from orderbridge.venue.lookup import CLIENT, ORDER, Ask, Lookup, Step
 from orderbridge.venue.rows import Rows
 
 # Undocumented; long lists make long URLs.
@@ -46,7 +38,6 @@ CANCEL_LISTED: Final = "cancel: listed"
 # A list may be refused for one of its ids: unknown to Bitso, or of a form that it does not take. Every other refusal
 # is about the account or the call, and would meet each part of the list alike.
 _BAD_ID_CODES: Final = frozenset({"0304", "0372"})
-_STOPS_ALL: Final = (AuthenticationFailed, PermissionDenied, RateLimited, ConfigurationError)
 
 
 @dataclass(slots=True)
@@ -81,37 +72,50 @@ class _Lacking:
         return list(dict.fromkeys([*(order.order_id for order in self.known), *traded]))
 
 
-class BitsoLookup:
+async def look_up(
+    reads: BitsoReads,
+    refs: Sequence[RefLike],
+    deadline: Deadline,
+    unlisted: frozenset[str] = frozenset(),
+    ended: frozenset[str] = frozenset(),
+    *,
+    rebuild_limit: int,
+    settle_time: float,
+) -> LookupResult:
     """
-    One look-up: made for a `Search`, run once.
+    What became of each order.
 
     Args:
         unlisted: oids that a cancel has just left out of its answer, as Bitso does with orders that are not active.
         ended: oids that a cancel has just listed. Bitso seldom shows them any more, so their trades are read beside
             the first look-up, and not after it.
     """
+    look = Lookup(reads.client.gateway, refs, deadline=deadline)
+    rebuild = _Rebuild(look, reads, rebuild_limit, settle_time, unlisted, ended)
+    lists = [Step((ORDER,), rebuild.ask_list, BATCH), Step((CLIENT,), rebuild.ask_list, BATCH)]
+    early, late = Step((ORDER,), rebuild.read_early, 0), Step((ORDER, CLIENT), rebuild.run, 0)
+    return await look.run(ways_to_ask, [[early, *lists], [late]])
+
+
+class _Rebuild:
+    """What is told of orders that look-up does not show."""
 
     def __init__(
         self,
+        look: Lookup,
         reads: BitsoReads,
-        search: Search,
-        *,
-        deadline: Deadline,
         rebuild_limit: int,
         settle_time: float,
-        unlisted: frozenset[str] = frozenset(),
-        ended: frozenset[str] = frozenset(),
+        unlisted: frozenset[str],
+        ended: frozenset[str],
     ) -> None:
+        self._look = look
         self._reads = reads
-        self._search = search
-        self._deadline = deadline
         self._rebuild_limit = rebuild_limit
         self._settle_time = settle_time
         self._unlisted = unlisted
         self._ended = ended
         self._early: dict[str, asyncio.Task[Rows[Fill]]] = {}
-        self._gate = asyncio.Semaphore(AT_ONCE)
-        self._stopped_by: OrderBridgeError | None = None
         self._lacking: list[_Lacking] = []
         self._began, self._began_at = reads.now(), reads.shown.followed.elapsed()
         # The open orders once they could be read, else why not; and what a second look-up came to, by oid.
@@ -119,108 +123,48 @@ class BitsoLookup:
         self._why_not_open = "the open orders were not read"
         self._again: dict[str, Ask] = {}
 
-    async def run(self) -> None:
-        """
-        Search until everything is answered or the time ends; what is known is in the search.
+    async def ask_list(self, asks: Sequence[Ask]) -> None:
+        """Ask for ids of one kind."""
+        await self._look.find(asks, self._look_up, blames_an_id=blames_an_id)
 
-        Raises:
-            ConfigurationError: the address is not Bitso's, and nothing was found there.
-        """
-        for position, ref in enumerate(self._search.refs):
-            for kind, id in ways_to_ask(ref):
-                self._search.ask(kind, id, ref=position)
+    async def _look_up(self, asks: Sequence[Ask]) -> Rows[Order]:
+        kind, ids = asks[0].kind, ",".join(ask.id for ask in asks)
+        many = "oids" if kind == ORDER else "origin_ids"
+        path = f"/orders/{ids}" if kind == ORDER and len(asks) == 1 else f"/orders?{many}={ids}"
+        return await self._reads.orders_at(path, deadline=self._look.deadline, operation="lookup", source="look-up")
+
+    async def read_early(self, asks: Sequence[Ask]) -> None:
+        """Read the trades of what a cancel has just listed."""
+        for ask in asks:
+            if ask.id in self._ended:
+                self._early[ask.id] = asyncio.ensure_future(self._trades_of(ask))
         try:
-            async with asyncio.timeout(self._deadline.as_timeout):
-                self._early = {oid: asyncio.ensure_future(self._trades_of(OID, oid)) for oid in self._ended}
-                await self._ask_lists()
-                if self._early:
-                    await asyncio.wait(self._early.values())
-                await self._rebuild()
-        except TimeoutError:
-            self._conclude()
+            if self._early:
+                await asyncio.wait(self._early.values())
         finally:
             for early in self._early.values():
                 early.cancel()
             await asyncio.gather(*self._early.values(), return_exceptions=True)
-        if isinstance(self._stopped_by, ConfigurationError) and not self._search.answered(Answer.FOUND):
-            raise self._stopped_by
 
-    async def _ask_lists(self) -> None:
-        async with asyncio.TaskGroup() as group:
-            for kind in (OID, ORIGIN):
-                asks = self._search.pending(kind)
-                for start in range(0, len(asks), BATCH):
-                    group.create_task(self._ask_list(kind, asks[start : start + BATCH]))
-
-    async def _ask_list(self, kind: str, asks: Sequence[Ask]) -> None:
-        try:
-            rows = await self._look_up(kind, asks)
-        except VenueError as error:
-            if not blames_an_id(error):
-                self._fail(asks, error, stop=True)
-            elif len(asks) > 1:
-                middle = len(asks) // 2
-                await self._ask_list(kind, asks[:middle])
-                await self._ask_list(kind, asks[middle:])
-            elif not isinstance(error, OrderNotFound):
-                self._fail(asks, error)
-        except OrderBridgeError as error:
-            self._fail(asks, error)
-        else:
-            self._assign(kind, asks, rows)
-
-    async def _look_up(self, kind: str, asks: Sequence[Ask]) -> Rows[Order]:
-        ids = ",".join(ask.id for ask in asks)
-        path = f"/orders/{ids}" if kind == OID and len(asks) == 1 else f"/orders?{kind}s={ids}"
-        async with self._gate:
-            if self._stopped_by is not None:
-                raise self._stopped_by
-            return await self._reads.orders_at(path, deadline=self._deadline, operation="lookup", source="look-up")
-
-    def _assign(self, kind: str, asks: Sequence[Ask], rows: Rows[Order]) -> None:
-        by_id = {ask.id: ask for ask in asks}
-        for position, order in enumerate(rows.good):
-            asked = by_id.get((order.order_id if kind == OID else order.client_order_id) or "")
-            if asked is not None:
-                self._search.found(asked, order)
-            else:
-                self._search.bad_row(
-                    position=position, reason="this row was not asked for", order_id=order.order_id, raw=order.raw
-                )
-        self._search.add_bad_rows(rows.bad)
-        # A row without an id, or in a list by origin ids, may be that of any ask that was not met.
-        unreadable = {row.order_id for row in rows.bad}
-        nameless = None in unreadable or (
-            kind == ORIGIN and (rows.bad or any(not o.client_order_id for o in rows.good))
-        )
-        hidden = [ask for ask in asks if nameless or ask.id in unreadable]
-        self._search.answer(hidden, Answer.PARTLY_SEARCHED, note="its row could not be read: see bad_rows")
-
-    def _fail(self, asks: Sequence[Ask], error: OrderBridgeError, *, stop: bool = False) -> None:
-        if not self._deadline.remaining():
-            self._search.fail(asks, TimeoutError(str(error)))
-            return
-        if stop or isinstance(error, _STOPS_ALL):
-            # The same answer awaits every further request, and repeating it may cost a longer lock-out.
-            self._stopped_by = self._stopped_by or error
-        self._search.fail(asks, error)
-
-    async def _rebuild(self) -> None:
-        found = {ref for ask in self._search.answered(Answer.FOUND) for ref in ask.refs}
-        missed = [ask for kind in (OID, ORIGIN) for ask in self._search.pending(kind)]
+    async def run(self, missed: list[Ask]) -> None:
+        """Tell what is known of ids that look-up does not show, whenever the time ends."""
+        found = {ref for ask in self._look.answered(Answer.FOUND) for ref in ask.refs}
         # A bare id that was found as one kind needs no rebuilding as the other.
         settled = [ask for ask in missed if found.issuperset(ask.refs)]
-        self._search.answer(settled, Answer.NOT_SEEN)
+        self._look.answer(settled, Answer.NOT_SEEN)
         missed = [ask for ask in missed if ask.is_pending]
         ids = list(dict.fromkeys(ask.id for ask in missed))
         beyond = set(ids[self._rebuild_limit :])
         note = f"trades were not searched: more than {self._rebuild_limit} ids are no longer shown"
         for ask in [ask for ask in missed if ask.id in beyond]:
             for order in self._known(ask):
-                self._search.found(ask, order if _is_reported_end(order) else _last_known(order))
+                self._look.found(ask, order if _is_reported_end(order) else _last_known(order))
                 ask.note = note
-            self._search.answer([ask], Answer.PARTLY_SEARCHED, note=note)
-        await self._ask_again_of([ask for ask in missed if ask.is_pending])
+            self._look.answer([ask], Answer.PARTLY_SEARCHED, note=note)
+        try:
+            await self._ask_again_of([ask for ask in missed if ask.is_pending])
+        finally:
+            self._conclude()
 
     async def _ask_again_of(self, asks: Sequence[Ask]) -> None:
         """Open orders, trades and a second look-up of what the first did not show."""
@@ -237,14 +181,13 @@ class BitsoLookup:
         over = [
             order_id for each in self._lacking for order_id in each.order_ids if self._is_to_be_seen_again(order_id)
         ]
-        again = {order_id: Ask(OID, order_id) for order_id in over}
+        again = {order_id: Ask(ORDER, order_id) for order_id in over}
         for start in range(0, len(over), BATCH):
-            await self._ask_list(OID, list(again.values())[start : start + BATCH])
+            await self.ask_list(list(again.values())[start : start + BATCH])
         self._again = again
-        self._conclude()
 
     def _known(self, ask: Ask) -> list[Order]:
-        if ask.kind == ORIGIN:
+        if ask.kind == CLIENT:
             return self._reads.shown.of_client(ask.id)
         order = self._reads.shown.get(ask.id)
         return [] if order is None else [order]
@@ -262,8 +205,8 @@ class BitsoLookup:
     async def _trades(self, lacking: _Lacking) -> None:
         ask = lacking.ask
         try:
-            early = self._early.get(ask.id) if ask.kind == OID else None
-            rows = await (early or self._trades_of(ask.kind, ask.id))
+            early = self._early.get(ask.id) if ask.kind == ORDER else None
+            rows = await (early or self._trades_of(ask))
         except OrderNotFound:
             self._take(lacking, Rows())
         except VenueError as error:
@@ -273,42 +216,40 @@ class BitsoLookup:
                 lacking.rows = Rows()
             elif meaning is not Meaning.NOT_READY:
                 self._could_not_read(lacking, error)
-            self._search.answer([] if lacking.known else [ask], Answer.PARTLY_SEARCHED, note=str(error))
+            self._look.answer([] if lacking.known else [ask], Answer.PARTLY_SEARCHED, note=str(error))
         except OrderBridgeError as error:
             self._could_not_read(lacking, error)
         else:
             self._take(lacking, rows)
 
-    async def _trades_of(self, kind: str, id: str) -> Rows[Fill]:
-        async with self._gate:
-            if self._stopped_by is not None:
-                raise self._stopped_by
+    async def _trades_of(self, ask: Ask) -> Rows[Fill]:
+        async with self._look.turn():
             return await self._reads.trades_of(
-                id, by_oid=kind == OID, deadline=self._deadline, operation="order_trades"
+                ask.id, by_oid=ask.kind == ORDER, deadline=self._look.deadline, operation="order_trades"
             )
 
     def _could_not_read(self, lacking: _Lacking, error: OrderBridgeError) -> None:
         # An end that Bitso itself told stands, whatever becomes of reading its trades.
         if not lacking.has_ended:
-            self._fail([lacking.ask], error)
+            self._look.fail([lacking.ask], error)
 
     def _take(self, lacking: _Lacking, rows: Rows[Fill]) -> None:
         before = {(row.position, row.reason) for row in lacking.rows.bad} if lacking.rows else set()
-        self._search.add_bad_rows(row for row in rows.bad if (row.position, row.reason) not in before)
+        self._look.add_bad_rows(row for row in rows.bad if (row.position, row.reason) not in before)
         lacking.rows, lacking.why = rows, "its trades could not be read: see bad_rows" if rows.bad else ""
         if not rows.good and not lacking.known:
             answer = Answer.PARTLY_SEARCHED if rows.bad else Answer.NOT_SEEN
-            self._search.answer([lacking.ask], answer, note=lacking.why)
+            self._look.answer([lacking.ask], answer, note=lacking.why)
 
     async def _read_open(self) -> None:
         try:
-            rows = await self._reads.open_orders(symbol=None, deadline=self._deadline)
+            rows = await self._reads.open_orders(symbol=None, deadline=self._look.deadline)
         except OrderBridgeError as error:
             self._why_not_open = f"the open orders could not be read: {Exception.__str__(error)}"
             self._reads.client.session.log.warning(
                 "whether orders that are not shown still work could not be read: %s",
                 error,
-                extra=log_facts(self._search.gateway, "lookup"),
+                extra=log_facts(self._look.gateway, "lookup"),
             )
             return
         if rows.bad:
@@ -329,7 +270,7 @@ class BitsoLookup:
         listed = (self._open or {}).get(order_id)
         shown = [*([] if listed is None else [listed]), *self._seen_again(order_id)]
         for order in shown:
-            self._search.found(each.ask, order)
+            self._look.found(each.ask, order)
         if shown:
             return
         fills = each.fills_of(order_id)
@@ -352,7 +293,7 @@ class BitsoLookup:
         self._reads.shown.put(order)
         if each.rows is None and _is_told_by_cancel(order):
             order = without_trades(order, has_matched=each.has_matched)
-        self._search.found(each.ask, order)
+        self._look.found(each.ask, order)
         if why:
             each.ask.note = f"{order_id} is told as it was last known: {why}"
 

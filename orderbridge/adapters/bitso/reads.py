@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 
 from orderbridge.adapters.bitso.client import BitsoClient
 from orderbridge.adapters.bitso.codes import Meaning, meaning_of
-from orderbridge.adapters.bitso.ids import OID, ways_to_ask
+from orderbridge.adapters.bitso.ids import ways_to_ask
 from orderbridge.adapters.bitso.mapping import book_from_symbol, fill_from_row, order_from_row
 from orderbridge.errors import AmbiguousRef, OrderNotFound, UnexpectedResponse, VenueError
 from orderbridge.http.retry import Deadline
@@ -20,6 +20,7 @@ from orderbridge.model.permit import Lane
 from orderbridge.model.ref import OrderRef
 from orderbridge.model.results import BadRow
 from orderbridge.venue.bounds import read_each
+from orderbridge.venue.lookup import ORDER
 from orderbridge.venue.memory import Shown
 from orderbridge.venue.rows import Rows, Unusable, is_within
 
@@ -149,9 +150,9 @@ class BitsoReads:
         """
         missing = OrderNotFound(f"{ref} cannot be an id at Bitso", gateway=self.client.gateway, operation="fills")
         empty: Rows[Fill] | None = None
-        for kind, id in ways_to_ask(ref):
+        for kind, id, _ in ways_to_ask(ref):
             try:
-                rows = await self.trades_of(id, by_oid=kind == OID, deadline=deadline, operation="fills")
+                rows = await self.trades_of(id, by_oid=kind == ORDER, deadline=deadline, operation="fills")
             except OrderNotFound as error:
                 missing = error
                 continue

@@ -23,7 +23,7 @@ from orderbridge.adapters.ccxt_any.exchanges import (
     take_exchange,
 )
 from orderbridge.adapters.ccxt_any.listing import CcxtLists
-from orderbridge.adapters.ccxt_any.lookup import CcxtLookup
+from orderbridge.adapters.ccxt_any.lookup import look_up
 from orderbridge.adapters.ccxt_any.markets import CcxtMarkets
 from orderbridge.adapters.ccxt_any.memory import Memory
 from orderbridge.adapters.ccxt_any.outgoing import NewOrder, creation, order_from_answer, refuse_side, stated_in_answer
@@ -33,7 +33,7 @@ from orderbridge.adapters.ccxt_any.traits import corrected, declared
 from orderbridge.adapters.ccxt_any.wire import Wire
 from orderbridge.client_ids import mint
 from orderbridge.errors import ConfigurationError, NotSupported, VenueUnavailable
-from orderbridge.gateway import Capabilities, Mode, UnsupportedCalls, checked_call, order_from
+from orderbridge.gateway import Capabilities, Mode, UnsupportedCalls, checked_call, failure_of, order_from
 from orderbridge.http.limits import LimitsLike, Rate, shared_limiter
 from orderbridge.http.retry import Deadline, Retries
 from orderbridge.http.session import Session
@@ -43,8 +43,7 @@ from orderbridge.model.order import Fill, Order, gateway_name
 from orderbridge.model.permit import Lane, Permit
 from orderbridge.model.ref import RefLike, parse_refs
 from orderbridge.model.request import Market, OrderRequest
-from orderbridge.model.results import LookupResult, OrderList
-from orderbridge.venue.lookup import Search
+from orderbridge.model.results import Answer, Found, LookupResult, OrderList
 from orderbridge.venue.submit import Placing, Unclear
 
 # Where ccxt names no pace: one request a second.
@@ -281,20 +280,19 @@ class CcxtGateway(UnsupportedCalls):
             ConfigurationError: a ref of another gateway, a closed gateway, a second loop.
         """
         self._client.check_usable()
-        search = Search(self.name, refs)
-        await CcxtLookup(self._reads, search, deadline=Deadline(timeout)).run()
-        return search.result()
+        return await look_up(self._reads, refs, Deadline(timeout))
 
     async def _resolve(self, refs: Sequence[RefLike], deadline: Deadline) -> LookupResult:
         """A look-up beside a cancel: before other reads."""
-        search = Search(self.name, refs)
         try:
-            await CcxtLookup(self._reads.in_lane("resolve"), search, deadline=deadline).run()
-        except ConfigurationError:
+            return await look_up(self._reads.in_lane("resolve"), refs, deadline)
+        except ConfigurationError as error:
             # Closed while a cancel was on its way: how the order stands is not known, and the cancel may have left.
             if not self._is_closing:
                 raise
-        return search.result()
+            failure = failure_of(error)
+            found = Found(answers={self.name: Answer.FAILED}, notes=(failure.message,))
+            return LookupResult(refs=tuple(refs), found=tuple(found for _ in refs), unreachable={self.name: failure})
 
     @checked_call
     async def get(self, ref: RefLike, *, timeout: float | None = None) -> Order:

@@ -11,68 +11,42 @@ import asyncio
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 from orderbridge.adapters.ccxt_any.reads import TRIGGER, CcxtReads, NotInList, symbol_text
 from orderbridge.adapters.ccxt_any.traits import ANY_ID
-from orderbridge.errors import (
-    AuthenticationFailed,
-    ConfigurationError,
-    NotSupported,
-    OrderBridgeError,
-    OrderNotFound,
-    PermissionDenied,
-    RateLimited,
-)
+from orderbridge.errors import NotSupported, OrderBridgeError, OrderNotFound
 from orderbridge.http.retry import Deadline
 from orderbridge.model.basics import Symbol
 from orderbridge.model.order import Order
-from orderbridge.model.ref import OrderRef
-from orderbridge.model.results import Answer
-from orderbridge.venue.bounds import AT_ONCE
-from orderbridge.venue.lookup import Ask, Search
+from orderbridge.model.ref import OrderRef, RefLike
+from orderbridge.model.results import Answer, LookupResult
+from orderbridge.venue.lookup import CLIENT, ORDER, Ask, Lookup, Step, Way
 from orderbridge.venue.rows import Rows
 
-ORDER: Final = "order_id"
-CLIENT: Final = "client_order_id"
-_STOPS_ALL: Final = (AuthenticationFailed, PermissionDenied, RateLimited, ConfigurationError)
+
+async def look_up(reads: CcxtReads, refs: Sequence[RefLike], deadline: Deadline) -> LookupResult:
+    """What became of each order; what is known when the time ends."""
+    look = Lookup(reads.client.gateway, refs, deadline=deadline)
+    steps, kinds = _Steps(look, reads), (ORDER, CLIENT)
+    return await look.run(
+        steps.ways, [[Step(kinds, steps.ready, 0)], [Step(kinds, steps.ask_for)], [Step(kinds, steps.scan, 0)]]
+    )
 
 
-class CcxtLookup:
-    """One look-up: made for a `Search`, run once."""
+class _Steps:
+    """How one look-up asks."""
 
-    def __init__(self, reads: CcxtReads, search: Search, *, deadline: Deadline) -> None:
+    def __init__(self, look: Lookup, reads: CcxtReads) -> None:
+        self._look = look
         self._reads = reads
         self._traits = reads.traits
-        self._search = search
-        self._deadline = deadline
-        self._gate = asyncio.Semaphore(AT_ONCE)
-        self._stopped_by: OrderBridgeError | None = None
-        # Asks that only a list of open orders can answer, by the symbol to list.
-        self._to_scan: dict[str | None, list[Ask]] = defaultdict(list)
-        # What is said of them where that list does not show them either.
+        # What is said of asks that are left to the list of open orders, where that does not show them either.
         self._unless_open: dict[Ask, tuple[Answer, str]] = {}
 
-    async def run(self) -> None:
-        """
-        Search until everything is answered or the time ends; what is known is in the search.
-
-        Raises:
-            ConfigurationError: the gateway cannot be used, and nothing was found.
-        """
-        for position, ref in enumerate(self._search.refs):
-            for kind, id in self._ways(ref):
-                for symbol in self._markets(ref, id):
-                    self._search.ask(kind, id, ref=position, symbol=symbol)
-        asks = [ask for kind in (ORDER, CLIENT) for ask in self._search.pending(kind)]
-        try:
-            async with asyncio.timeout(self._deadline.as_timeout):
-                if asks:
-                    await self._ask_all(asks)
-        except TimeoutError:
-            pass  # whatever is pending ran out of time, and the search says so
-        if isinstance(self._stopped_by, ConfigurationError) and not self._search.answered(Answer.FOUND):
-            raise self._stopped_by
+    def ways(self, ref: OrderRef) -> list[Way]:
+        """The ids to ask for, each in the markets that count for themselves."""
+        return [Way(kind, id, symbol) for kind, id in self._ways(ref) for symbol in self._markets(ref, id)]
 
     def _ways(self, ref: OrderRef) -> list[tuple[str, str]]:
         ways = []
@@ -97,32 +71,28 @@ class CcxtLookup:
             return [None]
         return [ref.symbol] if ref.symbol else self._reads.memory.symbols_of(id) or [None]
 
-    async def _ask_all(self, asks: Sequence[Ask]) -> None:
+    async def ready(self, asks: list[Ask]) -> None:
+        """Load the markets, which every read of ccxt's needs."""
         try:
-            await self._reads.ready(deadline=self._deadline, operation="lookup")
+            await self._reads.ready(deadline=self._look.deadline, operation="lookup")
         except OrderBridgeError as error:
-            self._fail(asks, error)
-            return
-        async with asyncio.TaskGroup() as group:
-            for ask in asks:
-                group.create_task(self._one(ask))
-        async with asyncio.TaskGroup() as group:
-            for symbol, waiting in self._to_scan.items():
-                group.create_task(self._scan(symbol, waiting))
+            self._look.fail(asks, error)
 
     def _symbol(self, ask: Ask) -> Symbol | None:
-        told = (self._search.refs[position].symbol for position in ask.refs)
+        told = (self._look.refs[position].symbol for position in ask.refs)
         known = (ask.symbol, *told, *self._reads.memory.symbols_of(ask.id))
         return next((symbol for symbol in known if symbol is not None), None)
 
-    async def _one(self, ask: Ask) -> None:
+    async def ask_for(self, asks: list[Ask]) -> None:
+        """Ask for one id, or leave it to the list of open orders."""
+        (ask,) = asks
         symbol = symbol_text(self._symbol(ask))
         if ask.kind == ORDER and not self._traits.could_be_id(ask.id):
             note = f"{ask.id!r} is no order id that can be asked for safely"
-            self._search.answer([ask], Answer.CANNOT_ASK, note=note)
+            self._look.answer([ask], Answer.CANNOT_ASK, note=note)
         elif ask.kind == CLIENT and self._traits.client_ids is None:
-            note = f"{self._search.gateway} cannot look up by client order id"
-            self._search.answer([ask], Answer.CANNOT_ASK, note=note)
+            note = f"{self._look.gateway} cannot look up by client order id"
+            self._look.answer([ask], Answer.CANNOT_ASK, note=note)
         elif ask.kind == CLIENT:
             await self._by_client_id(ask, symbol)
         else:
@@ -143,16 +113,14 @@ class CcxtLookup:
         listing = self._traits.open_orders
         if not listing.exists or (listing.needs_symbol and symbol is None):
             answer, note = otherwise or (Answer.CANNOT_ASK, self._why(ask))
-            self._search.answer([ask], answer, note=note)
-        else:
-            if otherwise is not None:
-                self._unless_open[ask] = otherwise
-            self._to_scan[symbol if listing.needs_symbol else None].append(ask)
+            self._look.answer([ask], answer, note=note)
+        elif otherwise is not None:
+            self._unless_open[ask] = otherwise
 
     def _why(self, ask: Ask) -> str:
         if ask.kind == CLIENT and not (self._traits.client_ids and self._traits.client_ids.fetch):
-            return f"{self._search.gateway} cannot look up by client order id"
-        return f"{self._search.gateway} looks an order up by its symbol too: give OrderRef(…, symbol=…)"
+            return f"{self._look.gateway} cannot look up by client order id"
+        return f"{self._look.gateway} looks an order up by its symbol too: give OrderRef(…, symbol=…)"
 
     async def _fetch(self, ask: Ask, order_id: str, symbol: str | None, params: dict[str, Any]) -> None:
         traits = self._traits
@@ -161,9 +129,7 @@ class CcxtLookup:
             self._later(ask, symbol)
             return
         try:
-            async with self._gate:
-                if self._stopped_by is not None:
-                    raise self._stopped_by
+            async with self._look.turn():
                 rows = await self._by_both(order_id, symbol, params, apart=apart)
         except OrderNotFound as error:
             if traits.trigger_orders_apart and not traits.fetches_trigger:
@@ -171,15 +137,15 @@ class CcxtLookup:
                 self._later(ask, symbol, (Answer.PARTLY_SEARCHED, note))
             elif isinstance(error, NotInList):
                 note = "not in a list that may be one page of several"
-                self._search.answer([ask], Answer.PARTLY_SEARCHED, note=note)
+                self._look.answer([ask], Answer.PARTLY_SEARCHED, note=note)
             else:
-                self._search.answer([ask], Answer.NOT_SEEN)
+                self._look.answer([ask], Answer.NOT_SEEN)
         except NotSupported as error:
             # ccxt wants something although its features do not say so, such as a symbol.
             otherwise = None if symbol is None else (Answer.CANNOT_ASK, Exception.__str__(error))
             self._later(ask, symbol, otherwise)
         except OrderBridgeError as error:
-            self._fail([ask], error)
+            self._look.fail([ask], error)
         else:
             self._take(ask, order_id, rows)
 
@@ -190,7 +156,7 @@ class CcxtLookup:
         for way in reversed(ways) if apart else ways:
             try:
                 return await self._reads.order(
-                    order_id, symbol=symbol, params={**params, **way}, deadline=self._deadline, operation="lookup"
+                    order_id, symbol=symbol, params={**params, **way}, deadline=self._look.deadline, operation="lookup"
                 )
             except OrderNotFound as error:
                 missed.append(error)
@@ -198,48 +164,38 @@ class CcxtLookup:
 
     def _take(self, ask: Ask, order_id: str, rows: Rows[Order]) -> None:
         """An order that answers is the one only if it says so: ccxt gives whatever order came back."""
-        by_client = ask.kind == CLIENT and order_id == ask.id
-        for position, order in enumerate(rows.good):
-            named = (order.client_order_id if by_client else order.order_id) == order_id
-            if named and ask.symbol in (None, order.symbol):
-                self._search.found(ask, order)
-            else:
-                self._search.bad_row(
-                    position=position, reason="this row was not asked for", order_id=order.order_id, raw=order.raw
-                )
-        self._search.add_bad_rows(rows.bad)
+        named = ask if order_id == ask.id else Ask(ORDER, order_id, ask.symbol)
+        self._look.set_aside(self._look.take([named], rows.good))
+        for order in named.orders:
+            self._look.found(ask, order)
+        self._look.add_bad_rows(rows.bad)
         note = "what came back is not readable as that order: see bad_rows"
-        self._search.answer([ask], Answer.PARTLY_SEARCHED, note=note)
+        self._look.answer([ask], Answer.PARTLY_SEARCHED, note=note)
+
+    async def scan(self, asks: list[Ask]) -> None:
+        """Seek among the open orders, of all symbols or of each that is meant."""
+        by_symbol: dict[str | None, list[Ask]] = defaultdict(list)
+        for ask in asks:
+            by_symbol[symbol_text(self._symbol(ask)) if self._traits.open_orders.needs_symbol else None].append(ask)
+        async with asyncio.TaskGroup() as group:
+            for symbol, waiting in by_symbol.items():
+                group.create_task(self._scan(symbol, waiting))
 
     async def _scan(self, symbol: str | None, asks: Sequence[Ask]) -> None:
         try:
-            if self._stopped_by is not None:
-                raise self._stopped_by
-            rows = await self._reads.open_orders(symbol=symbol, deadline=self._deadline)
+            async with self._look.turn():
+                rows = await self._reads.open_orders(symbol=symbol, deadline=self._look.deadline)
         except NotSupported as error:
-            self._search.answer(asks, Answer.CANNOT_ASK, note=Exception.__str__(error))
+            self._look.answer(asks, Answer.CANNOT_ASK, note=Exception.__str__(error))
             return
         except OrderBridgeError as error:
-            self._fail(asks, error)
+            self._look.fail(asks, error)
             return
-        self._search.add_bad_rows(rows.bad)
+        self._look.add_bad_rows(rows.bad)
+        self._look.take(asks, rows.good)
         for ask in asks:
-            for order in rows.good:
-                named = (order.client_order_id if ask.kind == CLIENT else order.order_id) == ask.id
-                if named and ask.symbol in (None, order.symbol):
-                    self._search.found(ask, order)
             needs_symbol = ask.kind == ORDER and self._traits.fetch_order
             answer = Answer.CANNOT_ASK if needs_symbol else Answer.PARTLY_SEARCHED
             why = self._why(ask) if needs_symbol else "ended ones are not searched"
             answer, why = self._unless_open.get(ask, (answer, why))
-            note = f"not among the open orders; {why}"
-            self._search.answer([ask], answer, note=note)
-
-    def _fail(self, asks: Sequence[Ask], error: OrderBridgeError) -> None:
-        if not self._deadline.remaining():
-            self._search.fail(asks, TimeoutError(str(error)))
-            return
-        if isinstance(error, _STOPS_ALL):
-            # The same answer awaits every further request, and repeating it may cost a longer lock-out.
-            self._stopped_by = self._stopped_by or error
-        self._search.fail(asks, error)
+            self._look.answer([ask], answer, note=f"not among the open orders; {why}")
