@@ -8,24 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import heapq
-import itertools
 import os
-import random
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Final, Literal
+from weakref import WeakKeyDictionary
 
 from orderbridge.errors import ConfigurationError
 from orderbridge.model.permit import LANES, Lane
 
-# How long a waiter that is not the first sleeps at most, in case the loop of the first one stops. In a long queue
-# each sleeps longer: one that looks is enough, and a thousand looks a second are no load.
+# How long the first of a loop sleeps at most: nobody in another loop wakes it.
 _LOOK_AGAIN: Final = 1.0
-_LOOKS_A_SECOND: Final = 1000
-_PRIORITY: Final = {lane: rank for rank, lane in enumerate(LANES)}
 # Slots of a burst that reads and orders leave alone: a cancel, and the look at what came of it, find them free.
 _KEPT: Final = 4
 _KEPT_SHARE: Final = 10
@@ -72,41 +68,46 @@ class NoPermit(Exception):
     """The lanes had no slot within the caller's time."""
 
 
-class _Waiter:
-    __slots__ = ("_event", "_loop", "_process", "lane", "order", "queued")
+class _Queue:
+    """Those who wait in one loop, by lane in the order of right, each with what wakes it."""
 
-    def __init__(self, lane: Lane, number: int) -> None:
-        self.lane: Lane = lane
-        self.order = (_PRIORITY[lane], number)
-        # Whether it waits. One that left stays in the heap until it comes to the top, or most there have left.
-        self.queued = False
-        self._loop = asyncio.get_running_loop()
-        self._process = os.getpid()
-        self._event = asyncio.Event()
+    __slots__ = ("_lanes",)
 
-    def __lt__(self, other: _Waiter) -> bool:
-        return self.order < other.order
+    def __init__(self) -> None:
+        # Ordered: the first of a plain dictionary is looked for behind all that left it.
+        self._lanes: dict[Lane, OrderedDict[asyncio.Event, None]] = {lane: OrderedDict() for lane in LANES}
+
+    def __len__(self) -> int:
+        return sum(map(len, self._lanes.values()))
 
     @property
-    def is_stranded(self) -> bool:
-        """Whether its loop does not run here, now or ever: it cannot take a slot, and must hold nobody up."""
-        return self._process != os.getpid() or not self._loop.is_running()
+    def first(self) -> asyncio.Event | None:
+        """Whose turn it is."""
+        return next((waiter for lane in self._lanes.values() for waiter in lane), None)
 
-    def wake(self) -> None:
-        """Make it look again, from whatever thread. A loop that has closed, or is a parent's, has nobody waiting."""
-        if self._process != os.getpid():
-            return
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._event.set)
+    def join(self, lane: Lane) -> asyncio.Event:
+        """Wait behind those of the lane."""
+        waiter = asyncio.Event()
+        self._lanes[lane][waiter] = None
+        return waiter
 
-    async def sleep(self, seconds: float) -> None:
-        """Sleep until woken, at most `seconds`."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self._event.wait()
-        except TimeoutError:
-            pass
-        self._event.clear()
+    def leave(self, lane: Lane, waiter: asyncio.Event) -> None:
+        """Wait no more, and have the next look."""
+        was_first = self.first is waiter
+        del self._lanes[lane][waiter]
+        if was_first:
+            self.wake_first()
+
+    def wake_first(self) -> None:
+        """Have the first look again."""
+        if (first := self.first) is not None:
+            first.set()
+
+    def wake_all(self) -> None:
+        """Have each look again: what it waits for is another thing now."""
+        for lane in self._lanes.values():
+            for waiter in lane:
+                waiter.set()
 
 
 # One for all: held for moments, and given back on both sides of a fork, whichever thread had it.
@@ -127,8 +128,9 @@ class Limiter:
     """
     Grants permits by lane, at the pace of a `Rate`; None paces nothing and still keeps lock-outs.
 
-    Thread-safe. A waiter that is cancelled leaves the queue and its slot to the others. `free_lanes` are those
-    that the venue neither counts nor locks out, whatever the figures.
+    Thread-safe: what is left of a burst and the lock-out are one for all loops, while each loop has a queue of its own
+    and neither wakes nor waits for another's. A waiter that is cancelled leaves the queue and its slot to the others.
+    `free_lanes` are those that the venue neither counts nor locks out, whatever the figures.
     """
 
     def __init__(
@@ -145,9 +147,7 @@ class Limiter:
         self._tokens = float(rate.burst) if rate else 0.0
         self._filled_at = clock()
         self.shared_lock_out = lock_out or LockOut()
-        self._queue: list[_Waiter] = []
-        self._waiting = 0
-        self._numbers = itertools.count()
+        self._queues: WeakKeyDictionary[asyncio.AbstractEventLoop, _Queue] = WeakKeyDictionary()
 
     @property
     def locked_for(self) -> float:
@@ -166,7 +166,7 @@ class Limiter:
             self._refill()
             if self.locked_for > 0 or self._rate is None:
                 return self.locked_for > 0
-            return self._waiting > 0 or self._tokens < self._rate.needed("read")
+            return len(self._queue()) > 0 or self._tokens < self._rate.needed("read")
 
     def change(self, rate: Rate | None) -> None:
         """Pace by other figures from now on; what was used up stays used up."""
@@ -175,12 +175,13 @@ class Limiter:
             if rate is not None:
                 self._tokens = min(self._tokens, rate.burst) if self._rate else float(rate.burst)
             self._rate = rate
-            self._wake_first()
+        self._queue().wake_all()
 
     def lock_out(self, seconds: float) -> None:
         """The venue throttled us: stop every lane that counts for so long."""
         with _lock:
             self.shared_lock_out.until = max(self.shared_lock_out.until, self._clock() + seconds)
+        self._queue().wake_all()
 
     def give_back(self, lane: Lane) -> None:
         """A granted request was not sent."""
@@ -189,7 +190,7 @@ class Limiter:
         with _lock:
             if self._rate is not None:
                 self._tokens = min(float(self._rate.burst), self._tokens + 1)
-            self._wake_first()
+        self._queue().wake_first()
 
     async def acquire(self, lane: Lane, *, within: float | None = None) -> None:
         """
@@ -205,72 +206,54 @@ class Limiter:
         if self.is_free(lane):
             return
         ends_at = None if within is None else self._clock() + within
-        waiter = _Waiter(lane, next(self._numbers))
+        queue = self._queue()
+        if queue.first is None and not self._try_take(lane, is_first=True):
+            return
+        waiter = queue.join(lane)
         try:
-            while (wait := self._try_take(waiter)) is not None:
-                await waiter.sleep(self._bounded(wait, ends_at))
+            while (wait := self._try_take(lane, is_first=queue.first is waiter)) > 0:
+                waiter.clear()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self._bounded(wait, ends_at, len(queue))):
+                        await waiter.wait()
         finally:
-            self._leave(waiter)
+            queue.leave(lane, waiter)
 
-    def _bounded(self, wait: float, ends_at: float | None) -> float:
+    def _queue(self) -> _Queue:
+        """Those who wait in the loop that runs here; nobody where none runs."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return _Queue()
+        if (queue := self._queues.get(loop)) is None:
+            with _lock:
+                queue = self._queues[loop] = _Queue()
+        return queue
+
+    def _bounded(self, wait: float, ends_at: float | None, waiting: int) -> float | None:
         if ends_at is None:
-            return wait
+            return None if wait == float("inf") else wait
         left = ends_at - self._clock()
         if self.locked_for > max(0.0, left):
             raise LockedOut(self.locked_for)
         if left <= 0:
-            raise NoPermit(f"no free slot in the rate limit within the time given ({self._waiting} wait)")
+            raise NoPermit(f"no free slot in the rate limit within the time given ({waiting} wait)")
         return min(wait, left)
 
-    def _try_take(self, waiter: _Waiter) -> float | None:
-        """None: taken. Otherwise the seconds after which it is worth looking again."""
+    def _try_take(self, lane: Lane, *, is_first: bool) -> float:
+        """0: taken. Otherwise the seconds after which it is worth looking again."""
         with _lock:
-            if not waiter.queued:
-                heapq.heappush(self._queue, waiter)
-                waiter.queued = True
-                self._waiting += 1
-            locked = self.shared_lock_out.until - self._clock()
-            if locked > 0:
+            if (locked := self.locked_for) > 0 or self._rate is None:
                 return locked
-            if self._rate is None:
-                return None
-            if self._first() is not waiter:
-                # The first in the queue wakes the next when it leaves, unless its loop stops.
-                return max(_LOOK_AGAIN, self._waiting / _LOOKS_A_SECOND) * random.uniform(0.5, 1.0)
+            if not is_first:
+                return float("inf")  # the one before it wakes it
             self._refill()
-            needed = self._rate.needed(waiter.lane)
+            needed = self._rate.needed(lane)
             if self._tokens >= needed:
                 self._tokens -= 1
-                return None
-            return (needed - self._tokens) / self._rate.per_second
-
-    def _leave(self, waiter: _Waiter) -> None:
-        with _lock:
-            was_first = self._first() is waiter
-            if waiter.queued:
-                waiter.queued = False
-                self._waiting -= 1
-            if len(self._queue) > 2 * self._waiting + _KEPT:
-                self._queue = [each for each in self._queue if each.queued]
-                heapq.heapify(self._queue)
-            if was_first:
-                self._wake_first()
-
-    def _first(self) -> _Waiter | None:
-        """The first waiter that can take a slot. One whose loop stopped queues again if the loop runs again."""
-        stranded = False
-        while self._queue and not (self._queue[0].queued and not self._queue[0].is_stranded):
-            gone = heapq.heappop(self._queue)
-            if gone.queued:
-                stranded = True
-                gone.queued = False
-                self._waiting -= 1
-                gone.wake()
-        if not self._queue:
-            return None
-        if stranded:
-            self._queue[0].wake()  # it does not know yet that nobody is before it any more
-        return self._queue[0]
+                return 0.0
+            # Sooner where other figures, or a slot that was given back in another loop, may let it go on.
+            return min((needed - self._tokens) / self._rate.per_second, _LOOK_AGAIN)
 
     def _refill(self) -> None:
         now = self._clock()
@@ -278,11 +261,6 @@ class Limiter:
             gained = (now - self._filled_at) * self._rate.per_second
             self._tokens = min(float(self._rate.burst), self._tokens + gained)
         self._filled_at = now
-
-    def _wake_first(self) -> None:
-        first = self._first()
-        if first is not None:
-            first.wake()
 
 
 LimitsLike = Rate | Literal["venue"] | None
