@@ -41,7 +41,7 @@ def simulate(
     ] = None,
 ) -> None:
     """Simulate Bitso and Bitcain over HTTP until Ctrl-C. No real exchange, no real money, no keys."""
-    from orderbridge.simulator.serve import NotExposed, serve
+    from orderbridge.simulator.simulator import NotExposed, serve
 
     try:
         asyncio.run(

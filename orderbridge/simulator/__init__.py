@@ -6,7 +6,7 @@ command.
 This is a simulation: it holds no money, needs no keys and talks to nobody but its callers.
 """
 
-from orderbridge.simulator.clock import SimClock
+from orderbridge.simulator.basics import SimClock
 from orderbridge.simulator.settings import BitcainSettings, BitsoSettings
 from orderbridge.simulator.simulator import Simulator
 

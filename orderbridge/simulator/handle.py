@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from threading import RLock
 
-from orderbridge.simulator.amounts import ZERO, Amount, as_decimal
+from orderbridge.simulator.basics import ZERO, Amount, as_decimal
 from orderbridge.simulator.engine.engine import Engine
 from orderbridge.simulator.engine.market import SimMarket
 from orderbridge.simulator.engine.order import SimOrder

@@ -6,7 +6,7 @@ adapter.
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from orderbridge.simulator.clock import SimClock
+from orderbridge.simulator.basics import SimClock
 
 if TYPE_CHECKING:
     from orderbridge.gateway import OrderGateway

@@ -1,10 +1,14 @@
-"""One request as it came over the wire, one response and how it is to leave."""
+"""One request as it came over the wire, one response, its JSON text, and how it is to leave."""
 
+import json
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-from orderbridge.simulator.jsontext import dumps
+_quick = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 
 class Request:
@@ -56,6 +60,9 @@ class Delivery:
     piece: int = 16
 
 
+DROPPED = Delivery(drop=True)
+
+
 @dataclass(slots=True)
 class Response:
     """Status, headers and body, with a `delivery` where a fault wants one."""
@@ -72,4 +79,23 @@ def json_response(status: int, value: Any, headers: dict[str, str] | None = None
     return Response(status, dumps(value), headers=headers or {})
 
 
-DROPPED = Delivery(drop=True)
+def dumps(value: Any) -> bytes:
+    """
+    Encode `value`; a `Decimal` becomes a number with exactly its digits, NaN and infinities become null.
+    """
+    try:
+        return _quick(value).encode("ascii")
+    except (TypeError, ValueError):  # a Decimal inside, or a NaN that a client sent and gets echoed
+        return _exact(value).encode("ascii")
+
+
+def _exact(value: Any) -> str:
+    if isinstance(value, Decimal):
+        return format(value, "f") if value.is_finite() else "null"
+    if isinstance(value, float) and not math.isfinite(value):
+        return "null"
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{json.dumps(str(key))}:{_exact(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(map(_exact, value)) + "]"
+    return json.dumps(value)

@@ -7,7 +7,7 @@ from decimal import Decimal
 from functools import reduce
 from typing import Any
 
-from orderbridge.simulator.amounts import ZERO, Amount, add, as_decimal, floor_divide, floor_to, mul, sub
+from orderbridge.simulator.basics import ZERO, Amount, add, as_decimal, floor_divide, floor_to, mul, sub
 from orderbridge.simulator.engine.engine import Engine
 from orderbridge.simulator.engine.market import Instrument
 from orderbridge.simulator.engine.order import SimOrder, State

@@ -7,10 +7,10 @@ from random import Random
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from orderbridge.simulator.clock import SimClock
-from orderbridge.simulator.console import Console
+from orderbridge.simulator.basics import SimClock
 from orderbridge.simulator.faults import AFTER, BEFORE, Fault, FaultPlan, spoil
 from orderbridge.simulator.message import DROPPED, Request, Response
+from orderbridge.simulator.page import Console
 from orderbridge.simulator.seen import Seen
 
 if TYPE_CHECKING:

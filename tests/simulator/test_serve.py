@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from orderbridge.simulator import SimClock, Simulator
-from orderbridge.simulator.serve import NotExposed, check_host, read_settings, serve
+from orderbridge.simulator.simulator import NotExposed, check_host, read_settings, serve
 
 COMMAND = "import typer; from orderbridge.cli.simulate import simulate; typer.run(simulate)"
 

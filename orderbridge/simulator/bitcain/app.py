@@ -13,13 +13,13 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
+from orderbridge.simulator.basics import SimClock
 from orderbridge.simulator.bitcain import validation as v
 from orderbridge.simulator.bitcain.auth import Tokens
 from orderbridge.simulator.bitcain.errors import BitcainRefusal, invalid
 from orderbridge.simulator.bitcain.markets import CURRENCIES, FUNDS
 from orderbridge.simulator.bitcain.reads import Reads
 from orderbridge.simulator.bitcain.writes import Writes
-from orderbridge.simulator.clock import SimClock
 from orderbridge.simulator.engine.engine import Engine
 from orderbridge.simulator.faults import Fault
 from orderbridge.simulator.message import Request, Response, json_response

@@ -5,9 +5,9 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
+from orderbridge.simulator.basics import SimClock
 from orderbridge.simulator.bitcain.errors import BEARER, BitcainRefusal
 from orderbridge.simulator.bitcain.validation import LoginBody, RefreshBody, SignupBody
-from orderbridge.simulator.clock import SimClock
 from orderbridge.simulator.message import Request
 from orderbridge.simulator.settings import BitcainSettings
 

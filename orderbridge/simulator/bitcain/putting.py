@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, TypedDict
 
-from orderbridge.simulator.amounts import Amount
+from orderbridge.simulator.basics import Amount
 from orderbridge.simulator.bitcain.markets import name_of
 from orderbridge.simulator.engine.market import Instrument
 from orderbridge.simulator.putting import STATES, Executions, Moment, Spec, first, fold, only_known

@@ -9,7 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
-from orderbridge.simulator.amounts import ZERO, is_reasonable
+from orderbridge.simulator.basics import ZERO, is_reasonable
 from orderbridge.simulator.bitcain import validation as v
 from orderbridge.simulator.bitcain.errors import BitcainRefusal
 from orderbridge.simulator.bitcain.markets import EXCHANGES, MARKETS, name_of

@@ -4,12 +4,12 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Unpack
 from uuid import UUID
 
+from orderbridge.simulator.basics import SimClock
 from orderbridge.simulator.bitcain.app import BitcainApp, Route
 from orderbridge.simulator.bitcain.auth import BOT
 from orderbridge.simulator.bitcain.markets import CURRENCIES, FUNDS, MARKETS, name_of
 from orderbridge.simulator.bitcain.putting import BitcainPut, mode_of, spec_from
 from orderbridge.simulator.bitcain.rules import MODES
-from orderbridge.simulator.clock import SimClock
 from orderbridge.simulator.engine.engine import Engine
 from orderbridge.simulator.engine.money import Balance
 from orderbridge.simulator.engine.order import SimOrder

@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from orderbridge.simulator.amounts import PLACES, plain, ratio
+from orderbridge.simulator.basics import PLACES, plain, ratio
 from orderbridge.simulator.engine.market import Instrument
 from orderbridge.simulator.engine.order import SimOrder, State
 from orderbridge.simulator.settings import BitcainSettings

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from orderbridge.simulator.basics import SimClock
 from orderbridge.simulator.bitcain import validation as v
 from orderbridge.simulator.bitcain.envelope import single
 from orderbridge.simulator.bitcain.errors import BitcainRefusal
@@ -18,7 +19,6 @@ from orderbridge.simulator.bitcain.rules import (
     refuse,
 )
 from orderbridge.simulator.bitcain.views import spelled, status_of
-from orderbridge.simulator.clock import SimClock
 from orderbridge.simulator.engine.engine import Engine, NotEnough
 from orderbridge.simulator.engine.order import SimOrder, State
 from orderbridge.simulator.faults import Fault

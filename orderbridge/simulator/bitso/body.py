@@ -5,7 +5,7 @@ import re
 from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn
 
-from orderbridge.simulator.amounts import is_reasonable
+from orderbridge.simulator.basics import is_reasonable
 from orderbridge.simulator.bitso.errors import BitsoRefusal
 from orderbridge.simulator.message import Request
 

@@ -7,8 +7,8 @@ documented.
 
 from collections import defaultdict, deque
 
+from orderbridge.simulator.basics import SimClock
 from orderbridge.simulator.bitso.errors import BitsoRefusal
-from orderbridge.simulator.clock import SimClock
 from orderbridge.simulator.settings import BitsoSettings
 
 WINDOW = 60.0

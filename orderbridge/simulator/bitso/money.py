@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import Any
 
-from orderbridge.simulator.amounts import PLACES, mul, plain
+from orderbridge.simulator.basics import PLACES, mul, plain
 from orderbridge.simulator.bitso.books import PRECISION
 from orderbridge.simulator.bitso.call import Call
 from orderbridge.simulator.engine.engine import Engine

@@ -6,7 +6,7 @@ from decimal import Decimal
 from itertools import islice
 from typing import Any
 
-from orderbridge.simulator.amounts import PLACES, ZERO, add, mul, plain, ratio, sub
+from orderbridge.simulator.basics import PLACES, ZERO, add, mul, plain, ratio, sub
 from orderbridge.simulator.bitso.books import FIAT, NAMES, PRECISION
 from orderbridge.simulator.bitso.call import Call, whole_number
 from orderbridge.simulator.bitso.errors import BitsoRefusal

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, TypedDict
 
-from orderbridge.simulator.amounts import Amount
+from orderbridge.simulator.basics import Amount
 from orderbridge.simulator.bitso.views import TIME_IN_FORCE
 from orderbridge.simulator.engine.market import Instrument
 from orderbridge.simulator.putting import Executions, Moment, Spec, first, fold, only_known

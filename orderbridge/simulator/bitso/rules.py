@@ -14,7 +14,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from orderbridge.simulator.amounts import ZERO, floor_to, mul
+from orderbridge.simulator.basics import ZERO, floor_to, mul
 from orderbridge.simulator.bitso.body import amount, word
 from orderbridge.simulator.bitso.errors import BitsoRefusal
 from orderbridge.simulator.bitso.views import TIME_IN_FORCE

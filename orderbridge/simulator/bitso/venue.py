@@ -5,10 +5,10 @@ from decimal import Decimal
 from random import Random
 from typing import TYPE_CHECKING, Any, Unpack
 
+from orderbridge.simulator.basics import SimClock
 from orderbridge.simulator.bitso.app import ACCOUNT, SECOND_ACCOUNT, BitsoApp, Route
 from orderbridge.simulator.bitso.books import BOOKS, PRECISION
 from orderbridge.simulator.bitso.putting import BitsoPut, spec_from
-from orderbridge.simulator.clock import SimClock
 from orderbridge.simulator.engine.engine import Engine
 from orderbridge.simulator.engine.money import Balance
 from orderbridge.simulator.engine.order import SimOrder

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from orderbridge.simulator.amounts import PLACES, ZERO, plain, value_of
+from orderbridge.simulator.basics import PLACES, ZERO, plain, value_of
 from orderbridge.simulator.engine.order import SimFill, SimOrder, State
 from orderbridge.simulator.settings import BitsoSettings
 

@@ -10,7 +10,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-from orderbridge.simulator.amounts import ZERO, floor_divide, mul
+from orderbridge.simulator.basics import ZERO, floor_divide, mul
 from orderbridge.simulator.bitso.body import amount, read_body
 from orderbridge.simulator.bitso.call import Call, named
 from orderbridge.simulator.bitso.errors import BitsoRefusal

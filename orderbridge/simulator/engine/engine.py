@@ -6,8 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from random import Random
 
-from orderbridge.simulator.amounts import ZERO, add, mul, sub
-from orderbridge.simulator.clock import SimClock
+from orderbridge.simulator.basics import ZERO, SimClock, add, mul, sub
 from orderbridge.simulator.engine.market import HOUSE, Counterparty, Instrument, PublicTrade, SimMarket, reaches
 from orderbridge.simulator.engine.money import Accounts, Settlement, Sizing, paying
 from orderbridge.simulator.engine.order import Ledger, SimOrder, State

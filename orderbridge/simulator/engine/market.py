@@ -9,7 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from random import Random
 
-from orderbridge.simulator.amounts import ZERO, add, floor_divide, floor_to, mul, sub
+from orderbridge.simulator.basics import ZERO, add, floor_divide, floor_to, mul, sub
 from orderbridge.simulator.engine.order import SimOrder, State
 
 KEPT_TRADES = 1_000

@@ -4,7 +4,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from decimal import Decimal
 
-from orderbridge.simulator.amounts import SMALLEST, ZERO, add, floor_divide, floor_to, mul, sub, value_of
+from orderbridge.simulator.basics import SMALLEST, ZERO, add, floor_divide, floor_to, mul, sub, value_of
 from orderbridge.simulator.engine.market import HOUSE, Instrument, PublicTrade, SimMarket, reaches
 from orderbridge.simulator.engine.order import Ledger, SimFill, SimOrder, State
 

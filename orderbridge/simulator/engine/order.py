@@ -8,7 +8,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from orderbridge.simulator.amounts import ZERO, sub
+from orderbridge.simulator.basics import ZERO, sub
 
 
 class State(StrEnum):

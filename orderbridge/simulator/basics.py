@@ -1,11 +1,12 @@
-"""Exact decimal arithmetic, independent of the caller's decimal context, and how amounts are written."""
+"""What everything is counted in: exact amounts, whatever the caller's decimal context is, and simulated time."""
 
+import time
+from datetime import UTC, datetime
 from decimal import ROUND_DOWN, ROUND_HALF_UP, Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
 
 # Traps Inexact: a result that would need rounding is a bug here and must not pass silently.
 EXACT = Context(prec=400, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])
 _FLOOR = Context(prec=400, rounding=ROUND_DOWN, traps=[InvalidOperation, DivisionByZero, Overflow])
-
 _HALF_UP = Context(prec=400, rounding=ROUND_HALF_UP, traps=[InvalidOperation, DivisionByZero, Overflow])
 
 add = EXACT.add
@@ -19,6 +20,10 @@ PLACES = 8
 SMALLEST = Decimal(1).scaleb(-PLACES)
 
 Amount = str | int | Decimal
+
+LONGEST = 100 * 366 * 86_400.0
+# Leaves room below the last year that a datetime knows, so that now and any duration can be added.
+END = datetime(9900, 1, 1, tzinfo=UTC).timestamp()
 
 
 def as_decimal(value: Amount) -> Decimal:
@@ -78,3 +83,38 @@ def plain(value: Decimal, places: int = 0) -> str:
         return text
     whole, _, fraction = text.partition(".")
     return f"{whole}.{fraction.ljust(places, '0')}"
+
+
+class SimClock:
+    """
+    A clock that a test can move.
+
+    By default it runs with the machine's clock, plus whatever `advance` has added. With `running=False` it
+    stands still.
+
+    Args:
+        start: where it begins (aware datetime or epoch seconds); now, unless given.
+        running: whether it goes on by itself.
+    """
+
+    def __init__(self, *, start: datetime | float | None = None, running: bool = True) -> None:
+        self._running = running
+        begin = start.timestamp() if isinstance(start, datetime) else start
+        self._base = time.time() if begin is None else float(begin)
+        self._anchor = time.time()
+
+    def time(self) -> float:
+        """Seconds since the epoch."""
+        return self._base + (time.time() - self._anchor) if self._running else self._base
+
+    def now(self) -> datetime:
+        """The same moment as an aware UTC datetime."""
+        return datetime.fromtimestamp(self.time(), UTC)
+
+    def advance(self, seconds: float) -> None:
+        """Move on by `seconds` at once; nobody waits."""
+        if not 0 <= seconds < LONGEST:
+            raise ValueError("a simulated clock does not go back, and not on by more than a century at once")
+        if self.time() + seconds >= END:
+            raise ValueError("a simulated clock ends with the year 9900")
+        self._base += seconds
