@@ -14,18 +14,17 @@ GET    /_simulator/state    what the page shows
 
 import ipaddress
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import islice
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from orderbridge.simulator.basics import SimClock, plain
-from orderbridge.simulator.engine.engine import Engine
+from orderbridge.simulator.basics import plain
 from orderbridge.simulator.engine.market import Half, SimMarket
 from orderbridge.simulator.engine.order import SimOrder
-from orderbridge.simulator.handle import MarketHandle
 from orderbridge.simulator.message import Request, Response, json_response
+from orderbridge.simulator.putting import MarketHandle
 
 PREFIX = "/_simulator/"
 LEVELS = 5
@@ -38,19 +37,15 @@ class Console:
     Shows one venue and lets its faults, clock, prices and settings be changed over HTTP.
 
     Args:
-        venue: the running venue: its faults and requests.
-        engines: its engines by the name of their book.
+        venue: the `Venue`.
     """
 
-    def __init__(self, name: str, venue: Any, engines: Mapping[str, Engine], clock: SimClock) -> None:
-        self._name = name
+    def __init__(self, venue: Any) -> None:
         self._venue = venue
-        self._engines = engines
-        self._clock = clock
         self._actions: dict[tuple[str, str], Callable[[dict[str, Any]], None]] = {
             ("POST", "faults"): self._add_fault,
             ("DELETE", "faults"): lambda _: self._venue.clear_faults(),
-            ("POST", "clock"): lambda body: self._clock.advance(float(body["seconds"])),
+            ("POST", "clock"): lambda body: self._venue.clock.advance(float(body["seconds"])),
             ("POST", "trade"): self._trade,
             ("POST", "settings"): self._set,
         }
@@ -62,7 +57,7 @@ class Console:
     def answer(self, request: Request) -> Response:
         """The page, its data, or the outcome of a control."""
         if request.path == "/":
-            return Response(200, PAGE.replace("{venue}", self._name).encode(), "text/html; charset=utf-8")
+            return Response(200, PAGE.replace("{venue}", self._venue.name).encode(), "text/html; charset=utf-8")
         what = request.path.removeprefix(PREFIX)
         if (request.method, what) == ("GET", "state"):
             return json_response(200, self.state())
@@ -82,7 +77,8 @@ class Console:
         self._venue.fault(body.pop("kind"), **body)
 
     def _trade(self, body: dict[str, Any]) -> None:
-        engine = self._engines[body.get("book", next(iter(self._engines)))]
+        engines = self._venue.engines
+        engine = engines[body.get("book", next(iter(engines)))]
         market = MarketHandle(engine, body["market"], self._venue.lock)
         market.trade(price=str(body["price"]), quantity=None if "quantity" not in body else str(body["quantity"]))
 
@@ -95,14 +91,14 @@ class Console:
     def state(self) -> dict[str, Any]:
         """What the page shows."""
         return {
-            "venue": self._name,
-            "time": self._clock.now().isoformat(timespec="seconds"),
+            "venue": self._venue.name,
+            "time": self._venue.clock.now().isoformat(timespec="seconds"),
             "requests": sum(self._venue.requests.values()),
             "recent": [name for _, name in islice(reversed(self._venue.request_times), REQUESTS)],
             "faults": [_fault_row(rule) for rule in self._venue.faults],
             "books": [
                 _market_row(book, market)
-                for book, engine in self._engines.items()
+                for book, engine in self._venue.engines.items()
                 for market in engine.markets.values()
             ],
             "orders": self._orders(),
@@ -111,7 +107,7 @@ class Console:
     def _orders(self) -> list[dict[str, Any]]:
         rows = [
             _order_row(book, order)
-            for book, engine in self._engines.items()
+            for book, engine in self._venue.engines.items()
             for order in islice(reversed(engine.ledger.orders.values()), ORDERS)
         ]
         return sorted(rows, key=lambda row: row["created_at"], reverse=True)[:ORDERS]

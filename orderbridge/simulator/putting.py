@@ -1,15 +1,16 @@
-"""What both venues' `put` share: an order in any state, from a few words about it."""
+"""What a test does to a venue past its API: put an order there in any state, make a market trade."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import reduce
-from typing import Any
+from threading import RLock
+from typing import Any, TypedDict
 
 from orderbridge.simulator.basics import ZERO, Amount, add, as_decimal, floor_divide, floor_to, mul, sub
 from orderbridge.simulator.engine.engine import Engine
-from orderbridge.simulator.engine.market import Instrument
+from orderbridge.simulator.engine.market import Instrument, SimMarket
 from orderbridge.simulator.engine.order import SimOrder, State
 
 Moment = datetime | float | str
@@ -34,6 +35,28 @@ _HALF = Decimal("0.5")
 _DEFAULT_SIZE = Decimal("0.01")
 
 
+class Put(TypedDict, total=False):
+    """The unified keywords of every venue's `put`."""
+
+    symbol: str
+    side: str
+    type: str
+    status: str | None
+    order_id: str | None
+    client_order_id: str | None
+    price: Amount | None
+    quantity: Amount | None
+    filled_quantity: Amount | None
+    time_in_force: str
+    post_only: bool
+    stop_price: Amount | None
+    created_at: Moment | None
+    updated_at: Moment | None
+    trades: Executions
+    visible: bool
+    raw: dict[str, Any] | None
+
+
 @dataclass(slots=True)
 class Spec:
     """An order as `put` was told about it; None where nothing was said."""
@@ -47,51 +70,76 @@ class Spec:
     price: Amount | None = None
     quantity: Amount | None = None
     quote_quantity: Amount | None = None
-    filled: Amount | None = None
-    unfilled: Amount | None = None
+    filled_quantity: Amount | None = None
+    remaining_quantity: Amount | None = None
     time_in_force: str = "gtc"
     post_only: bool = False
     stop_price: Amount | None = None
-    trigger: str | None = None
     triggered_at: Moment | None = None
     created_at: Moment | None = None
     updated_at: Moment | None = None
     expires_at: Moment | None = None
     trades: Executions = True
     visible: bool = True
-    raw: dict[str, Any] | None = None
+    error_message: str | None = None
+    raw: dict[str, Any] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class Built:
+class PutWords:
     """
-    An order, the (price, quantity) of its fills, and how much of it counts as filled, fills or no fills.
+    What a venue's `put` understands.
+
+    Attributes:
+        keywords: all of them.
+        names: from the venue's own names of fields to the unified ones.
+        statuses: the folded status words; any other is shown as it is, over an active order.
+        queued: those of them that mean an order that is not on the book yet.
     """
 
-    order: SimOrder
-    executions: list[tuple[Decimal, Decimal]]
-    filled: Decimal
-    filled_quote: Decimal
+    keywords: frozenset[str]
+    names: Mapping[str, str]
+    statuses: frozenset[str]
+    queued: frozenset[str]
 
-    def put_on(self, engine: Engine) -> SimOrder:
-        """Record it; a sum that the fills already make is left to them."""
-        made = reduce(add, (size for _, size in self.executions), ZERO)
-        told = None if made == self.filled else (self.filled, self.filled_quote)
-        return engine.put(self.order, executions=self.executions, filled=told)
+    def spec(
+        self, given: Mapping[str, Any], engine: Engine, market: str, *, status_field: str = "status", **own: Any
+    ) -> Spec:
+        """
+        The order that the keywords describe; `own` is what the venue reads itself.
+
+        Raises:
+            TypeError: a misspelt keyword, as any function would.
+        """
+        unknown = sorted(given.keys() - self.keywords)
+        if unknown:
+            raise TypeError(f"put() got unexpected keyword arguments: {', '.join(unknown)}")
+        told = {name: value for name, value in given.items() if value is not None}
+        told |= {name: told[native] for native, name in self.names.items() if native in told}
+        own["market"] = engine.instruments[market]
+        spec = Spec(**{name: value for name, value in told.items() if name in Spec.__slots__} | own)
+        spec.raw = dict(spec.raw)
+        word = None if spec.status is None else fold(spec.status)
+        if word is not None and word not in self.statuses:
+            spec.raw.setdefault(status_field, spec.status)
+        if word in self.queued:
+            spec.facts["queued"] = True
+        return spec
 
 
-def build(spec: Spec, *, account: str, order_id: str, now: datetime) -> Built:
-    """The order as it was described, with nothing filled yet, and what is to be filled."""
+def put(engine: Engine, spec: Spec, *, account: str, order_id: str, now: datetime) -> SimOrder:
+    """Record the order as it was described, with the fills that it is to have."""
     quantity, quote_quantity = _sizes(spec)
-    price = decimal_or_none(spec.price)
-    trade_price = price if price is not None else default_price(spec.market, spec.side)
+    price = _decimal(spec.price)
+    trade_price = price if price is not None else _default_price(spec.market, spec.side)
     whole = quantity if quantity is not None else _bought(quote_quantity, trade_price, spec.market)
     executions = None if isinstance(spec.trades, bool) else _listed(spec.trades)
     filled = _filled_part(spec, whole, executions)
+    if executions is None:
+        executions = [(trade_price, filled)] if spec.trades and filled else []
     state = _state(spec.status, whole, filled)
-    created, updated = moment_or_none(spec.created_at) or now, moment_or_none(spec.updated_at)
-    started = moment_or_none(spec.triggered_at)
+    updated, started = _moment(spec.updated_at), _moment(spec.triggered_at)
     if state is State.OPEN and spec.stop_price is not None and started is None and not filled:
         state = State.WAITING
     order = SimOrder(
@@ -100,32 +148,33 @@ def build(spec: Spec, *, account: str, order_id: str, now: datetime) -> Built:
         market=spec.market.name,
         side=spec.side,
         type=spec.type,
-        created_at=created,
+        created_at=_moment(spec.created_at) or now,
         client_order_id=spec.client_order_id,
         quantity=quantity,
         quote_quantity=quote_quantity,
         price=trade_price if price is not None or "limit" in spec.type else None,
-        stop_price=decimal_or_none(spec.stop_price),
-        trigger=spec.trigger or ("above" if spec.side == "buy" else "below"),
+        stop_price=_decimal(spec.stop_price),
+        trigger="above" if spec.side == "buy" else "below",
         time_in_force=spec.time_in_force,
         post_only=spec.post_only,
-        expires_at=moment_or_none(spec.expires_at),
+        expires_at=_moment(spec.expires_at),
         state=state,
         updated_at=updated,
         triggered_at=started,
+        reason=spec.error_message,
         hidden=not spec.visible,
-        raw=dict(spec.raw or {}),
+        raw=spec.raw,
         facts=spec.facts,
     )
     if not order.active:
         order.ended_at = updated or now
-    if executions is None:
-        executions = [(trade_price, filled)] if spec.trades and filled else []
-    return Built(order, executions, filled, mul(filled, trade_price))
+    made = reduce(add, (size for _, size in executions), ZERO)
+    told = None if made == filled else (filled, mul(filled, trade_price))  # a sum that fills make is left to them
+    return engine.put(order, executions=executions, filled=told)
 
 
 def _sizes(spec: Spec) -> tuple[Decimal | None, Decimal | None]:
-    quantity, value = decimal_or_none(spec.quantity), decimal_or_none(spec.quote_quantity)
+    quantity, value = _decimal(spec.quantity), _decimal(spec.quote_quantity)
     if quantity is None and value is not None and spec.type == "market":
         return None, value
     return (_DEFAULT_SIZE if quantity is None else quantity), None
@@ -136,10 +185,10 @@ def _bought(value: Decimal | None, price: Decimal, market: Instrument) -> Decima
 
 
 def _filled_part(spec: Spec, whole: Decimal, executions: list[tuple[Decimal, Decimal]] | None) -> Decimal:
-    if spec.filled is not None:
-        return as_decimal(spec.filled)
-    if spec.unfilled is not None:
-        return max(ZERO, sub(whole, as_decimal(spec.unfilled)))
+    if spec.filled_quantity is not None:
+        return as_decimal(spec.filled_quantity)
+    if spec.remaining_quantity is not None:
+        return max(ZERO, sub(whole, as_decimal(spec.remaining_quantity)))
     if executions:
         return reduce(add, (size for _, size in executions))
     word = fold(spec.status or "")
@@ -163,17 +212,11 @@ def fold(word: str) -> str:
     return word.strip().lower().replace("_", " ").replace("-", " ")
 
 
-def first(*values: Any) -> Any:
-    """The first argument that was given: the venue's own name of a field, then the unified one."""
-    return next((value for value in values if value is not None), None)
-
-
-def decimal_or_none(value: Amount | None) -> Decimal | None:
-    """An amount, if given."""
+def _decimal(value: Amount | None) -> Decimal | None:
     return None if value is None else as_decimal(value)
 
 
-def moment_or_none(value: Moment | None) -> datetime | None:
+def _moment(value: Moment | None) -> datetime | None:
     """A time as aware UTC: from a datetime, epoch seconds or ISO text."""
     if value is None:
         return None
@@ -183,14 +226,74 @@ def moment_or_none(value: Moment | None) -> datetime | None:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
-def default_price(market: Instrument, side: str) -> Decimal:
+def _default_price(market: Instrument, side: str) -> Decimal:
     """A price that rests: a twentieth away from the reference, on the tick."""
     share = Decimal("0.95") if side == "buy" else Decimal("1.05")
     return floor_to(mul(market.reference, share), market.tick)
 
 
-def only_known(given: dict[str, Any], known: Iterable[str]) -> None:
-    """Refuse a misspelt keyword as any function would."""
-    unknown = sorted(given.keys() - set(known))
-    if unknown:
-        raise TypeError(f"put() got unexpected keyword arguments: {', '.join(unknown)}")
+class MarketHandle:
+    """One market of a simulated venue. Its calls are safe from any thread."""
+
+    def __init__(self, engine: Engine, name: str, lock: "RLock") -> None:
+        if name not in engine.instruments:
+            raise ValueError(f"no market {name!r}; there are: {', '.join(engine.instruments)}")
+        self._engine = engine
+        self._name = name
+        self._lock = lock
+
+    def trade(self, *, price: Amount, quantity: Amount | None = None) -> None:
+        """
+        Have the market trade at `price`, by which orders fill and stops trigger.
+
+        Args:
+            quantity: how much trades in all. Orders at that price or better get it first, best price and
+                oldest first; with None, all of them fill.
+
+        Raises:
+            ValueError: a price or quantity that is not above zero.
+        """
+        at, size = _positive(price), None if quantity is None else _positive(quantity)
+        with self._lock:
+            self._engine.trade(self._market, price=at, quantity=size)
+
+    def fill(self, order: SimOrder | str, *, quantity: Amount | None = None, price: Amount | None = None) -> None:
+        """
+        Fill this order, wherever it stands: whole unless a quantity, at its own price unless a price is
+        given.
+        """
+        with self._lock:
+            found = self._engine.ledger.orders[order] if isinstance(order, str) else order
+            size = None if quantity is None else _positive(quantity)
+            self._engine.fill(found, quantity=size, price=None if price is None else _positive(price))
+
+    @property
+    def last(self) -> Decimal:
+        """The last price."""
+        return self._market.last
+
+    @property
+    def bid(self) -> Decimal | None:
+        """The best price that somebody pays."""
+        return self._market.book.bids.best()
+
+    @property
+    def ask(self) -> Decimal | None:
+        """The best price at which somebody sells."""
+        return self._market.book.asks.best()
+
+    def levels(self, side: str) -> Iterable[tuple[Decimal, Decimal]]:
+        """(price, quantity) of each level of the bids (`buy`) or asks (`sell`), best first."""
+        with self._lock:
+            return list(self._market.book.own(side).sizes())
+
+    @property
+    def _market(self) -> SimMarket:
+        return self._engine.market(self._name)
+
+
+def _positive(value: Amount) -> Decimal:
+    amount = as_decimal(value)
+    if amount <= ZERO:
+        raise ValueError(f"a market trades above zero only, not {value!r}")
+    return amount

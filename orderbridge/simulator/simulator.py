@@ -15,7 +15,6 @@ from typing import Any, Self, TypeVar
 from orderbridge.simulator.basics import SimClock
 from orderbridge.simulator.bitcain.venue import SimBitcain
 from orderbridge.simulator.bitso.venue import SimBitso
-from orderbridge.simulator.page import Console
 from orderbridge.simulator.settings import BitcainSettings, BitsoSettings, is_text, unknown
 
 T = TypeVar("T")
@@ -68,8 +67,8 @@ class Simulator:
             host=host,
         )
         if page:
-            self.bitso.show_page(Console("Bitso", self.bitso, {"bitso": self.bitso.engine}, self.clock))
-            self.bitcain.show_page(Console("Bitcain", self.bitcain, self.bitcain.engines, self.clock))
+            self.bitso.show_page()
+            self.bitcain.show_page()
         self._thread: _LoopThread | None = None
 
     async def start(self) -> None:

@@ -1,62 +1,239 @@
-"""What both simulated venues share: a server, a fault plan, counters and a lock around the whole of it."""
+"""
+What both simulated venues share: requests routed, answered or misbehaved upon, and counted; a server; ground truth;
+and a lock around the whole of it.
+"""
 
 import asyncio
-from collections import Counter
-from collections.abc import Mapping
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
 from random import Random
 from threading import RLock
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol
 
 from orderbridge.simulator.basics import SimClock
+from orderbridge.simulator.engine.engine import Engine, NotEnough
+from orderbridge.simulator.engine.order import SimOrder
 from orderbridge.simulator.faults import AFTER, BEFORE, Fault, FaultPlan, spoil
 from orderbridge.simulator.message import DROPPED, Request, Response
 from orderbridge.simulator.page import Console
-from orderbridge.simulator.seen import Seen
+from orderbridge.simulator.settings import BitcainSettings, BitsoSettings
 
 if TYPE_CHECKING:
+    from orderbridge.gateway import OrderGateway
     from orderbridge.simulator.server import Server
 
-R = TypeVar("R")
 LOOPBACK = "127.0.0.1"
+FUNDS = Decimal(1_000_000_000)
+LATE = 2.0
 
 
-class App(Protocol[R]):
-    """A venue's HTTP face: finds the route of a request and answers it."""
+class SimRefusal(Exception):
+    """The request is refused; each venue has its own words for it."""
 
-    operations: frozenset[str]
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """
+    What a verb on a path does.
+
+    Attributes:
+        operation: its name, as fault rules spell it.
+        handler: is given the call and gives what the answer is about.
+        private: whether it must be known who asks.
+        rest: whether ids may follow in the path.
+        path, query, body: the models that these must fit, at a venue that checks them by models.
+    """
+
+    operation: str
+    handler: Callable[["SimCall"], Any]
+    private: bool = True
+    rest: bool = False
+    path: Any = None
+    query: Any = None
+    body: Any = None
+
+
+# Endpoints by path and verb.
+Routes = Mapping[str, Mapping[str, Endpoint]]
+
+
+@dataclass(slots=True)
+class SimCall:
+    """
+    One request on its way through a venue.
+
+    Attributes:
+        endpoint: what it asks for; None where `refusal` says what is wrong with its path or verb.
+        rest: the ids in its path.
+        account: whose request it is, once that was checked.
+        path, query, body: as the endpoint's models read them.
+        status: of a good answer.
+    """
+
+    request: Request
+    now: datetime
+    endpoint: Endpoint | None = None
+    rest: Sequence[str] = ()
+    refusal: SimRefusal | None = None
+    fault: Fault | None = None
+    account: str = ""
+    path: Any = None
+    query: Any = None
+    body: Any = None
+    status: int = 200
+    parameters: dict[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.parameters = self.request.parameters()
+
+    @property
+    def operation(self) -> str:
+        """The operation's name; empty where there is none."""
+        return "" if self.endpoint is None else self.endpoint.operation
+
+    def delay_sight(self, order: SimOrder) -> None:
+        """Under the fault `late_visibility`, have the new order shown only later."""
+        if self.fault is not None and self.fault.kind == "late_visibility":
+            order.shown_from = self.now + timedelta(seconds=LATE if self.fault.seconds is None else self.fault.seconds)
+
+    def fill_first(self, engine: Engine, *orders: SimOrder) -> None:
+        """Under the fault `fill_first`, fill the orders just before they are acted upon."""
+        if self.fault is not None and self.fault.kind == "fill_first":
+            for order in orders:
+                if order.active:
+                    engine.fill(order)
+
+    def disturbed(self, rows: list[dict[str, Any]], *, status: str = "status") -> list[dict[str, Any]]:
+        """The rows as `duplicate_rows` or `unknown_word` leaves them; `status` is how that field is called."""
+        if self.fault is not None and self.fault.kind == "duplicate_rows":
+            return rows + rows[:1]
+        if self.fault is not None and self.fault.kind == "unknown_word":
+            return [{**row, status: self.fault.word} for row in rows]
+        return rows
+
+
+class App(Protocol):
+    """A venue's HTTP face."""
+
+    routes: Routes
     aliases: Mapping[str, str]
 
-    def route(self, request: Request) -> R:
-        """Where the request goes; never fails."""
+    def find(self, call: SimCall) -> None:
+        """Tell the call its endpoint, or what is wrong with its path."""
 
-    def operation(self, route: R) -> str:
-        """The operation's name, as fault rules spell it."""
+    def admit(self, call: SimCall, endpoint: Endpoint) -> None:
+        """Check who asks, how often, and what; raises a `SimRefusal`."""
 
-    def answer(self, request: Request, route: R, fault: Fault | None) -> Response:
-        """Act upon the request. Faults of the kind `INSIDE` are the app's affair."""
+    def answer(self, call: SimCall, found: Any) -> Response:
+        """The answer with what the handler found."""
+
+    def refused(self, call: SimCall, refusal: SimRefusal | NotEnough) -> Response:
+        """The answer to a request that is refused."""
 
     def broken(self, fault: Fault) -> Response:
         """The venue's own error for `error_5xx`, `throttle`, `wrong_nonce` and `not_success`."""
 
 
-class Venue(Generic[R]):
-    """One simulated exchange on one port."""
+class RequestLog:
+    """
+    Counts and remembers the requests that a venue has seen; within bounds, since a simulation may run for weeks.
 
-    def __init__(self, app: App[R], *, clock: SimClock, rng: Random, port: int, host: str = LOOPBACK) -> None:
+    Attributes:
+        counts: how often each `METHOD /raw/path` came. Paths are cut after 1,000 characters, and past 200,000
+            different ones new ones count together as `METHOD (other paths)`; the total stays right.
+        times: (simulated time, `METHOD /raw/path`) of the last 100,000.
+        recent: the last 1,000 whole, or as many of them as have 16 MB of bodies.
+    """
+
+    TIMES = 100_000
+    RECENT = 1_000
+    MOST_BYTES = 16 << 20
+    MOST_NAMES = 200_000
+    LONGEST_NAME = 1_000
+    OTHERS = "(other paths)"
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.times: deque[tuple[float, str]] = deque(maxlen=self.TIMES)
+        self.recent: deque[Request] = deque()
+        self._bytes = 0
+
+    def note(self, request: Request, at: float) -> None:
+        """Take note of one request."""
+        name = f"{request.method} {request.path}"[: self.LONGEST_NAME]
+        known = name in self.counts or len(self.counts) < self.MOST_NAMES
+        self.counts[name if known else f"{request.method} {self.OTHERS}"] += 1
+        self.times.append((at, name))
+        self.recent.append(request)
+        self._bytes += len(request.body)
+        while len(self.recent) > self.RECENT or self._bytes > self.MOST_BYTES:
+            self._bytes -= len(self.recent.popleft().body)
+
+
+class Venue:
+    """
+    One simulated exchange on one port.
+
+    Attributes:
+        settings: every knob; may be changed at any time.
+        engines: the exchanges themselves by the name of their book, for tests that go below HTTP.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        app: App,
+        settings: BitsoSettings | BitcainSettings,
+        engines: Mapping[str, Engine],
+        accounts: Sequence[str],
+        *,
+        clock: SimClock,
+        rng: Random,
+        port: int,
+        host: str,
+    ) -> None:
+        self.name = name
+        self.settings = settings
+        self.engines = engines
+        self.clock = clock
+        self.lock = RLock()
         self._app = app
-        self._clock = clock
+        self._accounts = accounts
         self._host = host
         self._port = port
         self._server: Server | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._plan = FaultPlan(rng)
+        self._log = RequestLog()
         self._console: Console | None = None
-        self.lock = RLock()
-        self._seen = Seen()
 
-    def show_page(self, console: Console) -> None:
-        """Have the console answer for `/` and its controls; they are not counted as requests."""
-        self._console = console
+    def show_page(self) -> None:
+        """Show a page at `/` and take controls below `/_simulator/`; they are not counted as requests."""
+        self._console = Console(self)
+
+    def accepted(self, *, client_order_id: str | None = None, order_id: str | None = None) -> list[SimOrder]:
+        """
+        Ground truth: every order that was ever taken, book by book and account by account, oldest first; those
+        of one id, if given.
+        """
+        with self.lock:
+            return [
+                order
+                for engine in self.engines.values()
+                for account in self._accounts
+                for order in engine.ledger.select(account, client_order_id=client_order_id, order_id=order_id)
+            ]
+
+    def _hand_out(self, venue: str, own: Mapping[str, Any], settings: Mapping[str, Any]) -> "OrderGateway":
+        """A gateway of this library's with the simulator's address and clock, no pacing; the caller's word wins."""
+        from orderbridge.registry import build_gateway  # the only way from here to an adapter
+
+        merged = {"clock": self.clock.time, "limits": None, **own, **settings}
+        account = merged.pop("account", "default")
+        return build_gateway(venue, account, merged)
 
     # Faults.
 
@@ -67,9 +244,11 @@ class Venue(Generic[R]):
         Raises:
             ValueError: an unknown kind or operation.
         """
-        operation = self._app.aliases.get(operation or "", operation)
-        if operation is not None and operation not in self._app.operations:
-            known = ", ".join(sorted(self._app.operations | self._app.aliases.keys()))
+        aliases = self._app.aliases
+        operations = {each.operation for verbs in self._app.routes.values() for each in verbs.values()}
+        operation = aliases.get(operation or "", operation)
+        if operation is not None and operation not in operations:
+            known = ", ".join(sorted(operations | aliases.keys()))
             raise ValueError(f"unknown operation {operation!r}; known: {known}")
         rule = Fault(kind, operation, **how)
         with self.lock:
@@ -93,13 +272,34 @@ class Venue(Generic[R]):
         with self.lock:
             if self._console is not None and self._console.wants(request):
                 return self._console.answer(request)
-            return self._ask_app(request)
+            self._log.note(request, self.clock.time())
+            call = SimCall(request, self.clock.now())
+            self._app.find(call)
+            if self._plan.rules:
+                call.fault = self._plan.pick(call.operation)
+            return self._act(call) if call.fault is None else self._misbehave(call, call.fault)
 
-    def _ask_app(self, request: Request) -> Response:
-        self._seen.note(request, self._clock.time())
-        route = self._app.route(request)
-        fault = self._plan.pick(self._app.operation(route)) if self._plan.rules else None
-        return self._app.answer(request, route, None) if fault is None else self._misbehave(fault, request, route)
+    def _misbehave(self, call: SimCall, fault: Fault) -> Response:
+        if fault.kind == "drop":
+            return Response(500, b"", delivery=DROPPED)
+        if fault.kind in BEFORE:
+            return self._app.broken(fault)
+        response = self._act(call)
+        if fault.kind in ("accept_then_5xx", "not_success"):
+            return self._app.broken(fault)
+        return spoil(response, fault) if fault.kind in AFTER else response
+
+    def _act(self, call: SimCall) -> Response:
+        try:
+            if call.endpoint is None:
+                raise call.refusal or SimRefusal
+            for engine in self.engines.values():
+                engine.set_liquidity(self.settings.liquidity)
+                engine.tick()
+            self._app.admit(call, call.endpoint)
+            return self._app.answer(call, call.endpoint.handler(call))
+        except (SimRefusal, NotEnough) as refusal:
+            return self._app.refused(call, refusal)
 
     @property
     def requests(self) -> Counter[str]:
@@ -107,27 +307,17 @@ class Venue(Generic[R]):
         How often each `METHOD /raw/path` was asked for, without its query; past 200,000 different ones new ones
         count together.
         """
-        return self._seen.counts
+        return self._log.counts
 
     @property
     def request_times(self) -> list[tuple[float, str]]:
         """(simulated time, `METHOD /raw/path`) of the last 100,000 requests."""
-        return list(self._seen.times)
+        return list(self._log.times)
 
     @property
     def last_requests(self) -> list[Request]:
         """The last 1,000 requests (or 16 MB of bodies) as they came, for checks on bytes."""
-        return list(self._seen.recent)
-
-    def _misbehave(self, fault: Fault, request: Request, route: R) -> Response:
-        if fault.kind == "drop":
-            return Response(500, b"", delivery=DROPPED)
-        if fault.kind in BEFORE:
-            return self._app.broken(fault)
-        response = self._app.answer(request, route, fault)
-        if fault.kind in ("accept_then_5xx", "not_success"):
-            return self._app.broken(fault)
-        return spoil(response, fault) if fault.kind in AFTER else response
+        return list(self._log.recent)
 
     # Being up or down.
 
@@ -169,3 +359,10 @@ class Venue(Generic[R]):
             await step
         else:
             await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(step, self._loop))
+
+
+def fund(engines: Iterable[Engine], account: str, currencies: Iterable[str]) -> None:
+    """Give an account ample money in every book."""
+    for engine in engines:
+        for currency in currencies:
+            engine.accounts.deposit(account, currency, FUNDS)

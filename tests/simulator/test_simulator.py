@@ -195,7 +195,7 @@ async def test_a_bug_drops_one_connection_and_nothing_else(
     sim: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Should a request ever break the simulator, its connection closes without a byte and a line is logged."""
-    monkeypatch.setattr(sim.bitso, "_ask_app", lambda _: 1 / 0)
+    monkeypatch.setattr(sim.bitso, "_act", lambda _: 1 / 0)
     broken, writer = await asyncio.open_connection("127.0.0.1", int(sim.bitso.origin.rpartition(":")[2]))
 
     writer.write(b"GET /v3/catalogues HTTP/1.1\r\n\r\n")

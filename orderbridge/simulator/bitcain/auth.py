@@ -2,16 +2,50 @@
 
 from dataclasses import dataclass
 from random import Random
-from typing import Any
+from typing import Annotated
 from uuid import UUID
 
+from pydantic import AfterValidator, BaseModel, Field
+from pydantic_core import PydanticCustomError
+
 from orderbridge.simulator.basics import SimClock
-from orderbridge.simulator.bitcain.errors import BEARER, BitcainRefusal
-from orderbridge.simulator.bitcain.validation import LoginBody, RefreshBody, SignupBody
+from orderbridge.simulator.bitcain.mapping import BEARER, BitcainRefusal, Row
 from orderbridge.simulator.message import Request
 from orderbridge.simulator.settings import BitcainSettings
+from orderbridge.simulator.venue import SimCall
 
 BOT = "bot"
+
+
+def _email(text: str) -> str:
+    name, at, host = text.partition("@")
+    if not (name and at and "." in host.strip(".")) or " " in text:
+        reason = "An email address must have an @-sign." if not at else "The email address is not valid."
+        raise PydanticCustomError("value_error", "value is not a valid email address: {reason}", {"reason": reason})
+    return text
+
+
+Email = Annotated[str, AfterValidator(_email)]
+
+
+class LoginBody(BaseModel):
+    """`POST /auth/login`."""
+
+    email: Email
+    password: str
+
+
+class SignupBody(BaseModel):
+    """`POST /auth/signup`."""
+
+    email: Email
+    password: str = Field(min_length=8)
+
+
+class RefreshBody(BaseModel):
+    """`POST /auth/refresh`."""
+
+    refresh_token: str
 
 
 @dataclass(slots=True)
@@ -54,8 +88,9 @@ class Tokens:
             raise BitcainRefusal(401, "Invalid or expired token", BEARER)
         return user.account
 
-    def login(self, body: LoginBody) -> dict[str, Any]:
+    def login(self, call: SimCall) -> Row:
         """Open a session."""
+        body: LoginBody = call.body
         user = self._user(body.email)
         if user is None or user.password != body.password:
             if self._settings.login_failure == 401:
@@ -71,15 +106,16 @@ class Tokens:
             }
         return self._session(user)
 
-    def refresh(self, body: RefreshBody) -> dict[str, Any]:
+    def refresh(self, call: SimCall) -> Row:
         """A new pair of tokens; the old refresh token is void."""
-        user = self._refresh.pop(body.refresh_token, None)
+        user = self._refresh.pop(call.body.refresh_token, None)
         if user is None:
             raise BitcainRefusal(401, "Invalid refresh token")
         return self._session(user)
 
-    def signup(self, body: SignupBody) -> tuple[dict[str, Any], str]:
+    def signup(self, call: SimCall) -> tuple[Row, str]:
         """A new user with a session, and the name of his account."""
+        body: SignupBody = call.body
         if self._user(body.email) is not None:
             raise BitcainRefusal(400, "User already registered")
         user_id = self._uuid()
@@ -96,7 +132,7 @@ class Tokens:
             return User(self._bot_id, BOT, self._settings.email, self._settings.password)
         return self._users.get(email.lower())
 
-    def _session(self, user: User) -> dict[str, Any]:
+    def _session(self, user: User) -> Row:
         expires = self._clock.time() + self._settings.token_lifetime
         access, refresh = f"access-{self._uuid()}", f"refresh-{self._uuid()}"
         self._access[access] = (user, expires)
@@ -104,7 +140,7 @@ class Tokens:
         session = {"access_token": access, "refresh_token": refresh, "expires_at": int(expires)}
         return {"success": True, "user": self._shown(user), "session": session, "error": None}
 
-    def _shown(self, user: User) -> dict[str, Any]:
+    def _shown(self, user: User) -> Row:
         return {"id": user.user_id, "email": user.email, "email_confirmed_at": "2026-01-01T00:00:00Z"}
 
     def _uuid(self) -> str:

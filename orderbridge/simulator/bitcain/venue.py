@@ -1,51 +1,193 @@
-"""The simulated Bitcain as tests and bots hold it."""
+"""
+The simulated Bitcain as tests and bots hold it, and its HTTP face: routes, bearer tokens, validation.
 
+The order of checks is the framework's: route (404, 405), JSON of the body (422), bearer (401), then
+everything that is wrong with path, query and body in one 422.
+"""
+
+from collections.abc import Callable, Mapping
 from random import Random
-from typing import TYPE_CHECKING, Any, Unpack
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, Unpack
 from uuid import UUID
 
-from orderbridge.simulator.basics import SimClock
-from orderbridge.simulator.bitcain.app import BitcainApp, Route
-from orderbridge.simulator.bitcain.auth import BOT
-from orderbridge.simulator.bitcain.markets import CURRENCIES, FUNDS, MARKETS, name_of
-from orderbridge.simulator.bitcain.putting import BitcainPut, mode_of, spec_from
-from orderbridge.simulator.bitcain.rules import MODES
-from orderbridge.simulator.engine.engine import Engine
+from orderbridge.simulator.basics import Amount, SimClock
+from orderbridge.simulator.bitcain.auth import BOT, LoginBody, RefreshBody, SignupBody, Tokens
+from orderbridge.simulator.bitcain.mapping import (
+    CURRENCIES,
+    MARKETS,
+    STATUSES,
+    BitcainRefusal,
+    CreateBody,
+    CreateQuery,
+    HistoryQuery,
+    ListQuery,
+    OrderPath,
+    Row,
+    UpdateBody,
+    checked,
+    invalid,
+    name_of,
+    read_body,
+    spelled,
+    status_field,
+)
+from orderbridge.simulator.bitcain.trading import MODES, BitcainOrders
+from orderbridge.simulator.engine.engine import Engine, NotEnough
 from orderbridge.simulator.engine.money import Balance
 from orderbridge.simulator.engine.order import SimOrder
-from orderbridge.simulator.handle import MarketHandle
-from orderbridge.simulator.putting import build
+from orderbridge.simulator.faults import Fault
+from orderbridge.simulator.message import Response, json_response
+from orderbridge.simulator.putting import STATES, MarketHandle, Moment, Put, PutWords, put
 from orderbridge.simulator.settings import BitcainSettings
-from orderbridge.simulator.venue import LOOPBACK, Venue
+from orderbridge.simulator.venue import LOOPBACK, Endpoint, Routes, SimCall, SimRefusal, Venue, fund
 
 if TYPE_CHECKING:
     from orderbridge.gateway import OrderGateway
 
+ORDERS = "api/v1/orders"
+HISTORY = f"{ORDERS}/history"
+ONE = f"{ORDERS}/{{order_id}}"
 
-class SimBitcain(Venue[Route]):
-    """
-    A simulated Bitcain account, with paper and live books apart.
 
-    Attributes:
-        settings: every switch; may be changed at any time.
-        engines: the exchanges themselves, `paper` and `live`, for tests that go below HTTP.
-    """
+class BitcainPut(Put, total=False):
+    """See `SimBitcain.put`."""
+
+    id: str | None
+    exchange_order_id: str | None
+    portfolio_id: str | None
+    exchange: str
+    trading_mode: str
+    remaining_quantity: Amount | None
+    expires_at: Moment | None
+    reduce_only: bool
+    source: str
+    agent_id: str | None
+    error_message: str | None
+    retry_count: int
+
+
+_PUT: Final = PutWords(
+    keywords=BitcainPut.__optional_keys__,
+    names={"id": "order_id"},
+    statuses=frozenset(STATES),
+    queued=frozenset({"pending", "accepted", "queued"}),
+)
+_PRICED: Final = frozenset({"limit", "stop_limit", "iceberg", "oco"})
+_FACTS: Final = ("exchange_order_id", "portfolio_id", "reduce_only", "source", "agent_id", "retry_count")
+
+
+class BitcainApp:
+    """Finds the operation, checks the token, validates, answers."""
+
+    aliases: Mapping[str, str] = MappingProxyType({"open_orders": "list", "orders": "list", "get": "lookup"})
+
+    def __init__(
+        self,
+        engines: Mapping[str, Engine],
+        settings: BitcainSettings,
+        *,
+        clock: SimClock,
+        rng: Random,
+        new_id: Callable[[], str],
+    ) -> None:
+        self._engines = engines
+        self._settings = settings
+        self.tokens = Tokens(settings, clock=clock, rng=rng)
+        orders = BitcainOrders(engines, settings, new_id)
+        self.routes: Routes = {
+            "auth/login": {"POST": Endpoint("login", self.tokens.login, private=False, body=LoginBody)},
+            "auth/refresh": {"POST": Endpoint("refresh", self.tokens.refresh, private=False, body=RefreshBody)},
+            "auth/signup": {"POST": Endpoint("signup", self._signup, private=False, body=SignupBody)},
+            ORDERS: {
+                "GET": Endpoint("list", orders.list_orders, query=ListQuery),
+                "POST": Endpoint("place", orders.create, query=CreateQuery, body=CreateBody),
+            },
+            HISTORY: {"GET": Endpoint("history", orders.history, query=HistoryQuery)},
+            ONE: {
+                "GET": Endpoint("lookup", orders.get, rest=True),
+                "PATCH": Endpoint("edit", orders.update, rest=True, body=UpdateBody),
+                "DELETE": Endpoint("cancel", orders.cancel, rest=True),
+            },
+            f"{ONE}/retry": {"POST": Endpoint("retry", orders.retry, rest=True)},
+        }
+
+    def find(self, call: SimCall) -> None:
+        parts = call.request.segments()
+        path = "/".join(parts)
+        if path == HISTORY and self._settings.history == "shadowed":
+            call.endpoint, call.rest = self.routes[ONE]["GET"], parts[3:]
+            return
+        if path != HISTORY and path.startswith(f"{ORDERS}/"):
+            path, call.rest = "/".join([ONE, *parts[4:]]), parts[3:4]
+        verbs = self.routes.get(path)
+        if verbs is None:
+            call.refusal = BitcainRefusal(404, "Not Found")
+            return
+        call.endpoint = verbs.get(call.request.method)
+        if call.endpoint is None:
+            call.refusal = BitcainRefusal(405, "Method Not Allowed", {"allow": ", ".join(verbs)})
+
+    def admit(self, call: SimCall, endpoint: Endpoint) -> None:
+        body = read_body(call.request) if endpoint.body is not None else None
+        if endpoint.private:
+            call.account = self.tokens.account(call.request)
+        faults: list[Row] = []
+        if endpoint.rest:
+            path = checked(OrderPath, {"order_id": call.rest[0]}, "path", faults)
+            call.rest = [str(path and path.order_id)]
+        if endpoint.query is not None:
+            words = [spelled(word, self._settings) for word in STATUSES]
+            context = None if self._settings.order_status_type == "text" else dict.fromkeys(words)
+            call.query = checked(endpoint.query, call.parameters, "query", faults, context=context)
+        if endpoint.body is not None:
+            call.body = checked(endpoint.body, body, "body", faults)
+        if faults:
+            raise invalid(*faults)
+
+    def answer(self, call: SimCall, found: Any) -> Response:
+        return json_response(call.status, found)
+
+    def refused(self, call: SimCall, refusal: SimRefusal | NotEnough) -> Response:
+        if not isinstance(refusal, BitcainRefusal):
+            refusal = BitcainRefusal(self._settings.funds_status, "Insufficient funds")
+        return refusal.response()
+
+    def broken(self, fault: Fault) -> Response:
+        match fault.kind:
+            case "throttle":
+                headers = {"retry-after": str(1 if fault.retry_after is None else fault.retry_after)}
+                return json_response(fault.status or 429, {"detail": "Too Many Requests"}, headers)
+            case "wrong_nonce":
+                return BitcainRefusal(fault.status or 401, "Invalid or expired token").response()
+            case "not_success":
+                return json_response(fault.status or 200, {"success": False, "error": "Internal error"})
+            case "accept_then_5xx":
+                return Response(fault.status or 502, b"Internal Server Error", "text/plain; charset=utf-8")
+        return json_response(fault.status or 503, {"detail": "Service Unavailable"})
+
+    def _signup(self, call: SimCall) -> Row:
+        answer, account = self.tokens.signup(call)
+        fund(self._engines.values(), account, CURRENCIES)
+        return answer
+
+
+class SimBitcain(Venue):
+    """A simulated Bitcain account, with paper and live books apart: its engines are `paper` and `live`."""
+
+    settings: BitcainSettings
 
     def __init__(
         self, settings: BitcainSettings, *, clock: SimClock, rng: Random, port: int = 0, host: str = LOOPBACK
     ) -> None:
-        self.settings = settings
-        self.clock = clock
         self._ids = Random(rng.random())
-        self.engines = {
-            mode: Engine(instruments=dict(MARKETS), clock=clock, rng=Random(rng.random())) for mode in MODES
-        }
-        for engine in self.engines.values():
-            for currency in CURRENCIES:
-                engine.accounts.deposit(BOT, currency, FUNDS)
-        app = BitcainApp(self.engines, settings, clock=clock, rng=Random(rng.random()), new_id=self.new_id)
+        engines = {mode: Engine(instruments=dict(MARKETS), clock=clock, rng=Random(rng.random())) for mode in MODES}
+        fund(engines.values(), BOT, CURRENCIES)
+        app = BitcainApp(engines, settings, clock=clock, rng=Random(rng.random()), new_id=self.new_id)
         self._tokens = app.tokens
-        super().__init__(app, clock=clock, rng=Random(rng.random()), port=port, host=host)
+        super().__init__(
+            "Bitcain", app, settings, engines, (BOT,), clock=clock, rng=Random(rng.random()), port=port, host=host
+        )
 
     @property
     def base_url(self) -> str:
@@ -81,12 +223,10 @@ class SimBitcain(Venue[Route]):
         Args:
             settings: the gateway's settings, over those that the simulator gives.
         """
-        from orderbridge.simulator.handout import hand_out  # the only way from here to an adapter
-
         own: dict[str, Any] = {"base_url": self.base_url, "trading_mode": trading_mode}
         if not settings.keys() & {"token", "email", "refresh_token"}:
             own["token"] = self.token
-        return hand_out("bitcain", own, clock=self.clock, settings=settings)
+        return self._hand_out("bitcain", own, settings)
 
     def market(self, symbol: str, *, trading_mode: str = "paper", exchange: str = "binanceus") -> MarketHandle:
         """A market of one exchange, paper or live: make prices, fill orders, look at the book."""
@@ -96,17 +236,6 @@ class SimBitcain(Venue[Route]):
     def balances(self) -> dict[str, dict[str, Balance]]:
         """Ground truth: what the account owns, by mode and currency."""
         return {mode: engine.accounts.of(BOT) for mode, engine in self.engines.items()}
-
-    def accepted(self, *, client_order_id: str | None = None, order_id: str | None = None) -> list[SimOrder]:
-        """
-        Ground truth: every order that was ever taken, paper first, oldest first; those of one id, if given.
-        """
-        with self.lock:
-            return [
-                order
-                for engine in self.engines.values()
-                for order in engine.ledger.select(BOT, client_order_id=client_order_id, order_id=order_id)
-            ]
 
     def new_id(self) -> str:
         """A UUID, from the seed."""
@@ -124,10 +253,17 @@ class SimBitcain(Venue[Route]):
                 or lists (price, quantity) of each. `visible=False` hides the order. `raw` are fields to show
                 as they are (unknown words, numbers as Decimal); `...` as a value leaves the field out.
         """
+        mode, native = about.get("trading_mode", "paper"), about.get("type", "limit")
+        market = name_of(about.get("exchange", "binanceus"), about.get("symbol", "BTC/USDT"))
+        facts = {name: value for name, value in about.items() if name in _FACTS}
         with self.lock:
-            engine = self.engines[mode_of(about)]
-            status_field = "order_status" if self.settings.names == "variants" else "status"
-            spec = spec_from(about, engine.instruments, status_field=status_field)
-            built = build(spec, account=BOT, order_id=spec.order_id or self.new_id(), now=self.clock.now())
-            built.order.reason = about.get("error_message")
-            return built.put_on(engine)
+            engine = self.engines[mode]
+            spec = _PUT.spec(
+                about,
+                engine,
+                market,
+                status_field=status_field(self.settings),
+                type="limit" if native in _PRICED else "market",
+                facts={**facts, "type": native, "trading_mode": mode},
+            )
+            return put(engine, spec, account=BOT, order_id=spec.order_id or self.new_id(), now=self.clock.now())

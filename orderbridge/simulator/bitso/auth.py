@@ -1,20 +1,26 @@
 """
-Checks `Authorization: Bitso KEY:NONCE:SIGNATURE` over the raw request target and body.
+Who asks, by `Authorization: Bitso KEY:NONCE:SIGNATURE` over the raw request target and body, and how often.
 
 Codes: no header `0208`, unknown key or malformed header `0201`, nonce not a number or over 19 digits `0206`,
 nonce used or too low `0207`, signature `0215`. Which code fits which cause is our reading of their texts.
+So many requests in any sixty seconds are let through, then there is a lock-out of a minute. The block of 24 hours
+after repeated lock-outs is left out: neither its threshold nor its answer is documented.
 """
 
 import hashlib
 import hmac
+from collections import defaultdict, deque
 from dataclasses import dataclass, field
 
-from orderbridge.simulator.bitso.errors import BitsoRefusal
+from orderbridge.simulator.basics import SimClock
+from orderbridge.simulator.bitso.mapping import BitsoRefusal
 from orderbridge.simulator.message import Request
+from orderbridge.simulator.settings import BitsoSettings
 
 V1_DIGITS = 13
 MOST_DIGITS = 19
 KEPT_NONCES = 500_000
+WINDOW = 60.0
 
 
 @dataclass(slots=True)
@@ -83,3 +89,38 @@ def sign(secret: str, nonce: str, request: Request) -> str:
     """What the signature must be."""
     text = f"{nonce}{request.method}{request.target}".encode("latin-1", "replace") + request.body
     return hmac.new(secret.encode(), text, hashlib.sha256).hexdigest()
+
+
+class Lockouts:
+    """Counts requests by user or address; cancels are not counted."""
+
+    def __init__(self, settings: BitsoSettings, clock: SimClock) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._times: defaultdict[str, deque[float]] = defaultdict(deque)
+        self._locked_until: dict[str, float] = {}
+
+    def count(self, who: str, *, most: int, is_cancel: bool) -> None:
+        """
+        Take note of one request.
+
+        Raises:
+            BitsoRefusal: `0801`, over the limit or still locked out.
+        """
+        if not self._settings.pacing:
+            return
+        now = self._clock.time()
+        if now < self._locked_until.get(who, 0.0):
+            if is_cancel and self._settings.lockout_spares_cancels:
+                return
+            raise BitsoRefusal("0801")
+        if is_cancel:
+            return
+        times = self._times[who]
+        while times and times[0] <= now - WINDOW:
+            times.popleft()
+        if len(times) >= most:
+            self._locked_until[who] = now + self._settings.lockout
+            times.clear()
+            raise BitsoRefusal("0801")
+        times.append(now)

@@ -1,51 +1,175 @@
-"""The simulated Bitso as tests and bots hold it."""
+"""
+The simulated Bitso as tests and bots hold it, and its HTTP face: routes, admission, envelope.
+
+Paths are served below `/api/v3`, the historic `/v3` and `/api/v4`; the signature covers whichever was sent. A
+trailing slash is accepted. A path that does not exist is 404 with code `0322`, a verb that a path lacks is
+`0901` (400).
+"""
 
 import string
-from decimal import Decimal
+from collections.abc import Callable, Mapping
 from random import Random
-from typing import TYPE_CHECKING, Any, Unpack
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, Unpack
 
-from orderbridge.simulator.basics import SimClock
-from orderbridge.simulator.bitso.app import ACCOUNT, SECOND_ACCOUNT, BitsoApp, Route
-from orderbridge.simulator.bitso.books import BOOKS, PRECISION
-from orderbridge.simulator.bitso.putting import BitsoPut, spec_from
-from orderbridge.simulator.engine.engine import Engine
+from orderbridge.simulator.basics import Amount, SimClock
+from orderbridge.simulator.bitso.auth import Keys, Lockouts
+from orderbridge.simulator.bitso.mapping import BOOKS, CURRENCIES, TIME_IN_FORCE, BitsoRefusal, error_body
+from orderbridge.simulator.bitso.orders import BitsoOrders
+from orderbridge.simulator.bitso.queries import BitsoQueries
+from orderbridge.simulator.engine.engine import Engine, NotEnough
 from orderbridge.simulator.engine.money import Balance
 from orderbridge.simulator.engine.order import SimOrder
-from orderbridge.simulator.handle import MarketHandle
-from orderbridge.simulator.putting import build
+from orderbridge.simulator.faults import Fault
+from orderbridge.simulator.message import Response, json_response
+from orderbridge.simulator.putting import MarketHandle, Moment, Put, PutWords, put
 from orderbridge.simulator.settings import BitsoSettings
-from orderbridge.simulator.venue import LOOPBACK, Venue
+from orderbridge.simulator.venue import LOOPBACK, Endpoint, Routes, SimCall, SimRefusal, Venue, fund
 
 if TYPE_CHECKING:
     from orderbridge.gateway import OrderGateway
 
-FUNDS = Decimal(1_000_000_000)
+# The accounts of the two keys: each has money and orders of its own.
+ACCOUNT, SECOND_ACCOUNT = "bot", "mm"
 ID_LENGTH = 16
 _LETTERS = string.ascii_letters + string.digits
 
 
-class SimBitso(Venue[Route]):
+class BitsoPut(Put, total=False):
+    """See `SimBitso.put`."""
+
+    account: str
+    book: str
+    oid: str | None
+    origin_id: str | None
+    original_amount: Amount | None
+    unfilled_amount: Amount | None
+    original_value: Amount | None
+    quote_quantity: Amount | None
+    stop: Amount | None
+    triggered_at: Moment | None
+
+
+_PUT: Final = PutWords(
+    keywords=BitsoPut.__optional_keys__,
+    names={
+        "oid": "order_id",
+        "origin_id": "client_order_id",
+        "original_amount": "quantity",
+        "unfilled_amount": "remaining_quantity",
+        "original_value": "quote_quantity",
+        "stop": "stop_price",
+    },
+    statuses=frozenset(
+        {"queued", "open", "partially filled", "completed", "cancelled", "accepted", "filled", "canceled"}
+    ),
+    queued=frozenset({"queued", "accepted"}),
+)
+
+
+class BitsoApp:
+    """Finds the endpoint, checks signature and limits, wraps the answer."""
+
+    aliases: Mapping[str, str] = MappingProxyType({})
+
+    def __init__(self, engine: Engine, settings: BitsoSettings, new_id: Callable[[], str]) -> None:
+        self._engine = engine
+        self._settings = settings
+        self._keys = Keys()
+        self._lockouts = Lockouts(settings, engine.clock)
+        told, orders = BitsoQueries(engine, settings), BitsoOrders(engine, settings, new_id)
+        self.routes: Routes = {
+            "v3/orders": {
+                "GET": Endpoint("lookup", told.lookup, rest=True),
+                "POST": Endpoint("place", orders.place),
+                "DELETE": Endpoint("cancel", orders.cancel, rest=True),
+                "PATCH": Endpoint("replace", orders.replace, rest=True),
+            },
+            "v4/orders": {"PATCH": Endpoint("edit", orders.modify, rest=True)},
+            "v3/open_orders": {"GET": Endpoint("open_orders", told.open_orders)},
+            "v3/order_trades": {"GET": Endpoint("order_trades", told.order_trades, rest=True)},
+            "v3/user_trades": {"GET": Endpoint("user_trades", told.user_trades, rest=True)},
+            "v3/balance": {"GET": Endpoint("balance", told.balance)},
+            "v3/fees": {"GET": Endpoint("fees", told.fees)},
+            "v3/order_book": {"GET": Endpoint("order_book", told.order_book, private=False)},
+            "v3/trades": {"GET": Endpoint("trades", told.trades, private=False)},
+            "v3/ticker": {"GET": Endpoint("ticker", told.ticker, private=False)},
+            "v3/available_books": {"GET": Endpoint("books", told.available_books, private=False)},
+            "v3/catalogues": {"GET": Endpoint("catalogues", told.catalogues, private=False)},
+        }
+
+    def find(self, call: SimCall) -> None:
+        parts = call.request.segments()
+        if parts[0] == "api":
+            parts = parts[1:]
+        verbs = self.routes.get("/".join(parts[:2]), {})
+        call.endpoint, call.rest = verbs.get(call.request.method), parts[2:]
+        if verbs and call.endpoint is None:
+            call.refusal = BitsoRefusal("0901")
+        elif call.endpoint is None or (call.rest and not call.endpoint.rest):
+            call.endpoint, call.refusal = None, BitsoRefusal("0322", status=404)
+
+    def admit(self, call: SimCall, endpoint: Endpoint) -> None:
+        """Check the signature and count the request, by user or by address."""
+        settings, request = self._settings, call.request
+        self._engine.settlement.stop_locks = settings.stop_locks
+        if not endpoint.private:
+            self._lockouts.count(request.peer, most=settings.public_per_minute, is_cancel=False)
+            return
+        secrets = {settings.second_key: settings.second_secret, settings.api_key: settings.api_secret}
+        key = self._keys.check(request, secrets=secrets)
+        call.account = ACCOUNT if key == settings.api_key else SECOND_ACCOUNT
+        is_cancel = endpoint.operation == "cancel"
+        self._lockouts.count(call.account, most=settings.private_per_minute, is_cancel=is_cancel)
+
+    def answer(self, call: SimCall, found: Any) -> Response:
+        return json_response(200, {"success": True, "payload": found})
+
+    def refused(self, call: SimCall, refusal: SimRefusal | NotEnough) -> Response:
+        refused = refusal if isinstance(refusal, BitsoRefusal) else BitsoRefusal("0379")
+        languages = call.request.headers.get("accept-language", "")
+        language = languages.partition(",")[0].strip().partition("-")[0].lower()
+        return json_response(refused.status, self._error(refused.code, about=refused.about, language=language))
+
+    def broken(self, fault: Fault) -> Response:
+        headers = {} if fault.retry_after is None else {"retry-after": str(fault.retry_after)}
+        code, status = {
+            "throttle": ("0801", 420),
+            "wrong_nonce": ("0207", 401),
+            "not_success": ("1002", 200),
+            "accept_then_5xx": ("0101", 502),
+        }.get(fault.kind, ("0101", 503))
+        return json_response(fault.status or status, self._error(code), headers)
+
+    def _error(self, code: str, *, about: str = "", language: str = "") -> dict[str, Any]:
+        if language not in ("en", "es"):
+            language = self._settings.language
+        return error_body(code, about=about, language=language, style=self._settings.error_style)
+
+
+class SimBitso(Venue):
     """
     A simulated Bitso and two accounts there: `bot`, which all calls here mean unless told, and `mm`.
 
     Attributes:
-        settings: every knob; may be changed at any time.
         engine: the exchange itself, for tests that go below HTTP.
     """
+
+    settings: BitsoSettings
 
     def __init__(
         self, settings: BitsoSettings, *, clock: SimClock, rng: Random, port: int = 0, host: str = LOOPBACK
     ) -> None:
-        self.settings = settings
-        self.clock = clock
         self._ids = Random(rng.random())
         self.engine = Engine(instruments=dict(BOOKS), clock=clock, rng=Random(rng.random()))
-        for account in (ACCOUNT, SECOND_ACCOUNT):
-            for currency in PRECISION:
-                self.engine.accounts.deposit(account, currency, FUNDS)
+        accounts = (ACCOUNT, SECOND_ACCOUNT)
+        for account in accounts:
+            fund([self.engine], account, CURRENCIES)
         app = BitsoApp(self.engine, settings, self.new_id)
-        super().__init__(app, clock=clock, rng=Random(rng.random()), port=port, host=host)
+        engines = {"bitso": self.engine}
+        super().__init__(
+            "Bitso", app, settings, engines, accounts, clock=clock, rng=Random(rng.random()), port=port, host=host
+        )
 
     @property
     def base_url(self) -> str:
@@ -73,13 +197,11 @@ class SimBitso(Venue[Route]):
             settings: the gateway's settings, over those that the simulator gives: the second key for
                 `account="mm"`, the first for any other.
         """
-        from orderbridge.simulator.handout import hand_out  # the only way from here to an adapter
-
         own: dict[str, Any] = {"api_key": self.api_key, "api_secret": self.api_secret, "base_url": self.base_url}
         own["elapsed"] = self.clock.time  # so that a test that moves the clock need not live through it
         if settings.get("account") == SECOND_ACCOUNT:
             own |= {"api_key": self.settings.second_key, "api_secret": self.settings.second_secret}
-        return hand_out("bitso", own, clock=self.clock, settings=settings)
+        return self._hand_out("bitso", own, settings)
 
     def market(self, book: str) -> MarketHandle:
         """A market by Bitso's name of it: make prices, fill orders, look at the book."""
@@ -89,18 +211,6 @@ class SimBitso(Venue[Route]):
     def balances(self) -> dict[str, Balance]:
         """Ground truth: what the first account owns and what of it is locked, by currency."""
         return self.engine.accounts.of(ACCOUNT)
-
-    def accepted(self, *, client_order_id: str | None = None, order_id: str | None = None) -> list[SimOrder]:
-        """
-        Ground truth: every order that the exchange ever took, account by account, oldest first; those of one id,
-        if given.
-        """
-        with self.lock:
-            return [
-                order
-                for account in (ACCOUNT, SECOND_ACCOUNT)
-                for order in self.engine.ledger.select(account, client_order_id=client_order_id, order_id=order_id)
-            ]
 
     def new_id(self) -> str:
         """Sixteen letters and digits, from the seed."""
@@ -120,8 +230,11 @@ class SimBitso(Venue[Route]):
                 its trades stay. `raw` are fields to show as they are (unknown words, numbers as Decimal);
                 `...` as a value leaves the field out.
         """
+        native = about.get("time_in_force", "goodtillcancelled")
+        time_in_force, post_only = TIME_IN_FORCE.get(native, (native, False))
+        book = about.get("book") or (about.get("symbol") or "BTC/MXN").lower().replace("/", "_")
+        account, post_only = about.get("account", ACCOUNT), about.get("post_only", post_only)
         with self.lock:
-            spec = spec_from(about, self.engine.instruments)
-            account = about.get("account", ACCOUNT)
-            built = build(spec, account=account, order_id=spec.order_id or self.new_id(), now=self.clock.now())
-            return built.put_on(self.engine)
+            spec = _PUT.spec(about, self.engine, book, time_in_force=time_in_force, post_only=post_only)
+            order_id = spec.order_id or self.new_id()
+            return put(self.engine, spec, account=account, order_id=order_id, now=self.clock.now())

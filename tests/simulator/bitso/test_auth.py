@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from orderbridge.simulator.bitso.auth import Keys, Nonces
-from orderbridge.simulator.bitso.errors import BitsoRefusal
+from orderbridge.simulator.bitso.mapping import BitsoRefusal
 from orderbridge.simulator.message import Request
 
 # (key, secret, nonce, method, target, body, signature), as documented and as ccxt's own tests have them.

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from orderbridge.simulator import SimClock
-from orderbridge.simulator.bitso.books import BOOKS
+from orderbridge.simulator.bitso.mapping import BOOKS
 from orderbridge.simulator.engine.engine import Engine
 from orderbridge.simulator.engine.order import SimOrder
 

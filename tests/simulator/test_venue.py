@@ -2,14 +2,13 @@
 
 import pytest
 
-from orderbridge.simulator import seen
 from orderbridge.simulator.message import Request
-from orderbridge.simulator.seen import Seen
+from orderbridge.simulator.venue import RequestLog
 
 
 def test_large_bodies_are_forgotten_first() -> None:
     """The last requests are kept by number and by the bytes of their bodies."""
-    log = Seen()
+    log = RequestLog()
 
     for number in range(1_500):
         log.note(Request("GET", f"/{number}", {}), 0.0)
@@ -23,8 +22,8 @@ def test_large_bodies_are_forgotten_first() -> None:
 
 def test_paths_without_end_count_together(monkeypatch: pytest.MonkeyPatch) -> None:
     """Past a bound new paths share a row, known ones keep theirs, the total is right, and long ones are cut."""
-    monkeypatch.setattr(seen, "MOST_NAMES", 2)
-    log = Seen()
+    monkeypatch.setattr(RequestLog, "MOST_NAMES", 2)
+    log = RequestLog()
 
     for target in ("/a?x=1", "/b", "/c", "/d", "/a"):
         log.note(Request("GET", target, {}), 1.0)

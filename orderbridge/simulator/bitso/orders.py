@@ -1,0 +1,327 @@
+"""
+Placing, cancelling, replacing and modifying on the simulated Bitso.
+
+A new order is checked in the order that the documents suggest: book → side → type → time in force → amounts →
+positive → price and tick → bounds → stop → origin id → trading switches → open-order cap. Funds come last and are the
+engine's. Assumed besides: more decimals than the currency has is `0407`; a stop must lie within the book's price
+bounds, and one that is reached already triggers at once; a time in force on a market order is checked and otherwise
+ignored; value bounds of a market order are tested only against `minor`.
+
+What the documents leave open of the others, and how it is taken here: a replacement without `major` takes over the
+unfilled rest; an order that cannot be changed is `1005`; both PATCH calls answer `{"oid": …}`; `cancel: "1"` of the v4
+call cancels the order and still tells why it was not changed.
+"""
+
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from itertools import chain
+from typing import Any, Final
+
+from orderbridge.simulator.basics import ZERO, floor_divide, floor_to, mul
+from orderbridge.simulator.bitso.mapping import (
+    TIME_IN_FORCE,
+    TIME_IN_FORCE_WORD,
+    BitsoRefusal,
+    amount,
+    book_named,
+    read_body,
+    word,
+)
+from orderbridge.simulator.bitso.queries import named
+from orderbridge.simulator.engine.engine import Engine, NotEnough
+from orderbridge.simulator.engine.market import Instrument
+from orderbridge.simulator.engine.order import SimOrder, State
+from orderbridge.simulator.settings import BitsoSettings
+from orderbridge.simulator.venue import SimCall
+
+FIELDS: Final = frozenset(
+    ["book", "side", "type", "major", "minor", "price", "stop", "time_in_force", "origin_id", "slippage_tolerance"]
+)
+_ORIGIN_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,40}")
+_MOST_SLIPPAGE: Final = Decimal(100)
+
+
+class BitsoOrders:
+    """The calls that change orders."""
+
+    def __init__(self, engine: Engine, settings: BitsoSettings, new_id: Callable[[], str]) -> None:
+        self._engine = engine
+        self._settings = settings
+        self._new_id = new_id
+
+    def place(self, call: SimCall) -> dict[str, str]:
+        """`POST orders`: the answer is an oid and nothing else, whatever became of the order."""
+        order = self._order_from(read_body(call.request), call)
+        call.delay_sight(order)
+        self._engine.place(order)
+        return {"oid": order.order_id}
+
+    def cancel(self, call: SimCall) -> list[str]:
+        """`DELETE orders…`: the oids that were really cancelled; the others are left out without a word."""
+        every = call.rest == ["all"]
+        if every:
+            orders = list(self._engine.ledger.newest_active(call.account))
+        else:
+            orders = list(chain.from_iterable(named(call, self._engine)[1].values()))
+        call.fill_first(self._engine, *orders)
+        cancelled = [order.order_id for order in orders if self._engine.cancel(order)]
+        if not cancelled and not every and self._settings.cancel_miss != "omit":
+            raise BitsoRefusal(self._settings.cancel_miss)
+        return cancelled
+
+    def _one(self, call: SimCall) -> SimOrder:
+        """The order that a PATCH names; by origin id the active one, of several."""
+        by_origin, found = named(call, self._engine)
+        orders = [order for each in found.values() for order in each if not order.hidden]
+        if len(found) > 1:
+            raise BitsoRefusal("0361")
+        if not orders:
+            raise BitsoRefusal("0357" if by_origin else "0312")
+        return next((order for order in orders if order.active), orders[0])
+
+    def replace(self, call: SimCall) -> dict[str, str]:
+        """
+        `PATCH /v3/orders`: a new order in the place of the old, with an oid of its own and no inherited
+        origin id.
+
+        If the old one fills while this is under way (the fault `fill_first`), the new one is created all the
+        same.
+        """
+        old = self._one(call)
+        body = read_body(call.request)
+        if not old.active or (old.type == "market" and old.state is not State.WAITING):
+            raise BitsoRefusal("1005")
+        order = self._order_from(_merged(old, body), call)
+        call.fill_first(self._engine, old)
+        self._engine.place(order)
+        self._engine.cancel(old, reason=f"replaced by {order.order_id}")
+        return {"oid": order.order_id}
+
+    def modify(self, call: SimCall) -> dict[str, str]:
+        """`PATCH /v4/orders`: the same order, changed in place."""
+        order = self._one(call)
+        body = read_body(call.request)
+        call.fill_first(self._engine, order)
+        try:
+            self._change(order, body)
+        except (BitsoRefusal, NotEnough):
+            if str(body.get("cancel")) in ("1", "True", "true"):
+                self._engine.cancel(order)
+            raise
+        return {"oid": order.order_id}
+
+    def _change(self, order: SimOrder, body: dict[str, Any]) -> None:
+        major, minor, price, stop = (amount(body, name) for name in ("major", "minor", "price", "stop"))
+        if major is not None and minor is not None:
+            raise BitsoRefusal("0308")
+        if (major, minor, price, stop) == (None, None, None, None):
+            raise BitsoRefusal("0309")
+        if not order.active or (order.price is None and price is not None):
+            raise BitsoRefusal("1005")
+        if stop is not None and order.state is not State.WAITING:
+            raise BitsoRefusal("1005", about="stop")
+        market = self._engine.instruments[order.market]
+        if order.price is None:
+            self._change_market_order(order, market, major, minor, stop)
+            return
+        quantity = self._new_quantity(order, major, minor, price)
+        if quantity <= ZERO:
+            raise BitsoRefusal("0408")
+        if quantity < order.filled:
+            raise BitsoRefusal("0403")
+        if price is not None:
+            _check_tick(market, price)
+        _check_bounds(market, major=quantity, minor=None, price=price or order.price)
+        _check_stop(market, stop)
+        self._engine.edit(order, quantity=quantity, price=price, stop_price=stop)
+
+    def _change_market_order(
+        self, order: SimOrder, market: Instrument, major: Decimal | None, minor: Decimal | None, stop: Decimal | None
+    ) -> None:
+        """A market order has no price: its size is the base or the money that it was given last."""
+        if order.state is not State.WAITING:
+            raise BitsoRefusal("1005")
+        _check_positive(major, minor)
+        _check_bounds(market, major=major, minor=minor, price=None)
+        _check_stop(market, stop)
+        self._engine.edit(order, quantity=major, quote_quantity=minor, stop_price=stop)
+
+    def _new_quantity(
+        self, order: SimOrder, major: Decimal | None, minor: Decimal | None, price: Decimal | None
+    ) -> Decimal:
+        """A new price alone keeps the quote value, so the base amount becomes value ÷ price."""
+        assert order.quantity is not None  # a limit order's size is in base
+        if major is not None:
+            return major
+        now_at = price or order.price
+        value = minor
+        if value is None and price is not None and order.price is not None:
+            value = mul(order.quantity, order.price)
+        if value is None or not now_at or now_at <= ZERO:
+            return order.quantity
+        return floor_divide(value, now_at, self._engine.instruments[order.market].step)
+
+    # What is checked of a new order.
+
+    def _order_from(self, body: dict[str, Any], call: SimCall) -> SimOrder:
+        """The order that the body describes; nothing is placed yet."""
+        if self._settings.unknown_fields == "refused" and body.keys() - FIELDS:
+            raise BitsoRefusal("0304", about=", ".join(sorted(body.keys() - FIELDS)))
+        market = book_named(self._engine, word(body, "book"))
+        side = _choice(body, "side", ("buy", "sell"), "0306")
+        type_ = _choice(body, "type", ("market", "limit"), "0307")
+        time_in_force, post_only = self._time_in_force(body)
+        if type_ == "market":
+            time_in_force, post_only = "ioc", False
+        major, minor = _sizes(body, type_)
+        _check_positive(major, minor)
+        price = self._price(body, market, type_)
+        _check_bounds(market, major=major, minor=minor, price=price)
+        stop = amount(body, "stop")
+        _check_stop(market, stop)
+        slippage = self._slippage(body)
+        origin_id = self._origin_id(body, call.account)
+        self._check_switches(market, type_, call.account)
+        return SimOrder(
+            order_id=self._new_id(),
+            account=call.account,
+            market=market.name,
+            side=side,
+            type=type_,
+            created_at=call.now,
+            client_order_id=origin_id,
+            quantity=major,
+            quote_quantity=minor,
+            price=price,
+            stop_price=stop,
+            trigger=None if stop is None else "above" if side == "buy" else "below",
+            time_in_force=time_in_force,
+            post_only=post_only,
+            slippage=slippage,
+        )
+
+    def _time_in_force(self, body: dict[str, Any]) -> tuple[str, bool]:
+        name = word(body, "time_in_force") or "goodtillcancelled"
+        if name not in TIME_IN_FORCE:
+            raise BitsoRefusal(self._settings.bad_time_in_force)
+        return TIME_IN_FORCE[name]
+
+    def _price(self, body: dict[str, Any], market: Instrument, type_: str) -> Decimal | None:
+        price = amount(body, "price")
+        if type_ == "market":
+            if price is not None and self._settings.market_price == "refused":
+                raise BitsoRefusal("0304", about="price")
+            return None
+        _check_tick(market, price)
+        return price
+
+    def _slippage(self, body: dict[str, Any]) -> Decimal | None:
+        slippage = amount(body, "slippage_tolerance")
+        if slippage is not None and not ZERO <= slippage <= _MOST_SLIPPAGE:
+            raise BitsoRefusal("0304", about="slippage_tolerance")
+        return slippage
+
+    def _origin_id(self, body: dict[str, Any], account: str) -> str | None:
+        origin_id = word(body, "origin_id")
+        if origin_id is None:
+            return None
+        if _ORIGIN_ID.fullmatch(origin_id) is None:
+            raise BitsoRefusal("0304", about="origin_id")
+        ever = self._settings.origin_id_unique == "ever"
+        if any(ever or order.active for order in self._engine.ledger.of_client(account, origin_id)):
+            raise BitsoRefusal("0356")
+        return origin_id
+
+    def _check_switches(self, market: Instrument, type_: str, account: str) -> None:
+        settings = self._settings
+        if market.name in settings.closed_books:
+            raise BitsoRefusal("0410")
+        if type_ == "market" and settings.market_orders == "off":
+            raise BitsoRefusal("0411")
+        if settings.trading == "off":
+            raise BitsoRefusal("1008")
+        if self._engine.ledger.count_active(account) >= settings.most_open_orders:
+            raise BitsoRefusal("1001")
+
+
+def _merged(old: SimOrder, body: dict[str, Any]) -> dict[str, Any]:
+    waits = old.state is State.WAITING
+    if not waits and (amount(body, "stop") is not None or amount(body, "minor") is not None):
+        raise BitsoRefusal("1005", about="stop and minor can change on a waiting stop order only")
+    merged: dict[str, Any] = {"book": old.market, "side": old.side, "type": old.type}
+    for name in ("side", "type"):
+        if body.get(name) not in (None, merged[name]):
+            raise BitsoRefusal("1005", about=f"{name} cannot change")
+    if body.get("minor") is None and body.get("major") is None:
+        merged |= {"major": old.remaining} if old.quantity is not None else {"minor": old.quote_quantity}
+    if old.price is not None:
+        merged["price"] = old.price
+        merged["time_in_force"] = "postonly" if old.post_only else TIME_IN_FORCE_WORD.get((old.time_in_force, False))
+    if waits:
+        merged["stop"] = old.stop_price
+    if old.slippage is not None:
+        merged["slippage_tolerance"] = old.slippage
+    changeable = ("major", "minor", "price", "stop", "origin_id")
+    return merged | {name: body[name] for name in changeable if body.get(name) is not None}
+
+
+def _choice(body: dict[str, Any], name: str, allowed: tuple[str, ...], code: str) -> str:
+    value = word(body, name)
+    if value is None:
+        raise BitsoRefusal("0303", about=name)
+    if value not in allowed:
+        raise BitsoRefusal(code)
+    return value
+
+
+def _sizes(body: dict[str, Any], type_: str) -> tuple[Decimal | None, Decimal | None]:
+    major, minor = amount(body, "major"), amount(body, "minor")
+    if major is not None and minor is not None:
+        raise BitsoRefusal("0308")
+    if major is None and minor is None:
+        raise BitsoRefusal("0309")
+    if type_ == "limit" and major is None:
+        raise BitsoRefusal("0303", about="major")
+    return major, minor
+
+
+def _check_positive(*sizes: Decimal | None) -> None:
+    """No size at or below zero."""
+    if any(size is not None and size <= ZERO for size in sizes):
+        raise BitsoRefusal("0408")
+
+
+def _check_tick(market: Instrument, price: Decimal | None) -> None:
+    """A limit price must be there, and on the tick."""
+    if price is None or price <= ZERO or floor_to(price, market.tick) != price:
+        raise BitsoRefusal("0407")
+
+
+def _check_bounds(market: Instrument, *, major: Decimal | None, minor: Decimal | None, price: Decimal | None) -> None:
+    """The book's bounds on price, amount and value, and the currencies' decimals."""
+    if major is not None and floor_to(major, market.step) != major:
+        raise BitsoRefusal("0407", about="major")
+    if minor is not None and floor_to(minor, Decimal(1).scaleb(-market.quote_places)) != minor:
+        raise BitsoRefusal("0407", about="minor")
+    value = mul(major, price) if major is not None and price is not None else minor
+    for found, least, most, codes in (
+        (price, market.minimum_price, market.maximum_price, ("0401", "0402")),
+        (major, market.minimum_amount, market.maximum_amount, ("0403", "0404")),
+        (value, market.minimum_value, market.maximum_value, ("0405", "0406")),
+    ):
+        if found is not None and found < least:
+            raise BitsoRefusal(codes[0])
+        if found is not None and found > most:
+            raise BitsoRefusal(codes[1])
+
+
+def _check_stop(market: Instrument, stop: Decimal | None) -> None:
+    """A stop within the price bounds, and on the tick."""
+    if stop is None:
+        return
+    if stop < market.minimum_price:
+        raise BitsoRefusal("0412")
+    if stop > market.maximum_price:
+        raise BitsoRefusal("0413")
+    _check_tick(market, stop)
