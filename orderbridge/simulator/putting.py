@@ -9,7 +9,7 @@ from threading import RLock
 from typing import Any, TypedDict
 
 from orderbridge.simulator.basics import ZERO, Amount, add, as_decimal, floor_divide, floor_to, mul, sub
-from orderbridge.simulator.engine.engine import Engine
+from orderbridge.simulator.engine.engine import MatchingEngine
 from orderbridge.simulator.engine.market import Instrument, SimMarket
 from orderbridge.simulator.engine.order import SimOrder, State
 
@@ -104,7 +104,7 @@ class PutWords:
     queued: frozenset[str]
 
     def spec(
-        self, given: Mapping[str, Any], engine: Engine, market: str, *, status_field: str = "status", **own: Any
+        self, given: Mapping[str, Any], engine: MatchingEngine, market: str, *, status_field: str = "status", **own: Any
     ) -> Spec:
         """
         The order that the keywords describe; `own` is what the venue reads itself.
@@ -128,7 +128,7 @@ class PutWords:
         return spec
 
 
-def put(engine: Engine, spec: Spec, *, account: str, order_id: str, now: datetime) -> SimOrder:
+def put(engine: MatchingEngine, spec: Spec, *, account: str, order_id: str, now: datetime) -> SimOrder:
     """Record the order as it was described, with the fills that it is to have."""
     quantity, quote_quantity = _sizes(spec)
     price = _decimal(spec.price)
@@ -235,7 +235,7 @@ def _default_price(market: Instrument, side: str) -> Decimal:
 class MarketHandle:
     """One market of a simulated venue. Its calls are safe from any thread."""
 
-    def __init__(self, engine: Engine, name: str, lock: "RLock") -> None:
+    def __init__(self, engine: MatchingEngine, name: str, lock: "RLock") -> None:
         if name not in engine.instruments:
             raise ValueError(f"no market {name!r}; there are: {', '.join(engine.instruments)}")
         self._engine = engine

@@ -25,10 +25,10 @@ LINGER, MOST_DISCARDED = 2.0, 1 << 26
 _REASONS = {status.value: status.phrase for status in HTTPStatus} | {420: "Enhance Your Calm"}
 
 
-class Connection(asyncio.Protocol):
+class ClientConnection(asyncio.Protocol):
     """One client's connection: requests are answered one after the other, in the order in which they came."""
 
-    def __init__(self, handler: Handler, connections: "set[Connection]") -> None:
+    def __init__(self, handler: Handler, connections: "set[ClientConnection]") -> None:
         self._handler = handler
         self._connections = connections
         self._parser = httptools.HttpRequestParser(self)
@@ -223,14 +223,14 @@ class Server:
         self._handler = handler
         self._host = host
         self.port = port
-        self._connections: set[Connection] = set()
+        self._connections: set[ClientConnection] = set()
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
         """Listen. Port 0 picks a free one, which is then kept."""
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
-            lambda: Connection(self._handler, self._connections), self._host, self.port, backlog=1024
+            lambda: ClientConnection(self._handler, self._connections), self._host, self.port, backlog=1024
         )
         self.port = self._server.sockets[0].getsockname()[1]
 

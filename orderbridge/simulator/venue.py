@@ -14,7 +14,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any, Protocol
 
 from orderbridge.simulator.basics import SimClock
-from orderbridge.simulator.engine.engine import Engine, NotEnough
+from orderbridge.simulator.engine.engine import MatchingEngine, NotEnough
 from orderbridge.simulator.engine.order import SimOrder
 from orderbridge.simulator.faults import AFTER, BEFORE, Fault, FaultPlan, spoil
 from orderbridge.simulator.message import DROPPED, Request, Response
@@ -99,7 +99,7 @@ class SimCall:
         if self.fault is not None and self.fault.kind == "late_visibility":
             order.shown_from = self.now + timedelta(seconds=LATE if self.fault.seconds is None else self.fault.seconds)
 
-    def fill_first(self, engine: Engine, *orders: SimOrder) -> None:
+    def fill_first(self, engine: MatchingEngine, *orders: SimOrder) -> None:
         """Under the fault `fill_first`, fill the orders just before they are acted upon."""
         if self.fault is not None and self.fault.kind == "fill_first":
             for order in orders:
@@ -187,7 +187,7 @@ class Venue:
         name: str,
         app: App,
         settings: BitsoSettings | BitcainSettings,
-        engines: Mapping[str, Engine],
+        engines: Mapping[str, MatchingEngine],
         accounts: Sequence[str],
         *,
         clock: SimClock,
@@ -361,7 +361,7 @@ class Venue:
             await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(step, self._loop))
 
 
-def fund(engines: Iterable[Engine], account: str, currencies: Iterable[str]) -> None:
+def fund(engines: Iterable[MatchingEngine], account: str, currencies: Iterable[str]) -> None:
     """Give an account ample money in every book."""
     for engine in engines:
         for currency in currencies:

@@ -12,7 +12,7 @@ from typing import Any
 from orderbridge.placement import SqliteJournal
 from orderbridge.placement.upkeep import Snapshot
 from orderbridge.simulator import Simulator
-from orderbridge.simulator.engine.engine import Engine
+from orderbridge.simulator.engine.engine import MatchingEngine
 from tests.torture.count import Counts
 from tests.torture.points import BOTH, OF_STRANGERS, Point, targets
 
@@ -57,7 +57,7 @@ def misbehave(sim: Any, *, reads: Sequence[str], chance: float, horizon: float) 
         sim.fault("delay", operation=operation, probability=chance / 2, seconds=0.2)
 
 
-def stir(sim: Any, engines: Sequence[Engine], rng: Random) -> None:
+def stir(sim: Any, engines: Sequence[MatchingEngine], rng: Random) -> None:
     """
     The market goes on while nobody looks: some orders are filled, a few end otherwise.
 

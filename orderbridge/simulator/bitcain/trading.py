@@ -32,7 +32,7 @@ from orderbridge.simulator.bitcain.mapping import (
     status_field,
     status_of,
 )
-from orderbridge.simulator.engine.engine import Engine
+from orderbridge.simulator.engine.engine import MatchingEngine
 from orderbridge.simulator.engine.order import SimOrder, State
 from orderbridge.simulator.settings import BitcainSettings
 from orderbridge.simulator.venue import SimCall
@@ -49,7 +49,9 @@ class BitcainOrders:
     The calls on orders. Paper and live orders are listed together: no filter for them is documented.
     """
 
-    def __init__(self, engines: Mapping[str, Engine], settings: BitcainSettings, new_id: Callable[[], str]) -> None:
+    def __init__(
+        self, engines: Mapping[str, MatchingEngine], settings: BitcainSettings, new_id: Callable[[], str]
+    ) -> None:
         self._engines = engines
         self._settings = settings
         self._new_id = new_id
@@ -61,7 +63,7 @@ class BitcainOrders:
         _, order = self._find(call)
         return single(self._rows([order], call)[0], "Order found", self._settings)
 
-    def _find(self, call: SimCall) -> tuple[Engine, SimOrder]:
+    def _find(self, call: SimCall) -> tuple[MatchingEngine, SimOrder]:
         """The order and the engine that has it; 404 for another account's order as well."""
         for engine in self._engines.values():
             for order in engine.ledger.select(call.account, client_order_id=None, order_id=call.rest[0]):
@@ -150,7 +152,7 @@ class BitcainOrders:
         call.status = self._settings.create_status
         return self._answer(order, "Order created")
 
-    def _twin(self, engine: Engine, order: SimOrder) -> SimOrder | None:
+    def _twin(self, engine: MatchingEngine, order: SimOrder) -> SimOrder | None:
         """An order with the same client id, by the switch `duplicate_client_order_id`."""
         if order.client_order_id is None or self._settings.duplicate_client_order_id == "allowed":
             return None
@@ -159,7 +161,7 @@ class BitcainOrders:
             raise BitcainRefusal(409, "An order with this client_order_id exists")
         return earlier[0] if earlier else None
 
-    def _route(self, engine: Engine, order: SimOrder) -> None:
+    def _route(self, engine: MatchingEngine, order: SimOrder) -> None:
         """Send the order on to its exchange, which may work, fail, or refuse."""
         if self._settings.routing == "works":
             engine.place(order)
@@ -207,7 +209,7 @@ class BitcainOrders:
         )
         return self._answer(order, "Order updated")
 
-    def _by_status(self, engine: Engine, order: SimOrder, word: str) -> bool:
+    def _by_status(self, engine: MatchingEngine, order: SimOrder, word: str) -> bool:
         if word in ("cancelled", spelled("cancelled", self._settings)):
             return engine.cancel(order)
         if word not in (status_of(order), spelled(status_of(order), self._settings)):
@@ -346,14 +348,14 @@ def _check_active(order: SimOrder, doing: str) -> None:
         raise BitcainRefusal(409, f"Order cannot be {doing}: it is {word}")
 
 
-def _check_post_only(engine: Engine, order: SimOrder) -> None:
+def _check_post_only(engine: MatchingEngine, order: SimOrder) -> None:
     crosses = engine.market(order.market).book.crosses(order.side, order.price)
     if order.post_only and order.stop_price is None and crosses:
         raise _refuse("post_only order would take liquidity")
 
 
 def _check_update(
-    engine: Engine, order: SimOrder, body: UpdateBody, expires_at: datetime | None, now: datetime
+    engine: MatchingEngine, order: SimOrder, body: UpdateBody, expires_at: datetime | None, now: datetime
 ) -> None:
     if body.quantity is not None and _positive("quantity", body.quantity) < order.filled:
         raise _refuse("quantity is below what is filled already")

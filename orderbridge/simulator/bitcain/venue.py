@@ -33,7 +33,7 @@ from orderbridge.simulator.bitcain.mapping import (
     status_field,
 )
 from orderbridge.simulator.bitcain.trading import MODES, BitcainOrders
-from orderbridge.simulator.engine.engine import Engine, NotEnough
+from orderbridge.simulator.engine.engine import MatchingEngine, NotEnough
 from orderbridge.simulator.engine.money import Balance
 from orderbridge.simulator.engine.order import SimOrder
 from orderbridge.simulator.faults import Fault
@@ -84,7 +84,7 @@ class BitcainApp:
 
     def __init__(
         self,
-        engines: Mapping[str, Engine],
+        engines: Mapping[str, MatchingEngine],
         settings: BitcainSettings,
         *,
         clock: SimClock,
@@ -181,7 +181,9 @@ class SimBitcain(Venue):
         self, settings: BitcainSettings, *, clock: SimClock, rng: Random, port: int = 0, host: str = LOOPBACK
     ) -> None:
         self._ids = Random(rng.random())
-        engines = {mode: Engine(instruments=dict(MARKETS), clock=clock, rng=Random(rng.random())) for mode in MODES}
+        engines = {
+            mode: MatchingEngine(instruments=dict(MARKETS), clock=clock, rng=Random(rng.random())) for mode in MODES
+        }
         fund(engines.values(), BOT, CURRENCIES)
         app = BitcainApp(engines, settings, clock=clock, rng=Random(rng.random()), new_id=self.new_id)
         self._tokens = app.tokens

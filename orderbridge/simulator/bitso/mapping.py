@@ -12,7 +12,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final, NoReturn
 
 from orderbridge.simulator.basics import PLACES, ZERO, is_reasonable, plain, value_of
-from orderbridge.simulator.engine.engine import Engine
+from orderbridge.simulator.engine.engine import MatchingEngine
 from orderbridge.simulator.engine.market import Instrument
 from orderbridge.simulator.engine.order import SimFill, SimOrder, State
 from orderbridge.simulator.message import Request
@@ -157,7 +157,7 @@ def error_body(code: str, *, about: str = "", language: str = "en", style: str =
     return {"success": False, "error": error}
 
 
-def book_named(engine: Engine, name: str | None) -> Instrument:
+def book_named(engine: MatchingEngine, name: str | None) -> Instrument:
     """The book, or a refusal for none and for one that there is not."""
     if name is None:
         raise BitsoRefusal("0303", about="book")

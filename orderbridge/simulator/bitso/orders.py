@@ -29,7 +29,7 @@ from orderbridge.simulator.bitso.mapping import (
     word,
 )
 from orderbridge.simulator.bitso.queries import named
-from orderbridge.simulator.engine.engine import Engine, NotEnough
+from orderbridge.simulator.engine.engine import MatchingEngine, NotEnough
 from orderbridge.simulator.engine.market import Instrument
 from orderbridge.simulator.engine.order import SimOrder, State
 from orderbridge.simulator.settings import BitsoSettings
@@ -45,7 +45,7 @@ _MOST_SLIPPAGE: Final = Decimal(100)
 class BitsoOrders:
     """The calls that change orders."""
 
-    def __init__(self, engine: Engine, settings: BitsoSettings, new_id: Callable[[], str]) -> None:
+    def __init__(self, engine: MatchingEngine, settings: BitsoSettings, new_id: Callable[[], str]) -> None:
         self._engine = engine
         self._settings = settings
         self._new_id = new_id

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from orderbridge.simulator.basics import PLACES, ZERO, add, mul, plain, ratio, sub
 from orderbridge.simulator.bitso.mapping import CURRENCIES, BitsoRefusal, book_named, order_row, trade_row, when
-from orderbridge.simulator.engine.engine import Engine
+from orderbridge.simulator.engine.engine import MatchingEngine
 from orderbridge.simulator.engine.market import Half, Instrument, PublicTrade, SimMarket
 from orderbridge.simulator.engine.order import SimFill, SimOrder
 from orderbridge.simulator.settings import BitsoSettings
@@ -25,7 +25,7 @@ Rows = list[dict[str, Any]]
 Trade = TypeVar("Trade", SimFill, PublicTrade)
 
 
-def named(call: SimCall, engine: Engine) -> tuple[bool, dict[str, list[SimOrder]]]:
+def named(call: SimCall, engine: MatchingEngine) -> tuple[bool, dict[str, list[SimOrder]]]:
     """
     Whether the call names orders by origin id, and the account's orders of each name: one by oid, perhaps several
     by a re-used origin id, newest first.
@@ -67,7 +67,7 @@ def _forms(call: SimCall) -> list[tuple[bool, str]]:
 class BitsoQueries:
     """The calls that change nothing."""
 
-    def __init__(self, engine: Engine, settings: BitsoSettings) -> None:
+    def __init__(self, engine: MatchingEngine, settings: BitsoSettings) -> None:
         self._engine = engine
         self._settings = settings
 

@@ -17,7 +17,7 @@ from orderbridge.simulator.bitso.auth import Keys, Lockouts
 from orderbridge.simulator.bitso.mapping import BOOKS, CURRENCIES, TIME_IN_FORCE, BitsoRefusal, error_body
 from orderbridge.simulator.bitso.orders import BitsoOrders
 from orderbridge.simulator.bitso.queries import BitsoQueries
-from orderbridge.simulator.engine.engine import Engine, NotEnough
+from orderbridge.simulator.engine.engine import MatchingEngine, NotEnough
 from orderbridge.simulator.engine.money import Balance
 from orderbridge.simulator.engine.order import SimOrder
 from orderbridge.simulator.faults import Fault
@@ -72,7 +72,7 @@ class BitsoApp:
 
     aliases: Mapping[str, str] = MappingProxyType({})
 
-    def __init__(self, engine: Engine, settings: BitsoSettings, new_id: Callable[[], str]) -> None:
+    def __init__(self, engine: MatchingEngine, settings: BitsoSettings, new_id: Callable[[], str]) -> None:
         self._engine = engine
         self._settings = settings
         self._keys = Keys()
@@ -161,7 +161,7 @@ class SimBitso(Venue):
         self, settings: BitsoSettings, *, clock: SimClock, rng: Random, port: int = 0, host: str = LOOPBACK
     ) -> None:
         self._ids = Random(rng.random())
-        self.engine = Engine(instruments=dict(BOOKS), clock=clock, rng=Random(rng.random()))
+        self.engine = MatchingEngine(instruments=dict(BOOKS), clock=clock, rng=Random(rng.random()))
         accounts = (ACCOUNT, SECOND_ACCOUNT)
         for account in accounts:
             fund([self.engine], account, CURRENCIES)

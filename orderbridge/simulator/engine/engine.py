@@ -9,7 +9,7 @@ from random import Random
 from orderbridge.simulator.basics import ZERO, SimClock, add, mul, sub
 from orderbridge.simulator.engine.market import HOUSE, Counterparty, Instrument, PublicTrade, SimMarket, reaches
 from orderbridge.simulator.engine.money import Accounts, Settlement, Sizing, paying
-from orderbridge.simulator.engine.order import Ledger, SimOrder, State
+from orderbridge.simulator.engine.order import SimLedger, SimOrder, State
 
 PERCENT = Decimal("0.01")
 # Quantity, quote quantity, price, stop price.
@@ -20,7 +20,7 @@ class NotEnough(Exception):
     """The account cannot pay for the order; nothing was done."""
 
 
-class Engine:
+class MatchingEngine:
     """
     One exchange: price-time priority, the terms of orders, triggers, and how orders end.
 
@@ -33,7 +33,7 @@ class Engine:
         self.clock = clock
         self.instruments = instruments
         self.markets: dict[str, SimMarket] = {}
-        self.ledger = Ledger()
+        self.ledger = SimLedger()
         self.accounts = Accounts()
         self.settlement = Settlement(self.accounts, self.ledger)
         self.counterparty = Counterparty(rng)

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from orderbridge.simulator.basics import SMALLEST, ZERO, add, floor_divide, floor_to, mul, sub, value_of
 from orderbridge.simulator.engine.market import HOUSE, Instrument, PublicTrade, SimMarket, reaches
-from orderbridge.simulator.engine.order import Ledger, SimFill, SimOrder, State
+from orderbridge.simulator.engine.order import SimFill, SimLedger, SimOrder, State
 
 FEES = "fees"
 
@@ -71,7 +71,7 @@ class Settlement:
     fill; so many small fills may cost some hundred-millionths more than the order locked.
     """
 
-    def __init__(self, accounts: Accounts, ledger: Ledger, *, stop_locks: bool = True) -> None:
+    def __init__(self, accounts: Accounts, ledger: SimLedger, *, stop_locks: bool = True) -> None:
         self._accounts = accounts
         self._ledger = ledger
         self.stop_locks = stop_locks

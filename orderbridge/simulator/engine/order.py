@@ -137,7 +137,7 @@ class SimOrder:
         return self.filled
 
 
-class Ledger:
+class SimLedger:
     """The engine's records. Nothing is ever forgotten; what a venue shows of it is the venue's affair."""
 
     def __init__(self) -> None:

@@ -10,15 +10,15 @@ import pytest
 
 from orderbridge.simulator import SimClock
 from orderbridge.simulator.bitso.mapping import BOOKS
-from orderbridge.simulator.engine.engine import Engine
+from orderbridge.simulator.engine.engine import MatchingEngine
 from orderbridge.simulator.engine.order import SimOrder
 
 MakeOrder = Callable[..., SimOrder]
 
 
-def new_engine(*, clock: SimClock, quotes: bool = False, btc: int = 100, mxn: int = 100_000_000) -> Engine:
+def new_engine(*, clock: SimClock, quotes: bool = False, btc: int = 100, mxn: int = 100_000_000) -> MatchingEngine:
     """BTC/MXN, funds for each of `bot` and `other`, and no counter-party unless asked for."""
-    engine = Engine(instruments={"btc_mxn": BOOKS["btc_mxn"]}, clock=clock, rng=Random(1))
+    engine = MatchingEngine(instruments={"btc_mxn": BOOKS["btc_mxn"]}, clock=clock, rng=Random(1))
     engine.counterparty.enabled = quotes
     for account in ("bot", "other"):
         engine.accounts.deposit(account, "btc", Decimal(btc))
@@ -63,7 +63,7 @@ def bench() -> type[Bench]:
 
 
 @pytest.fixture
-def engine(clock: SimClock) -> Engine:
+def engine(clock: SimClock) -> MatchingEngine:
     """An engine without a counter-party: the book is what the test puts there."""
     return new_engine(clock=clock)
 

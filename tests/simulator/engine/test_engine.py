@@ -7,18 +7,18 @@ from typing import Any
 import pytest
 
 from orderbridge.simulator import SimClock
-from orderbridge.simulator.engine.engine import Engine, NotEnough
+from orderbridge.simulator.engine.engine import MatchingEngine, NotEnough
 from orderbridge.simulator.engine.order import State
 
 D = Decimal
 
 
-def ask(engine: Engine, make: Any, price: str, size: str) -> Any:
+def ask(engine: MatchingEngine, make: Any, price: str, size: str) -> Any:
     """The other account offers."""
     return engine.place(make("sell", size, price, account="other"))
 
 
-def test_better_prices_trade_first_and_equal_ones_by_age(engine: Engine, make: Any) -> None:
+def test_better_prices_trade_first_and_equal_ones_by_age(engine: MatchingEngine, make: Any) -> None:
     """A taker walks the book from the best price, and within a price from the oldest order."""
     late = ask(engine, make, "1010", "1")
     first = ask(engine, make, "1000", "1")
@@ -32,7 +32,7 @@ def test_better_prices_trade_first_and_equal_ones_by_age(engine: Engine, make: A
     assert taker.state is State.FILLED
 
 
-def test_fees_and_locks_are_exact(engine: Engine, make: Any) -> None:
+def test_fees_and_locks_are_exact(engine: MatchingEngine, make: Any) -> None:
     """
     A resting buy locks rest times limit, gets the improvement back, and pays its fee in what it receives.
     """
@@ -61,7 +61,7 @@ def test_fees_and_locks_are_exact(engine: Engine, make: Any) -> None:
     ],
 )
 def test_terms_decide_what_becomes_of_the_rest(
-    engine: Engine, make: Any, terms: dict[str, Any], filled: str, state: State
+    engine: MatchingEngine, make: Any, terms: dict[str, Any], filled: str, state: State
 ) -> None:
     """IOC keeps its trades and ends, FOK and post-only end without a trade, the rest of a GTC rests."""
     ask(engine, make, "1000", "0.5")
@@ -71,7 +71,7 @@ def test_terms_decide_what_becomes_of_the_rest(
     assert (order.filled, order.state) == (D(filled), state)
 
 
-def test_fill_or_kill_fills_when_the_book_suffices(engine: Engine, make: Any) -> None:
+def test_fill_or_kill_fills_when_the_book_suffices(engine: MatchingEngine, make: Any) -> None:
     """All at once, over several levels, within the limit."""
     ask(engine, make, "1000", "0.5")
     ask(engine, make, "1010", "0.5")
@@ -80,7 +80,7 @@ def test_fill_or_kill_fills_when_the_book_suffices(engine: Engine, make: Any) ->
     assert engine.place(make("buy", "1", "1010", time_in_force="fok")).state is State.FILLED
 
 
-def test_market_orders_take_by_base_or_by_quote(engine: Engine, make: Any) -> None:
+def test_market_orders_take_by_base_or_by_quote(engine: MatchingEngine, make: Any) -> None:
     """By quote, the money is spent to the last whole step; what the book lacks is cancelled."""
     ask(engine, make, "1000", "1")
     ask(engine, make, "3000", "1")
@@ -96,7 +96,7 @@ def test_market_orders_take_by_base_or_by_quote(engine: Engine, make: Any) -> No
     assert (too_much.state, too_much.filled) == (State.CANCELLED, D(2) - by_base.filled - by_quote.filled)
 
 
-def test_a_market_sell_may_ask_for_money(engine: Engine, make: Any) -> None:
+def test_a_market_sell_may_ask_for_money(engine: MatchingEngine, make: Any) -> None:
     """Sized in quote, a sell gives as much base as brings the money in."""
     engine.place(make("buy", "1", "1000", account="other"))
 
@@ -105,7 +105,7 @@ def test_a_market_sell_may_ask_for_money(engine: Engine, make: Any) -> None:
     assert (order.filled, order.filled_quote, order.state) == (D("0.25"), D(250), State.FILLED)
 
 
-def test_slippage_tolerance_stops_a_market_order(engine: Engine, make: Any) -> None:
+def test_slippage_tolerance_stops_a_market_order(engine: MatchingEngine, make: Any) -> None:
     """Prices beyond the tolerance from the best one are not taken."""
     ask(engine, make, "1000", "1")
     ask(engine, make, "1005", "1")
@@ -116,7 +116,7 @@ def test_slippage_tolerance_stops_a_market_order(engine: Engine, make: Any) -> N
     assert (order.filled, order.state) == (D(2), State.CANCELLED)
 
 
-def test_orders_beyond_the_funds_are_not_taken(engine: Engine, make: Any) -> None:
+def test_orders_beyond_the_funds_are_not_taken(engine: MatchingEngine, make: Any) -> None:
     """NotEnough leaves no trace: no order, no lock."""
     for order in (
         make("buy", "101", "1000000"),
@@ -130,7 +130,7 @@ def test_orders_beyond_the_funds_are_not_taken(engine: Engine, make: Any) -> Non
     assert engine.accounts.get("bot", "mxn").locked == 0
 
 
-def test_stops_wait_for_the_last_price_and_then_act(engine: Engine, make: Any) -> None:
+def test_stops_wait_for_the_last_price_and_then_act(engine: MatchingEngine, make: Any) -> None:
     """A sell stop triggers at or below its price, a buy stop at or above; a triggered limit may rest."""
     market = engine.market("btc_mxn")
     stop = make("sell", "1", "900", stop_price="950", trigger="below")
@@ -145,7 +145,7 @@ def test_stops_wait_for_the_last_price_and_then_act(engine: Engine, make: Any) -
     assert rise.state is State.FILLED
 
 
-def test_a_triggered_order_queues_behind_those_before_it(engine: Engine, make: Any) -> None:
+def test_a_triggered_order_queues_behind_those_before_it(engine: MatchingEngine, make: Any) -> None:
     """A stop-limit that was placed first and triggered last is behind in the queue."""
     stop = engine.place(make("sell", "1", "1300000", stop_price="1250000", trigger="above"))
     plain = engine.place(make("sell", "1", "1300000"))
@@ -155,7 +155,7 @@ def test_a_triggered_order_queues_behind_those_before_it(engine: Engine, make: A
     assert list(engine.market("btc_mxn").book.asks.orders()) == [plain, stop]
 
 
-def test_one_trigger_sets_off_the_next(engine: Engine, make: Any) -> None:
+def test_one_trigger_sets_off_the_next(engine: MatchingEngine, make: Any) -> None:
     """A triggered market order moves the price, which triggers another stop, up and down alike."""
     engine.place(make("buy", "1", "1000", account="other"))
     engine.place(make("buy", "1", "800", account="other"))
@@ -181,7 +181,7 @@ def test_unlocked_stops_may_find_the_account_empty(clock: SimClock, make: Any, b
     assert engine.accounts.get("bot", "btc").locked == D(60)
 
 
-def test_orders_expire_with_the_clock(engine: Engine, make: Any, clock: SimClock) -> None:
+def test_orders_expire_with_the_clock(engine: MatchingEngine, make: Any, clock: SimClock) -> None:
     """A good-till-time order ends when its time comes, at that time, and frees its lock."""
     until = clock.now() + timedelta(seconds=60)
     order = engine.place(make("buy", "1", "1000", time_in_force="gtt", expires_at=until))
@@ -195,7 +195,7 @@ def test_orders_expire_with_the_clock(engine: Engine, make: Any, clock: SimClock
     assert engine.accounts.get("bot", "mxn").locked == 0
 
 
-def test_an_edit_keeps_or_loses_its_place(engine: Engine, make: Any) -> None:
+def test_an_edit_keeps_or_loses_its_place(engine: MatchingEngine, make: Any) -> None:
     """Less quantity keeps the place in the queue, any other change goes to its end and may trade at once."""
     first, second = (engine.place(make("buy", "1", "1000")) for _ in range(2))
 
@@ -214,7 +214,7 @@ def test_an_edit_keeps_or_loses_its_place(engine: Engine, make: Any) -> None:
     assert engine.accounts.get("bot", "mxn").locked == D(1100)
 
 
-def test_an_edit_beyond_the_funds_changes_nothing(engine: Engine, make: Any) -> None:
+def test_an_edit_beyond_the_funds_changes_nothing(engine: MatchingEngine, make: Any) -> None:
     """Only the difference must be paid for; if it cannot be, the order stays as it was."""
     order = engine.place(make("sell", "60", "1000"))
 
@@ -254,7 +254,7 @@ def test_the_counterparty_comes_back(clock: SimClock, make: Any, bench: Any) -> 
     assert len(market.quotes) == 16
 
 
-def test_put_orders_rest_unless_they_would_cross(engine: Engine, make: Any) -> None:
+def test_put_orders_rest_unless_they_would_cross(engine: MatchingEngine, make: Any) -> None:
     """
     An order put in by hand joins the book where it can; where it would cross it stays beside it, active.
     """
@@ -267,7 +267,7 @@ def test_put_orders_rest_unless_they_would_cross(engine: Engine, make: Any) -> N
     assert engine.cancel(beside)
 
 
-def test_a_dead_order_can_be_revived(engine: Engine, make: Any) -> None:
+def test_a_dead_order_can_be_revived(engine: MatchingEngine, make: Any) -> None:
     """An order that failed starts again under its own id."""
     order = make("buy", "1", "1000")
     order.state = State.FAILED

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orderbridge.simulator import SimClock
-from orderbridge.simulator.engine.engine import Engine, NotEnough
+from orderbridge.simulator.engine.engine import MatchingEngine, NotEnough
 from orderbridge.simulator.engine.order import State
 
 START = 1_767_607_200.0
@@ -37,7 +37,7 @@ class Run:
     def __init__(self, bench: Any, *, quotes: bool, poor: bool = False, stop_locks: bool = True) -> None:
         self.clock = SimClock(start=START, running=False)
         self.btc, self.mxn = (5, 7_000_000) if poor else (100, 100_000_000)
-        self.engine: Engine = bench.new_engine(clock=self.clock, quotes=quotes, btc=self.btc, mxn=self.mxn)
+        self.engine: MatchingEngine = bench.new_engine(clock=self.clock, quotes=quotes, btc=self.btc, mxn=self.mxn)
         self.engine.settlement.stop_locks = stop_locks
         self._make = bench.order_maker(self.clock)
         self._orders: list[Any] = []
