@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from orderbridge import Fill, Order, OrderBridge
+from orderbridge import Fill, Order, OrderBridge, OrderList
 from orderbridge.errors import JournalError, OutcomeUnknown
 from orderbridge.model.lifecycle import Sign
 from orderbridge.placement import Journal, MemoryJournal, SqliteJournal
 from orderbridge.placement.ledger import Ledger
 from orderbridge.placement.observations import Observations, Recorder, ending
 from orderbridge.simulator import Simulator
+from tests.placement.hand import Accepting, Bot
 from tests.placement.kit import NOW, Bridges, limit_buy, seen, until
 
 
@@ -442,3 +443,44 @@ async def test_what_is_observed_is_told_with_what_a_cancel_returned_before(
     known = await bridge.observe(order)
 
     assert known.status == "cancelled"
+
+
+class Forgetting(Accepting):
+    """It cancels, lists an order that the journal does not know, and remembers nothing of either."""
+
+    foreign: tuple[Order, ...] = ()
+
+    async def cancel(self, ref: Any, *, timeout: float | None = None) -> Order:
+        return seen("cancelled", order_id=ref.order_id, client_order_id=ref.client_order_id, filled_quantity="0")
+
+    async def open_orders(self, **how: Any) -> OrderList:
+        return OrderList(orders=self.foreign, as_of=NOW)
+
+    async def orders(self, **how: Any) -> AsyncIterator[Order]:  # type: ignore[override]
+        for order in self.foreign:
+            yield order
+
+
+@pytest.mark.parametrize("call", ["cancel", "open_orders", "orders"])
+async def test_what_a_gateway_forgot_is_known_before_it_is_stored(held: Held, call: str) -> None:
+    """Where nobody but the journal remembers, the next call sees what a call returned though no disk took it in yet."""
+    venue = Forgetting()
+    bridge = Bot(venue, journal=held).bridge
+    await bridge.recover()
+    order = await bridge.place("bitso", limit_buy(), key="k1")
+    held.free.clear()
+    venue.foreign = (seen(order_id="x1", client_order_id="x1"),)
+
+    if call == "cancel":
+        returned = await bridge.cancel(order)
+        found = await bridge.get(order)
+    elif call == "open_orders":
+        (returned,) = await bridge.open_orders()
+        found = await bridge.get(returned)
+    else:
+        async for returned in bridge.orders(since=NOW):
+            found = await bridge.get(returned)
+    held.free.set()
+    await bridge.aclose()
+
+    assert (found.order_id, found.status) == (returned.order_id, returned.status)

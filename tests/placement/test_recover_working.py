@@ -1,18 +1,19 @@
 """Orders that worked when the last process ended: what a start makes of those that are not open any more."""
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from orderbridge import Order, OrderEdit, OrderRequest
-from orderbridge.errors import OrderNotActive, OutcomeUnknown
+from orderbridge import Order, OrderEdit, OrderRequest, OrderType
+from orderbridge.errors import OrderNotActive, OutcomeUnknown, VenueUnavailable
 from orderbridge.http.retry import Retries
 from orderbridge.model.results import BadRow, Found, LookupResult
 from orderbridge.placement import MemoryJournal, SqliteJournal
 from orderbridge.simulator import Simulator
 from tests.placement.hand import Accepting, Bot
-from tests.placement.kit import Bridges, limit_buy, until
+from tests.placement.kit import Bridges, limit_buy, seen, until
 
 
 @pytest.fixture
@@ -173,6 +174,82 @@ async def test_a_row_without_an_id_may_be_any_order() -> None:
     venue.bad_rows = (UNREADABLE,)
 
     assert await told_by_two_processes(venue, journal) == [(), ()]
+
+
+class Hindering(Accepting):
+    """It forgot an order that it took, and answers each round of reads about it but for one of them."""
+
+    def __init__(self, hindrance: str) -> None:
+        super().__init__(open_orders_may_lack=["stop_loss"])
+        self.hindrance = hindrance
+        self.looks = 0
+
+    async def submit(self, request: OrderRequest, **how: Any) -> Order:
+        order = await super().submit(request, **how)
+        return order.model_copy(update={"type": OrderType.STOP_LOSS}) if self.hindrance == "stop" else order
+
+    def hinder(self, order: Order) -> None:
+        """From now on one of its answers is wanting."""
+        if self.hindrance == "trades fail":
+            self.trades = VenueUnavailable("down")
+        elif self.hindrance == "its row cannot be read":
+            self.bad_rows = (UNREADABLE.model_copy(update={"order_id": order.order_id}),)
+
+    async def lookup(self, *refs: Any, timeout: float | None = None) -> LookupResult:
+        self.looks += 1
+        is_second = self.looks % 2 == 0
+        if is_second and self.hindrance == "second look-up fails":
+            return LookupResult(refs=refs, found=(Found(answers={self.name: "failed"}),) * len(refs))
+        orders = (refs[0],) if is_second and self.hindrance == "second look-up shows it" else ()
+        found = Found(orders=orders, answers={self.name: "found" if orders else "not_seen"})
+        return LookupResult(refs=refs, found=(found,) * len(refs))
+
+
+@pytest.mark.parametrize(
+    "hindrance",
+    ["none", "trades fail", "its row cannot be read", "second look-up fails", "second look-up shows it", "stop"],
+)
+async def test_each_read_about_an_order_that_vanished_counts(hindrance: str) -> None:
+    """Whatever its gateway remembers: while one of them does not answer, or shows it, its end is not concluded."""
+    venue, journal = Hindering(hindrance), MemoryJournal()
+    order = await left_behind(venue, journal)
+    venue.hinder(order)
+
+    at_first, after = await told_by_two_processes(venue, journal)
+    working = await journal.working("bitso")
+
+    assert at_first == ()
+    if hindrance == "none":
+        assert [(each.order_id, each.status) for each in after] == [(order.order_id, "cancelled")]
+        assert working == []
+    else:
+        assert after == ()
+        assert [(each.order_id, each.may_be_live) for each in working] == [(order.order_id, True)]
+        if hindrance == "second look-up shows it":
+            assert working[0].unseen_since is None
+
+
+async def test_what_a_gateway_rebuilt_of_an_order_is_completed_by_the_journal() -> None:
+    """Whoever remembers nothing tells an order by its trades alone: by the size it was placed with, it is filled."""
+    venue = Accepting()
+    bot = Bot(venue)
+    order = await bot.bridge.place("bitso", limit_buy())
+    rebuilt = seen(
+        "ended",
+        order_id=order.order_id,
+        client_order_id=order.client_order_id,
+        known_by="inferred",
+        quantity=None,
+        price=None,
+        filled_quantity="0.01",
+    )
+    venue.orders_found = [rebuilt]
+
+    got = await bot.bridge.get(order)
+    await bot.bridge.aclose()
+
+    assert (got.status, got.known_by, got.filled_quantity) == ("filled", "inferred", Decimal("0.01"))
+    assert (got.quantity, got.price) == (order.quantity, order.price)
 
 
 async def test_a_clock_that_was_set_forward_ends_no_order() -> None:
