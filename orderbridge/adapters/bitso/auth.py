@@ -8,11 +8,13 @@ import os
 import secrets
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from pydantic import SecretStr
 
 from orderbridge.errors import ConfigurationError
+from orderbridge.http.transport import WireRequest
 
 _RANDOM_DIGITS: Final = 10**6
 
@@ -65,11 +67,25 @@ def signature(secret: str, *, nonce: str, method: str, target: str, body: bytes)
 class Signer:
     """Holds the key and secret of one account and signs with them."""
 
+    renewals = 3
+
     def __init__(self, api_key: str | SecretStr, api_secret: str | SecretStr, *, clock: Callable[[], float]) -> None:
         self._key = _secret(api_key)
         self._secret = _secret(api_secret)
         self._clock = clock
         self._nonces = nonce_source(self._key.get_secret_value())
+
+    async def ready(self) -> None:
+        """Key and secret are at hand always."""
+
+    async def renew(self, stamp: object) -> bool:
+        """True: the next request has a fresh nonce. Another process that uses the key may be ahead of ours."""
+        return True
+
+    def sign(self, request: WireRequest) -> tuple[WireRequest, object]:
+        """The request with its `authorization`, of a fresh nonce."""
+        signed = self.authorization(method=request.method, target=request.target, body=request.body)
+        return replace(request, headers={"authorization": signed, **request.headers}), None
 
     def authorization(self, *, method: str, target: str, body: bytes) -> str:
         """The `Authorization` header for one request, with a fresh nonce."""

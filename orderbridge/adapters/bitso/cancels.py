@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Sequence
 from datetime import datetime
 from typing import Any, Final, Protocol
 
-from orderbridge.adapters.bitso.client import BitsoClient, Sends
+from orderbridge.adapters.bitso.client import BitsoClient
 from orderbridge.adapters.bitso.ids import could_be_oid, ways_to_ask
 from orderbridge.adapters.bitso.lookup import BATCH, CANCEL_LISTED, blames_an_id, without_trades
 from orderbridge.adapters.bitso.mapping import VENUE, WAITING_MAY_BE_MISSING
@@ -20,17 +20,14 @@ from orderbridge.adapters.bitso.reads import BitsoReads
 from orderbridge.errors import (
     AmbiguousRef,
     ConfigurationError,
-    NotSent,
     OrderBridgeError,
     OrderNotFound,
     OutcomeUnknown,
     UnexpectedResponse,
     VenueError,
-    VenueUnavailable,
 )
 from orderbridge.http.retry import Deadline
 from orderbridge.http.session import log_facts
-from orderbridge.http.transport import NothingSent
 from orderbridge.model.basics import ZERO, KnownBy, OrderStatus, Symbol
 from orderbridge.model.lifecycle import by_numbers, last_change
 from orderbridge.model.order import Order, gateway_name
@@ -38,6 +35,7 @@ from orderbridge.model.ref import OrderRef, RefLike
 from orderbridge.model.results import CancelledOrders, Found, LookupResult
 from orderbridge.venue.bounds import BEFORE_SECONDS, after_a_write, before_a_cancel
 from orderbridge.venue.lookup import ORDER, Way, no_id_of
+from orderbridge.venue.sender import HttpCall, RefusedLater
 
 _FILLS: Final = ("filled_quantity", "filled_quote_quantity", "average_price")
 
@@ -157,27 +155,16 @@ class BitsoCancels:
     ) -> list[str]:
         """The oids that Bitso says it cancelled. VenueError: a list (`is_list`) was refused for one of its oids."""
         client_order_id = client_order_id or (known.client_order_id if known else None)
-        sends = Sends()
+        call = HttpCall(
+            operation=operation, path=path, method="DELETE", order_id=order_id, client_order_id=client_order_id
+        )
         try:
-            payload = await self._client.delete(path, deadline=deadline, operation=operation, once=once, sends=sends)
-        except OrderNotFound:
-            if is_list:
+            payload = await self._client.sender.cancel(call, deadline=deadline, once=once)
+        except (OrderNotFound, RefusedLater) as error:
+            is_missing = isinstance(error, OrderNotFound) or isinstance(error.refusal, OrderNotFound)
+            if is_list or not is_missing:
                 raise
             return []  # nothing was cancelled; how the order stands is read next
-        except (VenueUnavailable, UnexpectedResponse) as error:
-            text = Exception.__str__(error)
-            if isinstance(error.__cause__, NothingSent):
-                raise NotSent(text, gateway=self._name, operation=operation) from error
-            unclear = self._unclear(
-                f"the cancel was sent, and no usable answer came: {text}", order_id, client_order_id, operation
-            )
-            raise unclear from error
-        except VenueError as error:
-            if sends.count <= 1:
-                raise
-            # This try was refused; one before it had no answer, and may have been acted upon.
-            text = f"an earlier try may have cancelled it; the last was refused: {Exception.__str__(error)}"
-            raise self._unclear(text, order_id, client_order_id, operation) from error
         self._log(operation, payload, order_id, client_order_id)
         if isinstance(payload, list):
             # What Bitso could not have issued is no order's id, and would name something else in the next request.

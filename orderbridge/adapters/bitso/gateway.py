@@ -138,7 +138,13 @@ class BitsoGateway(UnsupportedCalls):
         public = shared_limiter((VENUE, self.address, "public"), limits, venue=PUBLIC_RATE)
         session = Session(gateway=self.name, venue=VENUE, transport=transport, limiter=private, retries=retries)
         self.longest_attempt = session.longest_attempt(self.address)
-        self._client = BitsoClient(session=session, public=session.beside(public), signer=signer, base_url=self.address)
+        self._client = BitsoClient(
+            session=session,
+            public=session.beside(public),
+            signer=signer,
+            base_url=self.address,
+            retries=retries,
+        )
         self._clock = clock
         self._signer = signer
         self._shown = Shown(elapsed=elapsed)

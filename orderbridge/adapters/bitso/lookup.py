@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from orderbridge.adapters.bitso.codes import Meaning, meaning_of
+from orderbridge.adapters.bitso.codes import CODES
 from orderbridge.adapters.bitso.ids import ways_to_ask
 from orderbridge.adapters.bitso.mapping import WAITING_MAY_BE_MISSING, order_from_fills, told_of
 from orderbridge.adapters.bitso.reads import BitsoReads
@@ -28,6 +28,7 @@ from orderbridge.model.lifecycle import Lack, lacking, may_be_left_out, unseen_n
 from orderbridge.model.order import FILL_FIGURES, Fill, Order
 from orderbridge.model.ref import RefLike
 from orderbridge.model.results import Answer, LookupResult
+from orderbridge.venue.codes import Meaning
 from orderbridge.venue.lookup import CLIENT, ORDER, Ask, Lookup, Step
 from orderbridge.venue.rows import Rows
 
@@ -35,9 +36,6 @@ from orderbridge.venue.rows import Rows
 BATCH: Final = 50
 # The evidence of an end that the answer to a cancel told.
 CANCEL_LISTED: Final = "cancel: listed"
-# A list may be refused for one of its ids: unknown to Bitso, or of a form that it does not take. Every other refusal
-# is about the account or the call, and would meet each part of the list alike.
-_BAD_ID_CODES: Final = frozenset({"0304", "0372"})
 
 
 @dataclass(slots=True)
@@ -210,9 +208,9 @@ class _Rebuild:
         except OrderNotFound:
             self._take(lacking, Rows())
         except VenueError as error:
-            lacking.why, meaning = Exception.__str__(error), meaning_of(error.code or "")
+            lacking.why, meaning = Exception.__str__(error), CODES.of(error.code)
             lacking.has_matched = meaning is Meaning.NOT_READY
-            if meaning is Meaning.NOT_MATCHED:
+            if meaning is Meaning.NO_TRADES:
                 lacking.rows = Rows()
             elif meaning is not Meaning.NOT_READY:
                 self._could_not_read(lacking, error)
@@ -336,4 +334,4 @@ def without_trades(order: Order, *, has_matched: bool = False) -> Order:
 
 def blames_an_id(error: VenueError) -> bool:
     """Whether a list was refused for one of its ids, so that the others are to be asked for without it."""
-    return isinstance(error, OrderNotFound) or error.code in _BAD_ID_CODES
+    return isinstance(error, OrderNotFound) or CODES.of(error.code) is Meaning.BAD_ID

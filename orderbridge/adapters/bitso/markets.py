@@ -10,19 +10,19 @@ from typing import Any, Final, Literal, NamedTuple
 from weakref import WeakKeyDictionary
 
 from orderbridge.adapters.bitso.client import BitsoClient
+from orderbridge.adapters.bitso.codes import CODES
 from orderbridge.adapters.bitso.mapping import symbol_from_book
 from orderbridge.errors import OrderBridgeError, UnexpectedResponse, VenueUnavailable
 from orderbridge.http.retry import Deadline
 from orderbridge.http.session import log_facts
 from orderbridge.model.basics import Symbol, divide, parse_amount
 from orderbridge.model.request import Market
+from orderbridge.venue.codes import Meaning
 
 MarketsLike = Literal["lazy"] | Mapping[Symbol, Market] | None
 _LOAD_SECONDS: Final = 30.0
 _OPTIONAL_SECONDS: Final = 3.0
 _LEAST_AGE: Final = 60.0
-# Unknown book, and the bounds and ticks that `Market` holds.
-_RULE_CODES: Final = frozenset({"0301", *(f"04{number:02}" for number in range(1, 8))})
 
 
 Warn = Callable[[str], object]
@@ -194,7 +194,7 @@ class BitsoMarkets:
 
     def refused(self, code: str | None) -> None:
         """Bitso refused by a rule of its markets: load them anew, beside what is known, once a minute at most."""
-        if code in _RULE_CODES and self._given is None and self.age > _LEAST_AGE:
+        if CODES.of(code, "submit") is Meaning.RULE and self._given is None and self.age > _LEAST_AGE:
             self._begin(fresh=True)
 
     def _begin(self, *, fresh: bool) -> asyncio.Task[Mapping[Symbol, Market]]:

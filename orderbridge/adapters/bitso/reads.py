@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
 from orderbridge.adapters.bitso.client import BitsoClient
-from orderbridge.adapters.bitso.codes import Meaning, meaning_of
+from orderbridge.adapters.bitso.codes import CODES
 from orderbridge.adapters.bitso.ids import ways_to_ask
 from orderbridge.adapters.bitso.mapping import book_from_symbol, fill_from_row, order_from_row
 from orderbridge.errors import AmbiguousRef, OrderNotFound, UnexpectedResponse, VenueError
@@ -20,6 +20,7 @@ from orderbridge.model.permit import Lane
 from orderbridge.model.ref import OrderRef
 from orderbridge.model.results import BadRow
 from orderbridge.venue.bounds import read_each
+from orderbridge.venue.codes import Meaning
 from orderbridge.venue.lookup import ORDER
 from orderbridge.venue.memory import Shown
 from orderbridge.venue.rows import Rows, Unusable, is_within
@@ -157,7 +158,7 @@ class BitsoReads:
                 missing = error
                 continue
             except VenueError as error:
-                if meaning_of(error.code or "") is not Meaning.NOT_MATCHED:
+                if CODES.of(error.code) is not Meaning.NO_TRADES:
                     raise
                 rows = Rows()
             orders = sorted({fill.order_id for fill in rows.good})

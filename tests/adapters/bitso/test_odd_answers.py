@@ -550,7 +550,7 @@ async def test_a_code_that_repeats_the_key_or_fills_a_page_is_not_told(bitso: An
         return 400, {"success": False, "error": {"code": said, "message": f"key {held[0]} " + "x" * 7_000_000}}
 
     gateway, _ = bitso(answer)
-    held.append(gateway._client._signer.secrets[0])
+    held.append(gateway._signer.secrets[0])
 
     request = OrderRequest.limit(symbol="BTC/MXN", side="buy", quantity="1", price="1")
     with pytest.raises(OrderBridgeError) as caught:

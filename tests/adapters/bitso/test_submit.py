@@ -11,7 +11,7 @@ import pytest
 
 from orderbridge import OrderRequest, OrderStatus
 from orderbridge.adapters.bitso import BitsoGateway
-from orderbridge.adapters.bitso.codes import MEANINGS, Meaning
+from orderbridge.adapters.bitso.codes import CODES
 from orderbridge.client_ids import is_ours
 from orderbridge.errors import (
     AuthenticationFailed,
@@ -32,6 +32,7 @@ from orderbridge.errors import (
 )
 from orderbridge.http import WireRequest, WireResponse
 from orderbridge.simulator import Simulator
+from orderbridge.venue.codes import Meaning
 
 PLACE = "POST /api/v3/orders"
 _keys = itertools.count()
@@ -348,15 +349,16 @@ async def test_throttled_submit_is_unknown_and_locks_the_lanes(sim: Simulator) -
 
 EXPECTED = {
     Meaning.CREDENTIALS: AuthenticationFailed,
-    Meaning.NONCE: AuthenticationFailed,
+    Meaning.NOT_ADMITTED: AuthenticationFailed,
     Meaning.PERMISSION: PermissionDenied,
     Meaning.FUNDS: InsufficientFunds,
     Meaning.INVALID: InvalidOrder,
+    Meaning.RULE: InvalidOrder,
     Meaning.CLOSED: MarketClosed,
     Meaning.TOO_MANY: TooManyOpenOrders,
     Meaning.REFUSED: OrderRejected,
     Meaning.NOT_READY: OrderRejected,
-    Meaning.NOT_MATCHED: OrderRejected,
+    Meaning.NO_TRADES: OrderRejected,
     Meaning.EXISTS: DuplicateClientOrderId,
     Meaning.NOT_FOUND: OrderRejected,
     Meaning.THROTTLED: OutcomeUnknown,
@@ -364,19 +366,19 @@ EXPECTED = {
 }
 
 
-@pytest.mark.parametrize(("code", "meaning"), sorted(MEANINGS.items()))
+@pytest.mark.parametrize(("code", "meaning"), sorted(CODES.both.items()))
 async def test_each_code_on_submit(code: str, meaning: Meaning) -> None:
     """Each documented code is refused, taken, throttled or unclear, as the table says, and sent but once."""
     status = {"08": 420}.get(code[:2], 400)
     gateway, transport = canned(status, {"success": False, "error": {"code": code, "message": "m"}})
 
-    expected = OutcomeUnknown if code == "1401" else EXPECTED[meaning]
+    expected = EXPECTED[meaning]
     async with gateway:
         with pytest.raises(expected) as raised:
             await gateway.submit(limit_buy())
 
     assert type(raised.value) is expected
-    assert len(transport.requests) == (2 if meaning is Meaning.NONCE else 1)
+    assert len(transport.requests) == (2 if meaning is Meaning.NOT_ADMITTED else 1)
 
 
 @pytest.mark.parametrize(

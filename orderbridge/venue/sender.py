@@ -1,0 +1,492 @@
+"""
+Calls out, answers in: the one place that repeats, renews, locks out and gives permits back.
+
+A call does not say whether it may be repeated; how it is sent does. A read is, while its time lasts; a write goes out
+once, and once more only if it was not admitted; a cancel by the venue's id is repeated as a read is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import json
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final, Protocol, Self, TypeVar
+from urllib.parse import quote, urlencode
+
+from orderbridge.errors import (
+    AuthenticationFailed,
+    ConfigurationError,
+    NotSent,
+    OrderBridgeError,
+    OutcomeUnknown,
+    RateLimited,
+    UnexpectedResponse,
+    VenueError,
+    VenueUnavailable,
+    Where,
+)
+from orderbridge.http.body import shown
+from orderbridge.http.retry import Deadline, Retries, TryAgain, read, retry_after
+from orderbridge.http.session import Session, log_facts
+from orderbridge.http.transport import NoAnswer, NothingSent, WireRequest, WireResponse
+from orderbridge.model.permit import Lane, Permit
+from orderbridge.venue.codes import (
+    Judge,
+    Meaning,
+    Said,
+    is_told,
+    judged,
+    read_error,
+    read_meaning,
+    write_error,
+    write_meaning,
+)
+
+T = TypeVar("T")
+# What getting credentials may fail with, without anything being wrong with them.
+_NOT_READY: Final = (TimeoutError, VenueUnavailable, UnexpectedResponse, RateLimited)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VenueCall:
+    """One act at a venue. `operation` names it in errors, logs and the venue's table of codes."""
+
+    operation: str
+    order_id: str | None = None
+    client_order_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpCall(VenueCall):
+    """
+    A call over HTTP.
+
+    Attributes:
+        path: after the venue's address; it may hold a query that is encoded already.
+        fields: the JSON object that is sent; None sends no body.
+        is_public: unsigned, and counted by address instead of by key.
+        base_url: an address in place of the venue's.
+    """
+
+    path: str
+    method: str = "GET"
+    query: Mapping[str, str] | None = None
+    fields: Mapping[str, str | bool] | None = None
+    is_public: bool = False
+    base_url: str | None = None
+
+
+@dataclass(slots=True)
+class Tries:
+    """
+    What is known of the tries of one call. It lives outside the time limit, which may end a try at any point.
+
+    Attributes:
+        left: a try may have reached the venue, and had no clear answer. `paid`: a request of any kind left.
+        count: how many there were.
+    """
+
+    left: bool = False
+    paid: bool = False
+    count: int = 0
+
+
+class Channel(Protocol):
+    """How calls reach a venue: sends each once, and judges nothing."""
+
+    # How often a read goes out again that was not admitted.
+    renewals: int
+
+    def check_usable(self) -> None:
+        """Raise ConfigurationError where nothing can be sent."""
+        ...
+
+    async def ready(self) -> None:
+        """Have credentials at hand, before a permit is spent."""
+        ...
+
+    async def exchange(
+        self, call: Any, *, lane: Lane, deadline: Deadline, not_after: float | None, tries: Tries
+    ) -> Said:
+        """
+        Send once, and note in `tries` what may have left.
+
+        Raises:
+            NothingSent, NoAnswer; and any error of ours, after which what counts has not left.
+        """
+        ...
+
+    async def renew(self, stamp: object) -> bool:
+        """After credentials were not admitted: have newer ones. False: there are none."""
+        ...
+
+
+class Auth(Protocol):
+    """Signs for an HTTP venue."""
+
+    renewals: int
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must not appear in a text that is shown."""
+        ...
+
+    async def ready(self) -> None:
+        """Have what signing needs."""
+        ...
+
+    def sign(self, request: WireRequest) -> tuple[WireRequest, object]:
+        """The request as it may be sent, and a stamp that tells these credentials from newer ones."""
+        ...
+
+    async def renew(self, stamp: object) -> bool:
+        """Have newer credentials than those of the stamp. False: there is no way to get them."""
+        ...
+
+
+class HttpChannel:
+    """Calls over HTTP: each is built late, signed, sent once, and understood by the venue's own pure function."""
+
+    def __init__(
+        self,
+        session: Session,
+        *,
+        base_url: str,
+        auth: Auth,
+        understand: Callable[[WireResponse, HttpCall], Said],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.base_url = base_url.rstrip("/")
+        self.renewals = auth.renewals
+        self._session = session
+        self._auth = auth
+        self._understand = understand
+        self._clock = clock
+
+    def check_usable(self) -> None:
+        """ConfigurationError: closed, or in another event loop."""
+        self._session.check_usable()
+
+    async def ready(self) -> None:
+        """Have what signing needs."""
+        await self._auth.ready()
+
+    async def renew(self, stamp: object) -> bool:
+        """Have newer credentials than those of the stamp."""
+        return await self._auth.renew(stamp)
+
+    async def exchange(
+        self, call: HttpCall, *, lane: Lane, deadline: Deadline, not_after: float | None, tries: Tries
+    ) -> Said:
+        """Send once. NothingSent, NoAnswer, or an error of the signer's."""
+        stamp: object = None
+
+        def build() -> WireRequest:
+            nonlocal stamp
+            request, stamp = self._request(call)
+            return request
+
+        before = tries.left, tries.paid
+        tries.left = tries.paid = True
+        try:
+            response = await self._session.exchange(
+                build,
+                deadline=deadline,
+                operation=call.operation,
+                not_after=not_after,
+                order_id=call.order_id,
+                client_order_id=call.client_order_id,
+            )
+        except (NothingSent, OrderBridgeError):
+            tries.left, tries.paid = before
+            raise
+        return self._said(response, call, stamp)
+
+    def _request(self, call: HttpCall) -> tuple[WireRequest, object]:
+        url = (call.base_url or self.base_url) + call.path
+        if call.query:
+            url += f"?{urlencode(call.query, quote_via=quote, safe='')}"
+        headers, content = {"accept": "application/json"}, b""
+        if call.fields is not None:
+            headers["content-type"] = "application/json"
+            content = json.dumps(dict(call.fields), separators=(",", ":")).encode()
+        request = WireRequest(call.method, url, headers, content)
+        return (request, None) if call.is_public else self._auth.sign(request)
+
+    def _said(self, response: WireResponse, call: HttpCall, stamp: object) -> Said:
+        said = self._understand(response, call)
+        if said.ok:
+            return said
+        return replace(
+            said,
+            code=self._safe(said.code),
+            text=self._safe(said.text) or "",
+            keys=tuple(self._safe(key) or "" for key in said.keys),
+            status=response.status,
+            retry_after=retry_after(response.headers.get("retry-after"), now=self._clock()),
+            request_id=self._safe(response.headers.get("x-request-id")),
+            body=shown(response.body, self._auth.secrets),
+            stamp=stamp,
+        )
+
+    def _safe(self, text: str | None) -> str | None:
+        """A text of the venue's, fit to be shown: without secrets, and short."""
+        return shown(text.encode("utf-8", "replace"), self._auth.secrets) if text else None
+
+
+class RefusedLater(OutcomeUnknown):
+    """A cancel was refused (`refusal`), and an earlier try of it may have been carried out."""
+
+    def __init__(self, message: str, *, refusal: VenueError, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.refusal = refusal
+
+
+class Sender:
+    """
+    Sends the calls of one gateway.
+
+    Args:
+        lock_out: how long we stop, in seconds, after being throttled without a word of how long.
+        public: the session of calls that are counted by address.
+    """
+
+    def __init__(
+        self,
+        channel: Channel,
+        session: Session,
+        judge: Judge,
+        *,
+        lock_out: float = 60.0,
+        retries: Retries | None = None,
+        public: Session | None = None,
+    ) -> None:
+        self.session = session
+        self.gateway = session.gateway
+        self._channel = channel
+        self._judge = judge
+        self._lock_out = lock_out
+        self._retries = retries or Retries()
+        self._public = public or session
+        self._lane: Lane = "read"
+
+    def in_lane(self, lane: Lane) -> Self:
+        """The same sender, whose reads wait in another lane."""
+        other = copy.copy(self)
+        other._lane = lane
+        return other
+
+    async def read(self, call: VenueCall, *, deadline: Deadline, lane: Lane | None = None) -> Any:
+        """
+        The payload of a read, repeated while its time lasts.
+
+        Raises:
+            VenueUnavailable, UnexpectedResponse: no usable answer after all tries. RateLimited: locked out for longer.
+            AuthenticationFailed, PermissionDenied, OrderNotFound, VenueError: by the venue.
+            ConfigurationError: the address is not the venue's.
+        """
+        return await self._repeat(call, deadline, lane or self._lane, Tries())
+
+    async def cancel(self, call: VenueCall, *, deadline: Deadline, once: bool = False) -> Any:
+        """
+        The payload of a cancel, in the first lane. By the venue's id it may be repeated; else `once`.
+
+        Raises:
+            NotSent: nothing left. OutcomeUnknown: it may have, and no clear answer came.
+            RefusedLater: refused, and an earlier try may have been carried out.
+            AuthenticationFailed, PermissionDenied, OrderNotFound, OrderNotActive, VenueError: refused.
+            RateLimited: nothing left, since the venue has locked us out.
+        """
+        tries, outcome = Tries(), "answered"
+        try:
+            async with asyncio.timeout(deadline.as_timeout):
+                return await self._repeat(call, deadline, "cancel", tries, once=once)
+        except (AuthenticationFailed, *_NOT_READY) as error:
+            outcome, why = type(error).__name__, Exception.__str__(error) or "no time left"
+            if tries.left:
+                raise OutcomeUnknown(f"sent, and no clear answer came: {why}", **self._about(call)) from error
+            if isinstance(error, VenueError):
+                raise
+            raise NotSent(f"nothing was sent: {why}", **self._where(call)) from error
+        except VenueError as refusal:
+            outcome = type(refusal).__name__
+            if not tries.left:
+                raise
+            text = f"an earlier try may have cancelled it; the last was refused: {Exception.__str__(refusal)}"
+            raise RefusedLater(text, refusal=refusal, **self._about(call)) from refusal
+        finally:
+            extra = log_facts(**self._about(call))
+            self.session.log.info("%s -> %s, sent %d times", call.operation, outcome, tries.count, extra=extra)
+
+    def _where(self, call: VenueCall) -> Where:
+        return Where(gateway=self.gateway, operation=call.operation)
+
+    def _about(self, call: VenueCall) -> dict[str, Any]:
+        return {
+            "gateway": self.gateway,
+            "operation": call.operation,
+            "order_id": call.order_id,
+            "client_order_id": call.client_order_id,
+        }
+
+    async def _repeat(
+        self, call: VenueCall, deadline: Deadline, lane: Lane, tries: Tries, *, once: bool = False
+    ) -> Any:
+        session = self._public if isinstance(call, HttpCall) and call.is_public else self.session
+
+        async def attempt() -> Any:
+            said, meaning = await self._try(call, session, deadline, lane, tries)
+            for number in range(1, self._channel.renewals + 1):
+                if meaning is not Meaning.NOT_ADMITTED or not await self._channel.renew(said.stamp):
+                    break
+                wait = self._retries.wait_before(number)
+                if not deadline.allows(wait):
+                    break
+                await asyncio.sleep(wait)
+                said, meaning = await self._try(call, session, deadline, lane, tries)
+            if said.ok:
+                return said.payload
+            error = read_error(meaning, said, self._where(call))
+            if meaning is Meaning.THROTTLED and isinstance(error, TryAgain) and session.limiter.is_free(lane):
+                error.after = None  # what the venue does not count, its lock-out does not stop
+            raise error
+
+        def give_up(error: Exception) -> VenueUnavailable:
+            return VenueUnavailable(f"no answer: {error}", gateway=self.gateway, operation=call.operation)
+
+        def on_retry(error: Exception, wait: float) -> None:
+            extra = log_facts(self.gateway, call.operation)
+            session.log.warning("%s is tried again in %.1f s: %s", call.operation, wait, error, extra=extra)
+
+        return await read(
+            attempt, deadline=deadline, retries=self._retries, give_up=give_up, on_retry=on_retry, once=once
+        )
+
+    async def _try(
+        self, call: VenueCall, session: Session, deadline: Deadline, lane: Lane, tries: Tries
+    ) -> tuple[Said, Meaning]:
+        self._channel.check_usable()
+        await self._channel.ready()
+        await session.slot(lane, deadline, call.operation)
+        self._channel.check_usable()  # the wait may have been long
+        left = tries.left
+        async with session.room(lane, deadline.remaining()):
+            tries.count += 1
+            said = await self._channel.exchange(call, lane=lane, deadline=deadline, not_after=None, tries=tries)
+        meaning = read_meaning(self._meaning(said, call, session), said.status)
+        if is_told(meaning):
+            tries.left = left
+        return self._timed(said, meaning), meaning
+
+    def _meaning(self, said: Said, call: VenueCall, session: Session) -> Meaning:
+        meaning = Meaning.UNCLEAR if said.ok else judged(self._judge, said, call.operation)
+        if meaning is Meaning.THROTTLED:
+            session.lock_out(self._timed(said, meaning).retry_after or 0.0, operation=call.operation)
+        return meaning
+
+    def _timed(self, said: Said, meaning: Meaning) -> Said:
+        is_untold = meaning is Meaning.THROTTLED and said.retry_after is None
+        return replace(said, retry_after=self._lock_out) if is_untold else said
+
+    async def write(
+        self, call: VenueCall, *, permit: Permit | None = None, deadline: Deadline, not_after: float | None = None
+    ) -> Any:
+        """
+        The payload of a write, which is sent once. Not admitted, it goes out once more with newer credentials.
+
+        Args:
+            permit: spent by this; one is taken when there is none.
+            not_after: loop time after which nothing is sent any more.
+
+        Raises:
+            NotSent: nothing left, or what left was not admitted and no newer credentials could be had.
+            OutcomeUnknown: it may have left, and no clear answer came.
+            AuthenticationFailed, PermissionDenied, OrderRejected and below, DuplicateClientOrderId, OrderNotFound,
+                OrderNotActive: refused; nothing was done.
+            ConfigurationError: a permit of another gateway, or one that is spent; a way out that cannot be used.
+        """
+        until = deadline if not_after is None else deadline.within(not_after - Deadline(0).at)
+        await self._with_credentials(self._channel.ready(), until, call, permit)
+        said, meaning = await self._send(call, permit, deadline, not_after)
+        renewed = meaning is Meaning.NOT_ADMITTED and await self._with_credentials(
+            self._channel.renew(said.stamp), until, call
+        )
+        if renewed:
+            fresh = await self.session.permit("place", timeout=until.as_timeout)
+            said, meaning = await self._send(call, fresh, deadline, not_after)
+        if said.ok:
+            return said.payload
+        raise write_error(
+            meaning,
+            self._timed(said, meaning),
+            self._where(call),
+            order_id=call.order_id,
+            client_order_id=call.client_order_id,
+        )
+
+    async def _with_credentials(
+        self, step: Awaitable[T], until: Deadline, call: VenueCall, permit: Permit | None = None
+    ) -> T:
+        try:
+            async with asyncio.timeout(until.as_timeout):
+                return await step
+        except Exception as error:
+            if permit is not None:
+                permit.give_back()
+            if isinstance(error, OrderBridgeError) and not isinstance(error, _NOT_READY):
+                raise
+            defect = "" if isinstance(error, _NOT_READY) else f"{type(error).__name__}: "
+            why = defect + Exception.__str__(error) or "no time left"
+            message = f"nothing was done, since there is no valid token: {why}"
+            raise NotSent(message, gateway=self.gateway, operation=call.operation) from error
+
+    async def _send(
+        self, call: VenueCall, permit: Permit | None, deadline: Deadline, not_after: float | None
+    ) -> tuple[Said, Meaning]:
+        permit = await self._permit(permit, deadline, not_after, self._where(call))
+        tries, outcome = Tries(), "no answer"
+        try:
+            late = float("inf") if not_after is None else max(0.0, not_after - Deadline(0).at)
+            async with self.session.room(permit.lane, min(deadline.remaining(), late)):
+                said = await self._channel.exchange(
+                    call, lane=permit.lane, deadline=deadline, not_after=not_after, tries=tries
+                )
+            outcome = str(said.status or "answered")
+            return said, write_meaning(self._meaning(said, call, self.session), said)
+        except NothingSent as error:
+            raise NotSent(f"nothing was sent: {error}", **self._where(call)) from error
+        except NoAnswer as error:
+            raise OutcomeUnknown(f"sent, and no answer came: {error}", **self._about(call)) from error
+        finally:
+            if not tries.left:
+                outcome = "nothing was sent"
+            if not tries.paid:
+                self.session.limiter.give_back(permit.lane)
+            self.session.log.info("%s -> %s", call.operation, outcome, extra=log_facts(**self._about(call)))
+
+    async def _permit(self, permit: Permit | None, deadline: Deadline, not_after: float | None, where: Where) -> Permit:
+        """The permit, spent. NotSent, ConfigurationError: it is given back, and nothing may be sent."""
+        self._channel.check_usable()
+        permit = permit or await self.session.permit("place", timeout=deadline.as_timeout)
+        self.session.check_permit(permit, where["operation"] or "")
+        limiter = self.session.limiter
+        try:
+            self._channel.check_usable()  # the wait for a permit may have been long
+            if limiter.locked_for and not limiter.is_free(permit.lane):
+                raise NotSent("the venue has locked us out meanwhile", **where)
+            if not deadline.remaining() or (not_after is not None and Deadline(0).at > not_after):
+                raise NotSent("it was too late to send", **where)
+        except (NotSent, ConfigurationError):
+            permit.give_back()
+            raise
+        permit.spend()
+        return permit
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        if self._public is not self.session:
+            await self._public.aclose()
+        await self.session.aclose()
