@@ -30,7 +30,7 @@ from orderbridge.errors import (
 )
 from orderbridge.fanout import BridgeListing, FanOut, combine, one_after_another
 from orderbridge.gateway import OrderGateway, check_gateway, checked_call, failure_of, order_from
-from orderbridge.http.retry import Deadline, check_seconds
+from orderbridge.http.retry import Deadline
 from orderbridge.http.transport import OneLoop
 from orderbridge.model.basics import KnownBy, OrderStatus, OrderType, PlacementState, Symbol, TimeInForce
 from orderbridge.model.order import Fill, Identity, Order
@@ -116,7 +116,6 @@ class OrderBridge:
     ) -> None:
         if not gateways:
             raise ConfigurationError("a bridge needs at least one gateway")
-        check_seconds(watch_for=watch_for)
         self._gateways: dict[str, OrderGateway] = {}
         for gateway in gateways:
             check_gateway(gateway)
@@ -180,7 +179,7 @@ class OrderBridge:
             ConfigurationError: a ref or `gateways` names a gateway that is not there; the bridge is closed, or
                 was first used in another event loop. One gateway's own wrong settings are its failure only.
         """
-        self._check_usable(timeout=timeout)
+        self._check_usable()
         asked = self._asked(gateways)
         parsed = parse_refs(refs, gateways=asked)
         work = {name: list(dict.fromkeys(ref for ref in parsed if ref.gateway in (None, name))) for name in asked}
@@ -279,7 +278,7 @@ class OrderBridge:
         Raises:
             ConfigurationError: `gateways` names a gateway that is not there, or `symbol` is none.
         """
-        self._check_usable(timeout=timeout)
+        self._check_usable()
         if symbol is not None:
             symbol = self._symbol(symbol)
 
@@ -301,8 +300,7 @@ class OrderBridge:
                 may_lack |= {name: outcome.may_lack} if outcome.may_lack else {}
         return BridgeOrders(orders=tuple(orders), unreachable=failures, bad_rows=tuple(bad_rows), may_lack=may_lack)
 
-    def _check_usable(self, **times: float | None) -> None:
-        check_seconds(**times)
+    def _check_usable(self) -> None:
         if self._closed:
             raise ConfigurationError("this bridge is closed; make a new one")
         self._loop.check()
@@ -425,7 +423,7 @@ class OrderBridge:
         Raises:
             ConfigurationError: an unknown gateway or symbol. NotSupported: another scope.
         """
-        self._check_usable(timeout=timeout)
+        self._check_usable()
         if scope != "account":
             raise NotSupported(f"scope {scope!r} is not there; 'account' cancels all", operation="cancel_all")
         market = None if symbol is None else self._symbol(symbol)
@@ -455,7 +453,7 @@ class OrderBridge:
             ConfigurationError: no such gateway or market. NotSupported: the venue tells no rules.
             VenueUnavailable and the other errors of a read.
         """
-        self._check_usable(timeout=timeout)
+        self._check_usable()
         wanted = self._symbol(symbol)
         market = (await self[gateway].markets(timeout=timeout)).get(wanted)
         if market is None:
@@ -495,7 +493,7 @@ class OrderBridge:
             NotSupported: at once, where no gateway asked can tell, or one that is named or by `strict` must. While
                 iterating: the first error of a gateway, after every other gateway's orders were given.
         """
-        self._check_usable(timeout=timeout)
+        self._check_usable()
         given: dict[str, Any] = {"since": since, "until": until, "symbol": symbol, "status": status}
         return self._listed(
             "orders",
@@ -529,7 +527,7 @@ class OrderBridge:
         Raises:
             NotSupported: at once, as of `orders`. While iterating: as `orders` does.
         """
-        self._check_usable(timeout=timeout)
+        self._check_usable()
         if ref is not None:
             parse_refs([ref], gateways=self.names, operation="fills")
             return BridgeListing(self._fills_of(ref, since, until, symbol, timeout), {})
@@ -635,7 +633,7 @@ class OrderBridge:
             OrderRejected, AuthenticationFailed, PermissionDenied: refused by the venue.
             JournalError: the intention could not be stored, so nothing was sent.
         """
-        self._check_usable(send_within=send_within, timeout=timeout)
+        self._check_usable()
         name = self[gateway].name
         began = asyncio.get_running_loop().time()
         line = await self._placements.ready(name, within=send_within)
@@ -667,7 +665,7 @@ class OrderBridge:
         An outcome that is not known is followed up, and `OutcomeUnknown` carries the placement. `not_after` is loop
         time; past it `NotSent` is raised.
         """
-        self._check_usable(timeout=timeout)
+        self._check_usable()
         within = _LONGEST_RECOVERY if timeout is None else timeout
         line = await self._placements.ready(self[gateway].name, within=within)
         with _throttling_told():
@@ -695,7 +693,7 @@ class OrderBridge:
         Raises:
             JournalError: nothing can be stored at all. NotSent: the gateway's recovery is not over in time.
         """
-        self._check_usable(send_within=send_within, timeout=timeout)
+        self._check_usable()
         began = asyncio.get_running_loop().time()
         line = await self._placements.ready(self[gateway].name, within=send_within)
         how: dict[str, Any] = {"send_within": send_within, "timeout": timeout}
@@ -775,7 +773,7 @@ class OrderBridge:
         Raises:
             ConfigurationError: it is not in the journal, or was made at another address or mode.
         """
-        self._check_usable(timeout=timeout)
+        self._check_usable()
         record = await self._placements.record_of(placement)
         await self._placements.come_alive()
         line = self._placements.line(self[record.placement.gateway].name)

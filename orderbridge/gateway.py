@@ -424,19 +424,16 @@ def _kind(what: str, *kinds: type) -> tuple[Callable[[Any], bool], str]:
     return lambda value: isinstance(value, kinds), what
 
 
-_SECONDS: Final = (_is_number, "a number of seconds")
+_SECONDS: Final = (lambda value: _is_number(value) and value >= 0, "a number of seconds from 0 on")
 _SECRET: Final = _kind("a str or a SecretStr", str, SecretStr)
 _SECRETS: Final = ("api_key", "api_secret", "email", "password", "refresh_token")
 _SWITCHES: Final = ("include_unknown_mode", "refresh", "read_back", "strict", "allow_plain_http", "read_only")
 # What a parameter of a name is, wherever it stands; besides, each takes None where that is its default.
 _ARGUMENTS: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
-    **dict.fromkeys(
-        ("not_after", "send_within", "watch_for", "settle_horizon", "settle_time", "busy_timeout"), _SECONDS
-    ),
-    "timeout": (
-        lambda value: value is None or (_is_number(value) and value >= 0),
-        "a number of seconds from 0 on, or None",
-    ),
+    **dict.fromkeys(("send_within", "watch_for", "settle_horizon", "settle_time", "busy_timeout"), _SECONDS),
+    # None where it is the default or not: as long as it takes.
+    "timeout": (lambda value: value is None or _SECONDS[0](value), f"{_SECONDS[1]}, or None"),
+    "not_after": (_is_number, "a number of seconds"),
     "probe_times": (lambda value: isinstance(value, Collection) and all(map(_is_number, value)), "numbers of seconds"),
     "ref": _kind("a str, OrderRef, OrderKey, Order or Placement", str, OrderRef, OrderKey, Order, Placement),
     "request": _kind("an OrderRequest, as OrderRequest.limit(…) makes one", OrderRequest),

@@ -10,19 +10,10 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Final, TypeVar
 
-from orderbridge.errors import ConfigurationError
 from orderbridge.http.transport import NoAnswer, NothingSent
 
 T = TypeVar("T")
 _FOREVER: Final = float("inf")
-
-
-def check_seconds(**times: object) -> None:
-    """ConfigurationError: one of these times is neither None nor a finite number of seconds from 0 on."""
-    for name, value in times.items():
-        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if value is not None and not (is_number and 0 <= value < _FOREVER):  # type: ignore[operator]
-            raise ConfigurationError(f"{name} is a number of seconds from 0 on, or None, and not {value!r}")
 
 
 class TryAgain(Exception):
@@ -57,16 +48,11 @@ class Retries:
 
 
 class Deadline:
-    """
-    A point in loop time by which a call ends; without a timeout, never.
-
-    ConfigurationError: the timeout is no number of seconds.
-    """
+    """A point in loop time by which a call ends; without a timeout, never."""
 
     __slots__ = ("at",)
 
     def __init__(self, timeout: float | None) -> None:
-        check_seconds(timeout=timeout)
         self.at = _FOREVER if timeout is None else asyncio.get_running_loop().time() + timeout
 
     def remaining(self) -> float:

@@ -21,7 +21,7 @@ from orderbridge.errors import (
     printable,
 )
 from orderbridge.http.limits import Limiter, LockedOut, NoPermit
-from orderbridge.http.retry import Deadline, Retries, TryAgain, check_seconds, read
+from orderbridge.http.retry import Deadline, Retries, TryAgain, read
 from orderbridge.http.transport import (
     Limits,
     NoAnswer,
@@ -115,7 +115,6 @@ class Session:
     async def permit(self, lane: Lane, *, timeout: float | None) -> Permit:
         """The right to send one request. NotSent: no slot in time, or a lock-out lasts longer."""
         self.check_usable()
-        check_seconds(timeout=timeout)
         if lane not in LANES:
             raise ConfigurationError(f"there is no lane {lane!r}: {', '.join(LANES)}", gateway=self.gateway)
         try:

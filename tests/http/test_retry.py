@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orderbridge.errors import ConfigurationError, RateLimited, VenueUnavailable
+from orderbridge.errors import RateLimited, VenueUnavailable
 from orderbridge.http.retry import Deadline, Retries, TryAgain, read, retry_after
 from orderbridge.http.transport import NoAnswer, NothingSent
 
@@ -214,16 +214,3 @@ def test_a_wait_of_more_than_an_hour_is_not_waited(in_simulated_time: Simulate, 
     in_simulated_time(go)
 
     assert len(attempts.times) == tries
-
-
-@pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan"), -0.1, "5", True])
-def test_what_is_no_number_of_seconds_is_no_timeout(in_simulated_time: Simulate, value: Any) -> None:
-    """A call that would never end, or ended before it began, is refused by name."""
-
-    async def go() -> None:
-        with pytest.raises(ConfigurationError, match="timeout is a number of seconds from 0 on"):
-            Deadline(value)
-        Deadline(0)
-        Deadline(None)
-
-    in_simulated_time(go)

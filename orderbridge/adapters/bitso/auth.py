@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
+import re
 import secrets
 import threading
 from collections.abc import Callable
@@ -117,6 +118,6 @@ def _secret(value: str | SecretStr) -> SecretStr:
     held = value if isinstance(value, SecretStr) else SecretStr(value)
     del value
     # Here, and not when a request is signed: an error there would have it in its frames.
-    if not held.get_secret_value().isascii() or not held.get_secret_value().isprintable():
-        raise ConfigurationError("a key and its secret are plain letters and digits, without a line end")
+    if not re.fullmatch("[ -~]+", held.get_secret_value()):
+        raise ConfigurationError("Bitso needs an api_key and an api_secret in plain characters, without a line end")
     return held

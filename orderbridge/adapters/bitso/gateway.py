@@ -6,7 +6,6 @@ import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from datetime import datetime
 from functools import partial
-from math import inf
 from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import urlsplit
 
@@ -121,9 +120,6 @@ class BitsoGateway(UnsupportedCalls):
         allow_plain_http: bool = False,
     ) -> None:
         check_address(base_url, allow_plain_http=allow_plain_http)
-        is_number = isinstance(settle_time, int | float) and not isinstance(settle_time, bool)
-        if not (is_number and 0 <= settle_time < inf):
-            raise ConfigurationError(f"settle_time is seconds from 0 on, not {settle_time!r}")
         self.settle_time = settle_time
         self.account = account
         self.name = gateway_name(VENUE, account)
@@ -131,8 +127,6 @@ class BitsoGateway(UnsupportedCalls):
         # An address that is not known is taken for real money.
         self.mode: Mode | None = "sandbox" if urlsplit(self.address).hostname in _SANDBOXES else "live"
         signer = Signer(api_key, api_secret, clock=clock)
-        if not all(secret.isascii() and secret.isprintable() and secret for secret in signer.secrets):
-            raise ConfigurationError("Bitso needs an api_key and an api_secret in plain characters", gateway=self.name)
         private = shared_limiter((VENUE, self.address, signer.digest), limits, venue=PRIVATE_RATE)
         # Bitso counts public calls by address, so all keys of this machine share them.
         public = shared_limiter((VENUE, self.address, "public"), limits, venue=PUBLIC_RATE)
