@@ -19,8 +19,8 @@ _SECRET_FIELD: Final = re.compile(
     re.IGNORECASE,
 )
 _SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
-# User and password of an address, such as a proxy's.
-_CREDENTIALS: Final = re.compile(r"//[^\s\"'<>/@]*:[^\s\"'<>]*@")
+# User and password of an address, such as a proxy's. Whatever stands before the last @ may be of them.
+CREDENTIALS: Final = re.compile(r"//[^\s'\"]*@")
 _BEARER: Final = re.compile(r"\b(Bearer|Bitso)\s+[^\s\"'<>]+", re.IGNORECASE)
 
 
@@ -91,5 +91,5 @@ def shown(body: bytes, secrets: tuple[str, ...] = ()) -> str:
     if len(body) > _READ and secrets:
         # What the cut left of a secret is shorter than the secret.
         text = text[: len(text) - max(map(len, secrets))]
-    text = _CREDENTIALS.sub("//", _BEARER.sub(r"\1 …", _SECRET_FIELD.sub(r'\1"…"', text)))
+    text = CREDENTIALS.sub("//", _BEARER.sub(r"\1 …", _SECRET_FIELD.sub(r'\1"…"', text)))
     return text if len(text) <= _SHOWN and len(body) <= _READ else f"{text[:_SHOWN]}… ({len(body)} bytes)"

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from orderbridge.errors import ConfigurationError
+from orderbridge.http.body import CREDENTIALS
 
 if TYPE_CHECKING:
     import httpx
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 MAX_BODY: Final = 8 * 1024 * 1024
 _SECRET_HEADERS: Final = frozenset({"authorization", "cookie", "set-cookie", "proxy-authorization"})
 _HEADER: Final = re.compile(r"[ -~\x80-\xff]*")
-_CREDENTIALS: Final = re.compile(r"//[^\s'\"]*@")
 _TOLD: Final = 300
 
 
@@ -148,7 +148,7 @@ def told(error: BaseException, request: WireRequest | None = None, *, proxy: Pro
     if proxy is not None:
         status = getattr(error, "status", None)
         return f"{name}{f' {status}' if isinstance(status, int) else ''} by way of the proxy {proxy}"
-    text = _CREDENTIALS.sub("//", str(error))
+    text = CREDENTIALS.sub("//", str(error))
     for header, value in request.headers.items() if request is not None else ():
         if value and header.lower() in _SECRET_HEADERS:
             for part in (value, ascii(value)[1:-1], value.rpartition(" ")[2]):

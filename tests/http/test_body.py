@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orderbridge.http.body import Unreadable, describe, load, shown
+from orderbridge.http.transport import told
 
 
 @pytest.mark.parametrize(
@@ -206,3 +207,11 @@ def test_the_user_and_password_of_an_address_are_not_shown(password: str) -> Non
 
     assert told == "no way to http://127.0.0.1:8080/x: refused"
     assert shown(b"see https://bitso.com:443/x?a=1") == "see https://bitso.com:443/x?a=1"
+
+
+def test_a_user_without_a_password_is_no_less_secret() -> None:
+    """A token may stand where the user of an address does, and hold a slash: an engine's error and a body hide both."""
+    said = "no way to https://to/ken@venue.example/x"
+
+    assert shown(said.encode()) == "no way to https://venue.example/x"
+    assert told(ValueError(said)) == "ValueError: no way to https://venue.example/x"
