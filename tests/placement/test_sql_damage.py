@@ -14,13 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from orderbridge.errors import ConfigurationError, JournalError
+from orderbridge.errors import ConfigurationError, JournalError, OrderDenied
 from orderbridge.model.order import Order
 from orderbridge.model.request import OrderRequest
 from orderbridge.placement import Journal, MemoryJournal, Record, SqliteJournal
 from orderbridge.simulator import Simulator
 from tests.placement.hand import Accepting, Bot
 from tests.placement.kit import Bridges, limit_buy, record, seen, until
+from tests.placement.test_resolve_certificate import Venue
 
 ROOT = str(Path(__file__).parents[2])
 Undo = Callable[[], object]
@@ -872,6 +873,8 @@ class Choosy(MemoryJournal):
     def __init__(self) -> None:
         super().__init__()
         self.refused: set[str] = set()
+        # How often it still refuses.
+        self.refusals = 1_000_000
         self.is_closed = False
         self.fails_at_the_end = False
 
@@ -892,7 +895,8 @@ class Choosy(MemoryJournal):
         self.is_closed = True
 
     def _check(self, known: Record | None) -> None:
-        if known is not None and known.placement.key in self.refused:
+        if known is not None and known.placement.key in self.refused and self.refusals:
+            self.refusals -= 1
             raise JournalError("not this one")
 
 
@@ -909,9 +913,9 @@ async def test_an_outcome_that_cannot_be_stored_blocks_its_own_placement_only() 
 
     with pytest.raises(JournalError, match="not this one"):
         await ledger.write_again()
-    held, stored = await bot.bridge.placement(key="k1"), await bot.bridge.placement(key="k2")
+    held = await bot.bridge.placement(key="k1")
+    (stored,) = await journal.find(key="k2")
     assert held is not None
-    assert stored is not None
     settled = await bot.bridge.resolve(held, timeout=0.5)
     journal.refused = set()
     after = await bot.bridge.resolve(held, timeout=60)
@@ -920,6 +924,28 @@ async def test_an_outcome_that_cannot_be_stored_blocks_its_own_placement_only() 
     assert settled.state.value == "placed"
     assert after.state.value == "placed"
     await bot.bridge.aclose()
+
+
+async def test_what_happened_to_one_placement_is_stored_in_its_order() -> None:
+    """Nothing left, then it was denied: while the first cannot be stored the second is not; then the key is free."""
+    journal, venue = Choosy(), Venue()
+    venue.placing = OrderDenied("a rule of the market")
+    bot = Bot(venue, journal=journal)
+    await bot.bridge.recover()
+    journal.refused = {"k1"}
+    with pytest.raises(OrderDenied):
+        await bot.bridge.place("bitso", limit_buy(), key="k1")
+
+    journal.refusals = 1
+    with pytest.raises(JournalError, match="not this one"):
+        await bot.bridge._placements.ledger.write_again()
+    await bot.bridge._placements.ledger.write_again()
+    (stored,) = await journal.find(key="k1")
+    happened = [event.happened.value for event in await journal.events(stored.id) if not event.anomaly]
+    await bot.bridge.aclose()
+
+    assert happened == ["stored", "sending", "nothing_left", "denied"]
+    assert (stored.state.value, stored.placement.holds_key) == ("denied", False)
 
 
 async def test_closing_closes_everything_whatever_fails() -> None:
