@@ -14,7 +14,7 @@ from orderbridge.errors import NotSupported, OrderDenied
 from orderbridge.gateway import Capabilities
 from orderbridge.model.basics import TimeInForce, plain
 from orderbridge.model.order import Order
-from orderbridge.model.request import BrokenRule, Market, OrderRequest
+from orderbridge.model.request import OrderRequest
 
 
 def refuse_undeclared(request: OrderRequest, capabilities: Capabilities, *, gateway: str) -> None:
@@ -99,16 +99,4 @@ def _check_client_id(client_order_id: str | None, capabilities: Capabilities, *,
             rule="client_order_id",
             gateway=gateway,
             operation="submit",
-        )
-
-
-def refuse_broken_rules(broken: list[BrokenRule], market: Market, *, gateway: str, operation: str) -> None:
-    """OrderDenied where a rule of the market is broken; the nearest legal values are told."""
-    if broken:
-        raise OrderDenied(
-            f"{market.symbol}: " + "; ".join(rule.message for rule in broken),
-            rule=broken[0].rule,
-            nearest=broken[0].nearest,
-            gateway=gateway,
-            operation=operation,
         )

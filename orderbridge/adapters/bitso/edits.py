@@ -8,7 +8,6 @@ from typing import Final
 from orderbridge.adapters.bitso.client import BitsoClient
 from orderbridge.adapters.bitso.ids import could_be_oid
 from orderbridge.adapters.bitso.outgoing import modify_to_wire
-from orderbridge.adapters.bitso.rules import Amounts, Rules
 from orderbridge.errors import (
     NotSupported,
     OrderBridgeError,
@@ -23,6 +22,7 @@ from orderbridge.model.basics import OrderType
 from orderbridge.model.order import Order
 from orderbridge.model.request import OrderEdit
 from orderbridge.venue.bounds import after_a_write
+from orderbridge.venue.markets import MarketStore, amounts_of
 from orderbridge.venue.memory import Shown
 
 GetOrder = Callable[[str, Deadline], Awaitable[Order]]
@@ -32,10 +32,10 @@ _STOPS: Final = frozenset({OrderType.STOP_LOSS, OrderType.STOP_LIMIT})
 class BitsoEdits:
     """The edits of one account."""
 
-    def __init__(self, client: BitsoClient, get: GetOrder, rules: Rules, shown: Shown) -> None:
+    def __init__(self, client: BitsoClient, get: GetOrder, markets: MarketStore, shown: Shown) -> None:
         self._client = client
         self._get = get
-        self._rules = rules
+        self._markets = markets
         self._shown = shown
 
     async def modify(self, order: Order, changes: OrderEdit, *, deadline: Deadline) -> Order:
@@ -63,10 +63,10 @@ class BitsoEdits:
         return now
 
     async def _hold(self, order: Order, changes: OrderEdit, deadline: Deadline) -> None:
-        amounts = Amounts(quantity=changes.quantity, price=changes.price, stop_price=changes.stop_price)
+        amounts = amounts_of(changes)
         if changes.quantity is not None and changes.price is None:
-            amounts = amounts._replace(price=order.price)
-        await self._rules.hold(order.symbol, amounts, deadline=deadline, operation="edit")
+            amounts["price"] = order.price
+        await self._markets.hold(order.symbol, amounts, deadline=deadline, operation="edit")
 
     def _check_identity(self, order: Order, payload: object) -> None:
         oid = payload.get("oid") if isinstance(payload, dict) else None

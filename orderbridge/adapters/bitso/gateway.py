@@ -14,10 +14,11 @@ from pydantic import SecretStr
 from orderbridge.adapters.bitso.auth import Signer
 from orderbridge.adapters.bitso.cancels import BitsoCancels
 from orderbridge.adapters.bitso.client import PRIVATE_RATE, PUBLIC_RATE, BitsoClient
+from orderbridge.adapters.bitso.codes import CODES
 from orderbridge.adapters.bitso.edits import BitsoEdits
 from orderbridge.adapters.bitso.lookup import BATCH, look_up
 from orderbridge.adapters.bitso.mapping import VENUE, WAITING_MAY_BE_MISSING, book_from_symbol
-from orderbridge.adapters.bitso.markets import BitsoMarkets, MarketsLike
+from orderbridge.adapters.bitso.markets import BitsoRules
 from orderbridge.adapters.bitso.outgoing import (
     TYPE_TO_WIRE,
     oid_from_answer,
@@ -26,9 +27,8 @@ from orderbridge.adapters.bitso.outgoing import (
     stated_in_answer,
 )
 from orderbridge.adapters.bitso.reads import BitsoReads
-from orderbridge.adapters.bitso.rules import Amounts, Rules
 from orderbridge.client_ids import mint
-from orderbridge.errors import ConfigurationError, InvalidOrder, UnexpectedResponse, VenueUnavailable
+from orderbridge.errors import ConfigurationError, InvalidOrder, UnexpectedResponse
 from orderbridge.gateway import Capabilities, ClientIdRule, Mode, UnsupportedCalls, checked_call, order_from
 from orderbridge.http.limits import LimitsLike, shared_limiter
 from orderbridge.http.retry import Deadline, Retries
@@ -41,6 +41,8 @@ from orderbridge.model.permit import Lane, Permit
 from orderbridge.model.ref import OrderRef, RefLike, parse_refs
 from orderbridge.model.request import Market, OrderEdit, OrderRequest
 from orderbridge.model.results import BadRow, CancelledOrders, LookupResult, OrderList
+from orderbridge.venue.codes import Meaning
+from orderbridge.venue.markets import MarketsLike, MarketStore, amounts_of
 from orderbridge.venue.memory import Shown
 from orderbridge.venue.submit import Placing
 
@@ -143,8 +145,9 @@ class BitsoGateway(UnsupportedCalls):
         self._signer = signer
         self._shown = Shown(elapsed=elapsed)
         self._reads = BitsoReads(self._client, account=account, clock=clock, shown=self._shown)
-        self._markets = BitsoMarkets(self._client, markets)
-        self._rules = Rules(self._markets, gateway=self.name)
+        self._markets = MarketStore(
+            BitsoRules(self._client).rules, gateway=self.name, log=session.log, address=self.address, given=markets
+        )
         self._placing = Placing(
             gateway=self.name,
             log=session.log,
@@ -162,7 +165,7 @@ class BitsoGateway(UnsupportedCalls):
         # Beside a cancel or an edit: before other reads.
         self._resolve = partial(self._look_up, resolving)
         self._cancels = BitsoCancels(self._client, resolving, self._resolve)
-        self._edits = BitsoEdits(self._client, self._get_by_oid, self._rules, self._shown)
+        self._edits = BitsoEdits(self._client, self._get_by_oid, self._markets, self._shown)
 
     @checked_call
     async def permit(self, lane: Lane = "place", *, timeout: float | None = None) -> Permit:
@@ -298,8 +301,7 @@ class BitsoGateway(UnsupportedCalls):
         return await self._edits.modify(order, changes, deadline=deadline)
 
     async def _hold(self, request: OrderRequest, deadline: Deadline) -> None:
-        amounts = Amounts(request.quantity, request.quote_quantity, request.price, request.stop_price)
-        await self._rules.hold(request.symbol, amounts, deadline=deadline, operation="submit")
+        await self._markets.hold(request.symbol, amounts_of(request), deadline=deadline, operation="submit")
 
     async def _send_new(
         self, fields: Mapping[str, str], *, permit: Permit | None, not_after: float | None, deadline: Deadline
@@ -310,7 +312,8 @@ class BitsoGateway(UnsupportedCalls):
                 "POST", "/orders", fields, permit=permit, not_after=not_after, deadline=deadline, **more
             )
         except InvalidOrder as error:
-            self._markets.refused(error.code)
+            if CODES.of(error.code, "submit") is Meaning.RULE:
+                self._markets.refused()
             raise
 
     async def _said_of_new(
@@ -333,10 +336,7 @@ class BitsoGateway(UnsupportedCalls):
         Source: Bitso API v3, "List Available Books", "Fees".
         """
         self._client.session.check_usable()
-        try:
-            return await self._markets.get(refresh=refresh, deadline=Deadline(timeout))
-        except TimeoutError as error:
-            raise VenueUnavailable("no answer in time", gateway=self.name, operation="markets") from error
+        return await self._markets.get(refresh=refresh, deadline=Deadline(timeout))
 
     @checked_call
     async def get(self, ref: RefLike, *, timeout: float | None = None) -> Order:

@@ -110,7 +110,7 @@ class CcxtCancels:
         sends: list[Call] = []
         apart = self._reads.memory.is_apart(order_id, symbol)
         try:
-            await self._reads.ready(deadline=deadline, operation="cancel")
+            await self._reads.ready(deadline=deadline)
             asked = self._reads.markets.spelled(symbol)
             done = await self._client.read(
                 lambda exchange: exchange.cancel_order(order_id, asked, dict(TRIGGER) if apart else {}),

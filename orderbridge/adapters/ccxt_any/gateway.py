@@ -32,7 +32,7 @@ from orderbridge.adapters.ccxt_any.reads import CcxtReads
 from orderbridge.adapters.ccxt_any.traits import corrected, declared
 from orderbridge.adapters.ccxt_any.wire import Wire
 from orderbridge.client_ids import mint
-from orderbridge.errors import ConfigurationError, NotSupported, VenueUnavailable
+from orderbridge.errors import ConfigurationError, NotSupported
 from orderbridge.gateway import Capabilities, Mode, UnsupportedCalls, checked_call, failure_of, order_from
 from orderbridge.http.limits import LimitsLike, Rate, shared_limiter
 from orderbridge.http.retry import Deadline, Retries
@@ -44,6 +44,7 @@ from orderbridge.model.permit import Lane, Permit
 from orderbridge.model.ref import RefLike, parse_refs
 from orderbridge.model.request import Market, OrderRequest
 from orderbridge.model.results import Answer, Found, LookupResult, OrderList
+from orderbridge.venue.markets import amounts_of
 from orderbridge.venue.submit import Placing, Unclear
 
 # Where ccxt names no pace: one request a second.
@@ -179,8 +180,7 @@ class CcxtGateway(UnsupportedCalls):
         return mint(self._clock(), max_length=ids.rule.max_length) if ids else None
 
     async def _hold(self, request: OrderRequest, deadline: Deadline) -> None:
-        markets = await self._markets.ready(deadline=deadline, operation="submit")
-        self._markets.hold(request, self._markets.one(request.symbol, markets, operation="submit"))
+        await self._markets.store.hold(request.symbol, amounts_of(request), deadline=deadline, operation="submit")
 
     def _new(self, request: OrderRequest, client_order_id: str | None) -> NewOrder:
         ids = self._traits.client_ids
@@ -412,10 +412,7 @@ class CcxtGateway(UnsupportedCalls):
             VenueUnavailable, UnexpectedResponse, RateLimited.
         """
         self._client.check_usable()
-        try:
-            return await self._markets.get(deadline=Deadline(timeout), refresh=refresh)
-        except TimeoutError as error:
-            raise VenueUnavailable("no answer in time", gateway=self.name, operation="markets") from error
+        return await self._markets.store.get(deadline=Deadline(timeout), refresh=refresh)
 
     async def aclose(self) -> None:
         """
@@ -428,7 +425,7 @@ class CcxtGateway(UnsupportedCalls):
             return
         await self._session.aclose()
         try:
-            await self._markets.aclose()
+            await self._markets.store.aclose()
             await self._client.settled()
         finally:
             self._wire.release()

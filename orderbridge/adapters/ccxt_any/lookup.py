@@ -74,7 +74,7 @@ class _Steps:
     async def ready(self, asks: list[Ask]) -> None:
         """Load the markets, which every read of ccxt's needs."""
         try:
-            await self._reads.ready(deadline=self._look.deadline, operation="lookup")
+            await self._reads.ready(deadline=self._look.deadline)
         except OrderBridgeError as error:
             self._look.fail(asks, error)
 

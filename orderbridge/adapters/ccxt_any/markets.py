@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import difflib
-from collections import defaultdict
 from collections.abc import Mapping
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal, localcontext
 from typing import Any, Final
 
 from orderbridge.adapters.ccxt_any.client import CcxtClient
 from orderbridge.adapters.ccxt_any.fields import number
-from orderbridge.errors import (
-    NotSent,
-    NotSupported,
-    OrderBridgeError,
-    OrderDenied,
-    UnexpectedResponse,
-    VenueUnavailable,
-)
+from orderbridge.errors import NotSupported
 from orderbridge.http.retry import Deadline
-from orderbridge.http.session import log_facts
 from orderbridge.model.basics import Symbol, plain
-from orderbridge.model.request import BrokenRule, Market, OrderRequest
-from orderbridge.screening import refuse_broken_rules
+from orderbridge.model.request import BrokenRule, Market
+from orderbridge.venue.markets import Amounts, MarketRules, MarketStore
 
 # Source: ccxt's manual, "Precision Mode".
 DECIMAL_PLACES: Final = 2
@@ -121,57 +111,32 @@ def is_spot(row: Any) -> bool:
 
 
 class CcxtMarkets:
-    """Keeps the markets of one exchange object. One load serves every caller, and none that leaves takes it along."""
+    """The markets of one exchange object. What another account's object has loaded may be of other options."""
 
     def __init__(self, client: CcxtClient) -> None:
         self._client = client
-        self._load: asyncio.Task[Mapping[Symbol, Market]] | None = None
-        self._known: Mapping[Symbol, Market] | None = None
         # ccxt's symbols may hold small letters, ours do not.
         self._spelled: dict[str, str] = {}
+        rules = MarketRules(
+            public=self._fetch,
+            rows=self._rows,
+            market=lambda row, own, warn: market_from_ccxt(row, mode=client.exchange.precisionMode),
+            one=self.one,
+            beyond=self._beyond,
+        )
+        self.store = MarketStore(rules, gateway=client.gateway, log=client.session.log)
 
-    async def get(self, *, deadline: Deadline, refresh: bool = False) -> Mapping[Symbol, Market]:
-        """
-        The markets, from memory where they are known.
-
-        Raises:
-            VenueUnavailable, UnexpectedResponse and the other errors of a read; TimeoutError: too late.
-        """
-        if self._known is not None and not refresh:
-            return self._known
-        if self._load is None or self._load.done():
-            self._load = asyncio.get_running_loop().create_task(self._fetch(refresh))
-            self._load.add_done_callback(_retrieved)
-        load = self._load
-        try:
-            async with asyncio.timeout(deadline.as_timeout):
-                return await asyncio.shield(load)
-        except asyncio.CancelledError:
-            if load.cancelled():  # the gateway was closed meanwhile, and not we were cancelled
-                raise VenueUnavailable("the gateway was closed", gateway=self._client.gateway) from None
-            raise
-
-    async def ready(self, *, deadline: Deadline, operation: str) -> Mapping[Symbol, Market]:
-        """The markets before a write. NotSent: they could not be loaded, so nothing was sent."""
-        try:
-            return await self.get(deadline=deadline)
-        except (OrderBridgeError, TimeoutError) as error:
-            message = f"nothing was sent: the markets could not be loaded: {error or 'no time left'}"
-            raise NotSent(message, gateway=self._client.gateway, operation=operation) from error
-
-    def one(self, symbol: str, markets: Mapping[Symbol, Market], *, operation: str) -> Market:
+    def one(self, symbol: str, markets: Mapping[Symbol, Market]) -> Market:
         """The market of a symbol. NotSupported: the exchange has none, or it is a contract's."""
         if ":" in symbol:
-            message = f"{symbol} is a contract: this gateway trades spot markets, BASE/QUOTE"
-            raise NotSupported(message, gateway=self._client.gateway, operation=operation)
+            raise NotSupported(f"{symbol} is a contract: this gateway trades spot markets, BASE/QUOTE")
         market = markets.get(symbol.upper())  # type: ignore[call-overload]  # a Symbol equals its text
         if market is not None:
             found: Market = market
             return found
         near = difflib.get_close_matches(symbol.upper(), list(markets), n=3)
         hint = f"; did you mean {' or '.join(near)}?" if near else ""
-        message = f"{self._client.gateway} has no spot market {symbol}{hint}"
-        raise NotSupported(message, gateway=self._client.gateway, operation=operation)
+        raise NotSupported(f"{self._client.gateway} has no spot market {symbol}{hint}")
 
     def spelled(self, symbol: str | None) -> str | None:
         """A symbol as ccxt writes it; one that is not known goes as it is, for ccxt to refuse."""
@@ -179,37 +144,29 @@ class CcxtMarkets:
 
     def step(self, symbol: object) -> Decimal | None:
         """The quantity step of a symbol, where it is known."""
-        market = (self._known or {}).get(symbol.upper()) if isinstance(symbol, str) else None  # type: ignore[call-overload]
+        market = self.store.known.get(symbol.upper()) if isinstance(symbol, str) else None  # type: ignore[call-overload]
         return market.quantity_step if isinstance(market, Market) else None
 
-    def hold(self, request: OrderRequest, market: Market) -> None:
-        """
-        Let an order pass, or refuse it: it is never rounded, by us or by ccxt.
-
-        Raises:
-            OrderDenied: a broken rule with the nearest legal values, or amounts that ccxt would change.
-        """
-        gateway = self._client.gateway
+    def _beyond(self, market: Market, amounts: Amounts) -> list[BrokenRule]:
         exchange = self._client.exchange
         precision = (exchange.markets.get(self.spelled(market.symbol)) or {}).get("precision") or {}
         mode = exchange.precisionMode
-        broken = [
-            *market.check(request),
-            *beyond_digits("quantity", request.quantity, digits_of(precision.get("amount"), mode)),
-            *beyond_digits("price", request.price, digits_of(precision.get("price"), mode)),
-        ]
-        refuse_broken_rules(broken, market, gateway=gateway, operation="submit")
         helpers = {
-            "quantity": (request.quantity, "amount_to_precision"),
-            "price": (request.price, "price_to_precision"),
-            "quote_quantity": (request.quote_quantity, "cost_to_precision"),
+            "quantity": "amount_to_precision",
+            "price": "price_to_precision",
+            "quote_quantity": "cost_to_precision",
         }
-        for field, (amount, helper) in helpers.items():
-            if amount is not None:
-                self._unchanged(field, amount, helper, market)
+        return [
+            *beyond_digits("quantity", amounts.get("quantity"), digits_of(precision.get("amount"), mode)),
+            *beyond_digits("price", amounts.get("price"), digits_of(precision.get("price"), mode)),
+            *(rule for field, helper in helpers.items() for rule in self._changed(field, amounts, helper, market)),
+        ]
 
-    def _unchanged(self, field: str, amount: Decimal, helper: str, market: Market) -> None:
+    def _changed(self, field: str, amounts: Amounts, helper: str, market: Market) -> list[BrokenRule]:
         """ccxt rounds what it sends by rules of each exchange's own: what it would change is refused."""
+        amount = amounts.get(field)
+        if amount is None:
+            return []
         exchange = self._client.exchange
         nearest: tuple[Decimal, ...] = ()
         try:
@@ -220,53 +177,20 @@ class CcxtMarkets:
             text = f"ccxt cannot send {field} {plain(amount)}: {said}"
         else:
             if sent == amount:
-                return
+                return []
             text = f"ccxt would send {field} {plain(amount)} as {sent if sent is None else plain(sent)}"
             nearest = () if sent is None else (sent,)
-        raise OrderDenied(
-            f"{market.symbol}: {text}",
-            rule="precision",
-            nearest=nearest,
-            gateway=self._client.gateway,
-            operation="submit",
-        )
+        return [BrokenRule(rule="precision", message=text, nearest=nearest)]
 
-    async def aclose(self) -> None:
-        """Stop a load that nobody waits for any more."""
-        if self._load is not None and not self._load.done():
-            self._load.cancel()
-            await asyncio.wait([self._load])
-
-    async def _fetch(self, refresh: bool) -> Mapping[Symbol, Market]:
+    async def _fetch(self, fresh: bool) -> Any:
         exchange = self._client.exchange
-        if refresh or not exchange.markets:
+        if fresh or not exchange.markets:
             await self._client.quietly(
-                lambda known: known.load_markets(refresh), deadline=Deadline(_LOAD_SECONDS), operation="markets"
+                lambda known: known.load_markets(fresh), deadline=Deadline(_LOAD_SECONDS), operation="markets"
             )
-        markets: dict[Symbol, Market] = {}
-        spelled: dict[str, set[str]] = defaultdict(set)
-        for row in list((exchange.markets or {}).values()):
-            if not is_spot(row):
-                continue
-            try:
-                market = market_from_ccxt(row, mode=exchange.precisionMode)
-            except (ValueError, TypeError, KeyError, AttributeError) as error:
-                extra = log_facts(self._client.gateway, "markets")
-                self._client.session.log.warning("market %r cannot be read: %s", row.get("symbol"), error, extra=extra)
-            else:
-                markets[market.symbol] = market
-                spelled[market.symbol].add(row["symbol"])
-        for symbol, spellings in spelled.items():
-            if len(spellings) > 1:  # which of them would be meant cannot be told
-                del markets[Symbol(symbol)]
-        if not markets:
-            raise UnexpectedResponse(
-                "the exchange lists no spot market that can be read", gateway=self._client.gateway, operation="markets"
-            )
-        self._known, self._spelled = markets, {str(symbol): min(spelled[symbol]) for symbol in markets}
-        return markets
+        return exchange.markets or {}
 
-
-def _retrieved(load: asyncio.Task[Any]) -> None:
-    if not load.cancelled():
-        load.exception()
+    def _rows(self, markets: Mapping[str, Any]) -> list[Any]:
+        rows = [row for row in list(markets.values()) if is_spot(row)]
+        self._spelled = {row["symbol"].upper(): row["symbol"] for row in rows}
+        return rows

@@ -15,7 +15,7 @@ from orderbridge.adapters.ccxt_any.memory import Memory
 from orderbridge.adapters.ccxt_any.pages import length, merged, reaches_back, rows_in, windows
 from orderbridge.adapters.ccxt_any.traits import Listing, Traits
 from orderbridge.adapters.ccxt_any.wire import Call
-from orderbridge.errors import NotSupported, OrderNotFound, UnexpectedResponse, VenueUnavailable
+from orderbridge.errors import NotSupported, OrderNotFound, UnexpectedResponse
 from orderbridge.http.retry import Deadline
 from orderbridge.http.session import log_facts
 from orderbridge.model.basics import Symbol
@@ -82,12 +82,9 @@ class CcxtReads:
         """The moment, by the gateway's clock."""
         return datetime.fromtimestamp(self._clock(), UTC)
 
-    async def ready(self, *, deadline: Deadline, operation: str) -> Any:
+    async def ready(self, *, deadline: Deadline) -> Any:
         """The markets, which every read of ccxt's needs. VenueUnavailable and the errors of a read."""
-        try:
-            return await self.markets.get(deadline=deadline)
-        except TimeoutError as error:
-            raise VenueUnavailable("no answer in time", gateway=self.client.gateway, operation=operation) from error
+        return await self.markets.store.get(deadline=deadline)
 
     async def order(
         self, order_id: str, *, symbol: str | None, params: dict[str, Any], deadline: Deadline, operation: str
@@ -125,10 +122,10 @@ class CcxtReads:
         operation, listing = "open_orders", self.traits.open_orders
         if not listing.exists:
             raise self._lacks(f"{self.client.gateway} lists no open orders: look them up by id", operation)
-        markets = await self.ready(deadline=deadline, operation=operation)
+        markets = await self.ready(deadline=deadline)
         symbols: Sequence[str | None] = [symbol]
         if symbol is not None:
-            symbols = [str(self.markets.one(symbol, markets, operation=operation).symbol)]
+            symbols = [str(self.markets.one(symbol, markets).symbol)]
         elif listing.needs_symbol:
             if len(markets) > SWEPT_MARKETS:
                 raise self._lacks(f"{self.client.gateway} lists open orders by symbol only: give symbol", operation)
@@ -191,9 +188,9 @@ class CcxtReads:
         deadline: Deadline,
         operation: str,
     ) -> list[Answered]:
-        markets = await self.ready(deadline=deadline, operation=operation)
+        markets = await self.ready(deadline=deadline)
         if symbol is not None:
-            self.markets.one(symbol, markets, operation=operation)
+            self.markets.one(symbol, markets)
         asked = self.markets.spelled(symbol)
         answers = []
         for start, end in self._windows(listing, span, operation):
@@ -218,7 +215,7 @@ class CcxtReads:
 
     async def trades_of(self, order_id: str, *, symbol: str | None, deadline: Deadline) -> Rows[Fill]:
         """The trades of one order; OrderNotFound and the errors of a read."""
-        await self.ready(deadline=deadline, operation="fills")
+        await self.ready(deadline=deadline)
         asked = self.markets.spelled(symbol)
         done = await self.client.read(
             lambda exchange: exchange.fetch_order_trades(order_id, asked, None, None, {}),

@@ -192,7 +192,7 @@ async def test_markets_cost_the_hot_path_nothing(sim: Simulator) -> None:
 
 async def test_rules_that_bitso_has_changed_are_loaded_anew(sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
     """A refusal by a rule of the market loads the rules again beside the orders; meanwhile the old ones hold."""
-    monkeypatch.setattr("orderbridge.adapters.bitso.markets._LEAST_AGE", 0.0)
+    monkeypatch.setattr("orderbridge.venue.markets._LEAST_AGE", 0.0)
     market = sim.bitso.engine.market("btc_mxn")
     known = market.instrument
 
@@ -238,7 +238,7 @@ async def test_old_rules_are_read_again_before_they_refuse(sim: Simulator, monke
         market.instrument = sim.bitso.engine.instruments["btc_mxn"] = replace(
             market.instrument, minimum_amount=Decimal("0.001")
         )
-        monkeypatch.setattr("orderbridge.adapters.bitso.rules._OLD", 0.0)
+        monkeypatch.setattr("orderbridge.venue.markets._OLD", 0.0)
         order = await gateway.submit(limit_buy())
 
     assert order.status is OrderStatus.ACCEPTED
