@@ -30,7 +30,7 @@ def main(address: str, journal: str, day: str, horizon: str) -> int:
                 placement = unknown.placement
                 if placement is None or bridge.resolve(placement, timeout=30).state is PlacementState.UNCERTAIN:
                     return 3
-                # The day's order is there, or proven absent: the same line goes on with either.
+                continue  # the day's order is there, or proven absent: the same line goes on with either
             except OrderBridgeError as error:
                 print(error, file=sys.stderr)
                 return 3

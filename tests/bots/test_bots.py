@@ -150,15 +150,37 @@ async def test_a_panic_script_proves_that_nothing_is_left(sim: Simulator, tmp_pa
     assert not [order for venue in (sim.bitso, sim.bitcain) for order in venue.accepted() if order.active]
 
 
+async def started(sim: Simulator, folder: Path, day: str) -> asyncio.subprocess.Process:
+    """The job of a day, in a process of its own."""
+    arguments = sim.bitso.base_url, str(folder / "dca.db"), day, "3"
+    return await asyncio.create_subprocess_exec(sys.executable, "-m", "tests.bots.dca", *arguments, cwd=ROOT)
+
+
+async def test_a_job_that_died_over_an_order_that_never_came_buys_at_the_next_start(
+    sim: Simulator, tmp_path: Path
+) -> None:
+    """The next start proves that the order of the first was lost, and then buys once."""
+    sim.bitso.fault("drop", operation="place", nth=1)
+    job = await started(sim, tmp_path, "2026-11-28")
+    async with asyncio.timeout(60):
+        while not sim.bitso.requests["POST /api/v3/orders"]:  # noqa: ASYNC110 - the server counts, and tells nobody
+            await asyncio.sleep(0.005)
+    job.kill()
+    await job.wait()
+
+    job = await started(sim, tmp_path, "2026-11-28")
+
+    assert await asyncio.wait_for(job.wait(), 60.0) == 0
+    assert len(sim.bitso.accepted()) == 1
+
+
 async def test_a_job_that_is_killed_at_random_buys_once_a_day(sim: Simulator, tmp_path: Path) -> None:
     """However often it dies and wherever, a day has one order, and the last start of the day knows it."""
     rng = Random(7)
     sim.bitso.fault("accept_then_drop", operation="place", probability=0.3)
     for day in ("2026-11-28", "2026-11-29", "2026-11-30"):
         for start in range(6):
-            job = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "tests.bots.dca", sim.bitso.base_url, str(tmp_path / "dca.db"), day, "3", cwd=ROOT
-            )
+            job = await started(sim, tmp_path, day)
             try:
                 code = await asyncio.wait_for(job.wait(), 60.0 if start == 5 else rng.uniform(0.4, 1.5))
             except TimeoutError:
