@@ -17,14 +17,18 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import islice
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from orderbridge.simulator.basics import plain
 from orderbridge.simulator.engine.market import Half, SimMarket
 from orderbridge.simulator.engine.order import SimOrder
+from orderbridge.simulator.faults import Fault
 from orderbridge.simulator.message import Request, Response, json_response
 from orderbridge.simulator.putting import MarketHandle
+
+if TYPE_CHECKING:
+    from orderbridge.simulator.venue import Venue
 
 PREFIX = "/_simulator/"
 LEVELS = 5
@@ -33,14 +37,9 @@ REQUESTS = 15
 
 
 class Console:
-    """
-    Shows one venue and lets its faults, clock, prices and settings be changed over HTTP.
+    """Shows one venue and lets its faults, clock, prices and settings be changed over HTTP."""
 
-    Args:
-        venue: the `Venue`.
-    """
-
-    def __init__(self, venue: Any) -> None:
+    def __init__(self, venue: "Venue") -> None:
         self._venue = venue
         self._actions: dict[tuple[str, str], Callable[[dict[str, Any]], None]] = {
             ("POST", "faults"): self._add_fault,
@@ -132,7 +131,7 @@ def _own_page(request: Request) -> bool:
     return page.netloc == request.headers.get("host")
 
 
-def _fault_row(rule: Any) -> dict[str, Any]:
+def _fault_row(rule: Fault) -> dict[str, Any]:
     told = {name: getattr(rule, name) for name in ("nth", "times", "probability", "seconds", "status")}
     return {
         "kind": rule.kind,

@@ -1,7 +1,7 @@
 """What a test does to a venue past its API: put an order there in any state, make a market trade."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import reduce
@@ -57,33 +57,15 @@ class Put(TypedDict, total=False):
     raw: dict[str, Any] | None
 
 
-@dataclass(slots=True)
-class Spec:
-    """An order as `put` was told about it; None where nothing was said."""
-
-    market: Instrument
-    side: str = "buy"
-    type: str = "limit"
-    status: str | None = None
-    order_id: str | None = None
-    client_order_id: str | None = None
-    price: Amount | None = None
-    quantity: Amount | None = None
-    quote_quantity: Amount | None = None
-    filled_quantity: Amount | None = None
-    remaining_quantity: Amount | None = None
-    time_in_force: str = "gtc"
-    post_only: bool = False
-    stop_price: Amount | None = None
-    triggered_at: Moment | None = None
-    created_at: Moment | None = None
-    updated_at: Moment | None = None
-    expires_at: Moment | None = None
-    trades: Executions = True
-    visible: bool = True
-    error_message: str | None = None
-    raw: dict[str, Any] = field(default_factory=dict)
-    facts: dict[str, Any] = field(default_factory=dict)
+_DEFAULTS: Mapping[str, Any] = {
+    "side": "buy",
+    "type": "limit",
+    "time_in_force": "gtc",
+    "post_only": False,
+    "trades": True,
+    "visible": True,
+    "facts": {},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +85,9 @@ class PutWords:
     statuses: frozenset[str]
     queued: frozenset[str]
 
-    def spec(
-        self, given: Mapping[str, Any], engine: MatchingEngine, market: str, *, status_field: str = "status", **own: Any
-    ) -> Spec:
+    def read(self, given: Mapping[str, Any], *, status_field: str = "status", **own: Any) -> dict[str, Any]:
         """
-        The order that the keywords describe; `own` is what the venue reads itself.
+        What is said of the order, in the unified names; `own` is what the venue reads itself.
 
         Raises:
             TypeError: a misspelt keyword, as any function would.
@@ -117,65 +97,64 @@ class PutWords:
             raise TypeError(f"put() got unexpected keyword arguments: {', '.join(unknown)}")
         told = {name: value for name, value in given.items() if value is not None}
         told |= {name: told[native] for native, name in self.names.items() if native in told}
-        own["market"] = engine.instruments[market]
-        spec = Spec(**{name: value for name, value in told.items() if name in Spec.__slots__} | own)
-        spec.raw = dict(spec.raw)
-        word = None if spec.status is None else fold(spec.status)
-        if word is not None and word not in self.statuses:
-            spec.raw.setdefault(status_field, spec.status)
-        if word in self.queued:
-            spec.facts["queued"] = True
-        return spec
+        told = {**_DEFAULTS, **told, **own}
+        told["raw"] = dict(told.get("raw", {}))
+        if "status" in told:
+            word = told["status_word"] = fold(told["status"])
+            if word not in self.statuses:
+                told["raw"].setdefault(status_field, told["status"])
+            if word in self.queued:
+                told["facts"] = {**told["facts"], "queued": True}
+        return told
 
 
-def put(engine: MatchingEngine, spec: Spec, *, account: str, order_id: str, now: datetime) -> SimOrder:
-    """Record the order as it was described, with the fills that it is to have."""
-    quantity, quote_quantity = _sizes(spec)
-    price = _decimal(spec.price)
-    trade_price = price if price is not None else _default_price(spec.market, spec.side)
-    whole = quantity if quantity is not None else _bought(quote_quantity, trade_price, spec.market)
-    executions = None if isinstance(spec.trades, bool) else _listed(spec.trades)
-    filled = _filled_part(spec, whole, executions)
+def put(
+    engine: MatchingEngine, told: Mapping[str, Any], *, account: str, market: str, new_id: Callable[[], str]
+) -> SimOrder:
+    """Record an order as it was described, with the fills that it is to have."""
+    now, instrument = engine.clock.now(), engine.instruments[market]
+    price, (quantity, quote_quantity) = _decimal(told, "price"), _sizes(told)
+    trade_price = price if price is not None else _default_price(instrument, told["side"])
+    whole = _bought(quote_quantity, trade_price, instrument) if quantity is None else quantity
+    executions = None if isinstance(told["trades"], bool) else _listed(told["trades"])
+    filled = _filled_part(told, whole, executions, instrument.step)
     if executions is None:
-        executions = [(trade_price, filled)] if spec.trades and filled else []
-    state = _state(spec.status, whole, filled)
-    updated, started = _moment(spec.updated_at), _moment(spec.triggered_at)
-    if state is State.OPEN and spec.stop_price is not None and started is None and not filled:
-        state = State.WAITING
+        executions = [(trade_price, filled)] if told["trades"] and filled else []
+    state, updated = _state(told, whole, filled), _moment(told, "updated_at")
     order = SimOrder(
-        order_id=order_id,
+        order_id=told.get("order_id") or new_id(),
         account=account,
-        market=spec.market.name,
-        side=spec.side,
-        type=spec.type,
-        created_at=_moment(spec.created_at) or now,
-        client_order_id=spec.client_order_id,
+        market=market,
+        side=told["side"],
+        type=told["type"],
+        created_at=_moment(told, "created_at") or now,
+        client_order_id=told.get("client_order_id"),
         quantity=quantity,
         quote_quantity=quote_quantity,
-        price=trade_price if price is not None or "limit" in spec.type else None,
-        stop_price=_decimal(spec.stop_price),
-        trigger="above" if spec.side == "buy" else "below",
-        time_in_force=spec.time_in_force,
-        post_only=spec.post_only,
-        expires_at=_moment(spec.expires_at),
+        price=trade_price if price is not None or "limit" in told["type"] else None,
+        stop_price=_decimal(told, "stop_price"),
+        trigger="above" if told["side"] == "buy" else "below",
+        time_in_force=told["time_in_force"],
+        post_only=told["post_only"],
+        expires_at=_moment(told, "expires_at"),
         state=state,
         updated_at=updated,
-        triggered_at=started,
-        reason=spec.error_message,
-        hidden=not spec.visible,
-        raw=spec.raw,
-        facts=spec.facts,
+        triggered_at=_moment(told, "triggered_at"),
+        reason=told.get("error_message"),
+        hidden=not told["visible"],
+        raw=told["raw"],
+        facts=dict(told["facts"]),
     )
     if not order.active:
         order.ended_at = updated or now
     made = reduce(add, (size for _, size in executions), ZERO)
-    told = None if made == filled else (filled, mul(filled, trade_price))  # a sum that fills make is left to them
-    return engine.put(order, executions=executions, filled=told)
+    sums = None if made == filled else (filled, mul(filled, trade_price))  # a sum that fills make is left to them
+    return engine.put(order, executions=executions, filled=sums)
 
 
-def _sizes(spec: Spec) -> tuple[Decimal | None, Decimal | None]:
-    quantity, value = _decimal(spec.quantity), _decimal(spec.quote_quantity)
-    if quantity is None and value is not None and spec.type == "market":
+def _sizes(told: Mapping[str, Any]) -> tuple[Decimal | None, Decimal | None]:
+    quantity, value = _decimal(told, "quantity"), _decimal(told, "quote_quantity")
+    if quantity is None and value is not None and told["type"] == "market":
         return None, value
     return (_DEFAULT_SIZE if quantity is None else quantity), None
 
@@ -184,23 +163,29 @@ def _bought(value: Decimal | None, price: Decimal, market: Instrument) -> Decima
     return ZERO if value is None or not price else floor_divide(value, price, market.step)
 
 
-def _filled_part(spec: Spec, whole: Decimal, executions: list[tuple[Decimal, Decimal]] | None) -> Decimal:
-    if spec.filled_quantity is not None:
-        return as_decimal(spec.filled_quantity)
-    if spec.remaining_quantity is not None:
-        return max(ZERO, sub(whole, as_decimal(spec.remaining_quantity)))
+def _filled_part(
+    told: Mapping[str, Any], whole: Decimal, executions: list[tuple[Decimal, Decimal]] | None, step: Decimal
+) -> Decimal:
+    filled, remaining = _decimal(told, "filled_quantity"), _decimal(told, "remaining_quantity")
+    if filled is not None:
+        return filled
+    if remaining is not None:
+        return max(ZERO, sub(whole, remaining))
     if executions:
         return reduce(add, (size for _, size in executions))
-    word = fold(spec.status or "")
+    word = told.get("status_word")
     if word in ("completed", "filled"):
         return whole
-    return floor_to(mul(whole, _HALF), spec.market.step) if word == "partially filled" else ZERO
+    return floor_to(mul(whole, _HALF), step) if word == "partially filled" else ZERO
 
 
-def _state(status: str | None, whole: Decimal, filled: Decimal) -> State:
-    if status is not None:
-        return STATES.get(fold(status), State.OPEN)
-    return State.FILLED if filled and filled >= whole else State.OPEN
+def _state(told: Mapping[str, Any], whole: Decimal, filled: Decimal) -> State:
+    if "status" in told:
+        state = STATES.get(told["status_word"], State.OPEN)
+    else:
+        state = State.FILLED if filled and filled >= whole else State.OPEN
+    waits = "stop_price" in told and "triggered_at" not in told and not filled
+    return State.WAITING if state is State.OPEN and waits else state
 
 
 def _listed(trades: Iterable[tuple[Amount, Amount]]) -> list[tuple[Decimal, Decimal]]:
@@ -212,17 +197,18 @@ def fold(word: str) -> str:
     return word.strip().lower().replace("_", " ").replace("-", " ")
 
 
-def _decimal(value: Amount | None) -> Decimal | None:
-    return None if value is None else as_decimal(value)
+def _decimal(told: Mapping[str, Any], name: str) -> Decimal | None:
+    return as_decimal(told[name]) if name in told else None
 
 
-def _moment(value: Moment | None) -> datetime | None:
+def _moment(told: Mapping[str, Any], name: str) -> datetime | None:
     """A time as aware UTC: from a datetime, epoch seconds or ISO text."""
+    value = told.get(name)
     if value is None:
         return None
     if isinstance(value, int | float):
         return datetime.fromtimestamp(value, UTC)
-    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    moment: datetime = datetime.fromisoformat(value) if isinstance(value, str) else value
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 

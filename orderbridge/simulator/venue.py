@@ -44,14 +44,13 @@ class Endpoint:
         handler: is given the call and gives what the answer is about.
         private: whether it must be known who asks.
         rest: whether ids may follow in the path.
-        path, query, body: the models that these must fit, at a venue that checks them by models.
+        query, body: the models that these must fit, at a venue that checks them by models.
     """
 
     operation: str
     handler: Callable[["SimCall"], Any]
     private: bool = True
     rest: bool = False
-    path: Any = None
     query: Any = None
     body: Any = None
 
@@ -69,7 +68,7 @@ class SimCall:
         endpoint: what it asks for; None where `refusal` says what is wrong with its path or verb.
         rest: the ids in its path.
         account: whose request it is, once that was checked.
-        path, query, body: as the endpoint's models read them.
+        query, body: as the endpoint's models read them.
         status: of a good answer.
     """
 
@@ -80,7 +79,6 @@ class SimCall:
     refusal: SimRefusal | None = None
     fault: Fault | None = None
     account: str = ""
-    path: Any = None
     query: Any = None
     body: Any = None
     status: int = 200

@@ -66,7 +66,7 @@ class BitcainOrders:
     def _find(self, call: SimCall) -> tuple[MatchingEngine, SimOrder]:
         """The order and the engine that has it; 404 for another account's order as well."""
         for engine in self._engines.values():
-            for order in engine.ledger.select(call.account, client_order_id=None, order_id=call.rest[0]):
+            for order in engine.ledger.select(call.account, order_id=call.rest[0]):
                 if order.shown(call.now):
                     return engine, order
         raise BitcainRefusal(404, "Order not found")
@@ -141,7 +141,7 @@ class BitcainOrders:
 
     def create(self, call: SimCall) -> Row:
         """A new order; a business rule that it breaks is a 400 and no order."""
-        order = _order_from(call.body, call.query, account=call.account, order_id=self._new_id(), now=call.now)
+        order = _order_from(call, self._new_id())
         engine = self._engines[call.query.trading_mode]
         twin = self._twin(engine, order)
         if twin is not None:
@@ -274,22 +274,23 @@ def _positive(name: str, value: Decimal | None) -> Decimal:
     return value
 
 
-def _order_from(body: CreateBody, query: CreateQuery, *, account: str, order_id: str, now: datetime) -> SimOrder:
+def _order_from(call: SimCall, order_id: str) -> SimOrder:
     """The order that a create call describes; nothing is placed yet."""
-    market = _market(body, query)
+    body: CreateBody = call.body
+    market = _market(body, call.query)
     quantity = _positive("quantity", body.quantity)
     if body.type in _INEXPRESSIBLE:
         raise _refuse(f"order type {body.type} is not supported")
     price = _positive("price", body.price) if body.type in _PRICED else None
     stop = _positive("stop_price", body.stop_price) if body.type in _STOPPED else None
-    _check_expiry(body.time_in_force, body.expires_at, now)
+    _check_expiry(body.time_in_force, body.expires_at, call.now)
     return SimOrder(
         order_id=order_id,
-        account=account,
+        account=call.account,
         market=market,
         side=body.side,
         type="market" if price is None else "limit",
-        created_at=now,
+        created_at=call.now,
         client_order_id=body.client_order_id,
         quantity=quantity,
         price=price,
@@ -298,7 +299,7 @@ def _order_from(body: CreateBody, query: CreateQuery, *, account: str, order_id:
         time_in_force=body.time_in_force,
         post_only=body.post_only,
         expires_at=body.expires_at,
-        facts=_facts(body, query),
+        facts=_facts(body, call.query),
     )
 
 

@@ -259,13 +259,10 @@ class SimBitcain(Venue):
         market = name_of(about.get("exchange", "binanceus"), about.get("symbol", "BTC/USDT"))
         facts = {name: value for name, value in about.items() if name in _FACTS}
         with self.lock:
-            engine = self.engines[mode]
-            spec = _PUT.spec(
+            told = _PUT.read(
                 about,
-                engine,
-                market,
                 status_field=status_field(self.settings),
                 type="limit" if native in _PRICED else "market",
                 facts={**facts, "type": native, "trading_mode": mode},
             )
-            return put(engine, spec, account=BOT, order_id=spec.order_id or self.new_id(), now=self.clock.now())
+            return put(self.engines[mode], told, account=BOT, market=market, new_id=self.new_id)

@@ -235,6 +235,5 @@ class SimBitso(Venue):
         book = about.get("book") or (about.get("symbol") or "BTC/MXN").lower().replace("/", "_")
         account, post_only = about.get("account", ACCOUNT), about.get("post_only", post_only)
         with self.lock:
-            spec = _PUT.spec(about, self.engine, book, time_in_force=time_in_force, post_only=post_only)
-            order_id = spec.order_id or self.new_id()
-            return put(self.engine, spec, account=account, order_id=order_id, now=self.clock.now())
+            told = _PUT.read(about, time_in_force=time_in_force, post_only=post_only)
+            return put(self.engine, told, account=account, market=book, new_id=self.new_id)

@@ -186,7 +186,9 @@ class SimLedger:
         """The account's orders that may still trade, newest first."""
         return (order for order in reversed(self.active.values()) if order.account == account)
 
-    def select(self, account: str, *, client_order_id: str | None, order_id: str | None) -> list[SimOrder]:
+    def select(
+        self, account: str, *, client_order_id: str | None = None, order_id: str | None = None
+    ) -> list[SimOrder]:
         """The account's orders of one id or another, in order of arrival; all of them, if no id is given."""
         if order_id is not None:
             order = self.orders.get(order_id)
