@@ -1,4 +1,4 @@
-"""What everything is counted in: exact amounts, whatever the caller's decimal context is, and simulated time."""
+"""The units of everything here: exact amounts, whatever the caller's decimal context is, and simulated time."""
 
 import time
 from datetime import UTC, datetime
@@ -46,7 +46,7 @@ def as_decimal(value: Amount) -> Decimal:
 
 
 def is_reasonable(number: Decimal) -> bool:
-    """Whether exact products with this number stay within `EXACT`."""
+    """True if exact products with this number stay within `EXACT`."""
     _, digits, exponent = number.as_tuple()
     return len(digits) <= MOST_DIGITS and isinstance(exponent, int) and -MOST_DIGITS <= exponent <= MOST_DIGITS
 
@@ -62,7 +62,7 @@ def floor_divide(value: Decimal, divisor: Decimal, step: Decimal) -> Decimal:
 
 
 def value_of(price: Decimal, quantity: Decimal) -> Decimal:
-    """What so much costs at that price: rounded half up to the decimals that money has."""
+    """The cost of so much at that price: rounded half up to the decimals that money has."""
     return mul(price, quantity).quantize(SMALLEST, context=_HALF_UP)
 
 

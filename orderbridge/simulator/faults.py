@@ -99,13 +99,13 @@ class Fault:
             self.times = 1
 
     def counts(self, operation: str) -> bool:
-        """Whether the request is of the rule's operation; if so it is counted."""
+        """True for a request of the rule's operation, which is counted."""
         matches = self.operation is None or self.operation == operation
         self.seen += matches
         return matches
 
     def strikes(self, rng: Random) -> bool:
-        """Whether the request that was just counted is hit."""
+        """True if the request that was just counted is hit."""
         if self.times is not None and self.struck >= self.times:
             return False
         if self.nth is not None and self.seen < self.nth:

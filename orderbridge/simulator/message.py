@@ -44,7 +44,7 @@ class Request:
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """
-    How a response leaves when it does not simply leave.
+    The way in which a response leaves when it does not simply leave.
 
     Attributes:
         drop: close the connection without a byte.

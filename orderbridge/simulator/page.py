@@ -50,7 +50,7 @@ class Console:
         }
 
     def wants(self, request: Request) -> bool:
-        """Whether the request is for the console and not for the API."""
+        """True for a request to the console and not to the API."""
         return request.path == "/" or request.path.startswith(PREFIX)
 
     def answer(self, request: Request) -> Response:
@@ -88,7 +88,7 @@ class Console:
             setattr(settings, name, value)
 
     def state(self) -> dict[str, Any]:
-        """What the page shows."""
+        """Everything that the page shows."""
         return {
             "venue": self._venue.name,
             "time": self._venue.clock.now().isoformat(timespec="seconds"),

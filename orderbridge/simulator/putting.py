@@ -1,4 +1,4 @@
-"""What a test does to a venue past its API: put an order there in any state, make a market trade."""
+"""A test's hand in a venue, past its API: put an order there in any state, make a market trade."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -71,7 +71,7 @@ _DEFAULTS: Mapping[str, Any] = {
 @dataclass(frozen=True, slots=True)
 class PutWords:
     """
-    What a venue's `put` understands.
+    The words that a venue's `put` understands.
 
     Attributes:
         keywords: all of them.
@@ -87,7 +87,7 @@ class PutWords:
 
     def read(self, given: Mapping[str, Any], *, status_field: str = "status", **own: Any) -> dict[str, Any]:
         """
-        What is said of the order, in the unified names; `own` is what the venue reads itself.
+        The facts told of the order, in the unified names; `own` is what the venue reads itself.
 
         Raises:
             TypeError: a misspelt keyword, as any function would.

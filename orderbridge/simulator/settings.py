@@ -147,7 +147,7 @@ def unknown(name: str, settings: type[Any]) -> str:
 
 
 def is_text(name: str, settings: type[Any], value: str) -> bool:
-    """Whether the setting takes this text as it is, even if it could be read as a number."""
+    """True if the setting takes this text as it is, even if it could be read as a number."""
     kind = _KINDS[settings.__name__].get(name)
     return kind is str or (get_origin(kind) is Literal and value in get_args(kind))
 

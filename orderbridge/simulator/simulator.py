@@ -196,7 +196,7 @@ def _value(text: str) -> Any:
 
 
 def banner(sim: Simulator) -> list[str]:
-    """What to tell at the start: first of all that nothing here is real."""
+    """The lines to show at the start: first of all that nothing here is real."""
     bitso = sim.bitso
     return [
         "SIMULATION: no real exchange, no real orders, no real money.",

@@ -1,6 +1,6 @@
 """
-What both simulated venues share: requests routed, answered or misbehaved upon, and counted; a server; ground truth;
-and a lock around the whole of it.
+The half that both simulated venues share: requests routed, answered or misbehaved upon, and counted; a server;
+ground truth; and a lock around the whole of it.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ class SimRefusal(Exception):
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """
-    What a verb on a path does.
+    The operation behind a verb on a path.
 
     Attributes:
         operation: its name, as fault rules spell it.
@@ -302,7 +302,7 @@ class Venue:
     @property
     def requests(self) -> Counter[str]:
         """
-        How often each `METHOD /raw/path` was asked for, without its query; past 200,000 different ones new ones
+        Counts of each `METHOD /raw/path` that was asked for, without its query; past 200,000 different ones new ones
         count together.
         """
         return self._log.counts

@@ -128,7 +128,7 @@ def order_row(order: SimOrder, market: Instrument, settings: BitcainSettings) ->
 
 
 def status_field(settings: BitcainSettings) -> str:
-    """How the field of the status is called by the switch `names`."""
+    """The name of the status field by the switch `names`."""
     return "order_status" if settings.names == "variants" else "status"
 
 

@@ -1,8 +1,8 @@
 """
 One order by its UUID, the list and the history; creating, updating, cancelling and retrying on the simulated Bitcain.
 
-What is checked beyond types is answered with 400 and a text. None of these rules is documented. trailing_stop, iceberg
-and oco are refused, since no documented field can express them.
+A rule beyond types that is broken is answered with 400 and a text. None of these rules is documented. trailing_stop,
+iceberg and oco are refused, since no documented field can express them.
 """
 
 from collections.abc import Callable, Iterable, Mapping

@@ -200,12 +200,12 @@ class SimBitcain(Venue):
 
     @property
     def email(self) -> str:
-        """Who can log in."""
+        """The address with which to log in."""
         return self.settings.email
 
     @property
     def password(self) -> str:
-        """With what."""
+        """Its password."""
         return self.settings.password
 
     @property

@@ -1,5 +1,5 @@
 """
-Who asks, by `Authorization: Bitso KEY:NONCE:SIGNATURE` over the raw request target and body, and how often.
+Checks who asks, by `Authorization: Bitso KEY:NONCE:SIGNATURE` over the raw request target and body, and how often.
 
 Codes: no header `0208`, unknown key or malformed header `0201`, nonce not a number or over 19 digits `0206`,
 nonce used or too low `0207`, signature `0215`. Which code fits which cause is our reading of their texts.
@@ -86,7 +86,7 @@ class Keys:
 
 
 def sign(secret: str, nonce: str, request: Request) -> str:
-    """What the signature must be."""
+    """The signature that the request must have."""
     text = f"{nonce}{request.method}{request.target}".encode("latin-1", "replace") + request.body
     return hmac.new(secret.encode(), text, hashlib.sha256).hexdigest()
 

@@ -1,4 +1,4 @@
-"""What the simulated Bitso tells: the account's orders, trades and money, and to everybody its books and prices."""
+"""Reading from the simulated Bitso: the account's orders, trades and money, and books and prices without a key."""
 
 from collections.abc import Callable, Iterable
 from datetime import timedelta
@@ -27,8 +27,8 @@ Trade = TypeVar("Trade", SimFill, PublicTrade)
 
 def named(call: SimCall, engine: MatchingEngine) -> tuple[bool, dict[str, list[SimOrder]]]:
     """
-    Whether the call names orders by origin id, and the account's orders of each name: one by oid, perhaps several
-    by a re-used origin id, newest first.
+    The account's orders of each name in the call, after whether the names are origin ids: one order by oid, perhaps
+    several by a re-used origin id, newest first.
 
     Every documented way to name orders is read: `/orders/A`, the old `/orders/A-B`, `/orders/A,B` and
     `/orders/client_id/A`, `?oids=A,B`, `?origin_ids=A,B` and their singular forms. None is `0360`, several kinds

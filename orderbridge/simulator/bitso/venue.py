@@ -173,7 +173,7 @@ class SimBitso(Venue):
 
     @property
     def base_url(self) -> str:
-        """What stands before `/orders`: `http://127.0.0.1:PORT/api/v3`."""
+        """The address before `/orders`: `http://127.0.0.1:PORT/api/v3`."""
         return f"{self.origin}/api/v3"
 
     @property

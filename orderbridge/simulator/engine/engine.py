@@ -258,7 +258,7 @@ class MatchingEngine:
                 self.counterparty.withdraw(market)
 
     def total(self, currency: str) -> Decimal:
-        """What all accounts own of a currency together; only deposits change it."""
+        """The sum that all accounts own of a currency; only deposits change it."""
         amount = ZERO
         for name in self.accounts.names():
             amount = add(amount, self.accounts.get(name, currency).total)
@@ -371,7 +371,7 @@ class MatchingEngine:
 
 
 def _terms(order: SimOrder) -> Terms:
-    """What an edit may change of the size and prices of an order."""
+    """The sizes and prices of an order that an edit may change."""
     return order.quantity, order.quote_quantity, order.price, order.stop_price
 
 

@@ -117,27 +117,27 @@ class Book:
         self.asks = Half(highest_first=False)
 
     def own(self, side: str) -> Half:
-        """Where orders of this side rest."""
+        """The half in which orders of this side rest."""
         return self.bids if side == "buy" else self.asks
 
     def opposite(self, side: str) -> Half:
-        """What orders of this side trade against."""
+        """The half that orders of this side trade against."""
         return self.asks if side == "buy" else self.bids
 
     def crosses(self, side: str, price: Decimal | None) -> bool:
-        """Whether an order would trade at once; one without a price always would, if there is anybody."""
+        """True if an order would trade at once; one without a price always would, if there is anybody."""
         best = self.opposite(side).best()
         return best is not None and reaches(side, price, best)
 
 
 def reaches(side: str, limit: Decimal | None, price: Decimal) -> bool:
-    """Whether an order with this limit may trade at `price`."""
+    """True if an order with this limit may trade at `price`."""
     return limit is None or (price <= limit if side == "buy" else price >= limit)
 
 
 @dataclass(frozen=True, slots=True)
 class PublicTrade:
-    """What everybody sees of an execution."""
+    """An execution as everybody sees it."""
 
     trade_id: int
     price: Decimal

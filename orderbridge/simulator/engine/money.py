@@ -20,7 +20,7 @@ class Balance:
 
     @property
     def available(self) -> Decimal:
-        """What a new order may use."""
+        """The part that a new order may use."""
         return sub(self.total, self.locked)
 
 
@@ -110,7 +110,7 @@ class Settlement:
             order.locked = needed
 
     def to_lock(self, order: SimOrder) -> Decimal:
-        """What the order sets aside while it rests or waits."""
+        """The money that the order sets aside while it rests or waits."""
         if order.state is State.WAITING and not self.stop_locks:
             return ZERO
         if order.side == "sell":
@@ -121,7 +121,7 @@ class Settlement:
         return value_left(order) or ZERO
 
     def available(self, market: Instrument, order: SimOrder) -> Decimal:
-        """What the order's account may still use of the currency that the order pays with."""
+        """The money that the order's account may still use, in the currency that the order pays with."""
         return self._accounts.get(order.account, paying(market, order)).available
 
 
@@ -142,13 +142,13 @@ class Sizing:
         self._settlement = settlement
 
     def rest(self, market: SimMarket, order: SimOrder, price: Decimal) -> Decimal:
-        """What the order still wants at this price."""
+        """The size that the order still wants at this price."""
         value = value_left(order)
         return order.remaining if value is None else floor_divide(value, price, market.instrument.step)
 
     def complete(self, market: SimMarket, order: SimOrder) -> bool:
         """
-        Whether the order has all it wanted; sized in quote, a rest too small for one step does not count.
+        True if the order has all it wanted; sized in quote, a rest too small for one step does not count.
         """
         if order.quote_quantity is None:
             return order.remaining <= ZERO
@@ -156,14 +156,14 @@ class Sizing:
         return order.filled > ZERO and self.rest(market, order, price) <= ZERO
 
     def next_size(self, market: SimMarket, order: SimOrder, maker: SimOrder) -> Decimal:
-        """How much the order takes from this maker."""
+        """The size that the order takes from this maker."""
         assert maker.price is not None
         size = min(self.rest(market, order, maker.price), maker.remaining)
         money = self._money(market, order)
         return size if money is None else min(size, self._affordable(market, order, money, maker.price))
 
     def fillable(self, market: SimMarket, order: SimOrder, limit: Decimal | None) -> bool:
-        """Whether the book can fill the order whole, within its limit and its account's money."""
+        """True if the book can fill the order whole, within its limit and its account's money."""
         rest, value, money = order.remaining, value_left(order), self._money(market, order)
         for maker in market.book.opposite(order.side).orders():
             assert maker.price is not None
@@ -181,7 +181,7 @@ class Sizing:
         return False
 
     def _money(self, market: SimMarket, order: SimOrder) -> Decimal | None:
-        """What the order may spend; None if that is no question, for a limit order has its money locked."""
+        """The money that the order may spend; None if that is no question, for a limit order has its money locked."""
         if order.price is not None or order.account == HOUSE:
             return None
         return add(self._settlement.available(market.instrument, order), order.locked)
@@ -190,7 +190,7 @@ class Sizing:
         return floor_divide(money, price, market.instrument.step) if order.side == "buy" else money
 
     def needed(self, market: SimMarket, order: SimOrder) -> Decimal:
-        """What the account must have for the order to be taken."""
+        """The money that the account must have for the order to be taken."""
         if order.price is not None or order.state is State.WAITING:
             return self._settlement.to_lock(order)
         return self._cost(market, order) if order.side == "buy" else self._stake(market, order)

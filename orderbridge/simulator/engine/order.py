@@ -12,7 +12,7 @@ from orderbridge.simulator.basics import ZERO, sub
 
 
 class State(StrEnum):
-    """Where an order stands. Partly filled is `OPEN` with fills."""
+    """The state of an order. Partly filled is `OPEN` with fills."""
 
     WAITING = "waiting"
     OPEN = "open"
@@ -90,11 +90,11 @@ class SimOrder:
     facts: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def shown(self, now: datetime) -> bool:
-        """Whether look-ups may show the order at all: neither hidden by a test, nor to be visible later only."""
+        """True if look-ups may show the order at all: it is neither hidden by a test, nor to be visible later only."""
         return not self.hidden and not self.comes_late(now)
 
     def comes_late(self, now: datetime) -> bool:
-        """Whether it is too early to speak of the order."""
+        """True if it is too early to speak of the order."""
         return self.shown_from is not None and self.shown_from > now
 
     def laid_over(self, row: dict[str, Any]) -> dict[str, Any]:
@@ -103,7 +103,7 @@ class SimOrder:
 
     @property
     def active(self) -> bool:
-        """Whether it may still trade."""
+        """True while it may trade."""
         return self.state in ACTIVE
 
     @property
@@ -168,7 +168,7 @@ class SimLedger:
         return self._by_account.get(account, [])
 
     def count_active(self, account: str) -> int:
-        """How many orders of the account may still trade."""
+        """The number of the account's orders that may still trade."""
         return self._active_count[account]
 
     def ended(self, order: SimOrder) -> None:
