@@ -127,11 +127,13 @@ async def _lives(ledger: Ledger, record: Record) -> bool:
     process may be the one that goes on with its bot.
     """
     owner, loop = record.owner or "", asyncio.get_running_loop()
-    until, deadline = await ledger.journal.alive_until(owner), loop.time() + LEASE_SECONDS
-    while await ledger.is_worked_on(record) and loop.time() < deadline:
-        if await ledger.journal.alive_until(owner) > until:
-            return True
+    began, left = loop.time(), LEASE_SECONDS
+    while await ledger.is_worked_on(record) and left > 0:
         await asyncio.sleep(_POLL)
+        left = began + LEASE_SECONDS - loop.time()
+        # A lease of which more is left than one of before can have was renewed since.
+        if await ledger.journal.lives(owner, -left - _POLL / 2):
+            return True
     return False
 
 

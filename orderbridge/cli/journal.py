@@ -25,7 +25,6 @@ from orderbridge.cli.command import (
     JsonLines,
     OfSymbol,
     Yes,
-    checked,
     confirm,
     connected,
     end,
@@ -55,10 +54,10 @@ from orderbridge.placement.decide import explain as chain_of
 from orderbridge.placement.decide import settle as settle_record
 from orderbridge.placement.ledger import Ledger
 from orderbridge.placement.recover import RecoveryReport
-from orderbridge.placement.sql import SqliteJournal
+from orderbridge.placement.sqlite import SqliteJournal
 from orderbridge.placement.states import Record
-from orderbridge.placement.upkeep import LEAST, Finding, PlacementFilter, Snapshot
-from orderbridge.placement.upkeep import prune as prune_file
+from orderbridge.placement.upkeep import LEAST, Finding, PlacementFilter, Pruned, Snapshot
+from orderbridge.placement.upkeep import prune as prune_journal
 from orderbridge.placement.upkeep import verify as findings_of
 
 T = TypeVar("T")
@@ -86,7 +85,7 @@ app = typer.Typer(
 def _with(path: Path, work: Callable[[Snapshot], T]) -> T:
     """What `work` makes of the open file; a file that cannot be read ends the command in one line."""
     try:
-        with Snapshot(path) as file:
+        with Snapshot(SqliteJournal(path, read_only=True)) as file:
             done = work(file)
     except JournalError as error:
         end(told(error), Exit.WRONG)
@@ -303,13 +302,21 @@ def prune(
     if not dry_run:
         keys = " Those that hold a key go too: A REPEATED KEY WOULD PLACE ANEW." if free_keys else ""
         confirm([f"Drops from {path} what has been over for {older_than}.{keys}"], "Drop it for good?", yes=yes)
-    done = checked(lambda: prune_file(path, older_than=age, free_keys=free_keys, dry_run=dry_run))
+    done = run(_prune(path, age, free_keys=free_keys, dry_run=dry_run))
     if json:
         print_json(done)
         return
     say(f"{done.placements} placements and {done.orders} orders {'would be' if dry_run else 'were'} dropped.")
     if done.kept_for_key:
         say(f"{done.kept_for_key} that are over hold a key, and are kept; --free-keys drops them too.")
+
+
+async def _prune(path: Path, age: timedelta, *, free_keys: bool, dry_run: bool) -> Pruned:
+    journal = SqliteJournal(path, busy_timeout=10.0)
+    try:
+        return await prune_journal(journal, older_than=age, free_keys=free_keys, dry_run=dry_run)
+    finally:
+        await journal.aclose()
 
 
 def _age(text: str) -> timedelta:
@@ -337,7 +344,7 @@ def explain(
     """
     path = journal_path(journal, config)
     try:
-        with Snapshot(path) as file:
+        with Snapshot(SqliteJournal(path, read_only=True)) as file:
             found = [(record, file.events(record)) for record in file.named(ref)]
     except JournalError as error:
         end(told(error), Exit.WRONG)

@@ -9,7 +9,6 @@ from orderbridge.errors import ConfigurationError, printable
 from orderbridge.model.basics import KnownBy, OrderStatus, PlacementState
 from orderbridge.model.order import Order
 from orderbridge.model.placement import Placement
-from orderbridge.placement.gap import gap_decided
 from orderbridge.placement.ledger import Ledger
 from orderbridge.placement.matching import disagreements
 from orderbridge.placement.states import IN_FLIGHT, Event, Happened, Record
@@ -121,7 +120,8 @@ async def settle(
     if after.state is not wanted or f"assumed: {who}: {why}" not in after.placement.evidence:
         raise ConfigurationError(f"nothing was changed: {_OVER.format(state=after.state)}")
     if record.lost:
-        await gap_decided(ledger, record, placed=placed, order_id=order_id)
+        waits = record.placement.request.type if not placed and "" in record.lost else None
+        await ledger.journal.gap_decided(record.placement.gateway, record.placement.request.symbol, order_id, waits)
     return after
 
 

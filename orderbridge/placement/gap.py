@@ -9,7 +9,7 @@ key is as free as it looks. That ends with a look, or with a person's word, neve
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final, NamedTuple
 
@@ -124,7 +124,7 @@ class Lost:
         await asyncio.gather(*looks, return_exceptions=True)
 
     async def _gap(self, record: Record) -> Gap | None:
-        return await gap_of(self._ledger, self._gateway.name, record.placement.request.symbol)
+        return await self._ledger.journal.gap(self._gateway.name, record.placement.request.symbol)
 
     async def _looked(self, record: Record, gap: Gap, seconds: float) -> Gap:
         """What was lost, once the venue was looked at for it."""
@@ -161,7 +161,7 @@ class Lost:
                 # Some may be of placements that the journal knows, whenever those were made, and settle them.
                 await self._observations.observe(shown.values(), source="a look for what was lost")
                 found = [order for order in shown.values() if self._is_of(gap, order)]
-                await gap_found(self._ledger, self._gateway.name, symbol, gap, found, left_out | also_left_out)
+                await self._ledger.journal.gap_found(self._gateway.name, symbol, gap, found, left_out | also_left_out)
                 return
             except Exception as error:  # noqa: BLE001 - a third party's adapter may raise anything; nothing is placed
                 self._why[symbol] = str(error)
@@ -243,28 +243,4 @@ class Lost:
             may_be_ours
             and not disagreements(request, order, since=None)
             and (filled is None or size is None or filled <= size)
-        )
-
-
-async def gap_of(ledger: Ledger, gateway: str, symbol: str) -> Gap | None:
-    """What the journal lost, and what a look at the venue found; a journal of another kind loses nothing."""
-    gap = getattr(ledger.journal, "gap", None)
-    return None if gap is None else await gap(gateway, symbol)
-
-
-async def gap_found(
-    ledger: Ledger, gateway: str, symbol: str, gap: Gap, found: Sequence[Order], may_lack: Iterable[OrderType]
-) -> None:
-    """Store what a look at the venue found."""
-    await ledger.journal.gap_found(gateway, symbol, gap, found, may_lack)  # type: ignore[attr-defined]
-
-
-async def gap_decided(ledger: Ledger, record: Record, *, placed: bool, order_id: str | None) -> None:
-    """Store what a person's word about one that stands for a lost one says of others: they are not asked about it."""
-    placement, type_ = record.placement, None
-    if not placed and "" in record.lost:
-        type_ = placement.request.type
-    if order_id is not None or type_ is not None:
-        await ledger.journal.gap_decided(  # type: ignore[attr-defined]
-            placement.gateway, placement.request.symbol, order_id, type_
         )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Final, NamedTuple, Protocol
 
 from orderbridge.errors import JournalError
@@ -13,7 +15,8 @@ from orderbridge.model.lifecycle import Sign, advance
 from orderbridge.model.order import Identity, Order
 from orderbridge.placement.states import IN_FLIGHT, UNFINISHED, Event, Record, Step, stored
 
-# Reads a record and says what it becomes; None leaves it. It runs inside the transaction: pure, and quick.
+# Reads a record and says what it becomes; None leaves it. It runs inside the transaction, and again where another
+# writer came between: pure, and quick.
 Change = Callable[[Record], Step | None]
 ChangeSeeing = Callable[[Record, Order], Step | None]
 
@@ -59,6 +62,9 @@ class Journal(Protocol):
         """Whether what was written outlives the process."""
         ...
 
+    # Told of each row that was left out of a list, as it cannot be read.
+    on_unreadable: Callable[[str], object]
+
     async def create(self, record: Record, *then: Step, alone: bool = False) -> Record:
         """
         Store a new record and what happened to it at once. The record that holds its key, if another does.
@@ -90,8 +96,10 @@ class Journal(Protocol):
         key: str | None = None,
         client_order_id: str | None = None,
         states: Sequence[PlacementState] | None = None,
+        limit: int | None = None,
+        newest_first: bool = False,
     ) -> list[Record]:
-        """The records that fit all that is given, oldest first."""
+        """The records that fit all that is given, oldest first or newest first; so many at the most."""
         ...
 
     async def events(self, placement_id: str) -> list[Event]:
@@ -120,12 +128,34 @@ class Journal(Protocol):
         """Store what is learnt of an order without being shown it; the order after that, None when not known."""
         ...
 
-    async def keep_alive(self, owner: str, *, until: float) -> None:
-        """An owner says that it lives, until an epoch second."""
+    async def keep_alive(self, owner: str, seconds: float) -> None:
+        """An owner says that it lives for so long, by the journal's own clock; 0 gives its lease back."""
         ...
 
-    async def alive_until(self, owner: str) -> float:
-        """Until when an owner said to live; 0 for one that is not known."""
+    async def lives(self, owner: str, grace: float = 0.0) -> bool:
+        """
+        Whether the lease of an owner has not run out, or not for longer than `grace`.
+
+        Not for one that was given back, or that is not known. Below 0: whether so much of it is left.
+        """
+        ...
+
+    async def gap(self, gateway: str, symbol: str) -> Gap | None:
+        """
+        What the journal lost, if it came back older than it was, with what was found of it at a venue and symbol.
+
+        Without a gateway the last of what was lost. None where nothing was, or nothing can be.
+        """
+        ...
+
+    async def gap_found(
+        self, gateway: str, symbol: str, gap: Gap, found: Sequence[Order], may_lack: Iterable[OrderType]
+    ) -> None:
+        """Store that a venue was looked at for what was lost, and what no placement is known of."""
+        ...
+
+    async def gap_decided(self, gateway: str, symbol: str, order_id: str | None, type_: OrderType | None) -> None:
+        """Store a person's word: whose an order is that was found; or that none of a type waits for its trigger."""
         ...
 
     async def aclose(self) -> None:
@@ -144,8 +174,10 @@ class MemoryJournal:
     durable: Final = False
 
     @checked_call
-    def __init__(self, *, most: int = 10_000) -> None:
+    def __init__(self, *, most: int = 10_000, clock: Callable[[], float] = time.time) -> None:
         self._most = most
+        self._clock = clock
+        self.on_unreadable: Callable[[str], object] = lambda why: None
         self._records: dict[str, Record] = {}
         self._events: dict[str, list[Event]] = {}
         self._keys: dict[tuple[str, str], str] = {}
@@ -206,20 +238,23 @@ class MemoryJournal:
         key: str | None = None,
         client_order_id: str | None = None,
         states: Sequence[PlacementState] | None = None,
+        limit: int | None = None,
+        newest_first: bool = False,
     ) -> list[Record]:
         """See `Journal.find`."""
         candidates: Iterable[Record] = self._records.values()
         if gateway is not None and client_order_id is not None:
             known = self._records.get(self._clients.get((gateway, client_order_id), ""))
             candidates = [] if known is None else [known]
-        return [
+        fitting = (
             record
-            for record in candidates
+            for record in (reversed([*candidates]) if newest_first else candidates)
             if gateway in (None, record.placement.gateway)
             and key in (None, record.placement.key)
             and client_order_id in (None, record.placement.client_order_id)
             and (states is None or record.state in states)
-        ]
+        )
+        return list(islice(fitting, limit))
 
     async def events(self, placement_id: str) -> list[Event]:
         """See `Journal.events`."""
@@ -274,13 +309,26 @@ class MemoryJournal:
             self._orders[order.identity] = advance(known, sign)[0]
         return self._orders.get(order.identity)
 
-    async def keep_alive(self, owner: str, *, until: float) -> None:
+    async def keep_alive(self, owner: str, seconds: float) -> None:
         """See `Journal.keep_alive`."""
-        self._alive[owner] = until
+        self._alive[owner] = self._clock() + seconds if seconds else 0.0
 
-    async def alive_until(self, owner: str) -> float:
-        """See `Journal.alive_until`."""
-        return self._alive.get(owner, 0.0)
+    async def lives(self, owner: str, grace: float = 0.0) -> bool:
+        """See `Journal.lives`."""
+        until = self._alive.get(owner, 0.0)
+        return until > 0 and until + grace > self._clock()
+
+    async def gap(self, gateway: str, symbol: str) -> Gap | None:
+        """Nothing: what is in memory does not come back older than it was."""
+        return None
+
+    async def gap_found(
+        self, gateway: str, symbol: str, gap: Gap, found: Sequence[Order], may_lack: Iterable[OrderType]
+    ) -> None:
+        """There is none to be found."""
+
+    async def gap_decided(self, gateway: str, symbol: str, order_id: str | None, type_: OrderType | None) -> None:
+        """There is none to be decided."""
 
     async def aclose(self) -> None:
         """There is nothing to close."""

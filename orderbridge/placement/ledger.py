@@ -200,8 +200,7 @@ class Ledger:
         on_alarm: Callable[[Alarm], object] | None = None,
     ) -> None:
         self.journal = journal
-        if hasattr(journal, "on_unreadable"):
-            journal.on_unreadable = lambda why: self.alarm(AlarmKind.JOURNAL, why)
+        journal.on_unreadable = lambda why: self.alarm(AlarmKind.JOURNAL, why)
         self.clock = clock
         self._owner = (0, "")
         self.watch_for = watch_for
@@ -210,8 +209,8 @@ class Ledger:
         self._on_alarm = on_alarm
         self._telling: set[asyncio.Task[None]] = set()
         self._unwritten: list[_Unwritten] = []
-        # Until when each other owner said that it lives, and the loop time when we first read that.
-        self._told: dict[str, tuple[float | None, float]] = {}
+        # Owners whose lease is longer than any that is given, each with the loop time when that was first read.
+        self._too_long: dict[str, float] = {}
         self.unstored = Unstored()
         # Waits, not for ever, until what calls have shown is stored; says whether there was anything to wait for.
         self.catch_up: Callable[[], Awaitable[bool]] | None = None
@@ -413,25 +412,25 @@ class Ledger:
         owner = record.owner or ""
         if is_gone(owner):
             return False
-        until = await self.journal.alive_until(owner)
         # What is in flight is only asked about, which harms nobody. What is prepared is denied or sent: an owner
         # that was merely held up, by a slow disk or a busy loop, is given longer.
-        grace = _LONGER if record.state is PlacementState.PREPARED and until > 0 else 0.0
-        now = asyncio.get_running_loop().time()
-        told, since = self._told.get(owner, (None, now))
-        if told != until:
-            since = now
-            self._told.pop(owner, None)
-            self._told[owner] = (until, since)
-            if len(self._told) > _MOST_OWNERS:  # the one that said nothing for longest
-                del self._told[next(iter(self._told))]
+        grace = _LONGER if record.state is PlacementState.PREPARED else 0.0
+        if not await self.journal.lives(owner, grace):
+            return False
+        if not await self.journal.lives(owner, -LEASE_SECONDS):
+            self._too_long.pop(owner, None)
+            return True
         # Whoever lives says so again and again: a lease by a clock that was set back must not last until it is there.
-        return until + grace > self.clock() and now - since <= LEASE_SECONDS + grace
+        now = asyncio.get_running_loop().time()
+        since = self._too_long.setdefault(owner, now)
+        if len(self._too_long) > _MOST_OWNERS:  # the one that said nothing for longest
+            del self._too_long[next(iter(self._too_long))]
+        return now - since <= LEASE_SECONDS + grace
 
     async def keep_alive(self, *, seconds: float = LEASE_SECONDS) -> None:
         """Say that this process lives, for another lease; 0 gives it back."""
         # One that was given back is over for everybody, at once; one that ran out may be that of a process held up.
-        await self.journal.keep_alive(self.owner, until=self.clock() + seconds if seconds else 0.0)
+        await self.journal.keep_alive(self.owner, seconds)
 
     def watch_until(self) -> datetime:
         """Until when an id is watched from now on."""

@@ -16,7 +16,7 @@ from orderbridge.model.order import Order
 from orderbridge.model.placement import Alarm, AlarmKind, Placement
 from orderbridge.model.ref import OrderRef
 from orderbridge.model.results import Failure
-from orderbridge.placement.gap import Lost, gap_of
+from orderbridge.placement.gap import Lost
 from orderbridge.placement.journal import Journal, MemoryJournal
 from orderbridge.placement.ledger import LEASE_SECONDS, Ledger, log
 from orderbridge.placement.observations import Observations, Recorder
@@ -139,7 +139,7 @@ class Placements:
                     self._spawn(self._look_for_orphans())
 
     async def _tell_what_was_lost(self) -> None:
-        gap = await gap_of(self.ledger, "", "")
+        gap = await self.ledger.journal.gap("", "")
         if gap is not None and (self.ledger.now() - gap.told).total_seconds() < self.ledger.watch_for:
             message = (
                 f"the journal is older than it should be: what was written from {gap.since:%Y-%m-%d %H:%M:%S} to "

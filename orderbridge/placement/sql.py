@@ -1,27 +1,41 @@
-"""The embedded journal: one SQLite file that outlives crashes and that several processes may share."""
+"""
+A journal in SQL: the statements, and what each call of the protocol makes of them, whatever the engine.
+
+What engines say differently is a `Dialect`; how one runs a transaction is its `Engine`. SQLite's stand in `sqlite`.
+"""
 
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
+
+from pydantic import BaseModel
 
 from orderbridge.errors import JournalError
-from orderbridge.gateway import checked_call
+from orderbridge.http.session import own_logger
 from orderbridge.model.basics import OrderType, PlacementState
 from orderbridge.model.lifecycle import Sign, advance
 from orderbridge.model.order import Order
 from orderbridge.placement.journal import Change, ChangeSeeing, ClientIdUsed, Gap, InFlight
-from orderbridge.placement.sqlite import JournalFile, M, log, read_row
 from orderbridge.placement.states import IN_FLIGHT, UNFINISHED, Event, Record, Step, stored
-from orderbridge.placement.threads import ReadThread, Rows, WriteThread
 
 T = TypeVar("T")
+M = TypeVar("M", bound=BaseModel)
+Rows = list[tuple[Any, ...]]
+log: Final = own_logger("orderbridge.placement")
 # Records lately written, so that the next change of one need not parse it.
 _REMEMBERED: Final = 1_000
+
+
+def read_row(model: type[M], body: str, what: str) -> M:
+    """A row's model. JournalError: it cannot be read; it names `what`, and says nothing of the others."""
+    try:
+        return model.model_validate_json(body)
+    except ValueError as error:
+        raise JournalError(f"{what} cannot be read: run `orderbridge journal verify`, and settle it by hand") from error
 
 
 def _listed(states: Sequence[PlacementState]) -> str:
@@ -39,6 +53,7 @@ _TWIN: Final = (
 _CLIENT: Final = "SELECT 1 FROM placements WHERE client_order_id = ? AND gateway = ?"
 _BODY: Final = "SELECT body FROM placements WHERE placement_id = ?"
 _LAST_SEQ: Final = "SELECT COALESCE(MAX(seq), 0) FROM events WHERE placement_id = ?"
+_EVENTS: Final = "SELECT seq, body FROM events WHERE placement_id = ? ORDER BY seq"
 _EVENT_ROW: Final = "(?, ?, ?, ?, ?, ?)"
 # One statement looks and stores; what stood in its way is asked for only when it stored nothing.
 _FREE: Final = "NOT EXISTS (SELECT 1 FROM placements WHERE gateway = ? AND held_key = ?)"
@@ -70,42 +85,89 @@ _ORDERS: Final = (
 
 _GAPS: Final = "SELECT since, until, told FROM gaps WHERE gateway = '' ORDER BY until"
 _LOOKS: Final = "SELECT until, found FROM gaps WHERE gateway = ? AND symbol = ?"
-_LOOKED: Final = "INSERT INTO gaps VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET found = excluded.found"
+_LOOKED: Final = (
+    "INSERT INTO gaps VALUES (?, ?, ?, ?, ?, ?) "
+    "ON CONFLICT (gateway, symbol, until) DO UPDATE SET found = excluded.found"
+)
 _DECIDED: Final = "UPDATE gaps SET found = ? WHERE gateway = ? AND symbol = ? AND until = ?"
-_PLACED: Final = """SELECT json_extract(body, '$.placement.order.order_id') FROM placements
-    WHERE gateway = ? AND created >= ? AND state = 'placed' AND json_valid(body)"""
+_PLACED: Final = "SELECT {} FROM placements WHERE gateway = ? AND created >= ? AND state = 'placed'"
+# The venue's id of a placement's order.
+ORDER_ID: Final = "placement.order.order_id"
 # A placement that was made so long before may have been sent in the time that was lost.
 _MAY_HAVE_WAITED: Final = 86400.0
 
 
-class SqliteJournal:
+class Dialect(NamedTuple):
     """
-    A journal in one file, in WAL mode with a full sync at each commit. Several processes may share the file.
+    What engines say differently. Parameters are written `?` here.
 
-    When it cannot be written, what was durable stays so, and once the cause is gone the same journal goes on.
-    After a fork it is to be made anew in the child.
+    Attributes:
+        now: epoch seconds, by the clock that decides about leases. `in_order`: sorts rows of one time as they were
+            written. `in_body`: a field of a row's body by its dotted path; NULL where the body is damaged.
+        names: the placement ids of a group, joined. `check`: tells damage, a row for each; one that says `ok` is none.
+    """
+
+    now: str
+    in_order: str
+    in_body: Callable[[str], str]
+    names: str
+    check: str
+
+
+class Connection(Protocol):
+    """Within a transaction."""
+
+    def execute(self, statement: str, values: Sequence[Any] = (), /) -> Any:
+        """A cursor over what a statement gives."""
+        ...
+
+
+class Engine(Protocol):
+    """Runs transactions. Every call may raise JournalError, which says what to do."""
+
+    name: str
+
+    @property
+    def dialect(self) -> Dialect:
+        """How it says what engines say differently."""
+        ...
+
+    @property
+    def has_gaps(self) -> bool:
+        """Whether something that was written was lost, ever."""
+        ...
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Do `work` in a transaction of its own; returns when that is durable. What it raises undoes it."""
+        ...
+
+    async def rows(self, query: str, values: Sequence[Any]) -> Rows:
+        """All that a query finds, as it is now."""
+        ...
+
+    def reading(self) -> AbstractContextManager[Callable[..., Iterator[Any]]]:
+        """For queries, row by row, that all see the journal as it is at one moment."""
+        ...
+
+    async def aclose(self) -> None:
+        """Write what is waiting, and close."""
+        ...
+
+
+class SqlJournal:
+    """
+    A journal over an SQL engine.
 
     Args:
-        path: made, for its owner's eyes only, when it is not there. Its folder must be there, on a local disk.
-        read_only: for looking on while a bot writes; every write is refused.
-        busy_timeout: seconds for which a write waits for another process that writes.
-
-    Raises, from every call:
-        JournalError: the file cannot be written or read, is damaged, or is of a newer version; it says what to do.
+        engine: calls `forget` when another than this journal may have written.
     """
 
     durable: Final = True
 
-    @checked_call
-    def __init__(self, path: str | Path, *, read_only: bool = False, busy_timeout: float = 5.0) -> None:
-        self.path = Path(path)
-        self._file = file = JournalFile(path, busy_timeout=busy_timeout)
-        self._read_only = read_only
-        # Records as they stand in the file, each with the number of its last event.
+    def __init__(self, engine: Callable[[Callable[[], object]], Engine]) -> None:
+        # Records as they stand in the journal, each with the number of its last event.
         self._known: dict[str, tuple[Record, int]] = {}
-        self._reader = ReadThread(file)
-        self._writer = WriteThread(file, forget=self._known.clear, failed=self._reader.disconnect)
-        self._ready = read_only
+        self.engine = engine(self._known.clear)
         self._told: set[str] = set()
         # Told of each row that was left out of a list, as it cannot be read.
         self.on_unreadable: Callable[[str], object] = lambda why: None
@@ -113,7 +175,7 @@ class SqliteJournal:
     async def create(self, record: Record, *then: Step, alone: bool = False) -> Record:
         """See `Journal.create`."""
 
-        def work(db: sqlite3.Connection) -> Record:
+        def work(db: Connection) -> Record:
             last = then[-1].record if then else record
             begins = alone and last.state in IN_FLIGHT
             if not _insert(db, last, alone=begins):
@@ -122,23 +184,23 @@ class SqliteJournal:
             self._remember(last, 1 + len(then))
             return last
 
-        return await self._write(work)
+        return await self.engine.write(work)
 
     async def change(self, placement_id: str, change: Change, *, alone: bool = False) -> Record:
         """See `Journal.change`."""
 
-        return await self._write(lambda db: self._change(db, placement_id, change, alone=alone))
+        return await self.engine.write(lambda db: self._change(db, placement_id, change, alone=alone))
 
     async def change_seeing(self, placement_id: str, order: Order, change: ChangeSeeing) -> Record:
         """See `Journal.change_seeing`."""
 
-        def work(db: sqlite3.Connection) -> Record:
+        def work(db: Connection) -> Record:
             known = _observe(db, order)
             return self._change(db, placement_id, lambda record: change(record, known))
 
-        return await self._write(work)
+        return await self.engine.write(work)
 
-    def _change(self, db: sqlite3.Connection, placement_id: str, change: Change, *, alone: bool = False) -> Record:
+    def _change(self, db: Connection, placement_id: str, change: Change, *, alone: bool = False) -> Record:
         record, seq = self._known.get(placement_id) or _current(db, placement_id)
         done = change(record)
         if done is None:
@@ -153,7 +215,7 @@ class SqliteJournal:
 
     async def get(self, placement_id: str) -> Record | None:
         """See `Journal.get`."""
-        rows = await self._rows(_BODY, (placement_id,))
+        rows = await self.engine.rows(_BODY, (placement_id,))
         return read_row(Record, rows[0][0], f"placement {placement_id}") if rows else None
 
     async def find(
@@ -163,6 +225,8 @@ class SqliteJournal:
         key: str | None = None,
         client_order_id: str | None = None,
         states: Sequence[PlacementState] | None = None,
+        limit: int | None = None,
+        newest_first: bool = False,
     ) -> list[Record]:
         """See `Journal.find`."""
         given = {"gateway": gateway, "key": key, "client_order_id": client_order_id}
@@ -173,15 +237,18 @@ class SqliteJournal:
             if set(states) <= set(_INDEXED):
                 tests.append(_IS_INDEXED)
         where = f" WHERE {' AND '.join(tests)}" if tests else ""
-        query = f"SELECT placement_id, body FROM placements{where} ORDER BY created, rowid"
-        rows = await self._rows(query, tuple(wanted.values()))
+        down, most = " DESC" * newest_first, "" if limit is None else f" LIMIT {limit:d}"
+        order = f"ORDER BY created{down}, {self.engine.dialect.in_order}{down}{most}"
+        rows = await self.engine.rows(f"SELECT placement_id, body FROM placements{where} {order}", [*wanted.values()])
         if key is not None:  # whoever asks by it may place by it
             return [read_row(Record, body, f"placement {name}") for name, body in rows]
         return list(self._readable(Record, rows, "placement"))
 
     async def events(self, placement_id: str) -> list[Event]:
         """See `Journal.events`."""
-        rows = await self._rows("SELECT seq, body FROM events WHERE placement_id = ? ORDER BY seq", (placement_id,))
+        rows = await self.engine.rows(
+            "SELECT seq, body FROM events WHERE placement_id = ? ORDER BY seq", (placement_id,)
+        )
         what = f"of placement {placement_id}"
         return [read_row(Event, body, f"event {seq} {what}").model_copy(update={"seq": seq}) for seq, body in rows]
 
@@ -189,40 +256,41 @@ class SqliteJournal:
         """See `Journal.observe`."""
         if not orders:
             return []
-        return await self._write(lambda db: [_observe_alone(db, order) for order in orders])
+        return await self.engine.write(lambda db: [_observe_alone(db, order) for order in orders])
 
     async def orders(
         self, *, gateway: str | None = None, order_id: str | None = None, client_order_id: str | None = None
     ) -> list[Order]:
         """See `Journal.orders`."""
-        rows = await self._rows(_ORDERS, (order_id, client_order_id))
+        rows = await self.engine.rows(_ORDERS, (order_id, client_order_id))
         return list(self._readable(Order, [row[:2] for row in rows if gateway in (None, row[2])], "order"))
 
     async def working(self, gateway: str) -> list[Order]:
         """See `Journal.working`."""
-        rows = await self._rows("SELECT order_id, body FROM orders WHERE gateway = ? AND working", (gateway,))
+        rows = await self.engine.rows("SELECT order_id, body FROM orders WHERE gateway = ? AND working", (gateway,))
         return list(self._readable(Order, rows, "order"))
 
     async def sign(self, order: Order, sign: Sign) -> Order | None:
         """See `Journal.sign`."""
-        return await self._write(lambda db: _sign(db, order, sign))
+        return await self.engine.write(lambda db: _sign(db, order, sign))
 
-    async def keep_alive(self, owner: str, *, until: float) -> None:
+    async def keep_alive(self, owner: str, seconds: float) -> None:
         """See `Journal.keep_alive`."""
-        query = "INSERT INTO owners VALUES (?, ?) ON CONFLICT (owner) DO UPDATE SET until = excluded.until"
-        await self._write(lambda db: db.execute(query, (owner, until)).rowcount)
+        until = f"{self.engine.dialect.now} + ?" if seconds else "?"
+        query = f"INSERT INTO owners VALUES (?, {until}) ON CONFLICT (owner) DO UPDATE SET until = excluded.until"
+        await self.engine.write(lambda db: db.execute(query, (owner, seconds)).rowcount)
 
-    async def alive_until(self, owner: str) -> float:
-        """See `Journal.alive_until`."""
-        rows = await self._rows("SELECT until FROM owners WHERE owner = ?", (owner,))
-        return float(rows[0][0]) if rows else 0.0
+    async def lives(self, owner: str, grace: float = 0.0) -> bool:
+        """See `Journal.lives`."""
+        query = f"SELECT 1 FROM owners WHERE owner = ? AND until > 0 AND until + ? > {self.engine.dialect.now}"
+        return bool(await self.engine.rows(query, (owner, grace)))
 
     async def gap(self, gateway: str, symbol: str) -> Gap | None:
-        """What the file lost, if it came back older than it was, with what was found of it at a venue and symbol."""
-        if not self._file.has_gaps:
+        """See `Journal.gap`."""
+        if not self.engine.has_gaps:
             return None
-        gaps = await self._rows(_GAPS, ())
-        looks = await self._rows(_LOOKS, (gateway, symbol)) if gateway else []
+        gaps = await self.engine.rows(_GAPS, ())
+        looks = await self.engine.rows(_LOOKS, (gateway, symbol)) if gateway else []
         looked = max((until for until, _ in looks), default=0.0)
         # Of several, only what was not looked for yet; without a gateway, the last.
         new = [row for row in gaps if row[1] > looked] if gateway else gaps[-1:]
@@ -239,11 +307,12 @@ class SqliteJournal:
     async def gap_found(
         self, gateway: str, symbol: str, gap: Gap, found: Sequence[Order], may_lack: Iterable[OrderType]
     ) -> None:
-        """Store that a venue was looked at for what was lost, and what no placement is known of."""
+        """See `Journal.gap_found`."""
         times = [moment.timestamp() for moment in (gap.since, gap.until, gap.told)]
+        placed_ids = _PLACED.format(self.engine.dialect.in_body(ORDER_ID))
 
-        def work(db: sqlite3.Connection) -> None:
-            placed = {row[0] for row in db.execute(_PLACED, (gateway, times[0] - _MAY_HAVE_WAITED))}
+        def work(db: Connection) -> None:
+            placed = {row[0] for row in db.execute(placed_ids, (gateway, times[0] - _MAY_HAVE_WAITED))}
             left = [
                 order.model_dump_json(exclude_defaults=True)
                 for order in found
@@ -252,47 +321,23 @@ class SqliteJournal:
             body = json.dumps({"orders": left, "may_lack": sorted(may_lack)})
             db.execute(_LOOKED, (gateway, symbol, *times, body))
 
-        await self._write(work)
+        await self.engine.write(work)
 
     async def gap_decided(self, gateway: str, symbol: str, order_id: str | None, type_: OrderType | None) -> None:
-        """Store a person's word: whose an order is that was found; or that none of a type waits for its trigger."""
+        """See `Journal.gap_decided`."""
 
-        def work(db: sqlite3.Connection) -> None:
+        def work(db: Connection) -> None:
             for until, body in db.execute(_LOOKS, (gateway, symbol)).fetchall():
                 found = json.loads(body)
                 orders = [each for each in found["orders"] if json.loads(each)["order_id"] != order_id]
                 told = {"orders": orders, "may_lack": [word for word in found["may_lack"] if word != type_]}
                 db.execute(_DECIDED, (json.dumps(told), gateway, symbol, until))
 
-        await self._write(work)
+        await self.engine.write(work)
 
     async def aclose(self) -> None:
-        """Write what is waiting, and close the file. A copy of the file alone is whole after that."""
-        try:
-            # First, as the last to close the file is the one that brings the WAL into it.
-            await self._reader.aclose()
-        finally:
-            await self._writer.aclose()
-
-    async def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        if self._read_only:
-            raise JournalError(f"{self.path} was opened for reading only")
-        return await self._writer.run(work)
-
-    async def _rows(self, query: str, values: tuple[Any, ...]) -> Rows:
-        if self._writer.is_closed:
-            raise JournalError("the journal is closed")
-        if not self._ready:
-            # The file may have to be made or brought forward; one that can be read need not be writable for that.
-            try:
-                rows = await self._reader.rows(query, values)
-            except JournalError:
-                await self._writer.run(lambda db: None)
-            else:
-                self._ready = True
-                return rows
-            self._ready = True
-        return await self._reader.rows(query, values)
+        """See `Journal.aclose`."""
+        await self.engine.aclose()
 
     def _readable(self, model: type[M], rows: Iterable[tuple[Any, ...]], kind: str) -> Iterator[M]:
         """The rows of a list that can be read. Of those that cannot, the first thousand are told, once."""
@@ -302,21 +347,18 @@ class SqliteJournal:
             except JournalError as error:
                 if str(error) not in self._told and len(self._told) < _REMEMBERED:
                     self._told.add(str(error))
-                    log.error("the journal %s: %s", self.path, error)
+                    log.error("the journal %s: %s", self.engine.name, error)
                     self.on_unreadable(str(error))
 
     def _remember(self, record: Record, seq: int) -> None:
-        """In the writer's thread, as all use of what is remembered."""
+        """Within a write, as all use of what is remembered."""
         self._known.pop(record.id, None)
         self._known[record.id] = record, seq
         if len(self._known) > _REMEMBERED:
             del self._known[next(iter(self._known))]
 
-    def __repr__(self) -> str:
-        return f"SqliteJournal({str(self.path)!r})"
 
-
-def _insert(db: sqlite3.Connection, record: Record, *, alone: bool) -> bool:
+def _insert(db: Connection, record: Record, *, alone: bool) -> bool:
     """Store a new record, unless something stands in its way."""
     placement = record.placement
     row = (
@@ -331,12 +373,11 @@ def _insert(db: sqlite3.Connection, record: Record, *, alone: bool) -> bool:
         record.model_dump_json(exclude_defaults=True),
     )
     free = (placement.gateway, placement.key)
-    if alone:
-        return db.execute(_INSERT_ALONE, (*row, *free, record.fingerprint)).rowcount == 1
-    return db.execute(_INSERT, (*row, *free)).rowcount == 1
+    statement, values = (_INSERT_ALONE, (*row, *free, record.fingerprint)) if alone else (_INSERT, (*row, *free))
+    return bool(db.execute(statement, values).rowcount == 1)
 
 
-def _update(db: sqlite3.Connection, record: Record) -> None:
+def _update(db: Connection, record: Record) -> None:
     placement = record.placement
     held_key = placement.key if placement.holds_key else None
     body = record.model_dump_json(exclude_defaults=True)
@@ -346,7 +387,7 @@ def _update(db: sqlite3.Connection, record: Record) -> None:
         db.execute(_FREE_CLIENT, (record.id,))
 
 
-def _obstacle(db: sqlite3.Connection, record: Record, *, alone: bool) -> Record:
+def _obstacle(db: Connection, record: Record, *, alone: bool) -> Record:
     """What kept a record from being stored: the holder of its key is returned, anything else raised."""
     placement = record.placement
     held = db.execute(_HOLDER, (placement.gateway, placement.key)).fetchone()
@@ -359,13 +400,13 @@ def _obstacle(db: sqlite3.Connection, record: Record, *, alone: bool) -> Record:
     raise JournalError(f"the journal holds a placement of this id already: {record.id}")
 
 
-def _check_alone(db: sqlite3.Connection, record: Record) -> None:
+def _check_alone(db: Connection, record: Record) -> None:
     twin = db.execute(_TWIN, (record.fingerprint, record.id)).fetchone()
     if twin is not None:
         raise InFlight(read_row(Record, twin[1], f"placement {twin[0]}, which may be of an equal order,"))
 
 
-def _current(db: sqlite3.Connection, placement_id: str) -> tuple[Record, int]:
+def _current(db: Connection, placement_id: str) -> tuple[Record, int]:
     """A record, and the number of its last event."""
     row = db.execute(_BODY, (placement_id,)).fetchone()
     if row is None:
@@ -374,7 +415,7 @@ def _current(db: sqlite3.Connection, placement_id: str) -> tuple[Record, int]:
     return read_row(Record, row[0], f"placement {placement_id}"), seq
 
 
-def _add(db: sqlite3.Connection, *events: Event, after: int = 0) -> None:
+def _add(db: Connection, *events: Event, after: int = 0) -> None:
     # The event's state words stand in its body too; the columns are for people with a SQL prompt.
     values: list[Any] = []
     for seq, event in enumerate(events, start=after + 1):
@@ -383,14 +424,14 @@ def _add(db: sqlite3.Connection, *events: Event, after: int = 0) -> None:
     db.execute("INSERT INTO events VALUES " + ", ".join([_EVENT_ROW] * len(events)), values)
 
 
-def _observe(db: sqlite3.Connection, order: Order) -> Order:
+def _observe(db: Connection, order: Order) -> Order:
     if db.execute(f"{_NEW_ORDER} ON CONFLICT DO NOTHING", _order_row(order)).rowcount:
         return order
     known = _known_order(db, order)
     return order if known is None else _put_order(db, known, advance(known, order)[0])
 
 
-def _observe_alone(db: sqlite3.Connection, order: Order) -> Order:
+def _observe_alone(db: Connection, order: Order) -> Order:
     """One of many: what cannot be stored of it keeps no other back."""
     try:
         return _observe(db, order)
@@ -399,12 +440,12 @@ def _observe_alone(db: sqlite3.Connection, order: Order) -> Order:
         return order
 
 
-def _sign(db: sqlite3.Connection, order: Order, sign: Sign) -> Order | None:
+def _sign(db: Connection, order: Order, sign: Sign) -> Order | None:
     known = _known_order(db, order)
     return None if known is None else _put_order(db, known, advance(known, sign)[0])
 
 
-def _known_order(db: sqlite3.Connection, order: Order) -> Order | None:
+def _known_order(db: Connection, order: Order) -> Order | None:
     row = db.execute(_ORDER, order.identity).fetchone()
     if row is None:
         return None
@@ -416,7 +457,7 @@ def _known_order(db: sqlite3.Connection, order: Order) -> Order | None:
         return None
 
 
-def _put_order(db: sqlite3.Connection, before: Order, after: Order) -> Order:
+def _put_order(db: Connection, before: Order, after: Order) -> Order:
     if after != before:
         db.execute(_PUT_ORDER, _order_row(after))
     return after

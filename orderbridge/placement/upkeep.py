@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
+import asyncio
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
@@ -17,7 +15,7 @@ from orderbridge.errors import ConfigurationError, JournalError
 from orderbridge.model.basics import PlacementState, Symbol, Told, VenueModel
 from orderbridge.model.order import Order
 from orderbridge.model.ref import OrderRef
-from orderbridge.placement.sqlite import APPLICATION_ID, FILE_ERRORS, VERSION, M, read_row, text, version_of
+from orderbridge.placement.sql import ORDER_ID, Connection, M, SqlJournal, read_row
 from orderbridge.placement.states import HOLDING, NEXT, WATCHED, Event, Happened, Record
 
 _BUSY_SECONDS: Final = 5.0
@@ -57,50 +55,28 @@ class PlacementFilter:
 
 class Snapshot:
     """
-    A journal file, opened for reading only: a context manager, in which nothing that is read changes.
+    A journal as it is at one moment: a context manager, in which nothing that is read changes.
 
     Attributes:
         unreadable: why rows were left out of what was listed.
 
     Raises, on entering and from every call:
-        JournalError: there is no such file, it is no journal, of another version, locked or damaged.
+        JournalError: there is none, it is of another version, locked or damaged.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
-        self._db: sqlite3.Connection | None = None
+    def __init__(self, journal: SqlJournal) -> None:
+        self.dialect, self.name = journal.engine.dialect, journal.engine.name
+        self._reading = journal.engine.reading()
         self.unreadable: list[str] = []
 
     def __enter__(self) -> Snapshot:
-        if not self.path.is_file():
-            raise JournalError(f"there is no journal at {self.path}")
-        address = f"{self.path.resolve().as_uri()}?mode=ro"
-        try:
-            self._db = sqlite3.connect(address, uri=True, timeout=_BUSY_SECONDS, isolation_level=None)
-            self._db.text_factory = text
-            self._check(self._db)
-            self._db.execute("BEGIN")
-        except FILE_ERRORS as error:
-            self._close()
-            raise self._told(error) from error
-        except BaseException:
-            self._close()
-            raise
+        self.rows = self._reading.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._close()
-
-    def rows(self, query: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
-        """The rows of a query, one by one."""
-        if self._db is None:
-            raise JournalError(f"{self.path} is not open")
-        try:
-            yield from self._db.execute(query, values)
-        except (*FILE_ERRORS, UnicodeEncodeError) as error:  # the latter of what is asked for
-            raise self._told(error) from error
+        self._reading.__exit__(kind, error, trace)
 
     def records(self, wanted: PlacementFilter | None = None) -> Iterator[Record]:
         """The placements that are wanted, oldest first, each with its order as last known."""
@@ -145,7 +121,7 @@ class Snapshot:
         bodies = [body for (body,) in self.rows(query, [text, text])]
         if not bodies:
             bodies = self._by_ref(OrderRef.parse(text))
-        records = [read_row(Record, body, f"{self.path}: placement {text}") for body in dict.fromkeys(bodies)]
+        records = [read_row(Record, body, f"{self.name}: placement {text}") for body in dict.fromkeys(bodies)]
         return sorted((self._with_order(each) for each in records), key=lambda each: each.placement.created_at)
 
     def _by_ref(self, ref: OrderRef) -> list[str]:
@@ -157,13 +133,12 @@ class Snapshot:
             found = list(self.rows(by_client, [order]))
         if not found and order is not None:
             # Last, as it reads every placement: an order that a person named, and no venue ever showed.
-            by_body = """SELECT gateway, body FROM placements
-                WHERE IIF(json_valid(body), json_extract(body, '$.placement.order.order_id') = ?, 0)"""
+            by_body = f"SELECT gateway, body FROM placements WHERE {self.dialect.in_body(ORDER_ID)} = ?"
             found = list(self.rows(by_body, [order]))
         if not found and client is not None:
             # So too, of what was denied: it gave its id back, for the next one.
-            denied = """SELECT gateway, body FROM placements WHERE state = 'denied'
-                AND IIF(json_valid(body), json_extract(body, '$.placement.request.client_order_id') = ?, 0)"""
+            asked_for = self.dialect.in_body("placement.request.client_order_id")
+            denied = f"SELECT gateway, body FROM placements WHERE state = 'denied' AND {asked_for} = ?"
             found = list(self.rows(denied, [client]))
         return [body for gateway, body in found if ref.gateway in (None, gateway)]
 
@@ -185,30 +160,6 @@ class Snapshot:
         except JournalError as error:
             self.unreadable.append(str(error))
 
-    def _check(self, db: sqlite3.Connection) -> None:
-        if int(db.execute("PRAGMA application_id").fetchone()[0]) != APPLICATION_ID:
-            raise JournalError(f"{self.path} is another application's file, no journal")
-        found = version_of(db)
-        if found > VERSION:
-            raise JournalError(
-                f"{self.path} is of version {found}, and this orderbridge knows up to {VERSION}: update it"
-            )
-        if found < VERSION:
-            raise JournalError(f"{self.path} is of version {found}: `orderbridge recover` brings it to {VERSION}")
-
-    def _told(self, error: Exception) -> JournalError:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code == sqlite3.SQLITE_NOTADB:
-            return JournalError(f"{self.path} is no journal: {error}")
-        if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
-            return JournalError(f"{self.path} is locked by another program for over {_BUSY_SECONDS:.0f} s: try again")
-        return JournalError(f"{self.path} cannot be read: {error}")
-
-    def _close(self) -> None:
-        if self._db is not None:
-            self._db.close()
-            self._db = None
-
 
 _HELD: Final = ", ".join(f"'{state}'" for state in HOLDING)
 _CHANGED: Final = (
@@ -225,10 +176,9 @@ _PLACEMENTS: Final = """SELECT placement_id, gateway, key, client_order_id, stat
 _EVENTS: Final = "SELECT placement_id, seq, happened, after, body FROM events ORDER BY placement_id, seq"
 _STRAY: Final = """SELECT placement_id, COUNT(*) FROM events
     WHERE placement_id NOT IN (SELECT placement_id FROM placements) GROUP BY placement_id"""
-_SAME_CLIENT: Final = """SELECT gateway, client_order_id, group_concat(placement_id, ', ') FROM placements
-    WHERE client_order_id IS NOT NULL GROUP BY gateway, client_order_id HAVING COUNT(*) > 1"""
-_SAME_KEY: Final = f"""SELECT gateway, key, group_concat(placement_id, ', ') FROM placements
-    WHERE key IS NOT NULL AND state IN ({_HELD}) GROUP BY gateway, key HAVING COUNT(*) > 1"""
+_SAME: Final = (
+    "SELECT gateway, {name}, {names} FROM placements WHERE {which} GROUP BY gateway, {name} HAVING COUNT(*) > 1"
+)
 _Row = tuple[Any, ...]
 
 
@@ -247,23 +197,27 @@ def verify(journal: Snapshot) -> Iterator[Finding]:
     Reads the whole file, row by row. A page that cannot be read is a finding too, and ends the search.
     """
     try:
-        for (said,) in journal.rows("PRAGMA quick_check"):
+        for (said,) in journal.rows(journal.dialect.check):
             if said != "ok":
-                yield Finding(where=str(journal.path), what=f"the file is damaged: {said}", advice=_DAMAGED)
+                yield Finding(where=journal.name, what=f"the file is damaged: {said}", advice=_DAMAGED)
         yield from _chains(journal)
         for gateway, order_id, body in journal.rows("SELECT gateway, order_id, body FROM orders"):
             if not _is_readable(body):
                 yield Finding(where=f"{gateway}:order:{order_id}", what="its row cannot be read", advice=_CHANGED)
         for name, count in journal.rows(_STRAY):
             yield Finding(where=name, what=f"{count} events of a placement that is not there", advice=_LOST)
-        for gateway, client, names in journal.rows(_SAME_CLIENT):
+        same_client = _SAME.format(
+            name="client_order_id", names=journal.dialect.names, which="client_order_id IS NOT NULL"
+        )
+        for gateway, client, names in journal.rows(same_client):
             what = f"the client id is used by several placements: {names}"
             yield Finding(where=f"{gateway}:client:{client}", what=what, advice=_DOUBLE)
-        for gateway, key, names in journal.rows(_SAME_KEY):
+        held = f"key IS NOT NULL AND state IN ({_HELD})"
+        for gateway, key, names in journal.rows(_SAME.format(name="key", names=journal.dialect.names, which=held)):
             what = f"the key {key!r} is held by several placements: {names}"
             yield Finding(where=gateway, what=what, advice=_DOUBLE)
     except JournalError as error:
-        yield Finding(where=str(journal.path), what=str(error), advice=_DAMAGED)
+        yield Finding(where=journal.name, what=str(error), advice=_DAMAGED)
 
 
 def _chains(journal: Snapshot) -> Iterator[Finding]:
@@ -279,7 +233,7 @@ def _chains(journal: Snapshot) -> Iterator[Finding]:
 
 
 def _record(row: _Row) -> Iterator[tuple[str, str]]:
-    name, gateway, key, client, state, print_, body = row
+    placement_id, gateway, key, client, state, print_, body = row
     try:
         record = read_row(Record, body, "it")
     except JournalError:
@@ -287,16 +241,16 @@ def _record(row: _Row) -> Iterator[tuple[str, str]]:
         return
     placement = record.placement
     pairs = {
-        "placement_id": (name, record.id),
+        "placement_id": (placement_id, record.id),
         "gateway": (gateway, placement.gateway),
         "key": (key, placement.key),
         "client_order_id": (client, placement.client_order_id),
         "state": (state, record.state.value),
         "fingerprint": (print_, record.fingerprint),
     }
-    for field, (column, inside) in pairs.items():
+    for name, (column, inside) in pairs.items():
         if column != inside:
-            yield f"its {field} is stored as {column!r} and, in its record, as {inside!r}", _CHANGED
+            yield f"its {name} is stored as {column!r} and, in its record, as {inside!r}", _CHANGED
 
 
 def _chain(row: _Row, events: list[_Row]) -> Iterator[tuple[str, str]]:
@@ -351,40 +305,37 @@ def _is_legal(event: Event, state: PlacementState | None) -> bool:
 
 
 LEAST: Final = timedelta(days=1)
-_PRUNE_WITHIN: Final = 10.0
-
-# What may go, as it was when it was looked at, and which placements have which order: no index of the file tells that.
-_TEMPORARY: Final = (
-    "CREATE TEMP TABLE gone (placement_id TEXT PRIMARY KEY, seq INTEGER, gateway, order_id, symbol, side)",
-    "CREATE TEMP TABLE ended (gateway, order_id, symbol, side, body, PRIMARY KEY (order_id, gateway, symbol, side))",
-    """CREATE TEMP TABLE used AS SELECT placement_id, gateway, json_extract(body, '$.placement.order.order_id')
-        AS order_id, json_extract(body, '$.placement.order.symbol') AS symbol,
-        json_extract(body, '$.placement.order.side') AS side
-        FROM main.placements WHERE state = 'placed' AND json_valid(body)""",
-    "CREATE INDEX temp.used_ids ON used (order_id, gateway, symbol, side)",
-)
-_SEEN: Final = "SELECT gateway, order_id, symbol, side, body FROM orders"
+_SEEN: Final = "SELECT gateway, order_id, symbol, side, client_order_id, body FROM orders"
 _OLD: Final = """SELECT p.body, MAX(e.seq) FROM placements p JOIN events e USING (placement_id)
     WHERE p.created < ? AND p.state IN ('denied', 'rejected', 'not_placed', 'placed')
     GROUP BY p.placement_id HAVING MAX(e.at) < ?"""
-_SAME: Final = "({0}.order_id, {0}.gateway, {0}.symbol, {0}.side) = ({1}.order_id, {1}.gateway, {1}.symbol, {1}.side)"
-_AS_SEEN: Final = f"SELECT 1 FROM ended WHERE {_SAME.format('ended', 'orders')} AND ended.body = orders.body"
-_HAS_ENDED: Final = (
-    f"SELECT EXISTS ({_AS_SEEN}) FROM orders WHERE gateway = ? AND order_id = ? AND symbol = ? AND side = ?"
-)
-_DROP: Final = (
-    # Not that to which something happened, or whose order was seen again, since it was looked at.
-    f"""DELETE FROM gone WHERE seq <> (SELECT MAX(seq) FROM events WHERE events.placement_id = gone.placement_id)
-        OR EXISTS (SELECT 1 FROM orders WHERE {_SAME.format("orders", "gone")} AND NOT EXISTS ({_AS_SEEN}))""",
-    "DELETE FROM events WHERE placement_id IN (SELECT placement_id FROM gone)",
-    "DELETE FROM placements WHERE placement_id IN (SELECT placement_id FROM gone)",
-    # Those that belong to no placement that is kept.
-    f"""DELETE FROM orders WHERE EXISTS ({_AS_SEEN})
-        AND NOT EXISTS (SELECT 1 FROM placements p
-            WHERE p.client_order_id = orders.client_order_id AND p.gateway = orders.gateway)
-        AND NOT EXISTS (SELECT 1 FROM used JOIN placements USING (placement_id)
-            WHERE {_SAME.format("used", "orders")})""",
-)
+_PLACED: Final = "SELECT placement_id, gateway, {}, {}, {} FROM placements WHERE state = 'placed'"
+_OF_CLIENT: Final = "SELECT placement_id FROM placements WHERE gateway = ? AND client_order_id = ?"
+_IS_ORDER: Final = "gateway = ? AND order_id = ? AND symbol = ? AND side = ?"
+_IS_STORED: Final = f"SELECT 1 FROM orders WHERE {_IS_ORDER}"
+# Not that to which something happened, or whose order was seen again, since it was looked at.
+_DROP_PLACEMENT: Final = f"""DELETE FROM placements WHERE placement_id = ?
+    AND (SELECT MAX(seq) FROM events WHERE events.placement_id = placements.placement_id) = ?
+    AND NOT EXISTS (SELECT 1 FROM orders o WHERE o.{_IS_ORDER.replace("AND ", "AND o.")} AND o.body <> ?)"""
+_DROP_EVENTS: Final = "DELETE FROM events WHERE placement_id = ?"
+_DROP_ORDER: Final = f"""DELETE FROM orders WHERE {_IS_ORDER} AND body = ? AND NOT EXISTS (
+    SELECT 1 FROM placements p WHERE p.client_order_id = orders.client_order_id AND p.gateway = orders.gateway)"""
+_Seen = tuple[str, ...]
+_NO_ORDER: Final = ("", "", "", "")
+
+
+@dataclass(slots=True)
+class _Old:
+    """
+    What may go, as it was at one moment.
+
+    Attributes:
+        placements: their ids, each with the number of its last event and its order. `orders`: their rows' bodies.
+    """
+
+    placements: dict[str, tuple[int, _Seen | None]] = field(default_factory=dict)
+    orders: dict[_Seen, str] = field(default_factory=dict)
+    kept_for_key: int = 0
 
 
 class Pruned(VenueModel):
@@ -400,8 +351,13 @@ class Pruned(VenueModel):
     dry_run: bool = False
 
 
-def prune(
-    path: Path, *, older_than: timedelta, free_keys: bool = False, dry_run: bool = False, now: float | None = None
+async def prune(
+    journal: SqlJournal,
+    *,
+    older_than: timedelta,
+    free_keys: bool = False,
+    dry_run: bool = False,
+    now: float | None = None,
 ) -> Pruned:
     """
     Drop placements with their events, and orders, that are over and of which nothing was heard for so long.
@@ -416,59 +372,71 @@ def prune(
         older_than: at least a day. `free_keys`: drop those that hold a key too.
 
     Raises:
-        ConfigurationError: `older_than` is too short. JournalError: the file cannot be written; nothing was dropped.
+        ConfigurationError: `older_than` is too short. JournalError: it cannot be read or written; nothing was dropped.
     """
     if older_than < LEAST:
         raise ConfigurationError("older than a day at least: younger placements may still be asked about")
     moment = datetime.fromtimestamp(time.time() if now is None else now, UTC)
-    with Snapshot(path):
-        pass  # says what is wrong with the file before anything of it is written
-    try:
-        with closing(sqlite3.connect(path, timeout=_PRUNE_WITHIN, isolation_level=None)) as db:
-            db.text_factory = text
-            kept_for_key = _look(db, moment, moment - older_than, free_keys=free_keys)
-            db.execute("BEGIN IMMEDIATE")
-            *_, placements, orders = (db.execute(statement).rowcount for statement in _DROP)
-            db.execute("ROLLBACK" if dry_run else "COMMIT")
-    except FILE_ERRORS as error:
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
-            raise JournalError(f"{path} is locked by another program: nothing was dropped") from error
-        raise JournalError(f"the journal {path} cannot be written: {error}") from error
-    return Pruned(placements=placements, orders=orders, kept_for_key=kept_for_key, dry_run=dry_run)
+    old = await asyncio.to_thread(_look, journal, moment, moment - older_than, free_keys=free_keys)
+    placements, orders = len(old.placements), len(old.orders)
+    if not dry_run:
+        placements, orders = await journal.engine.write(lambda db: _drop(db, old))
+    return Pruned(placements=placements, orders=orders, kept_for_key=old.kept_for_key, dry_run=dry_run)
 
 
-def _look(db: sqlite3.Connection, now: datetime, before: datetime, *, free_keys: bool) -> int:
-    """Write down apart from the journal, as of one moment, what may go; how many are kept for their key."""
-    kept_for_key = 0
-    db.execute("BEGIN")
-    for statement in _TEMPORARY:
-        db.execute(statement)
-    for *identity, body in db.execute(_SEEN):
-        order = _readable(Order, body)
-        if order is not None and _is_done(order, before):
-            db.execute("INSERT INTO ended VALUES (?, ?, ?, ?, ?)", (*identity, body))
-    for body, seq in db.execute(_OLD, (before.timestamp(), before.timestamp())):
-        record = _readable(Record, body)
-        if record is None or not _is_over(db, record, now, before):
-            continue
-        placement = record.placement
-        if placement.key is not None and placement.holds_key and not free_keys:
-            kept_for_key += 1
-            continue
-        ids = (None, None, None, None) if placement.order is None else placement.order.identity
-        db.execute("INSERT INTO gone VALUES (?, ?, ?, ?, ?, ?)", (record.id, seq, *ids))
-    db.execute("COMMIT")
-    return kept_for_key
+def _drop(db: Connection, old: _Old) -> tuple[int, int]:
+    placements = orders = 0
+    kept: set[_Seen | None] = set()
+    for name, (seq, order) in old.placements.items():
+        body = "" if order is None else old.orders.get(order, "")
+        if db.execute(_DROP_PLACEMENT, (name, seq, *(order or _NO_ORDER), body)).rowcount:
+            db.execute(_DROP_EVENTS, (name,))
+            placements += 1
+        else:
+            kept.add(order)
+    for order, body in old.orders.items():
+        if order not in kept:
+            orders += db.execute(_DROP_ORDER, (*order, body)).rowcount
+    return placements, orders
 
 
-def _is_over(db: sqlite3.Connection, record: Record, now: datetime, before: datetime) -> bool:
+def _look(journal: SqlJournal, now: datetime, before: datetime, *, free_keys: bool) -> _Old:
+    """What may go, and how many are kept for their key."""
+    old, clients = _Old(), dict[_Seen, str]()
+    with Snapshot(journal) as at_once:
+        for *ids, client, body in at_once.rows(_SEEN):
+            order = _readable(Order, body)
+            if order is not None and _is_done(order, before):
+                old.orders[tuple(ids)], clients[tuple(ids)] = body, client
+        for body, seq in at_once.rows(_OLD, (before.timestamp(), before.timestamp())):
+            record = _readable(Record, body)
+            if record is None or not _is_over(at_once, old, record, now, before):
+                continue
+            placement = record.placement
+            if placement.key is not None and placement.holds_key and not free_keys:
+                old.kept_for_key += 1
+                continue
+            old.placements[record.id] = seq, None if placement.order is None else placement.order.identity
+        # Orders that belong to a placement that is kept, by whichever id.
+        fields = (at_once.dialect.in_body(f"placement.order.{name}") for name in ("order_id", "symbol", "side"))
+        for name, *ids in at_once.rows(_PLACED.format(*fields)):
+            if name not in old.placements:
+                old.orders.pop(tuple(ids), None)
+        for ids, client in clients.items():
+            if any(name not in old.placements for (name,) in at_once.rows(_OF_CLIENT, (ids[0], client))):
+                old.orders.pop(ids, None)
+    return old
+
+
+def _is_over(at_once: Snapshot, old: _Old, record: Record, now: datetime, before: datetime) -> bool:
     if not record.placement.holds_key:  # it has no order
         return record.state not in WATCHED or record.watch_until is None or record.watch_until < now
     order = record.placement.order
     if order is None:
         return False
-    stored = db.execute(_HAS_ENDED, order.identity).fetchone()
-    return _is_done(order, before) if stored is None else bool(stored[0])
+    return order.identity in old.orders or (
+        _is_done(order, before) and not list(at_once.rows(_IS_STORED, order.identity))
+    )
 
 
 def _is_done(order: Order, before: datetime) -> bool:

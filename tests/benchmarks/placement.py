@@ -148,10 +148,10 @@ def write_on(path: Path) -> list[float]:
 
     async def writes() -> list[float]:
         journal, times = SqliteJournal(path), []
-        await journal.keep_alive("me", until=0.0)
+        await journal.keep_alive("me", 0)
         end = time.perf_counter() + SECONDS
         while time.perf_counter() < end:
-            times += await timed(lambda: journal.keep_alive(str(os.getpid()), until=time.time()), 1)
+            times += await timed(lambda: journal.keep_alive(str(os.getpid()), 10.0), 1)
         await journal.aclose()
         return times
 
@@ -211,7 +211,7 @@ async def openings(path: Path) -> list[Line]:
         reads += await timed(lambda own=journal, n=number: own.get(million.placement_id(n)), 1)
         await journal.aclose()
         journal = SqliteJournal(path)
-        writes += await timed(lambda own=journal: own.keep_alive("me", until=1.0), 1)
+        writes += await timed(lambda own=journal: own.keep_alive("me", 10.0), 1)
         await journal.aclose()
         bridge = OrderBridge(InstantGateway(), journal=SqliteJournal(path))
         recoveries += await timed(bridge.recover, 1)

@@ -50,7 +50,7 @@ async def test_an_order_of_a_process_elsewhere_that_ended_is_looked_at() -> None
     journal = MemoryJournal()
     ledger = ledger_of(journal)
     await kept(journal, owner=ELSEWHERE, state="uncertain")
-    await journal.keep_alive(ELSEWHERE, until=ledger.clock() + 0.4)
+    await journal.keep_alive(ELSEWHERE, 0.4)
 
     assert len(await earlier(ledger)) == 1
 
@@ -60,9 +60,9 @@ async def test_an_order_of_a_process_elsewhere_that_lives_is_not() -> None:
     journal = MemoryJournal()
     ledger = ledger_of(journal)
     await kept(journal, owner=ELSEWHERE, state="uncertain")
-    await journal.keep_alive(ELSEWHERE, until=ledger.clock() + 5)
+    await journal.keep_alive(ELSEWHERE, 5)
     loop = asyncio.get_running_loop()
-    loop.call_later(0.2, lambda: asyncio.ensure_future(journal.keep_alive(ELSEWHERE, until=ledger.clock() + 10)))
+    loop.call_later(0.2, lambda: asyncio.ensure_future(journal.keep_alive(ELSEWHERE, 10)))
 
     assert await earlier(ledger) == []
 

@@ -27,7 +27,7 @@ async def test_case_2_a_journal_that_cannot_be_written_stops_placing_only(
     journal = SqliteJournal(path)
     bridge = bridges(journal=journal)
     order = await bridge.place("bitso", limit_buy())
-    await journal._writer.run(lambda db: db.execute("PRAGMA query_only = 1"))
+    await journal.engine.write(lambda db: db.execute("PRAGMA query_only = 1"))
 
     with pytest.raises(JournalError):
         await bridge.place("bitso", limit_buy())

@@ -522,11 +522,11 @@ import asyncio, sys
 sys.path.insert(0, {root!r})
 from orderbridge import OrderBridge
 from orderbridge.adapters.bitso import BitsoGateway
-from orderbridge.placement import SqliteJournal, threads
+from orderbridge.placement import SqliteJournal, sqlite
 from tests.placement.kit import limit_buy
 
 # What is killed has not brought its commits into the file yet.
-threads.JOBS_BETWEEN_CHECKPOINTS, threads.IDLE = 1_000_000, 1_000.0
+sqlite.JOBS_BETWEEN_CHECKPOINTS, sqlite.IDLE = 1_000_000, 1_000.0
 
 async def main():
     gateway = BitsoGateway(**{how!r})

@@ -103,12 +103,30 @@ async def test_what_is_seen_of_an_order_adds_up(journal: Journal) -> None:
 
 
 async def test_an_owner_lives_as_long_as_it_said(journal: Journal) -> None:
-    """The last word counts, and nobody is taken for alive who never spoke."""
-    await journal.keep_alive("me", until=5.0)
-    await journal.keep_alive("me", until=7.0)
+    """The last word counts, and nobody is taken for alive who never spoke, or who gave its lease back."""
+    await journal.keep_alive("me", -60.0)
+    over = await journal.lives("me"), await journal.lives("me", 90.0)
+    await journal.keep_alive("me", 60.0)
+    renewed = await journal.lives("me"), await journal.lives("me", -30.0), await journal.lives("me", -90.0)
+    await journal.keep_alive("me", 0)
 
-    assert await journal.alive_until("me") == 7.0
-    assert await journal.alive_until("you") == 0.0
+    assert over == (False, True)
+    assert renewed == (True, True, False)
+    assert not await journal.lives("me", 90.0)
+    assert not await journal.lives("you", 90.0)
+
+
+async def test_a_few_of_many_are_found(journal: Journal) -> None:
+    """The oldest or the newest come first, and no more than were asked for."""
+    for number in range(5):
+        await journal.create(record(f"p{number}"))
+
+    oldest = await journal.find(limit=2)
+    newest = await journal.find(newest_first=True, limit=2, gateway="bitso")
+
+    assert [each.id for each in oldest] == ["p0", "p1"]
+    assert [each.id for each in newest] == ["p4", "p3"]
+    assert [each.id for each in await journal.find(newest_first=True)] == ["p4", "p3", "p2", "p1", "p0"]
 
 
 class Counting(MemoryJournal):

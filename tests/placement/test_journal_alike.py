@@ -139,22 +139,23 @@ class Alike(RuleBasedStateMachine):
         order = seen(order_id=f"oid{number}", side=side)
         self.same(lambda journal: journal.sign(order, sign), file=file)
 
-    @rule(owner=st.sampled_from("ab"), until=st.floats(0, 100), file=st.integers(0, 1))
-    def keep_alive(self, owner: str, until: float, file: int) -> None:
+    @rule(owner=st.sampled_from("ab"), seconds=st.sampled_from([0, 60.0, -60.0]), file=st.integers(0, 1))
+    def keep_alive(self, owner: str, seconds: float, file: int) -> None:
         """An owner says that it lives."""
-        self.same(lambda journal: journal.keep_alive(owner, until=until), file=file)
+        self.same(lambda journal: journal.keep_alive(owner, seconds), file=file)
 
     @rule(
         gateway=st.one_of(st.none(), GATEWAYS),
         key=KEYS,
         client=st.one_of(st.none(), st.integers(0, 12)),
         states=st.one_of(st.none(), STATES),
+        some=st.fixed_dictionaries({"limit": st.sampled_from([None, 1, 3]), "newest_first": st.booleans()}),
         file=st.integers(0, 1),
     )
-    def find(self, gateway: str | None, key: str | None, client: int | None, states: Any, file: int) -> None:
-        """Every filter, alone and with others."""
-        id_ = None if client is None else f"c{client}"
-        self.same(lambda journal: journal.find(gateway=gateway, key=key, client_order_id=id_, states=states), file=file)
+    def find(self, gateway: str | None, key: str | None, client: int | None, states: Any, some: Any, file: int) -> None:
+        """Every filter, alone and with others; all that fit, or some from either end."""
+        wanted = {"gateway": gateway, "key": key, "client_order_id": client and f"c{client}", "states": states}
+        self.same(lambda journal: journal.find(**wanted, **some), file=file)
 
     @rule(
         gateway=st.one_of(st.none(), GATEWAYS),
@@ -188,7 +189,7 @@ class Alike(RuleBasedStateMachine):
             events = [await journal.events(record.id) for record in records]
             working = [await journal.working(gateway) for gateway in ("bitso", "bitso/mm")]
             live = [sorted(order.order_id for order in orders) for orders in working]
-            return records, events, live, [await journal.alive_until(owner) for owner in "ab"]
+            return records, events, live, [await journal.lives(owner, grace) for owner in "ab" for grace in (0, 90)]
 
         self.same(everything, file=self.number % 2)
 

@@ -70,10 +70,10 @@ async def test_only_so_many_other_processes_are_remembered(monkeypatch: pytest.M
     bot = Bot(Venue(), journal=journal)
     ledger = bot.bridge._placements.ledger
     for number in range(10):
-        await journal.keep_alive(f"elsewhere:{number}", until=ledger.clock() + 60)
+        await journal.keep_alive(f"elsewhere:{number}", 60)
 
     lives = [await ledger.is_worked_on(record(owner=f"elsewhere:{number}")) for number in (*range(10), 0)]
-    remembered = list(ledger._told)
+    remembered = list(ledger._too_long)
     await bot.bridge.aclose()
 
     assert lives == [True] * 11

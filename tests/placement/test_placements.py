@@ -73,9 +73,9 @@ async def test_a_close_that_was_cancelled_can_be_awaited_again() -> None:
 class SlowToWake(MemoryJournal):
     """Its leases take a while to be stored."""
 
-    async def keep_alive(self, owner: str, *, until: float) -> None:
+    async def keep_alive(self, owner: str, seconds: float) -> None:
         await asyncio.sleep(0.05)
-        await super().keep_alive(owner, until=until)
+        await super().keep_alive(owner, seconds)
 
 
 class SlowToList(Venue):

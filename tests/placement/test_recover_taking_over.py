@@ -1,6 +1,5 @@
 """What is made of prepared placements of others: by a second run, beside an owner that lives, after a close."""
 
-import time
 from datetime import timedelta
 from typing import Any
 
@@ -110,7 +109,7 @@ async def test_a_living_owner_whose_lease_lapsed_briefly_keeps_what_it_prepared(
     other = Bot(theirs, journal=journal, on_stale="send")
     await other.bridge.recover()
 
-    await journal.keep_alive(first.bridge._placements.ledger.owner, until=time.time() - late)
+    await journal.keep_alive(first.bridge._placements.ledger.owner, -late)
     await other.bridge._placements.line("bitso").recovery.take_over(watched=False)
     (after,) = await other.bridge.placements()
     if keeps:
@@ -131,7 +130,7 @@ async def test_what_was_in_flight_is_taken_over_as_soon_as_the_lease_is_over() -
     other = Bot(Venue(), journal=journal)
     await other.bridge.recover()
 
-    await journal.keep_alive(first.bridge._placements.ledger.owner, until=time.time() - 1)
+    await journal.keep_alive(first.bridge._placements.ledger.owner, -1)
     await other.bridge._placements.line("bitso").recovery.take_over(watched=False)
     after = await other.bridge.resolve(placement, timeout=3)
     await first.bridge.aclose()

@@ -156,7 +156,7 @@ async def test_a_dead_owner_of_another_machine_is_not_believed_for_a_day(monkeyp
     stored = await journal.get(placement.placement_id)
     assert stored is not None
     other = "elsewhere:1:1:x"
-    await journal.keep_alive(other, until=time.time() + 86_400.0)
+    await journal.keep_alive(other, 86_400.0)
     await journal.change(stored.id, lambda now: step(now, Happened.TAKEN, at=stored.placement.created_at, owner=other))
     monkeypatch.setattr("orderbridge.placement.ledger.LEASE_SECONDS", 0.2)
 

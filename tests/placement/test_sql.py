@@ -201,7 +201,7 @@ async def test_a_full_disk_is_a_journal_error_and_room_ends_it(tmp_path: Path) -
     path = tmp_path / "orders.db"
     journal = SqliteJournal(path)
     await journal.create(record("p1"))
-    await journal._writer.run(lambda db: db.execute("PRAGMA max_page_count = 1"))
+    await journal.engine.write(lambda db: db.execute("PRAGMA max_page_count = 1"))
 
     with pytest.raises(JournalError, match="full"):
         await asyncio.gather(*(journal.create(record(f"q{n}" + "x" * 3000)) for n in range(20)))

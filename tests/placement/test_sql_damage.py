@@ -292,17 +292,17 @@ async def test_a_row_that_is_there_already_spoils_no_neighbour(tmp_path: Path) -
     await journal.create(record("p0"))
 
     def half(db: sqlite3.Connection) -> None:
-        db.execute("INSERT INTO owners VALUES ('half', 1.0)")
+        db.execute("INSERT INTO owners VALUES ('half', 1e12)")
         db.execute("INSERT INTO events SELECT * FROM events")
 
     results = await asyncio.gather(
-        journal.create(record("p1")), journal._writer.run(half), journal.create(record("p2")), return_exceptions=True
+        journal.create(record("p1")), journal.engine.write(half), journal.create(record("p2")), return_exceptions=True
     )
 
     assert isinstance(results[1], JournalError)
     assert {each.id for each in await journal.find()} == {"p0", "p1", "p2"}
     assert [len(await journal.events(id)) for id in ("p0", "p1", "p2")] == [1, 1, 1]
-    assert await journal.alive_until("half") == 0.0
+    assert not await journal.lives("half")
     await journal.aclose()
 
 
@@ -523,11 +523,11 @@ def killed_bot(path: Path) -> list[str]:
 BOT = """
 import asyncio, sys
 sys.path.insert(0, {root!r})
-from orderbridge.placement import SqliteJournal, threads
+from orderbridge.placement import SqliteJournal, sqlite
 from tests.placement.kit import record
 
 # What is killed has not brought its commits into the file yet.
-threads.JOBS_BETWEEN_CHECKPOINTS, threads.IDLE = 1_000_000, 1_000.0
+sqlite.JOBS_BETWEEN_CHECKPOINTS, sqlite.IDLE = 1_000_000, 1_000.0
 
 async def main():
     journal = SqliteJournal({path!r})
@@ -846,10 +846,10 @@ async def test_an_answer_that_cannot_be_stored_is_placed_all_the_same(tmp_path: 
     is_one_file = not (tmp_path / "orders.db-wal").exists()
     again = SqliteJournal(tmp_path / "orders.db", read_only=True)
     kept = await again.find()
-    leases = {await again.alive_until(each.owner or "") for each in kept}
+    are_held = {await again.lives(each.owner or "", 3600.0) for each in kept}
     await again.aclose()
 
-    assert leases == {0.0}
+    assert are_held == {False}
     assert first.order_id != second.order_id
     assert [each.state.value for each in placements] == ["placed", "placed"]
     assert [each.state.value for each in kept] == ["placed", "placed"]
@@ -886,10 +886,10 @@ class Choosy(MemoryJournal):
         self._check(await self.get(placement_id))
         return await super().change_seeing(placement_id, *args, **how)  # type: ignore[arg-type]
 
-    async def keep_alive(self, owner: str, *, until: float) -> None:
-        if self.fails_at_the_end and not until:
+    async def keep_alive(self, owner: str, seconds: float) -> None:
+        if self.fails_at_the_end and not seconds:
             raise RuntimeError("out of order")
-        await super().keep_alive(owner, until=until)
+        await super().keep_alive(owner, seconds)
 
     async def aclose(self) -> None:
         self.is_closed = True

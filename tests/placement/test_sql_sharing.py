@@ -179,7 +179,7 @@ async def test_a_change_that_fails_leaves_nothing_remembered(tmp_path: Path) -> 
     """A write that did not reach the disk is not taken for done by the next change of the same placement."""
     journal = SqliteJournal(tmp_path / "orders.db")
     await journal.create(record("p1"))
-    await journal._writer.run(lambda db: db.execute("PRAGMA max_page_count = 1"))
+    await journal.engine.write(lambda db: db.execute("PRAGMA max_page_count = 1"))
     orders = [seen(order_id=f"oid{number}", reason="x" * 3000) for number in range(20)]
 
     results = await asyncio.gather(
@@ -258,11 +258,11 @@ from orderbridge.placement import SqliteJournal
 
 async def main():
     journal = SqliteJournal({path!r})
-    await journal.keep_alive("ready", until=0.0)
+    await journal.keep_alive("ready", 0)
     print("ready", flush=True)
     sys.stdin.readline()
     for number in range({count}):
-        await journal.keep_alive(f"{{sys.argv[1]}}-{{number}}", until=0.0)
+        await journal.keep_alive(f"{{sys.argv[1]}}-{{number}}", 0)
     await journal.aclose()
 
 asyncio.run(main())

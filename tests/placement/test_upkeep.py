@@ -20,7 +20,7 @@ async def test_nothing_changes_while_it_is_read(tmp_path: Path) -> None:
     """What a bot writes after the file was opened is not seen, so that no chain is read half."""
     bot = SqliteJournal(tmp_path / "orders.db")
     made = await bot.create(record("p1"))
-    with Snapshot(tmp_path / "orders.db") as file:
+    with Snapshot(SqliteJournal(tmp_path / "orders.db", read_only=True)) as file:
         before = [each.state for each in file.records()]
         await bot.change(made.id, lambda now: step(now, Happened.SENDING, at=NOW))
         await bot.create(record("p2"))
@@ -40,7 +40,7 @@ async def test_an_order_is_shown_as_last_known(tmp_path: Path) -> None:
     await bot.change(made.id, lambda now: step(now, Happened.ACKNOWLEDGED, at=NOW, placement=first))
     await bot.observe([seen("accepted"), seen("filled", filled_quantity="0.01")])
 
-    with Snapshot(tmp_path / "orders.db") as file:
+    with Snapshot(SqliteJournal(tmp_path / "orders.db", read_only=True)) as file:
         (found,) = file.named("oid1")
 
     assert found.placement.order is not None
@@ -49,10 +49,10 @@ async def test_an_order_is_shown_as_last_known(tmp_path: Path) -> None:
     await bot.aclose()
 
 
-async def test_a_locked_file_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_locked_file_is_told(tmp_path: Path) -> None:
     """A program that keeps the file to itself is named as the reason, within the time."""
-    monkeypatch.setattr(upkeep, "_BUSY_SECONDS", 0.05)
     path = tmp_path / "orders.db"
+    journal = SqliteJournal(path, read_only=True, busy_timeout=0.05)
     bot = SqliteJournal(path)
     await bot.create(record("p1"))
     await bot.aclose()
@@ -60,7 +60,7 @@ async def test_a_locked_file_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyP
     other.execute("PRAGMA locking_mode = EXCLUSIVE")
     other.execute("BEGIN EXCLUSIVE")
 
-    with pytest.raises(JournalError, match="locked by another program"), Snapshot(path):
+    with pytest.raises(JournalError, match="another process keeps it locked"), Snapshot(journal):
         pass
     other.close()
 
@@ -76,7 +76,7 @@ async def test_a_damaged_page_is_a_finding(tmp_path: Path) -> None:
         file.seek(path.stat().st_size // 2)
         file.write(b"\xff" * 4096)
 
-    with Snapshot(path) as journal:
+    with Snapshot(SqliteJournal(path, read_only=True)) as journal:
         findings = list(verify(journal))
 
     assert findings
@@ -93,22 +93,32 @@ async def denied(journal: SqliteJournal, *names: str) -> None:
     await asyncio.gather(*(journal.create(each, then) for each, then in zip(made, how, strict=True)))
 
 
+async def pruned(path: Path, *, busy_timeout: float = 5.0) -> upkeep.Pruned:
+    journal = SqliteJournal(path, busy_timeout=busy_timeout)
+    try:
+        return await upkeep.prune(journal, older_than=AGE, now=LATER)
+    finally:
+        await journal.aclose()
+
+
 async def test_a_bot_writes_on_while_it_is_pruned(tmp_path: Path) -> None:
     """Every write of the bot succeeds and is kept, all that is old goes, and the chains stay whole."""
     path = tmp_path / "orders.db"
     bot = SqliteJournal(path)
     await denied(bot, *(f"old-{number}" for number in range(1_500)))
 
-    work = asyncio.get_running_loop().run_in_executor(None, lambda: upkeep.prune(path, older_than=AGE, now=LATER))
+    other = SqliteJournal(path)
+    work = asyncio.ensure_future(upkeep.prune(other, older_than=AGE, now=LATER))
     written = 0
     while not work.done() or written < 50:
         await bot.create(record(f"new-{written}"))
         written += 1
     done = await work
+    await other.aclose()
 
     assert done.placements == 1_500
     assert {each.id for each in await bot.find()} == {f"new-{number}" for number in range(written)}
-    with Snapshot(path) as file:
+    with Snapshot(SqliteJournal(path, read_only=True)) as file:
         assert list(verify(file)) == []
     await bot.aclose()
 
@@ -137,17 +147,17 @@ async def test_what_changes_after_it_was_looked_at_stays(tmp_path: Path, monkeyp
         await bot.change("p2", lambda now: step(now, Happened.FOUND, at=NOW))
         await bot.observe([seen("filled", order_id="o4", client_order_id="ob-p4", filled_quantity="0.01")])
 
-    def look_then_go_on(*what: Any, **how: Any) -> int:
+    def look_then_go_on(*what: Any, **how: Any) -> object:
         kept = look(*what, **how)
         asyncio.run_coroutine_threadsafe(go_on(), loop).result()
         return kept
 
     monkeypatch.setattr(upkeep, "_look", look_then_go_on)
-    done = await asyncio.to_thread(upkeep.prune, path, older_than=AGE, now=LATER)
+    done = await pruned(path)
 
     assert (done.placements, done.orders) == (2, 1)
     assert {each.id for each in await bot.find()} == {"p2", "p4"}
-    with Snapshot(path) as file:
+    with Snapshot(SqliteJournal(path, read_only=True)) as file:
         assert [order.order_id for order in file.orders()] == ["o4"]
         assert list(verify(file)) == []
     await bot.aclose()
@@ -161,10 +171,10 @@ async def test_the_order_of_a_placement_that_is_kept_is_kept(tmp_path: Path) -> 
     await placed(bot, "p2", "o2", shown_id="a-third")
     await bot.aclose()
 
-    done = upkeep.prune(path, older_than=AGE, now=LATER)
+    done = await pruned(path)
 
     assert (done.placements, done.orders, done.kept_for_key) == (1, 1, 1)
-    with Snapshot(path) as file:
+    with Snapshot(SqliteJournal(path, read_only=True)) as file:
         assert [order.order_id for order in file.orders()] == ["o1"]
 
 
@@ -179,9 +189,9 @@ async def test_all_goes_or_nothing(tmp_path: Path) -> None:
         db.execute("CREATE TRIGGER full BEFORE DELETE ON orders BEGIN SELECT RAISE(ABORT, 'disk full'); END")
 
     with pytest.raises(JournalError, match="disk full"):
-        upkeep.prune(path, older_than=AGE, now=LATER)
+        await pruned(path)
 
-    with Snapshot(path) as file:
+    with Snapshot(SqliteJournal(path, read_only=True)) as file:
         assert [len(file.events(each)) for each in file.records()] == [2, 3]
         assert list(verify(file)) == []
 
@@ -197,14 +207,13 @@ async def test_what_is_watched_stays_until_that_is_over(
     await bot.create(record(state=state, watch_until=until))
     await bot.aclose()
 
-    done = upkeep.prune(tmp_path / "orders.db", older_than=AGE, now=LATER)
+    done = await pruned(tmp_path / "orders.db")
 
     assert done.placements == goes
 
 
-async def test_a_locked_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_locked_file_is_refused(tmp_path: Path) -> None:
     """A writer that does not let go is told, and nothing is dropped."""
-    monkeypatch.setattr(upkeep, "_PRUNE_WITHIN", 0.05)
     path = tmp_path / "orders.db"
     bot = SqliteJournal(path)
     await denied(bot, "old")
@@ -212,15 +221,15 @@ async def test_a_locked_file_is_refused(tmp_path: Path, monkeypatch: pytest.Monk
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
 
-        with pytest.raises(JournalError, match="locked by another program"):
-            upkeep.prune(path, older_than=AGE, now=LATER)
+        with pytest.raises(JournalError, match="another process keeps it locked"):
+            await pruned(path, busy_timeout=0.05)
         other.execute("ROLLBACK")
 
-    with Snapshot(path) as file:
+    with Snapshot(SqliteJournal(path, read_only=True)) as file:
         assert len(list(file.records())) == 1
 
 
-def test_what_is_young_is_not_asked_for(tmp_path: Path) -> None:
+async def test_what_is_young_is_not_asked_for(tmp_path: Path) -> None:
     """An age under a day is refused before the file is looked at."""
     with pytest.raises(ConfigurationError, match="a day at least"):
-        upkeep.prune(tmp_path / "orders.db", older_than=timedelta(hours=23))
+        await upkeep.prune(SqliteJournal(tmp_path / "orders.db"), older_than=timedelta(hours=23))

@@ -186,7 +186,7 @@ class Torture:
         for record in records:
             counts.check_chain(record, await journal.events(record.id))
         await journal.aclose()
-        with Snapshot(self._path) as file:
+        with Snapshot(SqliteJournal(self._path, read_only=True)) as file:
             counts.check_ends(file.orders(), {venue: venues[venue].accepted() for venue in plan.venues})
         each = range(round(plan.orders / len(plan.venues)))
         keys = [f"{venue} t-{number}" for venue in plan.venues for number in each]
