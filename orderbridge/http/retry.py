@@ -5,12 +5,9 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Final, TypeVar
-
-from orderbridge.http.transport import NoAnswer, NothingSent
 
 T = TypeVar("T")
 _FOREVER: Final = float("inf")
@@ -75,51 +72,6 @@ class Deadline:
     def as_timeout(self) -> float | None:
         """What asyncio.timeout takes."""
         return None if self.at == _FOREVER else self.remaining()
-
-
-async def read(
-    attempt: Callable[[], Awaitable[T]],
-    *,
-    deadline: Deadline,
-    retries: Retries,
-    give_up: Callable[[Exception], Exception],
-    on_retry: Callable[[Exception, float], None] | None = None,
-    once: bool = False,
-) -> T:
-    """
-    Make a read, and repeat it after NothingSent, NoAnswer or TryAgain while tries and time allow.
-
-    Args:
-        give_up: makes the error to raise when the last try failed in the engine.
-        on_retry: told of each failure that is followed by another try, and the wait before it.
-        once: never again after bytes may have left, unless the answer was that it was not admitted.
-    """
-    last: Exception
-    # What the caller may conclude from: a try that may have left outweighs one that did not.
-    left: Exception | None = None
-    for number in range(1, retries.tries + 1):
-        try:
-            return await attempt()
-        except NothingSent as error:
-            last, cause, wait = give_up(error), left or error, retries.wait_before(number)
-        except NoAnswer as error:
-            last, wait = give_up(error), retries.wait_before(number)
-            cause = left = error
-        except TryAgain as again:
-            last, wait = again.error, max(again.after or 0.0, retries.wait_before(number))
-            cause = left = again
-            if (again.after or 0.0) > retries.longest_retry_after:
-                raise last from cause
-        if number == retries.tries or not deadline.allows(wait) or (once and _was_admitted(left)):
-            raise last from cause
-        if on_retry is not None:
-            on_retry(last, wait)
-        await asyncio.sleep(wait)
-    raise AssertionError("unreachable: the last try returns or raises")
-
-
-def _was_admitted(left: Exception | None) -> bool:
-    return left is not None and (not isinstance(left, TryAgain) or left.admitted)
 
 
 def retry_after(value: str | None, *, now: float) -> float | None:

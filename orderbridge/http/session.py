@@ -21,7 +21,7 @@ from orderbridge.errors import (
     printable,
 )
 from orderbridge.http.limits import Limiter, LockedOut, NoPermit
-from orderbridge.http.retry import Deadline, Retries, TryAgain, read
+from orderbridge.http.retry import Deadline, Retries, TryAgain
 from orderbridge.http.transport import (
     Limits,
     NoAnswer,
@@ -76,7 +76,7 @@ class Session:
         self._engine, self._owns_engine = make_transport(transport)
         self._keeps_deadline = keeps_deadline(self._engine)
         self._said_late = False
-        self._retries = retries or Retries()
+        self.retries = retries or Retries()
         self._attempt_timeout = attempt_timeout
         self._loop = OneLoop(f"the gateway {gateway}")
         self._room = asyncio.Semaphore(_ON_THEIR_WAY)
@@ -91,7 +91,7 @@ class Session:
             venue=self._venue,
             transport=self._engine,
             limiter=limiter,
-            retries=self._retries,
+            retries=self.retries,
             attempt_timeout=self._attempt_timeout,
         )
         other._room = self._room
@@ -241,16 +241,42 @@ class Session:
                     again.after = None  # what the venue does not count, its lock-out does not stop
                 raise
 
-        def give_up(error: Exception) -> VenueUnavailable:
-            return VenueUnavailable(f"no answer: {error}", gateway=self.gateway, operation=operation)
+        return await self.repeat(attempt, deadline=deadline, operation=operation, once=once)
 
-        def on_retry(error: Exception, wait: float) -> None:
+    async def repeat(
+        self, attempt: Callable[[], Awaitable[T]], *, deadline: Deadline, operation: str, once: bool = False
+    ) -> T:
+        """
+        Make a read, and repeat it after NothingSent, NoAnswer or TryAgain while tries and time allow.
+
+        Args:
+            once: never again after bytes may have left, unless the answer was that it was not admitted.
+
+        Raises:
+            VenueUnavailable: the last try failed in the engine. The error of the last TryAgain. Any other, at once.
+        """
+        number = 0
+        # What the caller may conclude from: a try that may have left outweighs one that did not.
+        left: NoAnswer | TryAgain | None = None
+        while True:
+            number += 1
+            try:
+                return await attempt()
+            except (NothingSent, NoAnswer) as failed:
+                error: Exception = VenueUnavailable(f"no answer: {failed}", gateway=self.gateway, operation=operation)
+                left = failed if isinstance(failed, NoAnswer) else left
+                cause, asked = left or failed, 0.0
+            except TryAgain as again:
+                error, asked = again.error, again.after or 0.0
+                cause = left = again
+            wait = max(asked, self.retries.wait_before(number))
+            may_be_done = isinstance(left, NoAnswer) or (left is not None and left.admitted)
+            is_over = number >= self.retries.tries or asked > self.retries.longest_retry_after
+            if is_over or (once and may_be_done) or not deadline.allows(wait):
+                raise error from cause
             extra = log_facts(self.gateway, operation)
             self.log.warning("%s is tried again in %.1f s: %s", operation, wait, error, extra=extra)
-
-        return await read(
-            attempt, deadline=deadline, retries=self._retries, give_up=give_up, on_retry=on_retry, once=once
-        )
+            await asyncio.sleep(wait)
 
     async def write(
         self,
@@ -350,7 +376,7 @@ class Session:
 
     def lock_out(self, seconds: float, *, operation: str | None) -> None:
         """The venue throttles us: every lane of this key that counts stops for so long, an hour or so at most."""
-        seconds = min(seconds, self._retries.longest_retry_after)
+        seconds = min(seconds, self.retries.longest_retry_after)
         self.limiter.lock_out(seconds)
         extra = log_facts(self.gateway, operation)
         self.log.warning("the venue throttles us: locked out for %.0f s", seconds, extra=extra)

@@ -29,7 +29,7 @@ from orderbridge.errors import (
     Where,
 )
 from orderbridge.http.body import shown
-from orderbridge.http.retry import Deadline, Retries, TryAgain, read, retry_after
+from orderbridge.http.retry import Deadline, TryAgain, retry_after
 from orderbridge.http.session import Session, log_facts
 from orderbridge.http.transport import NoAnswer, NothingSent, WireRequest, WireResponse
 from orderbridge.model.permit import Lane, Permit
@@ -261,7 +261,6 @@ class Sender:
         judge: Judge,
         *,
         lock_out: float = 60.0,
-        retries: Retries | None = None,
         public: Session | None = None,
     ) -> None:
         self.session = session
@@ -269,7 +268,6 @@ class Sender:
         self._channel = channel
         self._judge = judge
         self._lock_out = lock_out
-        self._retries = retries or Retries()
         self._public = public or session
         self._lane: Lane = "read"
 
@@ -342,7 +340,7 @@ class Sender:
             for number in range(1, self._channel.renewals + 1):
                 if meaning is not Meaning.NOT_ADMITTED or not await self._channel.renew(said.stamp):
                     break
-                wait = self._retries.wait_before(number)
+                wait = session.retries.wait_before(number)
                 if not deadline.allows(wait):
                     break
                 await asyncio.sleep(wait)
@@ -354,16 +352,7 @@ class Sender:
                 error.after = None  # what the venue does not count, its lock-out does not stop
             raise error
 
-        def give_up(error: Exception) -> VenueUnavailable:
-            return VenueUnavailable(f"no answer: {error}", gateway=self.gateway, operation=call.operation)
-
-        def on_retry(error: Exception, wait: float) -> None:
-            extra = log_facts(self.gateway, call.operation)
-            session.log.warning("%s is tried again in %.1f s: %s", call.operation, wait, error, extra=extra)
-
-        return await read(
-            attempt, deadline=deadline, retries=self._retries, give_up=give_up, on_retry=on_retry, once=once
-        )
+        return await session.repeat(attempt, deadline=deadline, operation=call.operation, once=once)
 
     async def _try(
         self, call: VenueCall, session: Session, deadline: Deadline, lane: Lane, tries: Tries

@@ -1,6 +1,7 @@
 """What is repeated, how long is waited, and when it ends."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from email.utils import formatdate
 from typing import Any
@@ -10,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orderbridge.errors import RateLimited, VenueUnavailable
-from orderbridge.http.retry import Deadline, Retries, TryAgain, read, retry_after
-from orderbridge.http.transport import NoAnswer, NothingSent
+from orderbridge.http.limits import Limiter
+from orderbridge.http.retry import Deadline, Retries, TryAgain, retry_after
+from orderbridge.http.session import Session
+from orderbridge.http.transport import NoAnswer, NothingSent, WireRequest, WireResponse
 
 Simulate = Callable[[Callable[[], Awaitable[Any]]], Any]
 
@@ -34,14 +37,22 @@ class Attempts:
         return [later - earlier for earlier, later in zip(self.times, self.times[1:], strict=False)]
 
 
-def give_up(error: Exception) -> Exception:
-    """What a session raises in the end."""
-    return VenueUnavailable(f"no answer: {error}")
+class Unused:
+    """An engine that nothing is sent through."""
+
+    async def send(self, request: WireRequest, *, timeout: float) -> WireResponse:
+        raise NothingSent("never asked")
+
+    async def aclose(self) -> None:
+        """Nothing to close."""
 
 
-async def run(attempts: Attempts, *, timeout: float | None = None, **retries: Any) -> str:
-    """Read by the policy."""
-    return await read(attempts, deadline=Deadline(timeout), retries=Retries(**retries), give_up=give_up)
+async def run(attempts: Attempts, *, timeout: float | None = None, once: bool = False, **retries: Any) -> str:
+    """Read through a session."""
+    session = Session(
+        gateway="venue", venue="venue", transport=Unused(), limiter=Limiter(None), retries=Retries(**retries)
+    )
+    return await session.repeat(attempts, deadline=Deadline(timeout), operation="get", once=once)
 
 
 @pytest.mark.parametrize("error", [NothingSent("refused"), NoAnswer("cut"), TryAgain(RateLimited("slow"))])
@@ -131,24 +142,40 @@ def test_reads_end_within_their_time(in_simulated_time: Simulate) -> None:
     assert len(attempts.times) > 3
 
 
-def test_each_failure_that_is_repeated_is_told(in_simulated_time: Simulate) -> None:
+def test_each_failure_that_is_repeated_is_told(in_simulated_time: Simulate, caplog: pytest.LogCaptureFixture) -> None:
     """The log hears of every repetition, and not of the failure that ends it."""
-    told: list[str] = []
     attempts = Attempts(NoAnswer("one"), NoAnswer("two"), NoAnswer("three"))
 
-    async def main() -> None:
-        await read(
-            attempts,
-            deadline=Deadline(None),
-            retries=Retries(tries=3),
-            give_up=give_up,
-            on_retry=lambda error, wait: told.append(str(error)),
-        )
-
     with pytest.raises(VenueUnavailable, match="three"):
-        in_simulated_time(main)
+        in_simulated_time(lambda: run(attempts, tries=3))
 
-    assert told == ["no answer: one", "no answer: two"]
+    told = [record.getMessage() for record in caplog.records if "is tried again" in record.getMessage()]
+    assert [text.rpartition(" s: ")[2] for text in told] == ["venue get: no answer: one", "venue get: no answer: two"]
+
+
+REFUSED = TryAgain(RateLimited("slow"), admitted=False)
+
+
+@pytest.mark.parametrize(
+    ("errors", "tries"),
+    [
+        ([NothingSent("refused"), NothingSent("refused")], 3),
+        ([REFUSED, NothingSent("refused"), REFUSED], 4),
+        ([NoAnswer("cut")], 1),
+        ([TryAgain(RateLimited("slow"))], 1),
+        ([NothingSent("refused"), NoAnswer("cut")], 2),
+    ],
+)
+def test_what_is_asked_once_is_asked_until_it_may_have_been_done(
+    in_simulated_time: Simulate, errors: list[Exception], tries: int
+) -> None:
+    """Nothing sent, and an answer that it was not admitted, let it be sent again; anything else may be its doing."""
+    attempts = Attempts(*errors)
+
+    with contextlib.suppress(VenueUnavailable, RateLimited):
+        in_simulated_time(lambda: run(attempts, once=True))
+
+    assert len(attempts.times) == tries
 
 
 def test_a_deadline_counts_down_and_never_below_zero(in_simulated_time: Simulate) -> None:

@@ -9,7 +9,7 @@ from orderbridge.adapters.bitso.auth import Signer
 from orderbridge.adapters.bitso.codes import CODES, understand
 from orderbridge.errors import ConfigurationError
 from orderbridge.http.limits import Rate
-from orderbridge.http.retry import Deadline, Retries
+from orderbridge.http.retry import Deadline
 from orderbridge.http.session import Session
 from orderbridge.model.permit import Lane, Permit
 from orderbridge.venue.sender import HttpCall, HttpChannel, Sender
@@ -23,14 +23,12 @@ PUBLIC_RATE: Final = Rate(burst=20, per_second=40 / 60)
 class BitsoClient:
     """Speaks HTTP to one Bitso address with one key: paths and queries in, payloads or errors out."""
 
-    def __init__(
-        self, *, session: Session, public: Session, signer: Signer, base_url: str, retries: Retries | None
-    ) -> None:
+    def __init__(self, *, session: Session, public: Session, signer: Signer, base_url: str) -> None:
         self.session = session
         self.gateway = session.gateway
         self.base_url = base_url.rstrip("/")
         channel = HttpChannel(session, base_url=base_url, auth=signer, understand=understand)
-        self.sender = Sender(channel, session, CODES, retries=retries, public=public)
+        self.sender = Sender(channel, session, CODES, public=public)
 
     async def get(self, path: str, *, deadline: Deadline, operation: str, lane: Lane = "read") -> Any:
         """A private read; see `Sender.read`."""

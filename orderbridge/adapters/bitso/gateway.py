@@ -139,7 +139,6 @@ class BitsoGateway(UnsupportedCalls):
             public=session.beside(public),
             signer=signer,
             base_url=self.address,
-            retries=retries,
         )
         self._clock = clock
         self._signer = signer

@@ -22,7 +22,7 @@ from orderbridge.errors import (
     VenueUnavailable,
 )
 from orderbridge.http.limits import LockedOut, NoPermit
-from orderbridge.http.retry import Deadline, Retries, TryAgain, read, retry_after
+from orderbridge.http.retry import Deadline, TryAgain, retry_after
 from orderbridge.http.session import Session, log_facts
 from orderbridge.http.transport import NoAnswer, NothingSent
 from orderbridge.model.permit import Lane, Permit
@@ -65,7 +65,6 @@ class CcxtClient:
         *,
         session: Session,
         reader: Reader,
-        retries: Retries,
         gets_write: bool,
         is_watched: Callable[[], bool],
     ) -> None:
@@ -73,7 +72,6 @@ class CcxtClient:
         self.session = session
         self.reader = reader
         self.gateway = session.gateway
-        self._retries = retries
         self._gets_write = gets_write
         self._is_watched = is_watched
         self._under_way: set[asyncio.Future[None]] = set()
@@ -127,14 +125,7 @@ class CcxtClient:
                 raise self._read_error(done, operation)
             return done
 
-        def give_up(error: Exception) -> VenueUnavailable:
-            return VenueUnavailable(f"no answer: {error}", gateway=self.gateway, operation=operation)
-
-        def on_retry(error: Exception, wait: float) -> None:
-            extra = log_facts(self.gateway, operation)
-            self.session.log.warning("%s is tried again in %.1f s: %s", operation, wait, error, extra=extra)
-
-        return await read(attempt, deadline=deadline, retries=self._retries, give_up=give_up, on_retry=on_retry)
+        return await self.session.repeat(attempt, deadline=deadline, operation=operation)
 
     async def write(
         self,

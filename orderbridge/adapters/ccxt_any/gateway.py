@@ -131,7 +131,9 @@ class CcxtGateway(UnsupportedCalls):
         self.capabilities: Capabilities = self._traits.capabilities
         self._clock = clock
         limiter = shared_limiter((self.venue, address_of(known), digest_of(known)), limits, venue=rate_of(known))
-        self._session = Session(gateway=self.name, venue=self.venue, transport=_CcxtSends(), limiter=limiter)
+        self._session = Session(
+            gateway=self.name, venue=self.venue, transport=_CcxtSends(), limiter=limiter, retries=retries
+        )
         self._wire = Wire(known, limiter, log=self._session.log.name)
         reader = Reader(
             gateway=self.name,
@@ -144,7 +146,6 @@ class CcxtGateway(UnsupportedCalls):
             known,
             session=self._session,
             reader=reader,
-            retries=retries or Retries(),
             gets_write=self._traits.gets_write,
             is_watched=lambda: self._wire.is_intact,
         )
