@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
@@ -143,8 +143,11 @@ class Lookup:
             for step in stage:
                 asks = self.pending(*step.kinds)
                 size = step.size or len(asks) or 1
-                for start in range(0, len(asks), size):
-                    group.create_task(step.run(asks[start : start + size]))
+                runs = [asks[start : start + size] for start in range(0, len(asks), size)]
+                # Not a task for each: of ten thousand ids they would take the time that the answers need.
+                waiting = iter(runs)
+                for _ in runs[:AT_ONCE]:
+                    group.create_task(_run_each(step, waiting))
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
@@ -287,6 +290,11 @@ class Lookup:
             proven_absent=not orders and all(ask.proven_absent for ask in asks),
             notes=tuple(dict.fromkeys(ask.note for ask in asks if ask.note)),
         )
+
+
+async def _run_each(step: Step, runs: Iterator[list[Ask]]) -> None:
+    for asks in runs:
+        await step.run(asks)
 
 
 def no_id_of(gateway: str, ref: OrderRef) -> Found:

@@ -1,17 +1,23 @@
-"""Rows of a venue to models: what every adapter reads alike. Pure functions."""
+"""Rows of a venue to models: what every adapter reads alike, and what is told of rows that are odd."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from orderbridge.http.session import Session, in_turns, log_facts
+from orderbridge.model.order import Order
 from orderbridge.model.results import BadRow
+from orderbridge.venue.bounds import remember
 
 M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")
+# Orders of one answer whose anomalies are told one by one; of more, how many there are.
+_ODD_TOLD: Final = 20
 
 
 class Unusable(ValueError):
@@ -33,6 +39,72 @@ class Rows(Generic[T]):
     def count(self) -> int:
         """Rows in the answer, good and bad."""
         return len(self.good) + len(self.bad)
+
+
+class RowReader:
+    """Reads the rows of one gateway. What is odd is logged once, since the same rows are read again and again."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._told: dict[tuple[str | None, str], None] = {}
+
+    async def read(
+        self,
+        values: Iterable[Any],
+        convert: Callable[[Any], T | None],
+        operation: str,
+        *,
+        first: int = 0,
+        raw_of: Callable[[Any], Any] | None = None,
+        unread: Sequence[BadRow] = (),
+    ) -> Rows[T]:
+        """
+        Make models of rows; one that is unusable is a bad row beside its neighbours.
+
+        Args:
+            convert: Unusable: the row cannot be read. None: it is none of those that are asked for.
+            first: the place of the first row. `raw_of`: the row as the venue sent it.
+            unread: rows that could not even be given as values.
+        """
+        rows: Rows[T] = Rows(bad=list(unread))
+        async for position, value in in_turns(values):
+            try:
+                row = convert(value)
+            except Unusable as error:
+                raw = value if raw_of is None else raw_of(value)
+                rows.bad.append(self.bad_row(first + position, str(error), id=error.id, raw=raw))
+            else:
+                if row is not None:
+                    rows.good.append(row)
+        self.warn_bad(rows.bad, operation)
+        self.warn_odd([row for row in rows.good if isinstance(row, Order)], operation)
+        return rows
+
+    def bad_row(self, position: int, reason: str, *, id: str | None = None, raw: Any = None) -> BadRow:
+        """A row that could not be read."""
+        return BadRow(gateway=self._session.gateway, position=position, reason=reason, order_id=id, raw=raw)
+
+    def warn_bad(self, bad_rows: Iterable[BadRow], operation: str) -> None:
+        """Tell the rows that were not told before, in one line."""
+        self._session.warn_rows([bad for bad in bad_rows if self._is_news(bad.order_id, bad.reason)], operation)
+
+    def warn_odd(self, orders: Iterable[Order], operation: str) -> None:
+        """Tell the anomalies that were not told before."""
+        news = [(order, [odd for odd in order.anomalies if self._is_news(order.order_id, odd)]) for order in orders]
+        odd = [(order, texts) for order, texts in news if texts]
+        log, gateway = self._session.log, self._session.gateway
+        if len(odd) > _ODD_TOLD:
+            log.warning("%d orders have anomalies; the first of them:", len(odd), extra=log_facts(gateway, operation))
+        for order, texts in odd[:_ODD_TOLD]:
+            extra = log_facts(gateway, operation, order_id=order.order_id, client_order_id=order.client_order_id)
+            for text in texts:
+                log.warning("%s: %s", order.order_id, text, extra=extra)
+
+    def _is_news(self, order_id: str | None, text: str) -> bool:
+        if (order_id, text) in self._told:
+            return False
+        remember(self._told, (order_id, text), None)
+        return True
 
 
 def built(model: type[M], id: str | None, /, **fields: Any) -> M:

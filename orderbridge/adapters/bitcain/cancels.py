@@ -148,8 +148,8 @@ class BitcainCancels:
         sweep = _Sweep(symbol=symbol, include_unknown_mode=self._include_unknown_mode)
         pages = self._reads.list_pages({}, symbol=symbol, pace=lambda: deadline, operation=_ALL)
         async for batch in pages:
-            sweep.add(batch.orders)
-            sweep.add_bad(batch.bad_rows)
+            sweep.add(batch.good)
+            sweep.add_bad(batch.bad)
         todo = iter(sweep.todo.items())
         async with asyncio.TaskGroup() as group:
             for _ in range(min(AT_ONCE, len(sweep.todo))):

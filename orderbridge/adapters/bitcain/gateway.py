@@ -313,8 +313,8 @@ class BitcainGateway(UnsupportedCalls):
         orders: list[Order] = []
         bad_rows: list[BadRow] = []
         async for batch in self._reads.list_pages({}, symbol=wanted, pace=lambda: deadline, operation="open_orders"):
-            orders += [order for order in batch.orders if order.may_be_live and wanted in {None, order.symbol}]
-            bad_rows += batch.bad_rows
+            orders += [order for order in batch.good if order.may_be_live and wanted in {None, order.symbol}]
+            bad_rows += batch.bad
         return OrderList(orders=tuple(orders), as_of=as_of, bad_rows=tuple(bad_rows))
 
     @checked_call

@@ -184,9 +184,9 @@ class Listing:
             self.warn(f"{hidden}: only the list is read")
 
     def _sorted(self, batch: Batch) -> list[Order]:
-        for bad in batch.bad_rows:
+        for bad in batch.bad:
             self._bad.setdefault(bad.order_id or repr(bad.raw), bad)
-        return sorted(batch.orders, key=_age, reverse=True)
+        return sorted(batch.good, key=_age, reverse=True)
 
 
 def _age(order: Order) -> datetime:

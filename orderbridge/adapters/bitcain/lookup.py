@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
+from orderbridge.adapters.bitcain.mapping import client_id_from_wire
 from orderbridge.adapters.bitcain.reads import Batch, BitcainReads, dates_to_wire
 from orderbridge.adapters.bitcain.wire import as_uuid
 from orderbridge.errors import OrderBridgeError, OrderNotFound, UnexpectedResponse, VenueUnavailable
@@ -48,7 +49,7 @@ class _Steps:
         self._wanted = {ref.client_order_id or ref.id for ref in look.refs}
         self._orders: list[Order] = []
         self._others: dict[str | None, Order] = {}
-        self._bad: dict[str, BadRow] = {}
+        self._bad: dict[str | None, BadRow] = {}
         self._rows = 0
         self._has_client_ids = False
         self._is_done = False
@@ -98,18 +99,18 @@ class _Steps:
         ):
             if self._look.stopped_by is not None and not isinstance(self._look.stopped_by, VenueUnavailable):
                 raise self._look.stopped_by
-            self._look.add_bad_rows(batch.bad_rows)
+            self._look.add_bad_rows(batch.bad)
             self._take(batch)
         self._is_done = True
 
     def _take(self, batch: Batch) -> None:
-        self._look.take(self._look.asked(CLIENT), batch.orders)
-        self._orders += [order for order in batch.orders if order.client_order_id in self._wanted]
+        self._look.take(self._look.asked(CLIENT), batch.good)
+        self._orders += [order for order in batch.good if order.client_order_id in self._wanted]
         self._others.update((order.client_order_id, order) for order in batch.others)
-        self._bad |= batch.bad_client_ids
-        self._rows += len(batch.orders) + len(batch.others) + len(batch.bad_rows)
-        shown = [order.client_order_id for order in (*batch.orders, *batch.others)]
-        self._has_client_ids = self._has_client_ids or bool(batch.bad_client_ids) or any(shown)
+        self._bad.update((client_id_from_wire(bad.raw), bad) for bad in batch.bad)
+        self._rows += batch.count + len(batch.others)
+        shown = [order.client_order_id for order in (*batch.good, *batch.others)]
+        self._has_client_ids = self._has_client_ids or any(shown) or any(self._bad)
 
     def _conclude(self, ask: Ask) -> None:
         # Seen before it was known that this id is no order id.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -16,7 +16,6 @@ from orderbridge.adapters.bitcain.client import BitcainClient
 from orderbridge.adapters.bitcain.envelope import Page, Shapeless, one_order, one_page
 from orderbridge.adapters.bitcain.mapping import (
     SymbolBook,
-    client_id_from_wire,
     moment_to_wire,
     order_from_wire,
     paper_from_wire,
@@ -24,34 +23,23 @@ from orderbridge.adapters.bitcain.mapping import (
 from orderbridge.adapters.bitcain.scan import MILLISECOND, PageParams, Row, scan_history, scan_list
 from orderbridge.errors import OrderBridgeError, UnexpectedResponse, VenueUnavailable
 from orderbridge.http.retry import Deadline
-from orderbridge.http.session import in_turns, log_facts
+from orderbridge.http.session import log_facts
 from orderbridge.model.basics import Symbol, plain
 from orderbridge.model.order import Order, gateway_name
 from orderbridge.model.permit import Lane
-from orderbridge.model.results import BadRow
-from orderbridge.venue.bounds import after_a_write, remember
-from orderbridge.venue.rows import Unusable
+from orderbridge.venue.bounds import after_a_write
+from orderbridge.venue.rows import RowReader, Rows, Unusable
 
 T = TypeVar("T")
 Mode = Literal["paper", "live"]
 Filters = Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """
-    Rows of a list, sorted out.
+@dataclass(slots=True)
+class Batch(Rows[Order]):
+    """Rows of a list, those of our mode or of none stated; beside them the readable ones of the other mode."""
 
-    Attributes:
-        orders: of our mode, or of a mode that the row does not state.
-        others: of the other mode. `bad_rows`: unreadable ones, those of the other mode left out.
-        bad_client_ids: the client ids that unreadable rows echo.
-    """
-
-    orders: list[Order] = field(default_factory=list)
     others: list[Order] = field(default_factory=list)
-    bad_rows: list[BadRow] = field(default_factory=list)
-    bad_client_ids: dict[str, BadRow] = field(default_factory=dict)
 
 
 class BitcainReads:
@@ -73,7 +61,7 @@ class BitcainReads:
         self.acts = OwnActs(paper=mode == "paper")
         self._symbols = SymbolBook(known_symbols)
         self._clock = clock
-        self._logged: dict[tuple[str | None, str], None] = {}
+        self._rows = RowReader(client.session)
 
     def in_lane(self, lane: Lane) -> Self:
         """The same reads, waiting in another lane; what they know and have logged is shared."""
@@ -101,16 +89,17 @@ class BitcainReads:
         """
         row = await self._client.get(f"{wire.ORDERS}/{order_id}", one_order, deadline=deadline, operation=operation)
         try:
-            order = self._decode(row, self._symbols.wanting(*symbols), operation)
+            order = self._decode(row, self._symbols.wanting(*symbols))
         except Unusable as error:
-            bad = self._bad_row(Row(0, row), error)
-            self._warn_rows([bad], operation)
+            bad = self._rows.bad_row(0, str(error), id=error.id, raw=row)
+            self._rows.warn_bad([bad], operation)
             raise UnexpectedResponse(
                 f"the order cannot be read: {error}",
                 bad_rows=(bad,),
                 gateway=self.gateway,
                 operation=operation,
             ) from error
+        self._rows.warn_odd([order], operation)
         if order.order_id != order_id:
             message = f"asked for {order_id}, the server answered with {order.order_id}"
             raise UnexpectedResponse(message, gateway=self.gateway, operation=operation)
@@ -126,7 +115,9 @@ class BitcainReads:
                 return await self.order(order_id, symbols=[symbol], deadline=soon, operation=operation)
         except Exception as error:  # noqa: BLE001 - the write is done: whatever a look meets, an error would deny that
             if not isinstance(error, (TimeoutError, OrderBridgeError)):
-                self._warn(order_id, None, f"it could not be read back: {type(error).__name__}: {error}", operation)
+                extra = log_facts(self.gateway, operation, order_id=order_id)
+                text = "order %s: it could not be read back: %s: %s"
+                self._client.session.log.warning(text, order_id, type(error).__name__, error, extra=extra)
             return None
 
     def read_row(self, row: object, *, symbol: Symbol | None, operation: str) -> Order:
@@ -136,7 +127,9 @@ class BitcainReads:
         Raises:
             Unusable: it cannot be read.
         """
-        return self._decode(row, self._symbols.wanting(symbol), operation)
+        order = self._decode(row, self._symbols.wanting(symbol))
+        self._rows.warn_odd([order], operation)
+        return order
 
     def read_sized(self, row: Mapping[str, Any], quantity: Decimal | None, *, symbol: Symbol, operation: str) -> Order:
         """
@@ -155,10 +148,9 @@ class BitcainReads:
 
     def flag(self, order: Order, doubts: Iterable[str], *, operation: str) -> Order:
         """The order with these anomalies too, each logged."""
-        doubts = tuple(doubts)
-        for doubt in doubts:
-            self._warn(order.order_id, order.client_order_id, doubt, operation)
-        return order.noted(anomalies=doubts)
+        flagged = order.noted(anomalies=doubts)
+        self._rows.warn_odd([flagged], operation)
+        return flagged
 
     async def list_pages(
         self,
@@ -220,23 +212,22 @@ class BitcainReads:
             raise UnexpectedResponse(str(error), keys=error.keys, gateway=self.gateway, operation=operation) from error
 
     async def _sorted_out(self, rows: list[Row], symbols: SymbolBook, operation: str) -> Batch:
-        batch = Batch()
-        async for _, row in in_turns(rows):
+        def to_order(value: Any) -> Order | None:
             try:
-                order = self._decode(row.value, symbols, operation)
-            except Unusable as error:
-                if self.is_other_mode(paper_from_wire(row.value)):
-                    continue
-                bad = self._bad_row(row, error)
-                batch.bad_rows.append(bad)
-                if (client_id := client_id_from_wire(row.value)) is not None:
-                    batch.bad_client_ids[client_id] = bad
-            else:
-                (batch.others if self.is_other_mode(order.paper) else batch.orders).append(order)
-        self._warn_rows(batch.bad_rows, operation)
+                return self._decode(value, symbols)
+            except Unusable:
+                if self.is_other_mode(paper_from_wire(value)):
+                    return None
+                raise
+
+        first = rows[0].position if rows else 0
+        read = await self._rows.read([row.value for row in rows], to_order, operation, first=first)
+        batch = Batch(bad=read.bad)
+        for order in read.good:
+            (batch.others if self.is_other_mode(order.paper) else batch.good).append(order)
         return batch
 
-    def _decode(self, value: object, symbols: SymbolBook, operation: str) -> Order:
+    def _decode(self, value: object, symbols: SymbolBook) -> Order:
         read = order_from_wire(
             value,
             account=self._account,
@@ -244,36 +235,7 @@ class BitcainReads:
             observed_at=self.now(),
             cancel_sent=self.acts.cancel_sent,
         )
-        order = self.acts.told(read)
-        for anomaly in order.anomalies:
-            self._warn(order.order_id, order.client_order_id, anomaly, operation)
-        return order
-
-    def _warn_rows(self, bad_rows: Sequence[BadRow], operation: str) -> None:
-        # The same rows are read again and again: told once, and those of one page in one line.
-        fresh = [bad for bad in bad_rows if self._is_news(bad.order_id, bad.reason)]
-        self._client.session.warn_rows(fresh, operation)
-
-    def _bad_row(self, row: Row, error: Unusable) -> BadRow:
-        return BadRow(
-            gateway=self.gateway,
-            position=row.position,
-            reason=str(error),
-            order_id=error.id,
-            raw=row.value,
-        )
-
-    def _is_news(self, order_id: str | None, text: str) -> bool:
-        if (order_id, text) in self._logged:
-            return False
-        remember(self._logged, (order_id, text), None)
-        return True
-
-    def _warn(self, order_id: str | None, client_order_id: str | None, text: str, operation: str) -> None:
-        if not self._is_news(order_id, text):
-            return
-        extra = log_facts(self.gateway, operation, order_id=order_id, client_order_id=client_order_id)
-        self._client.session.log.warning("order %s: %s", order_id, text, extra=extra)
+        return self.acts.told(read)
 
 
 def dates_to_wire(since: datetime | None, until: datetime | None) -> dict[str, str]:

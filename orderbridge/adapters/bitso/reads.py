@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Self
 
 from orderbridge.adapters.bitso.client import BitsoClient
 from orderbridge.adapters.bitso.codes import CODES
@@ -12,26 +13,21 @@ from orderbridge.adapters.bitso.ids import ways_to_ask
 from orderbridge.adapters.bitso.mapping import book_from_symbol, fill_from_row, order_from_row
 from orderbridge.errors import AmbiguousRef, OrderNotFound, UnexpectedResponse, VenueError
 from orderbridge.http.retry import Deadline
-from orderbridge.http.session import in_turns, log_facts
 from orderbridge.model.basics import Symbol
 from orderbridge.model.lifecycle import united
 from orderbridge.model.order import Fill, Order
 from orderbridge.model.permit import Lane
 from orderbridge.model.ref import OrderRef
-from orderbridge.model.results import BadRow
 from orderbridge.venue.bounds import read_each
 from orderbridge.venue.codes import Meaning
 from orderbridge.venue.lookup import ORDER
 from orderbridge.venue.memory import Shown
-from orderbridge.venue.rows import Rows, Unusable, is_within
+from orderbridge.venue.rows import RowReader, Rows, Unusable, is_within
 
-T = TypeVar("T")
 # Source: Bitso API v3, "List Open Orders": at most 500 rows, and no paging.
 OPEN_ORDERS_LIMIT: Final = 500
 # Source: Bitso API v3, "User Trades": `limit` up to 100.
 TRADES_PAGE: Final = 100
-# Orders whose anomalies are told one by one; of more, how many there are.
-_ODD_TOLD: Final = 20
 
 
 class BitsoReads:
@@ -44,17 +40,19 @@ class BitsoReads:
         account: str,
         clock: Callable[[], float],
         shown: Shown,
-        lane: Lane = "read",
     ) -> None:
         self.client = client
+        self._rows = RowReader(client.session)
         self.account = account
         self.shown = shown
         self._clock = clock
-        self._lane = lane
+        self._lane: Lane = "read"
 
-    def in_lane(self, lane: Lane) -> BitsoReads:
+    def in_lane(self, lane: Lane) -> Self:
         """The same reads, with another right to be sent."""
-        return BitsoReads(self.client, account=self.account, clock=self._clock, shown=self.shown, lane=lane)
+        other = copy.copy(self)
+        other._lane = lane
+        return other
 
     def now(self) -> datetime:
         """The moment, by the gateway's clock."""
@@ -66,12 +64,9 @@ class BitsoReads:
         observed_at = self.now()
 
         def to_order(row: Any) -> Order:
-            return order_from_row(row, account=self.account, source=source, observed_at=observed_at)
+            return self.shown.take(order_from_row(row, account=self.account, source=source, observed_at=observed_at))
 
-        rows = await self._rows(payload, to_order, operation)
-        rows.good = [self.shown.take(order) for order in rows.good]
-        self._warn(rows, operation)
-        return rows
+        return await self._rows.read(self._listed(payload, operation), to_order, operation)
 
     async def open_orders(self, *, symbol: str | None, deadline: Deadline) -> Rows[Order]:
         """
@@ -118,29 +113,15 @@ class BitsoReads:
         """All trades of one order; by origin id, of every order that ever used it."""
         path = f"/order_trades/{id}" if by_oid else f"/order_trades?origin_id={id}"
         payload = await self.client.get(path, deadline=deadline, operation=operation, lane=self._lane)
-        rows = await self._rows(payload, self._to_fill, operation)
-        rows = self._asked_for(rows, id, by_oid=by_oid)
-        self._warn(rows, operation)
-        return rows
 
-    def _asked_for(self, rows: Rows[Fill], id: str, *, by_oid: bool) -> Rows[Fill]:
-        # A trade without an origin id may be one of an order that has it; one with another is not.
-        mine: Rows[Fill] = Rows(bad=rows.bad)
-        for position, fill in enumerate(rows.good):
-            if (fill.order_id if by_oid else fill.client_order_id or id) == id:
-                mine.good.append(fill)
-            else:
-                reason = "this trade is of another order than was asked for"
-                mine.bad.append(
-                    BadRow(
-                        gateway=self.client.gateway,
-                        position=position,
-                        reason=reason,
-                        order_id=fill.order_id,
-                        raw=fill.raw,
-                    )
-                )
-        return mine
+        def to_fill(row: Any) -> Fill:
+            fill = self._to_fill(row)
+            # A trade without an origin id may be one of an order that has it; one with another is not.
+            if (fill.order_id if by_oid else fill.client_order_id or id) != id:
+                raise Unusable("this trade is of another order than was asked for", id=fill.order_id)
+            return fill
+
+        return await self._rows.read(self._listed(payload, operation), to_fill, operation)
 
     async def trades_by_ref(self, ref: OrderRef, *, deadline: Deadline) -> Rows[Fill]:
         """
@@ -188,14 +169,13 @@ class BitsoReads:
             payload = await self.client.get(
                 f"/user_trades?{query}", deadline=Deadline(timeout), operation="fills", lane=self._lane
             )
-            page = await self._rows(payload, self._to_fill, "fills")
+            page = await self._rows.read(self._listed(payload, "fills"), self._to_fill, "fills")
             ids = [(fill.fill_id, fill.order_id) for fill in page.good]
             if page.count and page.good and seen.issuperset(ids):
                 raise self._unexpected("user_trades repeats a page, so it cannot be read to its end", "fills")
             good, passed = _within(page.good, since, until)
             good = [fill for fill in good if (fill.fill_id, fill.order_id) not in seen]
             seen.update(ids)
-            self._warn(page, "fills")
             yield Rows(good, page.bad)
             if passed or page.count < TRADES_PAGE:
                 return
@@ -211,35 +191,10 @@ class BitsoReads:
     def _to_fill(self, row: Any) -> Fill:
         return fill_from_row(row, account=self.account)
 
-    async def _rows(self, payload: Any, convert: Callable[[Any], T], operation: str) -> Rows[T]:
+    def _listed(self, payload: Any, operation: str) -> list[Any]:
         if not isinstance(payload, list):
             raise self._unexpected(f"the payload is no list but {type(payload).__name__}", operation)
-        rows: Rows[T] = Rows()
-        async for position, row in in_turns(payload):
-            try:
-                rows.good.append(convert(row))
-            except Unusable as error:
-                rows.bad.append(
-                    BadRow(
-                        gateway=self.client.gateway,
-                        position=position,
-                        reason=str(error),
-                        order_id=error.id,
-                        raw=row,
-                    )
-                )
-        return rows
-
-    def _warn(self, rows: Rows[Order] | Rows[Fill], operation: str) -> None:
-        log, gateway = self.client.session.log, self.client.gateway
-        self.client.session.warn_rows(rows.bad, operation)
-        odd = [row for row in rows.good if isinstance(row, Order) and row.anomalies]
-        if len(odd) > _ODD_TOLD:
-            log.warning("%d orders have anomalies; the first of them:", len(odd), extra=log_facts(gateway, operation))
-        for row in odd[:_ODD_TOLD]:
-            for anomaly in row.anomalies:
-                extra = log_facts(gateway, operation, order_id=row.order_id, client_order_id=row.client_order_id)
-                log.warning("%s: %s", row.order_id, anomaly, extra=extra)
+        return payload
 
     def _unexpected(self, message: str, operation: str) -> UnexpectedResponse:
         return UnexpectedResponse(message, gateway=self.client.gateway, operation=operation)

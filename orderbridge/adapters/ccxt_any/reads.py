@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 from orderbridge.adapters.ccxt_any.client import Answered, CcxtClient
 from orderbridge.adapters.ccxt_any.errors import is_list_answer
@@ -17,14 +18,12 @@ from orderbridge.adapters.ccxt_any.traits import Listing, Traits
 from orderbridge.adapters.ccxt_any.wire import Call
 from orderbridge.errors import NotSupported, OrderNotFound, UnexpectedResponse
 from orderbridge.http.retry import Deadline
-from orderbridge.http.session import log_facts
 from orderbridge.model.basics import Symbol
 from orderbridge.model.lifecycle import united
 from orderbridge.model.order import Fill, Order
 from orderbridge.model.permit import Lane
-from orderbridge.model.results import BadRow
 from orderbridge.venue.bounds import read_each
-from orderbridge.venue.rows import Rows, Unusable
+from orderbridge.venue.rows import RowReader, Rows, Unusable
 
 T = TypeVar("T")
 # An exchange that lists open orders by symbol only is asked for each of its markets, if there are no more than this.
@@ -54,29 +53,22 @@ class CcxtReads:
         venue: str,
         account: str,
         clock: Callable[[], float],
-        lane: Lane = "read",
     ) -> None:
         self.client = client
+        self._reader = RowReader(client.session)
         self.markets = markets
         self.traits = traits
         self.memory = memory
         self.venue = venue
         self.account = account
         self._clock = clock
-        self._lane = lane
+        self._lane: Lane = "read"
 
-    def in_lane(self, lane: Lane) -> CcxtReads:
+    def in_lane(self, lane: Lane) -> Self:
         """The same reads, with another right to be sent."""
-        return CcxtReads(
-            self.client,
-            self.markets,
-            traits=self.traits,
-            memory=self.memory,
-            venue=self.venue,
-            account=self.account,
-            clock=self._clock,
-            lane=lane,
-        )
+        other = copy.copy(self)
+        other._lane = lane
+        return other
 
     def now(self) -> datetime:
         """The moment, by the gateway's clock."""
@@ -106,7 +98,7 @@ class CcxtReads:
             if last is not None and last.failed is None and self.traits.order_rows_at is None:
                 raise NotInList(Exception.__str__(error), gateway=self.client.gateway, operation=operation) from error
             raise
-        rows = self._orders([done.value], "look-up", operation, done)
+        rows = await self._orders([done.value], "look-up", operation, done)
         for order in rows.good:
             self.memory.shown(order.order_id, order.symbol, apart=bool(params.get("trigger")))
         return rows
@@ -160,14 +152,14 @@ class CcxtReads:
             lane=self._lane,
         )
         self._check_whole(done, listing, "open_orders")
-        return self._orders(done.value, "open orders", "open_orders", done)
+        return await self._orders(done.value, "open orders", "open_orders", done)
 
     async def orders_since(
         self, since: datetime, *, until: datetime | None = None, symbol: str | None, deadline: Deadline
     ) -> Rows[Order]:
         """The orders created in a span, open or ended, each once. Raises as `open_orders` does."""
         answers = await self._since("fetch_orders", self.traits.orders, (since, until), symbol, deadline, "orders")
-        pages = [self._orders(done.value, "orders", "orders", done) for done in answers]
+        pages = [await self._orders(done.value, "orders", "orders", done) for done in answers]
         return Rows(
             list(united(order for page in pages for order in page.good)), [bad for page in pages for bad in page.bad]
         )
@@ -177,7 +169,7 @@ class CcxtReads:
     ) -> Rows[Fill]:
         """The account's trades of a span, each once. Raises as `open_orders` does."""
         answers = await self._since("fetch_my_trades", self.traits.trades, (since, until), symbol, deadline, "fills")
-        return merged([self._fills(done) for done in answers], _one_of_its_kind)
+        return merged([await self._fills(done) for done in answers], _one_of_its_kind)
 
     async def _since(
         self,
@@ -225,14 +217,7 @@ class CcxtReads:
         )
         # Few orders trade in as many pieces as a page holds, so only a usual large page is suspect.
         self._check_whole(done, Listing(exists=True), "fills", small_pages=False)
-        rows = self._fills(done, order_id)
-        mine: Rows[Fill] = Rows(bad=rows.bad)
-        for position, fill in enumerate(rows.good):
-            if fill.order_id == order_id and symbol in (None, fill.symbol):
-                mine.good.append(fill)
-            else:
-                mine.bad.append(self._bad(position, "this trade is of another order", fill.order_id, fill.raw))
-        return mine
+        return await self._fills(done, order_id, symbol)
 
     def _check_whole(self, done: Answered, listing: Listing, operation: str, *, small_pages: bool = True) -> None:
         """UnexpectedResponse where an answer may be one page of several, or is no list at all."""
@@ -266,7 +251,7 @@ class CcxtReads:
             operation=operation,
         )
 
-    def _orders(self, values: Any, source: str, operation: str, done: Answered) -> Rows[Order]:
+    async def _orders(self, values: Any, source: str, operation: str, done: Answered) -> Rows[Order]:
         now = self.now()
 
         def to_order(row: Any) -> Order:
@@ -283,43 +268,38 @@ class CcxtReads:
             self.memory.saw(order)
             return order
 
-        rows = self._rows(values, to_order, operation, done)
-        for order in rows.good:
-            for anomaly in order.anomalies:
-                extra = log_facts(self.client.gateway, operation, order_id=order.order_id)
-                self.client.session.log.warning("%s: %s", order.order_id, anomaly, extra=extra)
-        return rows
+        return await self._rows(values, to_order, operation, done)
 
-    def _fills(self, done: Answered, order_id: str | None = None) -> Rows[Fill]:
+    async def _fills(self, done: Answered, order_id: str | None = None, symbol: str | None = None) -> Rows[Fill]:
         def to_fill(row: Any) -> Fill:
             named = {**row, "order": row.get("order") or order_id} if isinstance(row, dict) else row
-            return fill_from_row(named, venue=self.venue, account=self.account)
+            fill = fill_from_row(named, venue=self.venue, account=self.account)
+            if order_id not in (None, fill.order_id) or symbol not in (None, fill.symbol):
+                raise Unusable("this trade is of another order than was asked for", id=fill.order_id)
+            return fill
 
-        return self._rows(done.value, to_fill, "fills", done)
+        return await self._rows(done.value, to_fill, "fills", done)
 
-    def _rows(self, values: Any, convert: Callable[[Any], T], operation: str, done: Answered) -> Rows[T]:
+    async def _rows(self, values: Any, convert: Callable[[Any], T], operation: str, done: Answered) -> Rows[T]:
         if not isinstance(values, (list, tuple)):
             raise UnexpectedResponse(
                 f"ccxt gave no list but {type(values).__name__}", gateway=self.client.gateway, operation=operation
             )
         # Whether ccxt left these in the list or filtered them out, each is told once.
-        rows: Rows[T] = Rows(bad=[self._bad(-1, reason, None, raw) for raw, reason in done.call.unreadable])
-        for position, row in enumerate(values):
-            if is_contract(row) or (isinstance(row, dict) and UNREADABLE in row):
-                continue
-            try:
-                rows.good.append(convert(row))
-            except Unusable as error:
-                raw = row.get("info", row) if isinstance(row, dict) else row
-                rows.bad.append(self._bad(position, str(error), error.id, raw))
-        self.client.session.warn_rows(rows.bad, operation)
-        return rows
+        unread = [self._reader.bad_row(-1, reason, raw=raw) for raw, reason in done.call.unreadable]
 
-    def _bad(self, position: int, reason: str, order_id: str | None, raw: Any) -> BadRow:
-        return BadRow(gateway=self.client.gateway, position=position, reason=reason, order_id=order_id, raw=raw)
+        def read(row: Any) -> T | None:
+            is_told = isinstance(row, dict) and UNREADABLE in row
+            return None if is_told or is_contract(row) else convert(row)
+
+        return await self._reader.read(values, read, operation, raw_of=_as_sent, unread=unread)
 
     def _lacks(self, text: str, operation: str) -> NotSupported:
         return NotSupported(text, gateway=self.client.gateway, operation=operation)
+
+
+def _as_sent(row: Any) -> Any:
+    return row.get("info", row) if isinstance(row, dict) else row
 
 
 def _one_of_its_kind(fill: Fill) -> Hashable:
