@@ -195,6 +195,12 @@ class VenueError(OrderBridgeError):
         self.request_id = facts.get("request_id")
         self.body = facts.get("body")
 
+    @property
+    def facts(self) -> VenueFacts:
+        """What it tells of the answer, for another error in its place."""
+        told = VenueFacts(code=self.code, http_status=self.http_status, request_id=self.request_id, body=self.body)
+        return {"gateway": self.gateway, "operation": self.operation, **told}
+
 
 class AuthenticationFailed(VenueError):
     """The venue refused the credentials. Nothing was done: check key, secret, token and their address."""

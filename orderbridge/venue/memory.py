@@ -54,6 +54,11 @@ class Shown:
         if len(self._orders) > self._most:
             self._forget(next(iter(self._orders)))
 
+    def update(self, order: Order) -> None:
+        """Know an order so from now on, if it is one that was shown."""
+        if order.order_id in self._orders:
+            self.put(order)
+
     def get(self, order_id: str) -> Order | None:
         """The order of a venue's id, as it was last known."""
         return self._orders.get(order_id)

@@ -15,12 +15,13 @@ from orderbridge.adapters.bitso.auth import Signer
 from orderbridge.adapters.bitso.cancels import BitsoCancels
 from orderbridge.adapters.bitso.client import PRIVATE_RATE, PUBLIC_RATE, BitsoClient
 from orderbridge.adapters.bitso.codes import CODES
-from orderbridge.adapters.bitso.edits import BitsoEdits
+from orderbridge.adapters.bitso.edits import check_answer, checked_edit
 from orderbridge.adapters.bitso.lookup import BATCH, look_up
 from orderbridge.adapters.bitso.mapping import VENUE, WAITING_MAY_BE_MISSING, book_from_symbol
 from orderbridge.adapters.bitso.markets import BitsoRules
 from orderbridge.adapters.bitso.outgoing import (
     TYPE_TO_WIRE,
+    modify_to_wire,
     oid_from_answer,
     order_from_answer,
     order_to_wire,
@@ -28,7 +29,14 @@ from orderbridge.adapters.bitso.outgoing import (
 )
 from orderbridge.adapters.bitso.reads import BitsoReads
 from orderbridge.client_ids import mint
-from orderbridge.errors import ConfigurationError, InvalidOrder, UnexpectedResponse
+from orderbridge.errors import (
+    ConfigurationError,
+    InvalidOrder,
+    OrderBridgeError,
+    OrderNotFound,
+    OrderRejected,
+    UnexpectedResponse,
+)
 from orderbridge.gateway import Capabilities, ClientIdRule, Mode, UnsupportedCalls, checked_call, order_from
 from orderbridge.http.limits import LimitsLike, shared_limiter
 from orderbridge.http.retry import Deadline, Retries
@@ -41,7 +49,9 @@ from orderbridge.model.permit import Lane, Permit
 from orderbridge.model.ref import OrderRef, RefLike, parse_refs
 from orderbridge.model.request import Market, OrderEdit, OrderRequest
 from orderbridge.model.results import BadRow, CancelledOrders, LookupResult, OrderList
+from orderbridge.venue.bounds import after_a_write
 from orderbridge.venue.codes import Meaning
+from orderbridge.venue.edit import Editing
 from orderbridge.venue.markets import MarketsLike, MarketStore, amounts_of
 from orderbridge.venue.memory import Shown
 from orderbridge.venue.submit import Placing
@@ -164,7 +174,16 @@ class BitsoGateway(UnsupportedCalls):
         # Beside a cancel or an edit: before other reads.
         self._resolve = partial(self._look_up, resolving)
         self._cancels = BitsoCancels(self._client, resolving, self._resolve)
-        self._edits = BitsoEdits(self._client, self._get_by_oid, self._markets, self._shown)
+        self._editing = Editing(
+            find=self._find,
+            check=checked_edit,
+            markets=self._markets,
+            send=self._send_edit,
+            shown=check_answer,
+            read_back=self._read_back,
+            may_be_state=lambda refused: isinstance(refused, (OrderNotFound, OrderRejected)),
+            unconfirmed=self._shown.update,
+        )
 
     @checked_call
     async def permit(self, lane: Lane = "place", *, timeout: float | None = None) -> Permit:
@@ -201,10 +220,6 @@ class BitsoGateway(UnsupportedCalls):
     def nonces_of(self, key: str) -> Callable[[], int] | None:
         """Fresh nonces for another client of this API key: once Bitso has seen ours it refuses shorter ones."""
         return self._signer.nonces_of(key)
-
-    async def _get_by_oid(self, oid: str, deadline: Deadline) -> Order:
-        ref = OrderRef(gateway=self.name, order_id=oid)
-        return order_from(await self._resolve([ref], deadline), ref, gateway=self.name, operation="edit")
 
     @checked_call
     async def submit(
@@ -294,10 +309,31 @@ class BitsoGateway(UnsupportedCalls):
         Source: Bitso API v4, "Modify an Order".
         """
         self._client.session.check_usable()
-        deadline = Deadline(timeout)
-        (known,) = parse_refs([ref], gateways=[self.name], operation="edit")
-        order = order_from(await self._resolve([known], deadline), known, gateway=self.name, operation="edit")
-        return await self._edits.modify(order, changes, deadline=deadline)
+        return await self._editing.edit(ref, changes, deadline=Deadline(timeout))
+
+    async def _find(self, given: RefLike, deadline: Deadline) -> Order:
+        (known,) = parse_refs([given], gateways=[self.name], operation="edit")
+        return order_from(await self._resolve([known], deadline), known, gateway=self.name, operation="edit")
+
+    async def _read_back(self, order: Order, deadline: Deadline) -> Order | None:
+        ref = OrderRef(gateway=self.name, order_id=order.order_id)
+        try:
+            return await self._find(ref, after_a_write(deadline))
+        except OrderBridgeError:
+            return None
+
+    async def _send_edit(self, order: Order, changes: OrderEdit, deadline: Deadline) -> object:
+        ids: dict[str, Any] = {"order_id": order.order_id, "client_order_id": order.client_order_id}
+        return await self._client.write(
+            "PATCH",
+            f"/orders/{order.order_id}",
+            modify_to_wire(changes),
+            permit=None,
+            deadline=deadline,
+            operation="edit",
+            version=4,
+            **ids,
+        )
 
     async def _hold(self, request: OrderRequest, deadline: Deadline) -> None:
         await self._markets.hold(request.symbol, amounts_of(request), deadline=deadline, operation="submit")

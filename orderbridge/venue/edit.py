@@ -1,0 +1,138 @@
+"""Changing a working order in place: checked against what it is, sent once, and told as it stands after that."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from orderbridge.errors import (
+    OrderDenied,
+    OrderNotActive,
+    OrderNotFound,
+    OrderRejected,
+    OutcomeUnknown,
+    VenueError,
+)
+from orderbridge.http.retry import Deadline
+from orderbridge.model.order import Order
+from orderbridge.model.ref import RefLike
+from orderbridge.model.request import OrderEdit
+from orderbridge.venue.markets import MarketStore, amounts_of
+from orderbridge.venue.submit import Unclear
+
+UNKNOWN_OUTCOME: Final = "edit: sent, outcome not known"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Editing:
+    """
+    How a venue changes an order in place.
+
+    Attributes:
+        find: the order that is meant, read. Raises where it cannot be, or is not to be touched.
+        check: OrderDenied, NotSupported for what cannot be changed of it; gives the changes, completed.
+        send: sends them, once.
+        shown: the order that the answer shows; None where it shows none. Unclear: it is about another.
+        read_back: the order after a write to it; None where it cannot be read at once.
+        may_be_state: whether a refusal may be one by the order's state, so that the order itself tells.
+        markets: whose rules new amounts are held against.
+        unconfirmed: told of an order whose size may be another by now, so that fills of the old do not fill it.
+    """
+
+    find: Callable[[RefLike, Deadline], Awaitable[Order]]
+    check: Callable[[Order, OrderEdit], OrderEdit]
+    send: Callable[[Order, OrderEdit, Deadline], Awaitable[Any]]
+    shown: Callable[[Any, Order], Order | None]
+    read_back: Callable[[Order, Deadline], Awaitable[Order | None]]
+    may_be_state: Callable[[VenueError], bool]
+    markets: MarketStore | None = None
+    unconfirmed: Callable[[Order], None] = lambda order: None
+
+    async def edit(self, given: RefLike, changes: OrderEdit, *, deadline: Deadline) -> Order:
+        """
+        Change an order, and return it as it is after that; `replace_requested` where it does not show the change.
+
+        Raises:
+            OrderDenied, NotSupported, NotSent and the errors of `find`: nothing was sent.
+            OrderNotActive: it had ended; the error carries it. OrderRejected: refused, and it stands as it was.
+            OutcomeUnknown: sent, and no clear answer.
+        """
+        order = await self.find(given, deadline)
+        if order.is_done:
+            raise OrderNotActive(f"the order is {order.status}: nothing can be changed", order=order)
+        if changes.quantity is not None and changes.quantity <= (order.filled_quantity or 0):
+            message = "quantity is the new total, and that much is filled already: cancel instead"
+            raise OrderDenied(message, rule="quantity")
+        changes = self.check(order, changes)
+        if self.markets is not None:
+            amounts = amounts_of(changes)
+            if changes.quantity is not None:
+                amounts["price"] = changes.price or order.price
+            await self.markets.hold(order.symbol, amounts, deadline=deadline, operation="edit")
+        try:
+            answer = await self.send(order, changes, deadline)
+        except OutcomeUnknown:
+            self._unconfirmed(order, UNKNOWN_OUTCOME)
+            raise
+        except VenueError as refused:
+            if not self.may_be_state(refused):
+                raise
+            now = await self.read_back(order, deadline)
+            raise by_state(refused, now, is_past=now is not None and now.is_done) from refused
+        with about(order, "edit"):
+            shown = self.shown(answer, order)
+            if shown is None or _differs(shown, changes):
+                shown = await self.read_back(order, deadline) or shown
+            check_same(shown, order)
+        if shown is None:
+            return self._unconfirmed(order, "edit: accepted, not read back")
+        if shown.may_be_live and _differs(shown, changes):
+            # A stale read, or the change is still under way.
+            return self._unconfirmed(shown, "edit: accepted, not shown yet")
+        return shown.model_copy(update={"replace_requested": False})
+
+    def _unconfirmed(self, order: Order, evidence: str) -> Order:
+        order = order.noted(evidence, replace_requested=True)
+        self.unconfirmed(order)
+        return order
+
+
+def by_state(refused: VenueError, now: Order | None, *, is_past: bool) -> VenueError:
+    """What a refusal was that the order's state may explain, by the order as it is now; None: it could not be read."""
+    text = Exception.__str__(refused)
+    if now is not None and is_past:
+        return OrderNotActive(f"{text}; the order is {now.status}", order=now, **refused.facts)
+    stands = "could not be read" if now is None else f"stands as it was, {now.status}"
+    message = f"{text}; the order {stands}"
+    if isinstance(refused, OrderNotFound):
+        return OrderNotFound(message, found=refused.found, **refused.facts)
+    kind = type(refused) if isinstance(refused, OrderRejected) else OrderRejected
+    return kind(message, **refused.facts)
+
+
+@contextmanager
+def about(order: Order, operation: str) -> Iterator[None]:
+    """Where the answer to a write about an order is read: what is unclear is an outcome that is not known."""
+    try:
+        yield
+    except Unclear as unclear:
+        raise OutcomeUnknown(
+            f"the {operation} was sent, and {unclear}",
+            order_id=order.order_id,
+            client_order_id=order.client_order_id,
+        ) from unclear
+
+
+def check_same(shown: Order | None, order: Order) -> None:
+    """Unclear: what is shown is another order."""
+    if shown is not None and (shown.symbol, shown.side) != (order.symbol, order.side):
+        other = f"{shown.side} {shown.symbol}, not {order.side} {order.symbol}"
+        raise Unclear(f"the answer is about another order: {other}")
+
+
+def _differs(order: Order, changes: OrderEdit) -> bool:
+    """Whether an order states other figures than a change asked for."""
+    asked = {name: value for name, value in dict(changes).items() if value is not None}
+    return any(getattr(order, name) not in (None, value) for name, value in asked.items())
