@@ -471,6 +471,19 @@ async def test_trades_that_were_seen_once_are_not_forgotten() -> None:
     assert (placement.state, placement.gave_up) == ("uncertain", True)
 
 
+async def test_an_order_that_differs_and_is_seen_once_is_not_forgotten() -> None:
+    """A conflict that a stream showed, and no read after it: never called absent, and a person is told."""
+    settled = Settled(Venue())
+    placement = await settled.place()
+    await settled.bridge.observe(seen(client_order_id=placement.client_order_id, price="99999"))
+
+    after = await settled.bridge.resolve(placement, timeout=2)
+    await settled.bridge.aclose()
+
+    assert (after.state, after.gave_up, after.holds_key) == ("uncertain", True, True)
+    assert [alarm.kind for alarm in settled.alarms] == ["conflict", "gave_up"]
+
+
 async def test_several_orders_that_fit_are_a_double() -> None:
     """None of them is adopted, nothing is called absent, and a person is told."""
     venue = Venue()
