@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Protocol
 
-from orderbridge.errors import NotSent, OrderBridgeError, OutcomeUnknown, Where
+from orderbridge.errors import NotSent, OrderBridgeError, OutcomeUnknown
 from orderbridge.gateway import Capabilities
 from orderbridge.http.retry import Deadline
 from orderbridge.http.session import log_facts
@@ -89,20 +89,27 @@ class Placing:
                 await self.hold(request, deadline)
             client_order_id = request.client_order_id or self.mint()
             call = self.call(request, client_order_id)
-        where = Where(gateway=self.gateway, operation="submit")
         answer = await self.send(call, permit=permit, not_after=not_after, deadline=deadline)
         try:
             order = await self.said(answer, request, call, deadline)
             doubts = self._doubts(order, answer, request, client_order_id)
+            order, figures = as_asked(order, request)
+            return self.known(self._told(order, [*doubts, *figures], client_order_id))
         except Unclear as unclear:
-            raise OutcomeUnknown(
-                f"the order was sent, and {unclear}",
-                order_id=unclear.order_id,
-                client_order_id=client_order_id,
-                **where,
-            ) from unclear
-        order, figures = as_asked(order, request)
-        return self.known(self._told(order, [*doubts, *figures], client_order_id))
+            raise self._unclear(str(unclear), client_order_id, order_id=unclear.order_id) from unclear
+        except Exception as error:
+            # Whatever it is called: as one of those that say "nothing left", it would have the order sent again.
+            why = f"its answer could not be taken in: {type(error).__name__}: {error}"
+            raise self._unclear(why, client_order_id) from error
+
+    def _unclear(self, why: str, client_order_id: str | None, *, order_id: str | None = None) -> OutcomeUnknown:
+        return OutcomeUnknown(
+            f"the order was sent, and {why}",
+            order_id=order_id,
+            client_order_id=client_order_id,
+            gateway=self.gateway,
+            operation="submit",
+        )
 
     def _doubts(self, order: Order, answer: Any, request: OrderRequest, client_order_id: str | None) -> list[str]:
         names = (*_IDENTITY, *(_MANNER if self.tells_manner else ()))
