@@ -135,7 +135,7 @@ class BitcainApp:
         faults: list[Row] = []
         if endpoint.rest:
             path = checked(OrderPath, {"order_id": call.rest[0]}, "path", faults)
-            call.rest = [str(path and path.order_id)]
+            call.rest = [] if path is None else [str(path.order_id)]
         if endpoint.query is not None:
             words = [spelled(word, self._settings) for word in STATUSES]
             context = None if self._settings.order_status_type == "text" else dict.fromkeys(words)
