@@ -89,7 +89,6 @@ class Said:
     Attributes:
         ok: it was done, and `payload` is what it gave.
         key: how the venue's table is entered; empty where the answer has no form that is known.
-        is_own: whether it is in the venue's own form. A proxy's may look like a refusal.
         code: the venue's code for what went wrong. `text`: its words. `keys`: the names that were there instead.
         stamp: the credentials that it answers to.
     """
@@ -97,7 +96,6 @@ class Said:
     ok: bool = False
     payload: Any = None
     key: str = ""
-    is_own: bool = True
     code: str | None = None
     text: str = ""
     keys: tuple[str, ...] = ()
@@ -138,14 +136,14 @@ def rows_of(*rows: tuple[Meaning, str]) -> dict[str, Meaning]:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Codes:
     """
-    A venue's table, entered by `Said.key`: `reads`, and a column for each write by its operation, over `both`.
+    A venue's table, entered by `Said.key`: `reads`, and `columns` of their own for some operations, over `both`.
 
     Whatever is in none of them is unclear.
     """
 
     both: Mapping[str, Meaning] = field(default_factory=dict)
     reads: Mapping[str, Meaning] = field(default_factory=dict)
-    writes: Mapping[str, Mapping[str, Meaning]] = field(default_factory=dict)
+    columns: Mapping[str, Mapping[str, Meaning]] = field(default_factory=dict)
 
     def __call__(self, said: Said, operation: str) -> Meaning:
         """What an answer to an operation means."""
@@ -153,7 +151,7 @@ class Codes:
 
     def of(self, key: str | None, operation: str = "") -> Meaning:
         """What a key means to an operation, or to a read."""
-        column = self.writes.get(operation, self.reads)
+        column = self.columns.get(operation, self.reads)
         return column.get(key or "", self.both.get(key or "", Meaning.UNCLEAR))
 
 
@@ -219,10 +217,9 @@ def read_meaning(meaning: Meaning, status: int) -> Meaning:
     return Meaning.UNCLEAR if status >= 500 and meaning not in _WHATEVER_THE_STATUS else meaning
 
 
-def write_meaning(meaning: Meaning, said: Said) -> Meaning:
-    """What an answer to a write means: with a 5xx, or not in the venue's own form, it may be a proxy's."""
-    is_clear = said.is_own and said.status < 500
-    return meaning if is_clear or meaning is Meaning.THROTTLED else Meaning.UNCLEAR
+def write_meaning(meaning: Meaning, status: int) -> Meaning:
+    """What an answer to a write means: with a 5xx it may be a proxy's, and refuses nothing."""
+    return meaning if status < 500 or meaning is Meaning.THROTTLED else Meaning.UNCLEAR
 
 
 def is_told(meaning: Meaning) -> bool:
@@ -271,6 +268,18 @@ def write_error(
     else:
         unclear.__cause__ = VenueError(said.text, **said.facts(where))
     return unclear
+
+
+def facts_of(error: VenueError) -> VenueFacts:
+    """The facts of one error, for another in its place."""
+    return VenueFacts(
+        gateway=error.gateway,
+        operation=error.operation,
+        code=error.code,
+        http_status=error.http_status,
+        request_id=error.request_id,
+        body=error.body,
+    )
 
 
 def _refusal(kind: type[VenueError], meaning: Meaning, said: Said, where: Where) -> VenueError:

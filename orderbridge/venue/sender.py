@@ -16,6 +16,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol, Self, TypeVar
 from urllib.parse import quote, urlencode
 
+from pydantic import SecretStr
+
 from orderbridge.errors import (
     AuthenticationFailed,
     ConfigurationError,
@@ -52,11 +54,18 @@ _NOT_READY: Final = (TimeoutError, VenueUnavailable, UnexpectedResponse, RateLim
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VenueCall:
-    """One act at a venue. `operation` names it in errors, logs and the venue's table of codes."""
+    """
+    One act at a venue.
+
+    Attributes:
+        operation: names it in errors, logs and the venue's table of codes.
+        is_public: unsigned, and counted by address instead of by key.
+    """
 
     operation: str
     order_id: str | None = None
     client_order_id: str | None = None
+    is_public: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,15 +76,15 @@ class HttpCall(VenueCall):
     Attributes:
         path: after the venue's address; it may hold a query that is encoded already.
         fields: the JSON object that is sent; None sends no body.
-        is_public: unsigned, and counted by address instead of by key.
+        hides_body: its answer may repeat a secret that is new to us.
         base_url: an address in place of the venue's.
     """
 
     path: str
     method: str = "GET"
     query: Mapping[str, str] | None = None
-    fields: Mapping[str, str | bool] | None = None
-    is_public: bool = False
+    fields: Mapping[str, str | bool | SecretStr] | None = None
+    hides_body: bool = False
     base_url: str | None = None
 
 
@@ -212,7 +221,7 @@ class HttpChannel:
         headers, content = {"accept": "application/json"}, b""
         if call.fields is not None:
             headers["content-type"] = "application/json"
-            content = json.dumps(dict(call.fields), separators=(",", ":")).encode()
+            content = json.dumps(dict(call.fields), separators=(",", ":"), default=SecretStr.get_secret_value).encode()
         request = WireRequest(call.method, url, headers, content)
         return (request, None) if call.is_public else self._auth.sign(request)
 
@@ -228,7 +237,7 @@ class HttpChannel:
             status=response.status,
             retry_after=retry_after(response.headers.get("retry-after"), now=self._clock()),
             request_id=self._safe(response.headers.get("x-request-id")),
-            body=shown(response.body, self._auth.secrets),
+            body=None if call.hides_body else shown(response.body, self._auth.secrets),
             stamp=stamp,
         )
 
@@ -333,7 +342,7 @@ class Sender:
     async def _repeat(
         self, call: VenueCall, deadline: Deadline, lane: Lane, tries: Tries, *, once: bool = False
     ) -> Any:
-        session = self._public if isinstance(call, HttpCall) and call.is_public else self.session
+        session = self._public if call.is_public else self.session
 
         async def attempt() -> Any:
             said, meaning = await self._try(call, session, deadline, lane, tries)
@@ -358,7 +367,8 @@ class Sender:
         self, call: VenueCall, session: Session, deadline: Deadline, lane: Lane, tries: Tries
     ) -> tuple[Said, Meaning]:
         self._channel.check_usable()
-        await self._channel.ready()
+        if not call.is_public:
+            await self._channel.ready()
         await session.slot(lane, deadline, call.operation)
         self._channel.check_usable()  # the wait may have been long
         left = tries.left
@@ -444,7 +454,7 @@ class Sender:
                     call, lane=permit.lane, deadline=deadline, not_after=not_after, tries=tries
                 )
             outcome = str(said.status or "answered")
-            return said, write_meaning(self._meaning(said, call, self.session), said)
+            return said, write_meaning(self._meaning(said, call, self.session), said.status)
         except NothingSent as error:
             raise NotSent(f"nothing was sent: {error}", **self._where(call)) from error
         except NoAnswer as error:

@@ -7,28 +7,28 @@ import hashlib
 import inspect
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from pydantic import SecretStr
 
 from orderbridge.adapters.bitcain import wire
-from orderbridge.adapters.bitcain.codes import Verdict, explain, lock_out_of, verdict_on_read
+from orderbridge.adapters.bitcain.codes import CODES, LOGIN, REFRESH, explain, key_of
 from orderbridge.adapters.bitcain.mapping import moment_from_wire
 from orderbridge.adapters.bitcain.wire import inside, pick
 from orderbridge.errors import (
     AuthenticationFailed,
     ConfigurationError,
     OrderBridgeError,
-    RateLimited,
-    UnexpectedResponse,
     VenueFacts,
     VenueUnavailable,
 )
 from orderbridge.http import body
-from orderbridge.http.retry import Deadline, TryAgain
+from orderbridge.http.retry import Deadline
 from orderbridge.http.session import Session, log_facts
 from orderbridge.http.transport import WireRequest, WireResponse
+from orderbridge.venue.codes import Meaning, Said
+from orderbridge.venue.sender import HttpCall, HttpChannel, Sender
 
 TokenProvider = Callable[[], Awaitable[str] | str]
 # A token with less time than this is renewed before it is used, in seconds.
@@ -104,17 +104,21 @@ def _is_token(text: object) -> bool:
 
 class TokenKeeper:
     """
-    Keeps the token, and renews it one renewal at a time.
+    Signs with the token that it keeps, and renews it, one renewal at a time.
 
     A renewal is a task of its own: a caller that is cancelled meanwhile does not lose the rotated pair.
     """
+
+    # Each costs a log-in.
+    renewals = 1
 
     def __init__(
         self, credentials: Credentials, *, base_url: str, session: Session, clock: Callable[[], float]
     ) -> None:
         self._credentials = credentials
-        self._base_url = base_url
         self._session = session
+        channel = HttpChannel(session, base_url=base_url, auth=self, understand=session_said, clock=clock)
+        self._sender = Sender(channel, session, CODES)
         self._clock = clock
         self._token = credentials.token
         self._refresh_token = credentials.refresh_token
@@ -130,33 +134,33 @@ class TokenKeeper:
         given = self._credentials
         return bool(given.provider or given.email or self._refresh_token)
 
-    def headers(self) -> dict[str, str]:
-        """The headers of a request, with the token."""
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must not appear in a text that is shown."""
+        held = (self._token, self._refresh_token, self._credentials.password, self._credentials.token)
+        texts = dict.fromkeys(secret.get_secret_value() for secret in held if secret is not None)
+        # As JSON text too: a quote or an accent is written otherwise there.
+        return tuple(dict.fromkeys([*texts, *(json.dumps(text)[1:-1] for text in texts)]))
+
+    def sign(self, request: WireRequest) -> tuple[WireRequest, object]:
+        """The request with the token, and the token's number."""
         token = self._token.get_secret_value() if self._token else ""
-        return {"accept": "application/json", "authorization": f"Bearer {token}"}
+        return replace(request, headers={**request.headers, "authorization": f"Bearer {token}"}), self.generation
 
-    def shown(self, answer: bytes) -> str:
-        """A body as an error may show it."""
-        return body.shown(answer, self._secrets())
-
-    def redacted(self, text: str) -> str:
-        """A text of the server's, short and without any secret that we know."""
-        return body.shown(text.encode("utf-8", "replace"), self._secrets())
-
-    async def ensure(self) -> None:
+    async def ready(self) -> None:
         """Have a token at hand, renewed when its time is nearly up."""
         if self._token is None:
             await self._renew()
         elif self._expires_at is not None and self._expires_at - self._clock() < RENEW_BEFORE:
             await self._renew_early(self._expires_at)
 
-    async def renew(self, generation: int) -> bool:
-        """After a refusal of that token: have a newer one. False when there is no way to get one."""
-        if generation == self.generation:
+    async def renew(self, stamp: object) -> bool:
+        """After the token of that number was refused: have a newer one. False when there is no way to get one."""
+        if stamp == self.generation:
             if not self.can_renew:
                 return False
             await self._renew()
-        return generation != self.generation
+        return stamp != self.generation
 
     async def aclose(self) -> None:
         """Stop a renewal that nobody waits for any more."""
@@ -211,7 +215,7 @@ class TokenKeeper:
         given = self._credentials
         if self._refresh_token is not None:
             try:
-                self._take(await self._post(wire.REFRESH, {"refresh_token": self._refresh_token}, operation="refresh"))
+                self._take(await self._post(wire.REFRESH, {"refresh_token": self._refresh_token}, operation=REFRESH))
                 return
             except AuthenticationFailed:
                 if given.password is None:
@@ -221,56 +225,14 @@ class TokenKeeper:
         assert given.email is not None  # can_renew, and no refresh token
         assert given.password is not None
         fields = {"email": SecretStr(given.email), "password": given.password}
-        self._take(await self._post(wire.LOGIN, fields, operation="login"))
+        self._take(await self._post(wire.LOGIN, fields, operation=LOGIN))
 
     async def _post(self, path: str, fields: dict[str, SecretStr], *, operation: str) -> dict[str, Any]:
-        headers = {"accept": "application/json", "content-type": "application/json"}
-        # Bare in no local: errors come through this frame.
-        text = SecretStr(json.dumps({name: value.get_secret_value() for name, value in fields.items()}))
-        request = WireRequest("POST", self._base_url + path, headers, text.get_secret_value().encode())
-        # Repeated when the answer is lost: if the old refresh token is void by then, so is the lost pair.
-        return await self._session.read(
-            lambda: request,
-            lambda response: self._session_in(response, operation),
-            deadline=Deadline(RENEWAL_TIME),
-            operation=operation,
-            lane="cancel",  # every other lane waits for the token
-        )
-
-    def _session_in(self, response: WireResponse, operation: str) -> dict[str, Any]:
-        """The session of a login or refresh. Its errors hold no body: a 422 repeats the password."""
-        gateway = self._session.gateway
-        payload, unreadable = None, ""
-        try:
-            payload = body.load(response.body)
-        except body.Unreadable as error:
-            unreadable = str(error)
-        if unreadable and 200 <= response.status < 300:
-            # Without the reader's error: its frames hold the answer, and so perhaps tokens.
-            raise TryAgain(UnexpectedResponse(f"the answer is {unreadable}", gateway=gateway, operation=operation))
-        said = self.redacted(explain(payload))
-        facts = VenueFacts(gateway=gateway, operation=operation, http_status=response.status)
-        if not 200 <= response.status < 300:
-            raise self._refusal(response, payload, said, facts)
-        session, why = session_from_wire(payload, said)
-        del payload  # the tokens are to be in no frame of the error
-        if session is None:
-            raise AuthenticationFailed(why, **facts)
+        call = HttpCall(operation=operation, path=path, method="POST", fields=fields, is_public=True, hides_body=True)
+        # Repeated when the answer is lost: if the old refresh token is void by then, so is the lost pair. Every other
+        # lane waits for the token.
+        session: dict[str, Any] = await self._sender.read(call, deadline=Deadline(RENEWAL_TIME), lane="cancel")
         return session
-
-    def _refusal(self, response: WireResponse, payload: object, said: str, facts: VenueFacts) -> Exception:
-        text = f"{facts['operation']} answered {response.status}" + (f": {said}" if said else "")
-        match verdict_on_read(response.status, payload):
-            case Verdict.AGAIN:
-                where = {"gateway": facts["gateway"], "operation": facts["operation"]}
-                return TryAgain(VenueUnavailable(text, **where))
-            case Verdict.THROTTLED:
-                wait = lock_out_of(response.headers, now=self._clock())
-                return self._session.throttled(RateLimited(text, retry_after=wait, **facts), seconds=wait)
-            case Verdict.ABSENT | Verdict.MOVED:
-                return ConfigurationError(f"{text}; is base_url {self._base_url} right?", gateway=facts["gateway"])
-            case _:
-                return AuthenticationFailed(text, **facts)
 
     def _take(self, session: dict[str, Any]) -> None:
         refresh_token = pick(session, ("refresh_token",))
@@ -284,11 +246,22 @@ class TokenKeeper:
         self._token, self._expires_at = SecretStr(token), None if soon else expires_at
         self.generation += 1
 
-    def _secrets(self) -> tuple[str, ...]:
-        held = (self._token, self._refresh_token, self._credentials.password, self._credentials.token)
-        texts = dict.fromkeys(secret.get_secret_value() for secret in held if secret is not None)
-        # As JSON text too: a quote or an accent is written otherwise there.
-        return tuple(dict.fromkeys([*texts, *(json.dumps(text)[1:-1] for text in texts)]))
+
+def session_said(response: WireResponse, call: HttpCall) -> Said:
+    """What the answer to a login or refresh says: its session, or why there is none."""
+    try:
+        payload, unreadable = body.load(response.body), ""
+    except body.Unreadable as error:
+        payload, unreadable = None, str(error)
+    is_success, said = 200 <= response.status < 300, explain(payload)
+    if is_success and unreadable:
+        return Said(text=f"the answer is {unreadable}")
+    if is_success:
+        session, why = session_from_wire(payload, said)
+        return Said(key="no-session", text=why) if session is None else Said(ok=True, payload=session)
+    key = key_of(response.status, payload, call)
+    text = f"{call.operation} answered {response.status}" + (f": {said}" if said else "")
+    return Said(key=key, text=f"{text}; is base_url right?" if CODES.of(key, LOGIN) is Meaning.ELSEWHERE else text)
 
 
 def session_from_wire(payload: object, said: str) -> tuple[dict[str, Any] | None, str]:

@@ -11,14 +11,13 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from orderbridge.adapters.bitcain import wire
-from orderbridge.adapters.bitcain.codes import CANCEL, facts_of
-from orderbridge.adapters.bitcain.envelope import Shapeless, one_order
+from orderbridge.adapters.bitcain.codes import CANCEL
+from orderbridge.adapters.bitcain.envelope import Payload, Shapeless, one_order
 from orderbridge.adapters.bitcain.mapping import paper_from_wire
 from orderbridge.adapters.bitcain.reads import BitcainReads
 from orderbridge.adapters.bitcain.targets import Targets
 from orderbridge.adapters.bitcain.wire import pick
 from orderbridge.adapters.bitcain.words import read_status
-from orderbridge.adapters.bitcain.writer import BitcainWriter, Payload, RefusedLater, Write
 from orderbridge.errors import (
     AuthenticationFailed,
     NotSent,
@@ -34,7 +33,9 @@ from orderbridge.model.order import Order
 from orderbridge.model.ref import RefLike
 from orderbridge.model.results import BadRow
 from orderbridge.venue.bounds import AT_ONCE
+from orderbridge.venue.codes import facts_of
 from orderbridge.venue.rows import Unusable
+from orderbridge.venue.sender import HttpCall, RefusedLater, Sender
 
 _ALL: Final = "cancel_all"
 
@@ -43,9 +44,9 @@ class BitcainCancels:
     """The cancels of one account. Its reads stand first in line, as the cancels do."""
 
     def __init__(
-        self, writer: BitcainWriter, reads: BitcainReads, targets: Targets, *, gateway: str, include_unknown_mode: bool
+        self, sender: Sender, reads: BitcainReads, targets: Targets, *, gateway: str, include_unknown_mode: bool
     ) -> None:
-        self._writer = writer
+        self._sender = sender
         self._reads = reads
         self._targets = targets
         self._gateway = gateway
@@ -59,7 +60,7 @@ class BitcainCancels:
         return await self._by_id(target.order_id, target.order, deadline)
 
     async def _by_id(self, order_id: str, known: Order | None, deadline: Deadline) -> Order:
-        write = Write(
+        write = HttpCall(
             operation=CANCEL,
             method="DELETE",
             path=f"{wire.ORDERS}/{order_id}",
@@ -68,11 +69,11 @@ class BitcainCancels:
         )
         is_first = self._reads.acts.note_cancel(order_id)
         try:
-            payload = await self._writer.cancel(write, deadline=deadline)
+            payload = await self._sender.cancel(write, deadline=deadline)
         except OrderNotActive as refused:
             return await self._refused(refused, order_id, known, deadline, may_have_left=False, is_first=is_first)
         except RefusedLater as later:
-            return await self._refused(later.error, order_id, known, deadline, may_have_left=True, is_first=is_first)
+            return await self._refused(later.refusal, order_id, known, deadline, may_have_left=True, is_first=is_first)
         except OutcomeUnknown:
             seen = await self._read_back(order_id, known, deadline)
             if seen is not None and seen.is_done:

@@ -1,90 +1,124 @@
-"""Answers of Bitcain's that are no success, and the errors they stand for: tables for reads and writes, and texts."""
+"""What Bitcain's answers say, and what they mean: none of it but the 422 is documented."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import StrEnum
 from typing import Any, Final
 
 from orderbridge.adapters.bitcain import wire
+from orderbridge.adapters.bitcain.envelope import Shapeless, one_order, one_page
 from orderbridge.adapters.bitcain.wire import pick
-from orderbridge.errors import (
-    AuthenticationFailed,
-    InsufficientFunds,
-    InvalidOrder,
-    OrderNotActive,
-    OrderNotFound,
-    OrderRejected,
-    OutcomeUnknown,
-    PermissionDenied,
-    RateLimited,
-    VenueError,
-    VenueFacts,
-)
-from orderbridge.http.retry import retry_after
-from orderbridge.model.results import Answer, Found
+from orderbridge.http.body import Unreadable, load
+from orderbridge.http.transport import WireResponse
+from orderbridge.venue.codes import Codes, Meaning, Said, rows_of
+from orderbridge.venue.sender import HttpCall
 
-# How long a 429 without a Retry-After stops us, in seconds.
-LOCK_OUT: Final = 60.0
+SUBMIT: Final = "submit"
+EDIT: Final = "edit"
+RETRY: Final = "retry_failed"
+CANCEL: Final = "cancel"
+LOGIN: Final = "login"
+REFRESH: Final = "refresh"
+
 # FastAPI's text for a path that no route serves. Every other JSON 404 is about the thing asked for.
 NO_ROUTE: Final = "Not Found"
 # FastAPI's text for a missing or malformed bearer, sent with 403 by its older versions.
 NOT_AUTHENTICATED: Final = "not authenticated"
+_COLLECTIONS: Final = frozenset({wire.ORDERS, wire.HISTORY})
+# No passing trouble (408, 425) and no throttle.
+_OTHER_4XX: Final = "405-407 409-424 426-428 430-499"
+
+_CHANGE: Final = rows_of(
+    (Meaning.INVALID, "400 422"),
+    (Meaning.FUNDS, "402"),
+    (Meaning.PERMISSION, "403"),
+    (Meaning.ABSENT, "404-own"),
+    (Meaning.NOT_ACTIVE, "409"),
+)
+_SESSION: Final = rows_of(
+    (Meaning.CREDENTIALS, f"no-session 400-403 403-bearer {_OTHER_4XX}"),
+    (Meaning.ELSEWHERE, "404-own 404-route moved"),
+)
+# Statuses, and what tells answers of one status apart. Of a write only what is said in a `detail` of the server's own
+# has a key. A 409 to a new order may mean that its id exists, so it refuses nothing.
+CODES: Final = Codes(
+    both=rows_of((Meaning.NOT_ADMITTED, "401 403-bearer")),
+    reads=rows_of(
+        (Meaning.PERMISSION, "403"),
+        (Meaning.ABSENT, "404-own"),
+        (Meaning.ELSEWHERE, "404-list"),
+        (Meaning.UNEXPECTED, "404-route moved shapeless"),
+        (Meaning.HIDDEN, "history-hidden"),
+        (Meaning.THROTTLED, "429"),
+        (Meaning.REFUSED, f"not-done 400 402 {_OTHER_4XX}"),
+    ),
+    columns={
+        SUBMIT: rows_of(
+            (Meaning.REFUSED, "400 403 404-own 404-route"), (Meaning.FUNDS, "402"), (Meaning.INVALID, "422")
+        ),
+        EDIT: _CHANGE,
+        RETRY: _CHANGE,
+        CANCEL: rows_of(
+            (Meaning.NOT_ACTIVE, "400 409"),
+            (Meaning.PERMISSION, "403"),
+            (Meaning.ABSENT, "404-own"),
+            (Meaning.REFUSED, "422"),
+        ),
+        LOGIN: _SESSION,
+        REFRESH: _SESSION,
+    },
+)
 
 
-class Verdict(StrEnum):
-    """What an answer to a read means."""
-
-    CREDENTIALS = "credentials"
-    PERMISSION = "permission"
-    ABSENT = "absent"
-    THROTTLED = "throttled"
-    AGAIN = "again"
-    REFUSED = "refused"
-    MOVED = "moved"
-
-
-# None but the 422 is documented. Reads only.
-VERDICT_ON_READ: Final[Mapping[int, Verdict]] = {
-    401: Verdict.CREDENTIALS,
-    403: Verdict.PERMISSION,
-    404: Verdict.ABSENT,
-    408: Verdict.AGAIN,
-    425: Verdict.AGAIN,
-    429: Verdict.THROTTLED,
-}
-ERROR_FOR: Final[Mapping[Verdict, type[VenueError]]] = {
-    Verdict.CREDENTIALS: AuthenticationFailed,
-    Verdict.PERMISSION: PermissionDenied,
-    Verdict.ABSENT: OrderNotFound,
-    Verdict.THROTTLED: RateLimited,
-    Verdict.REFUSED: VenueError,
-}
+def understand(response: WireResponse, call: HttpCall) -> Said:
+    """What an answer says: the order or page of a read, the object of a write, or why there is none."""
+    payload, text = None, ""
+    try:
+        payload = load(response.body)
+    except Unreadable as error:
+        text = str(error)
+    is_read = call.method == "GET"
+    is_done = not text and (is_read if not isinstance(payload, Mapping) else payload.get("success") is not False)
+    if not is_done or not 200 <= response.status < 300:
+        return _refusal(response, payload, text, call)
+    if not is_read:
+        return Said(ok=True, payload=payload)
+    try:
+        if call.path in _COLLECTIONS:
+            return Said(ok=True, payload=one_page(payload, cursor=(call.query or {}).get("cursor")))
+        return Said(ok=True, payload=one_order(payload))
+    except Shapeless as error:
+        return Said(key="shapeless", text=str(error), keys=error.keys)
 
 
-class HistoryHidden(Exception):
-    """Raised inside the adapter: this server does not serve its history route. The list is used instead."""
+def _refusal(response: WireResponse, payload: object, unreadable: str, call: HttpCall) -> Said:
+    key = key_of(response.status, payload, call)
+    text = unreadable or explain(payload)
+    if key == "moved":
+        text = f"the answer sends us to {response.headers.get('location', 'elsewhere')}: is base_url right?"
+    elif response.status == 404 and key != "404-own":
+        text = f"{text}; nothing is served at {call.path}: is base_url right?"
+    elif key == "not-done":
+        text = text or "it says success: false without a reason"
+    return Said(key=key, code=code_of(payload), text=text or "no reason given")
 
 
-class TokenRefused(Exception):
-    """Raised inside the adapter: that token was not accepted; `error` if no newer one helps."""
-
-    def __init__(self, error: AuthenticationFailed) -> None:
-        super().__init__(str(error))
-        self.error = error
-        self.generation = 0
-
-
-def verdict_on_read(status: int, payload: object) -> Verdict:
-    """What a status outside 2xx means on a read; `payload` is None when the body is no JSON."""
+def key_of(status: int, payload: object, call: HttpCall) -> str:
+    """How the table is entered with an answer that is no success; `payload` is None when the body is no JSON."""
+    said = payload if isinstance(payload, Mapping) else {}
+    if 200 <= status < 300:
+        return "not-done" if said.get("success") is False else ""
     if status == 403 and detail_text(payload).lower() == NOT_AUTHENTICATED:
-        return Verdict.CREDENTIALS
-    known = VERDICT_ON_READ.get(status)
-    if known is not None:
-        return known
-    if status >= 500:
-        return Verdict.AGAIN
-    return Verdict.REFUSED if status >= 400 else Verdict.MOVED
+        return "403-bearer"
+    if call.method != "GET" and not (said.get("detail") or (said and status == 401)) and not call.is_public:
+        return "bare"
+    if call.path == wire.HISTORY and (status == 404 or (status == 422 and is_shadowed_history(payload))):
+        return "history-hidden"
+    if status == 404:
+        if call.method == "GET" and call.path in _COLLECTIONS:
+            return "404-list"
+        return "404-own" if is_proof_of_absence(payload) else "404-route"
+    return "moved" if status < 400 else str(status)
 
 
 def is_proof_of_absence(payload: object) -> bool:
@@ -145,12 +179,6 @@ def detail_text(payload: object) -> str:
     return detail if isinstance(detail, str) else ""
 
 
-def lock_out_of(headers: Mapping[str, str], *, now: float) -> float:
-    """How many seconds a 429 locks us out."""
-    stated = retry_after(headers.get("retry-after"), now=now)
-    return LOCK_OUT if stated is None else stated
-
-
 def _faults(payload: object) -> list[Mapping[str, Any]]:
     detail = payload.get("detail") if isinstance(payload, Mapping) else None
     return [item for item in detail if isinstance(item, Mapping)] if isinstance(detail, list) else []
@@ -167,96 +195,3 @@ def _fault_text(item: Mapping[str, Any]) -> str:
     ctx = item.get("ctx")
     expected = ctx.get("expected") if isinstance(ctx, Mapping) else None
     return f"{text} (expected {expected})" if expected and str(expected) not in text else text
-
-
-SUBMIT: Final = "submit"
-EDIT: Final = "edit"
-RETRY: Final = "retry_failed"
-CANCEL: Final = "cancel"
-
-# Allow-lists by call and status, for a complete JSON answer with a `detail`: whatever is not here leaves the outcome
-# unknown. A 409 to a new order may mean that its id exists, so it refuses nothing.
-# None but the 422 is documented.
-_CHANGE: Final[Mapping[int, type[VenueError]]] = {
-    400: InvalidOrder,
-    402: InsufficientFunds,
-    403: PermissionDenied,
-    404: OrderNotFound,
-    409: OrderNotActive,
-    422: InvalidOrder,
-}
-REFUSALS: Final[Mapping[str, Mapping[int, type[VenueError]]]] = {
-    SUBMIT: {
-        400: OrderRejected,
-        402: InsufficientFunds,
-        403: OrderRejected,
-        404: OrderRejected,
-        422: InvalidOrder,
-    },
-    EDIT: _CHANGE,
-    RETRY: _CHANGE,
-    CANCEL: {
-        400: OrderNotActive,
-        403: PermissionDenied,
-        404: OrderNotFound,
-        409: OrderNotActive,
-        422: VenueError,
-    },
-}
-# Unclear, and worth another try where the call may be repeated: of the writes, a cancel only.
-PASSING: Final = frozenset({408, 425, 429})
-
-
-def write_error(
-    operation: str,
-    payload: object,
-    text: str,
-    facts: VenueFacts,
-    *,
-    order_id: str | None = None,
-    client_order_id: str | None = None,
-) -> VenueError | OutcomeUnknown | TokenRefused:
-    """
-    The error for an answer that is no success.
-
-    Args:
-        payload: None when the body is no JSON.
-        text: what the server says, for the message.
-    """
-    status = facts.get("http_status") or 0
-    said = payload if isinstance(payload, Mapping) else {}
-    if said and (status == 401 or (status == 403 and detail_text(said).lower() == NOT_AUTHENTICATED)):
-        return TokenRefused(AuthenticationFailed(text, **facts))
-    kind = REFUSALS[operation].get(status) if said.get("detail") else None
-    if kind is OrderNotFound:
-        if is_proof_of_absence(said):
-            return _not_found(text, facts)
-        kind = None  # the path is not served, which says nothing of the order
-    if kind is not None:
-        return kind(text, **facts)
-    unclear = OutcomeUnknown(
-        f"sent, and the answer is HTTP {status}: {text}",
-        order_id=order_id,
-        client_order_id=client_order_id,
-        gateway=facts.get("gateway"),
-        operation=operation,
-    )
-    unclear.__cause__ = RateLimited(text, **facts) if status == 429 else VenueError(text, **facts)
-    return unclear
-
-
-def _not_found(text: str, facts: VenueFacts) -> OrderNotFound:
-    found = Found(answers={facts.get("gateway") or "bitcain": Answer.NOT_SEEN}, proven_absent=True)
-    return OrderNotFound(text, found=found, **facts)
-
-
-def facts_of(error: VenueError) -> VenueFacts:
-    """The facts of one error, for another in its place."""
-    return VenueFacts(
-        gateway=error.gateway,
-        operation=error.operation,
-        code=error.code,
-        http_status=error.http_status,
-        request_id=error.request_id,
-        body=error.body,
-    )

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any, Final
 
 from orderbridge.adapters.bitcain import wire
-from orderbridge.adapters.bitcain.codes import EDIT, RETRY, facts_of
-from orderbridge.adapters.bitcain.envelope import Shapeless, ids_in, one_order
+from orderbridge.adapters.bitcain.codes import EDIT, RETRY
+from orderbridge.adapters.bitcain.envelope import Payload, Shapeless, ids_in, one_order
 from orderbridge.adapters.bitcain.outgoing import differs, edit_to_wire
 from orderbridge.adapters.bitcain.reads import BitcainReads
 from orderbridge.adapters.bitcain.targets import Targets
-from orderbridge.adapters.bitcain.writer import BitcainWriter, Payload, Write
 from orderbridge.errors import (
     InvalidOrder,
     NotSent,
@@ -25,7 +24,9 @@ from orderbridge.model.basics import KnownBy, OrderStatus, TimeInForce
 from orderbridge.model.order import FILL_FIGURES, Order
 from orderbridge.model.ref import RefLike
 from orderbridge.model.request import OrderEdit
+from orderbridge.venue.codes import facts_of
 from orderbridge.venue.rows import Unusable
+from orderbridge.venue.sender import HttpCall, Sender
 
 # Refusals by the order's state, as far as its status alone tells: the order is read to know.
 _BY_STATE: Final = frozenset({400, 409})
@@ -35,9 +36,9 @@ class BitcainEdits:
     """The changes and retries of one account."""
 
     def __init__(
-        self, writer: BitcainWriter, reads: BitcainReads, targets: Targets, *, gateway: str, include_unknown_mode: bool
+        self, sender: Sender, reads: BitcainReads, targets: Targets, *, gateway: str, include_unknown_mode: bool
     ) -> None:
-        self._writer = writer
+        self._sender = sender
         self._reads = reads
         self._targets = targets
         self._gateway = gateway
@@ -48,7 +49,7 @@ class BitcainEdits:
         order = await self._find(given, EDIT, deadline)
         self._check_mode(order, EDIT)
         self._check(order, changes)
-        write = Write(
+        write = HttpCall(
             operation=EDIT,
             method="PATCH",
             path=f"{wire.ORDERS}/{order.order_id}",
@@ -74,7 +75,7 @@ class BitcainEdits:
         self._check_mode(order, RETRY)
         if order.status is not OrderStatus.FAILED:
             raise self._not_active(f"only a failed order can be retried, and this one is {order.status}", order, RETRY)
-        write = Write(
+        write = HttpCall(
             operation=RETRY,
             method="POST",
             path=f"{wire.ORDERS}/{order.order_id}{wire.RETRY}",
@@ -149,13 +150,14 @@ class BitcainEdits:
         if changes.expires_at is not None and life not in {TimeInForce.GTT, None}:
             raise self._denied(f"expires_at needs time_in_force gtt, and this is {life} (a rule of ours)", "expires_at")
 
-    async def _send(self, write: Write, order: Order, deadline: Deadline) -> Payload:
+    async def _send(self, write: HttpCall, order: Order, deadline: Deadline) -> Payload:
         try:
-            return await self._writer.send(write, deadline=deadline)
+            payload: Payload = await self._sender.write(write, deadline=deadline)
         except (OrderNotActive, InvalidOrder) as refused:
             if refused.http_status not in _BY_STATE:
                 raise
             raise await self._by_state(refused, order, deadline) from refused
+        return payload
 
     async def _by_state(self, refused: VenueError, order: Order, deadline: Deadline) -> VenueError:
         operation = refused.operation or EDIT

@@ -9,6 +9,7 @@ from typing import Any, Final
 from orderbridge.adapters.bitcain import wire
 from orderbridge.adapters.bitcain.wire import as_uuid, inside, pick
 
+Payload = Mapping[str, Any]
 _KEYS_TOLD: Final = 20
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from orderbridge.adapters.bitcain.auth import Credentials, TokenKeeper, TokenProvider
 from orderbridge.adapters.bitcain.cancels import BitcainCancels
-from orderbridge.adapters.bitcain.client import BitcainClient
+from orderbridge.adapters.bitcain.codes import CODES, understand
 from orderbridge.adapters.bitcain.edits import BitcainEdits
 from orderbridge.adapters.bitcain.listing import Listing, checked_symbol, span_of
 from orderbridge.adapters.bitcain.lookup import look_up
@@ -23,7 +23,6 @@ from orderbridge.adapters.bitcain.reads import BitcainReads
 from orderbridge.adapters.bitcain.settings import check_settings
 from orderbridge.adapters.bitcain.submits import Answers, refuse_inexpressible, write_of
 from orderbridge.adapters.bitcain.targets import Targets
-from orderbridge.adapters.bitcain.writer import BitcainWriter
 from orderbridge.client_ids import mint
 from orderbridge.gateway import Capabilities, Mode, UnsupportedCalls, checked_call, order_from
 from orderbridge.http.limits import LimitsLike, Rate, shared_limiter
@@ -35,6 +34,7 @@ from orderbridge.model.permit import Lane, Permit
 from orderbridge.model.ref import RefLike
 from orderbridge.model.request import OrderEdit, OrderRequest
 from orderbridge.model.results import BadRow, LookupResult, OrderList
+from orderbridge.venue.sender import HttpChannel, Sender
 from orderbridge.venue.submit import Placing
 
 if TYPE_CHECKING:
@@ -119,11 +119,12 @@ class BitcainGateway(UnsupportedCalls):
         self._session = Session(gateway=self.name, venue=VENUE, transport=transport, limiter=limiter, retries=retries)
         self.longest_attempt = self._session.longest_attempt(origin)
         self._keeper = TokenKeeper(credentials, base_url=origin, session=self._session, clock=clock)
-        client = BitcainClient(base_url=origin, session=self._session, keeper=self._keeper, clock=clock)
+        channel = HttpChannel(self._session, base_url=origin, auth=self._keeper, understand=understand, clock=clock)
+        sender = Sender(channel, self._session, CODES)
         self._reads = BitcainReads(
-            client, account=account, mode=self.settings.mode, known_symbols=self.settings.symbols, clock=clock
+            sender, account=account, mode=self.settings.mode, known_symbols=self.settings.symbols, clock=clock
         )
-        writer, resolving, first = BitcainWriter(client), self._reads.in_lane("resolve"), self._reads.in_lane("cancel")
+        resolving, first = self._reads.in_lane("resolve"), self._reads.in_lane("cancel")
         self._placing = Placing(
             gateway=self.name,
             log=self._session.log,
@@ -131,15 +132,15 @@ class BitcainGateway(UnsupportedCalls):
             mint=lambda: mint(clock(), max_length=CLIENT_ID.max_length),
             screen=refuse_inexpressible,
             call=lambda request, id: write_of(request, id, self.settings),
-            send=writer.send,
+            send=sender.write,
             said=Answers(resolving, account).order_in,
             tells_manner=True,
             paper=self.settings.mode == "paper",
             known=self._reads.acts.created,
         )
         more: dict[str, Any] = {"gateway": self.name, "include_unknown_mode": include_unknown_mode}
-        self._cancels = BitcainCancels(writer, first, self._targets(first), **more)
-        self._edits = BitcainEdits(writer, resolving, self._targets(resolving), **more)
+        self._cancels = BitcainCancels(sender, first, self._targets(first), **more)
+        self._edits = BitcainEdits(sender, resolving, self._targets(resolving), **more)
 
     def _targets(self, reads: BitcainReads) -> Targets:
         return Targets(reads, gateway=self.name, scan_since=self.settings.scan_since)

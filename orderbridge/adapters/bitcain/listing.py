@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from orderbridge.adapters.bitcain import wire
-from orderbridge.adapters.bitcain.codes import HistoryHidden
 from orderbridge.adapters.bitcain.reads import Batch, BitcainReads, dates_to_wire
 from orderbridge.adapters.bitcain.wire import pick
 from orderbridge.errors import ConfigurationError, UnexpectedResponse
@@ -18,6 +17,7 @@ from orderbridge.model.basics import OrderStatus, Symbol
 from orderbridge.model.lifecycle import merge
 from orderbridge.model.order import Order
 from orderbridge.model.results import BadRow
+from orderbridge.venue.codes import ListHidden
 
 # Source: Bitcain, "List User Orders". Its symbol and dates are the arguments of `orders()` itself.
 FILTERS: Final = ("portfolio_id", "order_status", "limit")
@@ -180,8 +180,8 @@ class Listing:
                     # The history has no filter by portfolio.
                     if span.portfolio_id in {None, pick(order.raw, wire.PORTFOLIO_ID)}:
                         yield order
-        except HistoryHidden as hidden:
-            self.warn(f"{hidden}: only the list is read")
+        except ListHidden:
+            self.warn("history is not reachable on this server: only the list is read")
 
     def _sorted(self, batch: Batch) -> list[Order]:
         for bad in batch.bad:

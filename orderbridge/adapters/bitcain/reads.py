@@ -12,8 +12,7 @@ from typing import Any, Literal, Self, TypeVar
 
 from orderbridge.adapters.bitcain import wire
 from orderbridge.adapters.bitcain.acts import OwnActs
-from orderbridge.adapters.bitcain.client import BitcainClient
-from orderbridge.adapters.bitcain.envelope import Page, Shapeless, one_order, one_page
+from orderbridge.adapters.bitcain.envelope import Page, Shapeless
 from orderbridge.adapters.bitcain.mapping import (
     SymbolBook,
     moment_to_wire,
@@ -29,6 +28,7 @@ from orderbridge.model.order import Order, gateway_name
 from orderbridge.model.permit import Lane
 from orderbridge.venue.bounds import after_a_write
 from orderbridge.venue.rows import RowReader, Rows, Unusable
+from orderbridge.venue.sender import HttpCall, Sender
 
 T = TypeVar("T")
 Mode = Literal["paper", "live"]
@@ -47,7 +47,7 @@ class BitcainReads:
 
     def __init__(
         self,
-        client: BitcainClient,
+        client: Sender,
         *,
         account: str,
         mode: Mode,
@@ -87,7 +87,8 @@ class BitcainReads:
             UnexpectedResponse: it cannot be read (`bad_rows`), or is another one than asked for.
             OrderNotFound, and what every read raises.
         """
-        row = await self._client.get(f"{wire.ORDERS}/{order_id}", one_order, deadline=deadline, operation=operation)
+        call = HttpCall(operation=operation, path=f"{wire.ORDERS}/{order_id}", order_id=order_id)
+        row = await self._client.read(call, deadline=deadline)
         try:
             order = self._decode(row, self._symbols.wanting(*symbols))
         except Unusable as error:
@@ -165,10 +166,7 @@ class BitcainReads:
 
         async def fetch(params: PageParams) -> Page:
             sent = {**filters, **{name: str(value) for name, value in params.items()}}
-            cursor = sent.get("cursor")
-            return await self._page(
-                wire.ORDERS, lambda payload: one_page(payload, cursor=cursor), sent, pace(), operation
-            )
+            return await self._page(wire.ORDERS, sent, pace(), operation)
 
         async for rows in self._shaped(scan_list(fetch, limit=limit), operation):
             yield await self._sorted_out(rows, self._symbols.wanting(symbol), operation)
@@ -184,22 +182,22 @@ class BitcainReads:
         pace: Callable[[], Deadline],
         operation: str,
     ) -> AsyncIterator[Batch]:
-        """The history between two times. HistoryHidden: this server does not serve it."""
+        """The history between two times. ListHidden: this server does not serve it."""
 
         async def fetch(start: datetime, end: datetime | None) -> Page:
             sent = {**filters, **dates_to_wire(start, end), "limit": str(limit)}
-            return await self._page(wire.HISTORY, one_page, sent, pace(), operation)
+            return await self._page(wire.HISTORY, sent, pace(), operation)
 
         windows = scan_history(fetch, since=since, until=until, now=self.now(), limit=limit)
         async for rows in self._shaped(windows, operation):
             yield await self._sorted_out(rows, self._symbols.wanting(symbol), operation)
 
-    async def _page(
-        self, path: str, find: Callable[[Any], T], params: Mapping[str, str], deadline: Deadline, operation: str
-    ) -> T:
+    async def _page(self, path: str, query: Mapping[str, str], deadline: Deadline, operation: str) -> Page:
+        call = HttpCall(operation=operation, path=path, query=query)
         try:
             async with asyncio.timeout(deadline.as_timeout):
-                return await self._client.get(path, find, params=params, deadline=deadline, operation=operation)
+                page: Page = await self._client.read(call, deadline=deadline)
+                return page
         except TimeoutError as error:
             message = "no answer within the time limit"
             raise VenueUnavailable(message, gateway=self.gateway, operation=operation) from error

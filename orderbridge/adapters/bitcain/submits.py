@@ -7,18 +7,18 @@ from typing import Any
 
 from orderbridge.adapters.bitcain import wire
 from orderbridge.adapters.bitcain.codes import SUBMIT
-from orderbridge.adapters.bitcain.envelope import Shapeless, ids_in, one_order
+from orderbridge.adapters.bitcain.envelope import Payload, Shapeless, ids_in, one_order
 from orderbridge.adapters.bitcain.mapping import VENUE
 from orderbridge.adapters.bitcain.outgoing import INEXPRESSIBLE, order_to_wire, params_to_wire, route_of, spelled
 from orderbridge.adapters.bitcain.reads import BitcainReads
 from orderbridge.adapters.bitcain.settings import Settings
 from orderbridge.adapters.bitcain.wire import pick
-from orderbridge.adapters.bitcain.writer import Payload, Write
 from orderbridge.errors import NotSupported
 from orderbridge.http.retry import Deadline
 from orderbridge.model.order import Order
 from orderbridge.model.request import OrderRequest
 from orderbridge.venue.rows import Unusable
+from orderbridge.venue.sender import HttpCall
 from orderbridge.venue.submit import Unclear, order_as_asked
 
 
@@ -29,14 +29,14 @@ def refuse_inexpressible(request: OrderRequest) -> None:
         raise NotSupported(f"Bitcain's API has no field for what a {request.type} order needs: {missing}")
 
 
-def write_of(request: OrderRequest, client_order_id: str | None, settings: Settings) -> Write:
+def write_of(request: OrderRequest, client_order_id: str | None, settings: Settings) -> HttpCall:
     """A new order as it leaves. OrderDenied: its options or symbol are none for here."""
     route, symbol = route_of(request.options, settings), spelled(request, settings)
-    return Write(
+    return HttpCall(
         operation=SUBMIT,
         method="POST",
         path=wire.ORDERS,
-        params=params_to_wire(route),
+        query=params_to_wire(route),
         fields=order_to_wire(request, route, symbol=symbol, client_order_id=client_order_id or ""),
         client_order_id=client_order_id,
     )
@@ -49,7 +49,7 @@ class Answers:
         self._reads = reads
         self._account = account
 
-    async def order_in(self, payload: Payload, request: OrderRequest, write: Write, deadline: Deadline) -> Order:
+    async def order_in(self, payload: Payload, request: OrderRequest, write: HttpCall, deadline: Deadline) -> Order:
         """The order of an answer: as it shows it, as it is read back, or as it was asked for. Unclear: no one order."""
         order = self._in_answer(payload, request)
         if order is not None:
@@ -66,7 +66,7 @@ class Answers:
             observed_at=self._reads.now(),
             evidence="submit: an id was given, and the order could not be read",
             paper=self._reads.mode == "paper",
-            routed_to=(write.params or {})["exchange"],
+            routed_to=(write.query or {})["exchange"],
         )
 
     def _in_answer(self, payload: Payload, request: OrderRequest) -> Order | None:

@@ -44,7 +44,7 @@ CODES: Final = Codes(
         (Meaning.ELSEWHERE, f"0322 {_ELSEWHERE}"),
     ),
     # A new order names no other.
-    writes={"submit": rows_of((Meaning.REFUSED, "0312 0357 0380")), "edit": {}},
+    columns={"submit": rows_of((Meaning.REFUSED, "0312 0357 0380")), "edit": {}},
 )
 
 
@@ -76,5 +76,5 @@ def understand(response: WireResponse, call: HttpCall) -> Said:
 def _bare(response: WireResponse, text: str, keys: tuple[str, ...] = ()) -> Said:
     # Bitso answers in its envelope even to a path that it does not know, so this is somebody else.
     if response.status == 404 or 300 <= response.status < 400:
-        return Said(key=_ELSEWHERE, is_own=False, keys=keys, text=f"{text}: is base_url right?")
-    return Said(is_own=False, keys=keys, text=text)
+        return Said(key=_ELSEWHERE, keys=keys, text=f"{text}: is base_url right?")
+    return Said(keys=keys, text=text)

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from orderbridge import errors
-from orderbridge.adapters.bitcain.codes import CANCEL, EDIT, REFUSALS, RETRY, SUBMIT
+from orderbridge.adapters.bitcain.codes import CANCEL, CODES, EDIT, RETRY, SUBMIT
 from orderbridge.model.request import OrderEdit, OrderRequest
+from orderbridge.venue.codes import READ_ERRORS, WRITE_ERRORS
 
 REQUEST = OrderRequest.limit(symbol="BTC/USDT", side="buy", quantity="0.5", price="60000", client_order_id="bot-1")
 FAULTS = [
@@ -66,9 +67,14 @@ def set_up(server: Any, kit: Any, call: str) -> None:
 
 def test_the_tables_are_these() -> None:
     """Every row is here, and no other: an allow-list does not grow unseen."""
-    assert {(call, status): kind for call, status, kind in ROWS} == {
-        (call, status): kind for call, rows in REFUSALS.items() for status, kind in rows.items()
-    }
+    rows = [
+        (call, int(key[:3]), READ_ERRORS.get(meaning, errors.VenueError) if call == CANCEL else WRITE_ERRORS[meaning])
+        for call in (SUBMIT, EDIT, RETRY, CANCEL)
+        for key, meaning in CODES.columns[call].items()
+    ]
+
+    assert set(ROWS) == set(rows)
+    assert set(CODES.both) == {"401", "403-bearer"}
 
 
 @pytest.mark.parametrize(("call", "status", "kind"), ROWS, ids=str)
