@@ -34,7 +34,7 @@ from orderbridge.model.results import (
     OrderList,
 )
 from orderbridge.placement.recover import RecoveryReport
-from orderbridge.registry import connect
+from orderbridge.settings import connect
 
 __version__ = "0.1.0"
 __all__ = [

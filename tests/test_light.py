@@ -26,7 +26,7 @@ def test_importing_loads_nothing_heavy(module: str) -> None:
     assert done.stderr == ""
 
 
-@pytest.mark.parametrize("module", [*ADAPTERS, "orderbridge.registry"])
+@pytest.mark.parametrize("module", [*ADAPTERS, "orderbridge.settings"])
 def test_importing_an_adapter_loads_no_ccxt(module: str) -> None:
     """Not even ccxt's own adapter brings ccxt with it: a gateway does, when it is made."""
     code = f"import sys, {module}; print(*sorted({{'ccxt', 'aiohttp', 'typer', 'rich'}} & set(sys.modules)))"

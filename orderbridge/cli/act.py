@@ -60,7 +60,7 @@ from orderbridge.model.order import Order
 from orderbridge.model.placement import Placement
 from orderbridge.model.ref import parse_refs
 from orderbridge.model.request import OrderEdit, OrderRequest
-from orderbridge.registry import connect
+from orderbridge.settings import connect
 
 T = TypeVar("T")
 _TYPES = ", ".join(kind for kind in OrderType if kind is not OrderType.UNKNOWN)

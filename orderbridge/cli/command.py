@@ -18,8 +18,7 @@ from orderbridge.cli.tables import say
 from orderbridge.errors import ConfigurationError, NotSent, NotSupported, OrderBridgeError, OrderDenied, OutcomeUnknown
 from orderbridge.gateway import OrderGateway
 from orderbridge.http.transport import is_loopback
-from orderbridge.registry import connect
-from orderbridge.settings import Settings, load_settings
+from orderbridge.settings import Settings, connect, load_settings
 
 T = TypeVar("T")
 _INTERRUPTED: Final = 130  # as shells have it: 128 and the number of SIGINT

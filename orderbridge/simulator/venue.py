@@ -227,7 +227,7 @@ class Venue:
 
     def _hand_out(self, venue: str, own: Mapping[str, Any], settings: Mapping[str, Any]) -> "OrderGateway":
         """A gateway of this library's with the simulator's address and clock, no pacing; the caller's word wins."""
-        from orderbridge.registry import build_gateway  # the only way from here to an adapter
+        from orderbridge.settings import build_gateway  # the only way from here to an adapter
 
         merged = {"clock": self.clock.time, "limits": None, **own, **settings}
         account = merged.pop("account", "default")

@@ -15,7 +15,7 @@ import pytest_socket
 
 from orderbridge import Order
 from orderbridge.adapters.bitso import BitsoGateway
-from orderbridge.registry import build_gateway
+from orderbridge.settings import build_gateway
 from tests.cassettes.kit import BITCAIN_PORT, BITSO_PORT, FOLDER, START, player
 from tests.cassettes.scenarios import Scenario, all_scenarios
 
