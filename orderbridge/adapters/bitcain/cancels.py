@@ -67,7 +67,7 @@ class BitcainCancels:
             order_id=order_id,
             client_order_id=known.client_order_id if known else None,
         )
-        is_first = self._reads.acts.note_cancel(order_id)
+        is_first = self._reads.memory.cancelling(order_id)
         try:
             payload = await self._sender.cancel(write, deadline=deadline)
         except OrderNotActive as refused:
@@ -81,7 +81,7 @@ class BitcainCancels:
             raise
         except OrderBridgeError:
             if is_first:
-                self._reads.acts.forget_cancel(order_id)
+                self._reads.memory.not_cancelling(order_id)
             raise
         return await self._after(payload, order_id, known, deadline)
 
@@ -105,7 +105,7 @@ class BitcainCancels:
         if seen.is_done or _says_pending(seen):
             return seen
         if is_first and not may_have_left:
-            self._reads.acts.forget_cancel(order_id)
+            self._reads.memory.not_cancelling(order_id)
         if not isinstance(refused, OrderNotActive):
             raise refused
         raise VenueError(f"the cancel was refused: {text}; the order is {seen.status}", **facts_of(refused)) from (

@@ -92,13 +92,13 @@ class BitcainEdits:
             raise self._unclear(f"the answer names several new orders: {', '.join(others)}", order, RETRY)
         order_id = others[0] if others else order.order_id
         if order_id == order.order_id:
-            self._reads.acts.forget_cancel(order_id)
+            self._reads.memory.not_cancelling(order_id)
         else:
-            self._reads.acts.note_retry(order.order_id, order_id, is_ours=order.paper is not None)
+            self._reads.memory.retried(order.order_id, order_id, is_ours=order.paper is not None)
         if shown is None or shown.order_id != order_id:
             shown = await self._read_back(order_id, order, RETRY, deadline)
         self._check_identity(shown, order, RETRY)
-        return self._begun(order, order_id) if shown is None else self._reads.acts.told(shown)
+        return self._begun(order, order_id) if shown is None else self._reads.memory.told(shown)
 
     def _begun(self, order: Order, order_id: str) -> Order:
         """A retried order that could not be read: it was failed, and its retry was acknowledged."""

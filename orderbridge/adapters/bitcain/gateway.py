@@ -136,7 +136,7 @@ class BitcainGateway(UnsupportedCalls):
             said=Answers(resolving, account).order_in,
             tells_manner=True,
             paper=self.settings.mode == "paper",
-            known=self._reads.acts.created,
+            known=self._reads.memory.created,
         )
         more: dict[str, Any] = {"gateway": self.name, "include_unknown_mode": include_unknown_mode}
         self._cancels = BitcainCancels(sender, first, self._targets(first), **more)

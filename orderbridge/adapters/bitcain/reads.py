@@ -11,7 +11,6 @@ from decimal import Decimal
 from typing import Any, Literal, Self, TypeVar
 
 from orderbridge.adapters.bitcain import wire
-from orderbridge.adapters.bitcain.acts import OwnActs
 from orderbridge.adapters.bitcain.envelope import Page, Shapeless
 from orderbridge.adapters.bitcain.mapping import (
     SymbolBook,
@@ -27,6 +26,7 @@ from orderbridge.model.basics import Symbol, plain
 from orderbridge.model.order import Order, gateway_name
 from orderbridge.model.permit import Lane
 from orderbridge.venue.bounds import after_a_write
+from orderbridge.venue.memory import OrderMemory
 from orderbridge.venue.rows import RowReader, Rows, Unusable
 from orderbridge.venue.sender import HttpCall, Sender
 
@@ -58,7 +58,7 @@ class BitcainReads:
         self._account = account
         self.gateway = gateway_name("bitcain", account)
         self.mode = mode
-        self.acts = OwnActs(paper=mode == "paper")
+        self.memory = OrderMemory(paper=mode == "paper")
         self._symbols = SymbolBook(known_symbols)
         self._clock = clock
         self._rows = RowReader(client.session)
@@ -231,9 +231,9 @@ class BitcainReads:
             account=self._account,
             symbols=symbols,
             observed_at=self.now(),
-            cancel_sent=self.acts.cancel_sent,
+            cancel_sent=self.memory.cancel_sent,
         )
-        return self.acts.told(read)
+        return self.memory.told(read)
 
 
 def dates_to_wire(since: datetime | None, until: datetime | None) -> dict[str, str]:

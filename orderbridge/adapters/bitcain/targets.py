@@ -96,7 +96,7 @@ class Targets:
         uuid = as_uuid(ref.order_id or ref.id)
         if uuid is not None:
             soon = before_a_cancel(deadline)
-            is_ours = is_ours or self._reads.acts.is_created(uuid)
+            is_ours = is_ours or self._reads.memory.is_created(uuid)
         elif deadline.as_timeout is None:
             soon = deadline
         else:
@@ -109,7 +109,7 @@ class Targets:
 
     def _ended(self, ref: OrderRef, orders: tuple[Order, ...], where: Where) -> Target:
         """Client ids are not unique: that one has ended says nothing of another, unless it is the one sent here."""
-        sent = self._reads.acts.created_under(ref.client_order_id or ref.id or "")
+        sent = self._reads.memory.created_under(ref.client_order_id or ref.id or "")
         ours = [order for order in orders if order.order_id in sent]
         newest = max(ours or orders, key=last_change)
         if ours and len({order.order_id for order in ours}) == len(sent):

@@ -58,7 +58,7 @@ class BitsoCancels:
     def __init__(self, client: BitsoClient, reads: BitsoReads, look_up: LookUp) -> None:
         self._client = client
         self._reads = reads
-        self._shown = reads.shown
+        self._memory = reads.memory
         self._look_up = look_up
         self._name = gateway_name(VENUE, reads.account)
 
@@ -185,10 +185,10 @@ class BitsoCancels:
 
     async def _after(self, oid: str, known: Order | None, *, was_listed: bool, deadline: Deadline) -> Order:
         """The order after the cancel, from what Bitso listed, what was known and what can still be read."""
-        known = known or self._shown.get(oid)
+        known = known or self._memory.get(oid)
         if was_listed and known is not None:
             # An end that Bitso itself told: the look-up that follows adds the fills, where it can.
-            self._shown.put(cancelled(known, None, observed_at=self._reads.now()))
+            self._memory.put(cancelled(known, None, observed_at=self._reads.now()))
         oids = {"ended" if was_listed else "unlisted": frozenset([oid])}
         found = await self._read(oid, deadline, **oids)
         seen = found.orders[0] if found.orders else None
@@ -208,7 +208,7 @@ class BitsoCancels:
             raise self._unclear("Bitso cancelled the order, and what it was could not be read", order_id=oid)
         order = cancelled(base, seen, observed_at=self._reads.now())
         if order is not seen:
-            self._shown.put(order)
+            self._memory.put(order)
         return order if seen is not None else without_trades(order)
 
     def _unclear(
@@ -300,7 +300,7 @@ class BitsoCancels:
         market = None if symbol is None else Symbol(symbol)
         return {
             order.order_id: order
-            for order in self._shown
+            for order in self._memory
             if market in (None, order.symbol) and order.may_be_live and could_be_oid(order.order_id)
         }
 
@@ -309,10 +309,10 @@ class BitsoCancels:
         keys = {
             oid: OrderRef.model_construct(gateway=self._name, order_id=oid) for oid in dict.fromkeys([*known, *listed])
         }
-        before = {oid: known.get(oid) or self._shown.get(oid) for oid in keys}
+        before = {oid: known.get(oid) or self._memory.get(oid) for oid in keys}
         for oid in listed:
             if (order := before[oid]) is not None:
-                self._shown.put(cancelled(order, None, observed_at=self._reads.now()))
+                self._memory.put(cancelled(order, None, observed_at=self._reads.now()))
         result = await self._look_up(list(keys.values()), deadline, frozenset(keys) - frozenset(listed))
         orders, unread = [], []
         for oid, key in keys.items():

@@ -53,7 +53,7 @@ from orderbridge.venue.bounds import after_a_write
 from orderbridge.venue.codes import Meaning
 from orderbridge.venue.edit import Editing
 from orderbridge.venue.markets import MarketsLike, MarketStore, amounts_of
-from orderbridge.venue.memory import Shown
+from orderbridge.venue.memory import OrderMemory
 from orderbridge.venue.submit import Placing
 
 if TYPE_CHECKING:
@@ -152,8 +152,8 @@ class BitsoGateway(UnsupportedCalls):
         )
         self._clock = clock
         self._signer = signer
-        self._shown = Shown(elapsed=elapsed)
-        self._reads = BitsoReads(self._client, account=account, clock=clock, shown=self._shown)
+        self._memory = OrderMemory(elapsed=elapsed)
+        self._reads = BitsoReads(self._client, account=account, clock=clock, memory=self._memory)
         self._markets = MarketStore(
             BitsoRules(self._client).rules, gateway=self.name, log=session.log, address=self.address, given=markets
         )
@@ -167,7 +167,7 @@ class BitsoGateway(UnsupportedCalls):
             send=self._send_new,
             said=self._said_of_new,
             stated=stated_in_answer,
-            known=self._shown.take,
+            known=self._memory.take,
         )
         resolving = self._reads.in_lane("resolve")
         self._look_up = partial(look_up, rebuild_limit=rebuild_limit, settle_time=settle_time)
@@ -182,7 +182,7 @@ class BitsoGateway(UnsupportedCalls):
             shown=check_answer,
             read_back=self._read_back,
             may_be_state=lambda refused: isinstance(refused, (OrderNotFound, OrderRejected)),
-            unconfirmed=self._shown.update,
+            unconfirmed=self._memory.update,
         )
 
     @checked_call
@@ -213,7 +213,7 @@ class BitsoGateway(UnsupportedCalls):
         """Know of orders what Bitso had shown of them to another process, which wrote it down."""
         for order in orders:
             if order.gateway == self.name:
-                self._shown.learn(order)
+                self._memory.learn(order)
         return True
 
     @checked_call

@@ -115,7 +115,7 @@ class _Rebuild:
         self._ended = ended
         self._early: dict[str, asyncio.Task[Rows[Fill]]] = {}
         self._lacking: list[_Lacking] = []
-        self._began, self._began_at = reads.now(), reads.shown.followed.elapsed()
+        self._began, self._began_at = reads.now(), reads.memory.followed.elapsed()
         # The open orders once they could be read, else why not; and what a second look-up came to, by oid.
         self._open: dict[str, Order] | None = None
         self._why_not_open = "the open orders were not read"
@@ -186,12 +186,12 @@ class _Rebuild:
 
     def _known(self, ask: Ask) -> list[Order]:
         if ask.kind == CLIENT:
-            return self._reads.shown.of_client(ask.id)
-        order = self._reads.shown.get(ask.id)
+            return self._reads.memory.of_client(ask.id)
+        order = self._reads.memory.get(ask.id)
         return [] if order is None else [order]
 
     def _is_to_be_seen_again(self, order_id: str) -> bool:
-        known = self._reads.shown.get(order_id)
+        known = self._reads.memory.get(order_id)
         is_lacking = order_id in self._unlisted or (self._open is not None and order_id not in self._open)
         return is_lacking and not (known and _is_reported_end(known))
 
@@ -272,7 +272,7 @@ class _Rebuild:
         if shown:
             return
         fills = each.fills_of(order_id)
-        known = self._reads.shown.get(order_id) or next((o for o in each.known if o.order_id == order_id), None)
+        known = self._reads.memory.get(order_id) or next((o for o in each.known if o.order_id == order_id), None)
         why = self._why_not_over(known, order_id, fills)
         is_whole = each.rows is not None and not each.rows.bad
         if known is None:
@@ -288,7 +288,7 @@ class _Rebuild:
             lived = self._lived(known, ended)
             lack = Lack(self._began, ended, lived, fills if is_whole else None, reasons, evidence)
             order, why = lacking(known, lack, settle_time=self._settle_time)
-        self._reads.shown.put(order)
+        self._reads.memory.put(order)
         if each.rows is None and _is_told_by_cancel(order):
             order = without_trades(order, has_matched=each.has_matched)
         self._look.found(each.ask, order)
@@ -296,7 +296,7 @@ class _Rebuild:
             each.ask.note = f"{order_id} is told as it was last known: {why}"
 
     def _lived(self, known: Order, ended: datetime) -> float:
-        return self._reads.shown.followed.lived(known, began=self._began_at, ended=ended)
+        return self._reads.memory.followed.lived(known, began=self._began_at, ended=ended)
 
     def _seen_again(self, order_id: str) -> list[Order]:
         return list(self._again[order_id].orders) if order_id in self._again else []

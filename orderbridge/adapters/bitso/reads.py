@@ -21,7 +21,7 @@ from orderbridge.model.ref import OrderRef
 from orderbridge.venue.bounds import read_each
 from orderbridge.venue.codes import Meaning
 from orderbridge.venue.lookup import ORDER
-from orderbridge.venue.memory import Shown
+from orderbridge.venue.memory import OrderMemory
 from orderbridge.venue.rows import RowReader, Rows, Unusable, is_within
 
 # Source: Bitso API v3, "List Open Orders": at most 500 rows, and no paging.
@@ -39,12 +39,12 @@ class BitsoReads:
         *,
         account: str,
         clock: Callable[[], float],
-        shown: Shown,
+        memory: OrderMemory,
     ) -> None:
         self.client = client
         self._rows = RowReader(client.session)
         self.account = account
-        self.shown = shown
+        self.memory = memory
         self._clock = clock
         self._lane: Lane = "read"
 
@@ -64,7 +64,7 @@ class BitsoReads:
         observed_at = self.now()
 
         def to_order(row: Any) -> Order:
-            return self.shown.take(order_from_row(row, account=self.account, source=source, observed_at=observed_at))
+            return self.memory.take(order_from_row(row, account=self.account, source=source, observed_at=observed_at))
 
         return await self._rows.read(self._listed(payload, operation), to_order, operation)
 

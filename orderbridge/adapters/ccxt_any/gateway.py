@@ -25,7 +25,6 @@ from orderbridge.adapters.ccxt_any.exchanges import (
 from orderbridge.adapters.ccxt_any.listing import CcxtLists
 from orderbridge.adapters.ccxt_any.lookup import look_up
 from orderbridge.adapters.ccxt_any.markets import CcxtMarkets
-from orderbridge.adapters.ccxt_any.memory import Memory
 from orderbridge.adapters.ccxt_any.outgoing import NewOrder, creation, order_from_answer, refuse_side, stated_in_answer
 from orderbridge.adapters.ccxt_any.overrides import OVERRIDES
 from orderbridge.adapters.ccxt_any.reads import CcxtReads
@@ -45,6 +44,7 @@ from orderbridge.model.ref import RefLike, parse_refs
 from orderbridge.model.request import Market, OrderRequest
 from orderbridge.model.results import Answer, Found, LookupResult, OrderList
 from orderbridge.venue.markets import amounts_of
+from orderbridge.venue.memory import OrderMemory
 from orderbridge.venue.submit import Placing, Unclear
 
 # Where ccxt names no pace: one request a second.
@@ -150,7 +150,7 @@ class CcxtGateway(UnsupportedCalls):
             is_watched=lambda: self._wire.is_intact,
         )
         self._markets = CcxtMarkets(self._client)
-        memory = Memory()
+        memory = OrderMemory()
         self._reads = CcxtReads(
             self._client,
             self._markets,
@@ -171,7 +171,7 @@ class CcxtGateway(UnsupportedCalls):
             send=self._send_new,
             said=self._said_of_new,
             stated=lambda done: stated_in_answer(done.value),
-            known=memory.placed,
+            known=memory.created,
         )
         self._lists = CcxtLists(self._client, self._reads, self._resolve)
         self._cancels = CcxtCancels(self._client, self._reads.in_lane("cancel"), self._resolve)
@@ -186,7 +186,7 @@ class CcxtGateway(UnsupportedCalls):
     def _new(self, request: OrderRequest, client_order_id: str | None) -> NewOrder:
         ids = self._traits.client_ids
         sent_as = {ids.sent_as: client_order_id} if ids and client_order_id else {}
-        self._reads.memory.sent(client_order_id, request.symbol)
+        self._reads.memory.sending(client_order_id, request.symbol)
         make = creation(request, symbol=self._markets.spelled(request.symbol) or "", ids=sent_as)
         return NewOrder(make, client_order_id)
 

@@ -12,7 +12,6 @@ from orderbridge.adapters.ccxt_any.errors import is_list_answer
 from orderbridge.adapters.ccxt_any.fields import UNREADABLE
 from orderbridge.adapters.ccxt_any.mapping import fill_from_row, is_contract, order_from_row
 from orderbridge.adapters.ccxt_any.markets import CcxtMarkets
-from orderbridge.adapters.ccxt_any.memory import Memory
 from orderbridge.adapters.ccxt_any.pages import length, merged, reaches_back, rows_in, windows
 from orderbridge.adapters.ccxt_any.traits import Listing, Traits
 from orderbridge.adapters.ccxt_any.wire import Call
@@ -23,6 +22,7 @@ from orderbridge.model.lifecycle import united
 from orderbridge.model.order import Fill, Order
 from orderbridge.model.permit import Lane
 from orderbridge.venue.bounds import read_each
+from orderbridge.venue.memory import OrderMemory
 from orderbridge.venue.rows import RowReader, Rows, Unusable
 
 T = TypeVar("T")
@@ -49,7 +49,7 @@ class CcxtReads:
         markets: CcxtMarkets,
         *,
         traits: Traits,
-        memory: Memory,
+        memory: OrderMemory,
         venue: str,
         account: str,
         clock: Callable[[], float],
@@ -265,7 +265,7 @@ class CcxtReads:
                 info_fields=self.traits.info_fields,
                 numbered_by_market=self.traits.numbers_by_market,
             )
-            self.memory.saw(order)
+            self.memory.put(order)
             return order
 
         return await self._rows(values, to_order, operation, done)

@@ -13,7 +13,7 @@ from orderbridge.http import HttpxTransport, WireRequest, WireResponse
 from orderbridge.http.retry import Retries
 from orderbridge.model.results import CancelledOrders
 from orderbridge.simulator import Simulator
-from orderbridge.venue.memory import Shown
+from orderbridge.venue.memory import OrderMemory
 
 SETTLE = 120.0
 QUICK = Retries(tries=2, first_wait=0.01, longest_wait=0.01)
@@ -537,7 +537,7 @@ async def test_cancelling_all_lacks_nothing_once_the_venue_cancelled_all(sim: Si
 
 async def test_only_so_many_orders_are_known(sim: Simulator) -> None:
     """The memory is bounded: what was shown longest ago is forgotten, under its client id too."""
-    shown = Shown(most=3)
+    shown = OrderMemory(most=3)
     orders = [
         Order(venue="bitso", order_id=f"o{n}", client_order_id=f"c{n}", symbol="BTC/MXN", side="buy") for n in range(5)
     ]
