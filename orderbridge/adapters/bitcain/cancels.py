@@ -1,246 +1,130 @@
 """
-Cancelling, and telling how the order stands after it.
+Cancels at Bitcain: an order of the other mode is never touched, and an acknowledgement is no end.
 
-An acknowledgement is not an end: unless the answer holds the order as ended, the order is read.
+Unless the answer holds the order as ended, the order is read.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
+from datetime import timedelta
 from typing import Final
 
 from orderbridge.adapters.bitcain import wire
 from orderbridge.adapters.bitcain.codes import CANCEL
-from orderbridge.adapters.bitcain.envelope import Payload, Shapeless, one_order
+from orderbridge.adapters.bitcain.envelope import Shapeless, one_order
+from orderbridge.adapters.bitcain.lookup import look_up
 from orderbridge.adapters.bitcain.mapping import paper_from_wire
 from orderbridge.adapters.bitcain.reads import BitcainReads
-from orderbridge.adapters.bitcain.targets import Targets
-from orderbridge.adapters.bitcain.wire import pick
+from orderbridge.adapters.bitcain.wire import as_uuid, pick
 from orderbridge.adapters.bitcain.words import read_status
 from orderbridge.errors import (
-    AuthenticationFailed,
+    AmbiguousRef,
     NotSent,
-    OrderBridgeError,
+    OrderDenied,
     OrderNotActive,
-    OutcomeUnknown,
+    OrderNotFound,
+    RateLimited,
     UnexpectedResponse,
-    VenueError,
+    VenueUnavailable,
+    Where,
 )
+from orderbridge.gateway import order_from
 from orderbridge.http.retry import Deadline
-from orderbridge.model.basics import Symbol
+from orderbridge.model.basics import KnownBy, Symbol
+from orderbridge.model.lifecycle import last_change
 from orderbridge.model.order import Order
-from orderbridge.model.ref import RefLike
-from orderbridge.model.results import BadRow
-from orderbridge.venue.bounds import AT_ONCE
-from orderbridge.venue.codes import facts_of
+from orderbridge.model.ref import OrderRef, RefLike
+from orderbridge.model.results import Answer, BadRow, LookupResult
+from orderbridge.venue.cancel import UNREADABLE, Cancelled, Cancelling, Finding, Listed, Meant
+from orderbridge.venue.lookup import no_id_of
 from orderbridge.venue.rows import Unusable
-from orderbridge.venue.sender import HttpCall, RefusedLater, Sender
+from orderbridge.venue.sender import HttpCall, Sender
 
-_ALL: Final = "cancel_all"
+_MODES: Final = {True: "paper", False: "live"}
+# Reads that came to nothing: no order, and no word on whether there is one.
+_NOT_READ: Final = (VenueUnavailable, RateLimited, UnexpectedResponse)
+_NO_MODE: Final = (
+    "state no trading mode and were not touched (a gateway made with include_unknown_mode=True cancels them too)"
+)
 
 
-class BitcainCancels:
-    """The cancels of one account. Its reads stand first in line, as the cancels do."""
+def finding(reads: BitcainReads, *, scan_since: timedelta) -> Finding:
+    """How an order is found before something is done to it: read, for its mode, unless it works and states ours."""
+    mode = _Mode(reads)
 
-    def __init__(
-        self, sender: Sender, reads: BitcainReads, targets: Targets, *, gateway: str, include_unknown_mode: bool
-    ) -> None:
-        self._sender = sender
-        self._reads = reads
-        self._targets = targets
-        self._gateway = gateway
-        self._include_unknown_mode = include_unknown_mode
+    async def look(refs: Sequence[RefLike], deadline: Deadline, listed: Listed) -> LookupResult:
+        return await look_up(reads, refs, deadline, scan_since=scan_since)
 
-    async def cancel(self, given: RefLike, *, deadline: Deadline) -> Order:
-        """Cancel one order; see `BitcainGateway.cancel`."""
-        target = await self._targets.find_to_cancel(given, deadline=deadline)
-        if target.order is not None and target.order.is_done:
-            return target.order
-        return await self._by_id(target.order_id, target.order, deadline)
+    return Finding(
+        gateway=reads.gateway,
+        look_up=look,
+        order_id=_uuid,
+        refuse=mode.refuse,
+        unseen=mode.unseen,
+        takes=lambda order: order.may_be_live and order.paper is not None,
+    )
 
-    async def _by_id(self, order_id: str, known: Order | None, deadline: Deadline) -> Order:
-        write = HttpCall(
+
+def cancelling(sender: Sender, reads: BitcainReads, *, scan_since: timedelta, include_unknown_mode: bool) -> Cancelling:
+    """How Bitcain cancels: by UUID, one by one. The reads stand first in line, as the cancels do."""
+
+    async def send(meant: Meant, deadline: Deadline) -> Cancelled:
+        call = HttpCall(
             operation=CANCEL,
             method="DELETE",
-            path=f"{wire.ORDERS}/{order_id}",
-            order_id=order_id,
-            client_order_id=known.client_order_id if known else None,
+            path=f"{wire.ORDERS}/{meant.order_id}",
+            order_id=meant.order_id,
+            client_order_id=meant.client_order_id,
         )
-        is_first = self._reads.memory.cancelling(order_id)
-        try:
-            payload = await self._sender.cancel(write, deadline=deadline)
-        except OrderNotActive as refused:
-            return await self._refused(refused, order_id, known, deadline, may_have_left=False, is_first=is_first)
-        except RefusedLater as later:
-            return await self._refused(later.refusal, order_id, known, deadline, may_have_left=True, is_first=is_first)
-        except OutcomeUnknown:
-            seen = await self._read_back(order_id, known, deadline)
-            if seen is not None and seen.is_done:
-                return seen
-            raise
-        except OrderBridgeError:
-            if is_first:
-                self._reads.memory.not_cancelling(order_id)
-            raise
-        return await self._after(payload, order_id, known, deadline)
-
-    async def _refused(
-        self,
-        refused: VenueError,
-        order_id: str,
-        known: Order | None,
-        deadline: Deadline,
-        *,
-        may_have_left: bool,
-        is_first: bool,
-    ) -> Order:
-        """What the order says after a refusal: too late, or after an earlier try that may have been carried out."""
-        seen = await self._read_back(order_id, known, deadline)
-        text = Exception.__str__(refused)
-        if seen is None:
-            before = ", after a try that may have been carried out" if may_have_left else ""
-            message = f"the cancel was refused ({text}){before}, and the order could not be read"
-            raise self._unclear(message, order_id, known) from refused
-        if seen.is_done or _says_pending(seen):
-            return seen
-        if is_first and not may_have_left:
-            self._reads.memory.not_cancelling(order_id)
-        if not isinstance(refused, OrderNotActive):
-            raise refused
-        raise VenueError(f"the cancel was refused: {text}; the order is {seen.status}", **facts_of(refused)) from (
-            refused
-        )
-
-    async def _after(self, payload: Payload, order_id: str, known: Order | None, deadline: Deadline) -> Order:
-        shown = self._in_answer(payload, order_id, known)
-        if shown is not None and shown.is_done:
-            return shown
-        # An order in the answer may be as it was before the cancel.
-        seen = await self._read_back(order_id, known, deadline) or shown
-        if seen is not None:
-            return seen
-        if known is None:
-            raise self._unclear("the cancel was acknowledged, and the order could not be read", order_id, known)
-        evidence = tuple(sorted({*known.evidence, "cancel: acknowledged, not read back"}))
-        return known.model_copy(update={"cancel_requested": True, "evidence": evidence})
-
-    def _in_answer(self, payload: Payload, order_id: str, known: Order | None) -> Order | None:
-        symbol = known.symbol if known else None
+        payload = await sender.cancel(call, deadline=deadline)
         try:
             row = one_order(payload, first=wire.CANCELLED_ORDER)
-            order = self._reads.read_row(row, symbol=symbol, operation=CANCEL)
+            order = reads.read_row(row, symbol=meant.symbol, operation=CANCEL)
         except (Shapeless, Unusable):
-            return None
-        return order if order.order_id == order_id else None
+            return Cancelled()
+        return Cancelled(order=order if order.order_id == meant.order_id else None)
 
-    async def _read_back(self, order_id: str, known: Order | None, deadline: Deadline) -> Order | None:
-        symbol = known.symbol if known else None
-        return await self._reads.read_back(order_id, symbol=symbol, deadline=deadline, operation=CANCEL)
-
-    def _unclear(self, text: str, order_id: str, known: Order | None) -> OutcomeUnknown:
-        client_order_id = known.client_order_id if known else None
-        return OutcomeUnknown(
-            text, order_id=order_id, client_order_id=client_order_id, gateway=self._gateway, operation=CANCEL
+    def settles(ref: OrderRef, orders: Sequence[Order], where: Where) -> Order:
+        """Client ids are not unique: that one has ended says nothing of another, unless it is the one sent here."""
+        sent = reads.memory.created_under(ref.client_order_id or ref.id or "")
+        ours = [order for order in orders if order.order_id in sent]
+        newest = max(ours or orders, key=last_change)
+        if ours and len({order.order_id for order in ours}) == len(sent):
+            return newest
+        raise AmbiguousRef(
+            f"nothing was done: the newest order seen under {ref}, {newest.order_id}, is {newest.status}, and others"
+            " under it may be unseen; cancel by order id",
+            orders=tuple(orders),
+            **where,
         )
 
-    async def cancel_all(self, *, symbol: Symbol | None, deadline: Deadline) -> list[Order]:
-        """Cancel every open order of our mode, one by one; see `BitcainGateway.cancel_all`."""
-        sweep = _Sweep(symbol=symbol, include_unknown_mode=self._include_unknown_mode)
-        pages = self._reads.list_pages({}, symbol=symbol, pace=lambda: deadline, operation=_ALL)
-        async for batch in pages:
-            sweep.add(batch.good)
-            sweep.add_bad(batch.bad)
-        todo = iter(sweep.todo.items())
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(AT_ONCE, len(sweep.todo))):
-                group.create_task(self._work_off(todo, sweep, deadline))
-        sweep.check(self._gateway)
-        return [sweep.after[order_id] for order_id in sweep.todo]
+    def untouched(row: Order | BadRow, symbol: Symbol | None) -> str | None:
+        if isinstance(row, BadRow) and _has_ended(row.raw):
+            return ""
+        if isinstance(row, BadRow) and (row.order_id is None or symbol is not None):
+            return UNREADABLE
+        paper = row.paper if isinstance(row, Order) else paper_from_wire(row.raw)
+        return _NO_MODE if paper is None and not include_unknown_mode else None
 
-    async def _work_off(self, todo: Iterator[tuple[str, Order | None]], sweep: _Sweep, deadline: Deadline) -> None:
-        for order_id, known in todo:
-            if sweep.is_hopeless:
-                sweep.failed[order_id] = NotSent("not tried", gateway=self._gateway, operation=_ALL)
-                continue
-            try:
-                sweep.after[order_id] = await self._by_id(order_id, known, deadline)
-            except OrderBridgeError as error:
-                sweep.failed[order_id] = error
-
-
-class _Sweep:
-    """What a cancel of everything is to do, and what came of it."""
-
-    def __init__(self, *, symbol: Symbol | None, include_unknown_mode: bool) -> None:
-        self._symbol = symbol
-        self._include_unknown_mode = include_unknown_mode
-        self.todo: dict[str, Order | None] = {}
-        self.after: dict[str, Order] = {}
-        self.failed: dict[str, OrderBridgeError] = {}
-        self._no_mode: list[str] = []
-        self._unread: list[BadRow] = []
-
-    @property
-    def is_hopeless(self) -> bool:
-        """The credentials were refused: every further try would be, and might lock the account."""
-        return any(isinstance(error, AuthenticationFailed) for error in self.failed.values())
-
-    def add(self, orders: Iterable[Order]) -> None:
-        """Take in the readable rows of a page."""
-        for order in orders:
-            if not order.may_be_live or self._symbol not in {None, order.symbol}:
-                continue
-            self._take(order.order_id, order, order.paper)
-
-    def add_bad(self, rows: Iterable[BadRow]) -> None:
-        """Take in the unreadable ones: they are cancelled by their id where id and mode can be told."""
-        for row in rows:
-            if _has_ended(row.raw):
-                continue
-            if row.order_id is None or self._symbol is not None:
-                self._unread.append(row)
-            else:
-                self._take(row.order_id, None, paper_from_wire(row.raw))
-
-    def _take(self, order_id: str, order: Order | None, paper: bool | None) -> None:
-        if paper is None and not self._include_unknown_mode:
-            self._no_mode.append(order_id)
-        else:
-            self.todo[order_id] = order
-
-    def check(self, gateway: str) -> None:
-        """
-        Raise for what was not cancelled for certain. A failure that all of them share is raised as it is.
-
-        Raises:
-            OutcomeUnknown: some were cancelled and some perhaps not. UnexpectedResponse: some were not touched.
-        """
-        texts = []
-        if self.failed:
-            texts.append(f"{len(self.failed)} of {len(self.todo)} are not cancelled for certain: {_some(self.failed)}")
-        if self._no_mode:
-            hint = "a gateway made with include_unknown_mode=True cancels them too"
-            names = _some(self._no_mode)
-            texts.append(f"{len(self._no_mode)} state no trading mode and were not touched ({hint}): {names}")
-        if self._unread:
-            ids = [row.order_id or f"row {row.position}" for row in self._unread]
-            texts.append(f"{len(ids)} could not be read and were not touched: {_some(ids)}")
-        text = "; ".join(texts)
-        if self.failed:
-            first = next(iter(self.failed.values()))
-            if not self.after and (self.is_hopeless or len({type(error) for error in self.failed.values()}) == 1):
-                first.add_note(text)
-                raise first
-            raise OutcomeUnknown(text, gateway=gateway, operation=_ALL) from first
-        if texts:
-            raise UnexpectedResponse(
-                text, keys=tuple(self._no_mode), bad_rows=tuple(self._unread), gateway=gateway, operation=_ALL
-            )
+    return Cancelling(
+        finding=finding(reads, scan_since=scan_since),
+        memory=reads.memory,
+        log=reads.log,
+        now=reads.now,
+        send=send,
+        looks_after=(OrderNotActive,),
+        # Who ended an order its row does not tell; that it has ended, it does.
+        ends=frozenset({KnownBy.REPORTED, KnownBy.INFERRED}),
+        settles=settles,
+        is_pending=lambda order: read_status(order.raw_status, quantity=None, filled=None).cancel_requested,
+        open_orders=lambda symbol, deadline: reads.open_orders(symbol, deadline=deadline, operation="cancel_all"),
+        untouched=untouched,
+    )
 
 
-def _some(ids: Iterable[str]) -> str:
-    return ", ".join(ids)
+def _uuid(ref: OrderRef) -> str | None:
+    return as_uuid(ref.order_id or ref.id)
 
 
 def _has_ended(row: object) -> bool:
@@ -248,5 +132,59 @@ def _has_ended(row: object) -> bool:
     return isinstance(word, str) and read_status(word, quantity=None, filled=None).status.is_end
 
 
-def _says_pending(order: Order) -> bool:
-    return read_status(order.raw_status, quantity=None, filled=None).cancel_requested
+class _Mode:
+    """Whether an order is of our mode, without which nothing is done to it."""
+
+    def __init__(self, reads: BitcainReads) -> None:
+        self._reads = reads
+
+    def refuse(self, given: RefLike, ref: OrderRef, where: Where) -> None:
+        """
+        Refuse what cannot be an order of ours.
+
+        Raises:
+            OrderNotFound: no id of Bitcain's. OrderDenied: an order of the other mode.
+        """
+        if ref.order_id is not None and as_uuid(ref.order_id) is None:
+            message = f"{ref} is no id of Bitcain's, whose ids are UUIDs; nothing was sent"
+            raise OrderNotFound(message, found=no_id_of(self._reads.gateway, ref), **where)
+        if isinstance(given, Order) and self._reads.is_other_mode(given.paper):
+            theirs = _MODES[bool(given.paper)]
+            text = f"{given.order_id} is a {theirs} order, and this gateway is for {self._reads.mode} orders"
+            raise OrderDenied(f"{text}; nothing was done", rule="trading_mode", **where)
+
+    def unseen(self, given: RefLike, ref: OrderRef, result: LookupResult | None, where: Where) -> Meant | None:
+        """
+        An order that was created here, or given as one of our mode, although it could not be read.
+
+        Raises:
+            OrderDenied: it is of the other mode. OrderNotFound: not shown; the error says whether that proves anything.
+            NotSent: it could not be read; of an id, whether it is paper or live is not known.
+            AuthenticationFailed, PermissionDenied, RateLimited: nothing was done.
+        """
+        if result is None:
+            return None
+        found, uuid = result[ref], _uuid(ref)
+        answer, notes = found.answers.get(self._reads.gateway), "; ".join(found.notes)
+        if answer is Answer.CANNOT_ASK:
+            raise OrderDenied(f"{notes}; nothing was done", rule="trading_mode", **where)
+        if answer is Answer.PARTLY_SEARCHED:
+            raise OrderNotFound(f"{ref} is {notes}", found=found, **where)
+        is_ours = uuid is not None and (isinstance(given, Order) and given.paper is not None)
+        is_ours = is_ours or (uuid is not None and self._reads.memory.is_created(uuid))
+        # An order whose row is broken can still be stopped; but not one of a mode that is not ours.
+        stated = [paper_from_wire(bad.raw) for bad in result.bad_rows if uuid is not None and bad.order_id == uuid]
+        if any(self._reads.is_other_mode(paper) for paper in stated):
+            is_ours = False
+        elif any(paper is not None for paper in stated):
+            is_ours = True
+        try:
+            order_from(result, ref, gateway=self._reads.gateway, operation=where.get("operation") or "")
+        except _NOT_READ as error:
+            if is_ours and uuid is not None:
+                return Meant(uuid, ref.symbol)
+            if isinstance(error, RateLimited) and where.get("operation") == CANCEL:
+                raise  # it says when to try again
+            whether = "" if uuid is None else f"whether {uuid} is a paper or a live order could not be read: "
+            raise NotSent(f"nothing was done: {whether}{Exception.__str__(error)}", **where) from error
+        return None

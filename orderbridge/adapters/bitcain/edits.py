@@ -9,7 +9,6 @@ from orderbridge.adapters.bitcain.codes import EDIT, RETRY
 from orderbridge.adapters.bitcain.envelope import Payload, Shapeless, ids_in, one_order
 from orderbridge.adapters.bitcain.outgoing import differs, edit_to_wire
 from orderbridge.adapters.bitcain.reads import BitcainReads
-from orderbridge.adapters.bitcain.targets import Targets
 from orderbridge.errors import (
     InvalidOrder,
     NotSent,
@@ -24,6 +23,7 @@ from orderbridge.model.basics import KnownBy, OrderStatus, TimeInForce
 from orderbridge.model.order import FILL_FIGURES, Order
 from orderbridge.model.ref import RefLike
 from orderbridge.model.request import OrderEdit
+from orderbridge.venue.cancel import Finding
 from orderbridge.venue.codes import facts_of
 from orderbridge.venue.rows import Unusable
 from orderbridge.venue.sender import HttpCall, Sender
@@ -36,11 +36,11 @@ class BitcainEdits:
     """The changes and retries of one account."""
 
     def __init__(
-        self, sender: Sender, reads: BitcainReads, targets: Targets, *, gateway: str, include_unknown_mode: bool
+        self, sender: Sender, reads: BitcainReads, finding: Finding, *, gateway: str, include_unknown_mode: bool
     ) -> None:
         self._sender = sender
         self._reads = reads
-        self._targets = targets
+        self._finding = finding
         self._gateway = gateway
         self._include_unknown_mode = include_unknown_mode
 
@@ -118,11 +118,10 @@ class BitcainEdits:
         return order.model_copy(update=changes)
 
     async def _find(self, given: RefLike, operation: str, deadline: Deadline, *, fresh: bool = False) -> Order:
-        target = await self._targets.find(given, deadline=deadline, operation=operation, fresh=fresh)
-        if target.order is None:
-            text = f"nothing was done: {target.order_id} cannot be read"
-            raise NotSent(text, gateway=self._gateway, operation=operation)
-        return target.order
+        ref, meant = await self._finding.find(given, deadline, operation=operation, fresh=fresh)
+        if meant is None or meant.order is None:
+            raise NotSent(f"nothing was done: {ref} cannot be read", gateway=self._gateway, operation=operation)
+        return meant.order
 
     def _check_mode(self, order: Order, operation: str) -> None:
         if order.paper is None and not self._include_unknown_mode:

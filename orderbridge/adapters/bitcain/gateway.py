@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from orderbridge.adapters.bitcain.auth import Credentials, TokenKeeper, TokenProvider
-from orderbridge.adapters.bitcain.cancels import BitcainCancels
+from orderbridge.adapters.bitcain.cancels import cancelling, finding
 from orderbridge.adapters.bitcain.codes import CODES, understand
 from orderbridge.adapters.bitcain.edits import BitcainEdits
 from orderbridge.adapters.bitcain.listing import Listing, checked_symbol, span_of
@@ -22,7 +22,6 @@ from orderbridge.adapters.bitcain.outgoing import CAPABILITIES, CLIENT_ID
 from orderbridge.adapters.bitcain.reads import BitcainReads
 from orderbridge.adapters.bitcain.settings import check_settings
 from orderbridge.adapters.bitcain.submits import Answers, refuse_inexpressible, write_of
-from orderbridge.adapters.bitcain.targets import Targets
 from orderbridge.client_ids import mint
 from orderbridge.gateway import Capabilities, Mode, UnsupportedCalls, checked_call, order_from
 from orderbridge.http.limits import LimitsLike, Rate, shared_limiter
@@ -33,7 +32,7 @@ from orderbridge.model.order import Order, gateway_name
 from orderbridge.model.permit import Lane, Permit
 from orderbridge.model.ref import RefLike
 from orderbridge.model.request import OrderEdit, OrderRequest
-from orderbridge.model.results import BadRow, LookupResult, OrderList
+from orderbridge.model.results import LookupResult, OrderList
 from orderbridge.venue.sender import HttpChannel, Sender
 from orderbridge.venue.submit import Placing
 
@@ -138,12 +137,10 @@ class BitcainGateway(UnsupportedCalls):
             paper=self.settings.mode == "paper",
             known=self._reads.memory.created,
         )
-        more: dict[str, Any] = {"gateway": self.name, "include_unknown_mode": include_unknown_mode}
-        self._cancels = BitcainCancels(sender, first, self._targets(first), **more)
-        self._edits = BitcainEdits(sender, resolving, self._targets(resolving), **more)
-
-    def _targets(self, reads: BitcainReads) -> Targets:
-        return Targets(reads, gateway=self.name, scan_since=self.settings.scan_since)
+        more: dict[str, Any] = {"include_unknown_mode": include_unknown_mode}
+        self._cancelling = cancelling(sender, first, scan_since=scan_since, **more)
+        found = finding(resolving, scan_since=scan_since)
+        self._edits = BitcainEdits(sender, resolving, found, gateway=self.name, **more)
 
     def __repr__(self) -> str:
         settings = self.settings
@@ -215,7 +212,7 @@ class BitcainGateway(UnsupportedCalls):
         Source: Bitcain, "Cancel Order".
         """
         self._session.check_usable()
-        return await self._cancels.cancel(ref, deadline=Deadline(timeout))
+        return await self._cancelling.cancel(ref, deadline=Deadline(timeout))
 
     @checked_call
     async def cancel_all(self, *, symbol: str | None = None, timeout: float | None = None) -> list[Order]:
@@ -231,7 +228,7 @@ class BitcainGateway(UnsupportedCalls):
         Source: Bitcain, "List User Orders", "Cancel Order".
         """
         self._session.check_usable()
-        return await self._cancels.cancel_all(symbol=checked_symbol(symbol), deadline=Deadline(timeout))
+        return await self._cancelling.cancel_all(symbol=checked_symbol(symbol), deadline=Deadline(timeout))
 
     @checked_call
     async def edit(self, ref: RefLike, changes: OrderEdit, *, timeout: float | None = None) -> Order:
@@ -309,14 +306,9 @@ class BitcainGateway(UnsupportedCalls):
         Source: Bitcain, "List User Orders".
         """
         wanted = checked_symbol(symbol)
-        deadline = Deadline(timeout)
         as_of = self._reads.now()
-        orders: list[Order] = []
-        bad_rows: list[BadRow] = []
-        async for batch in self._reads.list_pages({}, symbol=wanted, pace=lambda: deadline, operation="open_orders"):
-            orders += [order for order in batch.good if order.may_be_live and wanted in {None, order.symbol}]
-            bad_rows += batch.bad
-        return OrderList(orders=tuple(orders), as_of=as_of, bad_rows=tuple(bad_rows))
+        rows = await self._reads.open_orders(wanted, deadline=Deadline(timeout), operation="open_orders")
+        return OrderList(orders=tuple(rows.good), as_of=as_of, bad_rows=tuple(rows.bad))
 
     @checked_call
     def orders(

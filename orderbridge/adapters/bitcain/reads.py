@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -72,6 +73,11 @@ class BitcainReads:
     def now(self) -> datetime:
         """The present moment, by the gateway's clock."""
         return datetime.fromtimestamp(self._clock(), UTC)
+
+    @property
+    def log(self) -> logging.Logger:
+        """Where what the gateway does is told."""
+        return self._client.session.log
 
     def is_other_mode(self, paper: bool | None) -> bool:
         """Whether an order belongs to the mode that this gateway is not for."""
@@ -170,6 +176,14 @@ class BitcainReads:
 
         async for rows in self._shaped(scan_list(fetch, limit=limit), operation):
             yield await self._sorted_out(rows, self._symbols.wanting(symbol), operation)
+
+    async def open_orders(self, symbol: Symbol | None, *, deadline: Deadline, operation: str) -> Rows[Order]:
+        """Every order that may be live, of our mode or of none stated: the whole list is read, to its end."""
+        rows: Rows[Order] = Rows()
+        async for batch in self.list_pages({}, symbol=symbol, pace=lambda: deadline, operation=operation):
+            rows.good += [order for order in batch.good if order.may_be_live and symbol in {None, order.symbol}]
+            rows.bad += batch.bad
+        return rows
 
     async def history_windows(
         self,

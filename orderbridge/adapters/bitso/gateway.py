@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from orderbridge.adapters.bitso.auth import Signer
-from orderbridge.adapters.bitso.cancels import BitsoCancels
+from orderbridge.adapters.bitso.cancels import cancelling
 from orderbridge.adapters.bitso.client import PRIVATE_RATE, PUBLIC_RATE, BitsoClient
 from orderbridge.adapters.bitso.codes import CODES
 from orderbridge.adapters.bitso.edits import check_answer, checked_edit
@@ -173,7 +173,7 @@ class BitsoGateway(UnsupportedCalls):
         self._look_up = partial(look_up, rebuild_limit=rebuild_limit, settle_time=settle_time)
         # Beside a cancel or an edit: before other reads.
         self._resolve = partial(self._look_up, resolving)
-        self._cancels = BitsoCancels(self._client, resolving, self._resolve)
+        self._cancelling = cancelling(self._client, resolving, self._resolve)
         self._editing = Editing(
             find=self._find,
             check=checked_edit,
@@ -269,8 +269,7 @@ class BitsoGateway(UnsupportedCalls):
         Source: Bitso API v3, "Cancel an Order".
         """
         self._client.session.check_usable()
-        (known,) = parse_refs([ref], gateways=[self.name], operation="cancel")
-        return await self._cancels.cancel(ref, known, deadline=Deadline(timeout))
+        return await self._cancelling.cancel(ref, deadline=Deadline(timeout))
 
     @checked_call
     async def cancel_all(self, *, symbol: str | None = None, timeout: float | None = None) -> CancelledOrders:
@@ -289,7 +288,8 @@ class BitsoGateway(UnsupportedCalls):
         """
         self._client.session.check_usable()
         self._check_symbol(symbol)
-        return await self._cancels.cancel_all(symbol=symbol, deadline=Deadline(timeout))
+        market = None if symbol is None else Symbol(symbol)
+        return await self._cancelling.cancel_all(symbol=market, deadline=Deadline(timeout))
 
     @checked_call
     async def edit(self, ref: RefLike, changes: OrderEdit, *, timeout: float | None = None) -> Order:

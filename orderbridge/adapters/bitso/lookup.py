@@ -14,6 +14,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Final
 
 from orderbridge.adapters.bitso.codes import CODES
@@ -28,14 +29,13 @@ from orderbridge.model.lifecycle import Lack, lacking, may_be_left_out, unseen_n
 from orderbridge.model.order import FILL_FIGURES, Fill, Order
 from orderbridge.model.ref import RefLike
 from orderbridge.model.results import Answer, LookupResult
+from orderbridge.venue.cancel import CANCEL_LISTED, FILLS_OF_BEFORE, Listed
 from orderbridge.venue.codes import Meaning
 from orderbridge.venue.lookup import CLIENT, ORDER, Ask, Lookup, Step
 from orderbridge.venue.rows import Rows
 
 # Undocumented; long lists make long URLs.
 BATCH: Final = 50
-# The evidence of an end that the answer to a cancel told.
-CANCEL_LISTED: Final = "cancel: listed"
 
 
 @dataclass(slots=True)
@@ -74,8 +74,7 @@ async def look_up(
     reads: BitsoReads,
     refs: Sequence[RefLike],
     deadline: Deadline,
-    unlisted: frozenset[str] = frozenset(),
-    ended: frozenset[str] = frozenset(),
+    listed: Listed = MappingProxyType({}),
     *,
     rebuild_limit: int,
     settle_time: float,
@@ -84,12 +83,12 @@ async def look_up(
     What became of each order.
 
     Args:
-        unlisted: oids that a cancel has just left out of its answer, as Bitso does with orders that are not active.
-        ended: oids that a cancel has just listed. Bitso seldom shows them any more, so their trades are read beside
-            the first look-up, and not after it.
+        listed: oids that a cancel has just left out of its answer, as Bitso does with orders that are not active; and
+            those that it has listed: Bitso seldom shows them any more, so their trades are read beside the first
+            look-up, and not after it.
     """
     look = Lookup(reads.client.gateway, refs, deadline=deadline)
-    rebuild = _Rebuild(look, reads, rebuild_limit, settle_time, unlisted, ended)
+    rebuild = _Rebuild(look, reads, rebuild_limit, settle_time, listed)
     lists = [Step((ORDER,), rebuild.ask_list, BATCH), Step((CLIENT,), rebuild.ask_list, BATCH)]
     early, late = Step((ORDER,), rebuild.read_early, 0), Step((ORDER, CLIENT), rebuild.run, 0)
     return await look.run(ways_to_ask, [[early, *lists], [late]])
@@ -98,21 +97,12 @@ async def look_up(
 class _Rebuild:
     """What is told of orders that look-up does not show."""
 
-    def __init__(
-        self,
-        look: Lookup,
-        reads: BitsoReads,
-        rebuild_limit: int,
-        settle_time: float,
-        unlisted: frozenset[str],
-        ended: frozenset[str],
-    ) -> None:
+    def __init__(self, look: Lookup, reads: BitsoReads, rebuild_limit: int, settle_time: float, listed: Listed) -> None:
         self._look = look
         self._reads = reads
         self._rebuild_limit = rebuild_limit
         self._settle_time = settle_time
-        self._unlisted = unlisted
-        self._ended = ended
+        self._listed = listed
         self._early: dict[str, asyncio.Task[Rows[Fill]]] = {}
         self._lacking: list[_Lacking] = []
         self._began, self._began_at = reads.now(), reads.memory.followed.elapsed()
@@ -134,7 +124,7 @@ class _Rebuild:
     async def read_early(self, asks: Sequence[Ask]) -> None:
         """Read the trades of what a cancel has just listed."""
         for ask in asks:
-            if ask.id in self._ended:
+            if self._listed.get(ask.id) is True:
                 self._early[ask.id] = asyncio.ensure_future(self._trades_of(ask))
         try:
             if self._early:
@@ -192,7 +182,7 @@ class _Rebuild:
 
     def _is_to_be_seen_again(self, order_id: str) -> bool:
         known = self._reads.memory.get(order_id)
-        is_lacking = order_id in self._unlisted or (self._open is not None and order_id not in self._open)
+        is_lacking = self._listed.get(order_id) is False or (self._open is not None and order_id not in self._open)
         return is_lacking and not (known and _is_reported_end(known))
 
     async def _read_trades(self) -> None:
@@ -290,7 +280,7 @@ class _Rebuild:
             order, why = lacking(known, lack, settle_time=self._settle_time)
         self._reads.memory.put(order)
         if each.rows is None and _is_told_by_cancel(order):
-            order = without_trades(order, has_matched=each.has_matched)
+            order = _without_trades(order, has_matched=each.has_matched)
         self._look.found(each.ask, order)
         if why:
             each.ask.note = f"{order_id} is told as it was last known: {why}"
@@ -303,7 +293,7 @@ class _Rebuild:
 
     def _why_not_over(self, known: Order | None, order_id: str, fills: list[Fill]) -> str:
         """What keeps the reads from being proof that an order is over; nothing when they are."""
-        if order_id not in self._unlisted:
+        if self._listed.get(order_id) is not False:
             if self._open is None:
                 return self._why_not_open
             if known is not None and not fills and may_be_left_out(known, WAITING_MAY_BE_MISSING):
@@ -325,11 +315,11 @@ def _last_known(order: Order) -> Order:
     return order.noted("look-up: not shown", known_by=KnownBy.INFERRED)
 
 
-def without_trades(order: Order, *, has_matched: bool = False) -> Order:
+def _without_trades(order: Order, *, has_matched: bool = False) -> Order:
     """An order that a cancel listed, of which it is not known with which fills it ended."""
     if has_matched:  # how much is not told yet
         return order.model_copy(update=dict.fromkeys(FILL_FIGURES))
-    return order.noted("fills: as they were known before the cancel")
+    return order.noted(FILLS_OF_BEFORE)
 
 
 def blames_an_id(error: VenueError) -> bool:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any, Final, Self
 
-from orderbridge.adapters.ccxt_any.cancels import CcxtCancels
+from orderbridge.adapters.ccxt_any.cancels import cancelling
 from orderbridge.adapters.ccxt_any.client import CALL_SECONDS, Answered, CcxtClient
 from orderbridge.adapters.ccxt_any.errors import Reader
 from orderbridge.adapters.ccxt_any.exchanges import (
@@ -32,7 +33,7 @@ from orderbridge.adapters.ccxt_any.traits import corrected, declared
 from orderbridge.adapters.ccxt_any.wire import Wire
 from orderbridge.client_ids import mint
 from orderbridge.errors import ConfigurationError, NotSupported
-from orderbridge.gateway import Capabilities, Mode, UnsupportedCalls, checked_call, failure_of, order_from
+from orderbridge.gateway import Capabilities, Mode, UnsupportedCalls, checked_call, order_from
 from orderbridge.http.limits import LimitsLike, Rate, shared_limiter
 from orderbridge.http.retry import Deadline, Retries
 from orderbridge.http.session import Session
@@ -40,9 +41,9 @@ from orderbridge.http.transport import NothingSent, WireRequest, WireResponse
 from orderbridge.model.basics import OrderStatus, Symbol
 from orderbridge.model.order import Fill, Order, gateway_name
 from orderbridge.model.permit import Lane, Permit
-from orderbridge.model.ref import RefLike, parse_refs
+from orderbridge.model.ref import RefLike
 from orderbridge.model.request import Market, OrderRequest
-from orderbridge.model.results import Answer, Found, LookupResult, OrderList
+from orderbridge.model.results import LookupResult, OrderList
 from orderbridge.venue.markets import amounts_of
 from orderbridge.venue.memory import OrderMemory
 from orderbridge.venue.submit import Placing, Unclear
@@ -122,7 +123,6 @@ class CcxtGateway(UnsupportedCalls):
         check_credentials(known)
         check_proxies(known)
         self._is_ours = is_ours
-        self._is_closing = False
         self._exchange = known
         self.venue = f"ccxt.{known.id}"
         self.account = account
@@ -173,8 +173,8 @@ class CcxtGateway(UnsupportedCalls):
             stated=lambda done: stated_in_answer(done.value),
             known=memory.created,
         )
-        self._lists = CcxtLists(self._client, self._reads, self._resolve)
-        self._cancels = CcxtCancels(self._client, self._reads.in_lane("cancel"), self._resolve)
+        self._lists = CcxtLists(self._client, self._reads, partial(look_up, self._reads.in_lane("resolve")))
+        self._cancelling = cancelling(self._client, self._reads)
 
     def _mint(self) -> str | None:
         ids = self._traits.client_ids
@@ -283,18 +283,6 @@ class CcxtGateway(UnsupportedCalls):
         self._client.check_usable()
         return await look_up(self._reads, refs, Deadline(timeout))
 
-    async def _resolve(self, refs: Sequence[RefLike], deadline: Deadline) -> LookupResult:
-        """A look-up beside a cancel: before other reads."""
-        try:
-            return await look_up(self._reads.in_lane("resolve"), refs, deadline)
-        except ConfigurationError as error:
-            # Closed while a cancel was on its way: how the order stands is not known, and the cancel may have left.
-            if not self._is_closing:
-                raise
-            failure = failure_of(error)
-            found = Found(answers={self.name: Answer.FAILED}, notes=(failure.message,))
-            return LookupResult(refs=tuple(refs), found=tuple(found for _ in refs), unreachable={self.name: failure})
-
     @checked_call
     async def get(self, ref: RefLike, *, timeout: float | None = None) -> Order:
         """The one order that answers to `ref`. Raises as `orderbridge.gateway.order_from` says."""
@@ -313,8 +301,7 @@ class CcxtGateway(UnsupportedCalls):
             NotSent, AuthenticationFailed, PermissionDenied, VenueError: nothing was cancelled.
         """
         self._client.check_usable()
-        (known,) = parse_refs([ref], gateways=[self.name], operation="cancel")
-        return await self._cancels.cancel(ref, known, deadline=Deadline(timeout))
+        return await self._cancelling.cancel(ref, deadline=Deadline(timeout))
 
     @checked_call
     async def cancel_all(self, *, symbol: str | None = None, timeout: float | None = None) -> list[Order]:
@@ -328,7 +315,8 @@ class CcxtGateway(UnsupportedCalls):
         """
         self._client.check_usable()
         self._lists.check_symbol(symbol, "cancel_all")
-        return await self._cancels.cancel_all(symbol=symbol, deadline=Deadline(timeout))
+        market = None if symbol is None else Symbol(symbol)
+        return await self._cancelling.cancel_all(symbol=market, deadline=Deadline(timeout))
 
     @checked_call
     async def open_orders(self, *, symbol: str | None = None, timeout: float | None = None) -> OrderList:
@@ -421,7 +409,6 @@ class CcxtGateway(UnsupportedCalls):
 
         Orders and cancels that are on their way are waited for, half a minute at most.
         """
-        self._is_closing = True
         if self._session.is_the_parents:
             return
         await self._session.aclose()

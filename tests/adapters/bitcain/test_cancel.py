@@ -333,7 +333,7 @@ REFUSALS = [
 async def test_a_refusal_after_a_lost_answer_leaves_the_order_to_tell(
     server: Any, make: Callable[..., Any], kit: Any, status: int, detail: str, kind: Any, lost: str
 ) -> None:
-    """The first try may have cancelled it: ended it is returned, working it is the refusal, else nobody knows."""
+    """The first try may have cancelled it: ended it is returned, else nobody knows, and the refusal is told."""
     server.rows = [kit.row(1)]
     gateway = make(token=iter_tokens())
     order = await gateway.get(kit.uuid(1))
@@ -346,8 +346,9 @@ async def test_a_refusal_after_a_lost_answer_leaves_the_order_to_tell(
     assert (after.status, after.known_by) == (OrderStatus.CANCELLED, KnownBy.REPORTED)
 
     server.rows, server.writes = [kit.row(1)], [*answers, refuse]
-    with pytest.raises(kind, match=detail):
+    with pytest.raises(errors.OutcomeUnknown, match=detail) as caught:
         await gateway.cancel(order)
+    assert isinstance(caught.value.__cause__, kind)
 
     for rows, answer in (([], []), ([kit.row(1)], [kit.reply(b"", 503)])):
         server.rows, server.writes = rows, [*answers, refuse]

@@ -1,0 +1,611 @@
+"""
+Cancelling at any venue: which order is meant, a cancel by its id, and how the order stands after it.
+
+A cancel that was done never becomes an error because of a read; one that may have been done is not told as undone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, NoReturn
+
+from orderbridge.errors import (
+    AmbiguousRef,
+    AuthenticationFailed,
+    ConfigurationError,
+    NotSent,
+    OrderBridgeError,
+    OrderNotActive,
+    OrderNotFound,
+    OutcomeUnknown,
+    PermissionDenied,
+    RateLimited,
+    UnexpectedResponse,
+    VenueError,
+    VenueFacts,
+    VenueUnavailable,
+    Where,
+)
+from orderbridge.http.retry import Deadline
+from orderbridge.http.session import log_facts
+from orderbridge.model.basics import ZERO, KnownBy, OrderStatus, OrderType, Symbol
+from orderbridge.model.lifecycle import by_numbers, last_change
+from orderbridge.model.order import FILL_FIGURES, Order
+from orderbridge.model.ref import OrderRef, RefLike, parse_refs
+from orderbridge.model.results import Answer, BadRow, CancelledOrders, Found, LookupResult
+from orderbridge.venue.bounds import AT_ONCE, BEFORE_SECONDS, after_a_write, before_a_cancel
+from orderbridge.venue.memory import OrderMemory
+from orderbridge.venue.rows import Rows
+
+# The evidence of an end that the answer to a cancel told, and of fills that could not be read after it.
+CANCEL_LISTED: Final = "cancel: listed"
+FILLS_OF_BEFORE: Final = "fills: as they were known before the cancel"
+# Why a row of a list is not cancelled.
+UNREADABLE: Final = "could not be read and were not touched"
+# Refusals that say nothing of the order.
+_ABOUT_US: Final = (AuthenticationFailed, PermissionDenied, RateLimited)
+# Seeking an order may take this share: without it there is nothing to send.
+_SEEKING_SHARE: Final = 2 / 3
+
+# Ids that a cancel has just listed as cancelled, or left out: what look-up may conclude from it.
+Listed = Mapping[str, bool]
+LookUp = Callable[[Sequence[RefLike], Deadline, Listed], Awaitable[LookupResult]]
+
+
+@dataclass(frozen=True, slots=True)
+class Meant:
+    """
+    The order that something is to be done to.
+
+    Attributes:
+        order: as it is known; None where it could not be read, and may be acted upon all the same.
+        namesakes: every order that answers to the ref, itself too.
+    """
+
+    order_id: str
+    symbol: Symbol | None = None
+    order: Order | None = None
+    namesakes: tuple[Order, ...] = ()
+
+    @property
+    def client_order_id(self) -> str | None:
+        """The client id that it was sent with, where that is known."""
+        return self.order.client_order_id if self.order else None
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """
+    What the answer to a cancel says.
+
+    Attributes:
+        ids: the orders that were cancelled; None where an acknowledgement proves nothing.
+        order: the order that the answer shows.
+    """
+
+    ids: Sequence[str] | None = None
+    order: Order | None = None
+
+
+def _any_order(order: Order) -> bool:
+    return True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """
+    How the order is found that a ref names, before something is done to it.
+
+    Attributes:
+        order_id: the venue's id that a ref may give.
+        refuse: OrderNotFound, OrderDenied for a ref that is none of this venue's, or of this gateway.
+        unseen: an order that no look showed, where it may be acted upon by its id; None where that is not known to be
+            an id of the venue's. Else the error that says why nothing was done.
+        takes: an order that is given needs no reading.
+        remembered: the orders of a ref as they were seen last, where that will do.
+        would_wait: a look now would wait long, which a cancel does not.
+    """
+
+    gateway: str
+    look_up: LookUp
+    order_id: Callable[[OrderRef], str | None]
+    refuse: Callable[[RefLike, OrderRef, Where], None]
+    unseen: Callable[[RefLike, OrderRef, LookupResult | None, Where], Meant | None]
+    takes: Callable[[Order], bool] = _any_order
+    remembered: Callable[[OrderRef], Sequence[Order]] | None = None
+    would_wait: Callable[[], bool] | None = None
+
+    async def find(
+        self, given: RefLike, deadline: Deadline, *, operation: str, fresh: bool = False, is_sought: bool = True
+    ) -> tuple[OrderRef, Meant | None]:
+        """
+        The order that is meant; the one that may be live, else the newest.
+
+        Args:
+            fresh: read it in any case.
+            is_sought: without its id nothing can be sent, so that finding it may take more of the time of a cancel.
+
+        Raises:
+            AmbiguousRef: several that may be live answer to it. The errors of `refuse` and `unseen`.
+        """
+        where = Where(gateway=self.gateway, operation=operation)
+        (ref,) = parse_refs([given], gateways=[self.gateway], operation=operation)
+        self.refuse(given, ref, where)
+        if isinstance(given, Order) and self.takes(given) and not fresh:
+            return ref, Meant(given.order_id, given.symbol, given, (given,))
+        id = self.order_id(ref)
+        orders = self.remembered(ref) if self.remembered else ()
+        can_send, result = bool(id) or not is_sought, None
+        if not orders and not (can_send and self.would_wait and self.would_wait()):
+            soon = deadline
+            if operation == "cancel":
+                seeking = deadline.within(deadline.remaining() * _SEEKING_SHARE)
+                soon = before_a_cancel(deadline) if can_send else seeking
+            result = await self.look_up([ref], soon, {})
+            orders = result[ref].orders
+        order = self._the_one(orders, ref, where)
+        if order is None:
+            return ref, self.unseen(given, ref, result, where)
+        return ref, Meant(order.order_id, order.symbol, order, tuple(orders))
+
+    def _the_one(self, orders: Sequence[Order], ref: OrderRef, where: Where) -> Order | None:
+        live = [order for order in orders if order.may_be_live]
+        # Orders of one number in several markets have nothing to do with each other.
+        meant = live or [order for order in orders if order.numbered_by_market]
+        if len(meant) > 1:
+            which = ", ".join(f"{order.order_id} {order.side} {order.symbol}" for order in meant)
+            kind = "orders that may be live" if live else "orders"
+            text = f"nothing was done: {len(meant)} {kind} answer to {ref}: {which}"
+            raise AmbiguousRef(text, orders=tuple(meant), **where)
+        return live[0] if live else _newest(orders)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batches:
+    """
+    How a venue cancels many orders in one call. Both calls give the ids that were cancelled.
+
+    Attributes:
+        could_be_id: only such ids are sent: another could name something else in a path or a query.
+        blames_an_id: a list was refused for one of its ids, so that the others are to be cancelled without it.
+        would_wait: reading the list first would wait long.
+        may_lack: orders that a list of open orders may leave out.
+    """
+
+    size: int
+    send: Callable[[Sequence[str], Deadline, str], Awaitable[Sequence[str]]]
+    everything: Callable[[Deadline], Awaitable[Sequence[str]]]
+    could_be_id: Callable[[str], bool]
+    blames_an_id: Callable[[VenueError], bool]
+    would_wait: Callable[[], bool]
+    may_lack: frozenset[OrderType]
+
+
+def _unreadable(row: Order | BadRow, symbol: Symbol | None) -> str | None:
+    return None if row.order_id else UNREADABLE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancelling:
+    """
+    How a venue cancels.
+
+    Attributes:
+        send: a cancel by the venue's id. NotSent or a refusal: nothing was done; OutcomeUnknown: it may have been.
+        by_client_id: one by a client id, sent once. None: the order must be found first.
+        client_id: the client id that a ref may give, where there is such a cancel.
+        looks_after: refusals after which the order tells more than they do.
+        ends: who says so of an end before the cancel, so that there is nothing to cancel.
+        settles: of several orders of one client id that have all ended, the one that is told; AmbiguousRef.
+        is_pending: the order that is shown after a refusal is being cancelled already.
+        open_orders: all of them, or an error. `batches`: None where they are cancelled one by one.
+        untouched: why a row of that list is left alone; empty where it has ended, None where it is to be cancelled.
+    """
+
+    finding: Finding
+    memory: OrderMemory
+    log: logging.Logger
+    now: Callable[[], datetime]
+    send: Callable[[Meant, Deadline], Awaitable[Cancelled]]
+    open_orders: Callable[[Symbol | None, Deadline], Awaitable[Rows[Order]]]
+    by_client_id: Callable[[str, Deadline], Awaitable[Cancelled]] | None = None
+    client_id: Callable[[OrderRef], str | None] | None = None
+    looks_after: tuple[type[VenueError], ...] = ()
+    ends: frozenset[KnownBy] = frozenset({KnownBy.REPORTED})
+    settles: Callable[[OrderRef, Sequence[Order], Where], Order] | None = None
+    is_pending: Callable[[Order], bool] | None = None
+    batches: Batches | None = None
+    untouched: Callable[[Order | BadRow, Symbol | None], str | None] = _unreadable
+
+    async def cancel(self, given: RefLike, *, deadline: Deadline) -> Order:
+        """
+        Cancel the order that a ref names, and return it as it is after that.
+
+        Raises:
+            The errors of `Finding.find`: nothing was sent.
+            OrderNotFound: the venue neither cancelled nor shows it. VenueError: it was refused, and the order works.
+            OutcomeUnknown: sent, and neither the answer nor the order tells.
+        """
+        is_sought = self.by_client_id is None
+        ref, meant = await self.finding.find(given, deadline, operation="cancel", is_sought=is_sought)
+        known = meant.order if meant else None
+        if meant is None or (known is not None and known.is_done):
+            # An end that is found by client id may be that of an earlier order of the same id.
+            names_it = known is not None and known.order_id == self.finding.order_id(ref)
+            if meant is None or known is None or not (names_it or is_sought):
+                return await self._in_every_way(ref, known, deadline)
+            if known.known_by in self.ends:
+                return known if names_it or not self.settles else self.settles(ref, meant.namesakes, self._where())
+        return await self.by_id(meant, deadline)
+
+    async def by_id(self, meant: Meant, deadline: Deadline) -> Order:
+        """Cancel by the venue's id. Raises as `cancel` does."""
+        is_first = self.memory.cancelling(meant.order_id)
+        try:
+            said = await self.send(meant, deadline)
+        except OutcomeUnknown:
+            seen = _newest((await self._read(meant, deadline)).orders)
+            if seen is None or seen.may_be_live:
+                raise
+            return self._told(meant, seen, listed=False)
+        except OrderBridgeError as error:
+            is_about_it = isinstance(error, self.looks_after) and not isinstance(error, _ABOUT_US)
+            order = await self._after_refusal(error, meant, deadline) if is_about_it else None
+            if order is not None:
+                return order
+            if is_first:
+                self.memory.not_cancelling(meant.order_id)
+            raise
+        if said.order is not None and said.order.is_done:
+            return said.order
+        return await self._after(meant, said, deadline)
+
+    async def _after_refusal(self, refused: OrderBridgeError, meant: Meant, deadline: Deadline) -> Order | None:
+        """The order, where it says more than the refusal does."""
+        text = f"the cancel was refused: {Exception.__str__(refused)}"
+        found = await self._read(meant, deadline)
+        seen = _newest(found.orders)
+        if seen is None and found.is_undecided:
+            raise self._unclear(f"{text}; and how the order stands could not be read", meant) from refused
+        if seen is None:
+            raise self._missing(found, meant.order_id) from refused
+        if seen.is_done:
+            return self._told(meant, seen, listed=False)
+        if self.is_pending is not None and self.is_pending(seen):
+            return seen
+        if isinstance(refused, (OrderNotFound, OrderNotActive)):
+            self.memory.not_cancelling(meant.order_id)
+            raise VenueError(f"{text}; the order is {seen.status}", **_facts_of(refused)) from refused
+        return None
+
+    async def _after(self, meant: Meant, said: Cancelled, deadline: Deadline) -> Order:
+        """The order after the cancel, from what the venue listed, what was known and what can still be read."""
+        listed = None if said.ids is None else meant.order_id in said.ids
+        known = meant.order or self.memory.get(meant.order_id)
+        self._note_listed(known, listed)
+        found = await self._read(meant, deadline, {} if listed is None else {meant.order_id: listed})
+        seen = _newest(found.orders) or said.order
+        order = conclude(known, seen, listed=listed, at=self.now())
+        if order is not None:
+            return self._remembered(order, seen, listed)
+        if listed is False and not found.is_undecided:
+            raise self._missing(found, meant.order_id)
+        what = "neither was it listed as cancelled" if listed is False else "the cancel was acknowledged"
+        raise self._unclear(f"{what}, and how the order stands could not be read", meant)
+
+    def _told(self, meant: Meant, seen: Order, *, listed: bool) -> Order:
+        return conclude(meant.order, seen, listed=listed, at=self.now()) or seen
+
+    def _note_listed(self, known: Order | None, listed: bool | None) -> None:
+        # An end that the venue itself told: the look-up that follows adds the fills, where it can.
+        if listed and known is not None:
+            self.memory.put(conclude(known, None, listed=True, at=self.now()) or known)
+
+    def _remembered(self, order: Order, seen: Order | None, listed: bool | None) -> Order:
+        if listed and order is not seen:
+            self.memory.put(order)
+        return order.noted(FILLS_OF_BEFORE) if listed and seen is None else order
+
+    async def _in_every_way(self, ref: OrderRef, ended: Order | None, deadline: Deadline) -> Order:
+        """Cancel under each id that an order could have; whatever is listed is what was meant."""
+        listed: list[str] = []
+        if order_id := self.finding.order_id(ref):
+            listed += (await self.send(Meant(order_id), deadline)).ids or ()
+        if self.by_client_id and self.client_id and (client_order_id := self.client_id(ref)):
+            try:
+                listed += (await self.by_client_id(client_order_id, deadline)).ids or ()
+            except OutcomeUnknown:
+                # Sent again only for orders that are seen to be live, and then by their ids.
+                live = [each.order_id for each in (await self._look(ref, deadline)).orders if each.may_be_live]
+                if not live:
+                    raise
+                listed += await self._send_lists(live, deadline, operation="cancel")
+        said = Cancelled(ids=listed)
+        orders = [await self._after(Meant(id), said, deadline) for id in dict.fromkeys(listed)]
+        if len(orders) > 1:
+            text = f"{len(orders)} orders answered to {ref}, and all were cancelled"
+            raise AmbiguousRef(text, orders=tuple(orders), **self._where())
+        if orders:
+            return orders[0]
+        found = await self._look(ref, deadline)
+        order = next((each for each in found.orders if each.may_be_live), None) or _newest(found.orders) or ended
+        if order is not None:
+            return order
+        if found.is_undecided:
+            text = f"{ref} was not listed as cancelled, and how it stands could not be read"
+            client_order_id = ref.client_order_id or ref.id
+            raise OutcomeUnknown(text, order_id=ref.order_id, client_order_id=client_order_id, **self._where())
+        raise self._missing(found, str(ref))
+
+    async def _read(self, meant: Meant, deadline: Deadline, listed: Listed | None = None) -> Found:
+        # As the venue wrote it: an odd one must not make an error of a cancel that was sent.
+        key = OrderRef.model_construct(gateway=self.finding.gateway, order_id=meant.order_id, symbol=meant.symbol)
+        return await self._look(key, deadline, listed)
+
+    async def _look(self, ref: OrderRef, deadline: Deadline, listed: Listed | None = None) -> Found:
+        try:
+            return (await self.finding.look_up([ref], after_a_write(deadline), listed or {}))[ref]
+        except Exception as error:  # noqa: BLE001 - the cancel is done: whatever a look meets, an error would deny that
+            extra = log_facts(self.finding.gateway, "cancel", order_id=ref.order_id)
+            self.log.warning("%s could not be read back: %s: %s", ref, type(error).__name__, error, extra=extra)
+            return Found(answers={self.finding.gateway: Answer.FAILED})
+
+    def _where(self, operation: str = "cancel") -> Where:
+        return Where(gateway=self.finding.gateway, operation=operation)
+
+    def _unclear(self, text: str, meant: Meant) -> OutcomeUnknown:
+        order_id, client_order_id = meant.order_id, meant.client_order_id
+        return OutcomeUnknown(text, order_id=order_id, client_order_id=client_order_id, **self._where())
+
+    def _missing(self, found: Found, what: str) -> OrderNotFound:
+        text = f"{self.finding.gateway} neither cancelled nor shows {what}"
+        return OrderNotFound(text, found=found, **self._where())
+
+    async def cancel_all(self, *, symbol: Symbol | None, deadline: Deadline) -> CancelledOrders:
+        """
+        Cancel every open order, of one symbol or of all, and return them as they are after that.
+
+        Raises:
+            UnexpectedResponse: cancelled but for some that were not touched, or could not be read after it.
+            OutcomeUnknown: of some it is not certain. The errors of the list: nothing was cancelled.
+        """
+        if self.batches is not None:
+            return await self._in_batches(self.batches, symbol, deadline)
+        rows = await self.open_orders(symbol, deadline)
+        todo: list[Meant] = []
+        left: dict[str, list[Order | BadRow]] = {}
+        # A row that could not be read may be of another market than the good one of its number.
+        shown = {order.order_id for order in rows.good if not order.numbered_by_market}
+        listed: list[Order | BadRow] = [bad for bad in rows.bad if bad.order_id not in shown]
+        for row in [*listed, *rows.good]:
+            why = self.untouched(row, symbol)
+            if why:
+                left.setdefault(why, []).append(row)
+            elif why is None and isinstance(row, Order):
+                todo.append(Meant(row.order_id, row.symbol, row))
+            elif why is None:
+                todo.append(Meant(row.order_id or "", symbol))
+        after, failed = await self._one_by_one(todo, deadline)
+        self._check(after, failed, left)
+        return CancelledOrders(after)
+
+    async def _one_by_one(
+        self, todo: Sequence[Meant], deadline: Deadline
+    ) -> tuple[list[Order], list[tuple[Meant, OrderBridgeError]]]:
+        after: list[Order] = []
+        failed: list[tuple[Meant, OrderBridgeError]] = []
+        waiting = iter(todo)
+
+        async def work() -> None:
+            for meant in waiting:
+                try:
+                    if _is_hopeless(failed):
+                        raise NotSent("not tried", **self._where("cancel_all"))
+                    after.append(await self.by_id(meant, deadline))
+                except OrderBridgeError as error:
+                    failed.append((meant, error))
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(AT_ONCE, len(todo))):
+                group.create_task(work())
+        return after, failed
+
+    def _check(
+        self,
+        after: Sequence[Order],
+        failed: Sequence[tuple[Meant, OrderBridgeError]],
+        left: Mapping[str, Sequence[Order | BadRow]],
+    ) -> None:
+        """Raise for what was not cancelled for certain. A failure that all of them share is raised as it is."""
+        names = {why: [_name_of(row) for row in rows] for why, rows in left.items()}
+        texts = [f"{len(ids)} {why}: {', '.join(ids)}" for why, ids in names.items()]
+        where = self._where("cancel_all")
+        if failed:
+            ids = ", ".join(meant.order_id for meant, _ in failed)
+            whole = len(failed) + len(after)
+            text = "; ".join([f"{len(failed)} of {whole} are not cancelled for certain: {ids}", *texts])
+            meant, first = failed[0]
+            if not after and (_is_hopeless(failed) or len({type(error) for _, error in failed}) == 1):
+                first.add_note(text)
+                raise first
+            raise OutcomeUnknown(f"{text}: {Exception.__str__(first)}", order_id=meant.order_id, **where) from first
+        if texts:
+            bad_rows = tuple(row for row in left.get(UNREADABLE, ()) if isinstance(row, BadRow))
+            keys = tuple(id for why, ids in names.items() if why != UNREADABLE for id in ids)
+            raise UnexpectedResponse("; ".join(texts), keys=keys, bad_rows=bad_rows, **where)
+
+    async def _in_batches(self, batches: Batches, symbol: Symbol | None, deadline: Deadline) -> CancelledOrders:
+        known, bad_ids = await self._open_now(batches, symbol, deadline)
+        may_lack = batches.may_lack
+        listed: Sequence[str]
+        if symbol is not None:
+            listed = await self._send_lists([*known, *bad_ids], deadline, operation="cancel_all")
+        else:
+            try:
+                listed, may_lack = await batches.everything(deadline), frozenset()
+            except OutcomeUnknown as unclear:
+                # Read first; what is still there is cancelled by its id, which may be repeated.
+                try:
+                    rows = await self.open_orders(None, deadline)
+                except OrderBridgeError as error:
+                    raise unclear from error
+                still = self._live(batches, None) | {order.order_id: order for order in rows.good}
+                known |= still
+                listed = await self._send_lists([*still, *_ids_of(rows.bad)], deadline, operation="cancel_all")
+        return CancelledOrders(await self._all_after(known, listed, deadline), may_lack=may_lack)
+
+    async def _open_now(
+        self, batches: Batches, symbol: Symbol | None, deadline: Deadline
+    ) -> tuple[dict[str, Order], list[str]]:
+        live = self._live(batches, symbol)
+        if symbol is None and batches.would_wait():
+            return live, []
+        try:
+            rows = await self.open_orders(symbol, deadline if symbol else deadline.within(BEFORE_SECONDS))
+        except OrderBridgeError as error:
+            if symbol is not None or isinstance(error, ConfigurationError):
+                raise  # without the list nobody knows what to cancel
+            return live, []
+        return self._live(batches, symbol) | {order.order_id: order for order in rows.good}, _ids_of(rows.bad)
+
+    def _live(self, batches: Batches, symbol: Symbol | None) -> dict[str, Order]:
+        """What is known to have been placed and not to have ended: lists may leave out stops, and the newest orders."""
+        of_market = [order for order in self.memory if symbol in (None, order.symbol) and order.may_be_live]
+        return {order.order_id: order for order in of_market if batches.could_be_id(order.order_id)}
+
+    async def _send_lists(self, ids: Iterable[str], deadline: Deadline, *, operation: str) -> list[str]:
+        if self.batches is None:
+            return []
+        safe = [id for id in ids if self.batches.could_be_id(id)]
+        lists = [safe[start : start + self.batches.size] for start in range(0, len(safe), self.batches.size)]
+        return [id for each in lists for id in await self._send_list(self.batches, each, deadline, operation)]
+
+    async def _send_list(self, batches: Batches, ids: list[str], deadline: Deadline, operation: str) -> list[str]:
+        """Cancel by ids. Some may have ended long ago: a list that is refused for them is split for the others."""
+        try:
+            return list(await batches.send(ids, deadline, operation))
+        except VenueError as error:
+            if not batches.blames_an_id(error):
+                raise
+        if len(ids) == 1:
+            return []  # nothing was cancelled; how the order stands is read next
+        middle = len(ids) // 2
+        first = await self._send_list(batches, ids[:middle], deadline, operation)
+        return first + await self._send_list(batches, ids[middle:], deadline, operation)
+
+    async def _all_after(self, known: Mapping[str, Order], listed: Sequence[str], deadline: Deadline) -> list[Order]:
+        told = {id: id in listed for id in (*known, *listed)}
+        before = {id: known.get(id) or self.memory.get(id) for id in told}
+        for id, is_listed in told.items():
+            self._note_listed(before[id], is_listed)
+        # As the venue wrote them: an odd one must not make an error of a cancel that was sent.
+        keys = [OrderRef.model_construct(gateway=self.finding.gateway, order_id=id) for id in told]
+        unlisted = {id: False for id, is_listed in told.items() if not is_listed}
+        found = await self.finding.look_up(keys, deadline, unlisted)
+        orders, unread = [], []
+        for id, key in zip(told, keys, strict=True):
+            seen = next(iter(found[key].orders), None)
+            order = conclude(before[id], seen, listed=told[id], at=self.now()) or before[id]
+            if order is None:
+                unread.append(id)
+            else:
+                orders.append(self._remembered(order, seen, told[id]))
+        if unread:
+            text = f"{len(listed)} orders were cancelled; {len(unread)} of them could not be read: {', '.join(unread)}"
+            raise UnexpectedResponse(text, keys=tuple(unread), **self._where("cancel_all"))
+        return orders
+
+
+def conclude(known: Order | None, seen: Order | None, *, listed: bool | None, at: datetime) -> Order | None:
+    """
+    How an order stands after a cancel; None: that cannot be said.
+
+    | listed       | seen             | told as                                                  |
+    |--------------|------------------|----------------------------------------------------------|
+    | yes          | a reported end   | seen: it has the final fills                             |
+    | yes          | else             | cancelled, with the fills of whichever tells of more     |
+    | no           | not              | nothing                                                  |
+    | acknowledged | not              | known, with the cancel on its way                        |
+    | acknowledged | working          | seen, with the cancel on its way                         |
+    | no, ackn.    | else             | seen; rebuilt from trades, with what was known before it |
+
+    Args:
+        listed: whether the answer named it among the cancelled; None where an acknowledgement proves nothing.
+    """
+    is_reported_end = seen is not None and seen.is_done and seen.known_by is KnownBy.REPORTED
+    base = known or seen
+    if listed and not is_reported_end and base is not None:
+        ended: dict[str, Any] = {"status": OrderStatus.CANCELLED, "known_by": KnownBy.REPORTED, "observed_at": at}
+        ended |= {"cancel_requested": False, "trigger_waiting": False, **_fuller(known, seen)}
+        return base.noted(CANCEL_LISTED, *(seen.evidence if seen else ()), **ended)
+    if seen is None:
+        unread = "cancel: acknowledged, not read back"
+        return known.noted(unread, cancel_requested=True) if known is not None and listed is None else None
+    if seen.may_be_live:
+        return seen.noted(cancel_requested=True) if listed is None else seen
+    if known is None or seen.status is not OrderStatus.ENDED:
+        return seen
+    # Trades that make up its ordered size tell that it was filled. Fewer tell nothing: they may lag.
+    rebuilt: dict[str, Any] = {"status": OrderStatus.ENDED, "known_by": KnownBy.INFERRED, **_fuller(known, seen)}
+    rebuilt |= {"updated_at": seen.updated_at or known.updated_at, "observed_at": seen.observed_at}
+    return by_numbers(known.noted(*seen.evidence, **rebuilt))
+
+
+def _fuller(known: Order | None, seen: Order | None) -> dict[str, Any]:
+    """The fill figures of the observation that tells of more."""
+    observed = [order for order in (known, seen) if order is not None and order.filled_quantity is not None]
+    most = max(observed, key=lambda order: order.filled_quantity or ZERO, default=None)
+    return {name: getattr(most, name, None) for name in FILL_FIGURES}
+
+
+def tell_failed(
+    error: OrderBridgeError, left: int, *, order_id: str | None = None, client_order_id: str | None = None
+) -> NoReturn:
+    """
+    Raise what a cancel is told as that failed as a read does.
+
+    Args:
+        left: how many of its tries may have reached the venue; a refusal is the answer to the last.
+    """
+    where, text = Where(gateway=error.gateway, operation=error.operation), Exception.__str__(error)
+    is_refusal = isinstance(error, VenueError) and not isinstance(error, RateLimited)
+    if left > (1 if is_refusal else 0):
+        why = "an earlier try may have cancelled it; the last was refused" if is_refusal else "no usable answer came"
+        raise OutcomeUnknown(
+            f"the cancel was sent, and {why}: {text}", order_id=order_id, client_order_id=client_order_id, **where
+        ) from error
+    if isinstance(error, VenueUnavailable | UnexpectedResponse):
+        raise NotSent(f"nothing was sent: {text}", **where) from error
+    raise error
+
+
+def _newest(orders: Sequence[Order]) -> Order | None:
+    return max(orders, key=last_change, default=None)
+
+
+def _name_of(row: Order | BadRow) -> str:
+    return row.order_id or (f"row {row.position}" if isinstance(row, BadRow) else "an order without an id")
+
+
+def _ids_of(rows: Iterable[BadRow]) -> list[str]:
+    return [row.order_id for row in rows if row.order_id]
+
+
+def _is_hopeless(failed: Sequence[tuple[Meant, OrderBridgeError]]) -> bool:
+    """Whether the credentials were refused: every further try would be, and might lock the account."""
+    return any(isinstance(error, AuthenticationFailed) for _, error in failed)
+
+
+def _facts_of(error: VenueError) -> VenueFacts:
+    return VenueFacts(
+        gateway=error.gateway,
+        operation=error.operation,
+        code=error.code,
+        http_status=error.http_status,
+        request_id=error.request_id,
+        body=error.body,
+    )
