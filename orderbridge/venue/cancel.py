@@ -95,6 +95,14 @@ def _any_order(order: Order) -> bool:
     return True
 
 
+def _never() -> bool:
+    return False
+
+
+def _nothing(ref: OrderRef) -> Sequence[Order]:
+    return ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """
@@ -116,8 +124,8 @@ class Finding:
     refuse: Callable[[RefLike, OrderRef, Where], None]
     unseen: Callable[[RefLike, OrderRef, LookupResult | None, Where], Meant | None]
     takes: Callable[[Order], bool] = _any_order
-    remembered: Callable[[OrderRef], Sequence[Order]] | None = None
-    would_wait: Callable[[], bool] | None = None
+    remembered: Callable[[OrderRef], Sequence[Order]] = _nothing
+    would_wait: Callable[[], bool] = _never
 
     async def find(
         self, given: RefLike, deadline: Deadline, *, operation: str, fresh: bool = False, is_sought: bool = True
@@ -138,9 +146,9 @@ class Finding:
         if isinstance(given, Order) and self.takes(given) and not fresh:
             return ref, Meant(given.order_id, given.symbol, given, (given,))
         id = self.order_id(ref)
-        orders = self.remembered(ref) if self.remembered else ()
+        orders = self.remembered(ref)
         can_send, result = bool(id) or not is_sought, None
-        if not orders and not (can_send and self.would_wait and self.would_wait()):
+        if not orders and not (can_send and self.would_wait()):
             soon = deadline
             if operation == "cancel":
                 seeking = deadline.within(deadline.remaining() * _SEEKING_SHARE)
@@ -172,7 +180,6 @@ class Batches:
     Attributes:
         could_be_id: only such ids are sent: another could name something else in a path or a query.
         blames_an_id: a list was refused for one of its ids, so that the others are to be cancelled without it.
-        would_wait: reading the list first would wait long.
         may_lack: orders that a list of open orders may leave out.
     """
 
@@ -181,7 +188,6 @@ class Batches:
     everything: Callable[[Deadline], Awaitable[Sequence[str]]]
     could_be_id: Callable[[str], bool]
     blames_an_id: Callable[[VenueError], bool]
-    would_wait: Callable[[], bool]
     may_lack: frozenset[OrderType]
 
 
@@ -251,21 +257,25 @@ class Cancelling:
             seen = _newest((await self._read(meant, deadline)).orders)
             if seen is None or seen.may_be_live:
                 raise
-            return self._told(meant, seen, listed=False)
+            return self._concluded(meant.order, seen, listed=False) or seen
         except OrderBridgeError as error:
             is_about_it = isinstance(error, self.looks_after) and not isinstance(error, _ABOUT_US)
-            order = await self._after_refusal(error, meant, deadline) if is_about_it else None
-            if order is not None:
-                return order
+            outcome = await self._after_refusal(error, meant, deadline) if is_about_it else error
+            if isinstance(outcome, Order):
+                return outcome
             if is_first:
                 self.memory.not_cancelling(meant.order_id)
-            raise
+            if outcome is error:
+                raise
+            raise outcome from error
         if said.order is not None and said.order.is_done:
             return said.order
         return await self._after(meant, said, deadline)
 
-    async def _after_refusal(self, refused: OrderBridgeError, meant: Meant, deadline: Deadline) -> Order | None:
-        """The order, where it says more than the refusal does."""
+    async def _after_refusal(
+        self, refused: OrderBridgeError, meant: Meant, deadline: Deadline
+    ) -> Order | OrderBridgeError:
+        """The order that has ended or is being cancelled; else what the refusal is told as, since the order works."""
         text = f"the cancel was refused: {Exception.__str__(refused)}"
         found = await self._read(meant, deadline)
         seen = _newest(found.orders)
@@ -274,41 +284,35 @@ class Cancelling:
         if seen is None:
             raise self._missing(found, meant.order_id) from refused
         if seen.is_done:
-            return self._told(meant, seen, listed=False)
+            return self._concluded(meant.order, seen, listed=False) or seen
         if self.is_pending is not None and self.is_pending(seen):
             return seen
         if isinstance(refused, (OrderNotFound, OrderNotActive)):
-            self.memory.not_cancelling(meant.order_id)
-            raise VenueError(f"{text}; the order is {seen.status}", **_facts_of(refused)) from refused
-        return None
+            return VenueError(f"{text}; the order is {seen.status}", **_facts_of(refused))
+        return refused
 
     async def _after(self, meant: Meant, said: Cancelled, deadline: Deadline) -> Order:
         """The order after the cancel, from what the venue listed, what was known and what can still be read."""
         listed = None if said.ids is None else meant.order_id in said.ids
-        known = meant.order or self.memory.get(meant.order_id)
-        self._note_listed(known, listed)
+        known = meant.order or _newest(self.memory.orders(meant.order_id, meant.symbol))
+        if listed:
+            # An end that the venue itself told: the look-up that follows adds the fills, where it can.
+            self._concluded(known, None, listed=True)
         found = await self._read(meant, deadline, {} if listed is None else {meant.order_id: listed})
-        seen = _newest(found.orders) or said.order
-        order = conclude(known, seen, listed=listed, at=self.now())
+        order = self._concluded(known, _newest(found.orders) or said.order, listed=listed)
         if order is not None:
-            return self._remembered(order, seen, listed)
+            return order
         if listed is False and not found.is_undecided:
             raise self._missing(found, meant.order_id)
-        what = "neither was it listed as cancelled" if listed is False else "the cancel was acknowledged"
+        what = "it was not listed as cancelled" if listed is False else "the cancel was acknowledged"
         raise self._unclear(f"{what}, and how the order stands could not be read", meant)
 
-    def _told(self, meant: Meant, seen: Order, *, listed: bool) -> Order:
-        return conclude(meant.order, seen, listed=listed, at=self.now()) or seen
-
-    def _note_listed(self, known: Order | None, listed: bool | None) -> None:
-        # An end that the venue itself told: the look-up that follows adds the fills, where it can.
-        if listed and known is not None:
-            self.memory.put(conclude(known, None, listed=True, at=self.now()) or known)
-
-    def _remembered(self, order: Order, seen: Order | None, listed: bool | None) -> Order:
-        if listed and order is not seen:
-            self.memory.put(order)
-        return order.noted(FILLS_OF_BEFORE) if listed and seen is None else order
+    def _concluded(self, known: Order | None, seen: Order | None, *, listed: bool | None) -> Order | None:
+        order = conclude(known, seen, listed=listed, at=self.now())
+        if order is None or not listed or order is seen:
+            return order
+        self.memory.put(order)
+        return order if seen is not None else order.noted(FILLS_OF_BEFORE)
 
     async def _in_every_way(self, ref: OrderRef, ended: Order | None, deadline: Deadline) -> Order:
         """Cancel under each id that an order could have; whatever is listed is what was meant."""
@@ -462,7 +466,7 @@ class Cancelling:
         self, batches: Batches, symbol: Symbol | None, deadline: Deadline
     ) -> tuple[dict[str, Order], list[str]]:
         live = self._live(batches, symbol)
-        if symbol is None and batches.would_wait():
+        if symbol is None and self.finding.would_wait():
             return live, []
         try:
             rows = await self.open_orders(symbol, deadline if symbol else deadline.within(BEFORE_SECONDS))
@@ -500,20 +504,19 @@ class Cancelling:
     async def _all_after(self, known: Mapping[str, Order], listed: Sequence[str], deadline: Deadline) -> list[Order]:
         told = {id: id in listed for id in (*known, *listed)}
         before = {id: known.get(id) or self.memory.get(id) for id in told}
-        for id, is_listed in told.items():
-            self._note_listed(before[id], is_listed)
+        for id in listed:
+            self._concluded(before[id], None, listed=True)
         # As the venue wrote them: an odd one must not make an error of a cancel that was sent.
         keys = [OrderRef.model_construct(gateway=self.finding.gateway, order_id=id) for id in told]
         unlisted = {id: False for id, is_listed in told.items() if not is_listed}
         found = await self.finding.look_up(keys, deadline, unlisted)
         orders, unread = [], []
         for id, key in zip(told, keys, strict=True):
-            seen = next(iter(found[key].orders), None)
-            order = conclude(before[id], seen, listed=told[id], at=self.now()) or before[id]
+            order = self._concluded(before[id], _newest(found[key].orders), listed=told[id]) or before[id]
             if order is None:
                 unread.append(id)
             else:
-                orders.append(self._remembered(order, seen, told[id]))
+                orders.append(order)
         if unread:
             text = f"{len(listed)} orders were cancelled; {len(unread)} of them could not be read: {', '.join(unread)}"
             raise UnexpectedResponse(text, keys=tuple(unread), **self._where("cancel_all"))

@@ -22,7 +22,6 @@ from orderbridge.venue.sender import HttpCall, RefusedLater
 def cancelling(client: BitsoClient, reads: BitsoReads, look_up: LookUp) -> Cancelling:
     """How Bitso cancels: under any id, in lists and everything at once."""
     deletes = _Deletes(client)
-    limiter = client.session.limiter
 
     def refuse(given: RefLike, ref: OrderRef, where: Where) -> None:
         if not ways_to_ask(ref):
@@ -36,7 +35,7 @@ def cancelling(client: BitsoClient, reads: BitsoReads, look_up: LookUp) -> Cance
             refuse=refuse,
             unseen=_unseen,
             takes=lambda order: could_be_oid(order.order_id),
-            would_wait=lambda: limiter.would_wait("resolve"),
+            would_wait=lambda: client.session.limiter.would_wait("resolve"),
         ),
         memory=reads.memory,
         log=client.session.log,
@@ -51,7 +50,6 @@ def cancelling(client: BitsoClient, reads: BitsoReads, look_up: LookUp) -> Cance
             everything=deletes.everything,
             could_be_id=could_be_oid,
             blames_an_id=blames_an_id,
-            would_wait=lambda: limiter.would_wait("resolve"),
             may_lack=WAITING_MAY_BE_MISSING,
         ),
     )
