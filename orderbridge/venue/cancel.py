@@ -26,7 +26,6 @@ from orderbridge.errors import (
     RateLimited,
     UnexpectedResponse,
     VenueError,
-    VenueFacts,
     VenueUnavailable,
     Where,
 )
@@ -288,7 +287,7 @@ class Cancelling:
         if self.is_pending is not None and self.is_pending(seen):
             return seen
         if isinstance(refused, (OrderNotFound, OrderNotActive)):
-            return VenueError(f"{text}; the order is {seen.status}", **_facts_of(refused))
+            return VenueError(f"{text}; the order is {seen.status}", **refused.facts)
         return refused
 
     async def _after(self, meant: Meant, said: Cancelled, deadline: Deadline) -> Order:
@@ -601,14 +600,3 @@ def _ids_of(rows: Iterable[BadRow]) -> list[str]:
 def _is_hopeless(failed: Sequence[tuple[Meant, OrderBridgeError]]) -> bool:
     """Whether the credentials were refused: every further try would be, and might lock the account."""
     return any(isinstance(error, AuthenticationFailed) for _, error in failed)
-
-
-def _facts_of(error: VenueError) -> VenueFacts:
-    return VenueFacts(
-        gateway=error.gateway,
-        operation=error.operation,
-        code=error.code,
-        http_status=error.http_status,
-        request_id=error.request_id,
-        body=error.body,
-    )
