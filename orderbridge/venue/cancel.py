@@ -6,7 +6,6 @@ A cancel that was done never becomes an error because of a read; one that may ha
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,7 +35,7 @@ from orderbridge.model.lifecycle import by_numbers, last_change
 from orderbridge.model.order import FILL_FIGURES, Order
 from orderbridge.model.ref import OrderRef, RefLike, parse_refs
 from orderbridge.model.results import Answer, BadRow, CancelledOrders, Found, LookupResult
-from orderbridge.venue.bounds import AT_ONCE, BEFORE_SECONDS, after_a_write, before_a_cancel
+from orderbridge.venue.bounds import BEFORE_SECONDS, after_a_write, before_a_cancel, read_each
 from orderbridge.venue.memory import OrderMemory
 from orderbridge.venue.rows import Rows
 
@@ -392,30 +391,20 @@ class Cancelling:
                 todo.append(Meant(row.order_id, row.symbol, row))
             elif why is None:
                 todo.append(Meant(row.order_id or "", symbol))
-        after, failed = await self._one_by_one(todo, deadline)
+        failed: list[tuple[Meant, OrderBridgeError]] = []
+
+        async def one(meant: Meant) -> Order | None:
+            try:
+                if _is_hopeless(failed):
+                    raise NotSent("not tried", **self._where("cancel_all"))
+                return await self.by_id(meant, deadline)
+            except OrderBridgeError as error:
+                failed.append((meant, error))
+                return None
+
+        after = [order for order in await read_each(one, todo) if order is not None]
         self._check(after, failed, left)
         return CancelledOrders(after)
-
-    async def _one_by_one(
-        self, todo: Sequence[Meant], deadline: Deadline
-    ) -> tuple[list[Order], list[tuple[Meant, OrderBridgeError]]]:
-        after: list[Order] = []
-        failed: list[tuple[Meant, OrderBridgeError]] = []
-        waiting = iter(todo)
-
-        async def work() -> None:
-            for meant in waiting:
-                try:
-                    if _is_hopeless(failed):
-                        raise NotSent("not tried", **self._where("cancel_all"))
-                    after.append(await self.by_id(meant, deadline))
-                except OrderBridgeError as error:
-                    failed.append((meant, error))
-
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(AT_ONCE, len(todo))):
-                group.create_task(work())
-        return after, failed
 
     def _check(
         self,
