@@ -720,7 +720,7 @@ class OrderBridge:
         """What became of one request, whatever happened: `place_many` raises for none."""
         ledger = self._placements.ledger
         try:
-            record = await line.placer.prepare_anyhow(request, key=key)
+            record = await line.placer.prepare(request, key=key, refused_too=True)
         except KeyInUse as error:
             return error.placement
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not hide what became of the others

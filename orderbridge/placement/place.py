@@ -10,10 +10,13 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
+
+from pydantic import BaseModel
 
 from orderbridge.client_ids import LENGTH, mint
 from orderbridge.errors import (
@@ -29,6 +32,7 @@ from orderbridge.errors import (
     OrderRejected,
     OutcomeUnknown,
     PermissionDenied,
+    Where,
     printable,
 )
 from orderbridge.gateway import OrderGateway
@@ -57,9 +61,41 @@ _CLOSE_WITHIN: Final = 30.0
 # Gateways keep the time limit themselves, and say more about what happened than we could.
 _GRACE: Final = 0.25
 _MOST_NAMED: Final = 20
+TRIES: Final = 3
+# A gateway that does not keep its time limit is cut off so much later.
+_OVERTIME: Final = 5.0
+# An attempt that got its permit at the last moment still has so long to leave.
+_LEAST_TO_LEAVE: Final = 1.0
+# What proves that nothing was admitted; whatever is not listed in one of the two is not known.
+NOTHING_LEFT: Final = (NotSent, AuthenticationFailed, PermissionDenied, ConfigurationError, OrderDenied, NotSupported)
 MintId = Callable[..., str]
 # Begins the evidence of an order that a call did not send.
 FOUND: Final = "place: found"
+
+
+def keeps_apart(gateway: OrderGateway) -> bool:
+    """Whether equal orders are kept apart at a gateway, as its ids do not keep a second one away."""
+    return gateway.capabilities.idempotency in {Idempotency.TAG_ONLY, Idempotency.NONE}
+
+
+@dataclass(eq=False)
+class Sending:
+    """One caller's wish to have a placement sent."""
+
+    record: Record
+    send_by: float
+    timeout: float | None
+    is_new: bool = False
+    permit: Permit | None = None
+    abandoned: bool = False
+    # Loop time after which no byte leaves; by default as long as there is to wait for a permit.
+    not_after: float | None = None
+    tries: int = TRIES
+
+    @property
+    def left(self) -> float:
+        """Seconds that are left to wait for a permit."""
+        return max(0.0, self.send_by - asyncio.get_running_loop().time())
 
 
 class Placer:
@@ -84,31 +120,28 @@ class Placer:
         self._ledger = ledger
         self._observations = observations
         self._gateway = gateway
+        self._where: Final[Where] = {"gateway": gateway.name, "operation": "place"}
         self._unsettled = unsettled
-        self._attempts = Attempts(ledger, observations, gateway, create=self._begun, unsettled=unsettled)
         self._ids = ids
         self._running: set[asyncio.Task[Order | None]] = set()
         self._warned = False
         self._closed = False
 
-    async def prepare(self, request: OrderRequest, *, key: str | None) -> Record:
+    async def prepare(self, request: OrderRequest, *, key: str | None, refused_too: bool = False) -> Record:
         """
         Store a placement without sending it; the one that holds the key, if that asks for the same.
+
+        Args:
+            refused_too: return what is refused here, as it is stored, in place of raising.
 
         Raises:
             OrderDenied, NotSupported: refused here. KeyInUse: the key's placement asks for another order.
         """
         record, denial = await self._new(request, key)
         if denial is not None:
+            if refused_too:
+                return record
             raise denial
-        return await self._prepared(record)
-
-    async def prepare_anyhow(self, request: OrderRequest, *, key: str) -> Record:
-        """`prepare`, where what is refused here, or held by another request, is a record too."""
-        record, denial = await self._new(request, key)
-        return record if denial is not None else await self._prepared(record)
-
-    async def _prepared(self, record: Record) -> Record:
         lost = await self._of_a_lost_one(record, seconds=_LOOK_WITHIN)
         return lost or self._same(await self._create(record), record)
 
@@ -131,20 +164,22 @@ class Placer:
                 raise ConfigurationError("this placement is not in the journal", gateway=self._gateway.name)
             if not is_at(known, self._gateway):
                 raise elsewhere(known)
-            lost = await self._of_a_lost_one(known, seconds=send_within)
-            return await self._carry_on(Sending(lost or known, send_by, timeout))
-        record, denial = await self._new(what, key)
-        if denial is not None:
-            raise denial
-        if (lost := await self._of_a_lost_one(record, seconds=send_within)) is not None:
-            return await self._carry_on(Sending(lost, send_by, timeout))
-        call = Sending(record, send_by, timeout, is_new=True)
-        call.permit = await self._permit_at_once()
-        if call.permit is None:
-            call.record = self._same(await self._create(record), record)
-            call.is_new = False
-            return await self._carry_on(call)
-        return await self._drive(call)
+            call = Sending(known, send_by, timeout)
+        else:
+            record, denial = await self._new(what, key)
+            if denial is not None:
+                raise denial
+            call = Sending(record, send_by, timeout, is_new=True)
+        if (lost := await self._of_a_lost_one(call.record, seconds=send_within)) is not None:
+            call.record, call.is_new = lost, False
+        if call.is_new:
+            with suppress(NotSent):
+                call.permit = await self._permit(0.0)
+        if call.permit is not None:
+            return await self._drive(call)
+        if call.is_new:
+            call.record, call.is_new = self._same(await self._create(call.record), call.record), False
+        return await self._carry_on(call)
 
     async def submit(
         self, request: OrderRequest, *, permit: Permit | None, not_after: float | None, timeout: float | None
@@ -197,7 +232,8 @@ class Placer:
             placement_id=secrets.token_hex(12),
             gateway=self._gateway.name,
             key=key,
-            request=request.model_copy(update={"client_order_id": client_order_id}),
+            # Nothing else changes, and the id is checked by the gateway's own rule: the rest is not validated again.
+            request=BaseModel.model_copy(request, update={"client_order_id": client_order_id}),
             client_order_id=client_order_id,
             created_at=self._ledger.now(),
         )
@@ -254,17 +290,16 @@ class Placer:
         return stored
 
     async def _create(self, record: Record, *then: Step) -> Record:
-        self._warn_once()
+        if not self._warned and not self._ledger.journal.durable:
+            extra = log_facts(self._gateway.name, "place")
+            log.warning("placing without a journal: what is under way is forgotten when this process ends", extra=extra)
+        self._warned = True
         try:
             stored = await self._ledger.journal.create(record, *then, alone=keeps_apart(self._gateway))
         except ClientIdUsed as error:
             stored = await self._of_same_id(record, error)
         self._observations.expect(stored)
         return stored
-
-    async def _begun(self, record: Record, sending: Step) -> Record:
-        stored = await self._create(record, sending)
-        return self._same(stored, record)
 
     async def _of_same_id(self, record: Record, error: ClientIdUsed) -> Record:
         """The placement that has this client id already, if it is the same request and was not sent."""
@@ -274,37 +309,22 @@ class Placer:
             if same and other.state is PlacementState.PREPARED:
                 return other
             why = f"{error}, by a placement that is {other.state}; use another id, or a key"
-            raise OrderDenied(why, rule="client_order_id", gateway=gateway, operation="place") from error
-        raise OrderDenied(str(error), rule="client_order_id", gateway=gateway, operation="place") from error
-
-    def _warn_once(self) -> None:
-        if not self._warned and not self._ledger.journal.durable:
-            extra = log_facts(self._gateway.name, "place")
-            log.warning("placing without a journal: what is under way is forgotten when this process ends", extra=extra)
-        self._warned = True
+            raise OrderDenied(why, rule="client_order_id", **self._where) from error
+        raise OrderDenied(str(error), rule="client_order_id", **self._where) from error
 
     def _same(self, held: Record, wanted: Record) -> Record:
         if held.fingerprint == wanted.fingerprint:
             return held
         raise KeyInUse(
-            f"the key {held.placement.key!r} is held by another request",
-            placement=held.placement,
-            gateway=self._gateway.name,
-            operation="place",
+            f"the key {held.placement.key!r} is held by another request", placement=held.placement, **self._where
         )
-
-    async def _permit_at_once(self) -> Permit | None:
-        try:
-            return await self._permit(0.0)
-        except NotSent:
-            return None
 
     async def _permit(self, seconds: float) -> Permit:
         try:
             return await within(self._gateway.permit("place", timeout=seconds), seconds)
         except TimeoutError as error:
             why = f"nothing was sent: the right to send did not come, {error}"
-            raise NotSent(why, gateway=self._gateway.name, operation="place") from error
+            raise NotSent(why, **self._where) from error
 
     async def _carry_on(self, call: Sending) -> Order:
         """Go on with a placement that is stored, wherever it stands."""
@@ -315,20 +335,20 @@ class Placer:
         if record.state is PlacementState.PREPARED:
             if record.conflicts:
                 why = f"it is not sent: {'; '.join(record.conflicts)}"
-                raise OrderDenied(why, rule="placement", gateway=self._gateway.name, operation="place")
+                raise OrderDenied(why, rule="placement", **self._where)
             call.record = record
             if not call.left:
-                raise NotSent("nothing was sent in time", gateway=self._gateway.name, operation="place")
+                raise NotSent("nothing was sent in time", **self._where)
             return await self._drive(call)
         if record.state is PlacementState.PLACED and placement.order is not None:
             found = f"{FOUND}: sent before, in attempt {placement.attempts}, and not sent again"
             return placement.order.noted(found)
         if placement.may_be_live and record.lost:
-            raise self._attempts.unknown(record, "; ".join(record.conflicts))
+            raise self._unknown(record, "; ".join(record.conflicts))
         if placement.may_be_live:
-            raise self._attempts.unknown(record, "an earlier call sent it, and its outcome is not known")
+            raise self._unknown(record, "an earlier call sent it, and its outcome is not known")
         message = f"this placement is {record.state}: {record.reason or 'it is over'}; place a new one"
-        raise OrderDenied(message, rule="placement", gateway=self._gateway.name, operation="place")
+        raise OrderDenied(message, rule="placement", **self._where)
 
     async def _wait_while_sending(self, call: Sending) -> Record:
         deadline, record = Deadline(call.timeout), call.record
@@ -361,26 +381,21 @@ class Placer:
         if self._closed:
             if permit is not None:
                 permit.give_back()
-            raise NotSent("the bridge was closed before it was sent", gateway=self._gateway.name, operation="place")
+            raise NotSent("the bridge was closed before it was sent", **self._where)
 
     async def _wait_for_twin(self, call: Sending, twin: InFlight) -> None:
         first = twin.record.placement
         if not call.left:
             name = first.client_order_id or first.placement_id
-            raise NotSent(
-                f"an equal order is under way, and its outcome is not known: {name}",
-                gateway=self._gateway.name,
-                operation="place",
-            ) from twin
+            raise NotSent(f"an equal order is under way, and its outcome is not known: {name}", **self._where) from twin
         await asyncio.sleep(min(_POLL, call.left))
 
     async def _attended(self, call: Sending) -> Order | None:
         placement_id = call.record.id  # the call may come to go on with the one that holds its key
         self._ledger.under_way[placement_id] += 1
-        task = asyncio.ensure_future(self._attempts.make(call))
+        task = asyncio.ensure_future(self._attempt(call))
         self._running.add(task)
-        task.add_done_callback(lambda done: self._ledger.is_over(placement_id))
-        task.add_done_callback(lambda done: self._ended(call, done))
+        task.add_done_callback(lambda done: self._ended(call, placement_id, done))
         try:
             done, _ = await asyncio.wait([task], timeout=None if call.timeout is None else call.timeout + _GRACE)
         except asyncio.CancelledError:
@@ -390,16 +405,17 @@ class Placer:
             call.abandoned = True
             if call.record.state is not PlacementState.SENDING:  # the intention is not stored yet, so it is not sent
                 why = f"the journal took more than {call.timeout} s; nothing was sent, and nothing will be"
-                raise NotSent(why, gateway=self._gateway.name, operation="place")
-            raise self._attempts.unknown(call.record, f"no answer within {call.timeout} s; it is followed up")
+                raise NotSent(why, **self._where)
+            raise self._unknown(call.record, f"no answer within {call.timeout} s; it is followed up")
         if task.cancelled():  # cut off by `finish`; the caller itself was not cancelled
             if call.record.state is PlacementState.PREPARED:
                 self._check_open()
-            raise self._attempts.unknown(call.record, "it was cut off when the bridge was closed")
+            raise self._unknown(call.record, "it was cut off when the bridge was closed")
         return task.result()
 
-    def _ended(self, call: Sending, task: asyncio.Task[Order | None]) -> None:
+    def _ended(self, call: Sending, placement_id: str, task: asyncio.Task[Order | None]) -> None:
         self._running.discard(task)
+        self._ledger.is_over(placement_id)
         if call.permit is not None:
             call.permit.give_back()
             call.permit = None
@@ -407,67 +423,7 @@ class Placer:
             # Whatever it ended in, and whoever still listens: what it may have stored is looked at, and followed up.
             self._unsettled(call.record)
 
-
-TRIES: Final = 3
-# A gateway that does not keep its time limit is cut off so much later.
-_OVERTIME: Final = 5.0
-_TOO_LATE: Final = {"why": "the deadline for sending had passed"}
-# An attempt that got its permit at the last moment still has so long to leave.
-_LEAST_TO_LEAVE: Final = 1.0
-# What proves that nothing was admitted; whatever is not listed in one of the two is not known.
-NOTHING_LEFT: Final = (NotSent, AuthenticationFailed, PermissionDenied, ConfigurationError, OrderDenied, NotSupported)
-
-
-def keeps_apart(gateway: OrderGateway) -> bool:
-    """Whether equal orders are kept apart at a gateway, as its ids do not keep a second one away."""
-    return gateway.capabilities.idempotency in {Idempotency.TAG_ONLY, Idempotency.NONE}
-
-
-@dataclass(eq=False)
-class Sending:
-    """One caller's wish to have a placement sent."""
-
-    record: Record
-    send_by: float
-    timeout: float | None
-    is_new: bool = False
-    permit: Permit | None = None
-    abandoned: bool = False
-    # Loop time after which no byte leaves; by default as long as there is to wait for a permit.
-    not_after: float | None = None
-    tries: int = TRIES
-
-    @property
-    def left(self) -> float:
-        """Seconds that are left to wait for a permit."""
-        return max(0.0, self.send_by - asyncio.get_running_loop().time())
-
-
-class Attempts:
-    """
-    Makes attempts at one gateway.
-
-    Args:
-        create: stores a record that is not stored yet, with its first event, or gives the one that holds its key.
-        unsettled: told of each placement whose outcome is not known.
-    """
-
-    def __init__(
-        self,
-        ledger: Ledger,
-        observations: Observations,
-        gateway: OrderGateway,
-        *,
-        create: Callable[[Record, Step], Awaitable[Record]],
-        unsettled: Callable[[Record], object],
-    ) -> None:
-        self._ledger = ledger
-        self._observations = observations
-        self._gateway = gateway
-        self._create = create
-        self._unsettled = unsettled
-
-    async def make(self, call: Sending) -> Order | None:
+    async def _attempt(self, call: Sending) -> Order | None:
         """Send it once. None when another call came first: `call.record` says how it stands."""
         loop = asyncio.get_running_loop()
         not_after = call.not_after
@@ -477,21 +433,21 @@ class Attempts:
         if not mine:
             return None
         attempt = call.record.attempt
-        if call.abandoned:
-            why = {"why": "the caller went away before it was sent"}
-            call.record = await self._ledger.outcome(call.record, Happened.NOTHING_LEFT, of=attempt, facts=why)
-            raise NotSent("the caller went away before it was sent", gateway=self._gateway.name, operation="place")
-        if call.record.not_after is not None and self._ledger.now() > call.record.not_after:
+        why = "the caller went away before it was sent" if call.abandoned else None
+        if why is None and call.record.not_after is not None and self._ledger.now() > call.record.not_after:
             # By the wall clock too: a machine that slept does not count the time in its loop.
-            call.record = await self._ledger.outcome(call.record, Happened.NOTHING_LEFT, of=attempt, facts=_TOO_LATE)
-            raise NotSent(_TOO_LATE["why"], gateway=self._gateway.name, operation="place")
+            why = "the deadline for sending had passed"
+        if why is not None:
+            facts = {"why": why}
+            call.record = await self._ledger.outcome(call.record, Happened.NOTHING_LEFT, of=attempt, facts=facts)
+            raise NotSent(why, **self._where)
         order = await self._sent(call, not_after)
         try:
             call.record = await self._acknowledged(call.record, order)
         except Exception as error:
             message = f"the reply could not be taken in: {type(error).__name__}: {error}"
             self._ledger.alarm(AlarmKind.BACKGROUND, message, record=call.record, order=order)
-            raise self.unknown(call.record, message) from error
+            raise self._unknown(call.record, message) from error
         known = call.record.placement.order
         return known if known is not None and known.identity == order.identity else order
 
@@ -517,7 +473,7 @@ class Attempts:
             task = asyncio.current_task()
             if isinstance(error, asyncio.CancelledError) and task is not None and not task.cancelling():
                 # Nobody cancelled this task: the gateway let a cancellation of its own out.
-                raise self.unknown(call.record, "the gateway broke off while it was sent") from error
+                raise self._unknown(call.record, "the gateway broke off while it was sent") from error
             raise
         return order
 
@@ -558,7 +514,7 @@ class Attempts:
         changes = {"attempts": number}
         if call.is_new:
             about = step(call.record, Happened.SENDING, at=now, facts=facts, placement=changes, **how)
-            stored = await self._create(call.record, about)
+            stored = self._same(await self._create(call.record, about), call.record)
         else:
             stored = await ledger.note(
                 call.record,
@@ -595,22 +551,16 @@ class Attempts:
         call.record = await ledger.outcome(
             call.record, happened, exists=exists or call.record.exists, not_after=ledger.now(), **how
         )
-        return self.unknown(call.record, f"sent, and its outcome is not known: {error}")
+        return self._unknown(call.record, f"sent, and its outcome is not known: {error}")
 
     def _or_settled(self, call: Sending, error: Exception) -> Exception:
         """The error, unless the placement came to stand elsewhere: an order was seen, or another process has it."""
         if not call.record.placement.may_be_live:
             return error
-        return self.unknown(call.record, f"refused, while something else speaks for it: {error}")
+        return self._unknown(call.record, f"refused, while something else speaks for it: {error}")
 
-    def unknown(self, record: Record, message: str) -> OutcomeUnknown:
+    def _unknown(self, record: Record, message: str) -> OutcomeUnknown:
         """The error to raise for an outcome that is not known; it is followed up from now on."""
         self._unsettled(record)
         placement = record.placement
-        return OutcomeUnknown(
-            message,
-            client_order_id=placement.client_order_id,
-            placement=placement,
-            gateway=self._gateway.name,
-            operation="place",
-        )
+        return OutcomeUnknown(message, client_order_id=placement.client_order_id, placement=placement, **self._where)

@@ -7,7 +7,7 @@ And orders that worked when they were last seen: what became of them while nobod
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -64,9 +64,9 @@ class Working:
         working = await self._ledger.journal.working(self._gateway.name)
         return [order for order in working if await self._is_ours(order)]
 
-    async def settle(self, listed: OrderList) -> list[Order]:
+    async def settle(self, listed: OrderList, ours: list[Order] | None = None) -> list[Order]:
         """
-        Look up each order of ours that the complete list of open orders lacks; those that are over, as they are now.
+        Look up each order of `ours` that the complete list of open orders lacks; those that are over, as they are now.
 
         An order that the venue no longer shows is over once it has been lacking for the settle time: filled if its
         trades are its quantity, which is told at once, else cancelled with those. One that cannot be told is left as
@@ -74,15 +74,14 @@ class Working:
         """
         self.due = None
         try:
-            return await self._settle(listed)
+            return await self._settle(listed, await self.ours() if ours is None else ours)
         except BaseException:
             self.look_soon()
             raise
 
-    async def _settle(self, listed: OrderList) -> list[Order]:
+    async def _settle(self, listed: OrderList, ours: list[Order]) -> list[Order]:
         open_now = {order.identity for order in listed}
         unreadable = {row.order_id for row in listed.bad_rows}
-        ours = await self.ours()
         if ours:
             self._looked = self._ledger.now()
         if None in unreadable:
@@ -255,9 +254,7 @@ class Recovery:
         probed, held = await self._take_sent(watched=True)
         settled, uncertain = await self._probe(probed)
         try:
-            listed = await open_orders_of(
-                self._gateway, await self._symbols(), as_of=self._ledger.now(), timeout=PROBE_TIMEOUT
-            )
+            listed = await self._open_orders(await self._symbols())
         except Exception as error:  # noqa: BLE001 - a third party's adapter may raise anything
             unreachable = {self._gateway.name: failure_of(error)}
             placements = tuple(record.placement for record in held)
@@ -278,6 +275,9 @@ class Recovery:
             orphans=orphans,
             foreign=foreign,
         )
+
+    async def _open_orders(self, symbols: Iterable[str]) -> OrderList:
+        return await open_orders_of(self._gateway, symbols, as_of=self._ledger.now(), timeout=PROBE_TIMEOUT)
 
     async def _symbols(self) -> list[str]:
         """The symbols of what is under way or was open: where orders are listed by symbol, these are asked for."""
@@ -306,12 +306,11 @@ class Recovery:
         """Look at working orders again, once they are due: something can be concluded, or somebody asked."""
         if self._working.due is None or self._ledger.now() < self._working.due:
             return
-        if not await self.working():
+        ours = await self._working.ours()
+        if not ours:
             self._working.due = None
             return
-        await self._working.settle(
-            await open_orders_of(self._gateway, await self._symbols(), as_of=self._ledger.now(), timeout=PROBE_TIMEOUT)
-        )
+        await self._working.settle(await self._open_orders(order.symbol for order in ours), ours)
 
     async def take_over(self, *, watched: bool) -> None:
         """Take over what a process that ended since left behind; verdicts that are `watched` too."""
@@ -390,22 +389,22 @@ class Recovery:
             if record.placement.key is not None and abs(self._ledger.now() - record.placement.created_at) <= SEND_UP_TO
         ]
         sendable = await self._unseen(young) if self._on_stale == "send" and may_send else []
-        denied: list[Record] = []
-        sent: list[Record] = []
+        denied: list[Placement] = []
+        sent: list[Placement] = []
         for record in records:
             if record in sendable:
                 self._left_behind.discard(record.id)
                 await self._send(record)
-                sent.append(record)
+                sent.append((await self._ledger.journal.get(record.id) or record).placement)
             else:
                 ended = "it was prepared by a process that ended, and "
                 why = ended + ("not sent again after it was proven absent" if record.resends else "never sent")
                 after = await self._ledger.note(record, Happened.DENIED, when=[PlacementState.PREPARED], reason=why)
-                denied.append(after)
+                denied.append(after.placement)
                 self._left_behind.discard(record.id)
                 if after.watch_until is not None:  # it was sent before that
                     self._resolver.start(after)
-        return await self._as_they_are(denied), await self._as_they_are(sent)
+        return tuple(denied), tuple(sent)
 
     async def _unseen(self, records: list[Record]) -> list[Record]:
         """Those of which the venue shows nothing: a journal that was restored may have forgotten that it sent one."""
@@ -423,9 +422,6 @@ class Recovery:
         except OrderBridgeError as error:
             extra = log_facts(self._gateway.name, "place", client_order_id=record.placement.client_order_id)
             log.warning("what was prepared before could not be placed: %s", error, extra=extra)
-
-    async def _as_they_are(self, records: list[Record]) -> tuple[Placement, ...]:
-        return tuple([((await self._ledger.journal.get(each.id)) or each).placement for each in records])
 
     async def _sort(self, listed: OrderList) -> tuple[tuple[Order, ...], tuple[Order, ...]]:
         """The open orders with an id of ours that the journal does not know, and those of others."""

@@ -73,7 +73,7 @@ async def test_a_program_that_ends_while_it_sends_knows_that_it_may_have_sent(
     call = Sending(record, asyncio.get_running_loop().time() + 1, 1.0, is_new=True)
 
     with pytest.raises(ending):
-        await placer._attempts.make(call)
+        await placer._attempt(call)
 
     placement = await bridge.placement(key="k1")
     assert placement is not None
