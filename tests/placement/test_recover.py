@@ -1,6 +1,7 @@
 """What a new process makes of what the last one left behind, on the simulated Bitso."""
 
 import asyncio
+import time
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -10,7 +11,8 @@ import pytest
 
 from orderbridge import OrderBridge, PlacementState
 from orderbridge.client_ids import mint
-from orderbridge.errors import NotSent
+from orderbridge.errors import JournalError, NotSent
+from orderbridge.http.retry import Retries
 from orderbridge.placement import Happened, Record, SqliteJournal
 from orderbridge.placement.states import step
 from orderbridge.simulator import Simulator
@@ -25,9 +27,11 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "orders.db"
 
 
-async def left_behind(bridges: Bridges, path: Path, *, sending: bool, key: str = "k1") -> Record:
+async def left_behind(
+    bridges: Bridges, path: Path, *, sending: bool, key: str | None = "k1", **settings: Any
+) -> Record:
     """A placement of a process that is gone: prepared, or with `sending` stored and perhaps sent."""
-    bridge = bridges(journal=SqliteJournal(path))
+    bridge = bridges(journal=SqliteJournal(path), **settings)
     placement = await bridge.prepare("bitso", limit_buy(), key=key)
     journal = bridge._placements.ledger.journal
     past = bridge._placements.ledger.now() - timedelta(seconds=60)
@@ -67,6 +71,45 @@ async def test_case_3_or_sent_if_the_policy_says_so(sim: Simulator, bridges: Bri
 
     assert [placement.state for placement in report.sent] == [PlacementState.PLACED]
     assert [each.client_order_id for each in sim.bitso.accepted()] == [record.placement.client_order_id]
+
+
+@pytest.mark.parametrize("why", ["no key", "old", "of a clock that was ahead", "the venue does not tell of it"])
+async def test_case_3_and_not_without_every_reason_to(sim: Simulator, bridges: Bridges, path: Path, why: str) -> None:
+    """Where its caller may have asked anew, or a read about it fails, it is denied instead of sent."""
+    shift = {"old": -61.0, "of a clock that was ahead": 3600.0}.get(why, 0.0)
+    key = None if why == "no key" else "k1"
+    await left_behind(bridges, path, sending=False, key=key, clock=lambda: time.time() + shift)
+    if why == "the venue does not tell of it":
+        sim.bitso.fault("error_5xx", operation="order_trades", probability=1.0)
+    bridge = await restarted(bridges, path, on_stale="send", gateway={"retries": Retries(tries=1)})
+
+    report = await bridge.recover()
+
+    assert [placement.state for placement in report.denied] == [PlacementState.DENIED]
+    assert report.sent == ()
+    assert sim.bitso.requests[PLACE] == 0
+
+
+async def test_what_was_taken_over_and_not_settled_is_settled_by_the_next_run(bridges: Bridges, path: Path) -> None:
+    """The journal fails between the taking over and the verdict: it is no placement of this process's own."""
+    await left_behind(bridges, path, sending=False)
+
+    class FailsOnce(SqliteJournal):
+        changes = 0
+
+        async def change(self, *args: Any, **how: Any) -> Record:
+            self.changes += 1
+            if self.changes == 2:
+                raise JournalError("the disk is full")
+            return await super().change(*args, **how)
+
+    bridge = bridges(journal=FailsOnce(path))
+    with pytest.raises(JournalError, match="the disk is full"):
+        await bridge.recover()
+
+    report = await bridge.recover()
+
+    assert [placement.state for placement in report.denied] == [PlacementState.DENIED]
 
 
 async def test_case_4_killed_before_any_byte_is_proven_absent(sim: Simulator, bridges: Bridges, path: Path) -> None:

@@ -505,7 +505,7 @@ async def test_the_wal_of_a_busy_journal_is_bounded(tmp_path: Path) -> None:
         sizes.append(path.with_name("orders.db-wal").stat().st_size)
     await journal.aclose()
 
-    assert max(sizes) < 12e6, max(sizes)
+    assert max(sizes) < 2e6, max(sizes)
 
 
 def killed_bot(path: Path) -> list[str]:
