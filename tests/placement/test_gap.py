@@ -131,7 +131,7 @@ async def test_what_the_venue_has_nothing_of_is_placed(sim: Simulator, bridges: 
 async def test_no_key_is_placed_before_the_venue_was_looked_at(
     sim: Simulator, bridges: Bridges, tmp_path: Path
 ) -> None:
-    """While what was accepted may not be shown yet, a key is told to wait; an order without a key never had one."""
+    """While what was accepted may not be shown yet, an unknown key waits; a held one does not, nor does none."""
     await lose(bridges, tmp_path / "orders.db")
     bridge = bridges(journal=SqliteJournal(tmp_path / "orders.db"), horizon=3600.0)
     sent = sim.bitso.requests[PLACE]
@@ -144,8 +144,10 @@ async def test_no_key_is_placed_before_the_venue_was_looked_at(
         *(bridge.place("bitso", limit_buy(), key=f"m{n}", send_within=0.1) for n in range(5)), return_exceptions=True
     )
     without_a_key = await bridge.place("bitso", limit_buy(price="102000"))
+    held = await bridge.place("bitso", limit_buy(price="110000"), key="k0", send_within=0.3)
 
     assert {type(each) for each in at_once} == {NotSent}
+    assert any("not sent again" in note for note in held.evidence)
     assert sim.bitso.requests[PLACE] == sent + 1
     assert without_a_key.order_id
 

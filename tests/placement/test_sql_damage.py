@@ -926,6 +926,27 @@ async def test_an_outcome_that_cannot_be_stored_blocks_its_own_placement_only() 
     await bot.bridge.aclose()
 
 
+async def test_what_is_known_better_than_it_is_stored_is_not_taken_over() -> None:
+    """While an acknowledgement cannot be stored, nothing is concluded from "being sent"."""
+    journal = Choosy()
+    bot = Bot(Accepting(), journal=journal)
+    ledger = bot.bridge._placements.ledger
+    await bot.bridge.recover()
+    journal.refused = {"k1"}
+    await bot.bridge.place("bitso", limit_buy(), key="k1")
+    (sending,) = await journal.find(key="k1")
+
+    journal.refusals = 1
+    taken = await ledger.take(sending)
+    (kept,) = await journal.find(key="k1")
+    later = await ledger.take(sending)
+    await bot.bridge.aclose()
+
+    assert (taken, kept.state.value) == (None, "sending")
+    assert later is not None
+    assert later.state.value == "placed"
+
+
 async def test_what_happened_to_one_placement_is_stored_in_its_order() -> None:
     """Nothing left, then it was denied: while the first cannot be stored the second is not; then the key is free."""
     journal, venue = Choosy(), Venue()
