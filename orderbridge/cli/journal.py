@@ -7,10 +7,12 @@ import getpass
 import re
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from contextlib import aclosing
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import typer
 
@@ -56,7 +58,7 @@ from orderbridge.placement.ledger import Ledger
 from orderbridge.placement.recover import RecoveryReport
 from orderbridge.placement.sqlite import SqliteJournal
 from orderbridge.placement.states import Record
-from orderbridge.placement.upkeep import LEAST, Finding, PlacementFilter, Pruned, Snapshot
+from orderbridge.placement.upkeep import LEAST, Finding, PlacementFilter, Snapshot
 from orderbridge.placement.upkeep import prune as prune_journal
 from orderbridge.placement.upkeep import verify as findings_of
 
@@ -66,44 +68,56 @@ _WATCH_FOR = 86400.0
 _OPEN: Final = frozenset({PlacementState.SENDING, PlacementState.UNCERTAIN})
 _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
-States = Annotated[
-    list[str] | None, typer.Option("--state", help=f"Of this state: {', '.join(PlacementState)}. May be repeated.")
-]
-OfGateway = Annotated[str | None, typer.Option("--gateway", "-g", help="Of this gateway.")]
-Key = Annotated[str | None, typer.Option(help="Of this key.")]
-Since = Annotated[str | None, typer.Option(metavar="TIME", help=f"Made from this time on: {TIME}")]
-Until = Annotated[str | None, typer.Option(metavar="TIME", help=f"Made before this time: {TIME}")]
-MayBeLive = Annotated[
-    bool | None, typer.Option("--may-be-live/--over", help="Whose order may trade; or cannot any more.")
-]
-
 app = typer.Typer(
     help="See what stands in the journal, check it, and decide what no proof could.", no_args_is_help=True
 )
 
 
 def _with(path: Path, work: Callable[[Snapshot], T]) -> T:
-    """What `work` makes of the open file; a file that cannot be read ends the command in one line."""
+    """What `work` makes of the journal as it is; rows that cannot be read end the command once they are told."""
+    done, unreadable = _read(path, work)
+    if unreadable:
+        warn(*dict.fromkeys(unreadable))
+        end(f"{len(unreadable)} rows cannot be read, and were left out.", Exit.NOT_ALL)
+    return done
+
+
+def _read(path: Path, work: Callable[[Snapshot], T]) -> tuple[T, list[str]]:
+    """As `_with`, and why rows were left out; no readable journal, or an id that is none, ends the command."""
     try:
         with Snapshot(SqliteJournal(path, read_only=True)) as file:
-            done = work(file)
+            return work(file), file.unreadable
     except JournalError as error:
         end(told(error), Exit.WRONG)
-    if file.unreadable:
-        warn(*dict.fromkeys(file.unreadable))
-        end(f"{len(file.unreadable)} rows cannot be read, and were left out.", Exit.NOT_ALL)
-    return done
+    except ValueError as error:
+        end(str(error), Exit.WRONG)
+
+
+def _in_journal(
+    path: Path, work: Callable[[SqliteJournal], Coroutine[Any, Any, T]], *, acts: bool = False, **how: Any
+) -> T:
+    """What `work` does in the open journal."""
+
+    async def done() -> T:
+        async with aclosing(SqliteJournal(path, **how)) as journal:
+            return await work(journal)
+
+    return run(done(), acts=acts)
 
 
 @app.command("list")
 def list_(
-    states: States = None,
-    gateway: OfGateway = None,
-    key: Key = None,
+    states: Annotated[
+        list[str] | None, typer.Option("--state", help=f"Of this state: {', '.join(PlacementState)}. May be repeated.")
+    ] = None,
+    gateway: Annotated[str | None, typer.Option("--gateway", "-g", help="Of this gateway.")] = None,
+    key: Annotated[str | None, typer.Option(help="Of this key.")] = None,
     symbol: OfSymbol = None,
-    since: Since = None,
-    until: Until = None,
-    may_be_live: MayBeLive = None,
+    since: Annotated[str | None, typer.Option(metavar="TIME", help=f"Made from this time on: {TIME}")] = None,
+    until: Annotated[str | None, typer.Option(metavar="TIME", help=f"Made before this time: {TIME}")] = None,
+    may_be_live: Annotated[
+        bool | None, typer.Option("--may-be-live/--over", help="Whose order may trade; or cannot any more.")
+    ] = None,
     journal: Journal = None,
     json: JsonLines = False,
     config: Config = None,
@@ -214,10 +228,11 @@ def settle(
     record = _only_one(ref, path)
     if order_id is not None and as_ != "placed" and order_id not in record.lost:
         end("--order-id goes with --as placed, or names an order that may be of a lost key", Exit.WRONG)
-    run(_checked(path, record, order_id))
+    _in_journal(path, lambda file: check_settleable(_ledger(file), record, order_id=order_id), read_only=True)
     word = as_.replace("-", " ")
     confirm(_question(record, word, person, why, order_id), f"Settle it as {word}?", yes=yes)
-    after = run(_settle(path, record, placed=as_ == "placed", who=person, why=why, order_id=order_id), acts=True)
+    how = partial(settle_record, record=record, placed=as_ == "placed", who=person, why=why, order_id=order_id)
+    after = _in_journal(path, lambda file: how(_ledger(file)), acts=True)
     show(PLACEMENTS, after.placement, json=json)
 
 
@@ -230,10 +245,7 @@ def _user() -> str:
 
 
 def _only_one(ref: str, path: Path) -> Record:
-    try:
-        found = _with(path, lambda file: file.named(ref))
-    except ValueError as error:
-        end(str(error), Exit.WRONG)
+    found = _with(path, lambda file: file.named(ref))
     open_ones = [each for each in found if each.state in _OPEN]
     if not found:
         end(f"the journal {path} knows no placement of {ref}", Exit.NOT_ALL)
@@ -263,22 +275,6 @@ def _ledger(journal: SqliteJournal) -> Ledger:
     return Ledger(journal, clock=time.time, watch_for=_WATCH_FOR)
 
 
-async def _checked(path: Path, record: Record, order_id: str | None) -> None:
-    journal = SqliteJournal(path, read_only=True)
-    try:
-        await check_settleable(_ledger(journal), record, order_id=order_id)
-    finally:
-        await journal.aclose()
-
-
-async def _settle(path: Path, record: Record, *, placed: bool, who: str, why: str, order_id: str | None) -> Record:
-    journal = SqliteJournal(path)
-    try:
-        return await settle_record(_ledger(journal), record, placed=placed, who=who, why=why, order_id=order_id)
-    finally:
-        await journal.aclose()
-
-
 @app.command()
 def prune(
     older_than: Annotated[str, typer.Option(metavar="AGE", help="As in 90d, 12w or 36h; a day at least.")],
@@ -302,21 +298,14 @@ def prune(
     if not dry_run:
         keys = " Those that hold a key go too: A REPEATED KEY WOULD PLACE ANEW." if free_keys else ""
         confirm([f"Drops from {path} what has been over for {older_than}.{keys}"], "Drop it for good?", yes=yes)
-    done = run(_prune(path, age, free_keys=free_keys, dry_run=dry_run))
+    work = partial(prune_journal, older_than=age, free_keys=free_keys, dry_run=dry_run)
+    done = _in_journal(path, work, busy_timeout=10.0)
     if json:
         print_json(done)
         return
     say(f"{done.placements} placements and {done.orders} orders {'would be' if dry_run else 'were'} dropped.")
     if done.kept_for_key:
         say(f"{done.kept_for_key} that are over hold a key, and are kept; --free-keys drops them too.")
-
-
-async def _prune(path: Path, age: timedelta, *, free_keys: bool, dry_run: bool) -> Pruned:
-    journal = SqliteJournal(path, busy_timeout=10.0)
-    try:
-        return await prune_journal(journal, older_than=age, free_keys=free_keys, dry_run=dry_run)
-    finally:
-        await journal.aclose()
 
 
 def _age(text: str) -> timedelta:
@@ -343,13 +332,7 @@ def explain(
     not known, 1 when the journal does not know it.
     """
     path = journal_path(journal, config)
-    try:
-        with Snapshot(SqliteJournal(path, read_only=True)) as file:
-            found = [(record, file.events(record)) for record in file.named(ref)]
-    except JournalError as error:
-        end(told(error), Exit.WRONG)
-    except ValueError as error:
-        end(str(error), Exit.WRONG)
+    found, unreadable = _read(path, lambda file: [(record, file.events(record)) for record in file.named(ref)])
     if not found:
         end(f"the journal {path} knows no placement of {ref}", Exit.NOT_ALL)
     for number, (record, events) in enumerate(found):
@@ -359,8 +342,8 @@ def explain(
         else:
             chain = chain_of(record, record.placement, events)
             say(*([""] if number else []), *chain.split("\n"))
-    if file.unreadable:
-        warn(*dict.fromkeys(file.unreadable))
+    if unreadable:
+        warn(*dict.fromkeys(unreadable))
         sys.exit(Exit.NOT_ALL)
     sys.exit(Exit.UNKNOWN if any(record.state in _OPEN for record, _ in found) else Exit.DONE)
 
