@@ -128,8 +128,3 @@ def moment_of(text: str) -> datetime:
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except OverflowError as error:
         raise ValueError(str(error)) from error
-
-
-def is_within(moment: datetime | None, since: datetime | None, until: datetime | None) -> bool:
-    """Whether a time lies in a window, whose ends belong to it; one that is not known may."""
-    return moment is None or ((since is None or moment >= since) and (until is None or moment <= until))

@@ -15,14 +15,14 @@ from orderbridge.adapters.bitcain.auth import Credentials, TokenKeeper, TokenPro
 from orderbridge.adapters.bitcain.cancels import cancelling, finding
 from orderbridge.adapters.bitcain.codes import CODES, understand
 from orderbridge.adapters.bitcain.edits import BitcainEdits
-from orderbridge.adapters.bitcain.listing import Listing, checked_symbol, span_of
 from orderbridge.adapters.bitcain.lookup import look_up
 from orderbridge.adapters.bitcain.mapping import VENUE
 from orderbridge.adapters.bitcain.outgoing import CAPABILITIES, CLIENT_ID
-from orderbridge.adapters.bitcain.reads import BitcainReads
+from orderbridge.adapters.bitcain.reads import BitcainReads, Listing, filters_from
 from orderbridge.adapters.bitcain.settings import check_settings
 from orderbridge.adapters.bitcain.submits import Answers, refuse_inexpressible, write_of
 from orderbridge.client_ids import mint
+from orderbridge.errors import ConfigurationError
 from orderbridge.gateway import Capabilities, Mode, UnsupportedCalls, checked_call, order_from
 from orderbridge.http.limits import LimitsLike, Rate, shared_limiter
 from orderbridge.http.retry import Deadline, Retries
@@ -33,6 +33,7 @@ from orderbridge.model.permit import Lane, Permit
 from orderbridge.model.ref import RefLike
 from orderbridge.model.request import OrderEdit, OrderRequest
 from orderbridge.model.results import LookupResult, OrderList
+from orderbridge.venue.lists import stream, symbol_of, window_of
 from orderbridge.venue.sender import HttpChannel, Sender
 from orderbridge.venue.submit import Placing
 
@@ -228,7 +229,8 @@ class BitcainGateway(UnsupportedCalls):
         Source: Bitcain, "List User Orders", "Cancel Order".
         """
         self._session.check_usable()
-        return await self._cancelling.cancel_all(symbol=checked_symbol(symbol), deadline=Deadline(timeout))
+        wanted = symbol_of(symbol, gateway=self.name, operation="cancel_all")
+        return await self._cancelling.cancel_all(symbol=wanted, deadline=Deadline(timeout))
 
     @checked_call
     async def edit(self, ref: RefLike, changes: OrderEdit, *, timeout: float | None = None) -> Order:
@@ -305,7 +307,7 @@ class BitcainGateway(UnsupportedCalls):
 
         Source: Bitcain, "List User Orders".
         """
-        wanted = checked_symbol(symbol)
+        wanted = symbol_of(symbol, gateway=self.name, operation="open_orders")
         as_of = self._reads.now()
         rows = await self._reads.open_orders(wanted, deadline=Deadline(timeout), operation="open_orders")
         return OrderList(orders=tuple(rows.good), as_of=as_of, bad_rows=tuple(rows.bad))
@@ -335,13 +337,17 @@ class BitcainGateway(UnsupportedCalls):
 
         Source: Bitcain, "List User Orders", "Get Order History".
         """
-        span = span_of(since, until, symbol, status, venue_filters)
+        filters, limit = filters_from(venue_filters)
+        window = window_of(self.name, "orders", since=since, until=until, symbol=symbol, status=status)
+        if window.since is None or (window.until is not None and window.until < window.since):
+            raise ConfigurationError("orders() needs a since that does not lie after its until", gateway=self.name)
 
         def warn(text: str) -> None:
             self.unreadable = ("history",)
             self._session.log.warning("%s", text, extra=log_facts(self.name, "orders"))
 
-        return Listing(self._reads, span, self.name, pace=lambda: Deadline(timeout), warn=warn).orders()
+        listing = Listing(self._reads, window, filters, limit, pace=lambda: Deadline(timeout), warn=warn)
+        return stream(listing.pages(), window, gateway=self.name, operation="orders")
 
     async def aclose(self) -> None:
         """Close the connections. A closed gateway cannot be used again."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import copy
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Final, Literal, Self, TypeVar
 
 from orderbridge.adapters.bitcain import wire
 from orderbridge.adapters.bitcain.envelope import Page, Shapeless
@@ -20,18 +21,24 @@ from orderbridge.adapters.bitcain.mapping import (
     paper_from_wire,
 )
 from orderbridge.adapters.bitcain.scan import MILLISECOND, PageParams, Row, scan_history, scan_list
-from orderbridge.errors import OrderBridgeError, UnexpectedResponse, VenueUnavailable
+from orderbridge.adapters.bitcain.wire import pick
+from orderbridge.errors import ConfigurationError, OrderBridgeError, UnexpectedResponse, VenueUnavailable
 from orderbridge.http.retry import Deadline
 from orderbridge.http.session import log_facts
-from orderbridge.model.basics import Symbol, plain
+from orderbridge.model.basics import EARLIEST, Symbol, plain
 from orderbridge.model.order import Order, gateway_name
 from orderbridge.model.permit import Lane
+from orderbridge.model.results import BadRow
 from orderbridge.venue.bounds import after_a_write
+from orderbridge.venue.codes import ListHidden
+from orderbridge.venue.lists import Window, merged, newest_first
 from orderbridge.venue.memory import OrderMemory
 from orderbridge.venue.rows import RowReader, Rows, Unusable
 from orderbridge.venue.sender import HttpCall, Sender
 
 T = TypeVar("T")
+# Source: Bitcain, "List User Orders". Its symbol and dates are the arguments of `orders()` itself.
+FILTERS: Final = ("portfolio_id", "order_status", "limit")
 Mode = Literal["paper", "live"]
 Filters = Mapping[str, str]
 
@@ -188,11 +195,9 @@ class BitcainReads:
     async def history_windows(
         self,
         filters: Filters,
+        window: Window,
         *,
-        since: datetime,
-        until: datetime | None,
         limit: int = wire.HISTORY_PAGE,
-        symbol: Symbol | None = None,
         pace: Callable[[], Deadline],
         operation: str,
     ) -> AsyncIterator[Batch]:
@@ -202,9 +207,10 @@ class BitcainReads:
             sent = {**filters, **dates_to_wire(start, end), "limit": str(limit)}
             return await self._page(wire.HISTORY, sent, pace(), operation)
 
-        windows = scan_history(fetch, since=since, until=until, now=self.now(), limit=limit)
+        since = window.since or EARLIEST
+        windows = scan_history(fetch, since=since, until=window.until, now=self.now(), limit=limit)
         async for rows in self._shaped(windows, operation):
-            yield await self._sorted_out(rows, self._symbols.wanting(symbol), operation)
+            yield await self._sorted_out(rows, self._symbols.wanting(window.symbol), operation)
 
     async def _page(self, path: str, query: Mapping[str, str], deadline: Deadline, operation: str) -> Page:
         call = HttpCall(operation=operation, path=path, query=query)
@@ -248,6 +254,83 @@ class BitcainReads:
             cancel_sent=self.memory.cancel_sent,
         )
         return self.memory.told(read)
+
+
+@dataclass(slots=True)
+class Listing:
+    """
+    One stream over list and history. A server that hides its history is read by its list alone.
+
+    Args:
+        filters: what the list filters by itself, beside the dates. `limit`: the page size.
+    """
+
+    reads: BitcainReads
+    window: Window
+    filters: Mapping[str, str]
+    limit: int | None
+    pace: Callable[[], Deadline]
+    warn: Callable[[str], None]
+    _bad: dict[str, BadRow] = field(default_factory=dict)
+
+    async def pages(self) -> AsyncGenerator[Rows[Order], None]:
+        """Each order once, newest first where times say so, and at the end what could not be read."""
+        seen: set[str] = set()
+        async with aclosing(merged(self._listed(), self._ended())) as orders:
+            async for order in orders:
+                if order.order_id not in seen:
+                    seen.add(order.order_id)
+                    yield Rows([order])
+        yield Rows(bad=list(self._bad.values()))
+
+    async def _listed(self) -> AsyncIterator[Order]:
+        pages = self.reads.list_pages(
+            {**self.filters, **dates_to_wire(self.window.since, self.window.until)},
+            limit=self.limit or wire.LIST_PAGE,
+            symbol=self.window.symbol,
+            pace=self.pace,
+            operation="orders",
+        )
+        async for batch in pages:
+            for order in self._sorted(batch):
+                yield order
+
+    async def _ended(self) -> AsyncIterator[Order]:
+        # The history has no filter by portfolio.
+        portfolio_id = self.filters.get("portfolio_id")
+        windows = self.reads.history_windows(
+            {name: word for name, word in self.filters.items() if name != "portfolio_id"},
+            self.window,
+            limit=self.limit or wire.HISTORY_PAGE,
+            pace=self.pace,
+            operation="orders",
+        )
+        try:
+            async for batch in windows:
+                for order in self._sorted(batch):
+                    if portfolio_id in {None, pick(order.raw, wire.PORTFOLIO_ID)}:
+                        yield order
+        except ListHidden:
+            self.warn("history is not reachable on this server: only the list is read")
+
+    def _sorted(self, batch: Batch) -> list[Order]:
+        for bad in batch.bad:
+            self._bad.setdefault(bad.order_id or repr(bad.raw), bad)
+        return newest_first(batch.good)
+
+
+def filters_from(given: Mapping[str, Any]) -> tuple[dict[str, str], int | None]:
+    """The filters that `orders()` was given, and the size of a page. ConfigurationError: there is no such filter."""
+    if unknown := sorted(set(given) - set(FILTERS)):
+        raise ConfigurationError(f"no filter {', '.join(unknown)}; Bitcain has: {', '.join(FILTERS)}")
+    words = {name: str(given[name]).strip() for name in FILTERS[:2] if given.get(name) is not None}
+    for name, word in words.items():
+        if not word:
+            raise ConfigurationError(f"{name} is empty")
+    limit = given.get("limit")
+    if limit is not None and (type(limit) is not int or not 1 <= limit <= wire.LIST_PAGE):
+        raise ConfigurationError(f"limit is the page size, 1 to {wire.LIST_PAGE}")
+    return words, limit
 
 
 def dates_to_wire(since: datetime | None, until: datetime | None) -> dict[str, str]:

@@ -35,7 +35,6 @@ from orderbridge.errors import (
     OrderBridgeError,
     OrderNotFound,
     OrderRejected,
-    UnexpectedResponse,
 )
 from orderbridge.gateway import Capabilities, ClientIdRule, Mode, UnsupportedCalls, checked_call, order_from
 from orderbridge.http.limits import LimitsLike, shared_limiter
@@ -48,10 +47,11 @@ from orderbridge.model.order import Fill, Order, gateway_name
 from orderbridge.model.permit import Lane, Permit
 from orderbridge.model.ref import OrderRef, RefLike, parse_refs
 from orderbridge.model.request import Market, OrderEdit, OrderRequest
-from orderbridge.model.results import BadRow, CancelledOrders, LookupResult, OrderList
+from orderbridge.model.results import CancelledOrders, LookupResult, OrderList
 from orderbridge.venue.bounds import after_a_write
 from orderbridge.venue.codes import Meaning
 from orderbridge.venue.edit import Editing
+from orderbridge.venue.lists import stream, window_of
 from orderbridge.venue.markets import MarketsLike, MarketStore, amounts_of
 from orderbridge.venue.memory import OrderMemory
 from orderbridge.venue.submit import Placing
@@ -417,49 +417,13 @@ class BitsoGateway(UnsupportedCalls):
         Source: Bitso API v3, "User Trades", "List Order Trades".
         """
         self._check_symbol(symbol)
-        for moment in (since, until):
-            if moment is not None and moment.tzinfo is None:
-                raise ConfigurationError("since and until need their zone: datetime(…, tzinfo=UTC)", gateway=self.name)
+        window = window_of(self.name, "fills", since=since, until=until, symbol=symbol)
         if ref is None:
-            return self._account_fills(since, until, symbol, timeout)
-        (known,) = parse_refs([ref], gateways=[self.name], operation="fills")
-        return self._order_fills(known, since, until, symbol, timeout)
-
-    async def _account_fills(
-        self, since: datetime | None, until: datetime | None, symbol: str | None, timeout: float | None
-    ) -> AsyncIterator[Fill]:
-        bad: list[BadRow] = []
-        async for page in self._reads.account_trades(since=since, until=until, symbol=symbol, timeout=timeout):
-            bad.extend(page.bad)
-            for fill in page.good:
-                yield fill
-        self._raise_bad(bad)
-
-    async def _order_fills(
-        self,
-        ref: OrderRef,
-        since: datetime | None,
-        until: datetime | None,
-        symbol: str | None,
-        timeout: float | None,
-    ) -> AsyncIterator[Fill]:
-        rows = await self._reads.trades_by_ref(ref, deadline=Deadline(timeout))
-        for fill in rows.good:
-            in_time = fill.created_at is None or (
-                (since is None or fill.created_at >= since) and (until is None or fill.created_at <= until)
-            )
-            if in_time and (symbol is None or fill.symbol == symbol.upper()):
-                yield fill
-        self._raise_bad(rows.bad)
-
-    def _raise_bad(self, bad: list[BadRow]) -> None:
-        if bad:
-            raise UnexpectedResponse(
-                f"{len(bad)} trades could not be read; the others were given",
-                bad_rows=tuple(bad),
-                gateway=self.name,
-                operation="fills",
-            )
+            pages = self._reads.account_trades(window, timeout=timeout)
+        else:
+            (known,) = parse_refs([ref], gateways=[self.name], operation="fills")
+            pages = self._reads.trades_by_ref(known, timeout=timeout)
+        return stream(pages, window, gateway=self.name, operation="fills")
 
     def _check_symbol(self, symbol: str | None) -> None:
         if symbol is not None:

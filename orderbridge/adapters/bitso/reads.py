@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from datetime import UTC, datetime
 from typing import Any, Final, Self
 
@@ -14,15 +14,15 @@ from orderbridge.adapters.bitso.mapping import book_from_symbol, fill_from_row, 
 from orderbridge.errors import AmbiguousRef, OrderNotFound, UnexpectedResponse, VenueError
 from orderbridge.http.retry import Deadline
 from orderbridge.model.basics import Symbol
-from orderbridge.model.lifecycle import united
 from orderbridge.model.order import Fill, Order
 from orderbridge.model.permit import Lane
 from orderbridge.model.ref import OrderRef
 from orderbridge.venue.bounds import read_each
 from orderbridge.venue.codes import Meaning
+from orderbridge.venue.lists import Window, joined
 from orderbridge.venue.lookup import ORDER
 from orderbridge.venue.memory import OrderMemory
-from orderbridge.venue.rows import RowReader, Rows, Unusable, is_within
+from orderbridge.venue.rows import RowReader, Rows, Unusable
 
 # Source: Bitso API v3, "List Open Orders": at most 500 rows, and no paging.
 OPEN_ORDERS_LIMIT: Final = 500
@@ -83,9 +83,7 @@ class BitsoReads:
             return rows
         books = await self.books(deadline=deadline)
         pages = await read_each(lambda book: self._open_page(book, deadline), books)
-        good = united(order for page in (*pages, rows) for order in reversed(page.good))
-        bad = {(row.order_id, repr(row.raw)): row for page in (rows, *pages) for row in page.bad}
-        return Rows(list(good), list(bad.values()))
+        return joined([*pages, rows])
 
     async def _open_page(self, book: str | None, deadline: Deadline) -> Rows[Order]:
         query = f"limit={OPEN_ORDERS_LIMIT}" + (f"&book={book}" if book else "")
@@ -123,13 +121,14 @@ class BitsoReads:
 
         return await self._rows.read(self._listed(payload, operation), to_fill, operation)
 
-    async def trades_by_ref(self, ref: OrderRef, *, deadline: Deadline) -> Rows[Fill]:
+    async def trades_by_ref(self, ref: OrderRef, *, timeout: float | None) -> AsyncGenerator[Rows[Fill], None]:
         """
-        All trades of the order that a ref names; an order that has not matched has none.
+        All trades of the order that a ref names, as one page; an order that has not matched has none.
 
         Raises:
             OrderNotFound: Bitso knows none under any kind that the id could be.
         """
+        deadline = Deadline(timeout)
         missing = OrderNotFound(f"{ref} cannot be an id at Bitso", gateway=self.client.gateway, operation="fills")
         empty: Rows[Fill] | None = None
         for kind, id, _ in ways_to_ask(ref):
@@ -150,17 +149,15 @@ class BitsoReads:
                     operation="fills",
                 )
             if rows.count:
-                return rows
+                yield rows
+                return
             empty = rows
         if empty is None:
             raise missing
-        return empty
 
-    async def account_trades(
-        self, *, since: datetime | None, until: datetime | None, symbol: str | None, timeout: float | None
-    ) -> AsyncIterator[Rows[Fill]]:
-        """Pages of the account's trades, newest first, until `since` is passed."""
-        book = f"&book={book_from_symbol(symbol)}" if symbol else ""
+    async def account_trades(self, window: Window, *, timeout: float | None) -> AsyncGenerator[Rows[Fill], None]:
+        """Pages of the account's trades, newest first, until the window is passed; `timeout` is for each."""
+        book = f"&book={book_from_symbol(window.symbol)}" if window.symbol else ""
         marker: str | None = None
         # Both sides of who trades with himself are of one trade.
         seen: set[tuple[str, str]] = set()
@@ -173,11 +170,11 @@ class BitsoReads:
             ids = [(fill.fill_id, fill.order_id) for fill in page.good]
             if page.count and page.good and seen.issuperset(ids):
                 raise self._unexpected("user_trades repeats a page, so it cannot be read to its end", "fills")
-            good, passed = _within(page.good, since, until)
-            good = [fill for fill in good if (fill.fill_id, fill.order_id) not in seen]
+            good = [fill for fill in page.good if (fill.fill_id, fill.order_id) not in seen]
             seen.update(ids)
             yield Rows(good, page.bad)
-            if passed or page.count < TRADES_PAGE:
+            oldest = next((fill.created_at for fill in reversed(page.good) if fill.created_at), None)
+            if window.is_past(oldest) or page.count < TRADES_PAGE:
                 return
             if not ids:
                 raise UnexpectedResponse(
@@ -198,10 +195,3 @@ class BitsoReads:
 
     def _unexpected(self, message: str, operation: str) -> UnexpectedResponse:
         return UnexpectedResponse(message, gateway=self.client.gateway, operation=operation)
-
-
-def _within(fills: list[Fill], since: datetime | None, until: datetime | None) -> tuple[list[Fill], bool]:
-    """The fills of the window, and whether the list has gone past its early end."""
-    kept = [fill for fill in fills if is_within(fill.created_at, since, until)]
-    oldest = next((fill.created_at for fill in reversed(fills) if fill.created_at), None)
-    return kept, since is not None and oldest is not None and oldest < since

@@ -23,7 +23,6 @@ from orderbridge.adapters.ccxt_any.exchanges import (
     secrets_of,
     take_exchange,
 )
-from orderbridge.adapters.ccxt_any.listing import CcxtLists
 from orderbridge.adapters.ccxt_any.lookup import look_up
 from orderbridge.adapters.ccxt_any.markets import CcxtMarkets
 from orderbridge.adapters.ccxt_any.outgoing import NewOrder, creation, order_from_answer, refuse_side, stated_in_answer
@@ -32,7 +31,7 @@ from orderbridge.adapters.ccxt_any.reads import CcxtReads
 from orderbridge.adapters.ccxt_any.traits import corrected, declared
 from orderbridge.adapters.ccxt_any.wire import Wire
 from orderbridge.client_ids import mint
-from orderbridge.errors import ConfigurationError, NotSupported
+from orderbridge.errors import NotSupported
 from orderbridge.gateway import Capabilities, Mode, UnsupportedCalls, checked_call, order_from
 from orderbridge.http.limits import LimitsLike, Rate, shared_limiter
 from orderbridge.http.retry import Deadline, Retries
@@ -44,6 +43,7 @@ from orderbridge.model.permit import Lane, Permit
 from orderbridge.model.ref import RefLike
 from orderbridge.model.request import Market, OrderRequest
 from orderbridge.model.results import LookupResult, OrderList
+from orderbridge.venue.lists import stream
 from orderbridge.venue.markets import amounts_of
 from orderbridge.venue.memory import OrderMemory
 from orderbridge.venue.submit import Placing, Unclear
@@ -173,7 +173,6 @@ class CcxtGateway(UnsupportedCalls):
             stated=lambda done: stated_in_answer(done.value),
             known=memory.created,
         )
-        self._lists = CcxtLists(self._client, self._reads, partial(look_up, self._reads.in_lane("resolve")))
         self._cancelling = cancelling(self._client, self._reads)
 
     def _mint(self) -> str | None:
@@ -314,7 +313,7 @@ class CcxtGateway(UnsupportedCalls):
             OutcomeUnknown: of some it is not known whether they were cancelled. The errors of `open_orders`.
         """
         self._client.check_usable()
-        self._lists.check_symbol(symbol, "cancel_all")
+        self._reads.check_symbol(symbol, "cancel_all")
         market = None if symbol is None else Symbol(symbol)
         return await self._cancelling.cancel_all(symbol=market, deadline=Deadline(timeout))
 
@@ -328,7 +327,7 @@ class CcxtGateway(UnsupportedCalls):
                 exchange with too many markets to ask for each. The errors of a read.
         """
         self._client.check_usable()
-        self._lists.check_symbol(symbol, "open_orders")
+        self._reads.check_symbol(symbol, "open_orders")
         as_of = self._reads.now()
         rows = await self._reads.open_orders(symbol=symbol, deadline=Deadline(timeout))
         return OrderList(orders=tuple(rows.good), as_of=as_of, bad_rows=tuple(rows.bad))
@@ -353,16 +352,13 @@ class CcxtGateway(UnsupportedCalls):
         listing = self._traits.orders
         if not listing.exists:
             self._lacks("orders")
-        self._lists.check_window(since, until, listing.days_back, "orders")
-        self._lists.check_listing(symbol, listing, "orders")
+        window = self._reads.window(listing, "orders", since=since, until=until, symbol=symbol, status=status)
+        self._reads.check_named(symbol, listing, "orders")
         if venue_filters:
             message = f"{self.name} takes no filters {', '.join(venue_filters)}"
             raise NotSupported(message, gateway=self.name, operation="orders")
-        try:
-            wanted = None if status is None else OrderStatus(status)
-        except ValueError:
-            raise ConfigurationError(f"there is no status {status!r}", gateway=self.name, operation="orders") from None
-        return self._lists.orders(since, until, symbol, wanted, timeout)
+        pages = self._reads.orders_since(window, timeout=timeout)
+        return stream(pages, window, gateway=self.name, operation="orders")
 
     @checked_call
     def fills(
@@ -381,15 +377,16 @@ class CcxtGateway(UnsupportedCalls):
             UnexpectedResponse: the answer may be one page of more; or, after the good rows, there were bad ones.
         """
         listing = self._traits.trades
-        self._lists.check_window(since, until, listing.days_back, "fills")
-        if ref is None:
-            if not listing.exists:
-                self._lacks("fills")
-            self._lists.check_listing(symbol, listing, "fills")
-            return self._lists.fills(None, since, until, symbol, timeout)
-        if not (self._traits.order_trades or listing.exists):
+        window = self._reads.window(listing, "fills", since=since, until=until, symbol=symbol)
+        if not (listing.exists or (ref is not None and self._traits.order_trades)):
             self._lacks("fills")
-        return self._lists.fills(ref, since, until, symbol, timeout)
+        if ref is not None:
+            look = partial(look_up, self._reads.in_lane("resolve"))
+            pages = self._reads.trades_by_ref(ref, look, window, timeout=timeout)
+        else:
+            self._reads.check_named(symbol, listing, "fills")
+            pages = self._reads.trades_since(window, timeout=timeout)
+        return stream(pages, window, gateway=self.name, operation="fills")
 
     @checked_call
     async def markets(self, *, refresh: bool = False, timeout: float | None = None) -> Mapping[Symbol, Market]:

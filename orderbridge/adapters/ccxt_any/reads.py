@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Self, TypeVar
 
 from orderbridge.adapters.ccxt_any.client import Answered, CcxtClient
@@ -12,22 +12,29 @@ from orderbridge.adapters.ccxt_any.errors import is_list_answer
 from orderbridge.adapters.ccxt_any.fields import UNREADABLE
 from orderbridge.adapters.ccxt_any.mapping import fill_from_row, is_contract, order_from_row
 from orderbridge.adapters.ccxt_any.markets import CcxtMarkets
-from orderbridge.adapters.ccxt_any.pages import length, merged, reaches_back, rows_in, windows
 from orderbridge.adapters.ccxt_any.traits import Listing, Traits
 from orderbridge.adapters.ccxt_any.wire import Call
 from orderbridge.errors import NotSupported, OrderNotFound, UnexpectedResponse
+from orderbridge.gateway import order_from
 from orderbridge.http.retry import Deadline
-from orderbridge.model.basics import Symbol
-from orderbridge.model.lifecycle import united
+from orderbridge.model.basics import OrderStatus, Symbol
 from orderbridge.model.order import Fill, Order
 from orderbridge.model.permit import Lane
+from orderbridge.model.ref import RefLike, parse_refs
+from orderbridge.model.results import LookupResult
 from orderbridge.venue.bounds import read_each
+from orderbridge.venue.lists import Window, joined, newest_first, symbol_of, window_of
 from orderbridge.venue.memory import OrderMemory
 from orderbridge.venue.rows import RowReader, Rows, Unusable
 
 T = TypeVar("T")
+LookUp = Callable[[Sequence[RefLike], Deadline], Awaitable[LookupResult]]
 # An exchange that lists open orders by symbol only is asked for each of its markets, if there are no more than this.
 SWEPT_MARKETS: Final = 100
+# An exchange that shows a short span at a time is asked for each one, if there are no more than this.
+MOST_WINDOWS: Final = 120
+_MINUTE: Final = 60_000
+_DAY: Final = 24 * 60 * _MINUTE
 # Where no limit is told, an answer of one of these lengths, or of fifties, may be a page with others after it.
 _SMALL_PAGES: Final = frozenset({10, 20, 25, 30, 40})
 
@@ -126,10 +133,9 @@ class CcxtReads:
         asks = [(asked, dict(params)) for asked in symbols for params in kinds]
         pages = await read_each(lambda ask: self._open_page(*ask, listing, deadline), asks)
         self._note_where([("trigger" in params, page) for (_, params), page in zip(asks, pages, strict=True)])
-        good = united(order for page in pages for order in page.good)
-        bad = {(row.order_id, repr(row.raw)): row for page in pages for row in page.bad}
-        kept = [order for order in good if symbol is None or order.symbol == symbol.upper()]
-        return Rows(kept, list(bad.values()))
+        rows = joined(pages)
+        rows.good = [order for order in rows.good if symbol is None or order.symbol == symbol.upper()]
+        return rows
 
     def _note_where(self, pages: Sequence[tuple[bool, Rows[Order]]]) -> None:
         """Remember which orders must be asked for, and cancelled, as those that wait for a price."""
@@ -154,59 +160,113 @@ class CcxtReads:
         self._check_whole(done, listing, "open_orders")
         return await self._orders(done.value, "open orders", "open_orders", done)
 
-    async def orders_since(
-        self, since: datetime, *, until: datetime | None = None, symbol: str | None, deadline: Deadline
-    ) -> Rows[Order]:
-        """The orders created in a span, open or ended, each once. Raises as `open_orders` does."""
-        answers = await self._since("fetch_orders", self.traits.orders, (since, until), symbol, deadline, "orders")
-        pages = [await self._orders(done.value, "orders", "orders", done) for done in answers]
-        return Rows(
-            list(united(order for page in pages for order in page.good)), [bad for page in pages for bad in page.bad]
-        )
+    def window(
+        self,
+        listing: Listing,
+        operation: str,
+        *,
+        since: datetime | None,
+        until: datetime | None,
+        symbol: str | None,
+        status: OrderStatus | str | None = None,
+    ) -> Window:
+        """
+        What the arguments of a list mean.
 
-    async def trades_since(
-        self, since: datetime | None, *, until: datetime | None = None, symbol: str | None, deadline: Deadline
-    ) -> Rows[Fill]:
-        """The account's trades of a span, each once. Raises as `open_orders` does."""
-        answers = await self._since("fetch_my_trades", self.traits.trades, (since, until), symbol, deadline, "fills")
-        return merged([await self._fills(done) for done in answers], _one_of_its_kind)
+        Raises:
+            NotSupported: a contract, or further back than the exchange shows. ConfigurationError: as `window_of`.
+        """
+        self.check_symbol(symbol, operation)
+        window = window_of(self.client.gateway, operation, since=since, until=until, symbol=symbol, status=status)
+        days = listing.days_back
+        if since is not None and days is not None and since < self.now() - timedelta(days=days):
+            raise self._lacks(f"{self.client.gateway} shows the last {days} days only", operation)
+        return window
+
+    def check_symbol(self, symbol: str | None, operation: str) -> None:
+        """NotSupported: a contract. ConfigurationError: no symbol at all."""
+        if symbol is not None and ":" in symbol:
+            message = f"{symbol} is a contract: this gateway trades spot markets, BASE/QUOTE"
+            raise self._lacks(message, operation)
+        symbol_of(symbol, gateway=self.client.gateway, operation=operation)
+
+    def check_named(self, symbol: str | None, listing: Listing, operation: str) -> None:
+        """NotSupported: the list is by symbol only, and there is none."""
+        if listing.needs_symbol and symbol is None:
+            raise self._lacks(f"{self.client.gateway} lists {operation} by symbol only: give symbol", operation)
+
+    async def orders_since(self, window: Window, *, timeout: float | None) -> AsyncGenerator[Rows[Order], None]:
+        """The orders created in a window, open or ended, as one page. Raises as `open_orders` does."""
+        self.client.check_usable()
+        answers = await self._since("fetch_orders", self.traits.orders, window, Deadline(timeout), "orders")
+        rows = joined([await self._orders(done.value, "orders", "orders", done) for done in answers])
+        yield Rows(newest_first(rows.good), rows.bad)
+
+    async def trades_since(self, window: Window, *, timeout: float | None) -> AsyncGenerator[Rows[Fill], None]:
+        """The account's trades in a window, as one page. Raises as `open_orders` does."""
+        self.client.check_usable()
+        yield await self._trades_since(window, Deadline(timeout))
+
+    async def trades_by_ref(
+        self, ref: RefLike, look_up: LookUp, window: Window, *, timeout: float | None
+    ) -> AsyncGenerator[Rows[Fill], None]:
+        """
+        The trades of one order, as one page.
+
+        It is looked up only where the ref does not name it whole: an ended order may be shown no longer.
+        """
+        self.client.check_usable()
+        deadline, name = Deadline(timeout), self.client.gateway
+        (known,) = parse_refs([ref], gateways=[name], operation="fills")
+        shown = [ref] if isinstance(ref, Order) else self.memory.orders(known.order_id or "", known.symbol)
+        if len(shown) == 1:
+            seen = shown[0]
+        else:
+            seen = order_from(await look_up([known], deadline), known, gateway=name, operation="fills")
+        if self.traits.order_trades:
+            yield await self._trades_of(seen.order_id, seen.symbol, deadline)
+            return
+        rows = await self._trades_since(Window(seen.created_at, window.until, seen.symbol), deadline)
+        mine = [fill for fill in rows.good if (fill.order_id, fill.symbol) == (seen.order_id, seen.symbol)]
+        yield Rows(mine, rows.bad)
+
+    async def _trades_since(self, window: Window, deadline: Deadline) -> Rows[Fill]:
+        answers = await self._since("fetch_my_trades", self.traits.trades, window, deadline, "fills")
+        pages = [await self._fills(done) for done in answers]
+        # Trades are numbered by market too, and one number stands for both sides of who trades with himself.
+        unique = {(fill.fill_id, fill.symbol, fill.order_id, fill.side): fill for page in pages for fill in page.good}
+        return Rows(newest_first(unique.values()), [bad for page in pages for bad in page.bad])
 
     async def _since(
         self,
         method: str,
         listing: Listing,
-        span: tuple[datetime | None, datetime | None],
-        symbol: str | None,
+        window: Window,
         deadline: Deadline,
         operation: str,
     ) -> list[Answered]:
         markets = await self.ready(deadline=deadline)
-        if symbol is not None:
-            self.markets.one(symbol, markets)
-        asked = self.markets.spelled(symbol)
+        if window.symbol is not None:
+            self.markets.one(window.symbol, markets)
+        asked = self.markets.spelled(window.symbol)
+        try:
+            spans = windows(listing, window.since, window.until, now=self.now())
+        except ValueError as error:
+            raise self._lacks(f"{self.client.gateway} {error}", operation) from None
         answers = []
-        for start, end in self._windows(listing, span, operation):
+        for start, end in spans:
             params = {} if end is None else {"until": end}
 
             def call(exchange: Any, start: int | None = start, params: dict[str, Any] = params) -> Any:
                 return getattr(exchange, method)(asked, start, listing.limit, dict(params))
 
             done = await self.client.read(call, deadline=deadline, operation=operation, lane=self._lane)
-            if not reaches_back(done.value, span[0], listing):
+            if not reaches_back(done.value, window.since, listing):
                 self._check_whole(done, listing, operation)
             answers.append(done)
         return answers
 
-    def _windows(
-        self, listing: Listing, span: tuple[datetime | None, datetime | None], operation: str
-    ) -> list[tuple[int | None, int | None]]:
-        try:
-            return windows(listing, *span, now=self.now())
-        except ValueError as error:
-            raise self._lacks(f"{self.client.gateway} {error}", operation) from None
-
-    async def trades_of(self, order_id: str, *, symbol: str | None, deadline: Deadline) -> Rows[Fill]:
-        """The trades of one order; OrderNotFound and the errors of a read."""
+    async def _trades_of(self, order_id: str, symbol: Symbol | None, deadline: Deadline) -> Rows[Fill]:
         await self.ready(deadline=deadline)
         asked = self.markets.spelled(symbol)
         done = await self.client.read(
@@ -302,11 +362,70 @@ def _as_sent(row: Any) -> Any:
     return row.get("info", row) if isinstance(row, dict) else row
 
 
-def _one_of_its_kind(fill: Fill) -> Hashable:
-    # Trades are numbered by market too, and one number stands for both sides of who trades with himself.
-    return fill.fill_id, fill.symbol, fill.order_id, fill.side
-
-
 def symbol_text(symbol: Symbol | None) -> str | None:
     """A symbol as ccxt takes it."""
     return None if symbol is None else str(symbol)
+
+
+def windows(
+    listing: Listing, since: datetime | None, until: datetime | None, *, now: datetime
+) -> list[tuple[int | None, int | None]]:
+    """
+    The spans to ask for one by one, in milliseconds; the last has no end, or one request is enough.
+
+    Raises:
+        ValueError: the exchange shows a short span at a time, and there is no start, or it is too long ago.
+    """
+    days = listing.days_at_once
+    if since is None or not listing.takes_since:
+        if days is not None and not listing.latest:
+            raise ValueError(f"shows {days} days at a time: give since")
+        return [(None, None)]
+    start, present = _milliseconds(since), _milliseconds(now)
+    if days is None:
+        return [(start, None)]
+    # A little less than what is allowed, as clocks differ.
+    span = days * _DAY - _MINUTE
+    last = min(present, present if until is None else _milliseconds(until))
+    starts = list(range(start, max(last, start + 1), span))
+    if len(starts) > MOST_WINDOWS:
+        raise ValueError(f"shows {days} days at a time: ask for {MOST_WINDOWS} times that at most")
+    return [(each, None if each + span > present else each + span) for each in starts]
+
+
+def _milliseconds(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)
+
+
+def length(value: Any) -> int:
+    """How many rows ccxt's list has; none where it is no list."""
+    return len(value) if isinstance(value, (list, tuple)) else 0
+
+
+def rows_in(payload: Any, depth: int = 0) -> int:
+    """
+    The most rows that one list of an answer holds, or one mapping of ids to rows: ccxt drops rows of other markets.
+
+    A row is a dict, or a list, as with exchanges that tell fields by their places.
+    """
+    if isinstance(payload, list):
+        nested = [row for row in payload if isinstance(row, (dict, list))]
+        told = [row for row in payload if row is not None]
+        if nested and len(nested) == len(told):
+            return len(payload)
+        # A row itself, or an envelope that is a list.
+        return max([rows_in(each, depth + 1) for each in nested if isinstance(each, list)], default=0)
+    if not isinstance(payload, dict) or depth > 3:
+        return 0
+    values: Iterable[Any] = payload.values()
+    as_rows = len(payload) if payload and all(isinstance(row, dict) and row for row in values) else 0
+    return max([as_rows if as_rows > 2 else 0, *(rows_in(each, depth + 1) for each in payload.values())])
+
+
+def reaches_back(values: Any, since: datetime | None, listing: Listing) -> bool:
+    """Whether a newest-first page that takes no `since` goes back beyond it, so that nothing after it is hidden."""
+    if since is None or listing.takes_since or not isinstance(values, list):
+        return False
+    times = [row.get("timestamp") for row in values if isinstance(row, dict)]
+    known = [time for time in times if isinstance(time, int)]
+    return bool(known) and len(known) == len(values) and min(known) < since.timestamp() * 1000

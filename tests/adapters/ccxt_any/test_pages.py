@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from orderbridge.adapters.ccxt_any.pages import rows_in, windows
+from orderbridge.adapters.ccxt_any.reads import rows_in, windows
 from orderbridge.adapters.ccxt_any.traits import Listing
 from orderbridge.errors import UnexpectedResponse
 from tests.adapters.ccxt_any.stubbed import stubbed
