@@ -13,7 +13,6 @@ from orderbridge.http import HttpxTransport, WireRequest, WireResponse
 from orderbridge.http.retry import Retries
 from orderbridge.model.results import CancelledOrders
 from orderbridge.simulator import Simulator
-from orderbridge.venue.memory import OrderMemory
 
 SETTLE = 120.0
 QUICK = Retries(tries=2, first_wait=0.01, longest_wait=0.01)
@@ -533,20 +532,6 @@ async def test_cancelling_all_lacks_nothing_once_the_venue_cancelled_all(sim: Si
     assert isinstance(orders, CancelledOrders)
     assert orders.may_lack == frozenset()
     assert not [each for each in sim.bitso.accepted() if each.active]
-
-
-async def test_only_so_many_orders_are_known(sim: Simulator) -> None:
-    """The memory is bounded: what was shown longest ago is forgotten, under its client id too."""
-    shown = OrderMemory(most=3)
-    orders = [
-        Order(venue="bitso", order_id=f"o{n}", client_order_id=f"c{n}", symbol="BTC/MXN", side="buy") for n in range(5)
-    ]
-
-    for order in orders:
-        shown.take(order)
-
-    assert [order.order_id for order in shown] == ["o2", "o3", "o4"]
-    assert (shown.get("o0"), shown.of_client("c0"), shown.of_client("c4")) == (None, [], [orders[4]])
 
 
 @pytest.mark.parametrize("wrong", [-1, float("nan"), float("inf"), "120", True])
