@@ -310,7 +310,9 @@ class CcxtGateway(UnsupportedCalls):
         ccxt's own call for all is not used: on some exchanges it takes in contracts and margin.
 
         Raises:
-            OutcomeUnknown: of some it is not known whether they were cancelled. The errors of `open_orders`.
+            UnexpectedResponse: the rest was cancelled; `bad_rows` were not touched, since they could not be read.
+            OutcomeUnknown: of some it is not certain; the message names them.
+            The errors of `open_orders`: nothing was cancelled. An error that all of them shared.
         """
         self._client.check_usable()
         self._reads.check_symbol(symbol, "cancel_all")
