@@ -292,7 +292,9 @@ class Cancelling:
     async def _after(self, meant: Meant, said: Cancelled, deadline: Deadline) -> Order:
         """The order after the cancel, from what the venue listed, what was known and what can still be read."""
         listed = None if said.ids is None else meant.order_id in said.ids
-        known = meant.order or _newest(self.memory.orders(meant.order_id, meant.symbol))
+        known = meant.order
+        if known is None and listed is not None:
+            known = _newest(self.memory.orders(meant.order_id, meant.symbol))
         if listed:
             # An end that the venue itself told: the look-up that follows adds the fills, where it can.
             self._concluded(known, None, listed=True)
