@@ -102,7 +102,7 @@ def _nothing(ref: OrderRef) -> Sequence[Order]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Seeking:
     """
     How the order is found that a ref names, before something is done to it.
 
@@ -133,7 +133,7 @@ class Finding:
 
         Args:
             fresh: read it in any case.
-            is_sought: without its id nothing can be sent, so that finding it may take more of the time of a cancel.
+            is_sought: without its id nothing can be sent, so that seeking it may take more of the time of a cancel.
 
         Raises:
             AmbiguousRef: several that may be live answer to it. The errors of `refuse` and `unseen`.
@@ -149,8 +149,8 @@ class Finding:
         if not orders and not (can_send and self.would_wait()):
             soon = deadline
             if operation == "cancel":
-                seeking = deadline.within(deadline.remaining() * _SEEKING_SHARE)
-                soon = before_a_cancel(deadline) if can_send else seeking
+                most = deadline.within(deadline.remaining() * _SEEKING_SHARE)
+                soon = before_a_cancel(deadline) if can_send else most
             result = await self.look_up([ref], soon, {})
             orders = result[ref].orders
         order = self._the_one(orders, ref, where)
@@ -210,7 +210,7 @@ class Cancelling:
         untouched: why a row of that list is left alone; empty where it has ended, None where it is to be cancelled.
     """
 
-    finding: Finding
+    seeking: Seeking
     memory: OrderMemory
     log: logging.Logger
     now: Callable[[], datetime]
@@ -230,16 +230,16 @@ class Cancelling:
         Cancel the order that a ref names, and return it as it is after that.
 
         Raises:
-            The errors of `Finding.find`: nothing was sent.
+            The errors of `Seeking.find`: nothing was sent.
             OrderNotFound: the venue neither cancelled nor shows it. VenueError: it was refused, and the order works.
             OutcomeUnknown: sent, and neither the answer nor the order tells.
         """
         is_sought = self.by_client_id is None
-        ref, meant = await self.finding.find(given, deadline, operation="cancel", is_sought=is_sought)
+        ref, meant = await self.seeking.find(given, deadline, operation="cancel", is_sought=is_sought)
         known = meant.order if meant else None
         if meant is None or (known is not None and known.is_done):
             # An end that is found by client id may be that of an earlier order of the same id.
-            names_it = known is not None and known.order_id == self.finding.order_id(ref)
+            names_it = known is not None and known.order_id == self.seeking.order_id(ref)
             if meant is None or known is None or not (names_it or is_sought):
                 return await self._in_every_way(ref, known, deadline)
             if known.known_by in self.ends:
@@ -317,7 +317,7 @@ class Cancelling:
     async def _in_every_way(self, ref: OrderRef, ended: Order | None, deadline: Deadline) -> Order:
         """Cancel under each id that an order could have; whatever is listed is what was meant."""
         listed: list[str] = []
-        if order_id := self.finding.order_id(ref):
+        if order_id := self.seeking.order_id(ref):
             listed += (await self.send(Meant(order_id), deadline)).ids or ()
         if self.by_client_id and self.client_id and (client_order_id := self.client_id(ref)):
             try:
@@ -347,26 +347,26 @@ class Cancelling:
 
     async def _read(self, meant: Meant, deadline: Deadline, listed: Listed | None = None) -> Found:
         # As the venue wrote it: an odd one must not make an error of a cancel that was sent.
-        key = OrderRef.model_construct(gateway=self.finding.gateway, order_id=meant.order_id, symbol=meant.symbol)
+        key = OrderRef.model_construct(gateway=self.seeking.gateway, order_id=meant.order_id, symbol=meant.symbol)
         return await self._look(key, deadline, listed)
 
     async def _look(self, ref: OrderRef, deadline: Deadline, listed: Listed | None = None) -> Found:
         try:
-            return (await self.finding.look_up([ref], after_a_write(deadline), listed or {}))[ref]
+            return (await self.seeking.look_up([ref], after_a_write(deadline), listed or {}))[ref]
         except Exception as error:  # noqa: BLE001 - the cancel is done: whatever a look meets, an error would deny that
-            extra = log_facts(self.finding.gateway, "cancel", order_id=ref.order_id)
+            extra = log_facts(self.seeking.gateway, "cancel", order_id=ref.order_id)
             self.log.warning("%s could not be read back: %s: %s", ref, type(error).__name__, error, extra=extra)
-            return Found(answers={self.finding.gateway: Answer.FAILED})
+            return Found(answers={self.seeking.gateway: Answer.FAILED})
 
     def _where(self, operation: str = "cancel") -> Where:
-        return Where(gateway=self.finding.gateway, operation=operation)
+        return Where(gateway=self.seeking.gateway, operation=operation)
 
     def _unclear(self, text: str, meant: Meant) -> OutcomeUnknown:
         order_id, client_order_id = meant.order_id, meant.client_order_id
         return OutcomeUnknown(text, order_id=order_id, client_order_id=client_order_id, **self._where())
 
     def _missing(self, found: Found, what: str) -> OrderNotFound:
-        text = f"{self.finding.gateway} neither cancelled nor shows {what}"
+        text = f"{self.seeking.gateway} neither cancelled nor shows {what}"
         return OrderNotFound(text, found=found, **self._where())
 
     async def cancel_all(self, *, symbol: Symbol | None, deadline: Deadline) -> CancelledOrders:
@@ -456,7 +456,7 @@ class Cancelling:
         self, batches: Batches, symbol: Symbol | None, deadline: Deadline
     ) -> tuple[dict[str, Order], list[str]]:
         live = self._live(batches, symbol)
-        if symbol is None and self.finding.would_wait():
+        if symbol is None and self.seeking.would_wait():
             return live, []
         try:
             rows = await self.open_orders(symbol, deadline if symbol else deadline.within(BEFORE_SECONDS))
@@ -497,9 +497,9 @@ class Cancelling:
         for id in listed:
             self._concluded(before[id], None, listed=True)
         # As the venue wrote them: an odd one must not make an error of a cancel that was sent.
-        keys = [OrderRef.model_construct(gateway=self.finding.gateway, order_id=id) for id in told]
+        keys = [OrderRef.model_construct(gateway=self.seeking.gateway, order_id=id) for id in told]
         unlisted = {id: False for id, is_listed in told.items() if not is_listed}
-        found = await self.finding.look_up(keys, deadline, unlisted)
+        found = await self.seeking.look_up(keys, deadline, unlisted)
         orders, unread = [], []
         for id, key in zip(told, keys, strict=True):
             order = self._concluded(before[id], _newest(found[key].orders), listed=told[id]) or before[id]

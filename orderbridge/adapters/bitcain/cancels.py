@@ -36,7 +36,7 @@ from orderbridge.model.lifecycle import last_change
 from orderbridge.model.order import Order
 from orderbridge.model.ref import OrderRef, RefLike
 from orderbridge.model.results import Answer, BadRow, LookupResult
-from orderbridge.venue.cancel import UNREADABLE, Cancelled, Cancelling, Finding, Listed, Meant
+from orderbridge.venue.cancel import UNREADABLE, Cancelled, Cancelling, Listed, Meant, Seeking
 from orderbridge.venue.lookup import no_id_of
 from orderbridge.venue.rows import Unusable
 from orderbridge.venue.sender import HttpCall, Sender
@@ -49,14 +49,14 @@ _NO_MODE: Final = (
 )
 
 
-def finding(reads: BitcainReads, *, scan_since: timedelta) -> Finding:
+def seeking(reads: BitcainReads, *, scan_since: timedelta) -> Seeking:
     """How an order is found before something is done to it: read, for its mode, unless it works and states ours."""
     mode = _Mode(reads)
 
     async def look(refs: Sequence[RefLike], deadline: Deadline, listed: Listed) -> LookupResult:
         return await look_up(reads, refs, deadline, scan_since=scan_since)
 
-    return Finding(
+    return Seeking(
         gateway=reads.gateway,
         look_up=look,
         order_id=_uuid,
@@ -108,7 +108,7 @@ def cancelling(sender: Sender, reads: BitcainReads, *, scan_since: timedelta, in
         return _NO_MODE if paper is None and not include_unknown_mode else None
 
     return Cancelling(
-        finding=finding(reads, scan_since=scan_since),
+        seeking=seeking(reads, scan_since=scan_since),
         memory=reads.memory,
         log=reads.log,
         now=reads.now,

@@ -23,7 +23,7 @@ from orderbridge.model.basics import KnownBy, OrderStatus, TimeInForce
 from orderbridge.model.order import FILL_FIGURES, Order
 from orderbridge.model.ref import RefLike
 from orderbridge.model.request import OrderEdit
-from orderbridge.venue.cancel import Finding
+from orderbridge.venue.cancel import Seeking
 from orderbridge.venue.codes import facts_of
 from orderbridge.venue.rows import Unusable
 from orderbridge.venue.sender import HttpCall, Sender
@@ -36,11 +36,11 @@ class BitcainEdits:
     """The changes and retries of one account."""
 
     def __init__(
-        self, sender: Sender, reads: BitcainReads, finding: Finding, *, gateway: str, include_unknown_mode: bool
+        self, sender: Sender, reads: BitcainReads, seeking: Seeking, *, gateway: str, include_unknown_mode: bool
     ) -> None:
         self._sender = sender
         self._reads = reads
-        self._finding = finding
+        self._seeking = seeking
         self._gateway = gateway
         self._include_unknown_mode = include_unknown_mode
 
@@ -118,7 +118,7 @@ class BitcainEdits:
         return order.model_copy(update=changes)
 
     async def _find(self, given: RefLike, operation: str, deadline: Deadline, *, fresh: bool = False) -> Order:
-        ref, meant = await self._finding.find(given, deadline, operation=operation, fresh=fresh)
+        ref, meant = await self._seeking.find(given, deadline, operation=operation, fresh=fresh)
         if meant is None or meant.order is None:
             raise NotSent(f"nothing was done: {ref} cannot be read", gateway=self._gateway, operation=operation)
         return meant.order

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from orderbridge.adapters.bitcain.auth import Credentials, TokenKeeper, TokenProvider
-from orderbridge.adapters.bitcain.cancels import cancelling, finding
+from orderbridge.adapters.bitcain.cancels import cancelling, seeking
 from orderbridge.adapters.bitcain.codes import CODES, understand
 from orderbridge.adapters.bitcain.edits import BitcainEdits
 from orderbridge.adapters.bitcain.lookup import look_up
@@ -140,7 +140,7 @@ class BitcainGateway(UnsupportedCalls):
         )
         more: dict[str, Any] = {"include_unknown_mode": include_unknown_mode}
         self._cancelling = cancelling(sender, first, scan_since=scan_since, **more)
-        found = finding(resolving, scan_since=scan_since)
+        found = seeking(resolving, scan_since=scan_since)
         self._edits = BitcainEdits(sender, resolving, found, gateway=self.name, **more)
 
     def __repr__(self) -> str:

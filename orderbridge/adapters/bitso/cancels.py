@@ -14,7 +14,7 @@ from orderbridge.errors import OrderNotFound, OutcomeUnknown, Where
 from orderbridge.http.retry import Deadline
 from orderbridge.model.ref import OrderRef, RefLike
 from orderbridge.model.results import LookupResult
-from orderbridge.venue.cancel import Batches, Cancelled, Cancelling, Finding, LookUp, Meant
+from orderbridge.venue.cancel import Batches, Cancelled, Cancelling, LookUp, Meant, Seeking
 from orderbridge.venue.lookup import CLIENT, no_id_of
 from orderbridge.venue.sender import HttpCall, RefusedLater
 
@@ -28,7 +28,7 @@ def cancelling(client: BitsoClient, reads: BitsoReads, look_up: LookUp) -> Cance
             raise OrderNotFound(f"{ref} cannot be an id at Bitso", found=no_id_of(client.gateway, ref), **where)
 
     return Cancelling(
-        finding=Finding(
+        seeking=Seeking(
             gateway=client.gateway,
             look_up=look_up,
             order_id=_oid,

@@ -24,7 +24,7 @@ from orderbridge.model.order import Order
 from orderbridge.model.ref import OrderRef, RefLike
 from orderbridge.model.results import BadRow, LookupResult
 from orderbridge.venue.bounds import after_a_write
-from orderbridge.venue.cancel import UNREADABLE, Cancelled, Cancelling, Finding, Listed, Meant, tell_failed
+from orderbridge.venue.cancel import UNREADABLE, Cancelled, Cancelling, Listed, Meant, Seeking, tell_failed
 from orderbridge.venue.lookup import no_id_of
 
 
@@ -97,7 +97,7 @@ def cancelling(client: CcxtClient, reads: CcxtReads) -> Cancelling:
         return None if row.order_id and traits.could_be_id(row.order_id) else UNREADABLE
 
     return Cancelling(
-        finding=Finding(
+        seeking=Seeking(
             gateway=name,
             look_up=look,
             order_id=order_id,
