@@ -117,9 +117,7 @@ class Channel(Protocol):
         """Have credentials at hand, before a permit is spent."""
         ...
 
-    async def exchange(
-        self, call: Any, *, lane: Lane, deadline: Deadline, not_after: float | None, tries: Tries
-    ) -> Said:
+    async def send(self, call: Any, *, lane: Lane, deadline: Deadline, not_after: float | None, tries: Tries) -> Said:
         """
         Send once, and note in `tries` what may have left.
 
@@ -187,7 +185,7 @@ class HttpChannel:
         """Have newer credentials than those of the stamp."""
         return await self._auth.renew(stamp)
 
-    async def exchange(
+    async def send(
         self, call: HttpCall, *, lane: Lane, deadline: Deadline, not_after: float | None, tries: Tries
     ) -> Said:
         """Send once. NothingSent, NoAnswer, or an error of the signer's."""
@@ -374,7 +372,7 @@ class Sender:
         left = tries.left
         async with session.room(lane, deadline.remaining()):
             tries.count += 1
-            said = await self._channel.exchange(call, lane=lane, deadline=deadline, not_after=None, tries=tries)
+            said = await self._channel.send(call, lane=lane, deadline=deadline, not_after=None, tries=tries)
         meaning = read_meaning(self._meaning(said, call, session), said.status)
         if is_told(meaning):
             tries.left = left
@@ -450,7 +448,7 @@ class Sender:
         try:
             late = float("inf") if not_after is None else max(0.0, not_after - Deadline(0).at)
             async with self.session.room(permit.lane, min(deadline.remaining(), late)):
-                said = await self._channel.exchange(
+                said = await self._channel.send(
                     call, lane=permit.lane, deadline=deadline, not_after=not_after, tries=tries
                 )
             outcome = str(said.status or "answered")

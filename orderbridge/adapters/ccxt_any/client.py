@@ -5,31 +5,23 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, Context, DivisionByZero, InvalidOperation, Overflow, localcontext
 from typing import Any, Final, TypeVar
 
-from orderbridge.adapters.ccxt_any.errors import Failure, Reader, payload
+from orderbridge.adapters.ccxt_any.codes import LOCK_OUT, CcxtCodes, Failure, judge, payload
 from orderbridge.adapters.ccxt_any.exchanges import check_proxies
-from orderbridge.adapters.ccxt_any.meanings import Meaning
 from orderbridge.adapters.ccxt_any.wire import Call, Sent, current_call
-from orderbridge.errors import (
-    AuthenticationFailed,
-    ConfigurationError,
-    NotSent,
-    RateLimited,
-    UnexpectedResponse,
-    VenueUnavailable,
-)
+from orderbridge.errors import ConfigurationError, RateLimited, VenueUnavailable, Where
 from orderbridge.http.limits import LockedOut, NoPermit
-from orderbridge.http.retry import Deadline, TryAgain, retry_after
+from orderbridge.http.retry import Deadline, TryAgain
 from orderbridge.http.session import Session, log_facts
 from orderbridge.http.transport import NoAnswer, NothingSent
 from orderbridge.model.permit import Lane, Permit
+from orderbridge.venue.codes import Said, judged, read_error
+from orderbridge.venue.sender import Sender, Tries, VenueCall
 
 T = TypeVar("T")
-# Throttled without a word of how long.
-LOCK_OUT_SECONDS: Final = 10.0
 # ccxt has its own time limit for each request; a call may make several.
 CALL_SECONDS: Final = 30.0
 # Room for every amount that may be ordered, whatever context the caller computes in.
@@ -56,22 +48,34 @@ class Answered:
         return [payload(sent) for sent in self.call.sent]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CcxtCall(VenueCall):
+    """A call of ccxt's. `calls` gets what each try of it sent."""
+
+    make: Make[Any]
+    calls: list[Call] = field(default_factory=list)
+
+
 class CcxtClient:
-    """Calls into one exchange object: reads that are repeated, writes that are not."""
+    """The way out through one exchange object: one call may be several requests, of which each is watched."""
+
+    # A nonce that was not admitted may be behind another process's.
+    renewals = 3
 
     def __init__(
         self,
         exchange: Any,
         *,
         session: Session,
-        reader: Reader,
+        codes: CcxtCodes,
         gets_write: bool,
         is_watched: Callable[[], bool],
     ) -> None:
         self.exchange = exchange
         self.session = session
-        self.reader = reader
+        self.codes = codes
         self.gateway = session.gateway
+        self.sender = Sender(self, session, judge, lock_out=LOCK_OUT)
         self._gets_write = gets_write
         self._is_watched = is_watched
         self._under_way: set[asyncio.Future[None]] = set()
@@ -97,35 +101,84 @@ class CcxtClient:
                 gateway=self.gateway,
             )
 
+    async def ready(self) -> None:
+        """Credentials are at hand always."""
+
+    async def renew(self, stamp: object) -> bool:
+        """Whether what was not admitted may go out again: ccxt signs it anew."""
+        return stamp is not None
+
+    async def send(
+        self, call: CcxtCall, *, lane: Lane, deadline: Deadline, not_after: float | None, tries: Tries
+    ) -> Said:
+        """
+        Make a call, and note in `tries` what may have left of it.
+
+        Raises:
+            NothingSent, NoAnswer: as named. RateLimited, VenueUnavailable: the lanes stopped it on its way.
+            NotSent, NotSupported, ConfigurationError, OrderDenied: what counts has not left, or ccxt made no request.
+        """
+        made = Call(
+            lane,
+            deadline,
+            prepaid=1,
+            is_write=lane == "place",
+            not_after=not_after,
+            gets_write=self._gets_write,
+        )
+        call.calls.append(made)
+        try:
+            done = await self._run(call.make, made, call.operation)
+        finally:
+            tries.left |= any(sent.left for sent in (made.writes if made.is_write else made.sent))
+            tries.paid |= any(sent.left for sent in made.sent)
+        return Said(ok=True, payload=done) if isinstance(done, Answered) else self._said(done, call)
+
+    def _said(self, failure: Failure, call: CcxtCall) -> Said:
+        """What was answered to a call that failed; else its error is raised."""
+        error, sent = failure.cause, failure.last
+        text, where = self.codes.named(error), Where(gateway=self.gateway, operation=call.operation)
+        made: Exception | None = None
+        if failure.call.is_write and not failure.may_have_left:
+            made = self.codes.unsent(failure, call.operation)
+            if isinstance(throttled := made.__cause__, RateLimited):
+                self.session.lock_out(throttled.retry_after or 0.0, operation=call.operation)
+        elif failure.call.is_write:
+            made = None if sent is not None and sent.status is not None else NoAnswer(text)
+        elif isinstance(error, LockedOut):
+            made = RateLimited(str(error), retry_after=error.seconds, **where)
+        elif isinstance(error, (NoPermit, TimeoutError)) and (sent is None or sent.failed is None):
+            made = VenueUnavailable(text, **where)
+        elif sent is None:
+            made = self.codes.unbuilt(error, call.operation)
+            made.__cause__ = self.codes.stand_in(error)
+        elif sent.status is None or not sent.left:
+            made = NoAnswer(text) if sent.left else NothingSent(text)
+        if made is not None:
+            raise made
+        return self.codes.said(failure, client_order_id=call.client_order_id)
+
+    async def quietly(self, make: Make[T], *, deadline: Deadline, operation: str) -> T:
+        """A call that makes no request of its own, or makes its requests outside the lanes' count of one."""
+        done = await self._run(make, Call("read", deadline), operation)
+        if isinstance(done, Answered):
+            value: T = done.value
+            return value
+        where = Where(gateway=self.gateway, operation=operation)
+        try:
+            said = self._said(done, CcxtCall(operation=operation, make=make))
+        except (NothingSent, NoAnswer) as failed:
+            raise VenueUnavailable(f"no answer: {failed}", **where) from failed
+        error = read_error(judged(judge, said, operation), said, where)
+        raise error.error if isinstance(error, TryAgain) else error
+
     async def read(
         self, make: Make[T], *, deadline: Deadline, operation: str, lane: Lane = "read", sends: list[Call] | None = None
     ) -> Answered:
-        """
-        Make a call that changes nothing, or a cancel by the exchange's id, and repeat it while its time lasts.
-
-        Args:
-            sends: gets the call of each try: after more than one, an earlier one may have been acted upon.
-
-        Raises:
-            VenueUnavailable, UnexpectedResponse: no usable answer after all tries. RateLimited: as named.
-            AuthenticationFailed, PermissionDenied, OrderNotFound, VenueError: by the exchange.
-            NotSupported, ConfigurationError, OrderDenied: ccxt makes no request of it.
-        """
-
-        async def attempt() -> Answered:
-            self.check_usable()
-            await self.session.slot(lane, deadline, operation)
-            self.check_usable()  # the wait may have been long
-            call = Call(lane, deadline, prepaid=1)
-            if sends is not None:
-                sends.append(call)
-            async with self.session.room(lane, deadline.remaining()):
-                done = await self._run(make, call, operation)
-            if isinstance(done, Failure):
-                raise self._read_error(done, operation)
-            return done
-
-        return await self.session.repeat(attempt, deadline=deadline, operation=operation)
+        """A call that changes nothing, or a cancel; see `Sender.read`. `sends` gets the call of each try."""
+        call = CcxtCall(operation=operation, make=make, calls=[] if sends is None else sends)
+        done: Answered = await self.sender.read(call, deadline=deadline, lane=lane)
+        return done
 
     async def write(
         self,
@@ -137,60 +190,10 @@ class CcxtClient:
         not_after: float | None = None,
         client_order_id: str | None = None,
     ) -> Answered:
-        """
-        Make a call that writes, once.
-
-        Raises:
-            NotSent, OrderDenied: nothing left. OutcomeUnknown: it may have left, and no clear answer came.
-            OrderRejected and below, DuplicateClientOrderId, AuthenticationFailed, PermissionDenied: by the exchange.
-        """
-        self.check_usable()
-        limiter = self.session.limiter
-        permit = permit or await self.session.permit("place", timeout=deadline.as_timeout)
-        self.session.check_permit(permit, operation)
-        try:
-            self.check_usable()  # the wait for a permit may have been long
-        except ConfigurationError:
-            permit.give_back()
-            raise
-        if limiter.locked_for and not limiter.is_free(permit.lane):
-            permit.give_back()
-            raise NotSent("the venue has locked us out meanwhile", gateway=self.gateway, operation=operation)
-        if not deadline.remaining() or (not_after is not None and Deadline(0).at > not_after):
-            permit.give_back()
-            raise NotSent("it was too late to send", gateway=self.gateway, operation=operation)
-        permit.spend()
-        call = Call("place", deadline, prepaid=1, is_write=True, not_after=not_after, gets_write=self._gets_write)
-        outcome = "no answer"
-        try:
-            done = await self._run(make, call, operation)
-            outcome = "answered" if isinstance(done, Answered) else type(done.error).__name__
-        finally:
-            if not any(sent.left for sent in call.sent):
-                limiter.give_back("place")
-            extra = log_facts(self.gateway, operation, client_order_id=client_order_id)
-            self.session.log.info("%s -> %s", operation, outcome, extra=extra)
-        if isinstance(done, Answered):
-            return done
-        error = self.reader.of_write(done, operation=operation, client_order_id=client_order_id)
-        if isinstance(error.__cause__, RateLimited):
-            error.__cause__.retry_after = self._lock_out(done.last or done.before, operation)
-        raise error
-
-    async def quietly(self, make: Make[T], *, deadline: Deadline, operation: str) -> T:
-        """A call that makes no request of its own, or makes its requests outside the lanes' count of one."""
-        call = Call("read", deadline, prepaid=0)
-        done = await self._run(make, call, operation)
-        if isinstance(done, Failure):
-            error = self._read_error(done, operation)
-            raise error.error if isinstance(error, TryAgain) else self._engine_error(error, operation)
-        value: T = done.value
-        return value
-
-    def _engine_error(self, error: Exception, operation: str) -> Exception:
-        if isinstance(error, (NothingSent, NoAnswer)):
-            return VenueUnavailable(f"no answer: {error}", gateway=self.gateway, operation=operation)
-        return error
+        """Make a call that writes, once; see `Sender.write`."""
+        call = CcxtCall(operation=operation, make=make, client_order_id=client_order_id)
+        done: Answered = await self.sender.write(call, permit=permit, deadline=deadline, not_after=not_after)
+        return done
 
     async def _run(self, make: Make[Any], call: Call, operation: str) -> Answered | Failure:
         started = time.perf_counter()
@@ -216,59 +219,6 @@ class CcxtClient:
             extra = log_facts(self.gateway, operation)
             for sent in call.sent:
                 status = sent.status or (type(sent.failed).__name__ if sent.failed else "no answer")
-                path = self.reader.text(ValueError(sent.path))
+                path = self.codes.text(ValueError(sent.path))
                 self.session.log.debug("%s %s -> %s in %.0f ms", sent.method, path, status, took, extra=extra)
         return Failure(error, call)
-
-    def _read_error(self, failure: Failure, operation: str) -> Exception:
-        """What `policy.read` takes: an engine's error, TryAgain, or the error to raise."""
-        error, sent = failure.cause, failure.last
-        text = self.reader.named(error)
-        if isinstance(error, LockedOut):
-            return RateLimited(str(error), retry_after=error.seconds, gateway=self.gateway, operation=operation)
-        if isinstance(error, (NoPermit, TimeoutError)) and (sent is None or sent.failed is None):
-            return VenueUnavailable(text, gateway=self.gateway, operation=operation)
-        if sent is None:
-            made = self.reader.unbuilt(error, operation)
-            made.__cause__ = self.reader.stand_in(error)
-            return made
-        if not sent.left:
-            return NothingSent(text)
-        if sent.status is None:
-            return NoAnswer(text)
-        meaning = self.reader.meaning(error, sent)
-        if meaning is Meaning.THROTTLED:
-            facts = self.reader.facts(sent, operation)
-            seconds = self._lock_out(sent, operation)
-            return TryAgain(RateLimited(text, retry_after=seconds, **facts), after=seconds)
-        answered = self.reader.of_answer(error, sent, operation=operation)
-        if answered is not None:
-            answered.__cause__ = self.reader.stand_in(error)
-            return answered
-        return self._no_use(error, sent, meaning, operation)
-
-    def _no_use(self, error: BaseException, sent: Sent, meaning: Meaning, operation: str) -> Exception:
-        """An answer that tells nothing: another try may help."""
-        text = f"HTTP {sent.status}: {self.reader.named(error)}"
-        facts = self.reader.facts(sent, operation)
-        after = retry_after(sent.headers.get("retry-after"), now=time.time())
-        if meaning is Meaning.NOT_ADMITTED or type(error).__name__ == "InvalidNonce":
-            return TryAgain(AuthenticationFailed(text, **facts), admitted=False)
-        if (sent.status or 0) >= 500:
-            return TryAgain(VenueUnavailable(text, gateway=self.gateway, operation=operation), after=after)
-        said = payload(sent)
-        unexpected = UnexpectedResponse(
-            text,
-            keys=tuple(map(str, said)) if isinstance(said, dict) else (),
-            body=facts.get("body"),
-            gateway=self.gateway,
-            operation=operation,
-        )
-        # What ccxt could not read it will not read a second time; a page in place of JSON may pass.
-        return unexpected if said is not None and sent.failed is None else TryAgain(unexpected, after=after)
-
-    def _lock_out(self, sent: Sent | None, operation: str) -> float:
-        told = retry_after(sent.headers.get("retry-after"), now=time.time()) if sent is not None else None
-        seconds = LOCK_OUT_SECONDS if told is None else told
-        self.session.lock_out(seconds, operation=operation)
-        return seconds

@@ -10,7 +10,7 @@ from typing import Any, Final, Self
 
 from orderbridge.adapters.ccxt_any.cancels import cancelling
 from orderbridge.adapters.ccxt_any.client import CALL_SECONDS, Answered, CcxtClient
-from orderbridge.adapters.ccxt_any.errors import Reader
+from orderbridge.adapters.ccxt_any.codes import CcxtCodes
 from orderbridge.adapters.ccxt_any.exchanges import (
     address_of,
     check_calls,
@@ -135,7 +135,7 @@ class CcxtGateway(UnsupportedCalls):
             gateway=self.name, venue=self.venue, transport=_CcxtSends(), limiter=limiter, retries=retries
         )
         self._wire = Wire(known, limiter, log=self._session.log.name)
-        reader = Reader(
+        codes = CcxtCodes(
             gateway=self.name,
             secrets=secrets_of(known),
             refusals=self._traits.refusals,
@@ -145,7 +145,7 @@ class CcxtGateway(UnsupportedCalls):
         self._client = CcxtClient(
             known,
             session=self._session,
-            reader=reader,
+            codes=codes,
             gets_write=self._traits.gets_write,
             is_watched=lambda: self._wire.is_intact,
         )

@@ -173,7 +173,7 @@ class CcxtMarkets:
             with localcontext(Context(prec=210)):
                 sent = number(getattr(exchange, helper)(self.spelled(market.symbol), plain(amount)))
         except Exception as error:  # noqa: BLE001 - ccxt refuses with its own classes, or fails with bare ones
-            said = self._client.reader.stand_in(error)
+            said = self._client.codes.stand_in(error)
             text = f"ccxt cannot send {field} {plain(amount)}: {said}"
         else:
             if sent == amount:

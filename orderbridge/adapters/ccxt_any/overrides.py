@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from orderbridge.adapters.ccxt_any.meanings import Meaning
 from orderbridge.adapters.ccxt_any.traits import ClientIds, Listing
 from orderbridge.gateway import ClientIdRule
 from orderbridge.model.basics import Side, TimeInForce
+from orderbridge.venue.codes import Meaning
 
 Row = tuple[str, Any, str]
 
@@ -33,7 +33,7 @@ _BITSO_CODES: Final = _codes(
         (Meaning.NOT_ADMITTED, "0206 0207"),
         (Meaning.CREDENTIALS, "0201 0203 0204 0205 0208 0209 0210 0211 0214 0215 0326"),
         (Meaning.PERMISSION, "0202 0213 0216"),
-        (Meaning.NOT_MATCHED, "0378"),
+        (Meaning.NO_TRADES, "0378"),
         (Meaning.THROTTLED, "0801 0802"),
         (Meaning.UNCLEAR, "0101 0212 0373 0375"),
     )

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Self, TypeVar
 
 from orderbridge.adapters.ccxt_any.client import Answered, CcxtClient
-from orderbridge.adapters.ccxt_any.errors import is_list_answer
+from orderbridge.adapters.ccxt_any.codes import is_list_answer
 from orderbridge.adapters.ccxt_any.fields import UNREADABLE
 from orderbridge.adapters.ccxt_any.mapping import fill_from_row, is_contract, order_from_row
 from orderbridge.adapters.ccxt_any.markets import CcxtMarkets

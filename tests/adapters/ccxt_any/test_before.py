@@ -124,8 +124,8 @@ async def test_refused_credentials_before_the_order_are_told() -> None:
 async def test_errors_say_in_words_what_has_no_text() -> None:
     """A time limit of ours is told as such, and no message ends in a bare colon."""
     async with asking(http("200 OK", ASKED)) as (gateway, _):
-        reader = gateway._client.reader
+        codes = gateway._client.codes
 
-        assert reader.named(TimeoutError()) == "the time was over"
-        assert reader.named(ccxt.RequestTimeout()) == "RequestTimeout, without a text"
-        assert reader.named(ccxt.RequestTimeout("slow")) == "RequestTimeout: slow"
+        assert codes.named(TimeoutError()) == "the time was over"
+        assert codes.named(ccxt.RequestTimeout()) == "RequestTimeout, without a text"
+        assert codes.named(ccxt.RequestTimeout("slow")) == "RequestTimeout: slow"

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from orderbridge.adapters.ccxt_any.errors import Failure, Reader
+from orderbridge.adapters.ccxt_any.codes import CcxtCodes
 from orderbridge.adapters.ccxt_any.overrides import OVERRIDES
 from orderbridge.adapters.ccxt_any.traits import corrected, declared
-from orderbridge.adapters.ccxt_any.wire import Call, Sent
+from orderbridge.adapters.ccxt_any.wire import Sent
 from orderbridge.errors import (
     AuthenticationFailed,
     DuplicateClientOrderId,
@@ -21,7 +21,7 @@ from orderbridge.errors import (
     OutcomeUnknown,
     PermissionDenied,
 )
-from orderbridge.http.retry import Deadline
+from tests.adapters.ccxt_any.failing import error_of
 
 pytestmark = pytest.mark.ccxt
 
@@ -45,7 +45,9 @@ AMBIGUOUS = [
 ]
 
 
-def _answer(name: str, status: int, told: Any, client_order_id: str | None) -> tuple[BaseException, OrderBridgeError]:
+async def _answer(
+    name: str, status: int, told: Any, client_order_id: str | None
+) -> tuple[BaseException, OrderBridgeError]:
     """ccxt's error for an answer to a new order, and ours."""
     ccxt = import_module("ccxt.async_support")
     known = getattr(ccxt, name)()
@@ -58,18 +60,17 @@ def _answer(name: str, status: int, told: Any, client_order_id: str | None) -> t
     except Exception as error:  # noqa: BLE001 - whatever ccxt makes of it
         raised = error
     assert raised is not None
-    call = Call("place", Deadline(None), is_write=True)
-    call.sent.append(Sent("POST", url, True, status=status, body=body, failed=raised))
-    reader = Reader(
+    codes = CcxtCodes(
         gateway=f"ccxt.{name}", secrets=(), refusals=traits.refusals, code_at=traits.code_at, order_rows_at=None
     )
-    return raised, reader.of_write(Failure(raised, call), operation="submit", client_order_id=client_order_id)
+    sent = Sent("POST", url, True, status=status, body=body, failed=raised)
+    return raised, await error_of(raised, sent, codes=codes, client_order_id=client_order_id)
 
 
 @pytest.mark.parametrize(("name", "status", "told"), AMBIGUOUS, ids=lambda value: str(value)[:60])
 async def test_ambiguous_codes_free_no_key(name: str, status: int, told: Any) -> None:
     """A time-out, an internal error or a duplicate is unknown, whatever ccxt's class for it is called."""
-    raised, ours = _answer(name, status, told, None)
+    raised, ours = await _answer(name, status, told, None)
 
     assert type(raised).__name__ in {"InvalidOrder", "BadRequest", "AuthenticationError", "DuplicateOrderId"} | (
         {"ExchangeNotAvailable", "ExchangeError"} if status == 500 else set()
@@ -153,7 +154,7 @@ REVIEWED = [
 @pytest.mark.parametrize(("name", "status", "told", "kind"), REVIEWED, ids=lambda value: str(value)[:70])
 async def test_reviewed_codes(name: str, status: int, told: Any, kind: type[OrderBridgeError]) -> None:
     """Of an exchange whose codes were reviewed each says what it proves; a new one proves nothing."""
-    assert type(_answer(name, status, told, "mine")[1]) is kind
+    assert type((await _answer(name, status, told, "mine"))[1]) is kind
 
 
 @pytest.mark.parametrize("row", [row for row in REVIEWED if row[3] is DuplicateClientOrderId], ids=str)
@@ -161,4 +162,4 @@ async def test_without_a_client_id_a_duplicate_is_unknown(row: Any) -> None:
     """There is no id by which to look the other order up."""
     name, status, told, _ = row
 
-    assert type(_answer(name, status, told, None)[1]) is OutcomeUnknown
+    assert type((await _answer(name, status, told, None))[1]) is OutcomeUnknown

@@ -9,8 +9,8 @@ from typing import Any
 import ccxt as ccxt_errors
 import pytest
 
-from orderbridge.adapters.ccxt_any.errors import CcxtError, Failure, Reader
-from orderbridge.adapters.ccxt_any.wire import Call, Repeated, Sent, TooLate
+from orderbridge.adapters.ccxt_any.codes import CcxtCodes
+from orderbridge.adapters.ccxt_any.wire import Repeated, Sent, TooLate
 from orderbridge.errors import (
     AuthenticationFailed,
     ConfigurationError,
@@ -25,10 +25,11 @@ from orderbridge.errors import (
     OutcomeUnknown,
     PermissionDenied,
     RateLimited,
+    UnexpectedResponse,
     VenueError,
 )
 from orderbridge.http.limits import LockedOut, NoPermit
-from orderbridge.http.retry import Deadline
+from tests.adapters.ccxt_any.failing import error_of
 
 pytestmark = pytest.mark.ccxt
 
@@ -65,20 +66,19 @@ BEFORE = {
 }
 
 
-def reader(**more: Any) -> Reader:
-    return Reader(gateway="ccxt.test", secrets=(SECRET,), **{"refusals": {}, "code_at": (), **more})
+def codes_of(**more: Any) -> CcxtCodes:
+    return CcxtCodes(gateway="ccxt.test", secrets=(SECRET,), **{"refusals": {}, "code_at": (), **more})
 
 
 async def write_error(
     error: BaseException,
     sent: Sent | None = None,
     *more: Sent,
-    told: Reader | None = None,
+    told: CcxtCodes | None = None,
     client_order_id: str | None = "mine",
 ) -> OrderBridgeError:
-    call = Call("place", Deadline(None), is_write=True)
-    call.sent.extend(each for each in (sent, *more) if each is not None)
-    return (told or reader()).of_write(Failure(error, call), operation="submit", client_order_id=client_order_id)
+    all_sent = [each for each in (sent, *more) if each is not None]
+    return await error_of(error, *all_sent, codes=told or codes_of(), client_order_id=client_order_id)
 
 
 def answered(error: BaseException, *, status: int = 200, body: str = '{"error": "no"}', write: bool = True) -> Sent:
@@ -185,14 +185,14 @@ async def test_words_of_a_duplicate_are_no_refusal(kind: str, words: str) -> Non
         ("unknown order status", False),
     ],
 )
-def test_a_cancel_is_refused_by_plain_words_only(words: str, is_told: bool) -> None:
+async def test_a_cancel_is_refused_by_plain_words_only(words: str, is_told: bool) -> None:
     """What the exchange could not do just now may have been done all the same: it is no refusal."""
     error = ccxt_errors.InvalidOrder(words)
     sent = answered(error, status=400, body=json.dumps({"error": words}), write=False)
 
-    made = reader().of_answer(error, sent, operation="cancel")
+    made = await error_of(error, sent, codes=codes_of(), call="cancel")
 
-    assert type(made) is (VenueError if is_told else type(None))
+    assert type(made) is (VenueError if is_told else UnexpectedResponse)
 
 
 async def test_a_nonce_that_was_used_before_is_no_duplicate_of_an_order() -> None:
@@ -298,7 +298,7 @@ async def test_throttled_by_status(status: int) -> None:
 
 async def test_codes_of_the_exchange_go_before_classes() -> None:
     """Where ccxt knows too few codes, ours decide; a code that says unclear stays so."""
-    told = reader(refusals={"0379": "funds", "0101": "unclear"}, code_at=("error.code",))
+    told = codes_of(refusals={"0379": "funds", "0101": "unclear"}, code_at=("error.code",))
     error = ccxt_errors.ExchangeError("no")
 
     funds = await write_error(error, answered(error, body='{"error": {"code": "379"}}'), told=told)
@@ -323,7 +323,13 @@ async def test_no_text_shows_a_secret(text: str) -> None:
 
     made = await write_error(error, answered(error, body=text))
 
-    assert isinstance(made.__cause__, CcxtError)
-    for told in (str(made), repr(made), str(made.__cause__), repr(getattr(made, "body", "")), repr(made.__context__)):
+    assert isinstance(made.__cause__, VenueError)
+    for told in (
+        str(made),
+        repr(made),
+        str(made.__cause__),
+        repr(getattr(made.__cause__, "body", "")),
+        repr(made.__context__),
+    ):
         assert SECRET not in told
         assert "0badc0de" not in told

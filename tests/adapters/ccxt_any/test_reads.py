@@ -10,7 +10,7 @@ import pytest
 
 from orderbridge import OrderRef
 from orderbridge.adapters.ccxt_any import CcxtGateway
-from orderbridge.adapters.ccxt_any.errors import is_list_answer
+from orderbridge.adapters.ccxt_any.codes import is_list_answer
 from orderbridge.errors import ConfigurationError, NotSupported, OrderBridgeError, UnexpectedResponse
 from tests.adapters.ccxt_any.conftest import MARKET
 from tests.adapters.ccxt_any.played import gateway, told_by

@@ -1,54 +1,91 @@
 """
-What an exception of ccxt's means, by its class, by the exchange's own code, and by whether a request had left.
+What an exception of ccxt's means: by the exchange's own code, its class and words, and by what had left.
 
-ccxt's exceptions carry a text only, and that text may hold a whole request. What is told from here on is cut and
+ccxt files an exchange's codes under its classes by what they are about and not by what they prove: under InvalidOrder
+and BadRequest, and even AuthenticationError, stand time-outs and duplicates. Those classes refuse nothing by
+themselves; an exchange's own codes, reviewed one by one in `overrides`, may.
+
+Exceptions of ccxt's carry a text only, and that text may hold a whole request: what is told from here on is cut and
 searched for secrets, and no original is chained.
 """
 
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from orderbridge.adapters.ccxt_any.meanings import (
-    REFUSING,
-    THROTTLE_STATUSES,
-    Meaning,
-    is_duplicate,
-    is_passing,
-    of_class,
-)
 from orderbridge.adapters.ccxt_any.wire import Call, Repeated, Sent, TooLate
 from orderbridge.errors import (
     AuthenticationFailed,
     ConfigurationError,
-    DuplicateClientOrderId,
-    InsufficientFunds,
-    InvalidOrder,
     NotSent,
     NotSupported,
     OrderBridgeError,
     OrderDenied,
-    OrderNotFound,
-    OutcomeUnknown,
     PermissionDenied,
     RateLimited,
     VenueError,
-    VenueFacts,
     Where,
 )
 from orderbridge.http.body import Unreadable, load, shown
 from orderbridge.http.limits import LockedOut, NoPermit
+from orderbridge.http.retry import retry_after
+from orderbridge.venue.codes import Meaning, Said
 
-_REFUSALS: Final[Mapping[Meaning, type[VenueError]]] = {
-    Meaning.CREDENTIALS: AuthenticationFailed,
-    Meaning.NOT_ADMITTED: AuthenticationFailed,
-    Meaning.PERMISSION: PermissionDenied,
-    Meaning.FUNDS: InsufficientFunds,
-    Meaning.INVALID: InvalidOrder,
+# Throttled without a word of how long.
+LOCK_OUT: Final = 10.0
+_THROTTLE_STATUSES: Final = frozenset({418, 420, 429})
+# The server gave up waiting, or would not look yet: what it had begun is not told.
+_PASSING_STATUSES: Final = frozenset({408, 425})
+_CREDENTIAL_STATUSES: Final = frozenset({401, 403})
+_REFUSING: Final = frozenset(
+    {Meaning.CREDENTIALS, Meaning.PERMISSION, Meaning.NOT_ADMITTED, Meaning.FUNDS, Meaning.INVALID}
+)
+# By class name, the nearest of an exception's classes counts. What is not here is unclear.
+_MEANINGS: Final[Mapping[str, Meaning]] = {
+    "AuthenticationError": Meaning.CREDENTIALS,
+    "PermissionDenied": Meaning.PERMISSION,
+    "AccountSuspended": Meaning.PERMISSION,
+    "InsufficientFunds": Meaning.FUNDS,
+    "DuplicateOrderId": Meaning.EXISTS,
+    "OrderNotFound": Meaning.NOT_FOUND,
+    "OrderNotCached": Meaning.UNCLEAR,
+    "OrderImmediatelyFillable": Meaning.INVALID,
+    "BadSymbol": Meaning.INVALID,
+    # What it will not ask for: clear to a read, and no refusal of an order.
+    "ArgumentsRequired": Meaning.REFUSED,
+    "NotSupported": Meaning.REFUSED,
+    "RateLimitExceeded": Meaning.THROTTLED,
+    "DDoSProtection": Meaning.THROTTLED,
 }
+# Before the order left, these say that it would be refused too.
+_ABOUT_US: Final[Mapping[Meaning, type[VenueError]]] = {
+    Meaning.CREDENTIALS: AuthenticationFailed,
+    Meaning.PERMISSION: PermissionDenied,
+}
+_PASSING: Final = re.compile(
+    r"time[sd]?[\s_-]*out|busy|internal|\bagain\b|retry|processing|in[\s_-]process|pending|unavailable|overload"
+    r"|unknown(?![\s_-]*(?:order(?!\s*stat)|symbol|asset|pair|market))|maintenance|network|\blater\b|too[\s_-]*many|frequent|unconfirmed|(?:system|server|service)[\s_-]*(?:error|abnormal)",
+    re.IGNORECASE,
+)
+_DUPLICATE: Final = re.compile(
+    r"duplicat|repeat|already[\s_-]*(?:been[\s_-]*)?(?:exist|used|in[\s_-]*use|taken|placed|submitted|sent|processed)",
+    re.IGNORECASE,
+)
+# A number or a time that was used before belongs to one request, and says nothing of an order.
+_NOT_AN_ORDER: Final = re.compile(r"nonce|timestamp", re.IGNORECASE)
+_CREDENTIALS: Final = re.compile(
+    r"(?:invalid|incorrect|wrong|expired|revoked|missing|illegal|bad)[\s_-]*(?:(?:api|access)[\s_-]*)?"
+    r"(?:key|signature|sign|token|credential)"
+    r"|(?:(?:api|access)[\s_-]*key|signature)[^.{}]{0,40}?"
+    r"(?:invalid|incorrect|expired|wrong|mismatch|not (?:valid|match|found|exist))"
+    r"|un(?:authori[sz]ed|authenticated)|not[\s_-]authori[sz]ed|authentication[\s_-]*failed"
+    r"|permission[\s_-]*denied|no[\s_-]permission|(?:don't|do not) have (?:the )?permission",
+    re.IGNORECASE,
+)
 # What ccxt raises by itself for an order that it would not make a request of.
 _DENIALS: Final = frozenset({"InvalidOrder", "BadRequest", "ArgumentsRequired", "NotSupported", "InsufficientFunds"})
 _NOT_FOR_ROWS: Final = frozenset({"error", "errors", "warning", "warnings", "err", "details"})
@@ -57,6 +94,37 @@ _SIGNED: Final = re.compile(
     r"\b((?:signature|sign|sig|api_?key|access_?key|secret|token|passphrase|nonce|recvwindow)[\"']?\s*[=:]\s*[\"']?)[^\s&\"',}]+",
     re.IGNORECASE,
 )
+
+
+def is_passing(words: str, status: int | None = None) -> bool:
+    """Whether an answer leaves open what became of its request: the exchange was busy, late, or does not know."""
+    return status in _PASSING_STATUSES or _PASSING.search(words) is not None
+
+
+def is_duplicate(words: str) -> bool:
+    """Whether an answer says that the like of its request was there before."""
+    return _DUPLICATE.search(words) is not None and _NOT_AN_ORDER.search(words) is None
+
+
+def of_class(error: BaseException, *, words: str, status: int | None) -> Meaning:
+    """
+    What ccxt's class proves, where the exchange's own code is in no reviewed row.
+
+    Args:
+        words: the exchange's answer, without what it repeats of the request.
+    """
+    names = (kind.__name__ for kind in type(error).__mro__)
+    meaning = next((_MEANINGS[name] for name in names if name in _MEANINGS), Meaning.UNCLEAR)
+    if meaning in {Meaning.NOT_FOUND, Meaning.THROTTLED, Meaning.REFUSED}:
+        return meaning
+    if is_passing(words, status):
+        return Meaning.UNCLEAR
+    if meaning is Meaning.EXISTS or is_duplicate(words):
+        return Meaning.EXISTS
+    if meaning in {Meaning.CREDENTIALS, Meaning.PERMISSION}:
+        is_clear = status in _CREDENTIAL_STATUSES or _CREDENTIALS.search(words) is not None
+        return meaning if is_clear else Meaning.UNCLEAR
+    return meaning
 
 
 class CcxtError(Exception):
@@ -95,8 +163,8 @@ class Failure:
         return last.failed if repeated and last is not None and last.failed is not None else self.error
 
 
-class Reader:
-    """Reads failures at one exchange: its own codes before ccxt's classes, and no text but a redacted one."""
+class CcxtCodes:
+    """What failures mean at one exchange: its own codes before ccxt's classes, and no text but a redacted one."""
 
     def __init__(
         self,
@@ -154,7 +222,7 @@ class Reader:
     def meaning(self, error: BaseException, sent: Sent | None, client_order_id: str | None = None) -> Meaning:
         """What an error means that came with this answer, which may repeat the client id that was sent."""
         status = sent.status if sent is not None else None
-        if status in THROTTLE_STATUSES:
+        if status in _THROTTLE_STATUSES:
             return Meaning.THROTTLED
         words = sent.body if sent is not None else ""
         words = words.replace(client_order_id, "") if client_order_id else words
@@ -162,48 +230,75 @@ class Reader:
         known = next(map(Meaning, rows), None)
         if known is None:
             return of_class(error, words=words, status=status)
-        if known in REFUSING and is_passing("", status):
+        if known in _REFUSING and is_passing("", status):
             return Meaning.UNCLEAR
-        return Meaning.EXISTS if known in REFUSING and is_duplicate(words) else known
+        return Meaning.EXISTS if known in _REFUSING and is_duplicate(words) else known
 
-    def facts(self, sent: Sent | None, operation: str) -> VenueFacts:
-        """What an answer was, for the error that is made of it."""
-        facts = VenueFacts(gateway=self.gateway, operation=operation)
-        if sent is not None and sent.status is not None:
-            facts["http_status"] = sent.status
-            facts["code"] = self.code(sent) or None
-            facts["body"] = shown(_SIGNED.sub(r"\1…", sent.body).encode("utf-8", "replace"), self._secrets)
-            facts["request_id"] = sent.headers.get("x-request-id")
-        return facts
-
-    def of_write(self, failure: Failure, *, operation: str, client_order_id: str | None) -> OrderBridgeError:
-        """
-        The error for a write that failed. Only a whole, well-formed answer is a refusal.
-
-        A refusal that comes with a 5xx is unclear all the same, since it may be a proxy's.
-        """
-        if not failure.may_have_left:
-            return self._unsent(failure, operation)
+    def said(self, failure: Failure, *, client_order_id: str | None = None) -> Said:
+        """What the exchange answered to the request that counts; a write is not to go out again."""
         error, sent = failure.cause, failure.last
-        text, facts = self.named(error), self.facts(sent, operation)
-        meaning = self.meaning(error, sent, client_order_id)
-        is_clear = sent is not None and sent.status is not None and sent.status < 500 and payload(sent) is not None
-        is_clear = is_clear and _is_answer(error, sent)
-        if is_clear and meaning in _REFUSALS:
-            return _REFUSALS[meaning](text, **facts)
-        if is_clear and meaning is Meaning.EXISTS and client_order_id:
-            return DuplicateClientOrderId(text, client_order_id=client_order_id, **facts)
-        unclear = OutcomeUnknown(
-            f"sent, and no clear answer came: {text}",
-            client_order_id=client_order_id,
-            gateway=self.gateway,
-            operation=operation,
-        )
-        throttled = meaning is Meaning.THROTTLED
-        unclear.__cause__ = RateLimited(text, **facts) if throttled else self.stand_in(error)
-        return unclear
+        is_write = failure.call.is_write
+        meaning = self.of_write(error, sent, client_order_id) if is_write else self.of_read(error, sent)
+        return self._said(error, sent, meaning, stamp=None if is_write else "the next request has a nonce of its own")
 
-    def _unsent(self, failure: Failure, operation: str) -> OrderBridgeError:
+    def _said(self, error: BaseException, sent: Sent | None, meaning: Meaning, stamp: object = None) -> Said:
+        body, told = (sent.body, payload(sent)) if sent is not None else ("", None)
+        headers = sent.headers if sent is not None else {}
+        return Said(
+            key=meaning,
+            code=self.code(sent) or None,
+            text=self.named(error),
+            keys=tuple(map(str, told)) if isinstance(told, dict) else (),
+            status=(sent.status if sent is not None else None) or 0,
+            retry_after=retry_after(headers.get("retry-after"), now=time.time()),
+            request_id=headers.get("x-request-id"),
+            body=shown(_SIGNED.sub(r"\1…", body).encode("utf-8", "replace"), self._secrets),
+            stamp=stamp,
+        )
+
+    def of_write(self, error: BaseException, sent: Sent | None, client_order_id: str | None) -> Meaning:
+        """What an answer to a write means. Only a whole, well-formed answer is a refusal."""
+        meaning = self.meaning(error, sent, client_order_id)
+        if meaning is Meaning.THROTTLED:
+            return meaning
+        is_clear = payload(sent) is not None and _is_answer(error, sent)
+        is_told = meaning in _REFUSING or (meaning is Meaning.EXISTS and client_order_id is not None)
+        return meaning if is_clear and is_told else Meaning.UNCLEAR
+
+    def of_read(self, error: BaseException, sent: Sent | None) -> Meaning:
+        """What an answer to a read or a cancel means."""
+        meaning, said = self.meaning(error, sent), payload(sent)
+        status = (sent.status if sent is not None else None) or 500
+        if meaning is Meaning.THROTTLED:
+            return meaning
+        if status < 500 and self._is_told(error, sent, meaning):
+            is_plain = meaning in {Meaning.CREDENTIALS, Meaning.PERMISSION, Meaning.NOT_FOUND}
+            return meaning if is_plain else Meaning.REFUSED
+        if meaning is Meaning.NOT_ADMITTED or type(error).__name__ == "InvalidNonce":
+            return Meaning.NOT_ADMITTED
+        if status >= 500:
+            return Meaning.UNCLEAR
+        # What ccxt could not read it will not read a second time; a page in place of JSON may pass.
+        is_whole = said is not None and sent is not None and sent.failed is None
+        return Meaning.UNEXPECTED if is_whole else Meaning.GARBLED
+
+    def _is_told(self, error: BaseException, sent: Sent | None, meaning: Meaning) -> bool:
+        """Whether an answer is a clear refusal of a read or a cancel."""
+        said, is_answer = payload(sent), _is_answer(error, sent)
+        if meaning is Meaning.NOT_FOUND:
+            # Some exchanges say so by an empty list, of which ccxt makes this error afterwards: but also of no list.
+            return said is not None and (is_answer or is_list_answer(said, self._order_rows_at))
+        if not is_answer or meaning in {Meaning.CREDENTIALS, Meaning.PERMISSION}:
+            return is_answer
+        status = sent.status if sent is not None else None
+        if said is None or meaning is Meaning.NOT_ADMITTED:
+            return False
+        if meaning is Meaning.UNCLEAR and is_passing(sent.body if sent is not None else "", status):
+            return False
+        # ccxt's own class for what an exchange answers; OperationFailed says that it may pass.
+        return "ExchangeError" in _class_names(error)
+
+    def unsent(self, failure: Failure, operation: str) -> OrderBridgeError:
         """The order did not leave: by the lanes, by a request before it, or because ccxt would not build it."""
         error, before = failure.error, failure.before
         made: OrderBridgeError
@@ -222,13 +317,14 @@ class Reader:
 
     def _unsent_after(self, error: BaseException, before: Sent, operation: str) -> OrderBridgeError:
         """The order did not leave, since a request before it failed."""
-        meaning = self.meaning(error, before)
-        is_told = before.status is not None and before.status < 500
-        if is_told and meaning in {Meaning.CREDENTIALS, Meaning.PERMISSION}:
-            return _REFUSALS[meaning](self.named(error), **self.facts(before, operation))
+        meaning, where = self.meaning(error, before), Where(gateway=self.gateway, operation=operation)
+        said = self._said(error, before, meaning)
+        if 0 < said.status < 500 and meaning in _ABOUT_US:
+            return _ABOUT_US[meaning](said.text, **said.facts(where))
         made = self._not_sent(error, operation)
-        if before.status is not None and meaning is Meaning.THROTTLED:
-            made.__cause__ = RateLimited(self.named(error), **self.facts(before, operation))
+        if said.status and meaning is Meaning.THROTTLED:
+            seconds = LOCK_OUT if said.retry_after is None else said.retry_after
+            made.__cause__ = RateLimited(said.text, retry_after=seconds, **said.facts(where))
         return made
 
     def _not_sent(self, error: BaseException, operation: str) -> NotSent:
@@ -250,27 +346,6 @@ class Reader:
         if "NetworkError" in names or "OperationFailed" in names:
             return NotSent(f"nothing was sent: {text}", **where)
         return OrderDenied(f"ccxt could not make a request of this: {text}", rule="ccxt", **where)
-
-    def of_answer(self, error: BaseException, sent: Sent | None, *, operation: str) -> VenueError | None:
-        """The error for a read or a cancel that was answered with a clear refusal; None when it was not."""
-        meaning, facts = self.meaning(error, sent), self.facts(sent, operation)
-        text, status = self.named(error), (sent.status if sent is not None else None) or 500
-        if meaning is Meaning.NOT_FOUND and payload(sent) is not None and status < 500:
-            # Some exchanges say so by an empty list, of which ccxt makes this error afterwards: but also of no list.
-            if _is_answer(error, sent) or is_list_answer(payload(sent), self._order_rows_at):
-                return OrderNotFound(text, **facts)
-            return None
-        if not _is_answer(error, sent) or status >= 500:
-            return None
-        if meaning in {Meaning.CREDENTIALS, Meaning.PERMISSION}:
-            return _REFUSALS[meaning](text, **facts)
-        if meaning is Meaning.THROTTLED or payload(sent) is None:
-            return None
-        if meaning is Meaning.UNCLEAR and is_passing(sent.body if sent is not None else "", status):
-            return None
-        names = _class_names(error)
-        # ccxt's own class for what an exchange answers; OperationFailed says that it may pass.
-        return VenueError(text, **facts) if "ExchangeError" in names and meaning is not Meaning.NOT_ADMITTED else None
 
 
 def _class_names(error: BaseException) -> set[str]:
@@ -322,3 +397,8 @@ def payload(sent: Sent | None) -> Any:
     except Unreadable:
         return None
     return loaded if isinstance(loaded, (dict, list)) else None
+
+
+def judge(said: Said, operation: str) -> Meaning:
+    """What an answer means: that is settled where ccxt's error is at hand."""
+    return Meaning(said.key)

@@ -1,0 +1,48 @@
+"""Calls of ccxt's that fail as a test says, after the requests that it says."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+from orderbridge.adapters.ccxt_any.client import CcxtClient
+from orderbridge.adapters.ccxt_any.codes import CcxtCodes
+from orderbridge.adapters.ccxt_any.gateway import _CcxtSends
+from orderbridge.adapters.ccxt_any.wire import Sent, current_call
+from orderbridge.errors import OrderBridgeError
+from orderbridge.http.limits import Limiter
+from orderbridge.http.retry import Deadline, Retries
+from orderbridge.http.session import Session
+
+
+async def error_of(
+    error: BaseException, *sent: Sent, codes: CcxtCodes, call: str = "submit", client_order_id: str | None = None
+) -> OrderBridgeError:
+    """What a caller gets for a submit, or for a cancel, that failed so."""
+
+    async def fail(exchange: Any) -> None:
+        made = current_call.get()
+        assert made is not None
+        made.sent.extend(sent)
+        raise error
+
+    session = Session(
+        gateway=codes.gateway,
+        venue=codes.gateway,
+        transport=_CcxtSends(),
+        limiter=Limiter(None),
+        retries=Retries(tries=1),
+    )
+    client = CcxtClient(
+        SimpleNamespace(id="test"), session=session, codes=codes, gets_write=False, is_watched=lambda: True
+    )
+    deadline = Deadline(None)
+    try:
+        if call == "submit":
+            ids = {"client_order_id": client_order_id}
+            await client.write(fail, permit=None, deadline=deadline, operation=call, **ids)
+        else:
+            await client.read(fail, deadline=deadline, operation=call, lane="cancel")
+    except OrderBridgeError as raised:
+        return raised
+    raise AssertionError("it did not fail")
