@@ -1,6 +1,8 @@
 """A write through a session, as the log tells it."""
 
+import asyncio
 import logging
+from collections.abc import Awaitable
 
 import pytest
 
@@ -120,3 +122,44 @@ async def test_an_engine_that_cannot_be_used_costs_no_slot() -> None:
                 deadline=Deadline(1),
                 operation="submit",
             )
+
+
+class Busy(Peer):
+    """An engine without a deadline whose answers wait for one another."""
+
+    def __init__(self) -> None:
+        super().__init__(WireResponse(200))
+        self.goes_on = asyncio.Event()
+        self.sent = 0
+
+    async def send(self, request: WireRequest, *, timeout: float) -> WireResponse:
+        self.sent += 1
+        await self.goes_on.wait()
+        return await super().send(request, timeout=timeout)
+
+
+async def test_a_write_that_waits_for_a_connection_waits_no_longer_than_it_may_leave(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whatever its time limit, and though its engine keeps no deadline: it is not sent, and says so."""
+    monkeypatch.setattr("orderbridge.http.session._ON_THEIR_WAY", 1)
+    peer = Busy()
+    session = Session(gateway="venue", venue="venue", transport=peer, limiter=Limiter(None))
+
+    def write(not_after: float) -> Awaitable[WireResponse]:
+        return session.write(
+            lambda: WireRequest("POST", "https://venue.test/orders"),
+            permit=None,
+            deadline=Deadline(30),
+            operation="submit",
+            not_after=not_after,
+        )
+
+    first = asyncio.ensure_future(write(Deadline(100).at))
+    await asyncio.sleep(0)
+    with pytest.raises(NotSent, match="no connection was free in time"):
+        await asyncio.wait_for(write(Deadline(0.05).at), 5)
+    peer.goes_on.set()
+    await first
+
+    assert peer.sent == 1

@@ -115,16 +115,19 @@ async def test_a_clock_that_was_set_back_does_not_silence_probing() -> None:
     assert after.state == "placed"
 
 
-@pytest.mark.parametrize("restarts", [False, True])
-async def test_a_clock_that_was_a_day_ahead_delays_no_verdict(restarts: bool) -> None:
+@pytest.mark.parametrize("follows", ["the same process", "the next one", "one on another machine"])
+async def test_a_clock_that_was_a_day_ahead_delays_no_verdict(follows: str) -> None:
     """Sent with the clock a day ahead, and the clock put right: the horizon is waited for, and not the day."""
     clock, journal = Clock(offset=86_400.0), MemoryJournal()
     bot = Bot(Venue(), clock=clock, settle_horizon=0.3, journal=journal)
     placement = await bot.lose()
 
     clock.offset = 0.0
-    if restarts:
+    if follows != "the same process":
         await bot.bridge.aclose()
+        if follows != "the next one":
+            at, taken = placement.created_at, {"uptime": 0.0, "kernel": "another@4"}
+            await journal.change(placement.placement_id, lambda now: step(now, Happened.TAKEN, at=at, **taken))
         bot = Bot(Venue(), clock=clock, settle_horizon=0.3, journal=journal)
         await bot.bridge.recover()
     after = await bot.bridge.resolve(placement, timeout=60)

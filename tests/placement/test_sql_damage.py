@@ -812,6 +812,22 @@ async def test_of_many_rows_that_cannot_be_read_some_are_told(tmp_path: Path, mo
     assert [text.partition(" cannot")[0] for text in told] == ["placement p0", "placement p1", "placement p2"]
 
 
+async def test_a_spoilt_row_of_an_order_keeps_no_other_of_its_list_back(tmp_path: Path) -> None:
+    """What is seen of orders is stored together: the spoilt row stays as it is, for `verify`, and the others are."""
+    path = tmp_path / "orders.db"
+    journal = SqliteJournal(path)
+    await journal.observe([seen(order_id="oid1"), seen(order_id="oid2")])
+    spoil(path, "orders", "order_id = 'oid1'", b"\xff")
+
+    shown = [seen("cancelled", order_id=name) for name in ("oid1", "oid2")]
+    known = await journal.observe(shown)
+    (stored,) = await journal.orders(order_id="oid2")
+    await journal.aclose()
+
+    assert [(each.order_id, each.status) for each in known] == [("oid1", "cancelled"), ("oid2", "cancelled")]
+    assert stored.status == "cancelled"
+
+
 async def test_an_event_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     """The history of one placement is a JournalError that says which event it is."""
     path = tmp_path / "orders.db"
