@@ -141,7 +141,7 @@ class BitcainGateway(UnsupportedCalls):
         more: dict[str, Any] = {"include_unknown_mode": include_unknown_mode}
         self._cancelling = cancelling(sender, first, scan_since=scan_since, **more)
         found = seeking(resolving, scan_since=scan_since)
-        self._edits = BitcainEdits(sender, resolving, found, gateway=self.name, **more)
+        self._edits = BitcainEdits(sender, resolving, found, **more)
 
     def __repr__(self) -> str:
         settings = self.settings
@@ -252,7 +252,7 @@ class BitcainGateway(UnsupportedCalls):
         Source: Bitcain, "Update Order".
         """
         self._session.check_usable()
-        return await self._edits.modify(ref, changes, deadline=Deadline(timeout))
+        return await self._edits.editing.edit(ref, changes, deadline=Deadline(timeout))
 
     @checked_call
     async def retry_failed(self, ref: RefLike, *, timeout: float | None = None) -> Order:

@@ -14,7 +14,6 @@ from orderbridge.adapters.bitcain.wire import as_uuid
 from orderbridge.errors import OrderDenied
 from orderbridge.gateway import Capabilities, ClientIdRule
 from orderbridge.model.basics import EditClass, Idempotency, OrderType, TimeInForce, plain
-from orderbridge.model.order import Order
 from orderbridge.model.request import OrderEdit, OrderRequest
 
 # Source: Bitcain, "Create Trading Order", body field `type`: documented as words only; what each needs has no field.
@@ -152,9 +151,3 @@ def _changes(given: OrderRequest | OrderEdit) -> dict[str, str | None]:
         "time_in_force": None if given.time_in_force is None else given.time_in_force.value,
         "expires_at": None if given.expires_at is None else moment_to_wire(given.expires_at),
     }
-
-
-def differs(order: Order, changes: OrderEdit) -> bool:
-    """Whether an order states other figures than a change asked for."""
-    asked = {name: value for name, value in dict(changes).items() if value is not None}
-    return any(getattr(order, name) not in (None, value) for name, value in asked.items())

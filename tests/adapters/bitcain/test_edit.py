@@ -148,7 +148,7 @@ async def test_an_acknowledgement_that_cannot_be_read_after(server: Any, make: C
     after = await gateway.edit(order, OrderEdit(price="59000"))
 
     assert (after.price, after.replace_requested) == (Decimal(60000), True)
-    assert "edit: acknowledged, not read back" in after.evidence
+    assert "edit: accepted, not read back" in after.evidence
 
 
 async def test_an_answer_about_another_order_is_unknown(server: Any, make: Callable[..., Any], kit: Any) -> None:
