@@ -200,8 +200,7 @@ class Cancelling:
 
     Attributes:
         send: a cancel by the venue's id. NotSent or a refusal: nothing was done; OutcomeUnknown: it may have been.
-        by_client_id: one by a client id, sent once. None: the order must be found first.
-        client_id: the client id that a ref may give, where there is such a cancel.
+        by_client_id: one by the client id that a ref may give, sent once. None: the order must be found first.
         looks_after: refusals after which the order tells more than they do.
         ends: who says so of an end before the cancel, so that there is nothing to cancel.
         settles: of several orders of one client id that have all ended, the one that is told; AmbiguousRef.
@@ -216,8 +215,7 @@ class Cancelling:
     now: Callable[[], datetime]
     send: Callable[[Meant, Deadline], Awaitable[Cancelled]]
     open_orders: Callable[[Symbol | None, Deadline], Awaitable[Rows[Order]]]
-    by_client_id: Callable[[str, Deadline], Awaitable[Cancelled]] | None = None
-    client_id: Callable[[OrderRef], str | None] | None = None
+    by_client_id: Callable[[OrderRef, Deadline], Awaitable[Cancelled]] | None = None
     looks_after: tuple[type[VenueError], ...] = ()
     ends: frozenset[KnownBy] = frozenset({KnownBy.REPORTED})
     settles: Callable[[OrderRef, Sequence[Order], Where], Order] | None = None
@@ -237,14 +235,13 @@ class Cancelling:
         is_sought = self.by_client_id is None
         ref, meant = await self.seeking.find(given, deadline, operation="cancel", is_sought=is_sought)
         known = meant.order if meant else None
-        if meant is None or (known is not None and known.is_done):
-            # An end that is found by client id may be that of an earlier order of the same id.
-            names_it = known is not None and known.order_id == self.seeking.order_id(ref)
-            if meant is None or known is None or not (names_it or is_sought):
-                return await self._in_every_way(ref, known, deadline)
-            if known.known_by in self.ends:
-                return known if names_it or not self.settles else self.settles(ref, meant.namesakes, self._where())
-        return await self.by_id(meant, deadline)
+        # An end that is found by client id may be that of an earlier order of the same id.
+        is_doubted = known is not None and known.is_done and known.order_id != self.seeking.order_id(ref)
+        if meant is None or (is_doubted and self.by_client_id is not None):
+            return await self._in_every_way(ref, known, deadline)
+        if known is None or known.may_be_live or known.known_by not in self.ends:
+            return await self.by_id(meant, deadline)
+        return self.settles(ref, meant.namesakes, self._where()) if is_doubted and self.settles else known
 
     async def by_id(self, meant: Meant, deadline: Deadline) -> Order:
         """Cancel by the venue's id. Raises as `cancel` does."""
@@ -319,9 +316,9 @@ class Cancelling:
         listed: list[str] = []
         if order_id := self.seeking.order_id(ref):
             listed += (await self.send(Meant(order_id), deadline)).ids or ()
-        if self.by_client_id and self.client_id and (client_order_id := self.client_id(ref)):
+        if self.by_client_id is not None:
             try:
-                listed += (await self.by_client_id(client_order_id, deadline)).ids or ()
+                listed += (await self.by_client_id(ref, deadline)).ids or ()
             except OutcomeUnknown:
                 # Sent again only for orders that are seen to be live, and then by their ids.
                 live = [each.order_id for each in (await self._look(ref, deadline)).orders if each.may_be_live]

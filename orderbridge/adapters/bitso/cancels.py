@@ -42,7 +42,6 @@ def cancelling(client: BitsoClient, reads: BitsoReads, look_up: LookUp) -> Cance
         now=reads.now,
         send=deletes.by_oid,
         by_client_id=deletes.by_origin_id,
-        client_id=lambda ref: next((way.id for way in ways_to_ask(ref) if way.kind == CLIENT), None),
         open_orders=lambda symbol, deadline: reads.open_orders(symbol=symbol, deadline=deadline),
         batches=Batches(
             size=BATCH,
@@ -76,8 +75,11 @@ class _Deletes:
         call = _delete(f"/orders/{meant.order_id}", order_id=meant.order_id, client_order_id=meant.client_order_id)
         return await self._one(call, deadline)
 
-    async def by_origin_id(self, origin_id: str, deadline: Deadline) -> Cancelled:
-        """Cancel what has a client id, once: by another try it could be a later order."""
+    async def by_origin_id(self, ref: OrderRef, deadline: Deadline) -> Cancelled:
+        """Cancel what has the client id, once: by another try it could be a later order."""
+        origin_id = next((way.id for way in ways_to_ask(ref) if way.kind == CLIENT), None)
+        if origin_id is None:
+            return Cancelled(ids=())
         call = _delete(f"/orders?origin_ids={origin_id}", client_order_id=origin_id)
         return await self._one(call, deadline, once=True)
 
