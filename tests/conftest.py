@@ -1,9 +1,11 @@
 """What every test may use."""
 
+import asyncio
 import os
+import selectors
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import settings
@@ -12,6 +14,7 @@ from orderbridge.http import limits
 from orderbridge.simulator import Simulator
 from tests.kind import KIND
 
+T = TypeVar("T")
 # The same examples in every run, so that a red build is red for everybody; HYPOTHESIS_PROFILE=search looks further.
 settings.register_profile("steady", derandomize=True, deadline=None)
 settings.register_profile("search", deadline=None)
@@ -66,3 +69,31 @@ def every_journal_is_closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(sqlite3, "connect", remembered)
     yield
     assert not [db for db in opened if is_open(db)], "a journal, or the file of one, was left open"
+
+
+class _Jump(selectors.DefaultSelector):  # type: ignore[misc, valid-type]
+    """A selector that moves a clock instead of waiting."""
+
+    now = 1000.0
+
+    def select(self, timeout: float | None = None) -> list[Any]:
+        ready = super().select(0)
+        if not ready and timeout is None:
+            return super().select(None)  # only another thread can wake us
+        # A real clock never stands still: a wait below its grain would be waited for ever.
+        self.now += max(timeout or 0.0, 1e-9) if not ready else 1e-9
+        return ready
+
+
+@pytest.fixture
+def in_simulated_time() -> Callable[[Callable[[], Coroutine[Any, Any, T]]], T]:
+    """Run a coroutine function in a loop whose waits take no time; `loop.time` is its clock."""
+
+    def run(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        selector = _Jump()
+        loop = asyncio.SelectorEventLoop(selector)
+        loop.time = lambda: selector.now  # type: ignore[method-assign]
+        with asyncio.Runner(loop_factory=lambda: loop) as runner:
+            return runner.run(main())
+
+    return run

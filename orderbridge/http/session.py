@@ -15,7 +15,6 @@ from orderbridge.errors import (
     ConfigurationError,
     NotSent,
     OrderBridgeError,
-    OutcomeUnknown,
     RateLimited,
     VenueUnavailable,
     printable,
@@ -205,44 +204,6 @@ class Session:
         finally:
             self._room.release()
 
-    async def read(
-        self,
-        build: Callable[[], WireRequest],
-        decode: Callable[[WireResponse], T],
-        *,
-        deadline: Deadline,
-        operation: str,
-        lane: Lane = "read",
-        once: bool = False,
-        refresh: Callable[[], Awaitable[None]] | None = None,
-    ) -> T:
-        """
-        Make a read, repeated while its time lasts. `decode` raises TryAgain for an answer of no use.
-
-        Args:
-            once: never again after bytes may have left.
-            refresh: awaited before each attempt, to have credentials at hand.
-
-        Raises:
-            VenueUnavailable: no usable answer after all tries. RateLimited: locked out beyond the time limit.
-        """
-
-        async def attempt() -> T:
-            self.check_usable()
-            if refresh is not None:
-                await refresh()
-            await self.slot(lane, deadline, operation)
-            async with self.room(lane, deadline.remaining()):
-                response = await self.exchange(build, deadline=deadline, operation=operation)
-            try:
-                return decode(response)
-            except TryAgain as again:
-                if self.limiter.is_free(lane) and isinstance(again.error, RateLimited):
-                    again.after = None  # what the venue does not count, its lock-out does not stop
-                raise
-
-        return await self.repeat(attempt, deadline=deadline, operation=operation, once=once)
-
     async def repeat(
         self, attempt: Callable[[], Awaitable[T]], *, deadline: Deadline, operation: str, once: bool = False
     ) -> T:
@@ -278,70 +239,6 @@ class Session:
             self.log.warning("%s is tried again in %.1f s: %s", operation, wait, error, extra=extra)
             await asyncio.sleep(wait)
 
-    async def write(
-        self,
-        build: Callable[[], WireRequest],
-        *,
-        permit: Permit | None,
-        deadline: Deadline,
-        operation: str,
-        not_after: float | None = None,
-        order_id: str | None = None,
-        client_order_id: str | None = None,
-    ) -> WireResponse:
-        """
-        Send a write once, and never again.
-
-        Args:
-            permit: spent by this; one is taken when there is none.
-            not_after: loop time after which nothing is sent any more.
-
-        Raises:
-            NotSent: no permit in time, too late, or the engine says that nothing left.
-            OutcomeUnknown: it may have left, and there is no whole answer.
-            ConfigurationError: a permit of another gateway, or one that is spent; an engine that cannot be used.
-        """
-        self.check_usable()
-        permit = permit or await self.permit("place", timeout=deadline.as_timeout)
-        self.check_permit(permit, operation)
-        if self.limiter.locked_for and not self.limiter.is_free(permit.lane):
-            permit.give_back()
-            raise NotSent("the venue has locked us out meanwhile", gateway=self.gateway, operation=operation)
-        if not deadline.remaining() or (not_after is not None and Deadline(0).at > not_after):
-            permit.give_back()
-            raise NotSent("it was too late to send", gateway=self.gateway, operation=operation)
-        permit.spend()
-        ids = {"order_id": order_id, "client_order_id": client_order_id}
-        outcome: object = "no answer"
-        try:
-            late = float("inf") if not_after is None else max(0.0, not_after - Deadline(0).at)
-            async with self.room(permit.lane, min(deadline.remaining(), late)):
-                response = await self.exchange(
-                    build, deadline=deadline, operation=operation, not_after=not_after, **ids
-                )
-            outcome = response.status
-        except NothingSent as error:
-            outcome = "nothing was sent"
-            self.limiter.give_back(permit.lane)
-            raise NotSent(f"nothing was sent: {error}", gateway=self.gateway, operation=operation) from error
-        except OrderBridgeError:
-            # From making or signing it, or from an engine that cannot be used: before the first byte.
-            outcome = "nothing was sent"
-            self.limiter.give_back(permit.lane)
-            raise
-        except NoAnswer as error:
-            raise OutcomeUnknown(
-                f"sent, and no answer came: {error}",
-                order_id=order_id,
-                client_order_id=client_order_id,
-                gateway=self.gateway,
-                operation=operation,
-            ) from error
-        finally:
-            extra = log_facts(self.gateway, operation, **ids)
-            self.log.info("%s -> %s", operation, outcome, extra=extra)
-        return response
-
     def _say_late(self, operation: str) -> None:
         if not self._said_late:
             self._said_late = True
@@ -368,11 +265,6 @@ class Session:
             ) from error
         except NoPermit as error:
             raise VenueUnavailable(str(error), gateway=self.gateway, operation=operation) from error
-
-    def throttled(self, error: RateLimited, *, seconds: float) -> TryAgain:
-        """Note a lock-out for every gateway of this key, and say when a read may be tried again."""
-        self.lock_out(seconds, operation=error.operation)
-        return TryAgain(error, after=seconds)
 
     def lock_out(self, seconds: float, *, operation: str | None) -> None:
         """The venue throttles us: every lane of this key that counts stops for so long, an hour or so at most."""

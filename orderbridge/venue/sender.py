@@ -226,7 +226,7 @@ class HttpChannel:
     def _said(self, response: WireResponse, call: HttpCall, stamp: object) -> Said:
         said = self._understand(response, call)
         if said.ok:
-            return said
+            return replace(said, status=response.status)
         return replace(
             said,
             code=self._safe(said.code),

@@ -1,13 +1,12 @@
-"""A loopback server that answers by script, a loop whose time is simulated, and both engines."""
+"""A loopback server that answers by script, and both engines."""
 
 import asyncio
-import selectors
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import aiohttp.connector
 import pytest
@@ -23,7 +22,6 @@ from orderbridge.http.transport import Limits
 settings.register_profile("orderbridge", deadline=None, max_examples=100)
 settings.load_profile("orderbridge")
 
-T = TypeVar("T")
 Answer = bytes | Callable[[asyncio.StreamWriter], Awaitable[None]]
 ENGINES: dict[str, Callable[..., Transport]] = {"httpx": HttpxTransport, "aiohttp": AiohttpTransport}
 
@@ -148,31 +146,3 @@ def trusted(self_signed: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContex
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(self_signed)
     return context
-
-
-class _Jump(selectors.DefaultSelector):  # type: ignore[misc, valid-type]
-    """A selector that moves a clock instead of waiting."""
-
-    now = 1000.0
-
-    def select(self, timeout: float | None = None) -> list[Any]:
-        ready = super().select(0)
-        if not ready and timeout is None:
-            return super().select(None)  # only another thread can wake us
-        # A real clock never stands still: a wait below its grain would be waited for ever.
-        self.now += max(timeout or 0.0, 1e-9) if not ready else 1e-9
-        return ready
-
-
-@pytest.fixture
-def in_simulated_time() -> Callable[[Callable[[], Coroutine[Any, Any, T]]], T]:
-    """Run a coroutine function in a loop whose waits take no time; `loop.time` is its clock."""
-
-    def run(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        selector = _Jump()
-        loop = asyncio.SelectorEventLoop(selector)
-        loop.time = lambda: selector.now  # type: ignore[method-assign]
-        with asyncio.Runner(loop_factory=lambda: loop) as runner:
-            return runner.run(main())
-
-    return run

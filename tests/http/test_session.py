@@ -1,8 +1,6 @@
-"""One account's way out: permits, one attempt and its log, reads repeated, and the end of it."""
+"""One account's way out: permits, one attempt and its errors, lock-outs, and what is logged."""
 
 import asyncio
-import logging
-import traceback
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +8,7 @@ from typing import Any
 import pytest
 
 import orderbridge
-from orderbridge.errors import ConfigurationError, NotSent, RateLimited, VenueUnavailable
+from orderbridge.errors import NotSent
 from orderbridge.http import WireRequest, WireResponse
 from orderbridge.http.limits import Limiter, Rate
 from orderbridge.http.retry import Deadline, Retries
@@ -51,89 +49,6 @@ def build() -> WireRequest:
     return WireRequest("GET", "https://bitso.com/api/v3/orders?oids=secret-id", SIGNED)
 
 
-async def read(one: Session, *, timeout: float | None = 10.0) -> int:
-    """A read that takes the status for its answer."""
-    return await one.read(build, lambda response: response.status, deadline=Deadline(timeout), operation="lookup")
-
-
-def test_a_read_is_repeated_and_logged_without_secrets(
-    in_simulated_time: Simulate, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Each attempt is a line with method, path and status; a retry is a warning; no header, query or body shows."""
-    caplog.set_level(logging.DEBUG, logger="orderbridge.bitso")
-    engine = Engine(NothingSent("refused"), NoAnswer("cut"), WireResponse(200, {}, b"hunter2"))
-
-    async def main() -> int:
-        return await read(session(engine))
-
-    assert in_simulated_time(main) == 200
-    assert [record.levelname for record in caplog.records] == ["DEBUG", "WARNING", "DEBUG", "WARNING", "DEBUG"]
-    assert all((vars(record)["gateway"], vars(record)["operation"]) == ("bitso", "lookup") for record in caplog.records)
-    assert "GET /api/v3/orders -> 200 in" in caplog.text
-    assert "hunter2" not in caplog.text
-    assert "secret-id" not in caplog.text
-
-
-def test_a_read_that_never_answers_is_unavailable_within_its_time(in_simulated_time: Simulate) -> None:
-    """The error names gateway and call, and its whole traceback shows no secret."""
-
-    async def main() -> None:
-        await read(session(Engine(NoAnswer("cut")), retries=Retries(tries=100)), timeout=3.0)
-
-    with pytest.raises(VenueUnavailable, match="bitso lookup: no answer: cut") as failed:
-        in_simulated_time(main)
-
-    assert "hunter2" not in "".join(traceback.format_exception(failed.value))
-
-
-def test_an_attempt_gets_what_is_left_and_15_seconds_at_most(in_simulated_time: Simulate) -> None:
-    """No attempt is given more time than the call has."""
-    engine = Engine(WireResponse(200))
-
-    async def main() -> None:
-        await read(session(engine), timeout=4.0)
-        await read(session(engine), timeout=None)
-
-    in_simulated_time(main)
-
-    assert engine.timeouts == pytest.approx([4.0, 15.0])
-
-
-@pytest.mark.parametrize(("timeout", "answers"), [(10.0, False), (90.0, True)])
-def test_a_lock_out_is_waited_for_only_within_the_call(
-    in_simulated_time: Simulate, timeout: float, answers: bool
-) -> None:
-    """A throttled read waits if the end lies within its time, else it says how long at once."""
-    engine = Engine(WireResponse(200))
-
-    async def main() -> int:
-        one = session(engine)
-        one.throttled(RateLimited("slow down", gateway="bitso", operation="lookup"), seconds=60.0)
-        return await read(one, timeout=timeout)
-
-    if answers:
-        assert in_simulated_time(main) == 200
-    else:
-        with pytest.raises(RateLimited, match="locked out for another 60") as limited:
-            in_simulated_time(main)
-        assert limited.value.retry_after == pytest.approx(60.0)
-        assert engine.timeouts == []
-
-
-def test_a_full_lane_is_no_lock_out(in_simulated_time: Simulate) -> None:
-    """Out of our own permits, a read is unavailable and a permit not sent: the venue did not throttle us."""
-
-    async def main() -> None:
-        one = session(Engine(WireResponse(200)), Rate(1, 0.001))
-        await read(one)
-        with pytest.raises(VenueUnavailable, match="no free slot in the rate limit"):
-            await read(one, timeout=2.0)
-        with pytest.raises(NotSent, match="no permit to send"):
-            await one.permit("place", timeout=2.0)
-
-    in_simulated_time(main)
-
-
 def test_an_unspent_permit_returns_its_slot(in_simulated_time: Simulate) -> None:
     """Left unspent the slot is free again, spent it is not."""
 
@@ -147,49 +62,6 @@ def test_an_unspent_permit_returns_its_slot(in_simulated_time: Simulate) -> None
             await one.permit("place", timeout=1.0)
 
     in_simulated_time(main)
-
-
-async def test_a_closed_session_is_not_used_again() -> None:
-    """Every use after the end is told as that, and an engine of the caller stays open."""
-    engine = Engine(WireResponse(200))
-    one = session(engine)
-
-    await one.aclose()
-
-    assert not engine.closed
-    for call in (read(one), one.permit("read", timeout=1.0)):
-        with pytest.raises(ConfigurationError, match="this gateway is closed; make a new one"):
-            await call
-
-
-async def test_closing_under_way_ends_the_read_in_our_words() -> None:
-    """A read whose session is closed between two tries does not go on."""
-
-    class Closing(Engine):
-        async def send(self, request: WireRequest, *, timeout: float) -> WireResponse:
-            await one.aclose()
-            return await super().send(request, timeout=timeout)
-
-    engine = Closing(NoAnswer("cut"), WireResponse(200))
-    one = session(engine, retries=Retries(first_wait=0.001))
-
-    with pytest.raises(ConfigurationError, match="this gateway is closed"):
-        await read(one)
-
-    assert len(engine.timeouts) == 1
-
-
-def test_a_second_event_loop_is_refused() -> None:
-    """A gateway belongs to the loop of its first use."""
-
-    async def main() -> Session:
-        one = session(Engine(WireResponse(200)))
-        await read(one)
-        return one
-
-    one = asyncio.run(main())
-    with pytest.raises(ConfigurationError, match="the gateway bitso was first used in another event loop"):
-        asyncio.run(read(one))
 
 
 class Unspeakable(Exception):
@@ -234,56 +106,6 @@ def test_a_lock_out_lasts_an_hour_at_most(in_simulated_time: Simulate) -> None:
         return [one.limiter.locked_for for one in (ordinary, patient)]
 
     assert in_simulated_time(go) == pytest.approx([3600.0, 7200.0], abs=0.01)
-
-
-def test_a_lock_out_stops_no_cancel_where_cancels_do_not_count(in_simulated_time: Simulate) -> None:
-    """It goes out at once, and one that is itself throttled is tried again soon, and not when the lock-out ends."""
-    answers = iter([429, 429, 200])
-
-    async def go() -> tuple[int, float]:
-        one = session(Engine(WireResponse(200)), Rate(burst=1, per_second=1.0, free_lanes=frozenset({"cancel"})))
-        one.lock_out(600.0, operation="lookup")
-
-        def decode(response: WireResponse) -> int:
-            if (status := next(answers)) == 429:
-                raise one.throttled(RateLimited("slow"), seconds=600.0)
-            return status
-
-        began = asyncio.get_running_loop().time()
-        status = await one.read(build, decode, deadline=Deadline(10), operation="cancel", lane="cancel")
-        return status, asyncio.get_running_loop().time() - began
-
-    status, took = in_simulated_time(go)
-
-    assert (status, took < 2) == (200, True)
-
-
-def test_where_cancels_count_a_cancel_waits_within_its_time(in_simulated_time: Simulate) -> None:
-    """A lock-out that ends in time is waited for; one that does not is RateLimited, and says for how long."""
-
-    def status(response: WireResponse) -> int:
-        return response.status
-
-    async def go() -> list[object]:
-        one = session(Engine(WireResponse(200)), Rate(burst=1, per_second=1.0))
-        ends: list[object] = []
-        for seconds in (5.0, 60.0):
-            one.lock_out(seconds, operation="lookup")
-            try:
-                ends.append(
-                    await one.read(
-                        build,
-                        lambda response: response.status,
-                        deadline=Deadline(10),
-                        operation="cancel",
-                        lane="cancel",
-                    )
-                )
-            except RateLimited as limited:
-                ends.append(round(limited.retry_after or 0))
-        return ends
-
-    assert in_simulated_time(go) == [200, 60]
 
 
 def test_a_request_that_cannot_be_made_tells_no_secret(in_simulated_time: Simulate) -> None:

@@ -1,0 +1,339 @@
+"""What is sent for a venue: reads repeated, writes once, permits and slots, the log, and the end of it."""
+
+import asyncio
+import logging
+import traceback
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from orderbridge.errors import ConfigurationError, NotSent, OutcomeUnknown, RateLimited, VenueUnavailable
+from orderbridge.http import WireRequest, WireResponse
+from orderbridge.http.limits import Limiter, Rate
+from orderbridge.http.retry import Deadline, Retries
+from orderbridge.http.session import Session
+from orderbridge.http.transport import NoAnswer, NothingSent
+from orderbridge.venue.codes import Codes, Said
+from orderbridge.venue.sender import HttpCall, HttpChannel, Sender
+
+Simulate = Callable[[Callable[[], Awaitable[Any]]], Any]
+
+
+class Engine:
+    """Raises or returns each outcome in turn, the last again and again."""
+
+    def __init__(self, *outcomes: Exception | WireResponse) -> None:
+        self.outcomes = list(outcomes)
+        self.timeouts: list[float] = []
+        self.closed = False
+
+    async def send(self, request: WireRequest, *, timeout: float) -> WireResponse:
+        self.timeouts.append(timeout)
+        outcome = self.outcomes.pop(0) if len(self.outcomes) > 1 else self.outcomes[0]
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+class Punctual(Engine):
+    """An engine that takes a deadline."""
+
+    def __init__(self, *outcomes: Exception | WireResponse) -> None:
+        super().__init__(*outcomes)
+        self.latest: list[float | None] = []
+
+    async def send(  # type: ignore[override]
+        self, request: WireRequest, *, timeout: float, not_after: float | None = None
+    ) -> WireResponse:
+        self.latest.append(not_after)
+        return await super().send(request, timeout=timeout)
+
+
+class Key:
+    """Signs with one key, for ever."""
+
+    renewals = 0
+    secrets = ("hunter2",)
+
+    async def ready(self) -> None:
+        """A key is always there."""
+
+    def sign(self, request: WireRequest) -> tuple[WireRequest, object]:
+        return replace(request, headers={**request.headers, "authorization": "Bitso key:1:hunter2"}), None
+
+    async def renew(self, stamp: object) -> bool:
+        return False
+
+
+def understand(response: WireResponse, call: HttpCall) -> Said:
+    """The status is the answer."""
+    return Said(ok=response.status < 300, payload=response.status, key=str(response.status))
+
+
+def sender(engine: Engine, rate: Rate | None = None, **more: Any) -> Sender:
+    """A sender over the engine, by the running loop's clock."""
+    lanes = Limiter(rate, clock=asyncio.get_running_loop().time)
+    session = Session(gateway="bitso", venue="bitso", transport=engine, limiter=lanes, **more)
+    channel = HttpChannel(session, base_url="https://bitso.com/api/v3", auth=Key(), understand=understand)
+    return Sender(channel, session, Codes())
+
+
+LOOKUP = HttpCall(operation="lookup", path="/orders", query={"oids": "secret-id"})
+CANCEL = HttpCall(operation="cancel", path="/orders/a", method="DELETE")
+SUBMIT = HttpCall(operation="submit", path="/orders", method="POST", fields={}, client_order_id="bot-1")
+
+
+async def read(one: Sender, *, timeout: float | None = 10.0) -> int:
+    """A read whose answer is the status."""
+    status: int = await one.read(LOOKUP, deadline=Deadline(timeout))
+    return status
+
+
+def test_a_read_is_repeated_and_logged_without_secrets(
+    in_simulated_time: Simulate, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each attempt is a line with method, path and status; a retry is a warning; no header, query or body shows."""
+    caplog.set_level(logging.DEBUG, logger="orderbridge.bitso")
+    engine = Engine(NothingSent("refused"), NoAnswer("cut"), WireResponse(200, {}, b"hunter2"))
+
+    async def main() -> int:
+        return await read(sender(engine))
+
+    assert in_simulated_time(main) == 200
+    assert [record.levelname for record in caplog.records] == ["DEBUG", "WARNING", "DEBUG", "WARNING", "DEBUG"]
+    assert all((vars(record)["gateway"], vars(record)["operation"]) == ("bitso", "lookup") for record in caplog.records)
+    assert "GET /api/v3/orders -> 200 in" in caplog.text
+    assert "hunter2" not in caplog.text
+    assert "secret-id" not in caplog.text
+
+
+def test_a_read_that_never_answers_is_unavailable_within_its_time(in_simulated_time: Simulate) -> None:
+    """The error names gateway and call, and its whole traceback shows no secret."""
+
+    async def main() -> None:
+        await read(sender(Engine(NoAnswer("cut")), retries=Retries(tries=100)), timeout=3.0)
+
+    with pytest.raises(VenueUnavailable, match="bitso lookup: no answer: cut") as failed:
+        in_simulated_time(main)
+
+    assert "hunter2" not in "".join(traceback.format_exception(failed.value))
+
+
+def test_an_attempt_gets_what_is_left_and_15_seconds_at_most(in_simulated_time: Simulate) -> None:
+    """No attempt is given more time than the call has."""
+    engine = Engine(WireResponse(200))
+
+    async def main() -> None:
+        await read(sender(engine), timeout=4.0)
+        await read(sender(engine), timeout=None)
+
+    in_simulated_time(main)
+
+    assert engine.timeouts == pytest.approx([4.0, 15.0])
+
+
+@pytest.mark.parametrize(("timeout", "answers"), [(10.0, False), (90.0, True)])
+def test_a_lock_out_is_waited_for_only_within_the_call(
+    in_simulated_time: Simulate, timeout: float, answers: bool
+) -> None:
+    """A throttled read waits if the end lies within its time, else it says how long at once."""
+    engine = Engine(WireResponse(200))
+
+    async def main() -> int:
+        one = sender(engine)
+        one.session.lock_out(60.0, operation="lookup")
+        return await read(one, timeout=timeout)
+
+    if answers:
+        assert in_simulated_time(main) == 200
+    else:
+        with pytest.raises(RateLimited, match="locked out for another 60") as limited:
+            in_simulated_time(main)
+        assert limited.value.retry_after == pytest.approx(60.0)
+        assert engine.timeouts == []
+
+
+def test_a_full_lane_is_no_lock_out(in_simulated_time: Simulate) -> None:
+    """Out of our own permits, a read is unavailable and a permit not sent: the venue did not throttle us."""
+
+    async def main() -> None:
+        one = sender(Engine(WireResponse(200)), Rate(1, 0.001))
+        await read(one)
+        with pytest.raises(VenueUnavailable, match="no free slot in the rate limit"):
+            await read(one, timeout=2.0)
+        with pytest.raises(NotSent, match="no permit to send"):
+            await one.session.permit("place", timeout=2.0)
+
+    in_simulated_time(main)
+
+
+async def test_a_closed_session_is_not_used_again() -> None:
+    """Every use after the end is told as that, and an engine of the caller stays open."""
+    engine = Engine(WireResponse(200))
+    one = sender(engine)
+
+    await one.aclose()
+
+    assert not engine.closed
+    for call in (read(one), one.session.permit("read", timeout=1.0)):
+        with pytest.raises(ConfigurationError, match="this gateway is closed; make a new one"):
+            await call
+
+
+async def test_closing_under_way_ends_the_read_in_our_words() -> None:
+    """A read whose session is closed between two tries does not go on."""
+
+    class Closing(Engine):
+        async def send(self, request: WireRequest, *, timeout: float) -> WireResponse:
+            await one.aclose()
+            return await super().send(request, timeout=timeout)
+
+    engine = Closing(NoAnswer("cut"), WireResponse(200))
+    one = sender(engine, retries=Retries(first_wait=0.001))
+
+    with pytest.raises(ConfigurationError, match="this gateway is closed"):
+        await read(one)
+
+    assert len(engine.timeouts) == 1
+
+
+def test_a_second_event_loop_is_refused() -> None:
+    """A gateway belongs to the loop of its first use."""
+
+    async def main() -> Sender:
+        one = sender(Engine(WireResponse(200)))
+        await read(one)
+        return one
+
+    one = asyncio.run(main())
+    with pytest.raises(ConfigurationError, match="the gateway bitso was first used in another event loop"):
+        asyncio.run(read(one))
+
+
+def test_a_lock_out_stops_no_cancel_where_cancels_do_not_count(in_simulated_time: Simulate) -> None:
+    """It goes out at once, and one that is itself throttled is tried again soon, and not when the lock-out ends."""
+
+    async def go() -> tuple[int, float]:
+        engine = Engine(WireResponse(429), WireResponse(429), WireResponse(200))
+        one = sender(engine, Rate(burst=1, per_second=1.0, free_lanes=frozenset({"cancel"})))
+        one.session.lock_out(600.0, operation="lookup")
+        began = asyncio.get_running_loop().time()
+        status = await one.cancel(CANCEL, deadline=Deadline(10))
+        return status, asyncio.get_running_loop().time() - began
+
+    status, took = in_simulated_time(go)
+
+    assert (status, took < 2) == (200, True)
+
+
+def test_where_cancels_count_a_cancel_waits_within_its_time(in_simulated_time: Simulate) -> None:
+    """A lock-out that ends in time is waited for; one that does not is RateLimited, and says for how long."""
+
+    async def go() -> list[object]:
+        one = sender(Engine(WireResponse(200)), Rate(burst=1, per_second=1.0))
+        ends: list[object] = []
+        for seconds in (5.0, 60.0):
+            one.session.lock_out(seconds, operation="lookup")
+            try:
+                ends.append(await one.cancel(CANCEL, deadline=Deadline(10)))
+            except RateLimited as limited:
+                ends.append(round(limited.retry_after or 0))
+        return ends
+
+    assert in_simulated_time(go) == [200, 60]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "error", "said"),
+    [
+        (WireResponse(201), None, "submit -> 201"),
+        (NoAnswer("reset"), OutcomeUnknown, "submit -> no answer"),
+        (NothingSent("refused"), NotSent, "submit -> nothing was sent"),
+        (ConfigurationError("closed"), ConfigurationError, "submit -> nothing was sent"),
+    ],
+)
+async def test_every_write_is_logged(
+    caplog: pytest.LogCaptureFixture,
+    outcome: WireResponse | Exception,
+    error: type[Exception] | None,
+    said: str,
+) -> None:
+    """One line at INFO with the ids, whatever becomes of it: the one without an answer is the one to be found."""
+    one = sender(Engine(outcome))
+    caught: type[Exception] | None = None
+
+    with caplog.at_level(logging.INFO, "orderbridge.bitso"):
+        try:
+            await one.write(SUBMIT, deadline=Deadline(1))
+        except (OutcomeUnknown, NotSent, ConfigurationError) as raised:
+            caught = type(raised)
+
+    (record,) = caplog.records
+    assert caught is error
+    assert (record.getMessage(), record.__dict__["client_order_id"]) == (said, "bot-1")
+
+
+async def test_the_deadline_of_a_write_reaches_the_engine() -> None:
+    """What nothing may leave after is for the engine to keep, as only it knows when the first byte leaves."""
+    engine = Punctual(WireResponse(200))
+    not_after = Deadline(100).at
+
+    await sender(engine).write(SUBMIT, deadline=Deadline(1), not_after=not_after)
+
+    assert engine.latest == [not_after]
+
+
+async def test_an_engine_without_a_deadline_is_used_and_named_once(caplog: pytest.LogCaptureFixture) -> None:
+    """A transport of the caller's from before keeps working, and it is said that it cannot keep the deadline."""
+    one = sender(Engine(WireResponse(200)))
+
+    for _ in range(3):
+        await one.write(SUBMIT, deadline=Deadline(1), not_after=Deadline(100).at)
+
+    told = [each.levelname for each in caplog.records if "Engine takes no not_after" in each.getMessage()]
+    assert told == ["WARNING"]
+
+
+async def test_an_engine_that_cannot_be_used_costs_no_slot() -> None:
+    """Nothing left, so that what is sent once it is mended waits for nobody."""
+    one = sender(Engine(ConfigurationError("closed")), Rate(burst=1, per_second=0.001))
+
+    for _ in range(3):
+        with pytest.raises(ConfigurationError, match="closed"):
+            await one.write(SUBMIT, deadline=Deadline(1))
+
+
+class Busy(Engine):
+    """An engine without a deadline whose answers wait for one another."""
+
+    def __init__(self, *outcomes: Exception | WireResponse) -> None:
+        super().__init__(*outcomes)
+        self.goes_on = asyncio.Event()
+
+    async def send(self, request: WireRequest, *, timeout: float) -> WireResponse:
+        response = await super().send(request, timeout=timeout)
+        await self.goes_on.wait()
+        return response
+
+
+async def test_a_write_that_waits_for_a_connection_waits_no_longer_than_it_may_leave(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whatever its time limit, and though its engine keeps no deadline: it is not sent, and says so."""
+    monkeypatch.setattr("orderbridge.http.session._ON_THEIR_WAY", 1)
+    engine = Busy(WireResponse(200))
+    one = sender(engine)
+
+    first = asyncio.ensure_future(one.write(SUBMIT, deadline=Deadline(30), not_after=Deadline(100).at))
+    await asyncio.sleep(0.01)
+    with pytest.raises(NotSent, match="no connection was free in time"):
+        await asyncio.wait_for(one.write(SUBMIT, deadline=Deadline(30), not_after=Deadline(0.05).at), 5)
+    engine.goes_on.set()
+    await first
+
+    assert len(engine.timeouts) == 1
