@@ -439,6 +439,25 @@ async def test_an_end_that_was_shown_is_told_whole_for_ever(
     assert not any("before the cancel" in note for note in later.evidence)
 
 
+async def test_of_too_many_that_are_forgotten_the_rest_is_told_as_last_known(sim: Simulator) -> None:
+    """Whose trades are not read any more keeps what was known of it: an end that was told, or that it may be live."""
+    sim.bitso.settings.visibility_window = 60.0
+    async with sim.bitso.gateway(rebuild_limit=1, retries=QUICK) as gateway:
+        ended, working = await gateway.submit(limit_buy()), await gateway.submit(limit_buy())
+        fill(sim, ended)
+        told = await gateway.get(ended)
+        await by_another(sim, working)
+        sim.clock.advance(SETTLE + 61)
+
+        result = await gateway.lookup("bitso:gone000000000001", ended, working)
+        of_ended, of_working = (result[each].order for each in (ended, working))
+
+    assert of_ended == told
+    assert of_working is not None
+    assert (of_working.status, of_working.known_by, of_working.may_be_live) == ("accepted", "inferred", True)
+    assert all("trades were not searched" in result[each].notes[0] for each in (ended, working))
+
+
 @pytest.mark.parametrize("lists", ["all", "limit"])
 async def test_the_open_list_proves_nothing_about_a_stop(lists: Any, sim: Simulator, gateway: OrderGateway) -> None:
     """A stop that waits may be missing from it: whether it ended stays open, with that reason, at whatever time."""
