@@ -9,6 +9,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from orderbridge.errors import UnexpectedResponse
 from orderbridge.http.session import Session, in_turns, log_facts
 from orderbridge.model.order import Order
 from orderbridge.model.results import BadRow
@@ -50,7 +51,7 @@ class RowReader:
 
     async def read(
         self,
-        values: Iterable[Any],
+        values: object,
         convert: Callable[[Any], T | None],
         operation: str,
         *,
@@ -65,7 +66,13 @@ class RowReader:
             convert: Unusable: the row cannot be read. None: it is none of those that are asked for.
             first: the place of the first row. `raw_of`: the row as the venue sent it.
             unread: rows that could not even be given as values.
+
+        Raises:
+            UnexpectedResponse: these are no list of rows.
         """
+        if not isinstance(values, (list, tuple)):
+            message = f"the answer is no list but {type(values).__name__}"
+            raise UnexpectedResponse(message, gateway=self._session.gateway, operation=operation)
         rows: Rows[T] = Rows(bad=list(unread))
         async for position, value in in_turns(values):
             try:
@@ -86,7 +93,13 @@ class RowReader:
 
     def warn_bad(self, bad_rows: Iterable[BadRow], operation: str) -> None:
         """Tell the rows that were not told before, in one line."""
-        self._session.warn_rows([bad for bad in bad_rows if self._is_news(bad.order_id, bad.reason)], operation)
+        news = [bad for bad in bad_rows if self._is_news(bad.order_id, self._known_by(bad))]
+        self._session.warn_rows(news, operation)
+
+    @staticmethod
+    def _known_by(bad: BadRow) -> str:
+        # One without an id is told from others by all of it.
+        return bad.reason if bad.order_id else f"{bad.reason} {hash(repr(bad.raw))}"
 
     def warn_odd(self, orders: Iterable[Order], operation: str) -> None:
         """Tell the anomalies that were not told before."""

@@ -18,7 +18,7 @@ from orderbridge.adapters.bitcain.edits import BitcainEdits
 from orderbridge.adapters.bitcain.lookup import look_up
 from orderbridge.adapters.bitcain.mapping import VENUE
 from orderbridge.adapters.bitcain.outgoing import CAPABILITIES, CLIENT_ID
-from orderbridge.adapters.bitcain.reads import BitcainReads, Listing, filters_from
+from orderbridge.adapters.bitcain.reads import BitcainReads, filters_from
 from orderbridge.adapters.bitcain.settings import check_settings
 from orderbridge.adapters.bitcain.submits import Answers, refuse_inexpressible, write_of
 from orderbridge.client_ids import mint
@@ -342,12 +342,13 @@ class BitcainGateway(UnsupportedCalls):
         if window.since is None or (window.until is not None and window.until < window.since):
             raise ConfigurationError("orders() needs a since that does not lie after its until", gateway=self.name)
 
-        def warn(text: str) -> None:
+        def hidden() -> None:
             self.unreadable = ("history",)
-            self._session.log.warning("%s", text, extra=log_facts(self.name, "orders"))
+            text = "history is not reachable on this server: only the list is read"
+            self._session.log.warning(text, extra=log_facts(self.name, "orders"))
 
-        listing = Listing(self._reads, window, filters, limit, pace=lambda: Deadline(timeout), warn=warn)
-        return stream(listing.pages(), window, gateway=self.name, operation="orders")
+        pages = self._reads.orders_since(window, filters, limit=limit, timeout=timeout, hidden=hidden)
+        return stream(pages, window, gateway=self.name, operation="orders")
 
     async def aclose(self) -> None:
         """Close the connections. A closed gateway cannot be used again."""

@@ -212,6 +212,54 @@ class BitcainReads:
         async for rows in self._shaped(windows, operation):
             yield await self._sorted_out(rows, self._symbols.wanting(window.symbol), operation)
 
+    async def orders_since(
+        self, window: Window, filters: Filters, *, limit: int | None, timeout: float | None, hidden: Callable[[], None]
+    ) -> AsyncGenerator[Rows[Order], None]:
+        """
+        List and history as one stream: each order once, newest first where times say so, the bad rows at the end.
+
+        Args:
+            filters: what the list filters by itself, beside the dates. `limit`: the page size.
+            hidden: called where a server does not show its history, so that its list alone is read.
+        """
+        bad: dict[str, BadRow] = {}
+        seen: set[str] = set()
+        # The history has no filter by portfolio.
+        portfolio_id = filters.get("portfolio_id")
+        words = {name: word for name, word in filters.items() if name != "portfolio_id"}
+
+        def pace() -> Deadline:
+            return Deadline(timeout)
+
+        def newest(batch: Batch) -> list[Order]:
+            for row in batch.bad:
+                bad.setdefault(row.order_id or repr(row.raw), row)
+            return newest_first(batch.good)
+
+        async def listed() -> AsyncIterator[Order]:
+            sent = {**filters, **dates_to_wire(window.since, window.until)}
+            size = limit or wire.LIST_PAGE
+            async for batch in self.list_pages(sent, limit=size, symbol=window.symbol, pace=pace, operation="orders"):
+                for order in newest(batch):
+                    yield order
+
+        async def ended() -> AsyncIterator[Order]:
+            size = limit or wire.HISTORY_PAGE
+            try:
+                async for batch in self.history_windows(words, window, limit=size, pace=pace, operation="orders"):
+                    for order in newest(batch):
+                        if portfolio_id in {None, pick(order.raw, wire.PORTFOLIO_ID)}:
+                            yield order
+            except ListHidden:
+                hidden()
+
+        async with aclosing(merged(listed(), ended())) as orders:
+            async for order in orders:
+                if order.order_id not in seen:
+                    seen.add(order.order_id)
+                    yield Rows([order])
+        yield Rows(bad=list(bad.values()))
+
     async def _page(self, path: str, query: Mapping[str, str], deadline: Deadline, operation: str) -> Page:
         call = HttpCall(operation=operation, path=path, query=query)
         try:
@@ -254,69 +302,6 @@ class BitcainReads:
             cancel_sent=self.memory.cancel_sent,
         )
         return self.memory.told(read)
-
-
-@dataclass(slots=True)
-class Listing:
-    """
-    One stream over list and history. A server that hides its history is read by its list alone.
-
-    Args:
-        filters: what the list filters by itself, beside the dates. `limit`: the page size.
-    """
-
-    reads: BitcainReads
-    window: Window
-    filters: Mapping[str, str]
-    limit: int | None
-    pace: Callable[[], Deadline]
-    warn: Callable[[str], None]
-    _bad: dict[str, BadRow] = field(default_factory=dict)
-
-    async def pages(self) -> AsyncGenerator[Rows[Order], None]:
-        """Each order once, newest first where times say so, and at the end what could not be read."""
-        seen: set[str] = set()
-        async with aclosing(merged(self._listed(), self._ended())) as orders:
-            async for order in orders:
-                if order.order_id not in seen:
-                    seen.add(order.order_id)
-                    yield Rows([order])
-        yield Rows(bad=list(self._bad.values()))
-
-    async def _listed(self) -> AsyncIterator[Order]:
-        pages = self.reads.list_pages(
-            {**self.filters, **dates_to_wire(self.window.since, self.window.until)},
-            limit=self.limit or wire.LIST_PAGE,
-            symbol=self.window.symbol,
-            pace=self.pace,
-            operation="orders",
-        )
-        async for batch in pages:
-            for order in self._sorted(batch):
-                yield order
-
-    async def _ended(self) -> AsyncIterator[Order]:
-        # The history has no filter by portfolio.
-        portfolio_id = self.filters.get("portfolio_id")
-        windows = self.reads.history_windows(
-            {name: word for name, word in self.filters.items() if name != "portfolio_id"},
-            self.window,
-            limit=self.limit or wire.HISTORY_PAGE,
-            pace=self.pace,
-            operation="orders",
-        )
-        try:
-            async for batch in windows:
-                for order in self._sorted(batch):
-                    if portfolio_id in {None, pick(order.raw, wire.PORTFOLIO_ID)}:
-                        yield order
-        except ListHidden:
-            self.warn("history is not reachable on this server: only the list is read")
-
-    def _sorted(self, batch: Batch) -> list[Order]:
-        for bad in batch.bad:
-            self._bad.setdefault(bad.order_id or repr(bad.raw), bad)
-        return newest_first(batch.good)
 
 
 def filters_from(given: Mapping[str, Any]) -> tuple[dict[str, str], int | None]:

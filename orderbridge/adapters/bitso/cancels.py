@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from orderbridge.adapters.bitso.client import BitsoClient
-from orderbridge.adapters.bitso.ids import could_be_oid, ways_to_ask
-from orderbridge.adapters.bitso.lookup import BATCH, blames_an_id
-from orderbridge.adapters.bitso.mapping import WAITING_MAY_BE_MISSING
+from orderbridge.adapters.bitso.mapping import WAITING_MAY_BE_MISSING, could_be_oid, ways_to_ask
 from orderbridge.adapters.bitso.reads import BitsoReads
+from orderbridge.adapters.bitso.rebuild import BATCH, blames_an_id
 from orderbridge.errors import OrderNotFound, OutcomeUnknown, Where
 from orderbridge.http.retry import Deadline
 from orderbridge.model.ref import OrderRef, RefLike

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from orderbridge.adapters.bitso.ids import could_be_oid
+from orderbridge.adapters.bitso.mapping import could_be_oid
 from orderbridge.errors import NotSupported, OrderDenied
 from orderbridge.model.basics import OrderType
 from orderbridge.model.order import Order

@@ -16,7 +16,6 @@ from orderbridge.adapters.bitso.cancels import cancelling
 from orderbridge.adapters.bitso.client import PRIVATE_RATE, PUBLIC_RATE, BitsoClient
 from orderbridge.adapters.bitso.codes import CODES
 from orderbridge.adapters.bitso.edits import check_answer, checked_edit
-from orderbridge.adapters.bitso.lookup import BATCH, look_up
 from orderbridge.adapters.bitso.mapping import VENUE, WAITING_MAY_BE_MISSING, book_from_symbol
 from orderbridge.adapters.bitso.markets import BitsoRules
 from orderbridge.adapters.bitso.outgoing import (
@@ -28,6 +27,7 @@ from orderbridge.adapters.bitso.outgoing import (
     stated_in_answer,
 )
 from orderbridge.adapters.bitso.reads import BitsoReads
+from orderbridge.adapters.bitso.rebuild import BATCH, look_up
 from orderbridge.client_ids import mint
 from orderbridge.errors import (
     ConfigurationError,

@@ -9,8 +9,7 @@ from typing import Any, Final, Self
 
 from orderbridge.adapters.bitso.client import BitsoClient
 from orderbridge.adapters.bitso.codes import CODES
-from orderbridge.adapters.bitso.ids import ways_to_ask
-from orderbridge.adapters.bitso.mapping import book_from_symbol, fill_from_row, order_from_row
+from orderbridge.adapters.bitso.mapping import book_from_symbol, fill_from_row, order_from_row, ways_to_ask
 from orderbridge.errors import AmbiguousRef, OrderNotFound, UnexpectedResponse, VenueError
 from orderbridge.http.retry import Deadline
 from orderbridge.model.basics import Symbol
@@ -66,7 +65,7 @@ class BitsoReads:
         def to_order(row: Any) -> Order:
             return self.memory.take(order_from_row(row, account=self.account, source=source, observed_at=observed_at))
 
-        return await self._rows.read(self._listed(payload, operation), to_order, operation)
+        return await self._rows.read(payload, to_order, operation)
 
     async def open_orders(self, *, symbol: str | None, deadline: Deadline) -> Rows[Order]:
         """
@@ -119,7 +118,7 @@ class BitsoReads:
                 raise Unusable("this trade is of another order than was asked for", id=fill.order_id)
             return fill
 
-        return await self._rows.read(self._listed(payload, operation), to_fill, operation)
+        return await self._rows.read(payload, to_fill, operation)
 
     async def trades_by_ref(self, ref: OrderRef, *, timeout: float | None) -> AsyncGenerator[Rows[Fill], None]:
         """
@@ -166,7 +165,7 @@ class BitsoReads:
             payload = await self.client.get(
                 f"/user_trades?{query}", deadline=Deadline(timeout), operation="fills", lane=self._lane
             )
-            page = await self._rows.read(self._listed(payload, "fills"), self._to_fill, "fills")
+            page = await self._rows.read(payload, self._to_fill, "fills")
             ids = [(fill.fill_id, fill.order_id) for fill in page.good]
             if page.count and page.good and seen.issuperset(ids):
                 raise self._unexpected("user_trades repeats a page, so it cannot be read to its end", "fills")
@@ -187,11 +186,6 @@ class BitsoReads:
 
     def _to_fill(self, row: Any) -> Fill:
         return fill_from_row(row, account=self.account)
-
-    def _listed(self, payload: Any, operation: str) -> list[Any]:
-        if not isinstance(payload, list):
-            raise self._unexpected(f"the payload is no list but {type(payload).__name__}", operation)
-        return payload
 
     def _unexpected(self, message: str, operation: str) -> UnexpectedResponse:
         return UnexpectedResponse(message, gateway=self.client.gateway, operation=operation)

@@ -341,10 +341,6 @@ class CcxtReads:
         return await self._rows(done.value, to_fill, "fills", done)
 
     async def _rows(self, values: Any, convert: Callable[[Any], T], operation: str, done: Answered) -> Rows[T]:
-        if not isinstance(values, (list, tuple)):
-            raise UnexpectedResponse(
-                f"ccxt gave no list but {type(values).__name__}", gateway=self.client.gateway, operation=operation
-            )
         # Whether ccxt left these in the list or filtered them out, each is told once.
         unread = [self._reader.bad_row(-1, reason, raw=raw) for raw, reason in done.call.unreadable]
 

@@ -18,8 +18,7 @@ from types import MappingProxyType
 from typing import Final
 
 from orderbridge.adapters.bitso.codes import CODES
-from orderbridge.adapters.bitso.ids import ways_to_ask
-from orderbridge.adapters.bitso.mapping import WAITING_MAY_BE_MISSING, order_from_fills, told_of
+from orderbridge.adapters.bitso.mapping import WAITING_MAY_BE_MISSING, order_from_fills, told_of, ways_to_ask
 from orderbridge.adapters.bitso.reads import BitsoReads
 from orderbridge.errors import OrderBridgeError, OrderNotFound, VenueError
 from orderbridge.http.retry import Deadline
