@@ -78,7 +78,12 @@ class Journal(Protocol):
         ...
 
     async def change(self, placement_id: str, change: Change, *, alone: bool = False) -> Record:
-        """Read a record, change it, and store it with its event. KeyError: there is none."""
+        """
+        Read a record, change it, and store it with its event. KeyError: there is none.
+
+        Args:
+            change: may be called more than once, each time on the record as it stands then; the last call counts.
+        """
         ...
 
     async def change_seeing(self, placement_id: str, order: Order, change: ChangeSeeing) -> Record:
@@ -166,6 +171,8 @@ class Journal(Protocol):
 class MemoryJournal:
     """
     The same protocol in this process's memory: nothing outlives it.
+
+    Dictionaries, and not the SQL journal over `:memory:`: placing would take 1.65 times as long with that.
 
     It forgets the oldest placements that are over, and the oldest orders that are, beyond `most` of each; never one
     that holds its key, as that key would place again.

@@ -10,7 +10,7 @@ from typing import Final
 
 from orderbridge.errors import ConfigurationError
 from orderbridge.gateway import OrderGateway
-from orderbridge.model.basics import KnownBy, OrderType, plain
+from orderbridge.model.basics import KnownBy, OrderType
 from orderbridge.model.lifecycle import by_numbers
 from orderbridge.model.order import Order
 from orderbridge.model.request import OrderRequest
@@ -34,7 +34,7 @@ def fingerprint(request: OrderRequest, *, gateway: str, mode: str | None, addres
 
 def _plain(value: object) -> object:
     if isinstance(value, Decimal):
-        return plain(value.normalize())
+        return format(value.normalize(), "f")
     if isinstance(value, datetime):
         return value.isoformat()
     return value
@@ -84,19 +84,14 @@ def completed(order: Order, request: OrderRequest) -> Order:
     return by_numbers(order.model_copy(update={"type": request.type, **asked}))
 
 
-def mode_of(gateway: OrderGateway) -> str | None:
-    """The mode that a placement is told apart by; None where the gateway does not say, or its address says it."""
-    return None if gateway.address_tells_mode else gateway.mode
-
-
-def address_of(gateway: OrderGateway) -> str | None:
-    """The address that the gateway speaks to, if it says."""
-    return gateway.address.rstrip("/") or None
+def venue_address(gateway: OrderGateway) -> tuple[str | None, str | None]:
+    """The address that a gateway speaks to, and its mode; None for what it does not say, or its address says."""
+    return gateway.address.rstrip("/") or None, None if gateway.address_tells_mode else gateway.mode
 
 
 def is_at(record: Record, gateway: OrderGateway) -> bool:
     """Whether a placement was made at this very place; one that does not say is taken to be."""
-    pairs = [(record.mode, mode_of(gateway)), (record.address, address_of(gateway))]
+    pairs = zip((record.address, record.mode), venue_address(gateway), strict=True)
     return all(made is None or here is None or made == here for made, here in pairs)
 
 

@@ -46,7 +46,7 @@ from orderbridge.model.request import OrderRequest
 from orderbridge.placement.gap import Lost
 from orderbridge.placement.journal import ClientIdUsed, InFlight
 from orderbridge.placement.ledger import Ledger, kernel, log
-from orderbridge.placement.matching import address_of, elsewhere, fingerprint, is_at, mode_of
+from orderbridge.placement.matching import elsewhere, fingerprint, is_at, venue_address
 from orderbridge.placement.observations import Observations
 from orderbridge.placement.probe import within
 from orderbridge.placement.states import Happened, Record, Step, step
@@ -227,7 +227,8 @@ class Placer:
             except ValueError as error:
                 name = self._gateway.name
                 raise ConfigurationError(f"no id can be made for {name} ({error}): give one", gateway=name) from error
-        mode = mode_of(self._gateway)
+        address, mode = venue_address(self._gateway)
+        print_ = fingerprint(request, gateway=self._gateway.name, mode=mode, address=address)
         placement = Placement(
             placement_id=secrets.token_hex(12),
             gateway=self._gateway.name,
@@ -237,8 +238,6 @@ class Placer:
             client_order_id=client_order_id,
             created_at=self._ledger.now(),
         )
-        address = address_of(self._gateway)
-        print_ = fingerprint(request, gateway=self._gateway.name, mode=mode, address=address)
         record = Record(placement=placement, fingerprint=print_, mode=mode, address=address, owner=self._ledger.owner)
         try:
             refuse_undeclared(placement.request, self._gateway.capabilities, gateway=self._gateway.name)

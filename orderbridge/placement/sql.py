@@ -352,8 +352,9 @@ class SqlJournal:
 
     def _remember(self, record: Record, seq: int) -> None:
         """Within a write, as all use of what is remembered."""
-        self._known.pop(record.id, None)
-        self._known[record.id] = record, seq
+        name = record.placement.placement_id
+        self._known.pop(name, None)
+        self._known[name] = record, seq
         if len(self._known) > _REMEMBERED:
             del self._known[next(iter(self._known))]
 
@@ -362,11 +363,11 @@ def _insert(db: Connection, record: Record, *, alone: bool) -> bool:
     """Store a new record, unless something stands in its way."""
     placement = record.placement
     row = (
-        record.id,
+        placement.placement_id,
         placement.gateway,
         placement.key,
         placement.client_order_id,
-        record.state.value,
+        placement.state.value,
         record.fingerprint,
         placement.created_at.timestamp(),
         placement.key if placement.holds_key else None,
@@ -381,10 +382,10 @@ def _update(db: Connection, record: Record) -> None:
     placement = record.placement
     held_key = placement.key if placement.holds_key else None
     body = record.model_dump_json(exclude_defaults=True)
-    taken = (placement.gateway, held_key, record.id)
-    db.execute(_UPDATE, (record.state.value, body, *taken, held_key, record.id))
+    taken = (placement.gateway, held_key, placement.placement_id)
+    db.execute(_UPDATE, (placement.state.value, body, *taken, held_key, placement.placement_id))
     if placement.client_order_id is None:
-        db.execute(_FREE_CLIENT, (record.id,))
+        db.execute(_FREE_CLIENT, (placement.placement_id,))
 
 
 def _obstacle(db: Connection, record: Record, *, alone: bool) -> Record:

@@ -4,12 +4,15 @@ from datetime import timedelta
 
 import pytest
 
+from orderbridge import Order
 from orderbridge.model.basics import OrderStatus, PlacementState
 from orderbridge.placement import Happened, Journal, MemoryJournal, Record
-from orderbridge.placement.journal import InFlight
+from orderbridge.placement.journal import Change, ChangeSeeing, InFlight
 from orderbridge.placement.states import Step, step
+from tests.chains import breaches
 from tests.placement.hand import Accepting, Bot
 from tests.placement.kit import NOW, limit_buy, record, seen
+from tests.placement.test_resolve_certificate import Venue
 
 
 def sending(known: Record) -> Step:
@@ -194,3 +197,32 @@ async def test_a_verdict_whose_watch_is_over_is_forgotten_in_memory() -> None:
 
     assert sum(each.watch_until > NOW for each in kept if each.watch_until) == 20
     assert len(kept) < 40
+
+
+class Repeating(MemoryJournal):
+    """It makes each change twice, as one does that other hosts write to: the first one is thrown away."""
+
+    async def change(self, placement_id: str, change: Change, *, alone: bool = False) -> Record:
+        change(self._records[placement_id])
+        return await super().change(placement_id, change, alone=alone)
+
+    async def change_seeing(self, placement_id: str, order: Order, change: ChangeSeeing) -> Record:
+        change(self._records[placement_id], order)
+        return await super().change_seeing(placement_id, order, change)
+
+
+@pytest.mark.parametrize("kind", [MemoryJournal, Repeating])
+async def test_a_change_may_be_made_more_than_once(kind: type[MemoryJournal]) -> None:
+    """What places, is lost, proven absent and given up leaves the same chain of events behind."""
+    placed, lost = Bot(Accepting(), journal=(journal := kind())), Bot(Venue(), journal=journal)
+    order = await placed.bridge.place("bitso", limit_buy(), key="k1")
+    placement = await lost.lose(limit_buy(price="99999"), key="k2")
+    after = await lost.bridge.resolve(placement, timeout=10)
+    records = await journal.find()
+    chains = [[event.happened.value for event in await journal.events(each.id)] for each in records]
+    await placed.bridge.aclose()
+    await lost.bridge.aclose()
+
+    assert (order.order_id, after.state) == ("oid1", "not_placed")
+    assert chains == [["stored", "sending", "acknowledged"], ["stored", "sending", "unclear", "absent"]]
+    assert [breaches(each, await journal.events(each.id)) for each in records] == [[], []]

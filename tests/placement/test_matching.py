@@ -7,7 +7,7 @@ import pytest
 
 from orderbridge.errors import ConfigurationError, KeyInUse
 from orderbridge.placement import MemoryJournal
-from orderbridge.placement.matching import address_of, is_at, mode_of
+from orderbridge.placement.matching import is_at, venue_address
 from orderbridge.simulator import Simulator
 from tests.placement.hand import Accepting, Bot
 from tests.placement.kit import limit_buy, record
@@ -145,10 +145,12 @@ async def test_real_gateways_say_where_they_are() -> None:
     async with Simulator(seed=1) as sim:
         paper, live = (sim.bitcain.gateway(trading_mode=mode) for mode in ("paper", "live"))
 
-        assert (mode_of(paper), mode_of(live)) == ("paper", "live")
-        assert address_of(paper) == address_of(live) is not None
-        assert address_of(sim.bitso.gateway()) not in (None, address_of(paper))
-        assert (sim.bitso.gateway().mode, mode_of(sim.bitso.gateway())) == ("live", None)
+        (address, mode), (same, other), (bitsos, none) = map(venue_address, (paper, live, sim.bitso.gateway()))
+
+        assert (mode, other) == ("paper", "live")
+        assert address == same is not None
+        assert bitsos not in (None, address)
+        assert (sim.bitso.gateway().mode, none) == ("live", None)
 
 
 async def test_a_gateway_that_says_nothing_of_itself_places_all_the_same() -> None:
