@@ -126,7 +126,7 @@ def _of_open_orders(original: Callable[Concatenate[Any, P], T]) -> Callable[Conc
     async def call(self: BoundGateway, /, *args: Any, **more: Any) -> Any:
         listed = await methodcaller(original.__name__, *args, **more)(self.gateway)
         self._placements.recorder.orders(listed, source="open orders")
-        self._placements.line(self.name).recovery.look_soon()
+        self._placements.line(self.name).working.look_soon()
         return listed
 
     return _as(original, call)

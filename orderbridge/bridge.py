@@ -641,7 +641,7 @@ class OrderBridge:
         with _throttling_told():
             order = await line.placer.place(request, key=key, send_within=left, timeout=timeout)
         if order.may_be_live and any(note.startswith(FOUND) for note in order.evidence):
-            line.recovery.look_soon()
+            line.working.look_soon()
         asked = request.request if isinstance(request, Placement) else request
         if not _is_to_be_looked_at(order, asked, read_back):
             return order

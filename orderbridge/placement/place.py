@@ -200,12 +200,12 @@ class Placer:
             raise
 
     async def send_again(self, placement: Placement) -> None:
-        """Send a placement that is prepared again, in the background; what comes of it is in the journal."""
+        """Send a placement that is prepared, in the background; what comes of it is in the journal."""
         try:
             await self.place(placement, key=None, send_within=_RESEND_WITHIN, timeout=_RESEND_TIMEOUT)
         except OrderBridgeError as error:
             extra = log_facts(self._gateway.name, "place", client_order_id=placement.client_order_id)
-            log.warning("the order was sent again, which ended in: %s", error, extra=extra)
+            log.warning("what was prepared before was sent, which ended in: %s", error, extra=extra)
 
     async def finish(self) -> None:
         """Begin no more attempts, and wait for those that are under way; one that does not end is cut off."""

@@ -21,7 +21,7 @@ from orderbridge.placement.journal import Journal, MemoryJournal
 from orderbridge.placement.ledger import LEASE_SECONDS, Ledger, log
 from orderbridge.placement.observations import Observations, Recorder
 from orderbridge.placement.place import MintId, Placer
-from orderbridge.placement.recover import Recovery, RecoveryReport
+from orderbridge.placement.recover import Recovery, RecoveryReport, Working
 from orderbridge.placement.resolve import Probing, Resolver
 from orderbridge.placement.states import Record
 
@@ -39,6 +39,7 @@ class Line:
     gateway: OrderGateway
     placer: Placer
     resolver: Resolver
+    working: Working
     recovery: Recovery
     recovered: asyncio.Event
     # Why its recovery is not over, and the task that tries it again.
@@ -80,10 +81,17 @@ class Placements:
         )
         lost = Lost(self.ledger, self.observations, gateway, horizon=probing.horizon)
         placer = Placer(self.ledger, self.observations, gateway, unsettled=resolver.start, lost=lost, ids=ids)
+        working = Working(self.ledger, self.observations, gateway)
         recovery = Recovery(
-            self.ledger, self.observations, gateway, placer=placer, resolver=resolver, on_stale=probing.on_stale
+            self.ledger,
+            self.observations,
+            gateway,
+            placer=placer,
+            resolver=resolver,
+            working=working,
+            on_stale=probing.on_stale,
         )
-        return Line(gateway, placer, resolver, recovery, asyncio.Event())
+        return Line(gateway, placer, resolver, working, recovery, asyncio.Event())
 
     def _haunted(self, record: Record) -> None:
         line = self._lines.get(record.placement.gateway)
@@ -183,7 +191,7 @@ class Placements:
         async def look(line: Line) -> None:
             try:
                 if line.recovered.is_set() or not self.journal_given:
-                    await line.recovery.look_again()
+                    await line.working.look_again()
             except Exception as error:  # noqa: BLE001 - it is tried again, and must not end the others' turn
                 log.warning("how orders at %s stand is looked for again: %s", line.gateway.name, error)
 
@@ -270,7 +278,7 @@ class Placements:
         try:
             async with asyncio.timeout(deadline.as_timeout):
                 await self.recorder.catch_up()
-                working = await self._lines[gateway.name].recovery.working()
+                working = await self._lines[gateway.name].working.ours()
         except (JournalError, TimeoutError) as error:
             log.warning(_NOT_READ, str(error) or "it did not answer in time")
             return []
@@ -315,7 +323,7 @@ class Placements:
         placements = [await self.ledger.placement(record) for record in records if state in (None, record.state)]
         for each in placements:
             if each.order is not None and each.may_be_live and each.gateway in self._lines:
-                self._lines[each.gateway].recovery.look_soon()
+                self._lines[each.gateway].working.look_soon()
         return placements
 
     def _spawn(self, work: Coroutine[Any, Any, object]) -> asyncio.Task[object]:

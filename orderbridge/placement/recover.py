@@ -7,14 +7,14 @@ And orders that worked when they were last seen: what became of them while nobod
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from pydantic import Field
 
 from orderbridge.client_ids import is_ours, minted_at
-from orderbridge.errors import OrderBridgeError, OrderNotFound
+from orderbridge.errors import OrderNotFound
 from orderbridge.gateway import OrderGateway, failure_of
 from orderbridge.http.session import log_facts
 from orderbridge.model.basics import PlacementState, VenueModel
@@ -63,6 +63,18 @@ class Working:
         """The orders placed at this very address and mode that were working when they were last seen."""
         working = await self._ledger.journal.working(self._gateway.name)
         return [order for order in working if await self._is_ours(order)]
+
+    async def look_again(self) -> None:
+        """Look at them again, once they are due: something can be concluded, or somebody asked."""
+        if self.due is None or self._ledger.now() < self.due:
+            return
+        ours = await self.ours()
+        if not ours:
+            self.due = None
+            return
+        symbols = {order.symbol for order in ours}
+        listed = await open_orders_of(self._gateway, symbols, as_of=self._ledger.now(), timeout=PROBE_TIMEOUT)
+        await self.settle(listed, ours)
 
     async def settle(self, listed: OrderList, ours: list[Order] | None = None) -> list[Order]:
         """
@@ -226,6 +238,7 @@ class Recovery:
         *,
         placer: Placer,
         resolver: Resolver,
+        working: Working,
         on_stale: Stale,
     ) -> None:
         self._ledger = ledger
@@ -233,7 +246,7 @@ class Recovery:
         self._gateway = gateway
         self._placer = placer
         self._resolver = resolver
-        self._working = Working(ledger, observations, gateway)
+        self._working = working
         self._on_stale = on_stale
         self._left_behind: set[str] = set()
         self._warned = False
@@ -254,7 +267,8 @@ class Recovery:
         probed, held = await self._take_sent(watched=True)
         settled, uncertain = await self._probe(probed)
         try:
-            listed = await self._open_orders(await self._symbols())
+            symbols = await self._symbols()
+            listed = await open_orders_of(self._gateway, symbols, as_of=self._ledger.now(), timeout=PROBE_TIMEOUT)
         except Exception as error:  # noqa: BLE001 - a third party's adapter may raise anything
             unreachable = {self._gateway.name: failure_of(error)}
             placements = tuple(record.placement for record in held)
@@ -276,9 +290,6 @@ class Recovery:
             foreign=foreign,
         )
 
-    async def _open_orders(self, symbols: Iterable[str]) -> OrderList:
-        return await open_orders_of(self._gateway, symbols, as_of=self._ledger.now(), timeout=PROBE_TIMEOUT)
-
     async def _symbols(self) -> list[str]:
         """The symbols of what is under way or was open: where orders are listed by symbol, these are asked for."""
         states = [*UNFINISHED, PlacementState.NOT_PLACED]
@@ -293,24 +304,6 @@ class Recovery:
             extra = log_facts(self._gateway.name, "recover")
             log.warning("what became of older orders is not known: %s", error, extra=extra)
             return ()
-
-    def look_soon(self) -> None:
-        """Have working orders looked at by the next `look_again`, unless they were just now."""
-        self._working.look_soon()
-
-    async def working(self) -> list[Order]:
-        """The orders placed here that were working when they were last seen."""
-        return await self._working.ours()
-
-    async def look_again(self) -> None:
-        """Look at working orders again, once they are due: something can be concluded, or somebody asked."""
-        if self._working.due is None or self._ledger.now() < self._working.due:
-            return
-        ours = await self._working.ours()
-        if not ours:
-            self._working.due = None
-            return
-        await self._working.settle(await self._open_orders(order.symbol for order in ours), ours)
 
     async def take_over(self, *, watched: bool) -> None:
         """Take over what a process that ended since left behind; verdicts that are `watched` too."""
@@ -394,7 +387,7 @@ class Recovery:
         for record in records:
             if record in sendable:
                 self._left_behind.discard(record.id)
-                await self._send(record)
+                await self._placer.send_again(record.placement)
                 sent.append((await self._ledger.journal.get(record.id) or record).placement)
             else:
                 ended = "it was prepared by a process that ended, and "
@@ -415,13 +408,6 @@ class Recovery:
             if rounds[record.id].orders:
                 await self._observations.sighted(record, rounds[record.id].orders, source="recovery")
         return [record for record in records if rounds[record.id].is_negative]
-
-    async def _send(self, record: Record) -> None:
-        try:
-            await self._placer.place(record.placement, key=None, send_within=5.0, timeout=PROBE_TIMEOUT)
-        except OrderBridgeError as error:
-            extra = log_facts(self._gateway.name, "place", client_order_id=record.placement.client_order_id)
-            log.warning("what was prepared before could not be placed: %s", error, extra=extra)
 
     async def _sort(self, listed: OrderList) -> tuple[tuple[Order, ...], tuple[Order, ...]]:
         """The open orders with an id of ours that the journal does not know, and those of others."""

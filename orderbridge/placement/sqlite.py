@@ -1,9 +1,10 @@
 """
-The file of a journal: opening it, telling whether it is still there, and what to do when it is not well.
+SQLite as the journal's engine: its tables, the file, a thread that writes and one that reads; and `SqliteJournal`.
 
-Beside it lies a file of its name and `-mark`. It says how many commits were promised to somebody, so that a journal
-that comes back with fewer is told, and bots that write take their turns by locks on it. `prune` does neither: it is
-one transaction, and should that be lost, then nothing that was promised is.
+It is long because all of it is about one file: opening it, bringing it forward, telling whether it is still there and
+whole, and what to do when it is not well. Beside it lies a file of its name and `-mark`. It says how many commits were
+promised to somebody, so that a journal that comes back with fewer is told, and processes that write take their turns
+by locks on it. Jobs that wait to be written are committed together, so that many placings share one disk sync.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from threading import Lock, Thread
+from threading import Lock, RLock, Thread
 from typing import Any, Final, NamedTuple, TypeVar
 
 from orderbridge.errors import ConfigurationError, JournalError
@@ -545,8 +546,8 @@ class WriteThread:
         failed: called in the thread before the file is opened anew, as it may not be the one that was open.
     """
 
-    def __init__(self, target: JournalFile, *, forget: Callable[[], object], failed: Callable[[], object]) -> None:
-        self._target = target
+    def __init__(self, file: JournalFile, *, forget: Callable[[], object], failed: Callable[[], object]) -> None:
+        self._file = file
         self._forget = forget
         self._failed = failed
         self._connection: sqlite3.Connection | None = None
@@ -618,7 +619,7 @@ class WriteThread:
             self._thread.start()
         elif self._is_of_another_process():
             # SQLite forbids to use, or even to close, a connection on the other side of a fork.
-            return "this journal was in use before the process was forked; make a new one in the child"
+            return _FORKED
         return None
 
     def _is_of_another_process(self) -> bool:
@@ -655,18 +656,20 @@ class WriteThread:
     def _release(self) -> None:
         try:
             if self._connection is not None:
-                with self._target.turn():
-                    self._target.release(self._connection)
+                with self._file.turn():
+                    self._file.release(self._connection)
         except Exception as error:  # noqa: BLE001 - whatever failed, the thread gives back what it holds
-            log.warning("%s", self._target.failure(error, "brought into one file"))
+            log.warning("%s", self._file.failure(error, "brought into one file"))
         self._disconnect()
-        self._target.close_mark()
+        self._file.close_mark()
 
     def _commit(self, batch: Sequence[_Job]) -> list[Any]:
         """What came of each job. All fail together when the transaction does."""
         try:
-            with self._target.turn():
-                connection = self._opened()
+            with self._file.turn():
+                connection = self._connection
+                if connection is None:
+                    connection = self._connection = self._file.open_to_write()
                 try:
                     outcomes = self._transact(connection, batch, _try)
                 except _Spoilt:
@@ -678,26 +681,21 @@ class WriteThread:
             # The connection is made anew: after a failed write its state is not to be relied upon.
             self._failed()
             self._disconnect()
-            return [self._target.failure(error, "written") for _ in batch]
+            return [self._file.failure(error, "written") for _ in batch]
 
     def _transact(self, connection: sqlite3.Connection, batch: Sequence[_Job], attempt: _Attempt) -> list[Any]:
         connection.execute("BEGIN IMMEDIATE")
-        self._target.check_in_place()
-        if self._target.others_wrote(connection):
+        self._file.check_in_place()
+        if self._file.others_wrote(connection):
             self._forget()
         before = connection.total_changes
         outcomes = [attempt(connection, job) for job in batch]
         if has_changed := connection.total_changes != before:
-            self._target.count(connection)
+            self._file.count(connection)
         connection.execute("COMMIT")
         if has_changed:
-            self._target.promise(connection)
+            self._file.promise(connection)
         return outcomes
-
-    def _opened(self) -> sqlite3.Connection:
-        if self._connection is None:
-            self._connection = self._target.open_to_write()
-        return self._connection
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
@@ -776,6 +774,7 @@ def _settle(settled: Sequence[tuple[_Job, Any]]) -> None:
 
 
 _ATTEMPTS: Final = 5
+_FORKED: Final = "this journal was in use before the process was forked; make a new one in the child"
 
 
 class ReadThread:
@@ -788,7 +787,7 @@ class ReadThread:
         self._opened_on: tuple[int, int] | None = None
         self._process = 0
         self._guard = Lock()
-        self._use = Lock()
+        self._use = RLock()
 
     async def rows(self, query: str, values: Sequence[Any]) -> Rows:
         """What a query finds. JournalError: the file cannot be read."""
@@ -797,8 +796,8 @@ class ReadThread:
                 self._thread = ThreadPoolExecutor(1, thread_name_prefix="orderbridge-journal-read")
                 self._process = os.getpid()
         if self._process != os.getpid():
-            raise JournalError("this journal was in use before the process was forked; make a new one in the child")
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._read_alone, query, values)
+            raise JournalError(_FORKED)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._read, query, values)
 
     async def aclose(self) -> None:
         """Close the file, and end the thread."""
@@ -810,22 +809,21 @@ class ReadThread:
     def disconnect(self) -> None:
         """Close the file, from any thread; the next read opens it anew."""
         with self._use:
-            self._disconnect()
-
-    def _read_alone(self, query: str, values: Sequence[Any]) -> Rows:
-        with self._use:
-            return self._read(query, values)
+            connection, self._connection = self._connection, None
+            if connection is not None:
+                connection.close()
 
     def _read(self, query: str, values: Sequence[Any]) -> Rows:
-        try:
-            if self._connection is not None and self._file.mark()[:2] != self._opened_on:
-                self._disconnect()
-            if self._connection is not None:
-                return self._connection.execute(query, values).fetchall()
-            return self._read_anew(query, values)
-        except Exception as error:
-            self._disconnect()
-            raise self._file.failure(error, "read") from error
+        with self._use:
+            try:
+                if self._connection is not None and self._file.mark()[:2] != self._opened_on:
+                    self.disconnect()
+                if self._connection is not None:
+                    return self._connection.execute(query, values).fetchall()
+                return self._read_anew(query, values)
+            except Exception as error:
+                self.disconnect()
+                raise self._file.failure(error, "read") from error
 
     def _read_anew(self, query: str, values: Sequence[Any]) -> Rows:
         for _ in range(_ATTEMPTS):
@@ -844,11 +842,6 @@ class ReadThread:
         raise JournalError(
             "the journal is being written to, and this user may not make the -shm file that reading needs"
         )
-
-    def _disconnect(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
 
 
 class SqliteEngine:

@@ -13,15 +13,8 @@ from orderbridge.placement import SqliteJournal
 QUICK = Retries(tries=2, first_wait=0.01, longest_wait=0.01)
 
 
-class Full(SqliteJournal):
-    """A journal whose disk is full once `is_full` is set."""
-
-    is_full = False
-
-    async def _write(self, work: Callable[[Any], Any]) -> Any:
-        if self.is_full:
-            raise JournalError("the disk is full")
-        return await super()._write(work)
+async def disk_is_full(work: Callable[[Any], Any]) -> Any:
+    raise JournalError("the disk is full")
 
 
 @dataclass
@@ -30,7 +23,7 @@ class Bound:
 
     sim: Any
     bridge: OrderBridge
-    journal: Full
+    journal: SqliteJournal
     symbol: str
     market: str
     price: str
@@ -64,4 +57,4 @@ class Bound:
     async def spoil(self) -> None:
         """From now on nothing can be written."""
         await self.bridge.recover()
-        self.journal.is_full = True
+        self.journal.engine.write = disk_is_full

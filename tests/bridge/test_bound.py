@@ -24,8 +24,9 @@ from orderbridge.errors import (
     OutcomeUnknown,
     RateLimited,
 )
+from orderbridge.placement import SqliteJournal
 from orderbridge.simulator import Simulator
-from tests.bridge.kit import QUICK, Bound, Full
+from tests.bridge.kit import QUICK, Bound
 from tests.kind import KIND
 
 
@@ -42,7 +43,7 @@ async def make(sim: Simulator, tmp_path: Path) -> AsyncIterator[Callable[[str], 
     bridges: list[OrderBridge] = []
 
     def made(venue: str) -> Bound:
-        journal = Full(tmp_path / f"{venue}.db")
+        journal = SqliteJournal(tmp_path / f"{venue}.db")
         settings: dict[str, Any] = {"retries": QUICK}
         settings |= {"trading_mode": "paper"} if venue == "bitcain" else {}
         server = getattr(sim, venue)

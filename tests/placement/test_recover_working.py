@@ -258,7 +258,7 @@ async def test_a_clock_that_was_set_forward_ends_no_order() -> None:
     order = await left_behind(venue, journal)
     now, lived = [MUCH_LATER], [0.0]
     bot = Bot(venue, journal=journal, clock=lambda: now[0])
-    bot.bridge._placements.line("bitso").recovery._working._followed.elapsed = lambda: lived[0]
+    bot.bridge._placements.line("bitso").working._followed.elapsed = lambda: lived[0]
     told = [(await bot.bridge.recover()).ended]
 
     for then in (1.0, 119.0, 120.0):
@@ -322,13 +322,13 @@ async def test_a_recovery_looks_again_once_an_end_can_be_concluded(
     await cancelled_by_another(forgetful, order)
     bridge = bridges(journal=SqliteJournal(path), clock=forgetful.clock.time)
     await bridge.recover()
-    recovery, journal = bridge._placements.line("bitso").recovery, bridge._placements.ledger.journal
+    working, journal = bridge._placements.line("bitso").working, bridge._placements.ledger.journal
     asked = forgetful.bitso.requests["GET /api/v3/open_orders"]
 
-    await recovery.look_again()
+    await working.look_again()
     too_soon = forgetful.bitso.requests["GET /api/v3/open_orders"]
     forgetful.clock.advance(121)
-    await recovery.look_again()
+    await working.look_again()
 
     assert too_soon == asked
     assert await journal.working("bitso") == []
@@ -494,11 +494,11 @@ async def test_nothing_is_looked_at_that_does_not_work(
     """Without an order of ours that may be live, whoever polls open orders causes no other request."""
     bridge = bridges()
     await bridge.cancel(await bridge.place("bitso", limit_buy(), key="k1"))
-    recovery = bridge._placements.line("bitso").recovery
+    working = bridge._placements.line("bitso").working
     await bridge.open_orders()
     asked = sum(sim.bitso.requests.values())
 
-    await recovery.look_again()
+    await working.look_again()
 
     assert sum(sim.bitso.requests.values()) == asked
 
@@ -509,15 +509,15 @@ async def test_a_look_that_failed_is_made_again(forgetful: Simulator, bridges: B
     await cancelled_by_another(forgetful, order)
     bridge = bridges(journal=SqliteJournal(path), clock=forgetful.clock.time, gateway={"retries": Retries(tries=1)})
     await bridge.recover()
-    recovery, journal = bridge._placements.line("bitso").recovery, bridge._placements.ledger.journal
+    working, journal = bridge._placements.line("bitso").working, bridge._placements.ledger.journal
 
     forgetful.clock.advance(121)
     forgetful.bitso.fault("error_5xx", operation="lookup")
-    await recovery.look_again()
+    await working.look_again()
     forgetful.bitso.clear_faults()
     still_working = await journal.working("bitso")
     forgetful.clock.advance(121)
-    await recovery.look_again()
+    await working.look_again()
 
     assert [each.order_id for each in still_working] == [order.order_id]
     assert await journal.working("bitso") == []
@@ -613,4 +613,4 @@ async def test_an_order_of_which_the_venue_says_that_there_is_none_is_told_once(
     assert set(bot.kinds) == {"lost"}
     assert {alarm.order.order_id for alarm in bot.alarms if alarm.order} == {order.order_id for order in orders}
     assert [each.may_be_live for each in placements] == [True] * 5
-    assert len(bot.bridge._placements.line("bitso").recovery._working._lost) <= 2
+    assert len(bot.bridge._placements.line("bitso").working._lost) <= 2
