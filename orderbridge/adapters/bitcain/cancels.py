@@ -41,7 +41,6 @@ from orderbridge.venue.lookup import no_id_of
 from orderbridge.venue.rows import Unusable
 from orderbridge.venue.sender import HttpCall, Sender
 
-_MODES: Final = {True: "paper", False: "live"}
 # Reads that came to nothing: no order, and no word on whether there is one.
 _NOT_READ: Final = (VenueUnavailable, RateLimited, UnexpectedResponse)
 _NO_MODE: Final = (
@@ -51,17 +50,48 @@ _NO_MODE: Final = (
 
 def seeking(reads: BitcainReads, *, scan_since: timedelta) -> Seeking:
     """How an order is found before something is done to it: read, for its mode, unless it works and states ours."""
-    mode = _Mode(reads)
 
     async def look(refs: Sequence[RefLike], deadline: Deadline, listed: Listed) -> LookupResult:
         return await look_up(reads, refs, deadline, scan_since=scan_since)
+
+    def refuse(given: RefLike, ref: OrderRef, where: Where) -> None:
+        if ref.order_id is not None and as_uuid(ref.order_id) is None:
+            message = f"{ref} is no id of Bitcain's, whose ids are UUIDs; nothing was sent"
+            raise OrderNotFound(message, found=no_id_of(reads.gateway, ref), **where)
+        if isinstance(given, Order) and reads.is_other_mode(given.paper):
+            raise OrderDenied(f"{reads.other_mode(given)}; nothing was done", rule="trading_mode", **where)
+
+    def unseen(given: RefLike, ref: OrderRef, result: LookupResult | None, where: Where) -> Meant | None:
+        """An order that was created here, or given as one of our mode, although it could not be read."""
+        if result is None:
+            return None
+        found, uuid = result[ref], _uuid(ref)
+        answer, notes = found.answers.get(reads.gateway), "; ".join(found.notes)
+        if answer is Answer.CANNOT_ASK:
+            raise OrderDenied(f"{notes}; nothing was done", rule="trading_mode", **where)
+        if answer is Answer.PARTLY_SEARCHED:
+            raise OrderNotFound(f"{ref} is {notes}", found=found, **where)
+        # An order whose row is broken can still be stopped; but not one of a mode that is not ours.
+        stated = [paper_from_wire(bad.raw) for bad in result.bad_rows if uuid is not None and bad.order_id == uuid]
+        is_ours = (isinstance(given, Order) and given.paper is not None) or reads.memory.is_created(uuid or "")
+        is_ours = (is_ours or any(paper is not None for paper in stated)) and not any(map(reads.is_other_mode, stated))
+        try:
+            order_from(result, ref, gateway=reads.gateway, operation=where.get("operation") or "")
+        except _NOT_READ as error:
+            if is_ours and uuid is not None:
+                return Meant(uuid, ref.symbol)
+            if isinstance(error, RateLimited) and where.get("operation") == CANCEL:
+                raise  # it says when to try again
+            whether = "" if uuid is None else f"whether {uuid} is a paper or a live order could not be read: "
+            raise NotSent(f"nothing was done: {whether}{Exception.__str__(error)}", **where) from error
+        return None
 
     return Seeking(
         gateway=reads.gateway,
         look_up=look,
         order_id=_uuid,
-        refuse=mode.refuse,
-        unseen=mode.unseen,
+        refuse=refuse,
+        unseen=unseen,
         takes=lambda order: order.may_be_live and order.paper is not None,
     )
 
@@ -130,61 +160,3 @@ def _uuid(ref: OrderRef) -> str | None:
 def _has_ended(row: object) -> bool:
     word = pick(row, wire.STATUS) if isinstance(row, dict) else None
     return isinstance(word, str) and read_status(word, quantity=None, filled=None).status.is_end
-
-
-class _Mode:
-    """Whether an order is of our mode, without which nothing is done to it."""
-
-    def __init__(self, reads: BitcainReads) -> None:
-        self._reads = reads
-
-    def refuse(self, given: RefLike, ref: OrderRef, where: Where) -> None:
-        """
-        Refuse what cannot be an order of ours.
-
-        Raises:
-            OrderNotFound: no id of Bitcain's. OrderDenied: an order of the other mode.
-        """
-        if ref.order_id is not None and as_uuid(ref.order_id) is None:
-            message = f"{ref} is no id of Bitcain's, whose ids are UUIDs; nothing was sent"
-            raise OrderNotFound(message, found=no_id_of(self._reads.gateway, ref), **where)
-        if isinstance(given, Order) and self._reads.is_other_mode(given.paper):
-            theirs = _MODES[bool(given.paper)]
-            text = f"{given.order_id} is a {theirs} order, and this gateway is for {self._reads.mode} orders"
-            raise OrderDenied(f"{text}; nothing was done", rule="trading_mode", **where)
-
-    def unseen(self, given: RefLike, ref: OrderRef, result: LookupResult | None, where: Where) -> Meant | None:
-        """
-        An order that was created here, or given as one of our mode, although it could not be read.
-
-        Raises:
-            OrderDenied: it is of the other mode. OrderNotFound: not shown; the error says whether that proves anything.
-            NotSent: it could not be read; of an id, whether it is paper or live is not known.
-            AuthenticationFailed, PermissionDenied, RateLimited: nothing was done.
-        """
-        if result is None:
-            return None
-        found, uuid = result[ref], _uuid(ref)
-        answer, notes = found.answers.get(self._reads.gateway), "; ".join(found.notes)
-        if answer is Answer.CANNOT_ASK:
-            raise OrderDenied(f"{notes}; nothing was done", rule="trading_mode", **where)
-        if answer is Answer.PARTLY_SEARCHED:
-            raise OrderNotFound(f"{ref} is {notes}", found=found, **where)
-        is_ours = uuid is not None and (isinstance(given, Order) and given.paper is not None)
-        is_ours = is_ours or (uuid is not None and self._reads.memory.is_created(uuid))
-        # An order whose row is broken can still be stopped; but not one of a mode that is not ours.
-        stated = [paper_from_wire(bad.raw) for bad in result.bad_rows if uuid is not None and bad.order_id == uuid]
-        if any(self._reads.is_other_mode(paper) for paper in stated):
-            is_ours = False
-        elif any(paper is not None for paper in stated):
-            is_ours = True
-        try:
-            order_from(result, ref, gateway=self._reads.gateway, operation=where.get("operation") or "")
-        except _NOT_READ as error:
-            if is_ours and uuid is not None:
-                return Meant(uuid, ref.symbol)
-            if isinstance(error, RateLimited) and where.get("operation") == CANCEL:
-                raise  # it says when to try again
-            whether = "" if uuid is None else f"whether {uuid} is a paper or a live order could not be read: "
-            raise NotSent(f"nothing was done: {whether}{Exception.__str__(error)}", **where) from error
-        return None

@@ -73,7 +73,7 @@ class _Steps:
             look.fail([ask], error)
         else:
             if self._reads.is_other_mode(order.paper):
-                look.answer([ask], Answer.CANNOT_ASK, note=self._other_mode(order))
+                look.answer([ask], Answer.CANNOT_ASK, note=self._reads.other_mode(order))
             else:
                 look.found(ask, order)
 
@@ -121,7 +121,7 @@ class _Steps:
             message = f"the row with this client id cannot be read: {bad.reason}"
             self._look.fail([ask], UnexpectedResponse(message, bad_rows=(bad,)))
         elif (other := self._others.get(ask.id)) is not None:
-            self._look.answer([ask], Answer.CANNOT_ASK, note=self._other_mode(other))
+            self._look.answer([ask], Answer.CANNOT_ASK, note=self._reads.other_mode(other))
         else:
             self._look.answer([ask], Answer.PARTLY_SEARCHED, note=self._how_far())
 
@@ -130,10 +130,6 @@ class _Steps:
         if self._rows and not self._has_client_ids:
             note += f"; none of the {self._rows} rows shows a client id: this server may not echo them"
         return note
-
-    def _other_mode(self, order: Order) -> str:
-        theirs = "paper" if order.paper else "live"
-        return f"{order.order_id} is a {theirs} order, and this gateway is for {self._reads.mode} orders"
 
 
 def is_client_id(text: str) -> bool:

@@ -90,6 +90,11 @@ class BitcainReads:
         """Whether an order belongs to the mode that this gateway is not for."""
         return paper is not None and paper is not (self.mode == "paper")
 
+    def other_mode(self, order: Order) -> str:
+        """Why nothing is done to an order of the other mode."""
+        theirs = "paper" if order.paper else "live"
+        return f"{order.order_id} is a {theirs} order, and this gateway is for {self.mode} orders"
+
     async def order(
         self, order_id: str, *, symbols: Iterable[Symbol | None] = (), deadline: Deadline, operation: str
     ) -> Order:
