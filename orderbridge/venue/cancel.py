@@ -348,12 +348,17 @@ class Cancelling:
         return await self._look(key, deadline, listed)
 
     async def _look(self, ref: OrderRef, deadline: Deadline, listed: Listed | None = None) -> Found:
+        return (await self._look_at([ref], after_a_write(deadline), listed or {}))[0]
+
+    async def _look_at(self, refs: Sequence[OrderRef], deadline: Deadline, listed: Listed) -> list[Found]:
         try:
-            return (await self.seeking.look_up([ref], after_a_write(deadline), listed or {}))[ref]
+            result = await self.seeking.look_up(refs, deadline, listed)
+            return [result[ref] for ref in refs]
         except Exception as error:  # noqa: BLE001 - the cancel is done: whatever a look meets, an error would deny that
-            extra = log_facts(self.seeking.gateway, "cancel", order_id=ref.order_id)
-            self.log.warning("%s could not be read back: %s: %s", ref, type(error).__name__, error, extra=extra)
-            return Found(answers={self.seeking.gateway: Answer.FAILED})
+            extra = log_facts(self.seeking.gateway, "cancel", order_id=refs[0].order_id)
+            what = f"{refs[0]}{f' and {len(refs) - 1} more' if len(refs) > 1 else ''}"
+            self.log.warning("%s could not be read back: %s: %s", what, type(error).__name__, error, extra=extra)
+            return [Found(answers={self.seeking.gateway: Answer.FAILED})] * len(refs)
 
     def _where(self, operation: str = "cancel") -> Where:
         return Where(gateway=self.seeking.gateway, operation=operation)
@@ -496,10 +501,10 @@ class Cancelling:
         # As the venue wrote them: an odd one must not make an error of a cancel that was sent.
         keys = [OrderRef.model_construct(gateway=self.seeking.gateway, order_id=id) for id in told]
         unlisted = {id: False for id, is_listed in told.items() if not is_listed}
-        found = await self.seeking.look_up(keys, deadline, unlisted)
+        looked = await self._look_at(keys, deadline, unlisted) if keys else []
         orders, unread = [], []
-        for id, key in zip(told, keys, strict=True):
-            order = self._concluded(before[id], _newest(found[key].orders), listed=told[id]) or before[id]
+        for id, found in zip(told, looked, strict=True):
+            order = self._concluded(before[id], _newest(found.orders), listed=told[id]) or before[id]
             if order is None:
                 unread.append(id)
             else:

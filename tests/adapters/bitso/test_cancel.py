@@ -380,6 +380,38 @@ async def test_trades_that_are_not_ready_leave_the_fills_unknown() -> None:
     assert (order.status, order.filled_quantity) == (OrderStatus.CANCELLED, None)
 
 
+async def test_an_accepted_cancel_is_no_error_whatever_its_look_raises() -> None:
+    """Bitso cancelled it, and then a server answers that knows no such path: it is cancelled, as it was known."""
+
+    def answer(method: str, target: str) -> Any:
+        return ok("A1") if method == "DELETE" else refusal("0322", 404)
+
+    gateway, _ = scripted(answer)
+    async with gateway:
+        order = await gateway.cancel(working())
+
+    assert (order.status, order.known_by, order.filled_quantity) == ("cancelled", "reported", Decimal("0.5"))
+    assert "fills: as they were known before the cancel" in order.evidence
+
+
+@pytest.mark.parametrize("symbol", [None, "BTC/MXN"])
+async def test_an_accepted_cancel_of_all_is_no_error_whatever_its_look_raises(symbol: str | None) -> None:
+    """The same of many: what Bitso listed is cancelled, and what it left out is told as it was known."""
+    plain = {"book": "btc_mxn", "side": "buy", "type": "limit", "status": "open", "price": "1"}
+    rows = [{"oid": oid, **plain, "original_amount": "2", "unfilled_amount": "1"} for oid in ("A1", "A2")]
+
+    def answer(method: str, target: str) -> Any:
+        if method == "DELETE":
+            return ok("A1")
+        return ok(*rows) if "open_orders" in target else refusal("0322", 404)
+
+    gateway, _ = scripted(answer)
+    async with gateway:
+        orders = await gateway.cancel_all(symbol=symbol)
+
+    assert {order.order_id: order.status for order in orders} == {"A1": "cancelled", "A2": "partially_filled"}
+
+
 @pytest.mark.parametrize("oid", ["all", "../x", "a,b", "x?oid=1", "a/b"])
 async def test_order_with_an_impossible_id_never_names_a_path(oid: str) -> None:
     """`DELETE /orders/all` is sent by cancel_all alone, whatever stands in an order that is given."""
