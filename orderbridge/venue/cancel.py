@@ -10,7 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from orderbridge.errors import (
     AmbiguousRef,
@@ -25,7 +25,6 @@ from orderbridge.errors import (
     RateLimited,
     UnexpectedResponse,
     VenueError,
-    VenueUnavailable,
     Where,
 )
 from orderbridge.http.retry import Deadline
@@ -555,27 +554,6 @@ def _fuller(known: Order | None, seen: Order | None) -> dict[str, Any]:
     observed = [order for order in (known, seen) if order is not None and order.filled_quantity is not None]
     most = max(observed, key=lambda order: order.filled_quantity or ZERO, default=None)
     return {name: getattr(most, name, None) for name in FILL_FIGURES}
-
-
-def tell_failed(
-    error: OrderBridgeError, left: int, *, order_id: str | None = None, client_order_id: str | None = None
-) -> NoReturn:
-    """
-    Raise what a cancel is told as that failed as a read does.
-
-    Args:
-        left: how many of its tries may have reached the venue; a refusal is the answer to the last.
-    """
-    where, text = Where(gateway=error.gateway, operation=error.operation), Exception.__str__(error)
-    is_refusal = isinstance(error, VenueError) and not isinstance(error, RateLimited)
-    if left > (1 if is_refusal else 0):
-        why = "an earlier try may have cancelled it; the last was refused" if is_refusal else "no usable answer came"
-        raise OutcomeUnknown(
-            f"the cancel was sent, and {why}: {text}", order_id=order_id, client_order_id=client_order_id, **where
-        ) from error
-    if isinstance(error, VenueUnavailable | UnexpectedResponse):
-        raise NotSent(f"nothing was sent: {text}", **where) from error
-    raise error
 
 
 def _newest(orders: Sequence[Order]) -> Order | None:

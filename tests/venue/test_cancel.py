@@ -13,11 +13,17 @@ from orderbridge.errors import (
     OutcomeUnknown,
     PermissionDenied,
     RateLimited,
-    VenueUnavailable,
 )
+from orderbridge.http.limits import Limiter
+from orderbridge.http.retry import Deadline, Retries
+from orderbridge.http.session import Session
+from orderbridge.http.transport import NoAnswer, NothingSent, WireRequest, WireResponse
 from orderbridge.model.basics import KnownBy, OrderStatus
 from orderbridge.model.order import Order
-from orderbridge.venue.cancel import CANCEL_LISTED, conclude, tell_failed
+from orderbridge.model.permit import Lane
+from orderbridge.venue.cancel import CANCEL_LISTED, conclude
+from orderbridge.venue.codes import Meaning, Said
+from orderbridge.venue.sender import RefusedLater, Sender, Tries, VenueCall
 
 AT = datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -79,21 +85,80 @@ def test_an_order_that_was_not_listed_is_as_it_is_seen() -> None:
     assert concluded(order(), order(status="ended", quantity=None, filled_quantity="1"), False).status == "filled"
 
 
-LOST = VenueUnavailable("reset", gateway="v", operation="cancel")
-FAILED: list[tuple[OrderBridgeError, int, type[OrderBridgeError]]] = [
-    (LOST, 0, NotSent),
-    (LOST, 1, OutcomeUnknown),
-    (OrderNotFound("no"), 1, OrderNotFound),
-    (PermissionDenied("no"), 2, OutcomeUnknown),
-    (RateLimited("later"), 0, RateLimited),
-    (RateLimited("later"), 1, OutcomeUnknown),
+class NoEngine:
+    """Nothing goes out by this."""
+
+    async def send(self, request: WireRequest, *, timeout: float) -> WireResponse:
+        raise AssertionError("the channel is scripted")
+
+    async def aclose(self) -> None:
+        """Nothing to close."""
+
+
+class Scripted:
+    """A channel whose sends end one after the other as a test says."""
+
+    renewals = 0
+
+    def __init__(self, *ends: Exception | Said) -> None:
+        self.ends = list(ends)
+
+    def check_usable(self) -> None:
+        """It is."""
+
+    async def ready(self) -> None:
+        """Nothing is needed."""
+
+    async def renew(self, stamp: object) -> bool:
+        return False
+
+    async def send(self, call: Any, *, lane: Lane, deadline: Deadline, not_after: float | None, tries: Tries) -> Said:
+        end = self.ends.pop(0)
+        tries.left = tries.left or not isinstance(end, NothingSent)
+        if isinstance(end, Exception):
+            raise end
+        return end
+
+
+def answer(key: str) -> Said:
+    return Said(key=key, text=key, status=400, retry_after=9.0 if key == "throttled" else None)
+
+
+LOST, UNSENT = NoAnswer("reset"), NothingSent("refused")
+FAILED: list[tuple[list[Exception | Said], type[OrderBridgeError]]] = [
+    ([UNSENT, UNSENT], NotSent),
+    ([LOST, LOST], OutcomeUnknown),
+    ([LOST, UNSENT], OutcomeUnknown),
+    ([answer("not_found")], OrderNotFound),
+    ([UNSENT, answer("permission")], PermissionDenied),
+    ([answer("unclear"), answer("permission")], RefusedLater),
+    ([LOST, answer("permission")], RefusedLater),
+    ([answer("throttled")], OutcomeUnknown),
 ]
 
 
-@pytest.mark.parametrize(("error", "left", "kind"), FAILED)
-def test_tries_that_may_have_left_outweigh(error: OrderBridgeError, left: int, kind: Any) -> None:
+@pytest.mark.parametrize(("ends", "kind"), FAILED)
+async def test_tries_that_may_have_left_outweigh(ends: list[Exception | Said], kind: type[OrderBridgeError]) -> None:
     """A refusal is the answer to the last try only; throttled is none."""
-    with pytest.raises(kind) as caught:
-        tell_failed(error, left, order_id="1")
+    retries = Retries(tries=2, first_wait=0.001)
+    session = Session(gateway="v", venue="v", transport=NoEngine(), limiter=Limiter(None), retries=retries)
+    channel = Scripted(*ends)
+    sender = Sender(channel, session, lambda said, operation: Meaning(said.key))
 
-    assert caught.value is error or caught.value.__cause__ is error
+    with pytest.raises(kind) as caught:
+        await sender.cancel(VenueCall(operation="cancel", order_id="1"), deadline=Deadline(1.0))
+
+    assert type(caught.value) is kind
+    assert (caught.value.operation, channel.ends) == ("cancel", [])
+
+
+async def test_a_cancel_while_locked_out_is_told_as_throttled() -> None:
+    """Nothing left, and the error says how long the lock-out lasts."""
+    session = Session(gateway="v", venue="v", transport=NoEngine(), limiter=Limiter(None))
+    session.lock_out(60.0, operation=None)
+    sender = Sender(Scripted(), session, lambda said, operation: Meaning(said.key))
+
+    with pytest.raises(RateLimited) as caught:
+        await sender.cancel(VenueCall(operation="cancel", order_id="1"), deadline=Deadline(1.0))
+
+    assert 59 < (caught.value.retry_after or 0) <= 60

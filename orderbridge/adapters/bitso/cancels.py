@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from orderbridge.adapters.bitso.client import BitsoClient
 from orderbridge.adapters.bitso.mapping import WAITING_MAY_BE_MISSING, could_be_oid, ways_to_ask
 from orderbridge.adapters.bitso.reads import BitsoReads
 from orderbridge.adapters.bitso.rebuild import BATCH, blames_an_id
@@ -15,10 +14,10 @@ from orderbridge.model.ref import OrderRef, RefLike
 from orderbridge.model.results import LookupResult
 from orderbridge.venue.cancel import Batches, Cancelled, Cancelling, LookUp, Meant, Seeking
 from orderbridge.venue.lookup import CLIENT, no_id_of
-from orderbridge.venue.sender import HttpCall, RefusedLater
+from orderbridge.venue.sender import HttpCall, RefusedLater, Sender
 
 
-def cancelling(client: BitsoClient, reads: BitsoReads, look_up: LookUp) -> Cancelling:
+def cancelling(client: Sender, reads: BitsoReads, look_up: LookUp) -> Cancelling:
     """How Bitso cancels: under any id, in lists and everything at once."""
     deletes = _Deletes(client)
 
@@ -66,7 +65,7 @@ def _unseen(given: RefLike, ref: OrderRef, result: LookupResult | None, where: W
 class _Deletes:
     """The cancels that Bitso takes. What it could not have issued is no order's id, and goes into no request."""
 
-    def __init__(self, client: BitsoClient) -> None:
+    def __init__(self, client: Sender) -> None:
         self._client = client
 
     async def by_oid(self, meant: Meant, deadline: Deadline) -> Cancelled:
@@ -99,7 +98,7 @@ class _Deletes:
         return await self._send(_delete("/orders/all", operation="cancel_all"), deadline, once=True)
 
     async def _send(self, call: HttpCall, deadline: Deadline, *, once: bool = False) -> list[str]:
-        payload = await self._client.sender.cancel(call, deadline=deadline, once=once)
+        payload = await self._client.cancel(call, deadline=deadline, once=once)
         if isinstance(payload, list):
             listed = list(dict.fromkeys(oid for oid in payload if isinstance(oid, str) and could_be_oid(oid)))
             if listed or not payload:

@@ -6,15 +6,14 @@ import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
 from orderbridge.adapters.bitso.auth import Signer
 from orderbridge.adapters.bitso.cancels import cancelling
-from orderbridge.adapters.bitso.client import PRIVATE_RATE, PUBLIC_RATE, BitsoClient
-from orderbridge.adapters.bitso.codes import CODES
+from orderbridge.adapters.bitso.codes import CODES, understand
 from orderbridge.adapters.bitso.edits import check_answer, checked_edit
 from orderbridge.adapters.bitso.mapping import VENUE, WAITING_MAY_BE_MISSING, book_from_symbol
 from orderbridge.adapters.bitso.markets import BitsoRules
@@ -37,7 +36,7 @@ from orderbridge.errors import (
     OrderRejected,
 )
 from orderbridge.gateway import Capabilities, ClientIdRule, Mode, UnsupportedCalls, checked_call, order_from
-from orderbridge.http.limits import LimitsLike, shared_limiter
+from orderbridge.http.limits import LimitsLike, Rate, shared_limiter
 from orderbridge.http.retry import Deadline, Retries
 from orderbridge.http.session import Session
 from orderbridge.http.transport import check_address
@@ -54,6 +53,7 @@ from orderbridge.venue.edit import Editing
 from orderbridge.venue.lists import stream, window_of
 from orderbridge.venue.markets import MarketsLike, MarketStore, amounts_of
 from orderbridge.venue.memory import OrderMemory
+from orderbridge.venue.sender import HttpCall, HttpChannel, Sender
 from orderbridge.venue.submit import Placing
 
 if TYPE_CHECKING:
@@ -81,6 +81,17 @@ CAPABILITIES: Final = Capabilities(
     cancels_counted=False,
     open_orders_may_lack=WAITING_MAY_BE_MISSING,
 )
+
+
+# Source: Bitso API v3, "General Concepts", rate limits: 300 private calls a minute by user, 60 public ones by
+# IP, cancels not counted. A burst and a refill that together never pass the figure in any 60 s.
+PRIVATE_RATE: Final = Rate(burst=60, per_second=4.0, free_lanes=frozenset({"cancel"}))
+PUBLIC_RATE: Final = Rate(burst=20, per_second=40 / 60)
+
+
+def _new_order(request: OrderRequest, client_order_id: str | None) -> HttpCall:
+    fields = order_to_wire(request, client_order_id=client_order_id or "")
+    return HttpCall(operation="submit", path="/orders", method="POST", fields=fields, client_order_id=client_order_id)
 
 
 class BitsoGateway(UnsupportedCalls):
@@ -144,12 +155,8 @@ class BitsoGateway(UnsupportedCalls):
         public = shared_limiter((VENUE, self.address, "public"), limits, venue=PUBLIC_RATE)
         session = Session(gateway=self.name, venue=VENUE, transport=transport, limiter=private, retries=retries)
         self.longest_attempt = session.longest_attempt(self.address)
-        self._client = BitsoClient(
-            session=session,
-            public=session.beside(public),
-            signer=signer,
-            base_url=self.address,
-        )
+        channel = HttpChannel(session, base_url=self.address, auth=signer, understand=understand)
+        self._client = Sender(channel, session, CODES, public=session.beside(public))
         self._clock = clock
         self._signer = signer
         self._memory = OrderMemory(elapsed=elapsed)
@@ -163,7 +170,7 @@ class BitsoGateway(UnsupportedCalls):
             capabilities=self.capabilities,
             mint=lambda: mint(self._clock(), max_length=_CLIENT_ID_LENGTH),
             hold=self._hold,
-            call=lambda request, id: order_to_wire(request, client_order_id=id or ""),
+            call=_new_order,
             send=self._send_new,
             said=self._said_of_new,
             stated=stated_in_answer,
@@ -323,38 +330,39 @@ class BitsoGateway(UnsupportedCalls):
             return None
 
     async def _send_edit(self, order: Order, changes: OrderEdit, deadline: Deadline) -> object:
-        ids: dict[str, Any] = {"order_id": order.order_id, "client_order_id": order.client_order_id}
-        return await self._client.write(
-            "PATCH",
-            f"/orders/{order.order_id}",
-            modify_to_wire(changes),
-            permit=None,
-            deadline=deadline,
+        call = HttpCall(
             operation="edit",
-            version=4,
-            **ids,
+            path=f"/orders/{order.order_id}",
+            method="PATCH",
+            fields=modify_to_wire(changes),
+            order_id=order.order_id,
+            client_order_id=order.client_order_id,
+            base_url=self._version_4(),
         )
+        return await self._client.write(call, deadline=deadline)
+
+    def _version_4(self) -> str:
+        if not self.address.endswith("/v3"):
+            raise ConfigurationError(
+                f"{self.address} does not end in /v3, so where v4 is cannot be told", gateway=self.name
+            )
+        return f"{self.address.removesuffix('3')}4"
 
     async def _hold(self, request: OrderRequest, deadline: Deadline) -> None:
         await self._markets.hold(request.symbol, amounts_of(request), deadline=deadline, operation="submit")
 
     async def _send_new(
-        self, fields: Mapping[str, str], *, permit: Permit | None, not_after: float | None, deadline: Deadline
+        self, call: HttpCall, *, permit: Permit | None, not_after: float | None, deadline: Deadline
     ) -> object:
-        more: dict[str, Any] = {"operation": "submit", "client_order_id": fields["origin_id"]}
         try:
-            return await self._client.write(
-                "POST", "/orders", fields, permit=permit, not_after=not_after, deadline=deadline, **more
-            )
+            return await self._client.write(call, permit=permit, not_after=not_after, deadline=deadline)
         except InvalidOrder as error:
             if CODES.of(error.code, "submit") is Meaning.RULE:
                 self._markets.refused()
             raise
 
-    async def _said_of_new(
-        self, payload: object, request: OrderRequest, fields: Mapping[str, str], deadline: Deadline
-    ) -> Order:
-        ids = {"oid": oid_from_answer(payload), "client_order_id": fields["origin_id"]}
+    async def _said_of_new(self, payload: object, request: OrderRequest, call: HttpCall, deadline: Deadline) -> Order:
+        ids = {"oid": oid_from_answer(payload), "client_order_id": call.client_order_id or ""}
         return order_from_answer(request, **ids, account=self.account, observed_at=self._reads.now())
 
     @checked_call

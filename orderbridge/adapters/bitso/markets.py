@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
-from orderbridge.adapters.bitso.client import BitsoClient
 from orderbridge.adapters.bitso.mapping import symbol_from_book
 from orderbridge.errors import OrderDenied
 from orderbridge.http.retry import Deadline
@@ -15,6 +14,7 @@ from orderbridge.http.session import log_facts
 from orderbridge.model.basics import Symbol, divide, parse_amount
 from orderbridge.model.request import Market
 from orderbridge.venue.markets import MarketRules, Warn
+from orderbridge.venue.sender import HttpCall, Sender
 
 _LOAD_SECONDS: Final = 30.0
 _OPTIONAL_SECONDS: Final = 3.0
@@ -30,20 +30,19 @@ class Public(NamedTuple):
 class BitsoRules:
     """Fetches what Bitso tells of its markets. What is optional stops nothing, however it fails."""
 
-    def __init__(self, client: BitsoClient) -> None:
+    def __init__(self, client: Sender) -> None:
         self._client = client
         self.rules = MarketRules(public=self._public, rows=_books, market=_market, one=_one, own=self._fees)
 
     async def _public(self, fresh: bool) -> Public:
         books, precision = await asyncio.gather(
-            self._client.get_public("/available_books", deadline=Deadline(_LOAD_SECONDS), operation="markets"),
+            self._get("/available_books"),
             self._optional(self._precision(), "quantity steps"),
         )
         return Public(books, precision)
 
     async def _precision(self) -> dict[str, int]:
-        deadline = Deadline(_LOAD_SECONDS)
-        payload = await self._client.get_public("/catalogues", deadline=deadline, operation="markets")
+        payload = await self._get("/catalogues")
         return {
             row["code"].lower(): row["precision"]
             for row in _rows(payload, "currencies", "metadata")
@@ -54,8 +53,12 @@ class BitsoRules:
         return await self._optional(self._own_fees(), "the account's own fees")
 
     async def _own_fees(self) -> dict[str, Any]:
-        payload = await self._client.get("/fees", deadline=Deadline(_LOAD_SECONDS), operation="markets")
+        payload = await self._get("/fees", is_public=False)
         return {row["book"]: row for row in _rows(payload, "fees") if isinstance(row.get("book"), str)}
+
+    async def _get(self, path: str, *, is_public: bool = True) -> Any:
+        call = HttpCall(operation="markets", path=path, is_public=is_public)
+        return await self._client.read(call, deadline=Deadline(_LOAD_SECONDS))
 
     async def _optional(self, call: Awaitable[Mapping[str, Any]], what: str) -> Mapping[str, Any]:
         try:

@@ -7,7 +7,6 @@ from collections.abc import AsyncGenerator, Callable
 from datetime import UTC, datetime
 from typing import Any, Final, Self
 
-from orderbridge.adapters.bitso.client import BitsoClient
 from orderbridge.adapters.bitso.codes import CODES
 from orderbridge.adapters.bitso.mapping import book_from_symbol, fill_from_row, order_from_row, ways_to_ask
 from orderbridge.errors import AmbiguousRef, OrderNotFound, UnexpectedResponse, VenueError
@@ -22,6 +21,7 @@ from orderbridge.venue.lists import Window, joined
 from orderbridge.venue.lookup import ORDER
 from orderbridge.venue.memory import OrderMemory
 from orderbridge.venue.rows import RowReader, Rows, Unusable
+from orderbridge.venue.sender import HttpCall, Sender
 
 # Source: Bitso API v3, "List Open Orders": at most 500 rows, and no paging.
 OPEN_ORDERS_LIMIT: Final = 500
@@ -34,7 +34,7 @@ class BitsoReads:
 
     def __init__(
         self,
-        client: BitsoClient,
+        client: Sender,
         *,
         account: str,
         clock: Callable[[], float],
@@ -59,7 +59,7 @@ class BitsoReads:
 
     async def orders_at(self, path: str, *, deadline: Deadline, operation: str, source: str) -> Rows[Order]:
         """The orders in the payload of a path."""
-        payload = await self.client.get(path, deadline=deadline, operation=operation, lane=self._lane)
+        payload = await self.client.read(HttpCall(operation=operation, path=path), deadline=deadline, lane=self._lane)
         observed_at = self.now()
 
         def to_order(row: Any) -> Order:
@@ -99,7 +99,8 @@ class BitsoReads:
 
     async def books(self, *, deadline: Deadline) -> list[str]:
         """The names of all books."""
-        payload = await self.client.get_public("/available_books", deadline=deadline, operation="books")
+        call = HttpCall(operation="books", path="/available_books", is_public=True)
+        payload = await self.client.read(call, deadline=deadline)
         rows = payload if isinstance(payload, list) else []
         books = [row["book"] for row in rows if isinstance(row, dict) and isinstance(row.get("book"), str)]
         if not books:
@@ -109,7 +110,7 @@ class BitsoReads:
     async def trades_of(self, id: str, *, by_oid: bool, deadline: Deadline, operation: str) -> Rows[Fill]:
         """All trades of one order; by origin id, of every order that ever used it."""
         path = f"/order_trades/{id}" if by_oid else f"/order_trades?origin_id={id}"
-        payload = await self.client.get(path, deadline=deadline, operation=operation, lane=self._lane)
+        payload = await self.client.read(HttpCall(operation=operation, path=path), deadline=deadline, lane=self._lane)
 
         def to_fill(row: Any) -> Fill:
             fill = self._to_fill(row)
@@ -162,9 +163,8 @@ class BitsoReads:
         seen: set[tuple[str, str]] = set()
         while True:
             query = f"limit={TRADES_PAGE}&sort=desc{book}" + (f"&marker={marker}" if marker else "")
-            payload = await self.client.get(
-                f"/user_trades?{query}", deadline=Deadline(timeout), operation="fills", lane=self._lane
-            )
+            call = HttpCall(operation="fills", path=f"/user_trades?{query}")
+            payload = await self.client.read(call, deadline=Deadline(timeout), lane=self._lane)
             page = await self._rows.read(payload, self._to_fill, "fills")
             ids = [(fill.fill_id, fill.order_id) for fill in page.good]
             if page.count and page.good and seen.issuperset(ids):

@@ -10,22 +10,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from orderbridge.adapters.ccxt_any.client import CcxtClient
+from orderbridge.adapters.ccxt_any.client import CcxtCall, CcxtClient
 from orderbridge.adapters.ccxt_any.lookup import look_up
 from orderbridge.adapters.ccxt_any.reads import TRIGGER, CcxtReads
 from orderbridge.adapters.ccxt_any.traits import ANY_ID
-from orderbridge.adapters.ccxt_any.wire import Call
-from orderbridge.errors import OrderBridgeError, OrderDenied, OrderNotFound, VenueError, Where
+from orderbridge.errors import (
+    NotSent,
+    OrderDenied,
+    OrderNotFound,
+    UnexpectedResponse,
+    VenueError,
+    VenueUnavailable,
+    Where,
+)
 from orderbridge.gateway import order_from
 from orderbridge.http.retry import Deadline
-from orderbridge.http.session import log_facts
 from orderbridge.model.basics import Symbol
 from orderbridge.model.order import Order
 from orderbridge.model.ref import OrderRef, RefLike
 from orderbridge.model.results import BadRow, LookupResult
 from orderbridge.venue.bounds import after_a_write
-from orderbridge.venue.cancel import UNREADABLE, Cancelled, Cancelling, Listed, Meant, Seeking, tell_failed
+from orderbridge.venue.cancel import UNREADABLE, Cancelled, Cancelling, Listed, Meant, Seeking
 from orderbridge.venue.lookup import no_id_of
+from orderbridge.venue.sender import RefusedLater
 
 
 def cancelling(client: CcxtClient, reads: CcxtReads) -> Cancelling:
@@ -62,26 +69,24 @@ def cancelling(client: CcxtClient, reads: CcxtReads) -> Cancelling:
         return Meant(id or "", symbol_of(ref))
 
     async def send(meant: Meant, deadline: Deadline) -> Cancelled:
-        sends: list[Call] = []
-        apart = memory.is_apart(meant.order_id, meant.symbol)
         try:
             await first.ready(deadline=deadline)
-            asked = reads.markets.spelled(meant.symbol)
-            done = await client.read(
-                lambda exchange: exchange.cancel_order(meant.order_id, asked, dict(TRIGGER) if apart else {}),
-                deadline=deadline,
-                operation="cancel",
-                lane="cancel",
-                sends=sends,
-            )
-        except OrderBridgeError as error:
-            if isinstance(error, OrderNotFound) and not apart and await is_apart(meant, deadline):
-                return await send(meant, deadline)
-            left = sum(any(sent.left for sent in call.sent) for call in sends)
-            tell_failed(error, left, order_id=meant.order_id, client_order_id=meant.client_order_id)
-        finally:
-            extra = log_facts(name, "cancel", order_id=meant.order_id)
-            client.session.log.info("cancel sent %d times", len(sends), extra=extra)
+        except (VenueUnavailable, UnexpectedResponse) as error:
+            raise NotSent(f"nothing was sent: {Exception.__str__(error)}", gateway=name, operation="cancel") from error
+        asked, apart = reads.markets.spelled(meant.symbol), memory.is_apart(meant.order_id, meant.symbol)
+        call = CcxtCall(
+            operation="cancel",
+            make=lambda exchange: exchange.cancel_order(meant.order_id, asked, dict(TRIGGER) if apart else {}),
+            order_id=meant.order_id,
+            client_order_id=meant.client_order_id,
+        )
+        try:
+            done = await client.sender.cancel(call, deadline=deadline)
+        except (OrderNotFound, RefusedLater) as error:
+            refusal = error if isinstance(error, OrderNotFound) else error.refusal
+            if apart or not isinstance(refusal, OrderNotFound) or not await is_apart(meant, deadline):
+                raise
+            return await send(meant, deadline)
         listed = isinstance(done.value, dict) and done.value.get("id") == meant.order_id
         return Cancelled(ids=([meant.order_id] if listed else []) if traits.cancel_lists else None)
 

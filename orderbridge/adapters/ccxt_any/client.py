@@ -17,7 +17,7 @@ from orderbridge.http.limits import LockedOut, NoPermit
 from orderbridge.http.retry import Deadline, TryAgain
 from orderbridge.http.session import Session, log_facts
 from orderbridge.http.transport import NoAnswer, NothingSent
-from orderbridge.model.permit import Lane, Permit
+from orderbridge.model.permit import Lane
 from orderbridge.venue.codes import Said, judged, read_error
 from orderbridge.venue.sender import Sender, Tries, VenueCall
 
@@ -171,29 +171,6 @@ class CcxtClient:
             raise VenueUnavailable(f"no answer: {failed}", **where) from failed
         error = read_error(judged(judge, said, operation), said, where)
         raise error.error if isinstance(error, TryAgain) else error
-
-    async def read(
-        self, make: Make[T], *, deadline: Deadline, operation: str, lane: Lane = "read", sends: list[Call] | None = None
-    ) -> Answered:
-        """A call that changes nothing, or a cancel; see `Sender.read`. `sends` gets the call of each try."""
-        call = CcxtCall(operation=operation, make=make, calls=[] if sends is None else sends)
-        done: Answered = await self.sender.read(call, deadline=deadline, lane=lane)
-        return done
-
-    async def write(
-        self,
-        make: Make[T],
-        *,
-        permit: Permit | None,
-        deadline: Deadline,
-        operation: str,
-        not_after: float | None = None,
-        client_order_id: str | None = None,
-    ) -> Answered:
-        """Make a call that writes, once; see `Sender.write`."""
-        call = CcxtCall(operation=operation, make=make, client_order_id=client_order_id)
-        done: Answered = await self.sender.write(call, permit=permit, deadline=deadline, not_after=not_after)
-        return done
 
     async def _run(self, make: Make[Any], call: Call, operation: str) -> Answered | Failure:
         started = time.perf_counter()

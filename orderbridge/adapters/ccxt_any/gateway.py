@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, Final, Self
 
 from orderbridge.adapters.ccxt_any.cancels import cancelling
-from orderbridge.adapters.ccxt_any.client import CALL_SECONDS, Answered, CcxtClient
+from orderbridge.adapters.ccxt_any.client import CALL_SECONDS, Answered, CcxtCall, CcxtClient
 from orderbridge.adapters.ccxt_any.codes import CcxtCodes
 from orderbridge.adapters.ccxt_any.exchanges import (
     address_of,
@@ -25,7 +25,7 @@ from orderbridge.adapters.ccxt_any.exchanges import (
 )
 from orderbridge.adapters.ccxt_any.lookup import look_up
 from orderbridge.adapters.ccxt_any.markets import CcxtMarkets
-from orderbridge.adapters.ccxt_any.outgoing import NewOrder, creation, order_from_answer, refuse_side, stated_in_answer
+from orderbridge.adapters.ccxt_any.outgoing import creation, order_from_answer, refuse_side, stated_in_answer
 from orderbridge.adapters.ccxt_any.overrides import OVERRIDES
 from orderbridge.adapters.ccxt_any.reads import CcxtReads
 from orderbridge.adapters.ccxt_any.traits import corrected, declared
@@ -168,7 +168,7 @@ class CcxtGateway(UnsupportedCalls):
             screen=lambda request: refuse_side(request, self._traits, self.name),
             hold=self._hold,
             call=self._new,
-            send=self._send_new,
+            send=self._client.sender.write,
             said=self._said_of_new,
             stated=lambda done: stated_in_answer(done.value),
             known=memory.created,
@@ -182,22 +182,14 @@ class CcxtGateway(UnsupportedCalls):
     async def _hold(self, request: OrderRequest, deadline: Deadline) -> None:
         await self._markets.store.hold(request.symbol, amounts_of(request), deadline=deadline, operation="submit")
 
-    def _new(self, request: OrderRequest, client_order_id: str | None) -> NewOrder:
+    def _new(self, request: OrderRequest, client_order_id: str | None) -> CcxtCall:
         ids = self._traits.client_ids
         sent_as = {ids.sent_as: client_order_id} if ids and client_order_id else {}
         self._reads.memory.sending(client_order_id, request.symbol)
         make = creation(request, symbol=self._markets.spelled(request.symbol) or "", ids=sent_as)
-        return NewOrder(make, client_order_id)
+        return CcxtCall(operation="submit", make=make, client_order_id=client_order_id)
 
-    async def _send_new(
-        self, new: NewOrder, *, permit: Permit | None, not_after: float | None, deadline: Deadline
-    ) -> Answered:
-        ids = {"client_order_id": new.client_order_id}
-        return await self._client.write(
-            new.make, permit=permit, not_after=not_after, deadline=deadline, operation="submit", **ids
-        )
-
-    async def _said_of_new(self, done: Answered, request: OrderRequest, new: NewOrder, deadline: Deadline) -> Order:
+    async def _said_of_new(self, done: Answered, request: OrderRequest, new: CcxtCall, deadline: Deadline) -> Order:
         order_id = done.value.get("id") if isinstance(done.value, dict) else None
         if not isinstance(order_id, str) or not order_id.strip():
             raise Unclear("the answer names no order id")

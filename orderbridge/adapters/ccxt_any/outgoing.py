@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from orderbridge.adapters.ccxt_any.fields import STATED
 from orderbridge.adapters.ccxt_any.mapping import order_from_row
@@ -19,13 +19,6 @@ from orderbridge.venue.rows import Unusable
 from orderbridge.venue.submit import order_as_asked
 
 _AS_ASKED: Final = ("time_in_force", "post_only")
-
-
-class NewOrder(NamedTuple):
-    """A new order as it leaves: the call into ccxt, and its client order id where it has one."""
-
-    make: Callable[[Any], Awaitable[Any]]
-    client_order_id: str | None
 
 
 def refuse_side(request: OrderRequest, traits: Traits, gateway: str) -> None:

@@ -7,13 +7,12 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mappi
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Self, TypeVar
 
-from orderbridge.adapters.ccxt_any.client import Answered, CcxtClient
+from orderbridge.adapters.ccxt_any.client import Answered, CcxtCall, CcxtClient
 from orderbridge.adapters.ccxt_any.codes import is_list_answer
 from orderbridge.adapters.ccxt_any.fields import UNREADABLE
 from orderbridge.adapters.ccxt_any.mapping import fill_from_row, is_contract, order_from_row
 from orderbridge.adapters.ccxt_any.markets import CcxtMarkets
 from orderbridge.adapters.ccxt_any.traits import Listing, Traits
-from orderbridge.adapters.ccxt_any.wire import Call
 from orderbridge.errors import NotSupported, OrderNotFound, UnexpectedResponse
 from orderbridge.gateway import order_from
 from orderbridge.http.retry import Deadline
@@ -85,22 +84,20 @@ class CcxtReads:
         """The markets, which every read of ccxt's needs. VenueUnavailable and the errors of a read."""
         return await self.markets.store.get(deadline=deadline)
 
+    async def _read(self, call: CcxtCall, deadline: Deadline) -> Answered:
+        done: Answered = await self.client.sender.read(call, deadline=deadline, lane=self._lane)
+        return done
+
     async def order(
         self, order_id: str, *, symbol: str | None, params: dict[str, Any], deadline: Deadline, operation: str
     ) -> Rows[Order]:
         """One order by id, or by what `params` name. OrderNotFound (NotInList: perhaps) and the errors of a read."""
         asked, named = self.markets.spelled(symbol), {**self.traits.fetch_params, **params}
-        calls: list[Call] = []
+        call = CcxtCall(operation=operation, make=lambda exchange: exchange.fetch_order(order_id, asked, dict(named)))
         try:
-            done = await self.client.read(
-                lambda exchange: exchange.fetch_order(order_id, asked, dict(named)),
-                deadline=deadline,
-                operation=operation,
-                lane=self._lane,
-                sends=calls,
-            )
+            done = await self._read(call, deadline)
         except OrderNotFound as error:
-            last = calls[-1].sent[-1] if calls and calls[-1].sent else None
+            last = call.calls[-1].sent[-1] if call.calls and call.calls[-1].sent else None
             # ccxt looked through what came; only where a row of ours says so is that the order's own place.
             if last is not None and last.failed is None and self.traits.order_rows_at is None:
                 raise NotInList(Exception.__str__(error), gateway=self.client.gateway, operation=operation) from error
@@ -151,12 +148,11 @@ class CcxtReads:
         self, symbol: str | None, params: dict[str, Any], listing: Listing, deadline: Deadline
     ) -> Rows[Order]:
         asked = self.markets.spelled(symbol)
-        done = await self.client.read(
-            lambda exchange: exchange.fetch_open_orders(asked, None, listing.limit, dict(params)),
-            deadline=deadline,
+        call = CcxtCall(
             operation="open_orders",
-            lane=self._lane,
+            make=lambda exchange: exchange.fetch_open_orders(asked, None, listing.limit, dict(params)),
         )
+        done = await self._read(call, deadline)
         self._check_whole(done, listing, "open_orders")
         return await self._orders(done.value, "open orders", "open_orders", done)
 
@@ -257,10 +253,10 @@ class CcxtReads:
         for start, end in spans:
             params = {} if end is None else {"until": end}
 
-            def call(exchange: Any, start: int | None = start, params: dict[str, Any] = params) -> Any:
+            def make(exchange: Any, start: int | None = start, params: dict[str, Any] = params) -> Any:
                 return getattr(exchange, method)(asked, start, listing.limit, dict(params))
 
-            done = await self.client.read(call, deadline=deadline, operation=operation, lane=self._lane)
+            done = await self._read(CcxtCall(operation=operation, make=make), deadline)
             if not reaches_back(done.value, window.since, listing):
                 self._check_whole(done, listing, operation)
             answers.append(done)
@@ -269,12 +265,10 @@ class CcxtReads:
     async def _trades_of(self, order_id: str, symbol: Symbol | None, deadline: Deadline) -> Rows[Fill]:
         await self.ready(deadline=deadline)
         asked = self.markets.spelled(symbol)
-        done = await self.client.read(
-            lambda exchange: exchange.fetch_order_trades(order_id, asked, None, None, {}),
-            deadline=deadline,
-            operation="fills",
-            lane=self._lane,
+        call = CcxtCall(
+            operation="fills", make=lambda exchange: exchange.fetch_order_trades(order_id, asked, None, None, {})
         )
+        done = await self._read(call, deadline)
         # Few orders trade in as many pieces as a page holds, so only a usual large page is suspect.
         self._check_whole(done, Listing(exists=True), "fills", small_pages=False)
         return await self._fills(done, order_id, symbol)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from orderbridge.adapters.ccxt_any.client import CcxtClient
+from orderbridge.adapters.ccxt_any.client import CcxtCall, CcxtClient
 from orderbridge.adapters.ccxt_any.codes import CcxtCodes
 from orderbridge.adapters.ccxt_any.gateway import _CcxtSends
 from orderbridge.adapters.ccxt_any.wire import Sent, current_call
@@ -36,13 +36,12 @@ async def error_of(
     client = CcxtClient(
         SimpleNamespace(id="test"), session=session, codes=codes, gets_write=False, is_watched=lambda: True
     )
-    deadline = Deadline(None)
+    made = CcxtCall(operation=call, make=fail, client_order_id=client_order_id)
     try:
         if call == "submit":
-            ids = {"client_order_id": client_order_id}
-            await client.write(fail, permit=None, deadline=deadline, operation=call, **ids)
+            await client.sender.write(made, deadline=Deadline(None))
         else:
-            await client.read(fail, deadline=deadline, operation=call, lane="cancel")
+            await client.sender.read(made, deadline=Deadline(None), lane="cancel")
     except OrderBridgeError as raised:
         return raised
     raise AssertionError("it did not fail")
