@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import urlsplit
@@ -37,12 +37,9 @@ from orderbridge.model.permit import LANES, Lane, Permit
 
 if TYPE_CHECKING:
     from orderbridge.http.transport import EngineLike
-    from orderbridge.model.results import BadRow
 
 T = TypeVar("T")
 _ATTEMPT: Final = Limits().attempt
-# How long reading rows may hold up everything else, in seconds.
-_TURN: Final = 0.02
 # Reads and orders on their way at once; the other connections of an engine's pool are kept for cancels, and for the
 # look at what came of them.
 _ON_THEIR_WAY: Final = 80
@@ -278,30 +275,11 @@ class Session:
         """Whether this process was forked after the first use: then there is nothing to close here."""
         return self._loop.is_the_parents
 
-    def warn_rows(self, bad_rows: Sequence[BadRow], operation: str) -> None:
-        """One line for all the rows of an answer that cannot be read: an answer may be full of them."""
-        if bad_rows:
-            first, more = bad_rows[0], len(bad_rows) - 1
-            extra = log_facts(self.gateway, operation, order_id=first.order_id)
-            others = f", and {more} more" if more else ""
-            self.log.warning("row %d is unusable: %s%s", first.position, first.reason, others, extra=extra)
-
     async def aclose(self) -> None:
         """Close the engine, if it was made here. The session cannot be used again."""
         self._closed = True
         if self._owns_engine:
             await self._engine.aclose()
-
-
-async def in_turns(items: Iterable[T]) -> AsyncIterator[tuple[int, T]]:
-    """The items with their positions, while everything else in the loop gets its turns, however many they are."""
-    loop = asyncio.get_running_loop()
-    since = loop.time()
-    for position, item in enumerate(items):
-        yield position, item
-        if loop.time() - since > _TURN:
-            await asyncio.sleep(0)
-            since = loop.time()
 
 
 def _finite(seconds: float) -> float | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Generic, TypeVar
@@ -10,13 +11,15 @@ from typing import Any, Final, Generic, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from orderbridge.errors import UnexpectedResponse
-from orderbridge.http.session import Session, in_turns, log_facts
+from orderbridge.http.session import Session, log_facts
 from orderbridge.model.order import Order
 from orderbridge.model.results import BadRow
 from orderbridge.venue.bounds import remember
 
 M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")
+# How long reading rows may hold up everything else, in seconds.
+_TURN: Final = 0.02
 # Orders of one answer whose anomalies are told one by one; of more, how many there are.
 _ODD_TOLD: Final = 20
 
@@ -93,13 +96,14 @@ class RowReader:
 
     def warn_bad(self, bad_rows: Iterable[BadRow], operation: str) -> None:
         """Tell the rows that were not told before, in one line."""
-        news = [bad for bad in bad_rows if self._is_news(bad.order_id, self._known_by(bad))]
-        self._session.warn_rows(news, operation)
-
-    @staticmethod
-    def _known_by(bad: BadRow) -> str:
         # One without an id is told from others by all of it.
-        return bad.reason if bad.order_id else f"{bad.reason} {hash(repr(bad.raw))}"
+        names = ((bad, bad.reason if bad.order_id else f"{bad.reason} {hash(repr(bad.raw))}") for bad in bad_rows)
+        news = [bad for bad, name in names if self._is_news(bad.order_id, name)]
+        if news:
+            first, more = news[0], f", and {len(news) - 1} more" if len(news) > 1 else ""
+            extra = log_facts(self._session.gateway, operation, order_id=first.order_id)
+            text = "row %d is unusable: %s%s"
+            self._session.log.warning(text, first.position, first.reason, more, extra=extra)
 
     def warn_odd(self, orders: Iterable[Order], operation: str) -> None:
         """Tell the anomalies that were not told before."""
@@ -118,6 +122,17 @@ class RowReader:
             return False
         remember(self._told, (order_id, text), None)
         return True
+
+
+async def in_turns(items: Iterable[T]) -> AsyncIterator[tuple[int, T]]:
+    """The items with their positions, while everything else in the loop gets its turns, however many they are."""
+    loop = asyncio.get_running_loop()
+    since = loop.time()
+    for position, item in enumerate(items):
+        yield position, item
+        if loop.time() - since > _TURN:
+            await asyncio.sleep(0)
+            since = loop.time()
 
 
 def built(model: type[M], id: str | None, /, **fields: Any) -> M:

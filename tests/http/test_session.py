@@ -12,7 +12,7 @@ from orderbridge.errors import NotSent
 from orderbridge.http import WireRequest, WireResponse
 from orderbridge.http.limits import Limiter, Rate
 from orderbridge.http.retry import Deadline, Retries
-from orderbridge.http.session import Session, in_turns, log_facts, own_logger
+from orderbridge.http.session import Session, log_facts, own_logger
 from orderbridge.http.transport import NoAnswer, NothingSent
 
 Simulate = Callable[[Callable[[], Awaitable[Any]]], Any]
@@ -124,32 +124,6 @@ def test_a_request_that_cannot_be_made_tells_no_secret(in_simulated_time: Simula
 
     assert (error.__cause__, error.__context__) == (None, None)
     assert "hunter2" not in str(error)
-
-
-def test_many_rows_have_their_turns_with_everything_else(in_simulated_time: Simulate) -> None:
-    """However many rows an answer has, the rest of the program runs while they are read."""
-
-    async def go() -> tuple[int, int]:
-        ticks = 0
-
-        async def tick() -> None:
-            nonlocal ticks
-            while True:
-                ticks += 1
-                await asyncio.sleep(0)
-
-        task = asyncio.ensure_future(tick())
-        read, clock = 0, asyncio.get_running_loop()
-        async for position, _ in in_turns(range(100)):
-            read += position >= 0
-            await_until = clock.time() + 0.05
-            clock._selector.now = await_until  # type: ignore[attr-defined]
-        task.cancel()
-        return read, ticks
-
-    read, ticks = in_simulated_time(go)
-
-    assert (read, ticks >= 100) == (100, True)
 
 
 def test_an_error_of_a_callers_transport_tells_no_secret(in_simulated_time: Simulate) -> None:
