@@ -14,7 +14,6 @@ from weakref import WeakKeyDictionary
 from orderbridge.errors import (
     ConfigurationError,
     NotSent,
-    OrderBridgeError,
     RateLimited,
     VenueUnavailable,
     printable,
@@ -127,7 +126,7 @@ class Session:
 
     async def exchange(
         self,
-        build: Callable[[], WireRequest],
+        request: WireRequest,
         *,
         deadline: Deadline,
         operation: str,
@@ -135,22 +134,11 @@ class Session:
         **ids: str | None,
     ) -> WireResponse:
         """
-        Send once and log. `build` signs, at the last moment; after `not_after` the engine writes nothing.
+        Send once and log; after `not_after` the engine writes nothing.
 
         Raises:
-            NothingSent: `build` failed, or from the engine, as NoAnswer.
+            NothingSent, NoAnswer: from the engine.
         """
-        try:
-            request = build()
-        except OrderBridgeError:
-            raise
-        except Exception as error:  # noqa: BLE001 - a clock or a signer may be anybody's
-            why: str | None = type(error).__name__
-        else:
-            why = None
-        if why is not None:
-            # Without the error itself: its frames may hold what signs the request.
-            raise NothingSent(f"the request could not be made: {why}")
         started = time.perf_counter()
         status: object = "no answer"
         try:

@@ -189,18 +189,12 @@ class HttpChannel:
         self, call: HttpCall, *, lane: Lane, deadline: Deadline, not_after: float | None, tries: Tries
     ) -> Said:
         """Send once. NothingSent, NoAnswer, or an error of the signer's."""
-        stamp: object = None
-
-        def build() -> WireRequest:
-            nonlocal stamp
-            request, stamp = self._request(call)
-            return request
-
+        request, stamp = self._made(call)
         before = tries.left, tries.paid
         tries.left = tries.paid = True
         try:
             response = await self._session.exchange(
-                build,
+                request,
                 deadline=deadline,
                 operation=call.operation,
                 not_after=not_after,
@@ -211,6 +205,17 @@ class HttpChannel:
             tries.left, tries.paid = before
             raise
         return self._said(response, call, stamp)
+
+    def _made(self, call: HttpCall) -> tuple[WireRequest, object]:
+        """The request, signed at the last moment. NothingSent, or an error of ours."""
+        try:
+            return self._request(call)
+        except OrderBridgeError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a clock or a signer may be anybody's
+            why = type(error).__name__
+        # Without the error itself: its frames may hold what signs the request.
+        raise NothingSent(f"the request could not be made: {why}")
 
     def _request(self, call: HttpCall) -> tuple[WireRequest, object]:
         url = (call.base_url or self.base_url) + call.path

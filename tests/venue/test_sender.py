@@ -75,11 +75,11 @@ def understand(response: WireResponse, call: HttpCall) -> Said:
     return Said(ok=response.status < 300, payload=response.status, key=str(response.status))
 
 
-def sender(engine: Engine, rate: Rate | None = None, **more: Any) -> Sender:
+def sender(engine: Engine, rate: Rate | None = None, auth: Key | None = None, **more: Any) -> Sender:
     """A sender over the engine, by the running loop's clock."""
     lanes = Limiter(rate, clock=asyncio.get_running_loop().time)
     session = Session(gateway="bitso", venue="bitso", transport=engine, limiter=lanes, **more)
-    channel = HttpChannel(session, base_url="https://bitso.com/api/v3", auth=Key(), understand=understand)
+    channel = HttpChannel(session, base_url="https://bitso.com/api/v3", auth=auth or Key(), understand=understand)
     return Sender(channel, session, Codes())
 
 
@@ -276,6 +276,28 @@ async def test_every_write_is_logged(
     (record,) = caplog.records
     assert caught is error
     assert (record.getMessage(), record.__dict__["client_order_id"]) == (said, "bot-1")
+
+
+class Odd(Key):
+    """Fails with the secret at hand."""
+
+    def sign(self, request: WireRequest) -> tuple[WireRequest, object]:
+        secret = "hunter2"
+        raise ValueError(secret)
+
+
+async def test_a_request_that_cannot_be_made_tells_no_secret() -> None:
+    """An error while signing comes out without its frames, which hold what signs; nothing was sent, at no cost."""
+    one = sender(Engine(WireResponse(200)), Rate(burst=1, per_second=0.001), auth=Odd())
+
+    for _ in range(2):
+        with pytest.raises(NotSent, match="the request could not be made: ValueError") as caught:
+            await one.write(SUBMIT, deadline=Deadline(1))
+
+    cause = caught.value.__cause__
+    assert isinstance(cause, NothingSent)
+    assert (cause.__cause__, cause.__context__) == (None, None)
+    assert "hunter2" not in f"{caught.value}{cause}"
 
 
 async def test_the_deadline_of_a_write_reaches_the_engine() -> None:
