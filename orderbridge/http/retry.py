@@ -16,12 +16,10 @@ _FOREVER: Final = float("inf")
 class TryAgain(Exception):
     """Raised inside an attempt at a read: the answer was no use, another try may help. `error` if none does."""
 
-    def __init__(self, error: Exception, *, after: float | None = None, admitted: bool = True) -> None:
+    def __init__(self, error: Exception, *, after: float | None = None) -> None:
         super().__init__(str(error))
         self.error = error
         self.after = after
-        # False: refused before it was looked at, so that even what must not be done twice may be sent again.
-        self.admitted = admitted
 
 
 @dataclass(frozen=True, slots=True)

@@ -196,7 +196,7 @@ class Session:
         Make a read, and repeat it after NothingSent, NoAnswer or TryAgain while tries and time allow.
 
         Args:
-            once: never again after bytes may have left, unless the answer was that it was not admitted.
+            once: never again after bytes may have left.
 
         Raises:
             VenueUnavailable: the last try failed in the engine. The error of the last TryAgain. Any other, at once.
@@ -216,9 +216,8 @@ class Session:
                 error, asked = again.error, again.after or 0.0
                 cause = left = again
             wait = max(asked, self.retries.wait_before(number))
-            may_be_done = isinstance(left, NoAnswer) or (left is not None and left.admitted)
             is_over = number >= self.retries.tries or asked > self.retries.longest_retry_after
-            if is_over or (once and may_be_done) or not deadline.allows(wait):
+            if is_over or (once and left is not None) or not deadline.allows(wait):
                 raise error from cause
             extra = log_facts(self.gateway, operation)
             self.log.warning("%s is tried again in %.1f s: %s", operation, wait, error, extra=extra)

@@ -270,18 +270,6 @@ def write_error(
     return unclear
 
 
-def facts_of(error: VenueError) -> VenueFacts:
-    """The facts of one error, for another in its place."""
-    return VenueFacts(
-        gateway=error.gateway,
-        operation=error.operation,
-        code=error.code,
-        http_status=error.http_status,
-        request_id=error.request_id,
-        body=error.body,
-    )
-
-
 def _refusal(kind: type[VenueError], meaning: Meaning, said: Said, where: Where) -> VenueError:
     if meaning is Meaning.ABSENT:
         proof = Found(answers={where["gateway"] or "": Answer.NOT_SEEN}, proven_absent=True)

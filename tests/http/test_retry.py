@@ -153,14 +153,10 @@ def test_each_failure_that_is_repeated_is_told(in_simulated_time: Simulate, capl
     assert [text.rpartition(" s: ")[2] for text in told] == ["venue get: no answer: one", "venue get: no answer: two"]
 
 
-REFUSED = TryAgain(RateLimited("slow"), admitted=False)
-
-
 @pytest.mark.parametrize(
     ("errors", "tries"),
     [
         ([NothingSent("refused"), NothingSent("refused")], 3),
-        ([REFUSED, NothingSent("refused"), REFUSED], 4),
         ([NoAnswer("cut")], 1),
         ([TryAgain(RateLimited("slow"))], 1),
         ([NothingSent("refused"), NoAnswer("cut")], 2),
@@ -169,7 +165,7 @@ REFUSED = TryAgain(RateLimited("slow"), admitted=False)
 def test_what_is_asked_once_is_asked_until_it_may_have_been_done(
     in_simulated_time: Simulate, errors: list[Exception], tries: int
 ) -> None:
-    """Nothing sent, and an answer that it was not admitted, let it be sent again; anything else may be its doing."""
+    """What did not leave is sent again; anything else may be its doing."""
     attempts = Attempts(*errors)
 
     with contextlib.suppress(VenueUnavailable, RateLimited):

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from orderbridge.errors import (
+    AuthenticationFailed,
     NotSent,
     OrderBridgeError,
     OrderNotFound,
@@ -98,10 +99,8 @@ class NoEngine:
 class Scripted:
     """A channel whose sends end one after the other as a test says."""
 
-    renewals = 0
-
-    def __init__(self, *ends: Exception | Said) -> None:
-        self.ends = list(ends)
+    def __init__(self, *ends: Exception | Said, renewals: int = 0) -> None:
+        self.ends, self.renewals = list(ends), renewals
 
     def check_usable(self) -> None:
         """It is."""
@@ -110,7 +109,7 @@ class Scripted:
         """Nothing is needed."""
 
     async def renew(self, stamp: object) -> bool:
-        return False
+        return True
 
     async def send(self, call: Any, *, lane: Lane, deadline: Deadline, not_after: float | None, tries: Tries) -> Said:
         end = self.ends.pop(0)
@@ -150,6 +149,37 @@ async def test_tries_that_may_have_left_outweigh(ends: list[Exception | Said], k
 
     assert type(caught.value) is kind
     assert (caught.value.operation, channel.ends) == ("cancel", [])
+
+
+@pytest.mark.parametrize(
+    ("ends", "renewals", "kind"),
+    [
+        ([answer("not_admitted"), Said(ok=True, payload="done")], 1, None),
+        ([answer("not_admitted"), answer("not_admitted")], 1, AuthenticationFailed),
+        ([answer("not_admitted"), LOST], 1, OutcomeUnknown),
+        ([answer("not_admitted"), answer("permission")], 1, PermissionDenied),
+        ([answer("not_admitted")], 0, AuthenticationFailed),
+        ([LOST], 1, OutcomeUnknown),
+    ],
+)
+async def test_what_is_sent_once_is_sent_again_after_it_was_not_admitted(
+    ends: list[Exception | Said], renewals: int, kind: type[OrderBridgeError] | None
+) -> None:
+    """As often as the venue bears: it was refused before it was looked at. After anything else it may be done."""
+    session = Session(
+        gateway="v", venue="v", transport=NoEngine(), limiter=Limiter(None), retries=Retries(first_wait=0.001)
+    )
+    channel = Scripted(*ends, renewals=renewals)
+    sender = Sender(channel, session, lambda said, operation: Meaning(said.key))
+    call = VenueCall(operation="cancel", client_order_id="c")
+
+    if kind is None:
+        assert await sender.cancel(call, deadline=Deadline(1.0), once=True) == "done"
+    else:
+        with pytest.raises(kind):
+            await sender.cancel(call, deadline=Deadline(1.0), once=True)
+
+    assert channel.ends == []
 
 
 async def test_a_cancel_while_locked_out_is_told_as_throttled() -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, Context, DivisionByZero, InvalidOperation, Overflow, localcontext
 from typing import Any, Final, TypeVar
 
-from orderbridge.adapters.ccxt_any.codes import LOCK_OUT, CcxtCodes, Failure, judge, payload
+from orderbridge.adapters.ccxt_any.codes import LOCK_OUT, CcxtCodes, FailedCall, judge, payload
 from orderbridge.adapters.ccxt_any.exchanges import check_proxies
 from orderbridge.adapters.ccxt_any.wire import Call, Sent, current_call
 from orderbridge.errors import ConfigurationError, RateLimited, VenueUnavailable, Where
@@ -134,7 +134,7 @@ class CcxtClient:
             tries.paid |= any(sent.left for sent in made.sent)
         return Said(ok=True, payload=done) if isinstance(done, Answered) else self._said(done, call)
 
-    def _said(self, failure: Failure, call: CcxtCall) -> Said:
+    def _said(self, failure: FailedCall, call: CcxtCall) -> Said:
         """What was answered to a call that failed; else its error is raised."""
         error, sent = failure.cause, failure.last
         text, where = self.codes.named(error), Where(gateway=self.gateway, operation=call.operation)
@@ -172,7 +172,7 @@ class CcxtClient:
         error = read_error(judged(judge, said, operation), said, where)
         raise error.error if isinstance(error, TryAgain) else error
 
-    async def _run(self, make: Make[Any], call: Call, operation: str) -> Answered | Failure:
+    async def _run(self, make: Make[Any], call: Call, operation: str) -> Answered | FailedCall:
         started = time.perf_counter()
         token = current_call.set(call)
         under_way: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -198,4 +198,4 @@ class CcxtClient:
                 status = sent.status or (type(sent.failed).__name__ if sent.failed else "no answer")
                 path = self.codes.text(ValueError(sent.path))
                 self.session.log.debug("%s %s -> %s in %.0f ms", sent.method, path, status, took, extra=extra)
-        return Failure(error, call)
+        return FailedCall(error, call)

@@ -132,7 +132,7 @@ class CcxtError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class FailedCall:
     """A call into ccxt that failed: the error, and every request that the call had made."""
 
     error: BaseException
@@ -234,7 +234,7 @@ class CcxtCodes:
             return Meaning.UNCLEAR
         return Meaning.EXISTS if known in _REFUSING and is_duplicate(words) else known
 
-    def said(self, failure: Failure, *, client_order_id: str | None = None) -> Said:
+    def said(self, failure: FailedCall, *, client_order_id: str | None = None) -> Said:
         """What the exchange answered to the request that counts; a write is not to go out again."""
         error, sent = failure.cause, failure.last
         is_write = failure.call.is_write
@@ -298,7 +298,7 @@ class CcxtCodes:
         # ccxt's own class for what an exchange answers; OperationFailed says that it may pass.
         return "ExchangeError" in _class_names(error)
 
-    def unsent(self, failure: Failure, operation: str) -> OrderBridgeError:
+    def unsent(self, failure: FailedCall, operation: str) -> OrderBridgeError:
         """The order did not leave: by the lanes, by a request before it, or because ccxt would not build it."""
         error, before = failure.error, failure.before
         made: OrderBridgeError
