@@ -47,6 +47,7 @@ class _Steps:
         self._reads = reads
         self._since = since
         self._wanted = {ref.client_order_id or ref.id for ref in look.refs}
+        self._symbols = frozenset(ref.symbol for ref in look.refs)
         self._orders: list[Order] = []
         self._others: dict[str | None, Order] = {}
         self._bad: dict[str | None, BadRow] = {}
@@ -58,10 +59,11 @@ class _Steps:
     async def by_id(self, asks: list[Ask]) -> None:
         """Ask for one UUID. One of unknown kind is sought as a client id where there is no such order."""
         look, (ask,) = self._look, asks
-        symbols = frozenset(ref.symbol for ref in look.refs)
         try:
             async with look.turn():
-                order = await self._reads.order(ask.id, symbols=symbols, deadline=look.deadline, operation="lookup")
+                order = await self._reads.order(
+                    ask.id, symbols=self._symbols, deadline=look.deadline, operation="lookup"
+                )
         except OrderNotFound:
             # First the asks that are left, then this answer: between the two nobody may read "not seen".
             for position in ask.refs:
