@@ -286,7 +286,8 @@ class Recorder:
         self.pass_on()
         self.store_again()
         while self._stores:
-            await asyncio.gather(*self._stores, return_exceptions=True)
+            # Not gathered: from Python 3.12 on that gives the loop no turn once all are done, and none is taken off.
+            await asyncio.wait(self._stores)
 
     @contextmanager
     def _storing(self, store: Callable[[], None]) -> Iterator[None]:

@@ -1,6 +1,7 @@
 """What passes by on its way to the caller is stored, whatever the caller does after that."""
 
 import asyncio
+import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
@@ -484,3 +485,21 @@ async def test_what_a_gateway_forgot_is_known_before_it_is_stored(held: Held, ca
     await bridge.aclose()
 
     assert (found.order_id, found.status) == (returned.order_id, returned.status)
+
+
+async def test_the_end_comes_while_the_last_store_is_just_done() -> None:
+    """A store that is done, but not yet taken off the list of those under way, holds no loop for ever."""
+    watch = watcher(MemoryJournal())
+    watch.orders([seen(filled_quantity="0.004")], source="get")
+    ended = asyncio.ensure_future(watch.finish())  # begins in the turn in which the store is done
+
+    def too_late(*_: object) -> None:
+        raise TimeoutError("the loop had no turn")  # asyncio's own timeout would have none either
+
+    before = signal.signal(signal.SIGALRM, too_late)
+    signal.alarm(10)
+    try:
+        await ended
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
