@@ -20,6 +20,7 @@ from orderbridge.model.order import Order
 from orderbridge.model.ref import RefLike
 from orderbridge.model.request import OrderEdit
 from orderbridge.venue.markets import MarketStore, amounts_of
+from orderbridge.venue.sender import Sender, VenueCall
 from orderbridge.venue.submit import Unclear
 
 UNKNOWN_OUTCOME: Final = "edit: sent, outcome not known"
@@ -33,7 +34,7 @@ class Editing:
     Attributes:
         find: the order that is meant, read. Raises where it cannot be, or is not to be touched.
         check: OrderDenied, NotSupported for what cannot be changed of it; gives the changes, completed.
-        send: sends them, once.
+        call: the changes as they leave.
         shown: the order that the answer shows; None where it shows none. Unclear: it is about another.
         read_back: the order after a write to it; None where it cannot be read at once.
         may_be_state: whether a refusal may be one by the order's state, so that the order itself tells.
@@ -43,7 +44,8 @@ class Editing:
 
     find: Callable[[RefLike, Deadline], Awaitable[Order]]
     check: Callable[[Order, OrderEdit], OrderEdit]
-    send: Callable[[Order, OrderEdit, Deadline], Awaitable[Any]]
+    sender: Sender
+    call: Callable[[Order, OrderEdit], VenueCall]
     shown: Callable[[Any, Order], Order | None]
     read_back: Callable[[Order, Deadline], Awaitable[Order | None]]
     may_be_state: Callable[[VenueError], bool]
@@ -72,7 +74,7 @@ class Editing:
                 amounts["price"] = changes.price or order.price
             await self.markets.hold(order.symbol, amounts, deadline=deadline, operation="edit")
         try:
-            answer = await self.send(order, changes, deadline)
+            answer = await self.sender.write(self.call(order, changes), deadline=deadline)
         except OutcomeUnknown:
             self._unconfirmed(order, UNKNOWN_OUTCOME)
             raise
@@ -117,12 +119,14 @@ def about(order: Order, operation: str) -> Iterator[None]:
     """Where the answer to a write about an order is read: what is unclear is an outcome that is not known."""
     try:
         yield
-    except Unclear as unclear:
+    except Exception as error:
+        # Whatever a defect is called, the write was sent.
+        defect = f"its answer could not be taken in: {type(error).__name__}: {error}"
         raise OutcomeUnknown(
-            f"the {operation} was sent, and {unclear}",
+            f"the {operation} was sent, and {error if isinstance(error, Unclear) else defect}",
             order_id=order.order_id,
             client_order_id=order.client_order_id,
-        ) from unclear
+        ) from error
 
 
 def check_same(shown: Order | None, order: Order) -> None:

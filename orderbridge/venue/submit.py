@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
-from orderbridge.errors import NotSent, OrderBridgeError, OutcomeUnknown
+from orderbridge.client_ids import mint
+from orderbridge.errors import InvalidOrder, NotSent, OrderBridgeError, OutcomeUnknown
 from orderbridge.gateway import Capabilities
 from orderbridge.http.retry import Deadline
 from orderbridge.http.session import log_facts
@@ -18,6 +18,8 @@ from orderbridge.model.order import Order
 from orderbridge.model.permit import Permit
 from orderbridge.model.request import OrderRequest
 from orderbridge.screening import as_asked, differences, refuse_undeclared
+from orderbridge.venue.markets import MarketStore, amounts_of
+from orderbridge.venue.sender import Sender, VenueCall
 
 # An answer that contradicts one of these is about another order than was sent; other words may be the venue's own way.
 _IDENTITY: Final = ("client_order_id", "symbol", "side", "paper")
@@ -32,41 +34,32 @@ class Unclear(Exception):
         self.order_id = order_id
 
 
-class SendOnce(Protocol):
-    """Sends a call once. Raises NotSent, OutcomeUnknown, or the venue's refusal."""
-
-    async def __call__(
-        self, call: Any, /, *, permit: Permit | None, not_after: float | None, deadline: Deadline
-    ) -> Any: ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placing:
     """
     How a venue takes new orders.
 
     Attributes:
-        mint: a client order id for an order that brings none; None where the venue takes none.
-        screen: OrderDenied, NotSupported for what is not taken, where capabilities cannot say so.
-        hold: the same for the rules of its market.
+        clock: epoch seconds, for the client order id of an order that brings none.
         call: an order as it leaves, under its client order id. OrderDenied: it cannot.
         said: the order that the answer to a call shows, read back where it shows too little. Unclear: it shows none.
+        known: takes the order in, and gives it back with what is known here beside the answer.
+        screen: OrderDenied, NotSupported for what is not taken, where capabilities cannot say so.
+        markets: whose rules an order is held against. is_rule: a refusal is by one of them, so that ours are old.
         stated: what else an answer states, by our names for it: identity, size and prices.
         tells_manner: a type, lifetime or flag other than what was sent is an anomaly, and not a way of writing it.
         paper: the mode that orders are sent in, where answers state one.
-        known: takes the order in, and gives it back with what is known here beside the answer.
     """
 
-    gateway: str
-    log: logging.Logger
+    sender: Sender
     capabilities: Capabilities
-    mint: Callable[[], str | None]
-    call: Callable[[OrderRequest, str | None], Any]
-    send: SendOnce
+    clock: Callable[[], float]
+    call: Callable[[OrderRequest, str | None], VenueCall]
     said: Callable[[Any, OrderRequest, Any, Deadline], Awaitable[Order]]
     known: Callable[[Order], Order]
     screen: Callable[[OrderRequest], None] = lambda request: None
-    hold: Callable[[OrderRequest, Deadline], Awaitable[None]] | None = None
+    markets: MarketStore | None = None
+    is_rule: Callable[[InvalidOrder], bool] = lambda refused: False
     stated: Callable[[Any], Mapping[str, object]] = lambda answer: {}
     tells_manner: bool = False
     paper: bool | None = None
@@ -80,16 +73,24 @@ class Placing:
         Raises:
             OrderDenied, NotSupported, NotSent: nothing was sent.
             OutcomeUnknown: sent, and no clear answer, or one about another order.
-            The refusals of `send`.
+            The venue's refusals.
         """
-        with before_sending(self.gateway, "submit"):
+        gateway = self.sender.gateway
+        with before_sending(gateway, "submit"):
             self.screen(request)
-            refuse_undeclared(request, self.capabilities, gateway=self.gateway)
-            if self.hold is not None:
-                await self.hold(request, deadline)
-            client_order_id = request.client_order_id or self.mint()
+            refuse_undeclared(request, self.capabilities, gateway=gateway)
+            if self.markets is not None:
+                await self.markets.hold(request.symbol, amounts_of(request), deadline=deadline, operation="submit")
+            rule = self.capabilities.client_order_id
+            minted = mint(self.clock(), max_length=rule.max_length) if rule else None
+            client_order_id = request.client_order_id or minted
             call = self.call(request, client_order_id)
-        answer = await self.send(call, permit=permit, not_after=not_after, deadline=deadline)
+        try:
+            answer = await self.sender.write(call, permit=permit, not_after=not_after, deadline=deadline)
+        except InvalidOrder as refused:
+            if self.markets is not None and self.is_rule(refused):
+                self.markets.refused()
+            raise
         try:
             order = await self.said(answer, request, call, deadline)
             doubts = self._doubts(order, answer, request, client_order_id)
@@ -107,7 +108,7 @@ class Placing:
             f"the order was sent, and {why}",
             order_id=order_id,
             client_order_id=client_order_id,
-            gateway=self.gateway,
+            gateway=self.sender.gateway,
             operation="submit",
         )
 
@@ -125,8 +126,8 @@ class Placing:
 
     def _told(self, order: Order, doubts: list[str], client_order_id: str | None) -> Order:
         for doubt in doubts:
-            extra = log_facts(self.gateway, "submit", order_id=order.order_id, client_order_id=client_order_id)
-            self.log.warning("order %s: %s", order.order_id, doubt, extra=extra)
+            extra = log_facts(self.sender.gateway, "submit", order_id=order.order_id, client_order_id=client_order_id)
+            self.sender.session.log.warning("order %s: %s", order.order_id, doubt, extra=extra)
         order = order.noted(anomalies=doubts)
         if order.client_order_id is None and client_order_id is not None:
             note = "its client order id is the one it was sent with: the answer states none"

@@ -36,16 +36,12 @@ class BitcainEdits:
         self.editing = Editing(
             find=self._find,
             check=_checked,
-            send=self._send,
+            sender=sender,
+            call=lambda order, changes: _call(order, EDIT, "PATCH", fields=edit_to_wire(changes)),
             shown=self._shown,
             read_back=self._read_back,
             may_be_state=_may_be_state,
         )
-
-    async def _send(self, order: Order, changes: OrderEdit, deadline: Deadline) -> Payload:
-        call = _call(order, EDIT, "PATCH", fields=edit_to_wire(changes))
-        payload: Payload = await self._sender.write(call, permit=None, deadline=deadline)
-        return payload
 
     def _shown(self, payload: Payload, order: Order) -> Order | None:
         shown = self._in_answer(payload, order, EDIT, wire.UPDATED_ORDER)
@@ -62,7 +58,7 @@ class BitcainEdits:
             raise OrderNotActive(message, order=order)
         try:
             call = _call(order, RETRY, "POST", wire.RETRY)
-            payload = await self._sender.write(call, permit=None, deadline=deadline)
+            payload = await self._sender.write(call, deadline=deadline)
         except VenueError as refused:
             if not _may_be_state(refused):
                 raise

@@ -17,11 +17,10 @@ from orderbridge.adapters.bitcain.codes import CODES, understand
 from orderbridge.adapters.bitcain.edits import BitcainEdits
 from orderbridge.adapters.bitcain.lookup import look_up
 from orderbridge.adapters.bitcain.mapping import VENUE
-from orderbridge.adapters.bitcain.outgoing import CAPABILITIES, CLIENT_ID
+from orderbridge.adapters.bitcain.outgoing import CAPABILITIES
 from orderbridge.adapters.bitcain.reads import BitcainReads, filters_from
 from orderbridge.adapters.bitcain.settings import check_settings
 from orderbridge.adapters.bitcain.submits import Answers, refuse_inexpressible, write_of
-from orderbridge.client_ids import mint
 from orderbridge.errors import ConfigurationError
 from orderbridge.gateway import Capabilities, Mode, UnsupportedCalls, checked_call, order_from
 from orderbridge.http.limits import LimitsLike, Rate, shared_limiter
@@ -126,13 +125,11 @@ class BitcainGateway(UnsupportedCalls):
         )
         resolving, first = self._reads.in_lane("resolve"), self._reads.in_lane("cancel")
         self._placing = Placing(
-            gateway=self.name,
-            log=self._session.log,
+            sender=sender,
             capabilities=CAPABILITIES,
-            mint=lambda: mint(clock(), max_length=CLIENT_ID.max_length),
+            clock=clock,
             screen=refuse_inexpressible,
             call=lambda request, id: write_of(request, id, self.settings),
-            send=sender.write,
             said=Answers(resolving, account).order_in,
             tells_manner=True,
             paper=self.settings.mode == "paper",

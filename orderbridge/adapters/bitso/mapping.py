@@ -1,16 +1,17 @@
-"""From Bitso's rows to orders and fills: tables and pure functions."""
+"""Between Bitso's words and ours: rows to orders, fills and markets, and requests to bodies. Pure functions."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints
 
-from orderbridge.adapters.bitso.wire import OrderRow, TradeRow
+from orderbridge.errors import NotSupported, OrderDenied
 from orderbridge.model.basics import (
     ZERO,
     KnownBy,
@@ -22,6 +23,7 @@ from orderbridge.model.basics import (
     TimeInForce,
     add,
     average,
+    divide,
     is_within_bounds,
     parse_amount,
     plain,
@@ -29,8 +31,11 @@ from orderbridge.model.basics import (
 )
 from orderbridge.model.order import Fill, Order
 from orderbridge.model.ref import OrderRef
+from orderbridge.model.request import Market, OrderEdit, OrderRequest
 from orderbridge.venue.lookup import CLIENT, ORDER, Way
+from orderbridge.venue.markets import Warn
 from orderbridge.venue.rows import Unusable, built, fold, moment_of
+from orderbridge.venue.submit import Unclear, order_as_asked
 
 VENUE: Final = "bitso"
 _BOOK: Final = re.compile(r"[a-z0-9]+_[a-z0-9]+", re.IGNORECASE)
@@ -69,6 +74,73 @@ LIFE_FROM_WIRE: Final[Mapping[str, tuple[TimeInForce, bool]]] = {
 # Open orders are documented to be of type `limit`: whether stops that wait for their trigger are among them is not.
 # Source: Bitso API v3, "List Open Orders".
 WAITING_MAY_BE_MISSING: Final = frozenset({OrderType.STOP_LOSS, OrderType.STOP_LIMIT})
+
+
+def _id_text(value: object) -> object:
+    # Trade ids come as numbers in the documentation and as text in recordings.
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _word(value: object) -> str:
+    return value if isinstance(value, str) else "" if value is None else str(value)
+
+
+_Needed = StringConstraints(min_length=1)
+Id = Annotated[str, _Needed, BeforeValidator(_id_text)]
+Needed = Annotated[str, _Needed]
+# A word that an order can do without: whatever it is, it costs no order its place.
+Text = Annotated[str, BeforeValidator(_word)]
+
+
+class _Row(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class OrderRow(_Row):
+    """
+    One order, as look-up and open orders show it.
+
+    Source: Bitso API v3, "Look Up Orders", "List Open Orders".
+    """
+
+    oid: Id
+    book: Needed
+    side: Needed
+    type: Text = ""
+    status: Text = ""
+    origin_id: Text = ""
+    price: Any = None
+    original_amount: Any = None
+    original_value: Any = None
+    unfilled_amount: Any = None
+    stop: Any = None
+    time_in_force: Text = ""
+    created_at: Any = None
+    updated_at: Any = None
+    triggered_at: Any = None
+
+
+class TradeRow(_Row):
+    """
+    One execution of an own order.
+
+    Source: Bitso API v3, "User Trades", "List Order Trades".
+    """
+
+    tid: Id
+    oid: Id
+    book: Needed
+    side: Needed
+    price: Any
+    major: Any
+    minor: Any
+    origin_id: Text = ""
+    fees_amount: Any = None
+    fees_currency: Text = ""
+    maker_side: Text = ""
+    # As the documentation spelt it before June 2021.
+    make_side: Text = ""
+    created_at: Any = None
 
 
 def could_be_oid(text: str) -> bool:
@@ -359,3 +431,209 @@ def _time(field: str, value: object, anomalies: list[str]) -> datetime | None:
     except ValueError:
         anomalies.append(f"{field} {value!r} is no time")
         return None
+
+
+def market_from_row(
+    row: Any, *, precision: Mapping[str, int], fees: Mapping[str, Any], warn: Warn = lambda text: None
+) -> Market:
+    """
+    The rules of one book. What is no amount is no rule of ours, for Bitso holds orders against its own all the same.
+
+    Args:
+        precision: decimals by currency code; the base's gives the quantity step.
+        fees: the account's own fees by book; they go before the general ones, which are in percent.
+        warn: told of each rule that cannot be read.
+
+    Raises:
+        ValueError, TypeError, KeyError: a row without a book that can be read.
+
+    Source: Bitso API v3, "List Available Books", "Fees"; `catalogues` for the precision.
+    """
+    symbol = symbol_from_book(row["book"])
+    places = precision.get(symbol.base.lower())
+
+    def amount(of: Any, name: str) -> Decimal | None:
+        value = of.get(name) if isinstance(of, Mapping) else None
+        try:
+            return None if value is None or value == "" else parse_amount(value)
+        except ValueError as error:
+            warn(f"{symbol}: its {name} is not known: {error}")
+            return None
+
+    def rule(name: str) -> Decimal | None:
+        number = amount(row, name)
+        return number if number is not None and number > 0 else None
+
+    def fee(side: str) -> Decimal | None:
+        mine, percent = amount(fees.get(row["book"]), f"{side}_fee_decimal"), amount(flat, side)
+        return mine if mine is not None or percent is None else divide(percent, Decimal(100))
+
+    general = row.get("fees")
+    flat = general.get("flat_rate") if isinstance(general, Mapping) else None
+    return Market(
+        symbol=symbol,
+        price_tick=rule("tick_size"),
+        quantity_step=None if places is None else Decimal(1).scaleb(-places),
+        min_quantity=rule("minimum_amount"),
+        max_quantity=rule("maximum_amount"),
+        min_price=rule("minimum_price"),
+        max_price=rule("maximum_price"),
+        min_value=rule("minimum_value"),
+        max_value=rule("maximum_value"),
+        maker_fee=fee("maker"),
+        taker_fee=fee("taker"),
+    )
+
+
+# Source: Bitso API v3, "Place an Order": a stop order is a market or limit order with a `stop`.
+TYPE_TO_WIRE: Final[Mapping[OrderType, str]] = {
+    OrderType.MARKET: "market",
+    OrderType.LIMIT: "limit",
+    OrderType.STOP_LOSS: "market",
+    OrderType.STOP_LIMIT: "limit",
+}
+LIFE_TO_WIRE: Final[Mapping[tuple[TimeInForce, bool], str]] = {
+    (TimeInForce.GTC, False): "goodtillcancelled",
+    (TimeInForce.FOK, False): "fillorkill",
+    (TimeInForce.IOC, False): "immediateorcancel",
+    (TimeInForce.GTC, True): "postonly",
+}
+
+_FIGURES: Final = (
+    ("price", "price"),
+    ("stop_price", "stop"),
+    ("quantity", "original_amount"),
+    ("quote_quantity", "original_value"),
+)
+
+
+def order_to_wire(request: OrderRequest, *, client_order_id: str) -> dict[str, str]:
+    """
+    The body of a new order. Amounts are plain text; `major` is base, `minor` quote.
+
+    Source: Bitso API v3, "Place an Order".
+    """
+    body = {
+        "book": book_from_symbol(request.symbol),
+        "side": request.side.value,
+        "type": TYPE_TO_WIRE[request.type],
+    }
+    body |= _amounts(
+        major=request.quantity,
+        minor=request.quote_quantity,
+        price=request.price,
+        stop=request.stop_price,
+        slippage_tolerance=request.slippage_tolerance,
+    )
+    if request.price is not None:
+        body["time_in_force"] = LIFE_TO_WIRE[request.time_in_force, request.post_only]
+    body["origin_id"] = client_order_id
+    return body
+
+
+def modify_to_wire(changes: OrderEdit) -> dict[str, str]:
+    """
+    The body of a change in place. `cancel` 0: an order that cannot be modified stays as it is.
+
+    Source: Bitso API v4, "Modify an Order".
+    """
+    return {**_amounts(major=changes.quantity, price=changes.price, stop=changes.stop_price), "cancel": "0"}
+
+
+def _amounts(**fields: Decimal | None) -> dict[str, str]:
+    return {name: plain(value) for name, value in fields.items() if value is not None}
+
+
+def oid_from_answer(payload: object) -> str:
+    """The id of a new order. Unclear: the answer names none."""
+    oid = payload.get("oid") if isinstance(payload, Mapping) else None
+    if isinstance(oid, str) and oid:
+        return oid
+    raise Unclear("the answer names no oid")
+
+
+def stated_in_answer(payload: object) -> dict[str, object]:
+    """
+    What the answer to a new order states beside its id, by our names for it. Documented is the id alone.
+
+    A text where a symbol or an amount cannot be read, so that it is another one than was sent.
+    """
+    answer = payload if isinstance(payload, Mapping) else {}
+    stated: dict[str, object] = {}
+    for name, theirs in (("symbol", "book"), ("side", "side"), ("client_order_id", "origin_id")):
+        if isinstance(answer.get(theirs), str) and answer[theirs]:
+            stated[name] = answer[theirs]
+    if "symbol" in stated:
+        with suppress(ValueError):
+            stated["symbol"] = symbol_from_book(answer["book"])
+    for name, theirs in _FIGURES:
+        if answer.get(theirs) is not None:
+            stated[name] = answer[theirs]
+            with suppress(ValueError):
+                stated[name] = parse_amount(answer[theirs])
+    return stated
+
+
+def order_from_answer(
+    request: OrderRequest, *, oid: str, client_order_id: str, account: str, observed_at: datetime
+) -> Order:
+    """A new order once Bitso has answered with its id: what was asked for, and nothing of its fills."""
+    life, post_only = (request.time_in_force, request.post_only) if request.price is not None else (None, None)
+    return order_as_asked(
+        request,
+        venue=VENUE,
+        account=account,
+        order_id=oid,
+        client_order_id=client_order_id,
+        observed_at=observed_at,
+        evidence="submit: an oid was given",
+        raw_type=TYPE_TO_WIRE[request.type],
+        time_in_force=life,
+        post_only=post_only,
+        reduce_only=None,
+    )
+
+
+_STOPS: Final = frozenset({OrderType.STOP_LOSS, OrderType.STOP_LIMIT})
+
+
+def checked_edit(order: Order, changes: OrderEdit) -> OrderEdit:
+    """
+    The changes as they go out.
+
+    Raises:
+        OrderDenied, NotSupported: Bitso cannot change that of this order.
+
+    Source: Bitso API v4, "Modify an Order".
+    """
+    if changes.time_in_force is not None or changes.expires_at is not None:
+        message = "Bitso changes quantity, price and stop_price only; cancel the order and place another"
+        raise NotSupported(message)
+    if not could_be_oid(order.order_id):
+        raise OrderDenied(f"{order.order_id!r} cannot be an id at Bitso", rule="order_id")
+    if order.type is OrderType.MARKET:
+        raise OrderDenied("a market order cannot be changed", rule="type")
+    if order.type is OrderType.STOP_LOSS and changes.price is not None:
+        raise OrderDenied("a stop_loss trades at the market: it has no price to change", rule="price")
+    if order.quote_quantity is not None and changes.quantity is not None:
+        raise OrderDenied("the order is sized in quote: its quantity cannot be changed", rule="quantity")
+    if changes.stop_price is not None and (order.type not in _STOPS or order.triggered_at is not None):
+        raise OrderDenied("stop_price is for stop orders that have not triggered", rule="stop_price")
+    if changes.price is None or changes.quantity is not None:
+        return changes
+    # With a price alone Bitso keeps the order's quote value and computes the base amount anew, so the total that was
+    # just read goes along.
+    if order.quantity is None:
+        raise OrderDenied(
+            "a new price alone would change the quantity too, for Bitso keeps the value of the order, and the total is"
+            " not known: give the quantity (the total) with it",
+            rule="quantity",
+        )
+    return changes.model_copy(update={"quantity": order.quantity})
+
+
+def check_answer(payload: object, order: Order) -> None:
+    """Nothing: the answer to a change shows no order. Unclear: it names another."""
+    oid = payload.get("oid") if isinstance(payload, Mapping) else None
+    if isinstance(oid, str) and oid != order.order_id:
+        raise Unclear(f"the answer is about another order, {oid}")

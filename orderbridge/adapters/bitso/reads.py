@@ -34,14 +34,14 @@ class BitsoReads:
 
     def __init__(
         self,
-        client: Sender,
+        sender: Sender,
         *,
         account: str,
         clock: Callable[[], float],
         memory: OrderMemory,
     ) -> None:
-        self.client = client
-        self._rows = RowReader(client.session)
+        self.sender = sender
+        self._rows = RowReader(sender.session)
         self.account = account
         self.memory = memory
         self._clock = clock
@@ -57,9 +57,12 @@ class BitsoReads:
         """The moment, by the gateway's clock."""
         return datetime.fromtimestamp(self._clock(), UTC)
 
+    async def _get(self, path: str, deadline: Deadline, operation: str) -> Any:
+        return await self.sender.read(HttpCall(operation=operation, path=path), deadline=deadline, lane=self._lane)
+
     async def orders_at(self, path: str, *, deadline: Deadline, operation: str, source: str) -> Rows[Order]:
         """The orders in the payload of a path."""
-        payload = await self.client.read(HttpCall(operation=operation, path=path), deadline=deadline, lane=self._lane)
+        payload = await self._get(path, deadline, operation)
         observed_at = self.now()
 
         def to_order(row: Any) -> Order:
@@ -67,7 +70,7 @@ class BitsoReads:
 
         return await self._rows.read(payload, to_order, operation)
 
-    async def open_orders(self, *, symbol: str | None, deadline: Deadline) -> Rows[Order]:
+    async def open_orders(self, symbol: Symbol | None, deadline: Deadline) -> Rows[Order]:
         """
         Every open order. A full page may hide more, so it is read again book by book.
 
@@ -76,7 +79,7 @@ class BitsoReads:
         """
         rows = await self._open_page(symbol and book_from_symbol(symbol), deadline)
         if symbol is not None:
-            rows.good = [order for order in rows.good if order.symbol == Symbol(symbol)]
+            rows.good = [order for order in rows.good if order.symbol == symbol]
             return rows
         if rows.count < OPEN_ORDERS_LIMIT:
             return rows
@@ -99,8 +102,9 @@ class BitsoReads:
 
     async def books(self, *, deadline: Deadline) -> list[str]:
         """The names of all books."""
-        call = HttpCall(operation="books", path="/available_books", is_public=True)
-        payload = await self.client.read(call, deadline=deadline)
+        payload = await self.sender.read(
+            HttpCall(operation="books", path="/available_books", is_public=True), deadline=deadline
+        )
         rows = payload if isinstance(payload, list) else []
         books = [row["book"] for row in rows if isinstance(row, dict) and isinstance(row.get("book"), str)]
         if not books:
@@ -110,7 +114,7 @@ class BitsoReads:
     async def trades_of(self, id: str, *, by_oid: bool, deadline: Deadline, operation: str) -> Rows[Fill]:
         """All trades of one order; by origin id, of every order that ever used it."""
         path = f"/order_trades/{id}" if by_oid else f"/order_trades?origin_id={id}"
-        payload = await self.client.read(HttpCall(operation=operation, path=path), deadline=deadline, lane=self._lane)
+        payload = await self._get(path, deadline, operation)
 
         def to_fill(row: Any) -> Fill:
             fill = self._to_fill(row)
@@ -129,7 +133,7 @@ class BitsoReads:
             OrderNotFound: Bitso knows none under any kind that the id could be.
         """
         deadline = Deadline(timeout)
-        missing = OrderNotFound(f"{ref} cannot be an id at Bitso", gateway=self.client.gateway, operation="fills")
+        missing = OrderNotFound(f"{ref} cannot be an id at Bitso", gateway=self.sender.gateway, operation="fills")
         empty: Rows[Fill] | None = None
         for kind, id, _ in ways_to_ask(ref):
             try:
@@ -145,7 +149,7 @@ class BitsoReads:
             if len(orders) > 1:
                 raise AmbiguousRef(
                     f"{len(orders)} orders had this client id: {', '.join(orders)}; ask by order id",
-                    gateway=self.client.gateway,
+                    gateway=self.sender.gateway,
                     operation="fills",
                 )
             if rows.count:
@@ -163,8 +167,7 @@ class BitsoReads:
         seen: set[tuple[str, str]] = set()
         while True:
             query = f"limit={TRADES_PAGE}&sort=desc{book}" + (f"&marker={marker}" if marker else "")
-            call = HttpCall(operation="fills", path=f"/user_trades?{query}")
-            payload = await self.client.read(call, deadline=Deadline(timeout), lane=self._lane)
+            payload = await self._get(f"/user_trades?{query}", Deadline(timeout), "fills")
             page = await self._rows.read(payload, self._to_fill, "fills")
             ids = [(fill.fill_id, fill.order_id) for fill in page.good]
             if page.count and page.good and seen.issuperset(ids):
@@ -179,7 +182,7 @@ class BitsoReads:
                 raise UnexpectedResponse(
                     "a whole page of user_trades is unreadable, so the pages after it cannot be asked for",
                     bad_rows=tuple(page.bad),
-                    gateway=self.client.gateway,
+                    gateway=self.sender.gateway,
                     operation="fills",
                 )
             marker = ids[-1][0]
@@ -188,4 +191,4 @@ class BitsoReads:
         return fill_from_row(row, account=self.account)
 
     def _unexpected(self, message: str, operation: str) -> UnexpectedResponse:
-        return UnexpectedResponse(message, gateway=self.client.gateway, operation=operation)
+        return UnexpectedResponse(message, gateway=self.sender.gateway, operation=operation)

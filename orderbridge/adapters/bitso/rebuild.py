@@ -86,7 +86,7 @@ async def look_up(
             those that it has listed: Bitso seldom shows them any more, so their trades are read beside the first
             look-up, and not after it.
     """
-    look = Lookup(reads.client.gateway, refs, deadline=deadline)
+    look = Lookup(reads.sender.gateway, refs, deadline=deadline)
     rebuild = _Rebuild(look, reads, rebuild_limit, settle_time, listed)
     lists = [Step((ORDER,), rebuild.ask_list, BATCH), Step((CLIENT,), rebuild.ask_list, BATCH)]
     early, late = Step((ORDER,), rebuild.read_early, 0), Step((ORDER, CLIENT), rebuild.run, 0)
@@ -230,10 +230,10 @@ class _Rebuild:
 
     async def _read_open(self) -> None:
         try:
-            rows = await self._reads.open_orders(symbol=None, deadline=self._look.deadline)
+            rows = await self._reads.open_orders(None, self._look.deadline)
         except OrderBridgeError as error:
             self._why_not_open = f"the open orders could not be read: {Exception.__str__(error)}"
-            self._reads.client.session.log.warning(
+            self._reads.sender.session.log.warning(
                 "whether orders that are not shown still work could not be read: %s",
                 error,
                 extra=log_facts(self._look.gateway, "lookup"),

@@ -30,7 +30,6 @@ from orderbridge.adapters.ccxt_any.overrides import OVERRIDES
 from orderbridge.adapters.ccxt_any.reads import CcxtReads
 from orderbridge.adapters.ccxt_any.traits import corrected, declared
 from orderbridge.adapters.ccxt_any.wire import Wire
-from orderbridge.client_ids import mint
 from orderbridge.errors import NotSupported
 from orderbridge.gateway import Capabilities, Mode, UnsupportedCalls, checked_call, order_from
 from orderbridge.http.limits import LimitsLike, Rate, shared_limiter
@@ -44,7 +43,6 @@ from orderbridge.model.ref import RefLike
 from orderbridge.model.request import Market, OrderRequest
 from orderbridge.model.results import LookupResult, OrderList
 from orderbridge.venue.lists import stream
-from orderbridge.venue.markets import amounts_of
 from orderbridge.venue.memory import OrderMemory
 from orderbridge.venue.submit import Placing, Unclear
 
@@ -161,26 +159,17 @@ class CcxtGateway(UnsupportedCalls):
             clock=clock,
         )
         self._placing = Placing(
-            gateway=self.name,
-            log=self._session.log,
+            sender=self._client.sender,
             capabilities=self._traits.capabilities,
-            mint=self._mint,
+            clock=clock,
             screen=lambda request: refuse_side(request, self._traits, self.name),
-            hold=self._hold,
+            markets=self._markets.store,
             call=self._new,
-            send=self._client.sender.write,
             said=self._said_of_new,
             stated=lambda done: stated_in_answer(done.value),
             known=memory.created,
         )
         self._cancelling = cancelling(self._client, self._reads)
-
-    def _mint(self) -> str | None:
-        ids = self._traits.client_ids
-        return mint(self._clock(), max_length=ids.rule.max_length) if ids else None
-
-    async def _hold(self, request: OrderRequest, deadline: Deadline) -> None:
-        await self._markets.store.hold(request.symbol, amounts_of(request), deadline=deadline, operation="submit")
 
     def _new(self, request: OrderRequest, client_order_id: str | None) -> CcxtCall:
         ids = self._traits.client_ids
@@ -189,7 +178,7 @@ class CcxtGateway(UnsupportedCalls):
         make = creation(request, symbol=self._markets.spelled(request.symbol) or "", ids=sent_as)
         return CcxtCall(operation="submit", make=make, client_order_id=client_order_id)
 
-    async def _said_of_new(self, done: Answered, request: OrderRequest, new: CcxtCall, deadline: Deadline) -> Order:
+    async def _said_of_new(self, done: Answered, request: OrderRequest, call: CcxtCall, deadline: Deadline) -> Order:
         order_id = done.value.get("id") if isinstance(done.value, dict) else None
         if not isinstance(order_id, str) or not order_id.strip():
             raise Unclear("the answer names no order id")
@@ -199,7 +188,7 @@ class CcxtGateway(UnsupportedCalls):
             done.value,
             request,
             order_id=order_id,
-            client_order_id=new.client_order_id,
+            client_order_id=call.client_order_id,
             venue=self.venue,
             account=self.account,
             observed_at=self._reads.now(),

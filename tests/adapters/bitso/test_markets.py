@@ -11,7 +11,7 @@ import pytest
 
 from orderbridge import Market, OrderRequest
 from orderbridge.adapters.bitso import BitsoGateway
-from orderbridge.adapters.bitso.markets import market_from_row
+from orderbridge.adapters.bitso.mapping import market_from_row
 from orderbridge.errors import OrderDenied, VenueUnavailable
 from orderbridge.http import WireRequest, WireResponse
 from orderbridge.http.retry import Retries

@@ -1,0 +1,294 @@
+"""A gateway out of a venue's parts: the one surface that every venue has."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Self
+
+from orderbridge.errors import ConfigurationError
+from orderbridge.gateway import Capabilities, UnsupportedCalls, checked_call, order_from
+from orderbridge.http.retry import Deadline
+from orderbridge.http.session import Session
+from orderbridge.model.basics import OrderStatus, Symbol
+from orderbridge.model.order import Fill, Order, gateway_name
+from orderbridge.model.permit import Lane, Permit
+from orderbridge.model.ref import OrderRef, RefLike, parse_refs
+from orderbridge.model.request import Market, OrderEdit, OrderRequest
+from orderbridge.model.results import CancelledOrders, LookupResult, OrderList
+from orderbridge.venue.cancel import Cancelling
+from orderbridge.venue.edit import Editing
+from orderbridge.venue.lists import Window, stream, symbol_of, window_of
+from orderbridge.venue.markets import MarketStore
+from orderbridge.venue.rows import Rows
+from orderbridge.venue.submit import Placing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """
+    What a gateway is made of. A part that is None is a call that the venue lacks, as its capabilities say.
+
+    Attributes:
+        check_usable: ConfigurationError where nothing can be sent.
+        now: the moment by the gateway's clock.
+        look_up: what became of orders, by any ref.
+        open_orders: every open order, of one symbol or of all.
+        check_symbol: ConfigurationError, NotSupported for a symbol of which the venue cannot have a list.
+        orders: the pages of a span of orders, by filters of the venue's own; refuses when called what it cannot list.
+        fills: the pages of the trades of a span, or of one order.
+        learn: takes in what the venue had shown of an order to another process.
+        close: ends what is under way, and the connections.
+    """
+
+    session: Session
+    check_usable: Callable[[], None]
+    now: Callable[[], datetime]
+    look_up: Callable[[Sequence[RefLike], Deadline], Awaitable[LookupResult]]
+    open_orders: Callable[[Symbol | None, Deadline], Awaitable[Rows[Order]]]
+    close: Callable[[], Awaitable[None]]
+    placing: Placing | None = None
+    cancelling: Cancelling | None = None
+    editing: Editing | None = None
+    markets: MarketStore | None = None
+    check_symbol: Callable[[Symbol], None] = lambda symbol: None
+    orders: Callable[[Window, Mapping[str, Any], float | None], AsyncGenerator[Rows[Order], None]] | None = None
+    fills: Callable[[Window, OrderRef | None, float | None], AsyncGenerator[Rows[Fill], None]] | None = None
+    learn: Callable[[Order], None] | None = None
+
+
+class VenueGateway(UnsupportedCalls):
+    """
+    One account at one venue: the calls of `OrderGateway`, made of the parts that the venue's adapter describes.
+
+    An adapter's class adds its constructor and the calls that no other venue has, and overrides nothing.
+    """
+
+    def __init__(self, *, venue: str, account: str, address: str, capabilities: Capabilities, parts: Parts) -> None:
+        self.venue = venue
+        self.capabilities = capabilities
+        self.account = account
+        self.name = gateway_name(venue, account)
+        self.address = address
+        self.parts = parts
+
+    @checked_call
+    async def permit(self, lane: Lane = "place", *, timeout: float | None = None) -> Permit:
+        """Wait for the right to send one request. NotSent: none in time, or a lock-out lasts longer."""
+        self.parts.check_usable()
+        return await self.parts.session.permit(lane, timeout=timeout)
+
+    @checked_call
+    async def submit(
+        self,
+        request: OrderRequest,
+        *,
+        permit: Permit | None = None,
+        not_after: float | None = None,
+        timeout: float | None = None,
+    ) -> Order:
+        """
+        Send a new order, once, and return what the answer shows of it, of the size and prices that were asked for.
+
+        Args:
+            request: without a client order id one is made, where the venue takes them.
+            permit: from `permit("place")`; one is taken when there is none.
+            not_after: loop time after which nothing is sent.
+
+        Raises:
+            OrderDenied, NotSupported: refused here, nothing was sent.
+            NotSent: no permit in time, too late, or unreachable.
+            OrderRejected (InsufficientFunds, InvalidOrder, MarketClosed, TooManyOpenOrders): by the venue.
+            AuthenticationFailed, PermissionDenied: nothing is on the book.
+            DuplicateClientOrderId: an order has this client order id; it is no rejection.
+            OutcomeUnknown: sent, and no clear answer, or one about another order. Resolve it; do not send it again.
+        """
+        placing = self.parts.placing or self._lacks("submit")
+        self.parts.check_usable()
+        return await placing.submit(request, permit=permit, not_after=not_after, deadline=Deadline(timeout))
+
+    @checked_call
+    async def lookup(self, *refs: RefLike, timeout: float | None = None) -> LookupResult:
+        """
+        What became of each order, by the venue's id, by the client's, or by either where a ref does not say.
+
+        Raises:
+            ConfigurationError: a ref of another gateway, a closed gateway, a second loop, a wrong address. Whatever
+                else fails leaves refs undecided.
+        """
+        self.parts.check_usable()
+        return await self.parts.look_up(refs, Deadline(timeout))
+
+    @checked_call
+    def remember(self, orders: Collection[Order]) -> bool:
+        """Know of orders what the venue had shown of them to another process, which wrote it down."""
+        if self.parts.learn is None:
+            return False
+        for order in orders:
+            if order.gateway == self.name:
+                self.parts.learn(order)
+        return True
+
+    @checked_call
+    async def get(self, ref: RefLike, *, timeout: float | None = None) -> Order:
+        """The one order that answers to `ref`. Raises as `orderbridge.gateway.order_from` says."""
+        return order_from(await self.lookup(ref, timeout=timeout), ref, gateway=self.name)
+
+    @checked_call
+    async def open_orders(self, *, symbol: str | None = None, timeout: float | None = None) -> OrderList:
+        """
+        Every open order, of one symbol or of all: complete but for what it `may_lack`, or it raises.
+
+        Raises:
+            UnexpectedResponse: the list cannot be shown to be complete. The errors of a read.
+        """
+        self.parts.check_usable()
+        wanted, as_of = self._symbol(symbol, "open_orders"), self.parts.now()
+        rows = await self.parts.open_orders(wanted, Deadline(timeout))
+        return OrderList(
+            orders=tuple(rows.good),
+            as_of=as_of,
+            bad_rows=tuple(rows.bad),
+            may_lack=self.capabilities.open_orders_may_lack,
+        )
+
+    @checked_call
+    async def cancel(self, ref: RefLike, *, timeout: float | None = None) -> Order:
+        """
+        Cancel an order, and return it as it is after that: perhaps filled, perhaps still working.
+
+        One that had ended comes back as it ended; a working one has `cancel_requested`. An order that is given as an
+        `Order` needs no reading first; any other is read, for two seconds or a third of the time at most.
+
+        Raises:
+            OrderNotFound: the venue neither cancelled nor shows it. OrderDenied: it is not to be touched from here.
+            AmbiguousRef: several orders that may be live answer to the ref.
+            OutcomeUnknown: sent, and neither the answer nor the order could be read: look it up, cancel again.
+            NotSent, AuthenticationFailed, PermissionDenied, RateLimited, VenueError: nothing was cancelled.
+        """
+        cancelling = self.parts.cancelling or self._lacks("cancel")
+        self.parts.check_usable()
+        return await cancelling.cancel(ref, deadline=Deadline(timeout))
+
+    @checked_call
+    async def cancel_all(self, *, symbol: str | None = None, timeout: float | None = None) -> CancelledOrders:
+        """
+        Cancel every open order of the account, or of one symbol; orders that cannot be read too, where that is safe.
+
+        Returns:
+            Every order that was open or was cancelled, as it is after that. `may_lack` says what may be live still.
+
+        Raises:
+            UnexpectedResponse: the rest was cancelled; `keys` and `bad_rows` are orders that could not be read.
+            OutcomeUnknown: of some it is not certain; the message names them.
+            NotSent and the errors of `open_orders`: nothing was cancelled.
+        """
+        cancelling = self.parts.cancelling or self._lacks("cancel_all")
+        self.parts.check_usable()
+        return await cancelling.cancel_all(symbol=self._symbol(symbol, "cancel_all"), deadline=Deadline(timeout))
+
+    @checked_call
+    async def edit(self, ref: RefLike, changes: OrderEdit, *, timeout: float | None = None) -> Order:
+        """
+        Change a working order in place, sent once, and return it as it is after that.
+
+        `replace_requested` on the answer says that the order does not show the change yet.
+
+        Args:
+            changes: what is to change, and nothing else; quantity is the new total.
+
+        Raises:
+            OrderDenied, NotSupported: refused here, nothing was sent.
+            OrderNotActive: it had ended; the error carries it.
+            OrderRejected: the venue refused the change, and the order stands as it was.
+            OutcomeUnknown: sent, and no clear answer.
+        """
+        editing = self.parts.editing or self._lacks("edit")
+        self.parts.check_usable()
+        return await editing.edit(ref, changes, deadline=Deadline(timeout))
+
+    @checked_call
+    def orders(
+        self,
+        *,
+        since: datetime,
+        until: datetime | None = None,
+        symbol: str | None = None,
+        status: OrderStatus | str | None = None,
+        timeout: float | None = None,
+        **venue_filters: Any,
+    ) -> AsyncIterator[Order]:
+        """
+        Orders created from `since` to `until`, each once, newest first where times say so; `timeout` is per page.
+
+        Args:
+            venue_filters: the venue's own; see its gateway class.
+
+        Raises:
+            ConfigurationError, NotSupported: at once, for arguments that mean nothing here.
+            UnexpectedResponse: a list that cannot be shown to be whole; or, after the good rows, there were bad ones.
+        """
+        pages_of = self.parts.orders or self._lacks("orders")
+        window = self._window("orders", since=since, until=until, symbol=symbol, status=status)
+        if until is not None and until < since:
+            raise ConfigurationError("orders() needs a since that does not lie after its until")
+        pages = pages_of(window, venue_filters, timeout)
+        return stream(pages, window, gateway=self.name, operation="orders")
+
+    @checked_call
+    def fills(
+        self,
+        ref: RefLike | None = None,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        symbol: str | None = None,
+        timeout: float | None = None,
+    ) -> AsyncIterator[Fill]:
+        """
+        The trades of one order, or of the account, newest first; `timeout` is per page.
+
+        Raises, while iterating:
+            OrderNotFound: the venue knows no trades under the ref.
+            UnexpectedResponse: a list that cannot be shown to be whole; or, after the good rows, there were bad ones.
+        """
+        pages_of = self.parts.fills or self._lacks("fills")
+        window = self._window("fills", since=since, until=until, symbol=symbol)
+        known = None if ref is None else parse_refs([ref], gateways=[self.name], operation="fills")[0]
+        return stream(pages_of(window, known, timeout), window, gateway=self.name, operation="fills")
+
+    @checked_call
+    async def markets(self, *, refresh: bool = False, timeout: float | None = None) -> Mapping[Symbol, Market]:
+        """
+        The markets and their rules: kept once loaded, loaded anew with `refresh`.
+
+        Raises:
+            VenueUnavailable, UnexpectedResponse, RateLimited.
+        """
+        markets = self.parts.markets or self._lacks("markets")
+        self.parts.check_usable()
+        return await markets.get(refresh=refresh, deadline=Deadline(timeout))
+
+    def _symbol(self, text: str | None, operation: str) -> Symbol | None:
+        symbol = symbol_of(text, gateway=self.name, operation=operation)
+        if symbol is not None:
+            self.parts.check_symbol(symbol)
+        return symbol
+
+    def _window(self, operation: str, **span: Any) -> Window:
+        window = window_of(self.name, operation, **span)
+        if window.symbol is not None:
+            self.parts.check_symbol(window.symbol)
+        return window
+
+    async def aclose(self) -> None:
+        """Close the connections. A closed gateway cannot be used again."""
+        if not self.parts.session.is_the_parents:
+            await self.parts.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.aclose()
