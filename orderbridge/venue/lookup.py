@@ -81,7 +81,7 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class LookupStep:
     """
     What is done for the asks of some kinds that are still open: `size` of them per run, 0 for all.
 
@@ -117,7 +117,9 @@ class Lookup:
         self._gate = asyncio.Semaphore(AT_ONCE)
         self._unanswered = 0
 
-    async def run(self, ways: Callable[[OrderRef], Iterable[Way]], stages: Iterable[Sequence[Step]]) -> LookupResult:
+    async def run(
+        self, ways: Callable[[OrderRef], Iterable[Way]], stages: Iterable[Sequence[LookupStep]]
+    ) -> LookupResult:
         """
         Ask until everything is answered or the time ends. Stages follow on one another; the steps of one run at once.
 
@@ -138,7 +140,7 @@ class Lookup:
             raise self.stopped_by
         return self.result()
 
-    async def _run(self, stage: Sequence[Step]) -> None:
+    async def _run(self, stage: Sequence[LookupStep]) -> None:
         async with asyncio.TaskGroup() as group:
             for step in stage:
                 asks = self.pending(*step.kinds)
@@ -292,7 +294,7 @@ class Lookup:
         )
 
 
-async def _run_each(step: Step, runs: Iterator[list[Ask]]) -> None:
+async def _run_each(step: LookupStep, runs: Iterator[list[Ask]]) -> None:
     for asks in runs:
         await step.run(asks)
 

@@ -11,7 +11,7 @@ from orderbridge.http.retry import Deadline
 from orderbridge.model.order import Order
 from orderbridge.model.ref import OrderRef
 from orderbridge.model.results import Answer
-from orderbridge.venue.lookup import CLIENT, GIVE_UP_AFTER, ORDER, Ask, Lookup, Step, Way
+from orderbridge.venue.lookup import CLIENT, GIVE_UP_AFTER, ORDER, Ask, Lookup, LookupStep, Way
 from tests.venue.test_lists import order
 
 
@@ -48,7 +48,7 @@ async def test_the_next_stage_gets_what_is_still_open() -> None:
     look = Lookup("x", ["1", "2", "3"], deadline=Deadline(5))
     first, second = Asked(look, {"1": order("1"), "2": None, "3": None}), Asked(look, {"2": order("2"), "3": None})
 
-    result = await look.run(by_id, [[Step((ORDER,), first.run)], [Step((ORDER, CLIENT), second.run)]])
+    result = await look.run(by_id, [[LookupStep((ORDER,), first.run)], [LookupStep((ORDER, CLIENT), second.run)]])
 
     assert (first.ids, second.ids) == (["1", "2", "3"], ["2", "3"])
     assert [result[id].answers["x"] for id in "123"] == [Answer.FOUND, Answer.FOUND, Answer.NOT_SEEN]
@@ -62,7 +62,7 @@ async def test_a_venue_that_answers_nothing_is_given_up() -> None:
     look = Lookup("x", ids, deadline=Deadline(5))
     asked = Asked(look, {id: missing if id == "5" else down for id in ids})
 
-    result = await look.run(by_id, [[Step((ORDER,), asked.run)]])
+    result = await look.run(by_id, [[LookupStep((ORDER,), asked.run)]])
 
     assert GIVE_UP_AFTER < len(asked.ids) < 30
     assert [ref.answers["x"] for ref in result.found].count(Answer.FAILED) == 39
@@ -76,11 +76,11 @@ async def test_a_wrong_address_is_raised_where_nothing_was_found(is_found: bool)
     asked = Asked(look, {"1": order("1") if is_found else None, "2": ConfigurationError("nothing is served here")})
 
     if is_found:
-        result = await look.run(by_id, [[Step((ORDER,), asked.run)]])
+        result = await look.run(by_id, [[LookupStep((ORDER,), asked.run)]])
         assert (result["1"].answers["x"], result["2"].answers["x"]) == (Answer.FOUND, Answer.FAILED)
     else:
         with pytest.raises(ConfigurationError, match="nothing is served here"):
-            await look.run(by_id, [[Step((ORDER,), asked.run)]])
+            await look.run(by_id, [[LookupStep((ORDER,), asked.run)]])
 
 
 async def test_what_is_known_when_the_time_ends_is_the_result() -> None:
@@ -93,7 +93,7 @@ async def test_what_is_known_when_the_time_ends_is_the_result() -> None:
         finally:
             look.take(asks, [order("1")])
 
-    result = await look.run(by_id, [[Step((ORDER,), run, 0)]])
+    result = await look.run(by_id, [[LookupStep((ORDER,), run, 0)]])
 
     assert [result[id].answers["x"] for id in "12"] == [Answer.FOUND, Answer.TIMED_OUT]
     assert result.unreachable["x"].kind == "timed_out"

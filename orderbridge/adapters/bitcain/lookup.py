@@ -14,7 +14,7 @@ from orderbridge.http.retry import Deadline
 from orderbridge.model.order import Order
 from orderbridge.model.ref import OrderRef, RefLike
 from orderbridge.model.results import Answer, BadRow, LookupResult
-from orderbridge.venue.lookup import CLIENT, ORDER, Ask, Lookup, Step, Way
+from orderbridge.venue.lookup import CLIENT, ORDER, Ask, Lookup, LookupStep, Way
 
 MAX_CLIENT_ID: Final = 255
 
@@ -26,7 +26,7 @@ async def look_up(
     look = Lookup(reads.gateway, refs, deadline=deadline)
     steps = _Steps(look, reads, _back(reads.now(), scan_since))
     # The scan first, since it serves many ids with few requests.
-    by_id, scan = Step((ORDER,), steps.by_id), Step((CLIENT,), steps.scan, 0)
+    by_id, scan = LookupStep((ORDER,), steps.by_id), LookupStep((CLIENT,), steps.scan, 0)
     return await look.run(_ways, [[scan, by_id], [scan]])
 
 

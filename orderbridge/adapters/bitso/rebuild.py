@@ -30,7 +30,7 @@ from orderbridge.model.ref import RefLike
 from orderbridge.model.results import Answer, LookupResult
 from orderbridge.venue.cancel import CANCEL_LISTED, FILLS_OF_BEFORE, Listed
 from orderbridge.venue.codes import Meaning
-from orderbridge.venue.lookup import CLIENT, ORDER, Ask, Lookup, Step
+from orderbridge.venue.lookup import CLIENT, ORDER, Ask, Lookup, LookupStep
 from orderbridge.venue.rows import Rows
 
 # Undocumented; long lists make long URLs.
@@ -88,8 +88,8 @@ async def look_up(
     """
     look = Lookup(reads.sender.gateway, refs, deadline=deadline)
     rebuild = _Rebuild(look, reads, rebuild_limit, settle_time, listed)
-    lists = [Step((ORDER,), rebuild.ask_list, BATCH), Step((CLIENT,), rebuild.ask_list, BATCH)]
-    early, late = Step((ORDER,), rebuild.read_early, 0), Step((ORDER, CLIENT), rebuild.run, 0)
+    lists = [LookupStep((ORDER,), rebuild.ask_list, BATCH), LookupStep((CLIENT,), rebuild.ask_list, BATCH)]
+    early, late = LookupStep((ORDER,), rebuild.read_early, 0), LookupStep((ORDER, CLIENT), rebuild.run, 0)
     return await look.run(ways_to_ask, [[early, *lists], [late]])
 
 

@@ -21,7 +21,7 @@ from orderbridge.model.basics import Symbol
 from orderbridge.model.order import Order
 from orderbridge.model.ref import OrderRef, RefLike
 from orderbridge.model.results import Answer, LookupResult
-from orderbridge.venue.lookup import CLIENT, ORDER, Ask, Lookup, Step, Way
+from orderbridge.venue.lookup import CLIENT, ORDER, Ask, Lookup, LookupStep, Way
 from orderbridge.venue.rows import Rows
 
 
@@ -30,7 +30,8 @@ async def look_up(reads: CcxtReads, refs: Sequence[RefLike], deadline: Deadline)
     look = Lookup(reads.client.gateway, refs, deadline=deadline)
     steps, kinds = _Steps(look, reads), (ORDER, CLIENT)
     return await look.run(
-        steps.ways, [[Step(kinds, steps.ready, 0)], [Step(kinds, steps.ask_for)], [Step(kinds, steps.scan, 0)]]
+        steps.ways,
+        [[LookupStep(kinds, steps.ready, 0)], [LookupStep(kinds, steps.ask_for)], [LookupStep(kinds, steps.scan, 0)]],
     )
 
 
