@@ -229,7 +229,10 @@ class HttpChannel:
         return (request, None) if call.is_public else self._auth.sign(request)
 
     def _said(self, response: WireResponse, call: HttpCall, stamp: object) -> Said:
-        said = self._understand(response, call)
+        try:
+            said = self._understand(response, call)
+        except Exception as error:  # noqa: BLE001 - a defect there must not make an error of what was sent
+            said = Said(text=f"an answer that cannot be understood: {type(error).__name__}")
         if said.ok:
             return replace(said, status=response.status)
         return replace(
@@ -329,7 +332,7 @@ class Sender:
             raise RefusedLater(text, refusal=refusal, **self._about(call)) from refusal
         finally:
             extra = log_facts(**self._about(call))
-            self.session.log.info("%s -> %s, sent %d times", call.operation, outcome, tries.count, extra=extra)
+            self.session.log.info("%s -> %s at try %d", call.operation, outcome, tries.count, extra=extra)
 
     def _where(self, call: VenueCall) -> Where:
         return Where(gateway=self.gateway, operation=call.operation)

@@ -9,14 +9,26 @@ from typing import Any
 
 import pytest
 
-from orderbridge.errors import ConfigurationError, NotSent, OutcomeUnknown, RateLimited, VenueUnavailable
+from orderbridge.errors import (
+    AuthenticationFailed,
+    ConfigurationError,
+    NotSent,
+    OrderBridgeError,
+    OrderNotFound,
+    OutcomeUnknown,
+    PermissionDenied,
+    RateLimited,
+    UnexpectedResponse,
+    VenueUnavailable,
+)
 from orderbridge.http import WireRequest, WireResponse
 from orderbridge.http.limits import Limiter, Rate
 from orderbridge.http.retry import Deadline, Retries
 from orderbridge.http.session import Session
 from orderbridge.http.transport import NoAnswer, NothingSent
-from orderbridge.venue.codes import Codes, Said
-from orderbridge.venue.sender import HttpCall, HttpChannel, Sender
+from orderbridge.model.permit import Lane
+from orderbridge.venue.codes import Codes, Meaning, Said
+from orderbridge.venue.sender import HttpCall, HttpChannel, RefusedLater, Sender, Tries, VenueCall
 
 Simulate = Callable[[Callable[[], Awaitable[Any]]], Any]
 
@@ -359,3 +371,122 @@ async def test_a_write_that_waits_for_a_connection_waits_no_longer_than_it_may_l
     await first
 
     assert len(engine.timeouts) == 1
+
+
+def misunderstand(response: WireResponse, call: HttpCall) -> Said:
+    """A defect of an adapter's."""
+    raise KeyError("hunter2")
+
+
+async def test_a_defect_in_understanding_an_answer_leaves_a_write_unknown() -> None:
+    """The write was sent: a bare error would say nothing of it. A read gets no usable answer."""
+    session = Session(gateway="v", venue="v", transport=Engine(WireResponse(200)), limiter=Limiter(None))
+    channel = HttpChannel(session, base_url="https://venue.example", auth=Key(), understand=misunderstand)
+    one = Sender(channel, session, Codes())
+
+    with pytest.raises(OutcomeUnknown, match="cannot be understood: KeyError") as unknown:
+        await one.write(SUBMIT, deadline=Deadline(1))
+    with pytest.raises(UnexpectedResponse, match="cannot be understood: KeyError"):
+        await one.read(LOOKUP, deadline=Deadline(0.01))
+
+    assert unknown.value.client_order_id == "bot-1"
+
+
+class Scripted:
+    """A channel whose sends end one after the other as a test says."""
+
+    def __init__(self, *ends: Exception | Said, renewals: int = 0) -> None:
+        self.ends, self.renewals = list(ends), renewals
+
+    def check_usable(self) -> None:
+        """It is."""
+
+    async def ready(self) -> None:
+        """Nothing is needed."""
+
+    async def renew(self, stamp: object) -> bool:
+        return True
+
+    async def send(self, call: Any, *, lane: Lane, deadline: Deadline, not_after: float | None, tries: Tries) -> Said:
+        end = self.ends.pop(0)
+        tries.left = tries.left or not isinstance(end, NothingSent)
+        if isinstance(end, Exception):
+            raise end
+        return end
+
+
+BY_ID = VenueCall(operation="cancel", order_id="1")
+
+
+def scripted(channel: Scripted) -> Sender:
+    """A sender whose calls end as the channel says, each of which says what it means."""
+    retries = Retries(tries=2, first_wait=0.001)
+    session = Session(gateway="v", venue="v", transport=Engine(), limiter=Limiter(None), retries=retries)
+    return Sender(channel, session, lambda said, operation: Meaning(said.key))
+
+
+def answer(key: str) -> Said:
+    return Said(key=key, text=key, status=400, retry_after=9.0 if key == "throttled" else None)
+
+
+LOST, UNSENT = NoAnswer("reset"), NothingSent("refused")
+FAILED: list[tuple[list[Exception | Said], type[OrderBridgeError]]] = [
+    ([UNSENT, UNSENT], NotSent),
+    ([LOST, LOST], OutcomeUnknown),
+    ([LOST, UNSENT], OutcomeUnknown),
+    ([answer("not_found")], OrderNotFound),
+    ([UNSENT, answer("permission")], PermissionDenied),
+    ([answer("unclear"), answer("permission")], RefusedLater),
+    ([LOST, answer("permission")], RefusedLater),
+    ([answer("throttled")], OutcomeUnknown),
+]
+
+
+@pytest.mark.parametrize(("ends", "kind"), FAILED)
+async def test_tries_that_may_have_left_outweigh(ends: list[Exception | Said], kind: type[OrderBridgeError]) -> None:
+    """A refusal is the answer to the last try only; throttled is none."""
+    channel = Scripted(*ends)
+
+    with pytest.raises(kind) as caught:
+        await scripted(channel).cancel(BY_ID, deadline=Deadline(1.0))
+
+    assert type(caught.value) is kind
+    assert (caught.value.operation, channel.ends) == ("cancel", [])
+
+
+@pytest.mark.parametrize(
+    ("ends", "renewals", "kind"),
+    [
+        ([answer("not_admitted"), Said(ok=True, payload="done")], 1, None),
+        ([answer("not_admitted"), answer("not_admitted")], 1, AuthenticationFailed),
+        ([answer("not_admitted"), LOST], 1, OutcomeUnknown),
+        ([answer("not_admitted"), answer("permission")], 1, PermissionDenied),
+        ([answer("not_admitted")], 0, AuthenticationFailed),
+        ([LOST], 1, OutcomeUnknown),
+    ],
+)
+async def test_what_is_sent_once_is_sent_again_after_it_was_not_admitted(
+    ends: list[Exception | Said], renewals: int, kind: type[OrderBridgeError] | None
+) -> None:
+    """As often as the venue bears: it was refused before it was looked at. After anything else it may be done."""
+    channel = Scripted(*ends, renewals=renewals)
+    call = VenueCall(operation="cancel", client_order_id="c")
+
+    if kind is None:
+        assert await scripted(channel).cancel(call, deadline=Deadline(1.0), once=True) == "done"
+    else:
+        with pytest.raises(kind):
+            await scripted(channel).cancel(call, deadline=Deadline(1.0), once=True)
+
+    assert channel.ends == []
+
+
+async def test_a_cancel_while_locked_out_is_told_as_throttled() -> None:
+    """Nothing left, and the error says how long the lock-out lasts."""
+    one = scripted(Scripted())
+    one.session.lock_out(60.0, operation=None)
+
+    with pytest.raises(RateLimited) as caught:
+        await one.cancel(BY_ID, deadline=Deadline(1.0))
+
+    assert 59 < (caught.value.retry_after or 0) <= 60
