@@ -11,11 +11,11 @@ from ccxt.base import errors as ccxt
 
 from orderbridge.bridge import OrderBridge
 from orderbridge.ccxt_face.amounts import cut, exact, nearest, step_of, text
+from orderbridge.ccxt_face.arguments import CLIENT_IDS, Params, Steps, checked_symbol, client_id, given
+from orderbridge.ccxt_face.creates import CreatesOnce
 from orderbridge.ccxt_face.dicts import Row, market_row
 from orderbridge.ccxt_face.errors import as_ccxt_errors
-from orderbridge.ccxt_face.placing import Placing
-from orderbridge.ccxt_face.rest import check_kind
-from orderbridge.ccxt_face.wanted import CLIENT_IDS, Params, Steps, checked_symbol, client_id, given
+from orderbridge.ccxt_face.rest_of import check_kind
 from orderbridge.errors import ConfigurationError
 from orderbridge.gateway import Capabilities
 from orderbridge.model.basics import Symbol
@@ -57,7 +57,9 @@ class Core:
         self._owns = owns
         self._rules: Mapping[Symbol, Market] | None = None
         self._rows: dict[str, Row] | None = None
-        self._placing = Placing(bridge, self._name, resolve_for=resolve_for, timeout=timeout, send_within=send_within)
+        self._creates = CreatesOnce(
+            bridge, self._name, resolve_for=resolve_for, timeout=timeout, send_within=send_within
+        )
 
     @property
     def _is_rest_the_same(self) -> bool:

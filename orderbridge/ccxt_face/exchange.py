@@ -12,13 +12,13 @@ from typing import Any, Final, Self, TypeVar
 from ccxt.base import errors as ccxt
 from ccxt.base.exchange import Exchange
 
+from orderbridge.ccxt_face.arguments import CLIENT_IDS, KeyedRequest, Params, checked_symbol, given, request_of
 from orderbridge.ccxt_face.describing import features, has
 from orderbridge.ccxt_face.dicts import Row, empty_row, order_row
 from orderbridge.ccxt_face.errors import NoSuchCall, OrderOutcomeUnknown, as_ccxt_errors
 from orderbridge.ccxt_face.family import Family
-from orderbridge.ccxt_face.reads import Reads
-from orderbridge.ccxt_face.rest import WHERE, Fixed, may_write, refuse_place, snake_case
-from orderbridge.ccxt_face.wanted import CLIENT_IDS, Params, Wanted, checked_symbol, given, wanted
+from orderbridge.ccxt_face.fetches import Fetches
+from orderbridge.ccxt_face.rest_of import WHERE, Fixed, may_write, refuse_place, snake_case
 from orderbridge.model.order import Order
 from orderbridge.model.request import OrderEdit
 
@@ -40,7 +40,7 @@ def with_camel_case(kind: C) -> C:
 
 
 @with_camel_case
-class CcxtFace(Reads, Family):
+class CcxtFace(Fetches, Family):
     """
     ccxt's order calls over one gateway of a bridge; made by `as_ccxt`.
 
@@ -82,7 +82,7 @@ class CcxtFace(Reads, Family):
             NetworkError: nothing was sent; try again.
             InvalidOrder, InsufficientFunds, BadSymbol, NotSupported and other ExchangeErrors: refused.
         """
-        return order_row(await self._place(await self._wanted(symbol, type, side, amount, price, params)))
+        return order_row(await self._place(await self._asked(symbol, type, side, amount, price, params)))
 
     async def create_orders(self, orders: Sequence[Mapping[str, Any]], params: Params = None) -> list[Row]:
         """
@@ -100,7 +100,7 @@ class CcxtFace(Reads, Family):
         """
         if isinstance(orders, (str, Mapping)) or not isinstance(orders, Sequence):
             raise ccxt.ArgumentsRequired("orders is a list of dicts")
-        asked = [await self._wanted_of(order, params) for order in orders]
+        asked = [await self._asked_of(order, params) for order in orders]
         return list(await asyncio.gather(*(self._verdict(each) for each in asked)))
 
     async def edit_order(
@@ -134,7 +134,7 @@ class CcxtFace(Reads, Family):
             order = await self._bridge.get(ref, timeout=self._timeout)
             self._check_same(order, symbol, type, side)
             edited = await self._bridge.edit(order, OrderEdit(**changes), timeout=self._timeout)
-        await self._placing.shown(edited)
+        await self._creates.shown(edited)
         return order_row(edited)
 
     async def cancel_order(self, id: str, symbol: str | None = None, params: Params = None) -> Row:
@@ -150,7 +150,7 @@ class CcxtFace(Reads, Family):
         ref = self._ref(id, params, symbol)
         with as_ccxt_errors(repeatable=True):
             order = await self._bridge.cancel(ref, timeout=self._timeout)
-        await self._placing.shown(order)
+        await self._creates.shown(order)
         return order_row(order)
 
     async def cancel_orders(self, ids: Sequence[str], symbol: str | None = None, params: Params = None) -> list[Row]:
@@ -213,23 +213,23 @@ class CcxtFace(Reads, Family):
 
     # Behind them.
 
-    async def _wanted(self, symbol: Any, type: Any, side: Any, amount: Any, price: Any, params: Params) -> Wanted:
+    async def _asked(self, symbol: Any, type: Any, side: Any, amount: Any, price: Any, params: Params) -> KeyedRequest:
         known = checked_symbol(symbol)
-        return wanted(known, type, side, amount, price, params, steps=await self._steps(known), can=self._can)
+        return request_of(known, type, side, amount, price, params, steps=await self._steps(known), can=self._can)
 
-    async def _wanted_of(self, order: Any, params: Params) -> Wanted:
+    async def _asked_of(self, order: Any, params: Params) -> KeyedRequest:
         fields = ("symbol", "type", "side", "amount", "price", "params")
         if not isinstance(order, Mapping) or set(order) - set(fields):
             raise ccxt.BadRequest(f"an order is a dict of {', '.join(fields)}, not {order!r}")
         own = {**(params or {}), **(order.get("params") or {})}
         symbol, type, side, amount, price = (order.get(field) for field in fields[:-1])
-        return await self._wanted(symbol, type, side, amount, price, own)
+        return await self._asked(symbol, type, side, amount, price, own)
 
-    async def _place(self, asked: Wanted) -> Order:
+    async def _place(self, asked: KeyedRequest) -> Order:
         with as_ccxt_errors():
-            return await self._placing.place(asked)
+            return await self._creates.place(asked)
 
-    async def _verdict(self, asked: Wanted) -> Row:
+    async def _verdict(self, asked: KeyedRequest) -> Row:
         try:
             return order_row(await self._place(asked))
         except Exception as error:  # noqa: BLE001 - whatever happens to one hides none of the others

@@ -6,8 +6,8 @@ from typing import Any, Protocol
 
 from ccxt.base import errors as ccxt
 
+from orderbridge.ccxt_face.arguments import Params
 from orderbridge.ccxt_face.dicts import Row
-from orderbridge.ccxt_face.wanted import Params
 
 
 class _Orders(Protocol):

@@ -31,7 +31,7 @@ async def unknown_create(sim: Simulator, face: Any, *args: Any, kind: str = "dro
 
 def patient(face: Any) -> None:
     """Have the face wait for what is about to show, however slow this machine is."""
-    face._placing._resolve_for = 10
+    face._creates._resolve_for = 10
 
 
 def appear(sim: Simulator, unknown: Any, **changes: Any) -> str:

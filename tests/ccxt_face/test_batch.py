@@ -54,7 +54,7 @@ async def test_case_30_a_whole_failure_is_unclear_for_each_and_told_of_each(sim:
     for placement in await face._bridge.placements(state="uncertain"):
         price = placement.request.price
         sim.bitso.put(origin_id=placement.client_order_id, status="open", quantity="0.01", price=price)
-    face._placing._resolve_for = 10
+    face._creates._resolve_for = 10
     answered = await face.create_orders(batch(560000, 570000))
 
     assert {order["price"] for order in answered} == {560000.0, 570000.0}

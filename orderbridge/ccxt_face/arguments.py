@@ -34,7 +34,7 @@ _LIVES: Final[Mapping[str, tuple[TimeInForce, bool | None]]] = {
 
 
 @dataclass(frozen=True)
-class Wanted:
+class KeyedRequest:
     """An order to be placed; `key` is the caller's clientOrderId, which is the key of its placement too."""
 
     request: OrderRequest
@@ -105,11 +105,11 @@ def client_id(params: Mapping[str, Any]) -> str | None:
     return ids.pop() if ids else None
 
 
-def wanted(
+def request_of(
     symbol: Symbol, kind: Any, side: Any, amount: Any, price: Any, params: Params, *, steps: Steps, can: Capabilities
-) -> Wanted:
+) -> KeyedRequest:
     """
-    What a call of `create_order` asks for.
+    The request that a call of `create_order` asks for.
 
     Raises:
         NotSupported, BadRequest, ArgumentsRequired, InvalidOrder: it means nothing, or nothing that is known here.
@@ -138,7 +138,7 @@ def wanted(
         )
     except OrderDenied as error:
         raise ccxt.InvalidOrder(str(error)) from error
-    return Wanted(request, key)
+    return KeyedRequest(request, key)
 
 
 def _word(value: Any, name: str, words: tuple[str, ...]) -> str:

@@ -8,10 +8,10 @@ from typing import Any, Final, TypeVar
 
 from ccxt.base import errors as ccxt
 
+from orderbridge.ccxt_face.arguments import Params, checked_symbol, given
 from orderbridge.ccxt_face.core import Core
 from orderbridge.ccxt_face.dicts import Row, bad_row, bad_trade_row, order_row, trade_row, windowed
 from orderbridge.ccxt_face.errors import as_ccxt_errors
-from orderbridge.ccxt_face.wanted import Params, checked_symbol, given
 from orderbridge.errors import OrderBridgeError, OrderNotFound, UnexpectedResponse
 from orderbridge.gateway import error_of
 from orderbridge.model.basics import Symbol
@@ -25,7 +25,7 @@ _DAYS: Final = timedelta(days=7)
 _TRADES: Final = 100
 
 
-class Reads(Core):
+class Fetches(Core):
     """Orders and trades as ccxt's dicts."""
 
     async def fetch_order(self, id: str, symbol: str | None = None, params: Params = None) -> Row:
@@ -41,7 +41,7 @@ class Reads(Core):
         ref = self._ref(id, params, symbol)
         with as_ccxt_errors():
             order = await self._bridge.get(ref, timeout=self._timeout)
-        await self._placing.shown(order)
+        await self._creates.shown(order)
         return order_row(order, await self._fills_of(order))
 
     async def fetch_order_status(self, id: str, symbol: str | None = None, params: Params = None) -> Any:

@@ -1,4 +1,4 @@
-"""What the faces of one gateway of a bridge remember together: the orders whose caller has no verdict yet."""
+"""The orders whose caller has no verdict yet, of all faces of one gateway of a bridge."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _LOOKED_AT: Final = (*IN_FLIGHT, PlacementState.PREPARED, PlacementState.PLACED)
 
 
 @dataclass(eq=False)
-class Sent:
+class UnansweredCreate:
     """
-    An order that was begun to be sent.
+    An order that was begun to be sent, and of which its caller has no verdict yet.
 
     Attributes:
         key: of its placement; one of an earlier process may have none, and is then given itself.
@@ -56,34 +56,34 @@ class Sent:
 
 
 @dataclass(eq=False)
-class Memory:
+class UnansweredCreates:
     """
-    Of one gateway of one bridge.
+    The creates of one gateway of a bridge whose callers have no verdict yet.
 
     Attributes:
-        unsent: keys of what was never sent, by request. taken: keys that the venue refused as used before.
+        open: them. unsent: keys of what was never sent, by request. taken: keys that the venue refused as used before.
     """
 
     made_at: datetime
-    open: list[Sent] = field(default_factory=list)
+    open: list[UnansweredCreate] = field(default_factory=list)
     unsent: dict[str, str] = field(default_factory=dict)
     taken: set[str] = field(default_factory=set)
     has_looked_back: bool = False
     looking_back: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
-_MEMORIES: Final[WeakKeyDictionary[OrderBridge, dict[str, Memory]]] = WeakKeyDictionary()
+_UNANSWERED: Final[WeakKeyDictionary[OrderBridge, dict[str, UnansweredCreates]]] = WeakKeyDictionary()
 
 
-def memory_of(bridge: OrderBridge, gateway: str) -> Memory:
+def unanswered_of(bridge: OrderBridge, gateway: str) -> UnansweredCreates:
     """The one that all faces of a bridge's gateway share."""
-    memories = _MEMORIES.setdefault(bridge, {})
-    if gateway not in memories:
-        memories[gateway] = Memory(bridge._placements.ledger.now())
-    return memories[gateway]
+    known = _UNANSWERED.setdefault(bridge, {})
+    if gateway not in known:
+        known[gateway] = UnansweredCreates(bridge._placements.ledger.now())
+    return known[gateway]
 
 
-async def earlier_orders(ledger: Ledger, gateway: str, *, before: datetime) -> list[Sent]:
+async def earlier_orders(ledger: Ledger, gateway: str, *, before: datetime) -> list[UnansweredCreate]:
     """
     What the journal holds from before that a bot may be about to repeat: what is open, and what was settled since
     without its caller being told. Not what another living process works on: that one has a bot of its own.
@@ -137,6 +137,8 @@ async def _lives(ledger: Ledger, record: Record) -> bool:
     return False
 
 
-def _earlier(placement: Placement) -> Sent:
+def _earlier(placement: Placement) -> UnansweredCreate:
     request = placement.request
-    return Sent(request.symbol, request.side, placement.key, placement, is_earlier=True, left_at=float("-inf"))
+    return UnansweredCreate(
+        request.symbol, request.side, placement.key, placement, is_earlier=True, left_at=float("-inf")
+    )

@@ -28,7 +28,7 @@ class Wall:
 
 async def earlier(ledger: Ledger) -> list[Any]:
     """What is looked at of everything that is in the journal."""
-    from orderbridge.ccxt_face.memory import earlier_orders
+    from orderbridge.ccxt_face.unanswered import earlier_orders
 
     return await earlier_orders(ledger, "bitso", before=NOW + timedelta(days=1))
 

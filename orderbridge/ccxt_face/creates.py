@@ -1,5 +1,5 @@
 """
-Placing for bots that try again.
+Creating orders for bots that try again.
 
 A bot that got no order calls `create_order` once more. So an order whose caller left without a verdict is remembered:
 the next create of its symbol and side is answered by it once it is known, and nothing is sent meanwhile.
@@ -16,18 +16,18 @@ from typing import Final
 from ccxt.base.errors import DuplicateOrderId, ExchangeNotAvailable, InvalidOrder
 
 from orderbridge.bridge import OrderBridge
+from orderbridge.ccxt_face.arguments import KeyedRequest
 from orderbridge.ccxt_face.errors import OrderNotPlaced, OrderOutcomeUnknown
-from orderbridge.ccxt_face.memory import (
+from orderbridge.ccxt_face.unanswered import (
     KEY_PREFIX,
     LEFT,
     TOLD,
-    Sent,
+    UnansweredCreate,
     earlier_orders,
     is_open,
-    memory_of,
+    unanswered_of,
     was_answered,
 )
-from orderbridge.ccxt_face.wanted import Wanted
 from orderbridge.errors import (
     AuthenticationFailed,
     DuplicateClientOrderId,
@@ -50,7 +50,7 @@ _LEAVABLE: Final = (*UNFINISHED, PlacementState.PLACED)
 _MOST_UNSENT: Final = 1_000
 
 
-class Placing:
+class CreatesOnce:
     """
     Places orders at one gateway for bots that repeat what failed.
 
@@ -67,10 +67,10 @@ class Placing:
         self._timeout = timeout
         self._send_within = send_within
         self._ledger = bridge._placements.ledger
-        self._memory = memory_of(bridge, gateway)
-        self._open, self._unsent, self._taken = self._memory.open, self._memory.unsent, self._memory.taken
+        self._unanswered = unanswered_of(bridge, gateway)
+        self._open, self._unsent, self._taken = self._unanswered.open, self._unanswered.unsent, self._unanswered.taken
 
-    async def place(self, wanted: Wanted) -> Order:
+    async def place(self, asked: KeyedRequest) -> Order:
         """
         Place an order at most once, whoever repeats it.
 
@@ -87,26 +87,26 @@ class Placing:
                 self._leave(sent)
         began = asyncio.get_running_loop().time()
         await self._look_back()
-        held = None if wanted.key is None else await self._bridge.placement(key=wanted.key, gateway=self._gateway)
+        held = None if asked.key is None else await self._bridge.placement(key=asked.key, gateway=self._gateway)
         if held is not None and not held.holds_key and held.client_order_id is not None:
-            raise InvalidOrder(f"clientOrderId {wanted.key} is that of an order that is {held.state}; use a new one")
+            raise InvalidOrder(f"clientOrderId {asked.key} is that of an order that is {held.state}; use a new one")
         if held is None or held.state is PlacementState.PREPARED or not held.holds_key:
-            earlier = await self._answer_by_earlier(wanted, began)
+            earlier = await self._answer_by_earlier(asked, began)
             if earlier is not None:
                 return earlier
-        return await self._send(wanted)
+        return await self._send(asked)
 
     async def _look_back(self) -> None:
         """What the journal holds from before the first face was made may be what its bot is about to repeat."""
-        memory = self._memory
-        async with memory.looking_back:
-            if not memory.has_looked_back:
+        unanswered = self._unanswered
+        async with unanswered.looking_back:
+            if not unanswered.has_looked_back:
                 # What the recovery sends is looked at too, so it has to be over.
                 await self._bridge._placements.ready(self._gateway, within=self._send_within)
-                self._open += await earlier_orders(self._ledger, self._gateway, before=memory.made_at)
-                memory.has_looked_back = True
+                self._open += await earlier_orders(self._ledger, self._gateway, before=unanswered.made_at)
+                unanswered.has_looked_back = True
 
-    async def _answer_by_earlier(self, wanted: Wanted, began: float) -> Order | None:
+    async def _answer_by_earlier(self, asked: KeyedRequest, began: float) -> Order | None:
         """
         Wait for the earlier orders of this symbol and side whose outcome is open; the one that answers this call.
 
@@ -115,8 +115,8 @@ class Placing:
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._resolve_for
-        others: list[Sent] = []
-        while (sent := self._first_open(wanted.request, others)) is not None:
+        others: list[UnansweredCreate] = []
+        while (sent := self._first_open(asked.request, others)) is not None:
             placement = await self._settled(sent, timeout=max(0.0, deadline - loop.time()))
             if placement is not None and is_open(placement):
                 raise _unknown(placement, "an earlier order of this symbol and side is not known yet; nothing was sent")
@@ -129,10 +129,10 @@ class Placing:
             elif sent.left_at is None or sent.left_at > began:
                 others.append(sent)
             else:
-                return await self._answer(wanted, sent, placement)
+                return await self._answer(asked, sent, placement)
         return None
 
-    async def _answer(self, wanted: Wanted, sent: Sent, placement: Placement) -> Order:
+    async def _answer(self, asked: KeyedRequest, sent: UnansweredCreate, placement: Placement) -> Order:
         """The order of an earlier call, where this one asks for the same. OrderOutcomeUnknown: it does not."""
         order = placement.order
         if order is None:
@@ -140,7 +140,7 @@ class Placing:
                 await self._tell(sent, placement)  # a person took it as placed, and nothing more will be known
             raise _unknown(placement, "it was settled as placed, and is not shown; nothing was sent")
         await self._tell(sent, placement)
-        if _asks_for(wanted, placement):
+        if _asks_for(asked, placement):
             return order
         raise _unknown(
             placement,
@@ -148,33 +148,33 @@ class Placing:
             f"{order.order_id}; nothing was sent for this one, and the next create is sent",
         )
 
-    def _first_open(self, request: OrderRequest, others: Collection[Sent]) -> Sent | None:
+    def _first_open(self, request: OrderRequest, others: Collection[UnansweredCreate]) -> UnansweredCreate | None:
         for sent in self._open:
             same = (sent.symbol, sent.side) == (request.symbol, request.side)
             if same and (sent.is_unclear or sent.has_left) and sent not in others:
                 return sent
         return None
 
-    async def _settled(self, sent: Sent, *, timeout: float) -> Placement | None:
+    async def _settled(self, sent: UnansweredCreate, *, timeout: float) -> Placement | None:
         placement = await self._placement_of(sent)
         return None if placement is None else await self._bridge.resolve(placement, timeout=timeout)
 
-    async def _placement_of(self, sent: Sent) -> Placement | None:
+    async def _placement_of(self, sent: UnansweredCreate) -> Placement | None:
         if sent.key is None:
             return sent.placement
         return await self._bridge.placement(key=sent.key, gateway=self._gateway)
 
-    async def _send(self, wanted: Wanted) -> Order:
-        request = wanted.request
+    async def _send(self, asked: KeyedRequest) -> Order:
+        request = asked.request
         # What was not sent and is tried again was marked as left.
-        again = None if wanted.key else self._unsent.pop(request.model_dump_json(), None)
-        key = wanted.key or again or f"{KEY_PREFIX}{secrets.token_hex(12)}"
+        again = None if asked.key else self._unsent.pop(request.model_dump_json(), None)
+        key = asked.key or again or f"{KEY_PREFIX}{secrets.token_hex(12)}"
         sent = next((each for each in self._open if each.key == key), None)
         is_new = sent is None
         if sent is None:
             task = asyncio.current_task()
             cancels = 0 if task is None else task.cancelling()
-            self._open.append(sent := Sent(request.symbol, request.side, key, task=task, cancels=cancels))
+            self._open.append(sent := UnansweredCreate(request.symbol, request.side, key, task=task, cancels=cancels))
         try:
             order = await self._bridge.place(
                 self._gateway, request, key=key, send_within=self._send_within, timeout=self._timeout, read_back=False
@@ -188,7 +188,7 @@ class Placing:
             # Of what an earlier call left open, a refusal of this one says nothing.
             if is_new:
                 self._forget(sent)
-            if wanted.key is None and isinstance(error, _UNSENT):
+            if asked.key is None and isinstance(error, _UNSENT):
                 self._keep_unsent(request, key)
                 # Under `on_stale="send"` the next process sends it, and its bot may ask for it again before that.
                 await self._note_left(sent)
@@ -203,7 +203,7 @@ class Placing:
             await self._tell(sent, await self._noted_placement(sent))
         return order
 
-    async def _resolved(self, sent: Sent, unknown: OutcomeUnknown) -> Order:
+    async def _resolved(self, sent: UnansweredCreate, unknown: OutcomeUnknown) -> Order:
         """The order once it is known. What is not is remembered as open from the moment that its caller leaves."""
         try:
             # Durable at once: should this process end here, the next one knows that nobody was told.
@@ -228,15 +228,15 @@ class Placing:
         self._leave(sent)
         raise _unknown(placement, str(unknown)) from unknown
 
-    def _forget(self, sent: Sent) -> None:
+    def _forget(self, sent: UnansweredCreate) -> None:
         if sent in self._open:
             self._open.remove(sent)
 
-    def _leave(self, sent: Sent) -> None:
+    def _leave(self, sent: UnansweredCreate) -> None:
         if sent in self._open and sent.left_at is None:
             sent.left_at = asyncio.get_running_loop().time()
 
-    async def _tell(self, sent: Sent, placement: Placement | None) -> None:
+    async def _tell(self, sent: UnansweredCreate, placement: Placement | None) -> None:
         """Its order is given to a caller now: no other call, and no later process, is answered by it."""
         self._forget(sent)
         try:
@@ -246,10 +246,10 @@ class Placing:
             self._leave(sent)
             raise
 
-    async def _note_left(self, sent: Sent) -> None:
+    async def _note_left(self, sent: UnansweredCreate) -> None:
         await self._note(await self._noted_placement(sent), Happened.LEFT, LEFT)
 
-    async def _noted_placement(self, sent: Sent) -> Placement | None:
+    async def _noted_placement(self, sent: UnansweredCreate) -> Placement | None:
         try:
             return await self._placement_of(sent)
         except JournalError as error:
@@ -288,12 +288,12 @@ class Placing:
                 await self._tell(sent, placement)
 
 
-def _asks_for(wanted: Wanted, placement: Placement) -> bool:
+def _asks_for(asked: KeyedRequest, placement: Placement) -> bool:
     """Whether a call asks for the order that a placement asked for: the same in all, and not by another id."""
-    if wanted.key is not None and wanted.key != placement.client_order_id:
+    if asked.key is not None and asked.key != placement.client_order_id:
         return False
     nameless = {"client_order_id": None}
-    return wanted.request.model_copy(update=nameless) == placement.request.model_copy(update=nameless)
+    return asked.request.model_copy(update=nameless) == placement.request.model_copy(update=nameless)
 
 
 def _is_duplicate(unknown: OutcomeUnknown) -> bool:
