@@ -330,6 +330,38 @@ async def test_a_second_look_up_that_fails_proves_nothing(sim: Simulator, gatewa
     assert (await gateway.get(order)).status == "cancelled"
 
 
+class Garbling(HttpxTransport):
+    """Its list of open orders has a row that cannot be read, for a while."""
+
+    garbles = True
+
+    async def send(self, request: WireRequest, *, timeout: float) -> WireResponse:
+        answer = await super().send(request, timeout=timeout)
+        if self.garbles and request.target.startswith("/api/v3/open_orders"):
+            return WireResponse(200, {}, b'{"success": true, "payload": [{"oid": "other12345678901", "side": "?"}]}')
+        return answer
+
+
+async def test_a_row_of_the_open_orders_that_cannot_be_read_may_be_it(sim: Simulator) -> None:
+    """A list with such a row is not complete: nothing has ended by it, and everything once it can be read."""
+    transport = Garbling()
+    async with sim.bitso.gateway(transport=transport, retries=QUICK) as gateway:
+        order = await gateway.submit(limit_buy())
+        await by_another(sim, order)
+        await gateway.lookup(order)
+        sim.clock.advance(SETTLE)
+
+        found = (await gateway.lookup(order))[order]
+        transport.garbles = False
+        after = await gateway.get(order)
+    await transport.aclose()
+
+    assert found.order is not None
+    assert (found.order.status, found.order.may_be_live) == ("accepted", True)
+    assert any("a row of the open orders could not be read, and may be it" in note for note in found.notes)
+    assert after.status == "cancelled"
+
+
 async def test_an_id_that_only_the_caller_gave_is_not_seen(sim: Simulator, gateway: OrderGateway) -> None:
     """An id, or an order, that the venue never showed us is concluded nothing of, at whatever time."""
     given = Order(venue="bitso", order_id="neverShown000001", symbol="BTC/MXN", side="buy", quantity="1", status="open")
