@@ -1,4 +1,4 @@
-"""What may be repeated, and when: reads are, within their time limit; writes are not repeated here."""
+"""When something is tried again, and until when: what is repeated at all, a venue's sender knows."""
 
 from __future__ import annotations
 
@@ -7,19 +7,9 @@ import math
 import random
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import Final, TypeVar
+from typing import Final
 
-T = TypeVar("T")
 _FOREVER: Final = float("inf")
-
-
-class TryAgain(Exception):
-    """Raised inside an attempt at a read: the answer was no use, another try may help. `error` if none does."""
-
-    def __init__(self, error: Exception, *, after: float | None = None) -> None:
-        super().__init__(str(error))
-        self.error = error
-        self.after = after
 
 
 @dataclass(frozen=True, slots=True)

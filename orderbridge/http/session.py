@@ -1,11 +1,11 @@
-"""One account's way out: the lanes, the engine, the log, and how a read is repeated."""
+"""One account's way out: the lanes, the connections, one attempt through the engine, and the log."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import urlsplit
@@ -19,7 +19,7 @@ from orderbridge.errors import (
     printable,
 )
 from orderbridge.http.limits import Limiter, LockedOut, NoPermit
-from orderbridge.http.retry import Deadline, Retries, TryAgain
+from orderbridge.http.retry import Deadline, Retries
 from orderbridge.http.transport import (
     Limits,
     NoAnswer,
@@ -49,7 +49,7 @@ _rooms: Final[WeakKeyDictionary[object, asyncio.Semaphore]] = WeakKeyDictionary(
 
 class Session:
     """
-    What an adapter sends through: it paces, signs late, sends once, logs, and repeats reads only.
+    What an adapter sends through: it paces, sends once and logs.
 
     Touches no loop and no network until first used; refuses a second event loop.
     """
@@ -188,40 +188,6 @@ class Session:
             yield
         finally:
             self._room.release()
-
-    async def repeat(
-        self, attempt: Callable[[], Awaitable[T]], *, deadline: Deadline, operation: str, once: bool = False
-    ) -> T:
-        """
-        Make a read, and repeat it after NothingSent, NoAnswer or TryAgain while tries and time allow.
-
-        Args:
-            once: never again after bytes may have left.
-
-        Raises:
-            VenueUnavailable: the last try failed in the engine. The error of the last TryAgain. Any other, at once.
-        """
-        number = 0
-        # What the caller may conclude from: a try that may have left outweighs one that did not.
-        left: NoAnswer | TryAgain | None = None
-        while True:
-            number += 1
-            try:
-                return await attempt()
-            except (NothingSent, NoAnswer) as failed:
-                error: Exception = VenueUnavailable(f"no answer: {failed}", gateway=self.gateway, operation=operation)
-                left = failed if isinstance(failed, NoAnswer) else left
-                cause, asked = left or failed, 0.0
-            except TryAgain as again:
-                error, asked = again.error, again.after or 0.0
-                cause = left = again
-            wait = max(asked, self.retries.wait_before(number))
-            is_over = number >= self.retries.tries or asked > self.retries.longest_retry_after
-            if is_over or (once and left is not None) or not deadline.allows(wait):
-                raise error from cause
-            extra = log_facts(self.gateway, operation)
-            self.log.warning("%s is tried again in %.1f s: %s", operation, wait, error, extra=extra)
-            await asyncio.sleep(wait)
 
     def _say_late(self, operation: str) -> None:
         if not self._said_late:

@@ -32,7 +32,6 @@ from orderbridge.errors import (
     VenueUnavailable,
     Where,
 )
-from orderbridge.http.retry import TryAgain
 from orderbridge.model.basics import Word
 from orderbridge.model.results import Answer, Found
 
@@ -225,6 +224,15 @@ def write_meaning(meaning: Meaning, status: int) -> Meaning:
 def is_told(meaning: Meaning) -> bool:
     """Whether an answer says that its request did nothing."""
     return meaning not in _TELLS_NOTHING
+
+
+class TryAgain(Exception):
+    """The answer to a read was no use, and another try may help, `after` so many seconds. `error` if none does."""
+
+    def __init__(self, error: OrderBridgeError, *, after: float | None = None) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.after = after
 
 
 def read_error(meaning: Meaning, said: Said, where: Where) -> OrderBridgeError | TryAgain:

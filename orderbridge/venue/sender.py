@@ -31,7 +31,7 @@ from orderbridge.errors import (
     Where,
 )
 from orderbridge.http.body import shown
-from orderbridge.http.retry import Deadline, TryAgain, retry_after
+from orderbridge.http.retry import Deadline, retry_after
 from orderbridge.http.session import Session, log_facts
 from orderbridge.http.transport import NoAnswer, NothingSent, WireRequest, WireResponse
 from orderbridge.model.permit import Lane, Permit
@@ -39,6 +39,7 @@ from orderbridge.venue.codes import (
     Judge,
     Meaning,
     Said,
+    TryAgain,
     is_told,
     judged,
     read_error,
@@ -348,26 +349,52 @@ class Sender:
     async def _repeat(
         self, call: VenueCall, deadline: Deadline, lane: Lane, tries: Tries, *, once: bool = False
     ) -> Any:
+        """
+        The payload of a call that is repeated while tries and time allow, unless the answer to it was clear.
+
+        Args:
+            once: never again after it may have been done.
+        """
         session = self._public if call.is_public else self.session
+        retries, number = session.retries, 0
+        # What the caller may conclude from: a try that may have left outweighs one that did not.
+        left: NoAnswer | TryAgain | None = None
+        while True:
+            number += 1
+            try:
+                return await self._answered(call, session, deadline, lane, tries)
+            except (NothingSent, NoAnswer) as failed:
+                error: OrderBridgeError = VenueUnavailable(f"no answer: {failed}", **self._where(call))
+                left = failed if isinstance(failed, NoAnswer) else left
+                cause, asked = left or failed, 0.0
+            except TryAgain as again:
+                error, asked = again.error, again.after or 0.0
+                cause = left = again
+            wait = max(asked, retries.wait_before(number))
+            is_over = number >= retries.tries or asked > retries.longest_retry_after or not deadline.allows(wait)
+            if is_over or (once and left is not None):
+                raise error from cause
+            extra = log_facts(self.gateway, call.operation)
+            session.log.warning("%s is tried again in %.1f s: %s", call.operation, wait, error, extra=extra)
+            await asyncio.sleep(wait)
 
-        async def attempt() -> Any:
+    async def _answered(self, call: VenueCall, session: Session, deadline: Deadline, lane: Lane, tries: Tries) -> Any:
+        """The payload of one try, and of those that follow newer credentials. TryAgain where another may help."""
+        said, meaning = await self._try(call, session, deadline, lane, tries)
+        for number in range(1, self._channel.renewals + 1):
+            if meaning is not Meaning.NOT_ADMITTED or not await self._channel.renew(said.stamp):
+                break
+            wait = session.retries.wait_before(number)
+            if not deadline.allows(wait):
+                break
+            await asyncio.sleep(wait)
             said, meaning = await self._try(call, session, deadline, lane, tries)
-            for number in range(1, self._channel.renewals + 1):
-                if meaning is not Meaning.NOT_ADMITTED or not await self._channel.renew(said.stamp):
-                    break
-                wait = session.retries.wait_before(number)
-                if not deadline.allows(wait):
-                    break
-                await asyncio.sleep(wait)
-                said, meaning = await self._try(call, session, deadline, lane, tries)
-            if said.ok:
-                return said.payload
-            error = read_error(meaning, said, self._where(call))
-            if meaning is Meaning.THROTTLED and isinstance(error, TryAgain) and session.limiter.is_free(lane):
-                error.after = None  # what the venue does not count, its lock-out does not stop
-            raise error
-
-        return await session.repeat(attempt, deadline=deadline, operation=call.operation, once=once)
+        if said.ok:
+            return said.payload
+        error = read_error(meaning, said, self._where(call))
+        if meaning is Meaning.THROTTLED and isinstance(error, TryAgain) and session.limiter.is_free(lane):
+            error.after = None  # what the venue does not count, its lock-out does not stop
+        raise error
 
     async def _try(
         self, call: VenueCall, session: Session, deadline: Deadline, lane: Lane, tries: Tries

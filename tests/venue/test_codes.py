@@ -6,12 +6,12 @@ import pytest
 
 from orderbridge import errors
 from orderbridge.errors import OrderBridgeError, Where
-from orderbridge.http.retry import TryAgain
 from orderbridge.venue.codes import (
     WRITE_ERRORS,
     Codes,
     Meaning,
     Said,
+    TryAgain,
     judged,
     read_error,
     read_meaning,

@@ -1,6 +1,7 @@
 """What is sent for a venue: reads repeated, writes once, permits and slots, the log, and the end of it."""
 
 import asyncio
+import contextlib
 import logging
 import traceback
 from collections.abc import Awaitable, Callable
@@ -39,10 +40,16 @@ class Engine:
     def __init__(self, *outcomes: Exception | WireResponse) -> None:
         self.outcomes = list(outcomes)
         self.timeouts: list[float] = []
+        self.times: list[float] = []
         self.closed = False
+
+    @property
+    def waits(self) -> list[float]:
+        return [later - earlier for earlier, later in zip(self.times, self.times[1:], strict=False)]
 
     async def send(self, request: WireRequest, *, timeout: float) -> WireResponse:
         self.timeouts.append(timeout)
+        self.times.append(asyncio.get_running_loop().time())
         outcome = self.outcomes.pop(0) if len(self.outcomes) > 1 else self.outcomes[0]
         if isinstance(outcome, Exception):
             raise outcome
@@ -83,8 +90,9 @@ class Key:
 
 
 def understand(response: WireResponse, call: HttpCall) -> Said:
-    """The status is the answer."""
-    return Said(ok=response.status < 300, payload=response.status, key=str(response.status))
+    """The status is the answer, and the body its words."""
+    text = response.body.decode()
+    return Said(ok=response.status < 300, payload=response.status, key=str(response.status), text=text)
 
 
 def sender(engine: Engine, rate: Rate | None = None, auth: Key | None = None, **more: Any) -> Sender:
@@ -92,7 +100,7 @@ def sender(engine: Engine, rate: Rate | None = None, auth: Key | None = None, **
     lanes = Limiter(rate, clock=asyncio.get_running_loop().time)
     session = Session(gateway="bitso", venue="bitso", transport=engine, limiter=lanes, **more)
     channel = HttpChannel(session, base_url="https://bitso.com/api/v3", auth=auth or Key(), understand=understand)
-    return Sender(channel, session, Codes())
+    return Sender(channel, session, Codes(both={"404": Meaning.NOT_FOUND}))
 
 
 LOOKUP = HttpCall(operation="lookup", path="/orders", query={"oids": "secret-id"})
@@ -104,6 +112,174 @@ async def read(one: Sender, *, timeout: float | None = 10.0) -> int:
     """A read whose answer is the status."""
     status: int = await one.read(LOOKUP, deadline=Deadline(timeout))
     return status
+
+
+async def look(engine: Engine, *, timeout: float | None = 10.0, **more: Any) -> int:
+    """A read through a sender of its own."""
+    return await read(sender(engine, **more), timeout=timeout)
+
+
+@pytest.mark.parametrize(
+    "outcome", [NothingSent("refused"), NoAnswer("cut"), WireResponse(503), WireResponse(429, {"retry-after": "1"})]
+)
+def test_a_read_is_repeated_until_it_answers(in_simulated_time: Simulate, outcome: Exception | WireResponse) -> None:
+    """Neither what was not sent, nor what was not answered, nor an answer of no use ends a read at once."""
+    engine = Engine(outcome, outcome, outcome, WireResponse(200))
+
+    assert in_simulated_time(lambda: look(engine)) == 200
+    assert len(engine.times) == 4
+
+
+def test_an_answer_is_not_repeated(in_simulated_time: Simulate) -> None:
+    """A clear refusal ends the read."""
+    engine = Engine(WireResponse(404))
+
+    with pytest.raises(OrderNotFound):
+        in_simulated_time(lambda: look(engine))
+
+    assert len(engine.times) == 1
+
+
+@pytest.mark.parametrize("error", [RateLimited("no"), KeyError("bug"), VenueUnavailable("gone"), TimeoutError()])
+def test_what_is_no_answer_to_the_read_is_not_repeated(in_simulated_time: Simulate, error: Exception) -> None:
+    """Only a failed exchange is: not what getting ready failed with, nor a bug."""
+    asked = []
+
+    class Failing(Key):
+        async def ready(self) -> None:
+            asked.append("ready")
+            raise error
+
+    with pytest.raises(type(error)):
+        in_simulated_time(lambda: look(Engine(WireResponse(200)), auth=Failing()))
+
+    assert asked == ["ready"]
+
+
+def test_the_fourth_failure_is_the_last(in_simulated_time: Simulate) -> None:
+    """After all tries it is unavailable, chained to what the engine said."""
+    engine = Engine(*[NoAnswer(f"cut {number}") for number in range(9)])
+
+    with pytest.raises(VenueUnavailable, match="no answer: cut 3") as failed:
+        in_simulated_time(lambda: look(engine))
+
+    assert len(engine.times) == 4
+    assert isinstance(failed.value.__cause__, NoAnswer)
+
+
+def test_a_try_that_may_have_left_outweighs_one_that_did_not(in_simulated_time: Simulate) -> None:
+    """Whatever failed last, the cause of the error is what the caller may conclude from."""
+    engine = Engine(NoAnswer("cut"), NothingSent("refused"))
+
+    with pytest.raises(VenueUnavailable, match="no answer: refused") as failed:
+        in_simulated_time(lambda: look(engine))
+
+    assert isinstance(failed.value.__cause__, NoAnswer)
+
+
+def test_an_answer_of_no_use_ends_in_its_own_error(in_simulated_time: Simulate) -> None:
+    """What it stands for comes out if no try helps."""
+    engine = Engine(WireResponse(429, {"retry-after": "1"}, b"slow down"))
+
+    with pytest.raises(RateLimited, match="slow down"):
+        in_simulated_time(lambda: look(engine))
+
+    assert len(engine.times) == 4
+
+
+def test_waits_double_jittered_and_capped(in_simulated_time: Simulate) -> None:
+    """Between half and the whole of 0.2, 0.4, 0.8 … seconds, never more than 5."""
+    engine = Engine(*[NothingSent("refused") for _ in range(9)], WireResponse(200))
+
+    in_simulated_time(lambda: look(engine, retries=Retries(tries=10), timeout=None))
+
+    caps = [0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0, 5.0, 5.0]
+    assert all(cap / 2 - 1e-6 <= wait <= cap + 1e-5 for wait, cap in zip(engine.waits, caps, strict=True))
+
+
+def test_a_venue_that_says_how_long_is_waited_for(in_simulated_time: Simulate) -> None:
+    """`Retry-After` is kept to, unless our own wait is longer."""
+    engine = Engine(
+        WireResponse(503, {"retry-after": "7"}), WireResponse(503, {"retry-after": "0.01"}), WireResponse(200)
+    )
+
+    in_simulated_time(lambda: look(engine, timeout=30.0))
+
+    assert engine.waits[0] == pytest.approx(7.0, abs=1e-4)
+    assert 0.2 - 1e-6 <= engine.waits[1] <= 0.4 + 1e-4
+
+
+def test_no_wait_goes_past_the_deadline(in_simulated_time: Simulate) -> None:
+    """A wait that would outlast the call is not begun: the error comes at once."""
+    engine = Engine(WireResponse(429, {"retry-after": "60"}))
+
+    with pytest.raises(RateLimited):
+        in_simulated_time(lambda: look(engine, timeout=10.0))
+
+    assert len(engine.times) == 1
+
+
+def test_reads_end_within_their_time(in_simulated_time: Simulate) -> None:
+    """However many tries are left, the time limit ends them."""
+    engine = Engine(NoAnswer("cut"))
+
+    with pytest.raises(VenueUnavailable):
+        in_simulated_time(lambda: look(engine, retries=Retries(tries=100), timeout=3.0))
+
+    assert engine.times[-1] - engine.times[0] <= 3.0
+    assert len(engine.times) > 3
+
+
+@pytest.mark.parametrize(("after", "tries"), [("3600", 2), ("3601", 1)])
+def test_a_wait_of_more_than_an_hour_is_not_waited(in_simulated_time: Simulate, after: str, tries: int) -> None:
+    """What a venue asks for is heeded up to an hour; beyond it the call fails at once, time or not."""
+    engine = Engine(WireResponse(503, {"retry-after": after}, b"busy"), WireResponse(200))
+
+    async def go() -> None:
+        if tries == 1:
+            with pytest.raises(VenueUnavailable, match="busy"):
+                await read(sender(engine), timeout=None)
+        else:
+            await read(sender(engine), timeout=None)
+
+    in_simulated_time(go)
+
+    assert len(engine.times) == tries
+
+
+def test_each_failure_that_is_repeated_is_told(in_simulated_time: Simulate, caplog: pytest.LogCaptureFixture) -> None:
+    """The log hears of every repetition, and not of the failure that ends it."""
+    engine = Engine(NoAnswer("one"), NoAnswer("two"), NoAnswer("three"))
+
+    with pytest.raises(VenueUnavailable, match="three"):
+        in_simulated_time(lambda: look(engine, retries=Retries(tries=3)))
+
+    told = [record.getMessage() for record in caplog.records if "is tried again" in record.getMessage()]
+    assert [text.rpartition(": ")[2] for text in told] == ["one", "two"]
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "tries"),
+    [
+        ([NothingSent("refused"), NothingSent("refused"), WireResponse(200)], 3),
+        ([NoAnswer("cut"), WireResponse(200)], 1),
+        ([WireResponse(503), WireResponse(200)], 1),
+        ([NothingSent("refused"), NoAnswer("cut"), WireResponse(200)], 2),
+    ],
+)
+def test_what_is_sent_once_is_sent_until_it_may_have_been_done(
+    in_simulated_time: Simulate, outcomes: list[Exception | WireResponse], tries: int
+) -> None:
+    """While nothing left it goes out again; after anything else it may have been done."""
+    engine = Engine(*outcomes)
+
+    async def go() -> None:
+        with contextlib.suppress(OutcomeUnknown):
+            await sender(engine).cancel(CANCEL, deadline=Deadline(10), once=True)
+
+    in_simulated_time(go)
+
+    assert len(engine.times) == tries
 
 
 def test_a_read_is_repeated_and_logged_without_secrets(

@@ -14,11 +14,11 @@ from orderbridge.adapters.ccxt_any.exchanges import check_proxies
 from orderbridge.adapters.ccxt_any.wire import Call, Sent, current_call
 from orderbridge.errors import ConfigurationError, RateLimited, VenueUnavailable, Where
 from orderbridge.http.limits import LockedOut, NoPermit
-from orderbridge.http.retry import Deadline, TryAgain
+from orderbridge.http.retry import Deadline
 from orderbridge.http.session import Session, log_facts
 from orderbridge.http.transport import NoAnswer, NothingSent
 from orderbridge.model.permit import Lane
-from orderbridge.venue.codes import Said, judged, read_error
+from orderbridge.venue.codes import Said, TryAgain, judged, read_error
 from orderbridge.venue.sender import Sender, Tries, VenueCall
 
 T = TypeVar("T")
