@@ -331,20 +331,31 @@ async def test_a_second_look_up_that_fails_proves_nothing(sim: Simulator, gatewa
 
 
 class Garbling(HttpxTransport):
-    """Its list of open orders has a row that cannot be read, for a while."""
+    """One of its lists has a row that cannot be read, for a while."""
 
     garbles = True
 
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self.path = path
+
     async def send(self, request: WireRequest, *, timeout: float) -> WireResponse:
         answer = await super().send(request, timeout=timeout)
-        if self.garbles and request.target.startswith("/api/v3/open_orders"):
+        if self.garbles and request.target.startswith(f"/api/v3/{self.path}"):
             return WireResponse(200, {}, b'{"success": true, "payload": [{"oid": "other12345678901", "side": "?"}]}')
         return answer
 
 
-async def test_a_row_of_the_open_orders_that_cannot_be_read_may_be_it(sim: Simulator) -> None:
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("open_orders", "a row of the open orders could not be read, and may be it"),
+        ("order_trades", "its trades could not be read"),
+    ],
+)
+async def test_a_row_that_cannot_be_read_may_be_it(sim: Simulator, path: str, why: str) -> None:
     """A list with such a row is not complete: nothing has ended by it, and everything once it can be read."""
-    transport = Garbling()
+    transport = Garbling(path)
     async with sim.bitso.gateway(transport=transport, retries=QUICK) as gateway:
         order = await gateway.submit(limit_buy())
         await by_another(sim, order)
@@ -358,7 +369,7 @@ async def test_a_row_of_the_open_orders_that_cannot_be_read_may_be_it(sim: Simul
 
     assert found.order is not None
     assert (found.order.status, found.order.may_be_live) == ("accepted", True)
-    assert any("a row of the open orders could not be read, and may be it" in note for note in found.notes)
+    assert any(why in note for note in found.notes)
     assert after.status == "cancelled"
 
 
