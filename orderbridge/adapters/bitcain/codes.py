@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from orderbridge.adapters.bitcain import wire
-from orderbridge.adapters.bitcain.envelope import Shapeless, one_order, one_page
-from orderbridge.adapters.bitcain.wire import pick
+from orderbridge.adapters.bitcain.wire import Shapeless, one_order, one_page, pick
 from orderbridge.http.body import Unreadable, load
 from orderbridge.http.transport import WireResponse
 from orderbridge.venue.codes import Codes, Meaning, Said, rows_of

@@ -1,7 +1,8 @@
-"""From a row of Bitcain's to an `Order`: tolerant in spelling, strict in meaning."""
+"""Between Bitcain's words and ours: rows to orders, requests to bodies. Tables and pure functions."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -11,11 +12,154 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from orderbridge.adapters.bitcain import wire
+from orderbridge.adapters.bitcain.settings import SOURCES, BitcainSettings, Mode
 from orderbridge.adapters.bitcain.wire import as_uuid, brief, pick
-from orderbridge.adapters.bitcain.words import PAPER_FROM_WIRE, TYPE_FROM_WIRE, bare, read_status
-from orderbridge.model.basics import OrderType, Side, Symbol, TimeInForce, add, parse_amount, subtract
+from orderbridge.errors import OrderDenied
+from orderbridge.gateway import Capabilities, ClientIdRule
+from orderbridge.model.basics import (
+    EditClass,
+    Idempotency,
+    KnownBy,
+    OrderStatus,
+    OrderType,
+    Side,
+    Symbol,
+    TimeInForce,
+    add,
+    parse_amount,
+    plain,
+    subtract,
+)
 from orderbridge.model.order import Order
-from orderbridge.venue.rows import Unusable, moment_of
+from orderbridge.model.request import OrderEdit, OrderRequest
+from orderbridge.venue.rows import Unusable, fold, moment_of
+
+# An enum of the server's own language that leaked its class: `OrderStatus.OPEN`, `TradeType.BUY`.
+_CLASS_PREFIX: Final = re.compile(r"^(?:(?:order|trade|trading)_?(?:status|state|type|side|mode)|time_?in_?force)\.")
+
+# Words whose status does not hang on the numbers.
+STATUS_FROM_WIRE: Final[Mapping[str, OrderStatus]] = {
+    **dict.fromkeys(
+        (
+            "pending",
+            "created",
+            "queued",
+            "submitted",
+            "received",
+            "processing",
+            "pending new",
+            "pending submit",
+            "new",
+            "accepted",
+            "untriggered",
+        ),
+        OrderStatus.ACCEPTED,
+    ),
+    **dict.fromkeys(
+        ("partially filled", "partial", "partial fill", "partial filled", "partiallyfilled"),
+        OrderStatus.PARTIALLY_FILLED,
+    ),
+    **dict.fromkeys(("filled", "executed", "completed", "complete", "fully filled"), OrderStatus.FILLED),
+    **dict.fromkeys(
+        ("cancelled", "canceled", "partially cancelled", "partially canceled"),
+        OrderStatus.CANCELLED,
+    ),
+    **dict.fromkeys(("rejected", "denied", "risk rejected"), OrderStatus.REJECTED),
+    **dict.fromkeys(("expired", "expired in match"), OrderStatus.EXPIRED),
+    **dict.fromkeys(("failed", "error", "failure"), OrderStatus.FAILED),
+}
+# Open, or partially filled by the numbers.
+WORKING_WORDS: Final = frozenset({"open", "active", "live", "working", "placed", "resting", "triggered"})
+CANCEL_PENDING_WORDS: Final = frozenset({"pending cancel", "cancelling", "canceling", "cancel requested"})
+# Over, and only the numbers can say how.
+OVER_WORDS: Final = frozenset({"closed", "done"})
+
+# Source: Bitcain, "Create Trading Order", body field `type`.
+TYPE_FROM_WIRE: Final[Mapping[str, OrderType]] = {
+    "market": OrderType.MARKET,
+    "limit": OrderType.LIMIT,
+    "stop_loss": OrderType.STOP_LOSS,
+    "take_profit": OrderType.TAKE_PROFIT,
+    "stop_limit": OrderType.STOP_LIMIT,
+    "trailing_stop": OrderType.TRAILING_STOP,
+    "iceberg": OrderType.ICEBERG,
+    "oco": OrderType.OCO,
+}
+# Source: Bitcain, "Create Trading Order", query parameter `trading_mode`: whether it is paper.
+PAPER_FROM_WIRE: Final[Mapping[str, bool]] = {"paper": True, "live": False}
+
+
+@dataclass(frozen=True, slots=True)
+class StatusReading:
+    """What a status word means beside the fill numbers; `doubts` are contradictions between the two."""
+
+    status: OrderStatus
+    known_by: KnownBy = KnownBy.REPORTED
+    evidence: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
+    cancel_requested: bool = False
+    trigger_waiting: bool = False
+
+
+def bare(word: str) -> str:
+    """A word as the tables have it, without an enum's class name."""
+    return fold(_CLASS_PREFIX.sub("", word.strip().lower()))
+
+
+def read_status(
+    word: str, *, quantity: Decimal | None, filled: Decimal | None, cancel_sent: bool = False
+) -> StatusReading:
+    """
+    What a status word means, given the sizes. Of an unknown word nothing is assumed: possibly live.
+
+    Args:
+        cancel_sent: we asked for a cancel of this order, so that `cancelled` is no surprise.
+    """
+    folded = bare(word)
+    if folded in WORKING_WORDS or folded in CANCEL_PENDING_WORDS:
+        working = OrderStatus.PARTIALLY_FILLED if filled else OrderStatus.OPEN
+        whole = filled is not None and quantity is not None and filled >= quantity
+        at_odds = (f"status {brief(word)} while all is filled",) if whole else ()
+        return StatusReading(working, doubts=at_odds, cancel_requested=folded in CANCEL_PENDING_WORDS)
+    if folded in OVER_WORDS:
+        return _read_end(word, quantity=quantity, filled=filled)
+    status = STATUS_FROM_WIRE.get(folded, OrderStatus.UNKNOWN)
+    doubts = _doubts(word, status, quantity=quantity, filled=filled)
+    if status is OrderStatus.CANCELLED and cancel_sent:
+        return StatusReading(status, evidence=("we asked for the cancel",), doubts=doubts)
+    if status is OrderStatus.CANCELLED:
+        # An update can set a status by hand, so the word alone is no act of the exchange.
+        evidence = (f"the row says {brief(word)}; we did not ask for a cancel",)
+        return StatusReading(status, KnownBy.INFERRED, evidence, doubts)
+    return StatusReading(status, doubts=doubts, trigger_waiting=folded == "untriggered")
+
+
+def _read_end(word: str, *, quantity: Decimal | None, filled: Decimal | None) -> StatusReading:
+    if quantity is None or filled is None:
+        return StatusReading(
+            OrderStatus.UNKNOWN, doubts=(f"status {brief(word)} without sizes does not say how it ended",)
+        )
+    status = OrderStatus.FILLED if filled >= quantity else OrderStatus.CANCELLED
+    evidence = (f"status {brief(word)} with {filled:f} of {quantity:f} filled",)
+    return StatusReading(status, KnownBy.INFERRED, evidence)
+
+
+def _doubts(word: str, status: OrderStatus, *, quantity: Decimal | None, filled: Decimal | None) -> tuple[str, ...]:
+    if not word:
+        return ("the row has no status",)
+    if status is OrderStatus.UNKNOWN:
+        return (f"status {brief(word)} is not known",)
+    if filled is None:
+        return ()
+    short = quantity is not None and filled < quantity
+    at_odds = {
+        OrderStatus.ACCEPTED: filled > 0,
+        OrderStatus.PARTIALLY_FILLED: not filled or (quantity is not None and not short),
+        OrderStatus.FILLED: short,
+        OrderStatus.REJECTED: filled > 0,
+    }
+    return (f"status {brief(word)} with {filled:f} filled",) if at_odds.get(status) else ()
+
 
 VENUE: Final = "bitcain"
 _SEPARATORS: Final = str.maketrans("-_", "//")
@@ -363,3 +507,140 @@ _MOMENTS: Final[Mapping[str, tuple[str, ...]]] = {
     "updated_at": wire.UPDATED_AT,
     "triggered_at": wire.TRIGGERED_AT,
 }
+
+
+# Source: Bitcain, "Create Trading Order", body field `type`: documented as words only; what each needs has no field.
+INEXPRESSIBLE: Final[Mapping[OrderType, str]] = {
+    OrderType.TRAILING_STOP: "its trailing distance",
+    OrderType.ICEBERG: "its visible size",
+    OrderType.OCO: "its second leg",
+}
+OPTIONS: Final = frozenset({"portfolio_id", "source", "agent_id", "exchange"})
+# No rule is documented. 64 characters hold every usual form (a UUID has 36), and letters that no server, log or
+# exchange behind Bitcain is likely to refuse, fold or cut.
+CLIENT_ID: Final = ClientIdRule(alphabet="A-Za-z0-9._-", max_length=64)
+CAPABILITIES: Final = Capabilities(
+    order_types=frozenset(
+        {OrderType.MARKET, OrderType.LIMIT, OrderType.STOP_LOSS, OrderType.TAKE_PROFIT, OrderType.STOP_LIMIT}
+    ),
+    times_in_force=frozenset(TimeInForce),
+    market_lifetimes=True,
+    post_only=True,
+    reduce_only=True,
+    options=OPTIONS,
+    client_order_id=CLIENT_ID,
+    idempotency=Idempotency.TAG_ONLY,
+    lookup_batch=1,
+    cancel_batch=1,
+    edit=EditClass.IN_PLACE,
+    history=True,
+    cancel_all=True,
+)
+
+Fields = dict[str, str | bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """In which mode, to which exchange and in whose name an order goes out."""
+
+    mode: Mode
+    exchange: str
+    source: str
+    agent_id: str | None
+    portfolio_id: str | None
+
+
+def route_of(options: Mapping[str, str], settings: BitcainSettings) -> Route:
+    """
+    The gateway's settings with an order's own options over them. An order of another source has no agent of the
+    gateway's.
+
+    Raises:
+        OrderDenied: an option that is none of the documented values, or source `agent` without an agent.
+    """
+    source = options.get("source", settings.source)
+    if source not in SOURCES:
+        raise OrderDenied(f"source is one of {', '.join(SOURCES)}, not {source!r}", rule="source")
+    agents = settings.agent_id if source in {settings.source, "agent"} else None
+    agent_id = _uuid(options, "agent_id", agents)
+    if source == "agent" and agent_id is None:
+        raise OrderDenied("source 'agent' needs an agent_id", rule="agent_id")
+    exchange = options.get("exchange", settings.exchange).strip()
+    if not exchange:
+        raise OrderDenied("exchange is the name of the exchange that the order goes to", rule="exchange")
+    return Route(
+        mode=settings.mode,
+        exchange=exchange,
+        source=source,
+        agent_id=agent_id,
+        portfolio_id=_uuid(options, "portfolio_id", settings.portfolio_id),
+    )
+
+
+def _uuid(options: Mapping[str, str], name: str, default: str | None) -> str | None:
+    if name not in options:
+        return default
+    known = as_uuid(options[name])
+    if known is None:
+        raise OrderDenied(f"{name} is a UUID, not {options[name]!r}", rule=name)
+    return known
+
+
+def spelled(request: OrderRequest, settings: BitcainSettings) -> str:
+    """The pair of a request as Bitcain takes it. OrderDenied: longer than it takes."""
+    symbol = settings.spelling(request.symbol)
+    if not 1 <= len(symbol) <= wire.SYMBOL_LENGTH:
+        raise OrderDenied(
+            f"Bitcain takes symbols of 1 to {wire.SYMBOL_LENGTH} characters, and {symbol!r} has {len(symbol)}",
+            rule="symbol",
+        )
+    return symbol
+
+
+def params_to_wire(route: Route) -> dict[str, str]:
+    """
+    The query of a new order. Mode and exchange are always said: the server's own default is live money.
+
+    Source: Bitcain, "Create Trading Order".
+    """
+    params = {"trading_mode": route.mode, "exchange": route.exchange, "source": route.source}
+    return params if route.agent_id is None else {**params, "agent_id": route.agent_id}
+
+
+def order_to_wire(request: OrderRequest, route: Route, *, symbol: str, client_order_id: str) -> Fields:
+    """
+    The body of a new order: amounts as plain text, times in UTC. What is not asked for is left out, never null.
+
+    Source: Bitcain, "Create Trading Order".
+    """
+    texts = {
+        "symbol": symbol,
+        "side": request.side.value,
+        "type": request.type.value,
+        **_changes(request),
+        "portfolio_id": route.portfolio_id,
+        "client_order_id": client_order_id,
+        "source": route.source,
+        "agent_id": route.agent_id,
+    }
+    flags = {"reduce_only": request.reduce_only, "post_only": request.post_only}
+    return {**{name: value for name, value in texts.items() if value is not None}, **flags}
+
+
+def edit_to_wire(changes: OrderEdit) -> Fields:
+    """
+    The body of a change: what changes, and nothing else. A status never goes this way.
+
+    Source: Bitcain, "Update Order".
+    """
+    return {name: value for name, value in _changes(changes).items() if value is not None}
+
+
+def _changes(given: OrderRequest | OrderEdit) -> dict[str, str | None]:
+    amounts = {"quantity": given.quantity, "price": given.price, "stop_price": given.stop_price}
+    return {
+        **{name: None if value is None else plain(value) for name, value in amounts.items()},
+        "time_in_force": None if given.time_in_force is None else given.time_in_force.value,
+        "expires_at": None if given.expires_at is None else moment_to_wire(given.expires_at),
+    }

@@ -10,10 +10,9 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, Final, Literal, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 from orderbridge.adapters.bitcain import wire
-from orderbridge.adapters.bitcain.envelope import Page, Shapeless
 from orderbridge.adapters.bitcain.mapping import (
     SymbolBook,
     moment_to_wire,
@@ -21,7 +20,8 @@ from orderbridge.adapters.bitcain.mapping import (
     paper_from_wire,
 )
 from orderbridge.adapters.bitcain.scan import MILLISECOND, PageParams, Row, scan_history, scan_list
-from orderbridge.adapters.bitcain.wire import pick
+from orderbridge.adapters.bitcain.settings import Mode
+from orderbridge.adapters.bitcain.wire import Page, Shapeless, pick
 from orderbridge.errors import ConfigurationError, OrderBridgeError, UnexpectedResponse, VenueUnavailable
 from orderbridge.http.retry import Deadline
 from orderbridge.http.session import log_facts
@@ -39,7 +39,6 @@ from orderbridge.venue.sender import HttpCall, Sender
 T = TypeVar("T")
 # Source: Bitcain, "List User Orders". Its symbol and dates are the arguments of `orders()` itself.
 FILTERS: Final = ("portfolio_id", "order_status", "limit")
-Mode = Literal["paper", "live"]
 Filters = Mapping[str, str]
 
 
@@ -55,26 +54,26 @@ class BitcainReads:
 
     def __init__(
         self,
-        client: Sender,
+        sender: Sender,
         *,
         account: str,
         mode: Mode,
         known_symbols: Mapping[str, Symbol],
         clock: Callable[[], float],
     ) -> None:
-        self._client = client
+        self.sender = sender
         self._account = account
         self.gateway = gateway_name("bitcain", account)
         self.mode = mode
         self.memory = OrderMemory(paper=mode == "paper")
         self._symbols = SymbolBook(known_symbols)
         self._clock = clock
-        self._rows = RowReader(client.session)
+        self._rows = RowReader(sender.session)
 
     def in_lane(self, lane: Lane) -> Self:
         """The same reads, waiting in another lane; what they know and have logged is shared."""
         other = copy.copy(self)
-        other._client = self._client.in_lane(lane)
+        other.sender = self.sender.in_lane(lane)
         return other
 
     def now(self) -> datetime:
@@ -84,7 +83,7 @@ class BitcainReads:
     @property
     def log(self) -> logging.Logger:
         """Where what the gateway does is told."""
-        return self._client.session.log
+        return self.sender.session.log
 
     def is_other_mode(self, paper: bool | None) -> bool:
         """Whether an order belongs to the mode that this gateway is not for."""
@@ -106,7 +105,7 @@ class BitcainReads:
             OrderNotFound, and what every read raises.
         """
         call = HttpCall(operation=operation, path=f"{wire.ORDERS}/{order_id}", order_id=order_id)
-        row = await self._client.read(call, deadline=deadline)
+        row = await self.sender.read(call, deadline=deadline)
         try:
             order = self._decode(row, self._symbols.wanting(*symbols))
         except Unusable as error:
@@ -136,7 +135,7 @@ class BitcainReads:
             if not isinstance(error, (TimeoutError, OrderBridgeError)):
                 extra = log_facts(self.gateway, operation, order_id=order_id)
                 text = "order %s: it could not be read back: %s: %s"
-                self._client.session.log.warning(text, order_id, type(error).__name__, error, extra=extra)
+                self.sender.session.log.warning(text, order_id, type(error).__name__, error, extra=extra)
             return None
 
     def read_row(self, row: object, *, symbol: Symbol | None, operation: str) -> Order:
@@ -165,12 +164,6 @@ class BitcainReads:
         # As it was stated, for whoever holds the order against what was asked for.
         return again.model_copy(update={"quantity": order.quantity, "raw": dict(row)})
 
-    def flag(self, order: Order, doubts: Iterable[str], *, operation: str) -> Order:
-        """The order with these anomalies too, each logged."""
-        flagged = order.noted(anomalies=doubts)
-        self._rows.warn_odd([flagged], operation)
-        return flagged
-
     async def list_pages(
         self,
         filters: Filters,
@@ -189,7 +182,9 @@ class BitcainReads:
         async for rows in self._shaped(scan_list(fetch, limit=limit), operation):
             yield await self._sorted_out(rows, self._symbols.wanting(symbol), operation)
 
-    async def open_orders(self, symbol: Symbol | None, *, deadline: Deadline, operation: str) -> Rows[Order]:
+    async def open_orders(
+        self, symbol: Symbol | None, deadline: Deadline, *, operation: str = "open_orders"
+    ) -> Rows[Order]:
         """Every order that may be live, of our mode or of none stated: the whole list is read, to its end."""
         rows: Rows[Order] = Rows()
         async for batch in self.list_pages({}, symbol=symbol, pace=lambda: deadline, operation=operation):
@@ -269,7 +264,7 @@ class BitcainReads:
         call = HttpCall(operation=operation, path=path, query=query)
         try:
             async with asyncio.timeout(deadline.as_timeout):
-                page: Page = await self._client.read(call, deadline=deadline)
+                page: Page = await self.sender.read(call, deadline=deadline)
                 return page
         except TimeoutError as error:
             message = "no answer within the time limit"

@@ -8,9 +8,8 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from orderbridge.adapters.bitcain import wire
-from orderbridge.adapters.bitcain.envelope import Page, Shapeless
 from orderbridge.adapters.bitcain.mapping import moment_from_wire
-from orderbridge.adapters.bitcain.wire import as_uuid, pick
+from orderbridge.adapters.bitcain.wire import Page, Shapeless, as_uuid, pick
 
 # How often a list is read anew because it moved in a way that may have hidden a row.
 PASSES: Final = 4

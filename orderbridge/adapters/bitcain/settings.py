@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final, cast
+from typing import Any, Final, Literal, cast
 from urllib.parse import urlsplit
 
-from orderbridge.adapters.bitcain.reads import Mode
 from orderbridge.adapters.bitcain.wire import as_uuid
 from orderbridge.errors import ConfigurationError
 from orderbridge.http.transport import check_address
 from orderbridge.model.basics import Symbol
 
+Mode = Literal["paper", "live"]
 _MODES: Final = ("paper", "live")
 # Source: Bitcain, "Create Trading Order", parameter `source`.
 SOURCES: Final = ("manual", "agent", "strategy")
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class BitcainSettings:
     """What a gateway was given, checked. `exchange` and below go out with new orders."""
 
     base_url: str
@@ -48,7 +48,7 @@ def check_settings(
     portfolio_id: str | None,
     source: str,
     agent_id: str | None,
-) -> Settings:
+) -> BitcainSettings:
     """
     Check what a gateway was given.
 
@@ -67,7 +67,7 @@ def check_settings(
         raise ConfigurationError(f"source is one of {', '.join(SOURCES)}, not {source!r}")
     if source == "agent" and agent_id is None:
         raise ConfigurationError("source 'agent' needs an agent_id")
-    return Settings(
+    return BitcainSettings(
         base_url=_origin(base_url, allow_plain_http=allow_plain_http),
         mode=cast("Mode", trading_mode),
         symbols=_symbols(symbols or {}),

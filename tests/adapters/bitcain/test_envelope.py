@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from orderbridge.adapters.bitcain import wire
-from orderbridge.adapters.bitcain.envelope import Page, Shapeless, one_order, one_page
+from orderbridge.adapters.bitcain.wire import Page, Shapeless, one_order, one_page
 
 ORDER = {"id": "x", "status": "open"}
 ROWS = [ORDER]

@@ -11,7 +11,7 @@ import pytest
 
 from orderbridge import errors
 from orderbridge.adapters.bitcain import BitcainGateway
-from orderbridge.adapters.bitcain.gateway import RATE
+from orderbridge.adapters.bitcain.venue import RATE
 from orderbridge.gateway import OrderGateway
 from orderbridge.model.basics import EditClass, Idempotency, OrderStatus, TimeInForce
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orderbridge.adapters.bitcain.envelope import Page, Shapeless
 from orderbridge.adapters.bitcain.scan import PageParams, Row, scan_history, scan_list
+from orderbridge.adapters.bitcain.wire import Page, Shapeless
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 NOW = START + timedelta(days=1)

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from orderbridge import errors
-from orderbridge.adapters.bitcain.outgoing import CAPABILITIES
+from orderbridge.adapters.bitcain.mapping import CAPABILITIES
 from orderbridge.client_ids import is_ours
 from orderbridge.http.transport import NoAnswer, NothingSent
 from orderbridge.model.basics import OrderStatus, TimeInForce

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from orderbridge.adapters.bitcain.words import bare, read_status
+from orderbridge.adapters.bitcain.mapping import bare, read_status
 from orderbridge.model.basics import KnownBy, OrderStatus
 
 ACCEPTED = (
