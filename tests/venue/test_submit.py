@@ -1,7 +1,7 @@
 """A new order, once for every venue: what becomes of it after it was sent."""
 
-import logging
-from typing import Any
+import time
+from typing import Any, cast
 
 import pytest
 
@@ -15,9 +15,24 @@ from orderbridge.errors import (
     OutcomeUnknown,
     PermissionDenied,
 )
+from orderbridge.gateway import ClientIdRule
 from orderbridge.http.retry import Deadline
+from orderbridge.venue.sender import Sender, VenueCall
 from orderbridge.venue.submit import Placing
 from tests.placement.kit import limit_buy, seen
+
+
+class Accepting:
+    """Sends, and is answered."""
+
+    gateway = "bitso"
+
+    def __init__(self) -> None:
+        self.sent: list[VenueCall] = []
+
+    async def write(self, call: VenueCall, **how: Any) -> str:
+        self.sent.append(call)
+        return "an answer"
 
 
 @pytest.mark.parametrize(
@@ -37,11 +52,7 @@ from tests.placement.kit import limit_buy, seen
 @pytest.mark.parametrize("where", ["said", "known"])
 async def test_no_error_after_the_send_says_that_nothing_left(where: str, error: Exception) -> None:
     """Whatever fails on the answer, the order may be live: as an error that denies that it would be repeated."""
-    sent = []
-
-    async def send(*args: Any, **how: Any) -> str:
-        sent.append(args)
-        return "an answer"
+    sender = Accepting()
 
     async def fails(*args: Any, **how: Any) -> Any:
         raise error
@@ -53,18 +64,20 @@ async def test_no_error_after_the_send_says_that_nothing_left(where: str, error:
         return seen(client_order_id="ob1")
 
     placing = Placing(
-        gateway="bitso",
-        log=logging.getLogger("orderbridge.bitso"),
-        capabilities=Capabilities(order_types=["limit"], times_in_force=["gtc"]),
-        mint=lambda: "ob1",
-        call=lambda request, client_order_id: "a call",
-        send=send,
+        sender=cast("Sender", sender),
+        capabilities=Capabilities(
+            order_types=["limit"],
+            times_in_force=["gtc"],
+            client_order_id=ClientIdRule(alphabet="a-z0-9", max_length=36),
+        ),
+        clock=time.time,
+        call=lambda request, client_order_id: VenueCall(operation="submit", client_order_id=client_order_id),
         said=fails if where == "said" else said,
         known=known,
     )
 
     with pytest.raises(OutcomeUnknown) as caught:
-        await placing.submit(limit_buy(), permit=None, not_after=None, deadline=Deadline(5))
+        await placing.submit(limit_buy(client_order_id="ob1"), permit=None, not_after=None, deadline=Deadline(5))
 
-    assert len(sent) == 1
+    assert len(sender.sent) == 1
     assert (caught.value.client_order_id, caught.value.__cause__) == ("ob1", error)
