@@ -13,12 +13,12 @@ from orderbridge.gateway import checked_call
 from orderbridge.model.basics import OrderType, PlacementState
 from orderbridge.model.lifecycle import Sign, advance
 from orderbridge.model.order import Identity, Order
-from orderbridge.placement.states import IN_FLIGHT, UNFINISHED, Event, Record, Step, stored
+from orderbridge.placement.states import IN_FLIGHT, UNFINISHED, Event, Record, Transition, stored
 
 # Reads a record and says what it becomes; None leaves it. It runs inside the transaction, and again where another
 # writer came between: pure, and quick.
-Change = Callable[[Record], Step | None]
-ChangeSeeing = Callable[[Record, Order], Step | None]
+Change = Callable[[Record], Transition | None]
+ChangeSeeing = Callable[[Record, Order], Transition | None]
 
 
 class InFlight(Exception):
@@ -65,7 +65,7 @@ class Journal(Protocol):
     # Told of each row that was left out of a list, as it cannot be read.
     on_unreadable: Callable[[str], object]
 
-    async def create(self, record: Record, *then: Step, alone: bool = False) -> Record:
+    async def create(self, record: Record, *then: Transition, alone: bool = False) -> Record:
         """
         Store a new record and what happened to it at once. The record that holds its key, if another does.
 
@@ -198,7 +198,7 @@ class MemoryJournal:
         self._sweep_at = most
         self._latest: datetime | None = None
 
-    async def create(self, record: Record, *then: Step, alone: bool = False) -> Record:
+    async def create(self, record: Record, *then: Transition, alone: bool = False) -> Record:
         """See `Journal.create`."""
         placement = record.placement
         holder = self._holder(placement.gateway, placement.key)

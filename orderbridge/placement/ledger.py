@@ -23,7 +23,7 @@ from orderbridge.model.lifecycle import advance
 from orderbridge.model.order import Identity, Order
 from orderbridge.model.placement import Alarm, AlarmKind, Placement
 from orderbridge.placement.journal import Journal
-from orderbridge.placement.states import Happened, Record, Step, step
+from orderbridge.placement.states import Happened, Record, Transition, step
 
 _PROC: Final = Path("/proc")
 _SEPARATOR: Final = ":"
@@ -251,7 +251,7 @@ class Ledger:
             shown: its order, stored too, with what was seen of it before.
         """
 
-        def change(current: Record, known: Order | None = None) -> Step | None:
+        def change(current: Record, known: Order | None = None) -> Transition | None:
             if (fenced and current.fence != record.fence) or (when is not None and current.state not in when):
                 return None
             told = dict(placement or {}) | ({} if known is None else {"order": known})

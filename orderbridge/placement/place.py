@@ -49,7 +49,7 @@ from orderbridge.placement.ledger import Ledger, kernel, log
 from orderbridge.placement.matching import elsewhere, fingerprint, is_at, venue_address
 from orderbridge.placement.observations import Observations
 from orderbridge.placement.probe import within
-from orderbridge.placement.states import Happened, Record, Step, step
+from orderbridge.placement.states import Happened, Record, Transition, step
 from orderbridge.screening import as_asked, refuse_undeclared
 
 _BETWEEN_TRIES: Final = 0.1
@@ -288,7 +288,7 @@ class Placer:
             self._ledger.alarm(AlarmKind.CONFLICT, why, record=stored, order=order)
         return stored
 
-    async def _create(self, record: Record, *then: Step) -> Record:
+    async def _create(self, record: Record, *then: Transition) -> Record:
         if not self._warned and not self._ledger.journal.durable:
             extra = log_facts(self._gateway.name, "place")
             log.warning("placing without a journal: what is under way is forgotten when this process ends", extra=extra)

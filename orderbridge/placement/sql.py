@@ -20,7 +20,7 @@ from orderbridge.model.basics import OrderType, PlacementState
 from orderbridge.model.lifecycle import Sign, advance
 from orderbridge.model.order import Order
 from orderbridge.placement.journal import Change, ChangeSeeing, ClientIdUsed, Gap, InFlight
-from orderbridge.placement.states import IN_FLIGHT, UNFINISHED, Event, Record, Step, stored
+from orderbridge.placement.states import IN_FLIGHT, UNFINISHED, Event, Record, Transition, stored
 
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
@@ -172,7 +172,7 @@ class SqlJournal:
         # Told of each row that was left out of a list, as it cannot be read.
         self.on_unreadable: Callable[[str], object] = lambda why: None
 
-    async def create(self, record: Record, *then: Step, alone: bool = False) -> Record:
+    async def create(self, record: Record, *then: Transition, alone: bool = False) -> Record:
         """See `Journal.create`."""
 
         def work(db: Connection) -> Record:

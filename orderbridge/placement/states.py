@@ -162,7 +162,7 @@ class Event(VenueModel):
     facts: dict[str, str] = Field(default_factory=dict)
 
 
-class Step(NamedTuple):
+class Transition(NamedTuple):
     """A record after something happened, and the event to be stored with it, in one transaction."""
 
     record: Record
@@ -183,7 +183,7 @@ def step(
     facts: Mapping[str, object] | None = None,
     placement: Mapping[str, Any] | None = None,
     **changes: Any,
-) -> Step:
+) -> Transition:
     """
     What becomes of a record.
 
@@ -205,9 +205,9 @@ def step(
         facts=told,
     )
     if after is None:
-        return Step(record, event)
+        return Transition(record, event)
     new = record.placement.model_copy(update={**_kept(placement or {}), "state": after})
-    return Step(record.model_copy(update={**_kept(changes), "placement": new}), event)
+    return Transition(record.model_copy(update={**_kept(changes), "placement": new}), event)
 
 
 def _kept(values: Mapping[str, Any]) -> dict[str, Any]:

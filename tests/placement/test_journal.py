@@ -8,14 +8,14 @@ from orderbridge import Order
 from orderbridge.model.basics import OrderStatus, PlacementState
 from orderbridge.placement import Happened, Journal, MemoryJournal, Record
 from orderbridge.placement.journal import Change, ChangeSeeing, InFlight
-from orderbridge.placement.states import Step, step
+from orderbridge.placement.states import Transition, step
 from tests.chains import breaches
 from tests.placement.hand import Accepting, Bot
 from tests.placement.kit import NOW, limit_buy, record, seen
 from tests.placement.test_resolve_certificate import Venue
 
 
-def sending(known: Record) -> Step:
+def sending(known: Record) -> Transition:
     return step(known, Happened.SENDING, at=NOW, facts={"attempt": 1}, placement={"attempts": 1})
 
 

@@ -18,7 +18,7 @@ from orderbridge.model.placement import Placement
 from orderbridge.placement import Happened, Journal, MemoryJournal, Record, SqliteJournal
 from orderbridge.placement.journal import InFlight
 from orderbridge.placement.matching import fingerprint
-from orderbridge.placement.states import Step, step
+from orderbridge.placement.states import Transition, step
 from tests.placement.kit import NOW, limit_buy, seen
 
 KEYS = st.sampled_from([None, "k1", "k2"])
@@ -109,7 +109,7 @@ class Alike(RuleBasedStateMachine):
         """Anything that may happen to a placement, listed or not; ids that are not there too."""
         told = {"order": seen(order_id=f"oid{which}")} if order else {"evidence": ("a", "b")}
 
-        def change(current: Record) -> Step | None:
+        def change(current: Record) -> Transition | None:
             if happened is Happened.TAKEN and current.fence:
                 return None
             return step(current, happened, at=NOW, facts={"n": which}, placement=told, fence=current.fence + 1)

@@ -9,7 +9,7 @@ import pytest
 from orderbridge import Order, PlacementState
 from orderbridge.errors import JournalError
 from orderbridge.placement import Happened, MemoryJournal, SqliteJournal
-from orderbridge.placement.states import Step, step
+from orderbridge.placement.states import Transition, step
 from orderbridge.simulator import Simulator
 from tests.placement.hand import Accepting, Bot
 from tests.placement.kit import NOW, Bridges, limit_buy, seen, until
@@ -28,10 +28,10 @@ async def test_a_live_order_of_a_placement_that_has_none_is_a_ghost(bridges: Bri
     bridge = bridges(journal=journal)
     prepared = await bridge.prepare("bitso", limit_buy(), key="k1")
 
-    def concluded(record: Any) -> Step:
+    def concluded(record: Any) -> Transition:
         placement = record.placement.model_copy(update={"state": PlacementState(state)})
         about = step(record, Happened.TAKEN, at=NOW)
-        return Step(record.model_copy(update={"placement": placement}), about.event)
+        return Transition(record.model_copy(update={"placement": placement}), about.event)
 
     await bridge._placements.ledger.journal.change(prepared.placement_id, concluded)
     shown = seen(client_order_id=prepared.client_order_id)

@@ -20,13 +20,13 @@ from orderbridge.placement import Happened, Record, SqliteJournal
 from orderbridge.placement import sql as statements
 from orderbridge.placement.journal import InFlight
 from orderbridge.placement.sqlite import JournalFile
-from orderbridge.placement.states import Step, step
+from orderbridge.placement.states import Transition, step
 from tests.placement.kit import NOW, record, seen
 
 ROOT = str(Path(__file__).parents[2])
 
 
-def sending(known: Record) -> Step:
+def sending(known: Record) -> Transition:
     return step(known, Happened.SENDING, at=NOW, placement={"attempts": known.placement.attempts + 1})
 
 
