@@ -250,20 +250,21 @@ class Ledger:
             when: only in these states; elsewhere nothing is written.
             shown: its order, stored too, with what was seen of it before.
         """
+        name, at = record.placement.placement_id, self.now()
 
         def change(current: Record, known: Order | None = None) -> Transition | None:
-            if (fenced and current.fence != record.fence) or (when is not None and current.state not in when):
+            if (fenced and current.fence != record.fence) or (when is not None and current.placement.state not in when):
                 return None
             told = dict(placement or {}) | ({} if known is None else {"order": known})
             if evidence is not None:
                 told["evidence"] = tuple(dict.fromkeys([*current.placement.evidence, evidence]))
-            return step(current, happened, at=self.now(), of=of, facts=facts, placement=told, **changes)
+            return step(current, happened, at=at, of=of, facts=facts, placement=told, **changes)
 
         if shown is None:
-            after = await self.journal.change(record.id, change, alone=alone)
+            after = await self.journal.change(name, change, alone=alone)
         else:
-            after = await self.journal.change_seeing(record.id, shown, change)
-        self.wake(record.id)
+            after = await self.journal.change_seeing(name, shown, change)
+        self.wake(name)
         return after
 
     async def outcome(self, record: Record, happened: Happened, **how: Any) -> Record:

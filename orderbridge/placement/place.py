@@ -143,7 +143,7 @@ class Placer:
                 return record
             raise denial
         lost = await self._of_a_lost_one(record, seconds=_LOOK_WITHIN)
-        return lost or self._same(await self._create(record), record)
+        return lost or await self._create(record)
 
     async def place(
         self, what: OrderRequest | Placement, *, key: str | None, send_within: float, timeout: float | None
@@ -178,7 +178,7 @@ class Placer:
         if call.permit is not None:
             return await self._drive(call)
         if call.is_new:
-            call.record, call.is_new = self._same(await self._create(call.record), call.record), False
+            call.record, call.is_new = await self._create(call.record), False
         return await self._carry_on(call)
 
     async def submit(
@@ -246,7 +246,7 @@ class Placer:
             nameless = placement.model_copy(update={"client_order_id": None})
             record = record.model_copy(update={"placement": nameless})
             denied = step(record, Happened.DENIED, at=self._ledger.now(), reason=str(error))
-            return self._same(await self._create(record, denied), record), error
+            return await self._create(record, denied), error
         return record, None
 
     async def _of_a_lost_one(self, record: Record, *, seconds: float) -> Record | None:
@@ -289,6 +289,7 @@ class Placer:
         return stored
 
     async def _create(self, record: Record, *then: Transition) -> Record:
+        """Store a record and what happened to it; the one that holds its key, if that asks for the same."""
         if not self._warned and not self._ledger.journal.durable:
             extra = log_facts(self._gateway.name, "place")
             log.warning("placing without a journal: what is under way is forgotten when this process ends", extra=extra)
@@ -298,7 +299,7 @@ class Placer:
         except ClientIdUsed as error:
             stored = await self._of_same_id(record, error)
         self._observations.expect(stored)
-        return stored
+        return self._same(stored, record)
 
     async def _of_same_id(self, record: Record, error: ClientIdUsed) -> Record:
         """The placement that has this client id already, if it is the same request and was not sent."""
@@ -513,7 +514,7 @@ class Placer:
         changes = {"attempts": number}
         if call.is_new:
             about = step(call.record, Happened.SENDING, at=now, facts=facts, placement=changes, **how)
-            stored = self._same(await self._create(call.record, about), call.record)
+            stored = await self._create(call.record, about)
         else:
             stored = await ledger.note(
                 call.record,
