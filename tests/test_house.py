@@ -32,7 +32,7 @@ MOST_FILES_OF_A_PLACEMENT = 42
 # A signature is written where it is promised and where it is done.
 MOST_DEFINITIONS = 5
 MORE_DEFINITIONS = {"open_orders": 8, "cancel": 7, "cancel_all": 7, "submit": 6}
-STILL_TWICE = {"Failure", "Settings", "Step"}
+STILL_TWICE = {"Failure", "Settings"}
 # The calls of a gateway and of a bridge, but for names that every other class has too (get, orders, aclose).
 CALLS = {
     *("submit", "lookup", "open_orders", "cancel", "cancel_all", "edit", "fills", "markets", "permit", "retry_failed"),
