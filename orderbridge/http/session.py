@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
-from orderbridge.errors import (
-    ConfigurationError,
-    NotSent,
-    RateLimited,
-    VenueUnavailable,
-    printable,
-)
+from orderbridge.errors import ConfigurationError, NotSent, RateLimited, VenueUnavailable, printable
 from orderbridge.http.limits import Limiter, LockedOut, NoPermit
 from orderbridge.http.retry import Deadline, Retries
 from orderbridge.http.transport import (
@@ -37,7 +32,6 @@ from orderbridge.model.permit import LANES, Lane, Permit
 if TYPE_CHECKING:
     from orderbridge.http.transport import EngineLike
 
-T = TypeVar("T")
 _ATTEMPT: Final = Limits().attempt
 # Reads and orders on their way at once; the other connections of an engine's pool are kept for cancels, and for the
 # look at what came of them.
@@ -62,17 +56,14 @@ class Session:
         transport: EngineLike,
         limiter: Limiter,
         retries: Retries | None = None,
-        attempt_timeout: float = _ATTEMPT,
     ) -> None:
         self.gateway = gateway
         self.limiter = limiter
         self.log = own_logger(f"orderbridge.{venue}")
-        self._venue = venue
         self._engine, self._owns_engine = make_transport(transport)
         self._keeps_deadline = keeps_deadline(self._engine)
         self._said_late = False
         self.retries = retries or Retries()
-        self._attempt_timeout = attempt_timeout
         self._loop = OneLoop(f"the gateway {gateway}")
         self._room = asyncio.Semaphore(_ON_THEIR_WAY)
         if hasattr(transport, "build_request"):
@@ -81,15 +72,8 @@ class Session:
 
     def beside(self, limiter: Limiter) -> Session:
         """A session over the same connections that is paced by another limiter. The first one closes them."""
-        other = Session(
-            gateway=self.gateway,
-            venue=self._venue,
-            transport=self._engine,
-            limiter=limiter,
-            retries=self.retries,
-            attempt_timeout=self._attempt_timeout,
-        )
-        other._room = self._room
+        other = copy.copy(self)
+        other.limiter, other._owns_engine = limiter, False
         return other
 
     def longest_attempt(self, base_url: str) -> float:
@@ -99,7 +83,7 @@ class Session:
         None of them where it stays on this machine, through an engine that keeps it.
         """
         here = self._keeps_deadline and is_loopback(urlsplit(base_url).hostname or "")
-        return 0.0 if here else self._attempt_timeout
+        return 0.0 if here else _ATTEMPT
 
     def check_usable(self) -> None:
         """Raise ConfigurationError when this session was closed or belongs to another event loop."""
@@ -142,7 +126,7 @@ class Session:
         started = time.perf_counter()
         status: object = "no answer"
         try:
-            timeout = min(self._attempt_timeout, deadline.remaining())
+            timeout = min(_ATTEMPT, deadline.remaining())
             if not_after is None:
                 response = await self._engine.send(request, timeout=timeout)
             elif self._keeps_deadline:
@@ -180,7 +164,7 @@ class Session:
             yield
             return
         try:
-            async with asyncio.timeout(_finite(seconds)):
+            async with asyncio.timeout(None if seconds == float("inf") else seconds):
                 await self._room.acquire()
         except TimeoutError as error:
             raise NothingSent("no connection was free in time") from error
@@ -233,10 +217,6 @@ class Session:
         self._closed = True
         if self._owns_engine:
             await self._engine.aclose()
-
-
-def _finite(seconds: float) -> float | None:
-    return None if seconds == float("inf") else seconds
 
 
 def log_facts(
