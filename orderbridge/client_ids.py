@@ -42,7 +42,7 @@ def mint(now: float, *, max_length: int = LENGTH) -> str:
 
 
 def is_ours(client_order_id: str) -> bool:
-    """Whether an id was made by `mint`: by prefix, form and check character."""
+    """True of an id that was made by `mint`: by prefix, form and check character."""
     body, check = client_order_id[len(PREFIX) : -1], client_order_id[-1:]
     return (
         client_order_id.startswith(PREFIX)

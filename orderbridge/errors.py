@@ -56,7 +56,7 @@ class Where(TypedDict, total=False):
 
 
 class VenueFacts(Where, total=False):
-    """What the venue answered with, redacted."""
+    """The venue's answer, redacted."""
 
     code: str | None
     http_status: int | None
@@ -197,7 +197,7 @@ class VenueError(OrderBridgeError):
 
     @property
     def facts(self) -> VenueFacts:
-        """What it tells of the answer, for another error in its place."""
+        """Its facts about the answer, for another error in its place."""
         told = VenueFacts(code=self.code, http_status=self.http_status, request_id=self.request_id, body=self.body)
         return {"gateway": self.gateway, "operation": self.operation, **told}
 

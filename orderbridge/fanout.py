@@ -71,7 +71,7 @@ async def _settled(call: Callable[[], Awaitable[T]]) -> T | Exception:
 def combine(
     ref: OrderRef, names: Sequence[str], results: Mapping[str, LookupResult], failures: Mapping[str, Failure]
 ) -> Found:
-    """What the gateways asked say of one ref together: absence is proven only where each of them proves it."""
+    """One verdict of what the gateways asked say of one ref: absence is proven only where each of them proves it."""
     shown: list[Order] = []
     answers: dict[str, Answer] = {}
     notes: list[str] = []
@@ -100,7 +100,7 @@ def combine(
 
 class BridgeListing(AsyncIterator[T]):
     """
-    What several gateways list, one after another.
+    The listings of several gateways, one after another.
 
     Attributes:
         left_out: the gateways that cannot list it, and why, by their names; what is theirs is missing here.
@@ -120,7 +120,7 @@ class BridgeListing(AsyncIterator[T]):
 
 
 async def one_after_another(calls: Sequence[AsyncIterator[T]]) -> AsyncIterator[T]:
-    """What each call yields; the first error comes when every other call has been heard."""
+    """All that each call yields; the first error comes when every other call has been heard."""
     failed: Exception | None = None
     for call in calls:
         try:

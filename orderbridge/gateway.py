@@ -61,7 +61,7 @@ class ClientIdRule(VenueModel):
 
 class Capabilities(VenueModel):
     """
-    What a gateway can do; what is not declared is refused before sending, never bent.
+    The abilities of a gateway; what is not declared is refused before sending, never bent.
 
     Attributes:
         order_types, times_in_force: what `submit` takes; empty when the gateway cannot submit.
@@ -127,7 +127,7 @@ class OrderGateway(Protocol):
 
     @property
     def capabilities(self) -> Capabilities:
-        """What this gateway can do."""
+        """The abilities of this gateway."""
         ...
 
     @property
@@ -137,12 +137,12 @@ class OrderGateway(Protocol):
 
     @property
     def mode(self) -> Mode | None:
-        """Whether real money is traded there; part of the same. None where it does not say: take it for live."""
+        """`live` or `paper`: real money or none; part of the same. None where it does not say: take it for live."""
         ...
 
     @property
     def address_tells_mode(self) -> bool:
-        """Whether an address has one mode only, so that the mode is no part of its own of where a placement is."""
+        """True where an address has one mode only, so that the mode is no part of its own of where a placement is."""
         ...
 
     @property
@@ -162,7 +162,7 @@ class OrderGateway(Protocol):
 
     @property
     def instead(self) -> Mapping[str, str]:
-        """What to use in place of a call that is not there, by call."""
+        """The way to the same end where a call is not there, by call."""
         ...
 
     @property
@@ -194,7 +194,7 @@ class OrderGateway(Protocol):
         ...
 
     async def lookup(self, *refs: RefLike, timeout: float | None = None) -> LookupResult:
-        """What became of each. Raises only ConfigurationError; a failure leaves refs undecided."""
+        """Look orders up: what became of each. Raises only ConfigurationError; a failure leaves refs undecided."""
         ...
 
     async def open_orders(self, *, symbol: str | None = None, timeout: float | None = None) -> OrderList:

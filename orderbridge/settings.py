@@ -228,7 +228,7 @@ class Settings:
 
     @property
     def notice(self) -> str | None:
-        """What to say of a file that lies in the working folder and is not used; None when there is none."""
+        """A notice of a file that lies in the working folder and is not used; None when there is none."""
         if self.passed_over is None:
             return None
         return (

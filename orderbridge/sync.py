@@ -34,7 +34,7 @@ _END: Final = object()
 
 class SyncListing(Iterator[T]):
     """
-    What a listing yields, one by one.
+    A listing without `await`: what it yields, one by one.
 
     Attributes:
         left_out: the gateways that cannot list it, and why, by their names; what is theirs is missing here.
@@ -77,7 +77,7 @@ class LoopThread:
         return self._result(self._begun(step))
 
     def pull(self, make: Callable[[], AsyncIterator[T]]) -> SyncListing[T]:
-        """What an asynchronous iterator yields, one by one. What `make` raises, it raises here and now."""
+        """An asynchronous iterator without `await`. What `make` raises, it raises here and now."""
         turn = asyncio.Lock()  # an interrupted step may still be unwinding when the iterator is closed
 
         async def begin() -> AsyncIterator[T]:
@@ -191,7 +191,7 @@ class BridgeSettings(TypedDict, total=False):
 
 
 class _Blocking:
-    """What calls a twin in the loop's thread."""
+    """The base of the twins: calls in the loop's thread."""
 
     _loop: LoopThread
 

@@ -1,4 +1,4 @@
-"""What every part of the face has: the bridge, the one gateway of it, and the markets' rules once loaded."""
+"""The base of every part of the face: the bridge, the one gateway of it, and the markets' rules once loaded."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Core:
 
     @property
     def _is_rest_the_same(self) -> bool:
-        """Whether `rest_of` speaks to the gateway's own exchange."""
+        """True where `rest_of` speaks to the gateway's own exchange."""
         return getattr(self._rest_of, "id", None) == self.id
 
     def _share_nonces(self) -> None:
@@ -107,7 +107,7 @@ class Core:
 
     @property
     def _has_rows(self) -> bool:
-        """Whether the markets are ours, and not those of `rest_of`."""
+        """True where the markets are ours, and not those of `rest_of`."""
         return self._can.markets or self._rest_of is None
 
     @property

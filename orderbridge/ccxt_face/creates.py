@@ -97,7 +97,7 @@ class CreatesOnce:
         return await self._send(asked)
 
     async def _look_back(self) -> None:
-        """What the journal holds from before the first face was made may be what its bot is about to repeat."""
+        """Take up what the journal holds from before the first face was made: its bot may be about to repeat it."""
         unanswered = self._unanswered
         async with unanswered.looking_back:
             if not unanswered.has_looked_back:
@@ -289,7 +289,7 @@ class CreatesOnce:
 
 
 def _asks_for(asked: KeyedRequest, placement: Placement) -> bool:
-    """Whether a call asks for the order that a placement asked for: the same in all, and not by another id."""
+    """True where a call asks for the order that a placement asked for: the same in all, and not by another id."""
     if asked.key is not None and asked.key != placement.client_order_id:
         return False
     nameless = {"client_order_id": None}

@@ -1,4 +1,4 @@
-"""What the face can do, in ccxt's words: `has` and `features`, from what the gateway declares."""
+"""`has` and `features`: what the face can do, in ccxt's words, from what the gateway declares."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _calls() -> tuple[str, ...]:
 
 
 def features(can: Capabilities) -> Row:
-    """What params the calls take; contracts there are none."""
+    """The params that the calls take; contracts there are none."""
     stops = bool(can.order_types & {OrderType.STOP_LOSS, OrderType.STOP_LIMIT})
     plain = {"marginMode": False, "trigger": False, "trailing": False, "symbolRequired": False}
     listed = {**plain, "limit": None, "daysBack": None, "untilDays": None}

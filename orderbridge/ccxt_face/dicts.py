@@ -117,7 +117,7 @@ def _type_word(order: Order) -> str | None:
 
 
 def _filled(order: Order, fills: Sequence[Fill], *, is_filled: bool) -> Decimal | None:
-    """What of it traded: as the venue tells, or all of it where it filled whole, or by its trades."""
+    """How much of it traded: as the venue tells, or all of it where it filled whole, or by its trades."""
     if order.filled_quantity is not None:
         return order.filled_quantity
     if is_filled and order.quantity is not None:

@@ -251,7 +251,7 @@ class CcxtFace(Fetches, Family):
             )
 
     def _check_same(self, order: Order, symbol: str, type: Any, side: Any) -> None:
-        """What an edit cannot change must be as the order has it: the bot means another order."""
+        """Refuse an edit of what no edit can change: the bot means another order."""
         row = order_row(order)
         for name, told in (("symbol", symbol), ("type", type), ("side", side)):
             if told is not None and str(told).lower() != str(row[name]).lower():
@@ -272,7 +272,7 @@ class CcxtFace(Fetches, Family):
 
     @property
     def features(self) -> Row:
-        """What the calls take."""
+        """The params that the calls take."""
         return features(self._can)
 
     async def close(self) -> None:
@@ -323,7 +323,7 @@ class CcxtFace(Fetches, Family):
         return Fixed(value, name=name, gateway=self._name) if name == "urls" and isinstance(value, Mapping) else value
 
     def _is_refused(self, name: str) -> bool:
-        """Whether it is a method of `rest_of` only, and one that is not known to read."""
+        """True of a method of `rest_of` only, and of one that is not known to read."""
         is_rests = not hasattr(type(self), name) and callable(getattr(self._rest_of, name, None))
         return is_rests and may_write(self._rest_of, name)
 

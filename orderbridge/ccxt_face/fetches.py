@@ -184,7 +184,7 @@ class Fetches(Core):
 
 
 async def _read(pages: AsyncIterator[T], *, most: int | None = None) -> tuple[list[T], list[BadRow]]:
-    """What an iterator gives, as much as is wanted, and the rows that could not be read."""
+    """Read an iterator, as much as is wanted; and the rows that could not be read."""
     good: list[T] = []
     try:
         async for each in pages:

@@ -1,4 +1,4 @@
-"""What of the caller's own ccxt object may be reached through the face: what reads, and settings of no weight."""
+"""The caller's own ccxt object behind the face: what reads may be reached, and settings of no weight."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def snake_case(name: str) -> str:
 
 
 def may_write(rest_of: Any, name: str) -> bool:
-    """Whether a method of a ccxt object may change something at the exchange, or make something that can."""
+    """True of a method of a ccxt object that may change something at the exchange, or make something that can."""
     known = snake_case(name)
     endpoint = _ENDPOINT.fullmatch(known)
     if any(hasattr(kind, name) for kind in type(rest_of).__mro__ if kind.__name__ == "Exchange"):

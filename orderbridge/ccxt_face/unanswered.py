@@ -49,7 +49,7 @@ class UnansweredCreate:
 
     @property
     def has_left(self) -> bool:
-        """Whether its caller went, or was told to go at its next step."""
+        """True once its caller went, or was told to go at its next step."""
         if self.left_at is not None:
             return True
         return self.task is not None and (self.task.done() or self.task.cancelling() > self.cancels)
@@ -85,8 +85,8 @@ def unanswered_of(bridge: OrderBridge, gateway: str) -> UnansweredCreates:
 
 async def earlier_orders(ledger: Ledger, gateway: str, *, before: datetime) -> list[UnansweredCreate]:
     """
-    What the journal holds from before that a bot may be about to repeat: what is open, and what was settled since
-    without its caller being told. Not what another living process works on: that one has a bot of its own.
+    The orders in the journal from before that a bot may be about to repeat: what is open, and what was settled
+    since without its caller being told. Not what another living process works on: that one has a bot of its own.
     """
     found = await ledger.journal.find(gateway=gateway, states=_LOOKED_AT)
     mine = [record for record in found if record.placement.created_at < before and _is_untold(record.placement)]
@@ -106,13 +106,13 @@ def _is_untold(placement: Placement) -> bool:
 
 
 def was_answered(evidence: Iterable[str]) -> bool:
-    """Whether whoever sent a placed order knows of it: by the reply, or because it was shown later."""
+    """True where whoever sent a placed order knows of it: by the reply, or because it was shown later."""
     known = set(evidence)
     return TOLD in known or (_REPLY in known and LEFT not in known)
 
 
 def is_open(placement: Placement) -> bool:
-    """Whether an order may come of it that nobody was told of: one that the bridge is about to send again too."""
+    """True where an order may come of it that nobody was told of: one that the bridge is about to send again too."""
     if placement.state is PlacementState.PREPARED:
         # What was never sent has no evidence; what is sent again has the proof that it was absent.
         return bool({*placement.evidence} - {LEFT, TOLD})
@@ -121,7 +121,7 @@ def is_open(placement: Placement) -> bool:
 
 async def _lives(ledger: Ledger, record: Record) -> bool:
     """
-    Whether its owner lives, which one shows by renewing its lease.
+    True while its owner lives, which one shows by renewing its lease.
 
     One that ended without a word in another container holds its lease for a while: that is waited for, as this
     process may be the one that goes on with its bot.

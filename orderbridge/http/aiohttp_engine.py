@@ -36,7 +36,7 @@ _SENDABLE: Final = re.compile("[!-~]+")
 
 @dataclass(slots=True)
 class _Progress:
-    """Whether a byte of this request may have left, and until when one may."""
+    """The progress of a request: may a byte of it have left, and until when may one."""
 
     not_after: float
     started: bool = False
@@ -70,7 +70,7 @@ class _Connector(aiohttp.TCPConnector):
 
 
 def _is_readable(transport: Any) -> bool:
-    """Whether bytes, or the end, came that the loop has not read yet."""
+    """True where bytes, or the end, came that the loop has not read yet."""
     raw = None if transport is None else transport.get_extra_info("socket")
     if raw is None or raw.fileno() < 0:
         return True

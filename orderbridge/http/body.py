@@ -1,4 +1,4 @@
-"""What a body says: JSON without loss, and a text that may be shown."""
+"""The bodies of answers: JSON without loss, and a text that may be shown."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def load(body: bytes) -> Any:
 
 
 def writable(loaded: Any, text: str) -> Any:
-    """What was read of a JSON text. Half a surrogate pair, legal in JSON, can be written to no file and no terminal."""
+    """A JSON value that can be written: half a surrogate pair, legal in JSON, can go to no file and no terminal."""
     return _writable(loaded) if _SURROGATE.search(text) else loaded
 
 
@@ -73,7 +73,7 @@ def _writable(value: Any) -> Any:
 
 
 def describe(body: bytes) -> str:
-    """What a body that is no JSON looks like, in words."""
+    """A body that is no JSON, in words."""
     head = body.lstrip()[:64].lower()
     if not head:
         return "an empty body"

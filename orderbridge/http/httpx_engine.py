@@ -155,7 +155,7 @@ class HttpxTransport:
 
 
 def _certificates() -> ssl.SSLContext:
-    """What venues are checked by. ConfigurationError: the environment names certificates that cannot be read."""
+    """The certificates that venues are checked by. ConfigurationError: the environment names unreadable ones."""
     try:
         return httpx.create_ssl_context(trust_env=True)
     except OSError as error:
@@ -165,14 +165,14 @@ def _certificates() -> ssl.SSLContext:
 
 
 def _tells_events(client: httpx.AsyncClient, built: httpx.Request) -> bool:
-    """Whether no byte leaves without an event: so it is in httpx's own transport, and perhaps in no other."""
+    """True where no byte leaves without an event: so it is in httpx's own transport, and perhaps in no other."""
     find = getattr(client, "_transport_for_url", None)
     return find is not None and type(find(built.url)) is httpx.AsyncHTTPTransport
 
 
 class _Progress:
     """
-    Whether the first byte of a request may have left, by the events of the connection pool; and what must not be.
+    The progress of a request: may its first byte have left, by the events of the connection pool; and what must not be.
 
     That is a byte after `not_after`, and a connection kept on which more came than the answer.
     """

@@ -155,11 +155,11 @@ class Limiter:
         return max(0.0, self.shared_lock_out.until - self._clock())
 
     def is_free(self, lane: Lane) -> bool:
-        """Whether requests of this lane neither count nor are locked out."""
+        """True where requests of this lane neither count nor are locked out."""
         return lane in self._free_lanes or (self._rate is not None and lane in self._rate.free_lanes)
 
     def would_wait(self, lane: Lane) -> bool:
-        """Whether a request of this lane would have to wait, or find none but the kept slots."""
+        """True where a request of this lane would have to wait, or find none but the kept slots."""
         if self.is_free(lane):
             return False
         with _lock:

@@ -1,4 +1,4 @@
-"""When something is tried again, and until when: what is repeated at all, a venue's sender knows."""
+"""Repeating and time limits: when something is tried again; what is repeated at all, a venue's sender knows."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ class Deadline:
         return sooner
 
     def allows(self, wait: float) -> bool:
-        """Whether a wait of so many seconds still leaves time for an answer."""
+        """True where a wait of so many seconds still leaves time for an answer."""
         return wait < self.remaining()
 
     @property
     def as_timeout(self) -> float | None:
-        """What asyncio.timeout takes."""
+        """The seconds left, as asyncio.timeout takes them."""
         return None if self.at == _FOREVER else self.remaining()
 
 

@@ -43,7 +43,7 @@ _rooms: Final[WeakKeyDictionary[object, asyncio.Semaphore]] = WeakKeyDictionary(
 
 class Session:
     """
-    What an adapter sends through: it paces, sends once and logs.
+    The way out of an adapter: it paces, sends once and logs.
 
     Touches no loop and no network until first used; refuses a second event loop.
     """
@@ -209,7 +209,7 @@ class Session:
 
     @property
     def is_the_parents(self) -> bool:
-        """Whether this process was forked after the first use: then there is nothing to close here."""
+        """True where this process was forked after the first use: then there is nothing to close here."""
         return self._loop.is_the_parents
 
     async def aclose(self) -> None:

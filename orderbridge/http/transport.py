@@ -130,7 +130,7 @@ def make_transport(engine: EngineLike) -> tuple[Transport, bool]:
 
 
 def keeps_deadline(transport: Transport) -> bool:
-    """Whether its `send` takes `not_after`."""
+    """True where its `send` takes `not_after`."""
     try:
         parameters = inspect.signature(transport.send).parameters
     except (TypeError, ValueError):
@@ -140,7 +140,7 @@ def keeps_deadline(transport: Transport) -> bool:
 
 def told(error: BaseException, request: WireRequest | None = None, *, proxy: Proxy | None = None) -> str:
     """
-    What an HTTP library's error says, in a text that may be shown: short, and without a secret of the request.
+    The words of an HTTP library's error, in a text that may be shown: short, and without a secret of the request.
 
     Of what went through a proxy the kind of the error only: its text may hold the proxy's password.
     """
@@ -213,7 +213,7 @@ class Proxies:
 
 
 def _proxy_for(scheme: str) -> Proxy | str | None:
-    """What the environment names for a scheme; text: what is wrong with it. Raises nothing that would show it."""
+    """The environment's proxy for a scheme; text: what is wrong with it. Raises nothing that would show it."""
     named = getproxies()
     url = named.get(scheme) or named.get("all")
     if not url:
@@ -267,7 +267,7 @@ def check_address(url: str, *, allow_plain_http: bool = False) -> None:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine, by what it is called: nothing is looked up."""
+    """True of a host that is this machine, by what it is called: nothing is looked up."""
     if host == "localhost":
         return True
     try:
@@ -277,7 +277,7 @@ def is_loopback(host: str) -> bool:
 
 
 def after_fork(owner: str) -> str:
-    """What to say of a thing that a forked child has from its parent."""
+    """The error about a thing that a forked child has from its parent."""
     return f"{owner} was in use before the process was forked; make a new one in the child"
 
 
@@ -293,7 +293,7 @@ class OneLoop:
 
     @property
     def is_the_parents(self) -> bool:
-        """Whether the process was forked after the first use: then connections and tasks are not ours to touch."""
+        """True where the process was forked after the first use: then connections and tasks are not ours to touch."""
         return self._loop is not None and self._process != os.getpid()
 
     def check(self) -> None:

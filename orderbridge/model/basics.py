@@ -1,4 +1,4 @@
-"""What every model is built of: closed vocabularies, exact amounts, pairs, the two kinds of models."""
+"""The stuff of every model: closed vocabularies, exact amounts, pairs, the two kinds of models."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Side(Word):
 
 
 class OrderType(Word):
-    """What kind of order it is. `unknown`: a word of the venue that we do not know, kept in `raw_type`."""
+    """The kind of an order. `unknown`: a word of the venue that we do not know, kept in `raw_type`."""
 
     MARKET = "market"
     LIMIT = "limit"
@@ -83,7 +83,7 @@ class OrderStatus(Word):
 
     @property
     def is_end(self) -> bool:
-        """Whether this word, reported by a venue, means that nothing more will trade."""
+        """True where this word, reported by a venue, means that nothing more will trade."""
         return self not in _WORKING
 
 
@@ -129,7 +129,7 @@ class Idempotency(Word):
 
 
 class EditClass(Word):
-    """What becomes of an order that is edited."""
+    """The ways in which venues edit an order."""
 
     IN_PLACE = "in_place"
     REPLACE = "replace"
@@ -179,7 +179,7 @@ def _sentence(fault: Mapping[str, Any]) -> str:
 
 class UserModel(BaseModel, metaclass=_Meta):
     """
-    What a user builds: frozen, refuses unknown fields, takes text for numbers and words, never a float.
+    A model that users build: frozen, refuses unknown fields, takes text for numbers and words, never a float.
 
     The constructor and `model_copy` raise an error of ours, in a sentence; `model_validate` and its kin, and a model
     that has such a field, pydantic's ValidationError. Both are ValueErrors.
@@ -196,7 +196,7 @@ class UserModel(BaseModel, metaclass=_Meta):
 
 
 class VenueModel(BaseModel):
-    """What a venue says: frozen, ignores unknown fields, so that a newer file can be read."""
+    """A model of what a venue says: frozen, ignores unknown fields, so that a newer file can be read."""
 
     # A text with a longest length must be one that can be encoded: no other could be stored or shown.
     model_config = ConfigDict(frozen=True, extra="ignore", str_max_length=_LONGEST)
@@ -271,7 +271,7 @@ def check_bounds(number: Decimal) -> Decimal:
 
 
 def is_within_bounds(number: Decimal) -> bool:
-    """Whether a computed number may be an amount."""
+    """True where a computed number may be an amount."""
     try:
         check_bounds(number)
     except ValueError:

@@ -152,7 +152,7 @@ _LEAST_BASE: Final = Decimal("1E-8")
 
 class Sign(Word):
     """
-    What is learnt of an order without being shown it.
+    News of an order without being shown it.
 
     `gone`: it is proven to be over, and how much of it was filled is known.
     """
@@ -217,7 +217,7 @@ class Followed:
 
 
 class Change(Word):
-    """What an observation did. `look_up`: read this order again, by its id; `stale`: nothing, it was old news."""
+    """The effect of an observation. `look_up`: read this order again, by its id; `stale`: nothing, it was old news."""
 
     STATUS = "status"
     FILL = "fill"
@@ -242,7 +242,7 @@ class _Phase(Word):
 
 
 class _Rule(Word):
-    """What becomes of a pair."""
+    """The rule for what is known and what is seen."""
 
     MERGE = "merge"  # rows 15 to 18, 31: as the later of both says
     STILL = "still"  # rows 27, 28: an end does not become undone by one word
@@ -298,7 +298,7 @@ _NO_REQUESTS: Final[dict[str, Any]] = dict.fromkeys(_FLAGS.values(), False)
 
 def advance(current: Order, observation: Order | Sign) -> tuple[Order, tuple[Change, ...]]:
     """
-    What is known of an order after an observation, and what changed.
+    Take an observation in: what is known of an order after it, and what changed.
 
     Fills never shrink; an end that the venue reported stays, unless two agreeing observations with a newer venue
     time say that the order works (row 28) or the broker retried it (row 30).
@@ -390,12 +390,12 @@ def with_fills(order: Order, fills: Sequence[Fill], *, at: datetime | None = Non
 
 
 def may_be_left_out(order: Order, types: Collection[OrderType]) -> bool:
-    """Whether it waits, as far as is known, and is of a type that a list of open orders may leave out while it does."""
+    """True of one that waits, as far as is known, and that a list of open orders may so leave out, by its type."""
     return order.type in types and order.triggered_at is None and not order.filled_quantity
 
 
 def contradiction(order: Order) -> str | None:
-    """What its latest observation contradicts of what had been concluded of it (row 32); None when nothing."""
+    """The contradiction of its latest observation to what had been concluded of it (row 32); None without one."""
     seen = f", seen {order.observed_at}"
     return next((note for note in order.anomalies if note.startswith(_UNDONE) and note.endswith(seen)), None)
 
@@ -426,7 +426,7 @@ def _told_again(known: Order, order: Order, lack: Lack) -> Order:
 
 
 def _is_undone(concluded: Order, order: Order) -> bool:
-    """Whether what was concluded turns out to be wrong. An end of which the size is not known says little."""
+    """True where what was concluded turns out to be wrong. An end of which the size is not known says little."""
     if concluded.may_be_live or concluded.known_by is not KnownBy.INFERRED or concluded.unseen_since is not None:
         return False
     is_vague = concluded.status is OrderStatus.ENDED

@@ -130,22 +130,22 @@ class Order(VenueModel):
 
     @property
     def key(self) -> OrderKey:
-        """What this order is named by; what tells it from every other is its `identity`."""
+        """The name of this order; what tells it from every other is its `identity`."""
         return OrderKey(self.gateway, self.order_id, self.symbol if self.numbered_by_market else "")
 
     @property
     def identity(self) -> Identity:
-        """What this order is stored and compared under."""
+        """The identity that this order is stored and compared under."""
         return self.gateway, self.order_id, self.symbol, self.side
 
     @property
     def may_be_live(self) -> bool:
-        """Whether it may still trade. An end that is only assumed does not count as an end."""
+        """True while it may still trade. An end that is only assumed does not count as an end."""
         return not self.status.is_end or self.known_by is KnownBy.ASSUMED
 
     @property
     def is_done(self) -> bool:
-        """Whether it is over: `not may_be_live`."""
+        """True once it is over: `not may_be_live`."""
         return not self.may_be_live
 
     @property

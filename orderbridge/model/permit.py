@@ -39,7 +39,7 @@ class Permit:
 
     @property
     def spent(self) -> bool:
-        """Whether it has been used or given back."""
+        """True once it has been used or given back."""
         return not self._open
 
     def spend(self) -> bool:

@@ -42,14 +42,14 @@ class Placement(VenueModel):
 
     @property
     def may_be_live(self) -> bool:
-        """Whether an order of this placement may trade, now or still unseen."""
+        """True while an order of this placement may trade, now or still unseen."""
         if self.state is PlacementState.PLACED:
             return self.order is None or self.order.may_be_live
         return self.state in {PlacementState.SENDING, PlacementState.UNCERTAIN}
 
     @property
     def holds_key(self) -> bool:
-        """Whether the caller's key is taken by this placement."""
+        """True while the caller's key is taken by this placement."""
         return self.state in _HOLDS_KEY
 
     def __hash__(self) -> int:
@@ -58,7 +58,7 @@ class Placement(VenueModel):
 
 class AlarmKind(Word):
     """
-    What is wrong.
+    The kinds of alarms: what is wrong.
 
     `ghost`: an order appeared after a verdict that there was none, or it is live, or more of it filled, after its end
     was concluded. `gave_up`: no proof could be had, and probing goes on slowly. `conflict`: an order under our id that

@@ -31,11 +31,11 @@ Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1), Af
 
 
 class WrongRef(ConfigurationError, ValueError):
-    """What was given names no order. Nothing was asked: correct it."""
+    """A ref that names no order. Nothing was asked: correct it."""
 
 
 class NoRef(WrongRef, TypeError):
-    """What was given is of a kind that names no order."""
+    """A value of a kind that names no order."""
 
 
 class OrderRef(UserModel):

@@ -1,4 +1,4 @@
-"""What is asked for: a new order, a change of one; and the rules of the market that it is held against."""
+"""Requests: a new order, a change of one; and the rules of the market that it is held against."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ if TYPE_CHECKING:
     from typing_extensions import TypedDict
 
     class Extras(TypedDict, total=False):
-        """What every kind of order may carry."""
+        """The options that every kind of order may carry."""
 
         reduce_only: bool
         client_order_id: str | None
         options: Mapping[str, str]
 
     class Resting(Extras, total=False):
-        """What an order with a limit price may carry."""
+        """The options that an order with a limit price may carry."""
 
         time_in_force: TimeInForce | str
         expires_at: datetime | None

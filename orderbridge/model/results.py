@@ -1,4 +1,4 @@
-"""What became of the orders that were looked up or cancelled, and how sure that is."""
+"""Results of look-ups, lists and cancels: what became of the orders, and how sure that is."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FailureKind = Literal["unreachable", "timed_out", "throttled", "credentials", "p
 
 
 class Answer(Word):
-    """What one gateway said about one ref. Only `not_seen` is a negative; the last four leave it undecided."""
+    """The answer of one gateway about one ref. Only `not_seen` is a negative; the last four leave it undecided."""
 
     FOUND = "found"
     NOT_SEEN = "not_seen"
@@ -65,7 +65,7 @@ class BadRow(VenueModel):
 
 class Found(VenueModel):
     """
-    What is known of one ref.
+    The verdict on one ref.
 
     Attributes:
         orders: every order that answers to it; several are possible by client id.
@@ -211,7 +211,7 @@ class BridgeOrders(VenueModel, Sequence[Order]):
 
 class CancelledOrders(list[Order]):
     """
-    What a gateway's cancel of everything came to.
+    The orders of a gateway after a cancel of everything.
 
     Attributes:
         may_lack: types of which orders that wait for their trigger may have been missed, and may be live; empty where
@@ -225,7 +225,7 @@ class CancelledOrders(list[Order]):
 
 class CancelReceipt(VenueModel):
     """
-    What came of a `cancel_all`.
+    The outcome of a `cancel_all`.
 
     Attributes:
         scope: whose orders were meant.
@@ -247,5 +247,5 @@ class CancelReceipt(VenueModel):
 
     @property
     def is_complete(self) -> bool:
-        """Whether every gateway answered, no order may have been missed, and none may be live."""
+        """True where every gateway answered, no order may have been missed, and none may be live."""
         return not (self.unreachable or self.may_lack or self.still_live)
