@@ -3,6 +3,8 @@ One round of asking a venue about placements whose outcome is not known.
 
 The reads go in the order look-up, open list, trades or history, look-up: an order that fills between two reads cannot
 hide from all four. Only an answer counts as a negative; an error, a short page or an unreadable row counts as nothing.
+
+Whatever is asked ends in time, here and for whoever else asks through `within`: an adapter may be anybody's.
 """
 
 from __future__ import annotations

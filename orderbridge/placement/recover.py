@@ -1,7 +1,8 @@
 """
-Recovery: what was in flight is settled, what is ours adopted, what is not left alone.
+What is done at start: settle what was in flight, adopt what is ours, leave alone what is not.
 
-And orders that worked when they were last seen: what became of them while nobody looked (rows 23 to 25).
+`Working` is about orders that worked when they were last seen: what became of them while nobody looked (rows 23 to 25).
+A bridge that lives goes on looking at them.
 """
 
 from __future__ import annotations

@@ -167,7 +167,9 @@ class SqlJournal:
     def __init__(self, engine: Callable[[Callable[[], object]], Engine]) -> None:
         # Records as they stand in the journal, each with the number of its last event.
         self._known: dict[str, tuple[Record, int]] = {}
-        self.engine = engine(self._known.clear)
+        # Called within a write, once what is remembered may not be so any more.
+        self.forget = self._known.clear
+        self.engine = engine(self.forget)
         self._told: set[str] = set()
         # Told of each row that was left out of a list, as it cannot be read.
         self.on_unreadable: Callable[[str], object] = lambda why: None

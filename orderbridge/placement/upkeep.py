@@ -176,9 +176,8 @@ _PLACEMENTS: Final = """SELECT placement_id, gateway, key, client_order_id, stat
 _EVENTS: Final = "SELECT placement_id, seq, happened, after, body FROM events ORDER BY placement_id, seq"
 _STRAY: Final = """SELECT placement_id, COUNT(*) FROM events
     WHERE placement_id NOT IN (SELECT placement_id FROM placements) GROUP BY placement_id"""
-_SAME: Final = (
-    "SELECT gateway, {name}, {names} FROM placements WHERE {which} GROUP BY gateway, {name} HAVING COUNT(*) > 1"
-)
+_SAME: Final = """SELECT gateway, {0}, {1} FROM placements
+    WHERE {0} IS NOT NULL AND {2} GROUP BY gateway, {0} HAVING COUNT(*) > 1"""
 _Row = tuple[Any, ...]
 
 
@@ -202,18 +201,15 @@ def verify(journal: Snapshot) -> Iterator[Finding]:
                 yield Finding(where=journal.name, what=f"the file is damaged: {said}", advice=_DAMAGED)
         yield from _chains(journal)
         for gateway, order_id, body in journal.rows("SELECT gateway, order_id, body FROM orders"):
-            if not _is_readable(body):
+            if _readable(Order, body) is None:
                 yield Finding(where=f"{gateway}:order:{order_id}", what="its row cannot be read", advice=_CHANGED)
         for name, count in journal.rows(_STRAY):
             yield Finding(where=name, what=f"{count} events of a placement that is not there", advice=_LOST)
-        same_client = _SAME.format(
-            name="client_order_id", names=journal.dialect.names, which="client_order_id IS NOT NULL"
-        )
-        for gateway, client, names in journal.rows(same_client):
+        joined = journal.dialect.names
+        for gateway, client, names in journal.rows(_SAME.format("client_order_id", joined, "TRUE")):
             what = f"the client id is used by several placements: {names}"
             yield Finding(where=f"{gateway}:client:{client}", what=what, advice=_DOUBLE)
-        held = f"key IS NOT NULL AND state IN ({_HELD})"
-        for gateway, key, names in journal.rows(_SAME.format(name="key", names=journal.dialect.names, which=held)):
+        for gateway, key, names in journal.rows(_SAME.format("key", joined, f"state IN ({_HELD})")):
             what = f"the key {key!r} is held by several placements: {names}"
             yield Finding(where=gateway, what=what, advice=_DOUBLE)
     except JournalError as error:
@@ -234,9 +230,8 @@ def _chains(journal: Snapshot) -> Iterator[Finding]:
 
 def _record(row: _Row) -> Iterator[tuple[str, str]]:
     placement_id, gateway, key, client, state, print_, body = row
-    try:
-        record = read_row(Record, body, "it")
-    except JournalError:
+    record = _readable(Record, body)
+    if record is None:
         yield "its record cannot be read", _CHANGED
         return
     placement = record.placement
@@ -262,9 +257,8 @@ def _chain(row: _Row, events: list[_Row]) -> Iterator[tuple[str, str]]:
         if seq != number:
             yield f"event {number} is missing: {seq} stands in its place", _LOST
             return
-        try:
-            event = read_row(Event, body, "it")
-        except JournalError:
+        event = _readable(Event, body)
+        if event is None:
             yield f"event {seq} cannot be read", _CHANGED
             return
         if (event.happened.value, event.after.value) != (happened, after):
@@ -283,14 +277,6 @@ def _chain(row: _Row, events: list[_Row]) -> Iterator[tuple[str, str]]:
         state = event.after
     if state != row[4]:
         yield f"its last event leads to {state}, and it is stored as {row[4]}", _CHANGED
-
-
-def _is_readable(body: str) -> bool:
-    try:
-        read_row(Order, body, "it")
-    except JournalError:
-        return False
-    return True
 
 
 def _is_legal(event: Event, state: PlacementState | None) -> bool:
@@ -380,11 +366,12 @@ async def prune(
     old = await asyncio.to_thread(_look, journal, moment, moment - older_than, free_keys=free_keys)
     placements, orders = len(old.placements), len(old.orders)
     if not dry_run:
-        placements, orders = await journal.engine.write(lambda db: _drop(db, old))
+        placements, orders = await journal.engine.write(lambda db: _drop(journal, db, old))
     return Pruned(placements=placements, orders=orders, kept_for_key=old.kept_for_key, dry_run=dry_run)
 
 
-def _drop(db: Connection, old: _Old) -> tuple[int, int]:
+def _drop(journal: SqlJournal, db: Connection, old: _Old) -> tuple[int, int]:
+    journal.forget()
     placements = orders = 0
     kept: set[_Seen | None] = set()
     for name, (seq, order) in old.placements.items():
@@ -444,7 +431,7 @@ def _is_done(order: Order, before: datetime) -> bool:
 
 
 def _readable(model: type[M], body: str) -> M | None:
-    """What cannot be read is never dropped: `verify` tells of it."""
+    """A row's model; None where it cannot be read: `verify` tells of it, and it is never dropped."""
     try:
         return read_row(model, body, "it")
     except JournalError:

@@ -178,6 +178,20 @@ async def test_the_order_of_a_placement_that_is_kept_is_kept(tmp_path: Path) -> 
         assert [order.order_id for order in file.orders()] == ["o1"]
 
 
+async def test_a_bot_may_prune_its_own_journal(tmp_path: Path) -> None:
+    """What is dropped is gone for the journal that dropped it too: nothing more can happen to it."""
+    bot = SqliteJournal(tmp_path / "orders.db")
+    await denied(bot, "p1")
+
+    done = await upkeep.prune(bot, older_than=AGE, now=LATER)
+    with pytest.raises(KeyError):
+        await bot.change("p1", lambda now: step(now, Happened.FOUND, at=NOW))
+
+    assert done.placements == 1
+    assert await bot.events("p1") == []
+    await bot.aclose()
+
+
 async def test_all_goes_or_nothing(tmp_path: Path) -> None:
     """A failure at the last row leaves the journal as it was: no placement without its events, no half of it gone."""
     path = tmp_path / "orders.db"
