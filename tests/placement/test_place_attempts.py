@@ -153,7 +153,7 @@ class Broken(dict[Any, Any]):
 
     fails = False
 
-    def get(self, *args: Any) -> Any:
+    def __contains__(self, symbol: object) -> bool:
         raise TypeError("no such market")
 
     def time(self) -> float:
