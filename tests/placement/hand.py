@@ -1,4 +1,4 @@
-"""More venues made by hand, beside `test_certificate.Venue`: one that accepts, one that never answers."""
+"""More venues made by hand, beside `test_resolve_certificate.Venue`: one that accepts, one that never answers."""
 
 import asyncio
 from typing import Any

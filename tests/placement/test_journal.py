@@ -1,18 +1,83 @@
-"""Both journals keep the same promises."""
+"""Both journals keep the same promises, and the one in SQL does so over whichever engine."""
 
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
+from itertools import chain
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from orderbridge import Order
 from orderbridge.model.basics import OrderStatus, PlacementState
-from orderbridge.placement import Happened, Journal, MemoryJournal, Record
+from orderbridge.placement import Happened, Journal, MemoryJournal, Record, SqliteJournal, sqlite
 from orderbridge.placement.journal import Change, ChangeSeeing, InFlight
+from orderbridge.placement.sql import SqlJournal
 from orderbridge.placement.states import Transition, step
+from orderbridge.placement.upkeep import Snapshot, prune, verify
 from tests.chains import breaches
 from tests.placement.hand import Accepting, Bot
 from tests.placement.kit import NOW, limit_buy, record, seen
 from tests.placement.test_resolve_certificate import Venue
+
+
+class Bare:
+    """An engine as plain as can be: SQLite in memory, without a file, a thread or a second connection."""
+
+    name, has_gaps, dialect = "bare", False, sqlite.SqliteEngine.dialect
+
+    def __init__(self, forget: Callable[[], object]) -> None:
+        self._db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        for statement in chain(*sqlite.STEPS):
+            self._db.execute(statement)
+
+    async def write(self, work: Callable[[Any], Any]) -> Any:
+        self._db.execute("BEGIN")
+        try:
+            done = work(self._db)
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+        return done
+
+    async def rows(self, query: str, values: Sequence[Any]) -> list[Any]:
+        return self._db.execute(query, values).fetchall()
+
+    @contextmanager
+    def reading(self) -> Iterator[Callable[..., Iterator[Any]]]:
+        yield self._db.execute
+
+    async def aclose(self) -> None:
+        self._db.close()
+
+
+@pytest.fixture(params=["memory", "sqlite", "bare"])
+async def journal(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Journal]:
+    """Each kind of journal, and the one in SQL over an engine that was made for this."""
+    kinds = {"memory": MemoryJournal, "bare": lambda: SqlJournal(Bare)}
+    made: Journal = kinds.get(request.param, lambda: SqliteJournal(tmp_path / "orders.db"))()
+    yield made
+    await made.aclose()
+
+
+async def test_another_engine_is_checked_and_pruned_too() -> None:
+    """What looks at a journal knows its statements, and nothing of how an engine runs them."""
+    journal = SqlJournal(Bare)
+    for name in ("p1", "p2"):
+        await journal.create(record(name), step(record(name), Happened.DENIED, at=NOW))
+    await journal.create(record("p3", key="k3"))
+    with Snapshot(journal) as at_once:
+        findings, named = list(verify(at_once)), at_once.named("k3")
+    later = NOW.timestamp() + 10 * 86400
+    done = await prune(journal, older_than=timedelta(days=1), now=later)
+    left = [each.id for each in await journal.find()]
+    await journal.aclose()
+
+    assert (findings, [each.id for each in named]) == ([], ["p3"])
+    assert (done.placements, left) == (2, ["p3"])
 
 
 def sending(known: Record) -> Transition:
