@@ -6,9 +6,11 @@ A guard that fails prints what grew. Mend that; a limit is raised only where the
 
 import ast
 import asyncio
+import re
 import subprocess
 import sys
 import threading
+import tomllib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -41,6 +43,7 @@ CALLS = {
 # Each venue has its own file of these names.
 MANY_OF_A_NAME = {"__init__.py", "mapping.py", "auth.py", "venue.py", "codes.py"}
 MOST_OF_A_NAME = 3
+PAGE = (ROOT / "docs" / "architecture.md").read_text()
 
 
 def files() -> list[str]:
@@ -119,6 +122,32 @@ def test_a_call_is_written_where_it_is_promised_and_where_it_is_done() -> None:
     assert not often, told(often)
 
 
+def page_of(heading: str) -> str:
+    """One section of the page about the house."""
+    return PAGE.split(f"## {heading}\n", 1)[1].split("\n## ", 1)[0]
+
+
+def files_in(text: str) -> set[str]:
+    """The files and folders that a text names, in backticks."""
+    return {name for name in re.findall(r"`([^`\s]+)`", text) if name.endswith(("/", ".py", ".md", ".toml"))}
+
+
+def test_what_the_page_about_the_house_names_is_there() -> None:
+    """Every file and folder of docs/architecture.md exists, in the package or beside it; `*` is any folder."""
+    named_there = files_in(PAGE)
+
+    assert len(named_there) > 50
+    assert {name for name in named_there if not any((*PACKAGE.glob(name), *ROOT.glob(name)))} == set()
+
+
+def test_the_page_about_the_house_tells_the_layers() -> None:
+    """They are those of the import contract, in its order and its signs."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    (layers,) = (each["layers"] for each in contracts if each.get("exhaustive"))
+
+    assert page_of("Who may import whom").split("```\n")[1].splitlines() == layers
+
+
 class Walk:
     """
     The files of the package that a call crosses, in the order in which it first enters them.
@@ -175,6 +204,7 @@ async def test_a_look_up_is_a_short_walk() -> None:
 
     assert found["my-bot-42"].order
     assert walk.files.keys() >= {"bridge.py", "http/session.py"}
+    assert files_in(page_of("A look-up").split("\n\nAn outcome")[0]) <= {*walk.files, "http/httpx_engine.py"}, str(walk)
     assert len(walk.files) <= MOST_FILES_OF_A_LOOK_UP, str(walk)
 
 
@@ -195,4 +225,7 @@ async def test_a_placement_is_a_short_walk(tmp_path: Path) -> None:
                     await bridge.place("bitso", second, key="second")
 
     assert walk.files.keys() >= {"bridge.py", "http/session.py"}
+    assert files_in(page_of("A placement").split("\n\nAn outcome")[0]) <= {*walk.files, "http/httpx_engine.py"}, str(
+        walk
+    )
     assert len(walk.files) <= MOST_FILES_OF_A_PLACEMENT, str(walk)
