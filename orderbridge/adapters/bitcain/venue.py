@@ -114,6 +114,8 @@ class BitcainGateway(VenueGateway):
     Order", "Cancel Order", "Retry Failed Order".
     """
 
+    capabilities = CAPABILITIES
+
     instead: Mapping[str, str] = {
         "fills": "Bitcain documents no fills; see filled_quantity and average_price of an order",
         "markets": "Bitcain documents no market rules",

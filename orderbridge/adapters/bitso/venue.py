@@ -130,6 +130,8 @@ class BitsoGateway(VenueGateway):
     Orders", "List Open Orders", "List Order Trades", "User Trades", "Cancel an Order", "List Available Books", "Fees".
     """
 
+    capabilities = CAPABILITIES
+
     address_tells_mode = True
     instead: Mapping[str, str] = {"orders": "Bitso lists open orders only: use open_orders, lookup or fills"}
 
