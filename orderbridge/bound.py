@@ -36,7 +36,7 @@ _TELLING_SECONDS: Final = 1.0
 
 
 class GatewayFacts:
-    """What a gateway says of itself, said by what stands for it."""
+    """The facts of a gateway about itself, said by what stands for it."""
 
     gateway: OrderGateway
 
@@ -240,7 +240,7 @@ class BoundGateway(GatewayFacts):
         return CancelledOrders([*done, *(order for each in others for order in each)], may_lack=may_lack)
 
     async def _tell(self, ref: RefLike) -> None:
-        """What the journal knows of an order is known to the gateway before it is asked about it, or acts on it."""
+        """Have the gateway know what the journal knows of an order, before it is asked about it or acts on it."""
         try:
             known = OrderRef.of(ref)
         except (TypeError, ValueError):

@@ -164,7 +164,7 @@ class OrderBridge:
         self, *refs: RefLike, gateways: Sequence[str] | None = None, timeout: float | None = 10.0
     ) -> LookupResult:
         """
-        What became of each order, whatever kind of id it is and wherever it lives.
+        Look orders up, whatever kind of id it is and wherever they live: what became of each.
 
         Args:
             refs: `x` asks every gateway for either kind of id; `bitso:x`, `bitso/mm:x` for that venue's order
@@ -205,7 +205,7 @@ class OrderBridge:
     async def _ask(
         self, work: Mapping[str, list[OrderRef]], timeout: float | None
     ) -> tuple[dict[str, LookupResult], dict[str, Failure]]:
-        """What each gateway says of the refs that it is asked for, and which could not."""
+        """The results of the gateways for the refs that each is asked for, and the failures of those that gave none."""
         calls = {name: self._lookup_call(name, mine, timeout) for name, mine in work.items() if mine}
         results: dict[str, LookupResult] = {}
         failures: dict[str, Failure] = {}
@@ -236,7 +236,7 @@ class OrderBridge:
         return found if orders == found.orders else found.model_copy(update={"orders": orders})
 
     async def _remembered(self, ref: OrderRef, found: Found, deadline: Deadline) -> Found:
-        """What no venue shows any more, from the journal; while one is silent, only what can no longer change."""
+        """Orders that no venue shows now, from the journal; while one is silent, only what can no longer change."""
         if found.orders:
             return found
         known = await self._placements.remembered(ref, deadline=deadline)
@@ -717,7 +717,7 @@ class OrderBridge:
     async def _place_one_of_many(
         self, line: Line, key: str, request: OrderRequest, *, send_within: float, timeout: float | None
     ) -> Placement:
-        """What became of one request, whatever happened: `place_many` raises for none."""
+        """The placement of one request, whatever happened: `place_many` raises for none."""
         ledger = self._placements.ledger
         try:
             record = await line.placer.prepare(request, key=key, refused_too=True)
@@ -745,7 +745,7 @@ class OrderBridge:
             return placement
 
     async def _look(self, orders: Sequence[Order], *, began: float, timeout: float | None) -> dict[Identity, Order]:
-        """What one look adds to orders of one gateway; one that fails changes nothing about a placed order."""
+        """Look orders of one gateway up once more; one that fails changes nothing about a placed order."""
         left = _LOOK_SECONDS
         if timeout is not None:
             left = min(left, began + timeout - asyncio.get_running_loop().time())

@@ -234,7 +234,7 @@ def _type_of(price: str | None, stop_price: str | None) -> OrderType:
 
 
 def _outcome(act: _Act, work: Coroutine[Any, Any, Order | Placement]) -> Order | Placement:
-    """What came of placing; whatever interrupts it, the command ends with what may be live."""
+    """The outcome of placing; whatever interrupts it, the command ends with what may be live."""
     try:
         return asyncio.run(work)
     except (NotSent, JournalError) as error:

@@ -1,4 +1,4 @@
-"""What every command shares: its options, the bridge that they make, its question, and how it ends in one line."""
+"""The frame of every command: its options, the bridge that they make, its question, and how it ends in one line."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def run(call: Coroutine[Any, Any, T], bridge: OrderBridge | None = None, *, acts
 
 
 def checked(make: Callable[[], T]) -> T:
-    """What `make` builds of the arguments; what is wrong with them ends the command in one line."""
+    """Build with `make` of the arguments; what is wrong with them ends the command in one line."""
     try:
         return make()
     except OrderBridgeError as error:
@@ -169,7 +169,7 @@ def moment(text: str | None, option: str) -> datetime | None:
 
 
 def at_terminal() -> bool:
-    """Whether somebody is there to be asked."""
+    """True if somebody is there to be asked."""
     return sys.stdin.isatty()
 
 
@@ -203,7 +203,7 @@ def destination(gateway: OrderGateway) -> str:
 
 
 def money(address: str | None, mode: str | None) -> str:
-    """Whether real money is at stake at an address, in words; what is not known is taken for real."""
+    """Real money or paper at an address, in words; what is not known is taken for real."""
     if mode in ("live", None) and address and is_loopback(urlsplit(address).hostname or ""):
         return "this machine, as a simulator is; real money only if something here passes orders on"
     return _MONEY.get(mode, _MONEY[None])

@@ -74,7 +74,7 @@ app = typer.Typer(
 
 
 def _with(path: Path, work: Callable[[Snapshot], T]) -> T:
-    """What `work` makes of the journal as it is; rows that cannot be read end the command once they are told."""
+    """Do `work` on the journal as it is; rows that cannot be read end the command once they are told."""
     done, unreadable = _read(path, work)
     if unreadable:
         warn(*dict.fromkeys(unreadable))
@@ -96,7 +96,7 @@ def _read(path: Path, work: Callable[[Snapshot], T]) -> tuple[T, list[str]]:
 def _in_journal(
     path: Path, work: Callable[[SqliteJournal], Coroutine[Any, Any, T]], *, acts: bool = False, **how: Any
 ) -> T:
-    """What `work` does in the open journal."""
+    """Do `work` in the open journal."""
 
     async def done() -> T:
         async with aclosing(SqliteJournal(path, **how)) as journal:

@@ -77,7 +77,7 @@ class _Case:
 
     def is_right(self, found: Found, *, down: bool) -> bool:
         """
-        Whether an answer says exactly what the exchange holds; with the venue down, that it cannot tell, save of an
+        True if an answer says exactly what the exchange holds; with the venue down, that it cannot tell, save of an
         order that the first look showed to be over: that is remembered, and can no longer change.
         """
         is_over = self.status is not None and self.status.is_end

@@ -63,7 +63,7 @@ _OVER: Final = "it is {state}, and only an uncertain placement takes a person's 
 
 async def check_settleable(ledger: Ledger, record: Record, *, order_id: str | None = None) -> Order | None:
     """
-    Whether a person may decide on a placement now; the order that it would be given, if one is known.
+    Check that a person may decide on a placement now; the order that it would be given, if one is known.
 
     Raises:
         ConfigurationError: it is not uncertain, its process is still sending it, or the order is another's.

@@ -45,7 +45,7 @@ _FIRST_RETRY, _LONGEST_RETRY = 1.0, 30.0
 
 class Suspects(NamedTuple):
     """
-    What a lost placement of the same key may have made.
+    Orders that a lost placement of the same key may have made.
 
     Attributes:
         orders: that the venue shows. `waits`: one that waits for its trigger, which the venue may not show.
@@ -80,7 +80,7 @@ class Lost:
 
     async def suspects(self, record: Record, *, seconds: float) -> Suspects | None:
         """
-        What a lost placement of the same key may have made, before this one is stored or sent; None where none can be.
+        Orders of a lost placement of the same key, before this one is stored or sent; None where none can be.
 
         Raises:
             NotSent: the venue was not looked at within so many seconds; that goes on.
@@ -107,7 +107,7 @@ class Lost:
         return suspects if suspects.names else None
 
     async def _is_known(self, record: Record) -> bool:
-        """Whether what became of a key, or of what was prepared without one, stands in the journal."""
+        """True if what became of a key, or of what was prepared without one, stands in the journal."""
         placement, journal = record.placement, self._ledger.journal
         if placement.key is None:
             now = await journal.get(record.id)
@@ -127,7 +127,7 @@ class Lost:
         return await self._ledger.journal.gap(self._gateway.name, record.placement.request.symbol)
 
     async def _looked(self, record: Record, gap: Gap, seconds: float) -> Gap:
-        """What was lost, once the venue was looked at for it."""
+        """The gap of what was lost, once the venue was looked at for it."""
         symbol = record.placement.request.symbol
         if gap.found is None:
             look = self._looks.get(symbol)
@@ -170,7 +170,7 @@ class Lost:
             wait = min(_LONGEST_RETRY, max(_FIRST_RETRY, 2 * wait))
 
     async def _read(self, symbol: str, gap: Gap) -> tuple[dict[Identity, Order], frozenset[OrderType]]:
-        """What the venue shows, open and ended, and what it may leave out; whatever the gateway raises."""
+        """Read all that the venue shows, open and ended, and what it may leave out; whatever the gateway raises."""
         gateway, since = self._gateway, gap.since - _BEFORE
         listed = await open_orders_of(gateway, [symbol], as_of=self._ledger.now(), timeout=PROBE_TIMEOUT)
         if listed.bad_rows:
@@ -217,7 +217,7 @@ class Lost:
         return orders
 
     def _is_of(self, gap: Gap, order: Order) -> bool:
-        """Whether an order may have been made in the time that was lost."""
+        """True if an order may have been made in the time that was lost."""
         ours = order.client_order_id if order.client_order_id and is_ours(order.client_order_id) else None
         if ours and (gap.since - _BEFORE).timestamp() <= minted_at(ours) <= gap.until.timestamp() + 1:
             return True
@@ -226,7 +226,7 @@ class Lost:
         return gap.since - SKEW - _BEFORE <= order.created_at <= gap.until + SKEW
 
     def _may_be(self, record: Record, order: Order) -> bool:
-        """Whether a lost placement of this key may have made an order, whatever it asked for."""
+        """True if a lost placement of this key may have made an order, whatever it asked for."""
         request, client_order_id = record.placement.request, order.client_order_id
         if order.side is not request.side:
             return False

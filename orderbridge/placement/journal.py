@@ -35,7 +35,7 @@ class ClientIdUsed(ValueError):
 
 class Gap(NamedTuple):
     """
-    What a journal lost that came back older than it was.
+    The loss of a journal that came back older than it was.
 
     Attributes:
         since, until: when it was written. `told`: when that was noticed.
@@ -59,7 +59,7 @@ class Journal(Protocol):
 
     @property
     def durable(self) -> bool:
-        """Whether what was written outlives the process."""
+        """True if what was written outlives the process."""
         ...
 
     # Told of each row that was left out of a list, as it cannot be read.
@@ -108,7 +108,7 @@ class Journal(Protocol):
         ...
 
     async def events(self, placement_id: str) -> list[Event]:
-        """What happened to a placement, in order."""
+        """The events of a placement, in order."""
         ...
 
     async def observe(self, orders: Sequence[Order]) -> list[Order]:
@@ -139,7 +139,7 @@ class Journal(Protocol):
 
     async def lives(self, owner: str, grace: float = 0.0) -> bool:
         """
-        Whether the lease of an owner has not run out, or not for longer than `grace`.
+        True if the lease of an owner has not run out, or not for longer than `grace`.
 
         Not for one that was given back, or that is not known. Below 0: whether so much of it is left.
         """
@@ -147,7 +147,7 @@ class Journal(Protocol):
 
     async def gap(self, gateway: str, symbol: str) -> Gap | None:
         """
-        What the journal lost, if it came back older than it was, with what was found of it at a venue and symbol.
+        The loss of the journal, if it came back older than it was, with what was found of it at a venue and symbol.
 
         Without a gateway the last of what was lost. None where nothing was, or nothing can be.
         """

@@ -51,7 +51,7 @@ def owner_name() -> str:
 
 
 def is_gone(owner: str) -> bool:
-    """Whether the process of an owner has certainly ended. False also means: it cannot be told from here."""
+    """True if the process of an owner has certainly ended. False also means: it cannot be told from here."""
     process = _parsed(owner)
     if process is None or not process.realm or not process.started or process.realm != _realm():
         return False
@@ -104,7 +104,7 @@ _MOST_OWNERS: Final = 1_000
 
 
 class _Unwritten(NamedTuple):
-    """What happened to a placement and could not be stored yet."""
+    """Events of a placement that could not be stored yet."""
 
     record: Record
     happened: Happened
@@ -114,7 +114,7 @@ class _Unwritten(NamedTuple):
 
 @dataclass(slots=True)
 class _Shown:
-    """What the latest calls have shown of an order, how many of them are being stored, and what could not be."""
+    """The latest news of an order by calls, how many of them are being stored, and what could not be."""
 
     order: Order
     source: str
@@ -124,7 +124,7 @@ class _Shown:
 
 class Unstored:
     """
-    What calls have returned of orders and the journal does not hold yet: every later call sees it all the same.
+    News of orders that calls have returned and the journal does not hold yet: every later call sees it all the same.
 
     What could not be stored stays here, the latest `_MOST_UNSTORED` orders of it, and is tried again.
     """
@@ -156,7 +156,7 @@ class Unstored:
             del self._shown[next(iter(self._shown))]
 
     def again(self) -> dict[str, list[Order]]:
-        """What could not be stored, by source, to be tried once more; `done` is to be called for each."""
+        """The orders that could not be stored, by source, to be tried once more; `done` is to be called for each."""
         failed: dict[str, list[Order]] = {}
         for known in self._shown.values():
             if known.failed:
@@ -293,11 +293,11 @@ class Ledger:
 
     @property
     def has_unwritten(self) -> bool:
-        """Whether something that happened is known in memory only."""
+        """True if something that happened is known in memory only."""
         return bool(self._unwritten)
 
     def _is_unwritten(self, record: Record) -> bool:
-        """Whether something that happened to a placement is known in memory only."""
+        """True if something that happened to a placement is known in memory only."""
         return any(each.record.id == record.id for each in self._unwritten)
 
     async def write_again(self) -> None:
@@ -406,7 +406,7 @@ class Ledger:
         return await self.note(record, Happened.UNCLEAR, facts=why, fenced=True, when=[PlacementState.SENDING])
 
     async def is_worked_on(self, record: Record) -> bool:
-        """Whether the process that a placement belongs to is alive, this one included."""
+        """True if the process that a placement belongs to is alive, this one included."""
         return record.owner is not None and (record.owner == self.owner or await self._lives(record))
 
     async def _lives(self, record: Record) -> bool:

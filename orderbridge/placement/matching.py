@@ -1,4 +1,4 @@
-"""What makes two requests the same order, an order the one that was asked for, and a place the same place."""
+"""Sameness: when two requests are the same order, an order the one that was asked for, and a place the same place."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def venue_address(gateway: OrderGateway) -> tuple[str | None, str | None]:
 
 
 def is_at(record: Record, gateway: OrderGateway) -> bool:
-    """Whether a placement was made at this very place; one that does not say is taken to be."""
+    """True if a placement was made at this very place; one that does not say is taken to be."""
     pairs = zip((record.address, record.mode), venue_address(gateway), strict=True)
     return all(made is None or here is None or made == here for made, here in pairs)
 

@@ -1,5 +1,5 @@
 """
-What is seen of orders, and what it means for the placements: by a reply, a read, or the caller's own stream.
+Observations of orders, and what they mean for the placements: by a reply, a read, or the caller's own stream.
 
 Reads pass through here on their way to the caller: what they show is stored, and they do not wait for the disk.
 """
@@ -192,7 +192,7 @@ def made_since(record: Record) -> datetime | None:
 
 
 def is_older(order: Order, since: datetime | None) -> bool:
-    """Whether an order was certainly made before, so that it is another's: venues forget ids, and people reuse them."""
+    """True if an order was certainly made before, so that it is another's: venues forget ids, and people reuse them."""
     return since is not None and order.created_at is not None and order.created_at < since - SKEW
 
 

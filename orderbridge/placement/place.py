@@ -74,7 +74,7 @@ FOUND: Final = "place: found"
 
 
 def keeps_apart(gateway: OrderGateway) -> bool:
-    """Whether equal orders are kept apart at a gateway, as its ids do not keep a second one away."""
+    """True if equal orders are kept apart at a gateway, as its ids do not keep a second one away."""
     return gateway.capabilities.idempotency in {Idempotency.TAG_ONLY, Idempotency.NONE}
 
 

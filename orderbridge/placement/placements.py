@@ -34,7 +34,7 @@ _WATCHED_EVERY: Final = 30
 
 @dataclass(eq=False)
 class Line:
-    """What places at one gateway, and whether its recovery is over."""
+    """The line to one gateway: what places there, and whether its recovery is over."""
 
     gateway: OrderGateway
     placer: Placer
@@ -241,7 +241,7 @@ class Placements:
             self.ledger.alarm(AlarmKind.JOURNAL, f"nothing is placed until it can be used; the rest goes on: {why}")
 
     async def remembered(self, ref: OrderRef, *, deadline: Deadline) -> list[Order]:
-        """What the journal knows of the orders of a ref, if it answers in time, and what calls have shown since."""
+        """The orders of a ref as the journal knows them, if it answers in time, and what calls have shown since."""
         self.recorder.pass_on()
         ids = {"order_id": ref.order_id or ref.id, "client_order_id": ref.client_order_id or ref.id}
         try:

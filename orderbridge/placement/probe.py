@@ -33,7 +33,7 @@ GRACE: Final = 2.0
 
 
 async def within(call: Awaitable[T], seconds: float) -> T:
-    """What a call gives. TimeoutError: it did not end, though it was told to."""
+    """Await a call. TimeoutError: it did not end, though it was told to."""
     try:
         async with asyncio.timeout(seconds + GRACE):
             return await call
@@ -86,7 +86,7 @@ IDS_MAY_BE_LEFT_OUT: Final = frozenset({Idempotency.TAG_ONLY, Idempotency.NONE})
 @dataclass
 class Round:
     """
-    What one round said of one placement.
+    The outcome of one round for one placement.
 
     Attributes:
         orders: those seen under its client id, and where. `blocked`: why the round proves nothing, if so.
@@ -100,7 +100,7 @@ class Round:
 
     @property
     def is_negative(self) -> bool:
-        """Whether every way of asking was answered, and none showed anything."""
+        """True if every way of asking was answered, and none showed anything."""
         return not (self.orders or self.blocked or self.exists)
 
 
@@ -168,7 +168,7 @@ class _Asking:
         return [record for record in self.open(records) if record.placement.client_order_id is not None]
 
     def may_be_absent(self, record: Record) -> bool:
-        """Whether nothing kept the round from being a negative so far, and the venue can be asked by id again."""
+        """True if nothing kept the round from being a negative so far, and the venue can be asked by id again."""
         return not self.rounds[record.id].blocked and record.id not in self.scanned
 
     def _ref(self, record: Record) -> OrderRef:

@@ -1,5 +1,5 @@
 """
-What is done at start: settle what was in flight, adopt what is ours, leave alone what is not.
+Recovery at start: settle what was in flight, adopt what is ours, leave alone what is not.
 
 `Working` is about orders that worked when they were last seen: what became of them while nobody looked (rows 23 to 25).
 A bridge that lives goes on looking at them.
@@ -108,7 +108,7 @@ class Working:
         return ended
 
     async def _is_ours(self, order: Order) -> bool:
-        """Whether a placement made at this very address and mode is behind an order."""
+        """True if a placement made at this very address and mode is behind an order."""
         if order.client_order_id is None:
             return False
         found = await self._ledger.journal.find(gateway=self._gateway.name, client_order_id=order.client_order_id)
@@ -140,7 +140,7 @@ class Working:
             self._ledger.alarm(AlarmKind.LOST, message, order=order, gateway=self._gateway.name)
 
     def _is_silence(self, found: Found) -> bool:
-        """Whether the venue answered, and showed nothing: an error or a time that ran out is no answer."""
+        """True if the venue answered, and showed nothing: an error or a time that ran out is no answer."""
         # Where it could be searched only in part, its trades must still be read, and they are.
         silent = {Answer.NOT_SEEN, *([Answer.PARTLY_SEARCHED] if self._gateway.capabilities.fills else [])}
         return bool(found.answers) and set(found.answers.values()) <= silent
@@ -193,7 +193,7 @@ SEND_UP_TO: Final = timedelta(seconds=60)
 
 class RecoveryReport(VenueModel):
     """
-    What a recovery found and did.
+    The report of a recovery: what it found and did.
 
     Attributes:
         settled, uncertain: placements that were under way, and those that still are; the latter are probed on.
@@ -325,7 +325,7 @@ class Recovery:
         return here
 
     async def _take_sent(self, *, watched: bool) -> tuple[list[Record], list[Record]]:
-        """What is to be asked about, and what somebody else works on."""
+        """The sent placements that are to be asked about, and those that somebody else works on."""
         probed: list[Record] = []
         held: list[Record] = []
         states = [PlacementState.SENDING, PlacementState.UNCERTAIN]
@@ -340,7 +340,7 @@ class Recovery:
         return probed, held
 
     async def _take_prepared(self) -> tuple[list[Record], list[Record]]:
-        """What a process that ended prepared and never sent, and what one that lives prepared."""
+        """The placements that a process that ended prepared and never sent, and those that a living one prepared."""
         prepared: list[Record] = []
         held: list[Record] = []
         for record in await self._find(PlacementState.PREPARED):
@@ -375,7 +375,7 @@ class Recovery:
     async def _stale(
         self, records: list[Record], *, may_send: bool
     ) -> tuple[tuple[Placement, ...], tuple[Placement, ...]]:
-        """What was prepared and never sent, as far as the journal knows: by the policy, and never without a look."""
+        """Deal with what was prepared and never sent, by the journal: by the policy, and never without a look."""
         # Without a key its caller, who may have been told that it was not sent, cannot tell it from the next one.
         young = [
             record

@@ -92,7 +92,7 @@ def together(capabilities: Capabilities) -> int:
 
 @dataclass
 class Tally:
-    """What the rounds about one placement came to, in this process; `late` were begun after the horizon."""
+    """The count of the rounds about one placement, in this process; `late` were begun after the horizon."""
 
     negative: int = 0
     late: int = 0
@@ -339,7 +339,7 @@ class Resolver:
         return await probe(self._gateway, records, known=self._is_known, timeout=PROBE_TIMEOUT)
 
     async def _is_known(self, shown: Order) -> bool:
-        """Whether an order without a client id is some placement's already."""
+        """True if an order without a client id is some placement's already."""
         known = await self._ledger.journal.orders(gateway=self._gateway.name, order_id=shown.order_id)
         return any(order.client_order_id is not None for order in known if order.identity == shown.identity)
 

@@ -99,7 +99,7 @@ _MAY_HAVE_WAITED: Final = 86400.0
 
 class Dialect(NamedTuple):
     """
-    What engines say differently. Parameters are written `?` here.
+    The words in which engines differ. Parameters are written `?` here.
 
     Attributes:
         now: epoch seconds, by the clock that decides about leases. `in_order`: sorts rows of one time as they were
@@ -134,7 +134,7 @@ class Engine(Protocol):
 
     @property
     def has_gaps(self) -> bool:
-        """Whether something that was written was lost, ever."""
+        """True if something that was written was lost, ever."""
         ...
 
     async def write(self, work: Callable[[Connection], T]) -> T:
@@ -391,7 +391,7 @@ def _update(db: Connection, record: Record) -> None:
 
 
 def _obstacle(db: Connection, record: Record, *, alone: bool) -> Record:
-    """What kept a record from being stored: the holder of its key is returned, anything else raised."""
+    """The obstacle to storing a record: the holder of its key is returned, anything else raised."""
     placement = record.placement
     held = db.execute(_HOLDER, (placement.gateway, placement.key)).fetchone()
     if held is not None:

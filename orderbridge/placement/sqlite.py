@@ -273,7 +273,7 @@ class JournalFile:
         return db
 
     def has_wal(self) -> bool:
-        """Whether there are commits that are not in the file itself yet."""
+        """True if there are commits that are not in the file itself yet."""
         try:
             return os.stat(self._wal_name).st_size > 0
         except FileNotFoundError:
@@ -409,7 +409,7 @@ class JournalFile:
         )
 
     def mark(self) -> tuple[int, int, int, int]:
-        """What changes when the file is replaced or written to."""
+        """A mark that changes when the file is replaced or written to."""
         found = os.stat(self._name)
         return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size
 
@@ -427,7 +427,7 @@ class JournalFile:
 
     def others_wrote(self, db: sqlite3.Connection) -> bool:
         """
-        Whether another connection may have written since the last call; so too when `db` is new.
+        True if another connection may have written since the last call; so too when `db` is new.
 
         Raises:
             JournalError: a newer orderbridge has brought the file forward while this one had it open.
@@ -442,7 +442,7 @@ class JournalFile:
 
     def failure(self, error: Exception, doing: str) -> JournalError:
         """
-        What an error means, with what to do next.
+        The JournalError for an error, with what to do next.
 
         Args:
             doing: `read` or `written`: what could not be done.
@@ -498,7 +498,7 @@ class JournalFile:
 
 
 def text(stored: bytes) -> str:
-    """What stands in a field, whatever happened to it: SQLite's own reading loses all rows for one that is no UTF-8."""
+    """The text in a field, whatever happened to it: SQLite's own reading loses all rows for one that is no UTF-8."""
     return stored.decode("utf-8", "backslashreplace")
 
 
@@ -562,7 +562,7 @@ class WriteThread:
 
     @property
     def is_closed(self) -> bool:
-        """Whether nothing more is written."""
+        """True if nothing more is written."""
         return self._closed
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
@@ -645,7 +645,7 @@ class WriteThread:
         self._release()
 
     def _first(self) -> list[_Job] | None:
-        """What is to be written next, whenever that comes; None at the end."""
+        """The job to be written next, whenever it comes; None at the end."""
         if self._since_checkpoint:
             try:
                 return self._batches.get(timeout=IDLE)
@@ -664,7 +664,7 @@ class WriteThread:
         self._file.close_mark()
 
     def _commit(self, batch: Sequence[_Job]) -> list[Any]:
-        """What came of each job. All fail together when the transaction does."""
+        """Do the jobs in one transaction: what came of each. All fail together when the transaction does."""
         try:
             with self._file.turn():
                 connection = self._connection
@@ -790,7 +790,7 @@ class ReadThread:
         self._use = RLock()
 
     async def rows(self, query: str, values: Sequence[Any]) -> Rows:
-        """What a query finds. JournalError: the file cannot be read."""
+        """The rows that a query finds. JournalError: the file cannot be read."""
         with self._guard:
             if self._thread is None:
                 self._thread = ThreadPoolExecutor(1, thread_name_prefix="orderbridge-journal-read")
@@ -871,7 +871,7 @@ class SqliteEngine:
 
     @property
     def has_gaps(self) -> bool:
-        """Whether something was lost once."""
+        """True if something was lost once."""
         return self._file.has_gaps
 
     async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:

@@ -29,7 +29,7 @@ from orderbridge.model.placement import Placement
 
 class Happened(Word):
     """
-    What happened to a placement.
+    The events in the life of a placement.
 
     `nothing_left`: no byte left, or a refusal before admission. `exists`: the venue refused the id as a
     duplicate. `conflict`: an order under our id that is not what was asked for. `taken`: another process goes on.
@@ -185,7 +185,7 @@ def step(
     **changes: Any,
 ) -> Transition:
     """
-    What becomes of a record.
+    Take an event in: what becomes of a record.
 
     Args:
         of: the attempt that it is the outcome of. Of an earlier one than the last, only proof of an order counts.

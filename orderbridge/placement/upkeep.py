@@ -40,7 +40,7 @@ class PlacementFilter:
     may_be_live: bool | None = None
 
     def fits(self, record: Record) -> bool:
-        """Whether a record with its order as last known is one of them."""
+        """True if a record with its order as last known is one of them."""
         placement = record.placement
         return (
             (not self.states or record.state in self.states)
@@ -94,7 +94,7 @@ class Snapshot:
                     yield record
 
     def events(self, record: Record) -> list[Event]:
-        """What happened to a placement, in order."""
+        """The events of a placement, in order."""
         query = "SELECT seq, body FROM events WHERE placement_id = ? ORDER BY seq"
         return [event for seq, body in self.rows(query, [record.id]) for event in self._event(record.id, seq, body)]
 
@@ -313,7 +313,7 @@ _NO_ORDER: Final = ("", "", "", "")
 @dataclass(slots=True)
 class _Old:
     """
-    What may go, as it was at one moment.
+    The records that may go, as they were at one moment.
 
     Attributes:
         placements: their ids, each with the number of its last event and its order. `orders`: their rows' bodies.
@@ -326,7 +326,7 @@ class _Old:
 
 class Pruned(VenueModel):
     """
-    What was dropped, or with `dry_run` would be.
+    The records that were dropped, or with `dry_run` would be.
 
     `kept_for_key` counts placed placements that are over and old, and kept as they hold a key.
     """
@@ -388,7 +388,7 @@ def _drop(journal: SqlJournal, db: Connection, old: _Old) -> tuple[int, int]:
 
 
 def _look(journal: SqlJournal, now: datetime, before: datetime, *, free_keys: bool) -> _Old:
-    """What may go, and how many are kept for their key."""
+    """The records that may go, and how many are kept for their key."""
     old, clients = _Old(), dict[_Seen, str]()
     with Snapshot(journal) as at_once:
         for *ids, client, body in at_once.rows(_SEEN):
