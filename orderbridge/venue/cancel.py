@@ -27,6 +27,7 @@ from orderbridge.errors import (
     VenueError,
     Where,
 )
+from orderbridge.gateway import order_from
 from orderbridge.http.retry import Deadline
 from orderbridge.http.session import log_facts
 from orderbridge.model.basics import ZERO, KnownBy, OrderStatus, OrderType, Symbol
@@ -92,6 +93,10 @@ def _any_order(order: Order) -> bool:
     return True
 
 
+def _takes_any(given: RefLike, ref: OrderRef, where: Where) -> None:
+    return None
+
+
 def _never() -> bool:
     return False
 
@@ -109,7 +114,8 @@ class Seeking:
         order_id: the venue's id that a ref may give.
         refuse: OrderNotFound, OrderDenied for a ref that is none of this venue's, or of this gateway.
         unseen: an order that no look showed, where it may be acted upon by its id; None where that is not known to be
-            an id of the venue's. Else the error that says why nothing was done.
+            an id of the venue's. Else the error that says why nothing was done. Left out: whatever has an id is acted
+            upon by it.
         takes: an order that is given needs no reading.
         remembered: the orders of a ref as they were seen last, where that will do.
         would_wait: a look now would wait long, which a cancel does not.
@@ -118,8 +124,8 @@ class Seeking:
     gateway: str
     look_up: LookUp
     order_id: Callable[[OrderRef], str | None]
-    refuse: Callable[[RefLike, OrderRef, Where], None]
-    unseen: Callable[[RefLike, OrderRef, LookupResult | None, Where], Meant | None]
+    refuse: Callable[[RefLike, OrderRef, Where], None] = _takes_any
+    unseen: Callable[[RefLike, OrderRef, LookupResult | None, Where], Meant | None] | None = None
     takes: Callable[[Order], bool] = _any_order
     remembered: Callable[[OrderRef], Sequence[Order]] = _nothing
     would_wait: Callable[[], bool] = _never
@@ -153,9 +159,13 @@ class Seeking:
             result = await self.look_up([ref], soon, {})
             orders = result[ref].orders
         order = self._the_one(orders, ref, where)
-        if order is None:
+        if order is not None:
+            return ref, Meant(order.order_id, order.symbol, order, tuple(orders))
+        if self.unseen is not None:
             return ref, self.unseen(given, ref, result, where)
-        return ref, Meant(order.order_id, order.symbol, order, tuple(orders))
+        if id is None and result is not None:
+            order_from(result, ref, gateway=self.gateway, operation=operation)
+        return ref, Meant(id or "", ref.symbol)
 
     def _the_one(self, orders: Sequence[Order], ref: OrderRef, where: Where) -> Order | None:
         live = [order for order in orders if order.may_be_live]
@@ -215,7 +225,7 @@ class Cancelling:
     send: Callable[[Meant, Deadline], Awaitable[Cancelled]]
     open_orders: Callable[[Symbol | None, Deadline], Awaitable[Rows[Order]]]
     by_client_id: Callable[[OrderRef, Deadline], Awaitable[Cancelled]] | None = None
-    looks_after: tuple[type[VenueError], ...] = ()
+    looks_after: tuple[type[VenueError], ...] = (OrderNotActive,)
     ends: frozenset[KnownBy] = frozenset({KnownBy.REPORTED})
     settles: Callable[[OrderRef, Sequence[Order], Where], Order] | None = None
     is_pending: Callable[[Order], bool] | None = None

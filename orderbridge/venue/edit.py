@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from orderbridge.errors import (
+    OrderBridgeError,
     OrderDenied,
     OrderNotActive,
     OrderNotFound,
@@ -17,8 +18,9 @@ from orderbridge.errors import (
 )
 from orderbridge.http.retry import Deadline
 from orderbridge.model.order import Order
-from orderbridge.model.ref import RefLike
+from orderbridge.model.ref import OrderRef, RefLike
 from orderbridge.model.request import OrderEdit
+from orderbridge.venue.bounds import after_a_write
 from orderbridge.venue.markets import MarketStore, amounts_of
 from orderbridge.venue.sender import Sender, VenueCall
 from orderbridge.venue.submit import Unclear
@@ -36,8 +38,8 @@ class Editing:
         check: OrderDenied, NotSupported for what cannot be changed of it; gives the changes, completed.
         call: the changes as they leave.
         shown: the order that the answer shows; None where it shows none. Unclear: it is about another.
-        read_back: the order after a write to it; None where it cannot be read at once.
         may_be_state: whether a refusal may be one by the order's state, so that the order itself tells.
+        look: the order after a write to it, where `find` would not do; None where it cannot be read at once.
         markets: whose rules new amounts are held against.
         unconfirmed: told of an order whose size may be another by now, so that fills of the old do not fill it.
     """
@@ -47,8 +49,8 @@ class Editing:
     sender: Sender
     call: Callable[[Order, OrderEdit], VenueCall]
     shown: Callable[[Any, Order], Order | None]
-    read_back: Callable[[Order, Deadline], Awaitable[Order | None]]
-    may_be_state: Callable[[VenueError], bool]
+    may_be_state: Callable[[VenueError], bool] = lambda refused: isinstance(refused, OrderNotActive)
+    look: Callable[[Order, Deadline], Awaitable[Order | None]] | None = None
     markets: MarketStore | None = None
     unconfirmed: Callable[[Order], None] = lambda order: None
 
@@ -94,6 +96,15 @@ class Editing:
             # A stale read, or the change is still under way.
             return self._unconfirmed(shown, "edit: accepted, not shown yet")
         return shown.model_copy(update={"replace_requested": False})
+
+    async def read_back(self, order: Order, deadline: Deadline) -> Order | None:
+        """The order after a write to it; None where it cannot be read at once."""
+        if self.look is not None:
+            return await self.look(order, deadline)
+        try:
+            return await self.find(OrderRef(order_id=order.order_id, symbol=order.symbol), after_a_write(deadline))
+        except OrderBridgeError:
+            return None
 
     def _unconfirmed(self, order: Order, evidence: str) -> Order:
         order = order.noted(evidence, replace_requested=True)

@@ -10,7 +10,6 @@ from typing import Any, Self
 from orderbridge.errors import ConfigurationError
 from orderbridge.gateway import Capabilities, UnsupportedCalls, checked_call, order_from
 from orderbridge.http.retry import Deadline
-from orderbridge.http.session import Session
 from orderbridge.model.basics import OrderStatus, Symbol
 from orderbridge.model.order import Fill, Order, gateway_name
 from orderbridge.model.permit import Lane, Permit
@@ -22,6 +21,7 @@ from orderbridge.venue.edit import Editing
 from orderbridge.venue.lists import Window, stream, symbol_of, window_of
 from orderbridge.venue.markets import MarketStore
 from orderbridge.venue.rows import Rows
+from orderbridge.venue.sender import Sender
 from orderbridge.venue.submit import Placing
 
 
@@ -31,7 +31,6 @@ class Parts:
     What a gateway is made of. A part that is None is a call that the venue lacks, as its capabilities say.
 
     Attributes:
-        check_usable: ConfigurationError where nothing can be sent.
         now: the moment by the gateway's clock.
         look_up: what became of orders, by any ref.
         open_orders: every open order, of one symbol or of all.
@@ -39,15 +38,13 @@ class Parts:
         orders: the pages of a span of orders, by filters of the venue's own; refuses when called what it cannot list.
         fills: the pages of the trades of a span, or of one order.
         learn: takes in what the venue had shown of an order to another process.
-        close: ends what is under way, and the connections.
+        close: what is to be ended before the connections are closed.
     """
 
-    session: Session
-    check_usable: Callable[[], None]
+    sender: Sender
     now: Callable[[], datetime]
     look_up: Callable[[Sequence[RefLike], Deadline], Awaitable[LookupResult]]
     open_orders: Callable[[Symbol | None, Deadline], Awaitable[Rows[Order]]]
-    close: Callable[[], Awaitable[None]]
     placing: Placing | None = None
     cancelling: Cancelling | None = None
     editing: Editing | None = None
@@ -56,6 +53,7 @@ class Parts:
     orders: Callable[[Window, Mapping[str, Any], float | None], AsyncGenerator[Rows[Order], None]] | None = None
     fills: Callable[[Window, OrderRef | None, float | None], AsyncGenerator[Rows[Fill], None]] | None = None
     learn: Callable[[Order], None] | None = None
+    close: Callable[[], Awaitable[None]] | None = None
 
 
 class VenueGateway(UnsupportedCalls):
@@ -76,8 +74,8 @@ class VenueGateway(UnsupportedCalls):
     @checked_call
     async def permit(self, lane: Lane = "place", *, timeout: float | None = None) -> Permit:
         """Wait for the right to send one request. NotSent: none in time, or a lock-out lasts longer."""
-        self.parts.check_usable()
-        return await self.parts.session.permit(lane, timeout=timeout)
+        self.parts.sender.check_usable()
+        return await self.parts.sender.session.permit(lane, timeout=timeout)
 
     @checked_call
     async def submit(
@@ -105,7 +103,7 @@ class VenueGateway(UnsupportedCalls):
             OutcomeUnknown: sent, and no clear answer, or one about another order. Resolve it; do not send it again.
         """
         placing = self.parts.placing or self._lacks("submit")
-        self.parts.check_usable()
+        self.parts.sender.check_usable()
         return await placing.submit(request, permit=permit, not_after=not_after, deadline=Deadline(timeout))
 
     @checked_call
@@ -117,7 +115,7 @@ class VenueGateway(UnsupportedCalls):
             ConfigurationError: a ref of another gateway, a closed gateway, a second loop, a wrong address. Whatever
                 else fails leaves refs undecided.
         """
-        self.parts.check_usable()
+        self.parts.sender.check_usable()
         return await self.parts.look_up(refs, Deadline(timeout))
 
     @checked_call
@@ -143,7 +141,7 @@ class VenueGateway(UnsupportedCalls):
         Raises:
             UnexpectedResponse: the list cannot be shown to be complete. The errors of a read.
         """
-        self.parts.check_usable()
+        self.parts.sender.check_usable()
         wanted, as_of = self._symbol(symbol, "open_orders"), self.parts.now()
         rows = await self.parts.open_orders(wanted, Deadline(timeout))
         return OrderList(
@@ -168,7 +166,7 @@ class VenueGateway(UnsupportedCalls):
             NotSent, AuthenticationFailed, PermissionDenied, RateLimited, VenueError: nothing was cancelled.
         """
         cancelling = self.parts.cancelling or self._lacks("cancel")
-        self.parts.check_usable()
+        self.parts.sender.check_usable()
         return await cancelling.cancel(ref, deadline=Deadline(timeout))
 
     @checked_call
@@ -185,7 +183,7 @@ class VenueGateway(UnsupportedCalls):
             NotSent and the errors of `open_orders`: nothing was cancelled.
         """
         cancelling = self.parts.cancelling or self._lacks("cancel_all")
-        self.parts.check_usable()
+        self.parts.sender.check_usable()
         return await cancelling.cancel_all(symbol=self._symbol(symbol, "cancel_all"), deadline=Deadline(timeout))
 
     @checked_call
@@ -205,7 +203,7 @@ class VenueGateway(UnsupportedCalls):
             OutcomeUnknown: sent, and no clear answer.
         """
         editing = self.parts.editing or self._lacks("edit")
-        self.parts.check_usable()
+        self.parts.sender.check_usable()
         return await editing.edit(ref, changes, deadline=Deadline(timeout))
 
     @checked_call
@@ -267,7 +265,7 @@ class VenueGateway(UnsupportedCalls):
             VenueUnavailable, UnexpectedResponse, RateLimited.
         """
         markets = self.parts.markets or self._lacks("markets")
-        self.parts.check_usable()
+        self.parts.sender.check_usable()
         return await markets.get(refresh=refresh, deadline=Deadline(timeout))
 
     def _symbol(self, text: str | None, operation: str) -> Symbol | None:
@@ -284,8 +282,14 @@ class VenueGateway(UnsupportedCalls):
 
     async def aclose(self) -> None:
         """Close the connections. A closed gateway cannot be used again."""
-        if not self.parts.session.is_the_parents:
-            await self.parts.close()
+        parts = self.parts
+        if parts.sender.session.is_the_parents:
+            return
+        if parts.close is not None:
+            await parts.close()
+        if parts.markets is not None:
+            await parts.markets.aclose()
+        await parts.sender.aclose()
 
     async def __aenter__(self) -> Self:
         return self

@@ -50,15 +50,15 @@ class MarketRules:
         market: reads one row, with the account's own part. ValueError, TypeError, KeyError, AttributeError: it cannot
             be read. `Warn` is told of a rule that cannot be.
         own: fetches the account's own part, as of its fees; of a venue that has none there is none.
-        one: the market of a symbol. OrderDenied, NotSupported: there is none.
+        one: the market of a symbol, where a venue spells them otherwise. OrderDenied, NotSupported: there is none.
         beyond: rules that a `Market` cannot hold, and which of them amounts break.
     """
 
     public: Callable[[bool], Awaitable[Any]]
-    rows: Callable[[Any], Iterable[Any]]
     market: Callable[[Any, Any, Warn], Market]
-    one: Callable[[Symbol, Mapping[Symbol, Market]], Market]
+    rows: Callable[[Any], Iterable[Any]] = lambda public: public
     own: Callable[[], Awaitable[Any]] | None = None
+    one: Callable[[Symbol, Mapping[Symbol, Market]], Market] | None = None
     beyond: Callable[[Market, Amounts], list[BrokenRule]] = lambda market, amounts: []
 
 
@@ -220,7 +220,9 @@ class MarketStore:
         except (VenueUnavailable, UnexpectedResponse, VenueError) as error:
             message = f"nothing was sent: the markets' rules could not be loaded: {error}"
             raise NotSent(message, gateway=self.gateway, operation=operation) from error
-        market = self._rules.one(symbol, markets)
+        market = self._rules.one(symbol, markets) if self._rules.one else markets.get(symbol)
+        if market is None:
+            raise OrderDenied(f"{self.gateway} has no market {symbol}", rule="symbol")
         broken = [*market.check_amounts(**amounts), *self._rules.beyond(market, amounts)]
         if broken:
             raise OrderDenied(

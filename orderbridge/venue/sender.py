@@ -13,7 +13,7 @@ import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeVar
 from urllib.parse import quote, urlencode
 
 from pydantic import SecretStr
@@ -31,9 +31,11 @@ from orderbridge.errors import (
     Where,
 )
 from orderbridge.http.body import shown
-from orderbridge.http.retry import Deadline, retry_after
+from orderbridge.http.limits import LimitsLike, Rate, shared_limiter
+from orderbridge.http.retry import Deadline, Retries, retry_after
 from orderbridge.http.session import Session, log_facts
 from orderbridge.http.transport import NoAnswer, NothingSent, WireRequest, WireResponse
+from orderbridge.model.order import gateway_name
 from orderbridge.model.permit import Lane, Permit
 from orderbridge.venue.codes import (
     Judge,
@@ -47,6 +49,9 @@ from orderbridge.venue.codes import (
     write_error,
     write_meaning,
 )
+
+if TYPE_CHECKING:
+    from orderbridge.http.transport import EngineLike
 
 T = TypeVar("T")
 # What getting credentials may fail with, without anything being wrong with them.
@@ -153,6 +158,35 @@ class Auth(Protocol):
     async def renew(self, stamp: object) -> bool:
         """Have newer credentials than those of the stamp. False: there is no way to get them."""
         ...
+
+
+class KeyAuth:
+    """
+    Signs with a key that is at hand always. What was not admitted goes out again with a signature of its own.
+
+    Args:
+        secrets: what must not appear in a text that is shown.
+        headers: those of a signed request; called once for each that leaves.
+        renewals: how often a read goes out again that was not admitted.
+    """
+
+    def __init__(
+        self, secrets: tuple[str, ...], headers: Callable[[WireRequest], Mapping[str, str]], *, renewals: int = 1
+    ) -> None:
+        self.secrets = secrets
+        self.renewals = renewals
+        self._headers = headers
+
+    async def ready(self) -> None:
+        """Nothing is to be fetched."""
+
+    async def renew(self, stamp: object) -> bool:
+        """True: the next signature is a new one."""
+        return True
+
+    def sign(self, request: WireRequest) -> tuple[WireRequest, object]:
+        """The request with its headers."""
+        return replace(request, headers={**self._headers(request), **request.headers}), None
 
 
 class HttpChannel:
@@ -286,6 +320,10 @@ class Sender:
         self._lock_out = lock_out
         self._public = public or session
         self._lane: Lane = "read"
+
+    def check_usable(self) -> None:
+        """ConfigurationError: nothing can be sent: closed, or in another event loop."""
+        self._channel.check_usable()
 
     def in_lane(self, lane: Lane) -> Self:
         """The same sender, whose reads wait in another lane."""
@@ -522,3 +560,38 @@ class Sender:
         if self._public is not self.session:
             await self._public.aclose()
         await self.session.aclose()
+
+
+def http_sender(
+    *,
+    venue: str,
+    account: str,
+    address: str,
+    key: str,
+    pace: Rate,
+    auth: Callable[[Session], Auth],
+    understand: Callable[[WireResponse, HttpCall], Said],
+    judge: Judge,
+    transport: EngineLike,
+    limits: LimitsLike,
+    retries: Retries | None,
+    public_pace: Rate | None = None,
+    clock: Callable[[], float] = time.time,
+) -> Sender:
+    """
+    The sender of one account at an HTTP venue.
+
+    Args:
+        key: tells accounts of one address apart without showing a secret: all gateways of one key share its limits.
+        pace: the venue's own limits, which `limits` may replace. public_pace: those of calls that it counts by address,
+            so that all keys of this machine share them.
+        auth: makes what signs, or fetches a token through the session first.
+    """
+    limiter = shared_limiter((venue, address, key), limits, venue=pace)
+    name = gateway_name(venue, account)
+    session = Session(gateway=name, venue=venue, transport=transport, limiter=limiter, retries=retries)
+    public = None
+    if public_pace is not None:
+        public = session.beside(shared_limiter((venue, address, "public"), limits, venue=public_pace))
+    channel = HttpChannel(session, base_url=address, auth=auth(session), understand=understand, clock=clock)
+    return Sender(channel, session, judge, public=public)

@@ -177,7 +177,7 @@ async def test_case_5_an_unreachable_venue_is_tried_three_times_and_nothing_was_
 async def test_no_permit_in_time_is_not_sent(sim: Simulator, bridges: Bridges) -> None:
     """`send_within` bounds the wait before risk begins; the placement is prepared, and its key is held."""
     bridge = bridges(gateway={"api_key": "slow", "limits": "venue"})
-    bridge["bitso"].parts.session.lock_out(5.0, operation=None)  # type: ignore[attr-defined]
+    bridge["bitso"].parts.sender.session.lock_out(5.0, operation=None)  # type: ignore[attr-defined]
 
     with pytest.raises(NotSent):
         await bridge.place("bitso", limit_buy(), key="k1", send_within=0.05)

@@ -12,7 +12,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from orderbridge.adapters.bitcain import wire
-from orderbridge.adapters.bitcain.settings import SOURCES, BitcainSettings, Mode
+from orderbridge.adapters.bitcain.settings import SOURCES, BitcainAccount, Mode
 from orderbridge.adapters.bitcain.wire import as_uuid, brief, pick
 from orderbridge.errors import OrderDenied
 from orderbridge.gateway import Capabilities, ClientIdRule
@@ -551,7 +551,7 @@ class Route:
     portfolio_id: str | None
 
 
-def route_of(options: Mapping[str, str], settings: BitcainSettings) -> Route:
+def route_of(options: Mapping[str, str], settings: BitcainAccount) -> Route:
     """
     The gateway's settings with an order's own options over them. An order of another source has no agent of the
     gateway's.
@@ -587,7 +587,7 @@ def _uuid(options: Mapping[str, str], name: str, default: str | None) -> str | N
     return known
 
 
-def spelled(request: OrderRequest, settings: BitcainSettings) -> str:
+def spelled(request: OrderRequest, settings: BitcainAccount) -> str:
     """The pair of a request as Bitcain takes it. OrderDenied: longer than it takes."""
     symbol = settings.spelling(request.symbol)
     if not 1 <= len(symbol) <= wire.SYMBOL_LENGTH:

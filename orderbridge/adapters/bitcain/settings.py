@@ -20,7 +20,7 @@ SOURCES: Final = ("manual", "agent", "strategy")
 
 
 @dataclass(frozen=True, slots=True)
-class BitcainSettings:
+class BitcainAccount:
     """What a gateway was given, checked. `exchange` and below go out with new orders."""
 
     base_url: str
@@ -48,7 +48,7 @@ def check_settings(
     portfolio_id: str | None,
     source: str,
     agent_id: str | None,
-) -> BitcainSettings:
+) -> BitcainAccount:
     """
     Check what a gateway was given.
 
@@ -67,7 +67,7 @@ def check_settings(
         raise ConfigurationError(f"source is one of {', '.join(SOURCES)}, not {source!r}")
     if source == "agent" and agent_id is None:
         raise ConfigurationError("source 'agent' needs an agent_id")
-    return BitcainSettings(
+    return BitcainAccount(
         base_url=_origin(base_url, allow_plain_http=allow_plain_http),
         mode=cast("Mode", trading_mode),
         symbols=_symbols(symbols or {}),

@@ -15,7 +15,7 @@ from orderbridge.adapters.bitcain.mapping import CAPABILITIES, VENUE
 from orderbridge.adapters.bitcain.reads import BitcainReads, filters_from
 from orderbridge.adapters.bitcain.settings import check_settings
 from orderbridge.gateway import Mode, checked_call, order_from
-from orderbridge.http.limits import LimitsLike, Rate, shared_limiter
+from orderbridge.http.limits import LimitsLike, Rate
 from orderbridge.http.retry import Deadline, Retries
 from orderbridge.http.session import Session, log_facts
 from orderbridge.model.basics import OrderStatus
@@ -23,7 +23,7 @@ from orderbridge.model.order import Order, gateway_name
 from orderbridge.model.ref import RefLike
 from orderbridge.model.request import OrderEdit, OrderRequest
 from orderbridge.model.results import LookupResult
-from orderbridge.venue.sender import HttpChannel, Sender
+from orderbridge.venue.sender import HttpCall, Sender, http_sender
 from orderbridge.venue.submit import Placing
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ from orderbridge.adapters.bitcain.mapping import (
     route_of,
     spelled,
 )
-from orderbridge.adapters.bitcain.settings import BitcainSettings
+from orderbridge.adapters.bitcain.settings import BitcainAccount
 from orderbridge.adapters.bitcain.wire import Payload, Shapeless, as_uuid, ids_in, one_order, pick
 from orderbridge.errors import (
     AmbiguousRef,
@@ -71,7 +71,6 @@ from orderbridge.venue.gateway import Parts, VenueGateway
 from orderbridge.venue.lists import Window
 from orderbridge.venue.lookup import no_id_of
 from orderbridge.venue.rows import Rows, Unusable
-from orderbridge.venue.sender import HttpCall
 from orderbridge.venue.submit import Unclear, order_as_asked
 
 # No limit is documented. Burst and refill keep any 60 s at 600 or below, cancels included.
@@ -161,12 +160,26 @@ class BitcainGateway(VenueGateway):
         self.mode: Mode | None = self.settings.mode
         self.known_symbols = tuple(self.settings.symbols.values())
         credentials = Credentials.of(token, email, password, refresh_token)
-        limiter = shared_limiter((VENUE, origin, credentials.fingerprint(account)), limits, venue=RATE)
-        session = Session(gateway=self.name, venue=VENUE, transport=transport, limiter=limiter, retries=retries)
-        self.longest_attempt = session.longest_attempt(origin)
-        keeper = TokenKeeper(credentials, base_url=origin, session=session, clock=clock)
-        channel = HttpChannel(session, base_url=origin, auth=keeper, understand=understand, clock=clock)
-        sender = Sender(channel, session, CODES)
+
+        def keeper(session: Session) -> TokenKeeper:
+            self._keeper = TokenKeeper(credentials, base_url=origin, session=session, clock=clock)
+            return self._keeper
+
+        sender = http_sender(
+            venue=VENUE,
+            account=account,
+            address=origin,
+            key=credentials.fingerprint(account),
+            pace=RATE,
+            auth=keeper,
+            understand=understand,
+            judge=CODES,
+            transport=transport,
+            limits=limits,
+            retries=retries,
+            clock=clock,
+        )
+        self.longest_attempt = sender.session.longest_attempt(origin)
         reads = BitcainReads(
             sender, account=account, mode=self.settings.mode, known_symbols=self.settings.symbols, clock=clock
         )
@@ -174,13 +187,8 @@ class BitcainGateway(VenueGateway):
         mode_of: dict[str, Any] = {"include_unknown_mode": include_unknown_mode}
         self._edits = _Edits(sender, resolving, _seeking(resolving, scan_since=scan_since), **mode_of)
 
-        async def close() -> None:
-            await keeper.aclose()
-            await session.aclose()
-
         parts = Parts(
-            session=session,
-            check_usable=session.check_usable,
+            sender=sender,
             now=reads.now,
             look_up=partial(look_up, reads, scan_since=scan_since),
             open_orders=reads.open_orders,
@@ -198,7 +206,7 @@ class BitcainGateway(VenueGateway):
             ),
             cancelling=_cancelling(sender, first, scan_since=scan_since, **mode_of),
             editing=self._edits.editing,
-            close=close,
+            close=self._keeper.aclose,
         )
         super().__init__(venue=VENUE, account=account, address=origin, capabilities=CAPABILITIES, parts=parts)
         self._reads = reads
@@ -231,7 +239,7 @@ class BitcainGateway(VenueGateway):
 
         Source: Bitcain, "Retry Failed Order".
         """
-        self.parts.check_usable()
+        self.parts.sender.check_usable()
         return await self._edits.retry(ref, deadline=Deadline(timeout))
 
     def __repr__(self) -> str:
@@ -248,7 +256,7 @@ def _refuse_inexpressible(request: OrderRequest) -> None:
         raise NotSupported(f"Bitcain's API has no field for what a {request.type} order needs: {missing}")
 
 
-def _write_of(request: OrderRequest, client_order_id: str | None, settings: BitcainSettings) -> HttpCall:
+def _write_of(request: OrderRequest, client_order_id: str | None, settings: BitcainAccount) -> HttpCall:
     """A new order as it leaves. OrderDenied: its options or symbol are none for here."""
     route, symbol = route_of(request.options, settings), spelled(request, settings)
     return HttpCall(
@@ -347,7 +355,7 @@ class _Edits:
             sender=sender,
             call=lambda order, changes: _call(order, EDIT, "PATCH", fields=edit_to_wire(changes)),
             shown=self._shown,
-            read_back=self._read_back,
+            look=self._read_back,
             may_be_state=_may_be_state,
         )
 
@@ -555,7 +563,6 @@ def _cancelling(
         log=reads.log,
         now=reads.now,
         send=send,
-        looks_after=(OrderNotActive,),
         # Who ended an order its row does not tell; that it has ended, it does.
         ends=frozenset({KnownBy.REPORTED, KnownBy.INFERRED}),
         settles=settles,

@@ -9,7 +9,6 @@ import re
 import secrets
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Final
 
 from pydantic import SecretStr
@@ -68,25 +67,16 @@ def signature(secret: str, *, nonce: str, method: str, target: str, body: bytes)
 class Signer:
     """Holds the key and secret of one account and signs with them."""
 
-    renewals = 3
-
     def __init__(self, api_key: str | SecretStr, api_secret: str | SecretStr, *, clock: Callable[[], float]) -> None:
         self._key = _secret(api_key)
         self._secret = _secret(api_secret)
         self._clock = clock
         self._nonces = nonce_source(self._key.get_secret_value())
 
-    async def ready(self) -> None:
-        """Key and secret are at hand always."""
-
-    async def renew(self, stamp: object) -> bool:
-        """True: the next request has a fresh nonce. Another process that uses the key may be ahead of ours."""
-        return True
-
-    def sign(self, request: WireRequest) -> tuple[WireRequest, object]:
-        """The request with its `authorization`, of a fresh nonce."""
+    def headers(self, request: WireRequest) -> dict[str, str]:
+        """What a request is signed with: a fresh nonce for each."""
         signed = self.authorization(method=request.method, target=request.target, body=request.body)
-        return replace(request, headers={"authorization": signed, **request.headers}), None
+        return {"authorization": signed}
 
     def authorization(self, *, method: str, target: str, body: bytes) -> str:
         """The `Authorization` header for one request, with a fresh nonce."""

@@ -33,17 +33,15 @@ from orderbridge.adapters.bitso.reads import BitsoReads
 from orderbridge.adapters.bitso.rebuild import BATCH, blames_an_id, look_up
 from orderbridge.errors import (
     ConfigurationError,
-    OrderBridgeError,
-    OrderDenied,
     OrderNotFound,
     OrderRejected,
     OutcomeUnknown,
     Where,
 )
 from orderbridge.gateway import Capabilities, ClientIdRule, Mode, checked_call, order_from
-from orderbridge.http.limits import LimitsLike, Rate, shared_limiter
+from orderbridge.http.limits import LimitsLike, Rate
 from orderbridge.http.retry import Deadline, Retries
-from orderbridge.http.session import Session, log_facts
+from orderbridge.http.session import log_facts
 from orderbridge.http.transport import check_address
 from orderbridge.model.basics import EditClass, Idempotency, Symbol, TimeInForce
 from orderbridge.model.lifecycle import SETTLE_TIME
@@ -51,7 +49,6 @@ from orderbridge.model.order import Fill, Order, gateway_name
 from orderbridge.model.ref import OrderRef, RefLike, parse_refs
 from orderbridge.model.request import Market, OrderEdit, OrderRequest
 from orderbridge.model.results import LookupResult
-from orderbridge.venue.bounds import after_a_write
 from orderbridge.venue.cancel import Batches, Cancelled, Cancelling, LookUp, Meant, Seeking
 from orderbridge.venue.codes import Meaning
 from orderbridge.venue.edit import Editing
@@ -61,7 +58,7 @@ from orderbridge.venue.lookup import CLIENT, no_id_of
 from orderbridge.venue.markets import MarketRules, MarketsLike, MarketStore, Warn
 from orderbridge.venue.memory import OrderMemory
 from orderbridge.venue.rows import Rows
-from orderbridge.venue.sender import HttpCall, HttpChannel, RefusedLater, Sender
+from orderbridge.venue.sender import HttpCall, KeyAuth, RefusedLater, Sender, http_sender
 from orderbridge.venue.submit import Placing
 
 if TYPE_CHECKING:
@@ -159,28 +156,33 @@ class BitsoGateway(VenueGateway):
         address = base_url.rstrip("/")
         # An address that is not known is taken for real money.
         self.mode: Mode | None = "sandbox" if urlsplit(address).hostname in _SANDBOXES else "live"
-        signer = Signer(api_key, api_secret, clock=clock)
-        private = shared_limiter((VENUE, address, signer.digest), limits, venue=PRIVATE_RATE)
-        # Bitso counts public calls by address, so all keys of this machine share them.
-        public = shared_limiter((VENUE, address, "public"), limits, venue=PUBLIC_RATE)
-        session = Session(gateway=self.name, venue=VENUE, transport=transport, limiter=private, retries=retries)
-        self.longest_attempt = session.longest_attempt(address)
-        channel = HttpChannel(session, base_url=address, auth=signer, understand=understand)
-        sender = Sender(channel, session, CODES, public=session.beside(public))
-        self._signer = signer
+        self._signer = signer = Signer(api_key, api_secret, clock=clock)
+        sender = http_sender(
+            venue=VENUE,
+            account=account,
+            address=address,
+            key=signer.digest,
+            pace=PRIVATE_RATE,
+            public_pace=PUBLIC_RATE,
+            # Another process that uses the key may be ahead of our nonces.
+            auth=lambda session: KeyAuth(signer.secrets, signer.headers, renewals=3),
+            understand=understand,
+            judge=CODES,
+            transport=transport,
+            limits=limits,
+            retries=retries,
+        )
+        self.longest_attempt = sender.session.longest_attempt(address)
         memory = OrderMemory(elapsed=elapsed)
         reads = BitsoReads(sender, account=account, clock=clock, memory=memory)
         resolving = reads.in_lane("resolve")  # beside a cancel or an edit: before other reads
-        store = MarketStore(_market_rules(sender), gateway=self.name, log=session.log, address=address, given=markets)
+        store = MarketStore(
+            _market_rules(sender), gateway=self.name, log=sender.session.log, address=address, given=markets
+        )
         find = partial(look_up, rebuild_limit=rebuild_limit, settle_time=settle_time)
 
-        async def close() -> None:
-            await store.aclose()
-            await sender.aclose()
-
         parts = Parts(
-            session=session,
-            check_usable=session.check_usable,
+            sender=sender,
             now=reads.now,
             look_up=partial(find, reads),
             open_orders=reads.open_orders,
@@ -191,7 +193,6 @@ class BitsoGateway(VenueGateway):
             editing=_editing(sender, memory, store, address, partial(find, resolving)),
             markets=store,
             learn=memory.learn,
-            close=close,
         )
         super().__init__(venue=VENUE, account=account, address=address, capabilities=CAPABILITIES, parts=parts)
 
@@ -273,19 +274,12 @@ def _editing(sender: Sender, memory: OrderMemory, markets: MarketStore, address:
         (ref,) = parse_refs([given], gateways=[sender.gateway], operation="edit")
         return order_from(await find([ref], deadline, {}), ref, gateway=sender.gateway, operation="edit")
 
-    async def read_back(order: Order, deadline: Deadline) -> Order | None:
-        try:
-            return await order_of(OrderRef(order_id=order.order_id), after_a_write(deadline))
-        except OrderBridgeError:
-            return None
-
     return Editing(
         find=order_of,
         check=checked_edit,
         sender=sender,
         call=call,
         shown=check_answer,
-        read_back=read_back,
         may_be_state=lambda refused: isinstance(refused, (OrderNotFound, OrderRejected)),
         markets=markets,
         unconfirmed=memory.update,
@@ -433,7 +427,6 @@ def _market_rules(sender: Sender) -> MarketRules:
         public=public,
         rows=_books,
         market=_market,
-        one=_one_market,
         own=lambda: optional(fees(), "the account's own fees"),
     )
 
@@ -445,12 +438,6 @@ def _books(public: _Public) -> Iterator[tuple[Any, Mapping[str, int]]]:
 
 def _market(row: tuple[Any, Mapping[str, int]], fees: Mapping[str, Any], warn: Warn) -> Market:
     return market_from_row(row[0], precision=row[1], fees=fees, warn=warn)
-
-
-def _one_market(symbol: Symbol, markets: Mapping[Symbol, Market]) -> Market:
-    if symbol not in markets:
-        raise OrderDenied(f"Bitso has no market {symbol}", rule="symbol")
-    return markets[symbol]
 
 
 def _rows(payload: Any, *path: str) -> list[dict[str, Any]]:

@@ -729,7 +729,7 @@ async def test_no_error_is_among_its_own_causes(server: Any, make: Any, kit: Any
 async def test_a_cancel_under_a_long_lock_out_says_for_how_long(server: Any, make: Any, kit: Any) -> None:
     """It was not sent: RateLimited, with when to try again, and no "outcome unknown"."""
     gateway = make(limits="venue")
-    gateway.parts.session.lock_out(60.0, operation="orders")
+    gateway.parts.sender.session.lock_out(60.0, operation="orders")
 
     with pytest.raises(errors.RateLimited) as limited:
         await gateway.cancel(kit.uuid(1), timeout=0.5)
