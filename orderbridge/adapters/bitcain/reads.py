@@ -182,7 +182,7 @@ class BitcainReads:
         async for rows in self._shaped(scan_list(fetch, limit=limit), operation):
             yield await self._sorted_out(rows, self._symbols.wanting(symbol), operation)
 
-    async def open_orders(
+    async def read_open(
         self, symbol: Symbol | None, deadline: Deadline, *, operation: str = "open_orders"
     ) -> Rows[Order]:
         """Every order that may be live, of our mode or of none stated: the whole list is read, to its end."""

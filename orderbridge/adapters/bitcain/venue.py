@@ -191,7 +191,7 @@ class BitcainGateway(VenueGateway):
             sender=sender,
             now=reads.now,
             look_up=partial(look_up, reads, scan_since=scan_since),
-            open_orders=reads.open_orders,
+            open_orders=reads.read_open,
             orders=self._orders,
             placing=Placing(
                 sender=sender,
@@ -567,7 +567,7 @@ def _cancelling(
         ends=frozenset({KnownBy.REPORTED, KnownBy.INFERRED}),
         settles=settles,
         is_pending=lambda order: read_status(order.raw_status, quantity=None, filled=None).cancel_requested,
-        open_orders=partial(reads.open_orders, operation="cancel_all"),
+        open_orders=partial(reads.read_open, operation="cancel_all"),
         untouched=untouched,
     )
 

@@ -70,7 +70,7 @@ class BitsoReads:
 
         return await self._rows.read(payload, to_order, operation)
 
-    async def open_orders(self, symbol: Symbol | None, deadline: Deadline) -> Rows[Order]:
+    async def read_open(self, symbol: Symbol | None, deadline: Deadline) -> Rows[Order]:
         """
         Every open order. A full page may hide more, so it is read again book by book.
 

@@ -230,7 +230,7 @@ class _Rebuild:
 
     async def _read_open(self) -> None:
         try:
-            rows = await self._reads.open_orders(None, self._look.deadline)
+            rows = await self._reads.read_open(None, self._look.deadline)
         except OrderBridgeError as error:
             self._why_not_open = f"the open orders could not be read: {Exception.__str__(error)}"
             self._reads.sender.session.log.warning(

@@ -185,7 +185,7 @@ class BitsoGateway(VenueGateway):
             sender=sender,
             now=reads.now,
             look_up=partial(find, reads),
-            open_orders=reads.open_orders,
+            open_orders=reads.read_open,
             check_symbol=_check_symbol,
             fills=partial(_fills, reads),
             placing=_placing(sender, reads, store, clock),
@@ -309,7 +309,7 @@ def _cancelling(sender: Sender, reads: BitsoReads, look_up: LookUp) -> Cancellin
         now=reads.now,
         send=deletes.by_oid,
         by_client_id=deletes.by_origin_id,
-        open_orders=reads.open_orders,
+        open_orders=reads.read_open,
         batches=Batches(
             size=BATCH,
             send=deletes.by_list,
