@@ -13,7 +13,7 @@ from orderbridge.http.retry import Deadline
 from orderbridge.model.basics import OrderStatus, Symbol
 from orderbridge.model.order import Fill, Order, gateway_name
 from orderbridge.model.permit import Lane, Permit
-from orderbridge.model.ref import OrderRef, RefLike, parse_refs
+from orderbridge.model.ref import RefLike, parse_refs
 from orderbridge.model.request import Market, OrderEdit, OrderRequest
 from orderbridge.model.results import CancelledOrders, LookupResult, OrderList
 from orderbridge.venue.cancel import Cancelling
@@ -34,9 +34,9 @@ class Parts:
         now: the moment by the gateway's clock.
         look_up: what became of orders, by any ref.
         open_orders: every open order, of one symbol or of all.
-        check_symbol: ConfigurationError, NotSupported for a symbol of which the venue cannot have a list.
+        check_symbol: ConfigurationError, NotSupported for a text that names no market of which it can have a list.
         orders: the pages of a span of orders, by filters of the venue's own; refuses when called what it cannot list.
-        fills: the pages of the trades of a span, or of one order.
+        fills: the pages of the trades of a span, or of one order; refuses as `orders` does.
         learn: takes in what the venue had shown of an order to another process.
         close: what is to be ended before the connections are closed.
     """
@@ -49,9 +49,9 @@ class Parts:
     cancelling: Cancelling | None = None
     editing: Editing | None = None
     markets: MarketStore | None = None
-    check_symbol: Callable[[Symbol], None] = lambda symbol: None
+    check_symbol: Callable[[str], None] = lambda symbol: None
     orders: Callable[[Window, Mapping[str, Any], float | None], AsyncGenerator[Rows[Order], None]] | None = None
-    fills: Callable[[Window, OrderRef | None, float | None], AsyncGenerator[Rows[Fill], None]] | None = None
+    fills: Callable[[Window, RefLike | None, float | None], AsyncGenerator[Rows[Fill], None]] | None = None
     learn: Callable[[Order], None] | None = None
     close: Callable[[], Awaitable[None]] | None = None
 
@@ -60,15 +60,14 @@ class VenueGateway(UnsupportedCalls):
     """
     One account at one venue: the calls of `OrderGateway`, made of the parts that the venue's adapter describes.
 
-    An adapter's class adds its constructor and the calls that no other venue has, and overrides nothing.
+    An adapter's class adds its constructor, its address and the calls that no other venue has, and overrides nothing.
     """
 
-    def __init__(self, *, venue: str, account: str, address: str, capabilities: Capabilities, parts: Parts) -> None:
+    def __init__(self, *, venue: str, account: str, capabilities: Capabilities, parts: Parts) -> None:
         self.venue = venue
         self.capabilities = capabilities
         self.account = account
         self.name = gateway_name(venue, account)
-        self.address = address
         self.parts = parts
 
     @checked_call
@@ -253,8 +252,9 @@ class VenueGateway(UnsupportedCalls):
         """
         pages_of = self.parts.fills or self._lacks("fills")
         window = self._window("fills", since=since, until=until, symbol=symbol)
-        known = None if ref is None else parse_refs([ref], gateways=[self.name], operation="fills")[0]
-        return stream(pages_of(window, known, timeout), window, gateway=self.name, operation="fills")
+        if ref is not None:
+            parse_refs([ref], gateways=[self.name], operation="fills")
+        return stream(pages_of(window, ref, timeout), window, gateway=self.name, operation="fills")
 
     @checked_call
     async def markets(self, *, refresh: bool = False, timeout: float | None = None) -> Mapping[Symbol, Market]:
@@ -269,16 +269,12 @@ class VenueGateway(UnsupportedCalls):
         return await markets.get(refresh=refresh, deadline=Deadline(timeout))
 
     def _symbol(self, text: str | None, operation: str) -> Symbol | None:
-        symbol = symbol_of(text, gateway=self.name, operation=operation)
-        if symbol is not None:
-            self.parts.check_symbol(symbol)
-        return symbol
+        if text is not None:
+            self.parts.check_symbol(text)
+        return symbol_of(text, gateway=self.name, operation=operation)
 
-    def _window(self, operation: str, **span: Any) -> Window:
-        window = window_of(self.name, operation, **span)
-        if window.symbol is not None:
-            self.parts.check_symbol(window.symbol)
-        return window
+    def _window(self, operation: str, *, symbol: str | None, **span: Any) -> Window:
+        return window_of(self.name, operation, symbol=self._symbol(symbol, operation), **span)
 
     async def aclose(self) -> None:
         """Close the connections. A closed gateway cannot be used again."""

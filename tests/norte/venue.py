@@ -59,7 +59,7 @@ class NorteGateway(VenueGateway):
     ) -> None:
         check_address(base_url, allow_plain_http=False)
         self.name = gateway_name(VENUE, account)
-        self.mode = "live"
+        self.mode, self.address = "live", base_url
         signed = partial(headers, key=api_key, secret=api_secret, clock=clock)
         sender = http_sender(
             venue=VENUE,
@@ -101,7 +101,7 @@ class NorteGateway(VenueGateway):
             ),
             markets=markets,
         )
-        super().__init__(venue=VENUE, account=account, address=base_url, capabilities=CAPABILITIES, parts=parts)
+        super().__init__(venue=VENUE, account=account, capabilities=CAPABILITIES, parts=parts)
 
 
 def _new(request: OrderRequest, client_order_id: str | None) -> HttpCall:

@@ -156,7 +156,7 @@ class BitcainGateway(VenueGateway):
             agent_id=agent_id,
         )
         self.name = gateway_name(VENUE, account)
-        origin = self.settings.base_url
+        self.address = origin = self.settings.base_url
         self.mode: Mode | None = self.settings.mode
         self.known_symbols = tuple(self.settings.symbols.values())
         credentials = Credentials.of(token, email, password, refresh_token)
@@ -208,7 +208,7 @@ class BitcainGateway(VenueGateway):
             editing=self._edits.editing,
             close=self._keeper.aclose,
         )
-        super().__init__(venue=VENUE, account=account, address=origin, capabilities=CAPABILITIES, parts=parts)
+        super().__init__(venue=VENUE, account=account, capabilities=CAPABILITIES, parts=parts)
         self._reads = reads
 
     def _orders(

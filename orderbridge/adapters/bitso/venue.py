@@ -43,7 +43,7 @@ from orderbridge.http.limits import LimitsLike, Rate
 from orderbridge.http.retry import Deadline, Retries
 from orderbridge.http.session import log_facts
 from orderbridge.http.transport import check_address
-from orderbridge.model.basics import EditClass, Idempotency, Symbol, TimeInForce
+from orderbridge.model.basics import EditClass, Idempotency, TimeInForce
 from orderbridge.model.lifecycle import SETTLE_TIME
 from orderbridge.model.order import Fill, Order, gateway_name
 from orderbridge.model.ref import OrderRef, RefLike, parse_refs
@@ -153,7 +153,7 @@ class BitsoGateway(VenueGateway):
         check_address(base_url, allow_plain_http=allow_plain_http)
         self.settle_time = settle_time
         self.name = gateway_name(VENUE, account)
-        address = base_url.rstrip("/")
+        self.address = address = base_url.rstrip("/")
         # An address that is not known is taken for real money.
         self.mode: Mode | None = "sandbox" if urlsplit(address).hostname in _SANDBOXES else "live"
         self._signer = signer = Signer(api_key, api_secret, clock=clock)
@@ -194,7 +194,7 @@ class BitsoGateway(VenueGateway):
             markets=store,
             learn=memory.learn,
         )
-        super().__init__(venue=VENUE, account=account, address=address, capabilities=CAPABILITIES, parts=parts)
+        super().__init__(venue=VENUE, account=account, capabilities=CAPABILITIES, parts=parts)
 
     @checked_call
     def nonces_of(self, key: str) -> Callable[[], int] | None:
@@ -205,7 +205,7 @@ class BitsoGateway(VenueGateway):
         return f"BitsoGateway({self.name!r}, base_url={self.address!r})"
 
 
-def _check_symbol(symbol: Symbol) -> None:
+def _check_symbol(symbol: str) -> None:
     try:
         book_from_symbol(symbol)
     except ValueError as error:
@@ -213,11 +213,11 @@ def _check_symbol(symbol: Symbol) -> None:
 
 
 def _fills(
-    reads: BitsoReads, window: Window, ref: OrderRef | None, timeout: float | None
+    reads: BitsoReads, window: Window, ref: RefLike | None, timeout: float | None
 ) -> AsyncGenerator[Rows[Fill], None]:
     if ref is None:
         return reads.account_trades(window, timeout=timeout)
-    return reads.trades_by_ref(ref, timeout=timeout)
+    return reads.trades_by_ref(OrderRef.of(ref), timeout=timeout)
 
 
 def _placing(

@@ -1,5 +1,5 @@
 """Any spot exchange that ccxt speaks. ccxt itself is loaded when a gateway is made."""
 
-from orderbridge.adapters.ccxt_any.gateway import CcxtGateway
+from orderbridge.adapters.ccxt_any.venue import CcxtGateway
 
 __all__ = ["CcxtGateway"]

@@ -185,7 +185,7 @@ class _Steps:
     async def _scan(self, symbol: str | None, asks: Sequence[Ask]) -> None:
         try:
             async with self._look.turn():
-                rows = await self._reads.open_orders(symbol=symbol, deadline=self._look.deadline)
+                rows = await self._reads.read_open(symbol, self._look.deadline)
         except NotSupported as error:
             self._look.answer(asks, Answer.CANNOT_ASK, note=Exception.__str__(error))
             return

@@ -16,13 +16,13 @@ from orderbridge.adapters.ccxt_any.traits import Listing, Traits
 from orderbridge.errors import NotSupported, OrderNotFound, UnexpectedResponse
 from orderbridge.gateway import order_from
 from orderbridge.http.retry import Deadline
-from orderbridge.model.basics import OrderStatus, Symbol
+from orderbridge.model.basics import Symbol
 from orderbridge.model.order import Fill, Order
 from orderbridge.model.permit import Lane
-from orderbridge.model.ref import RefLike, parse_refs
+from orderbridge.model.ref import OrderRef, RefLike
 from orderbridge.model.results import LookupResult
 from orderbridge.venue.bounds import read_each
-from orderbridge.venue.lists import Window, joined, newest_first, symbol_of, window_of
+from orderbridge.venue.lists import Window, joined, newest_first
 from orderbridge.venue.memory import OrderMemory
 from orderbridge.venue.rows import RowReader, Rows, Unusable
 
@@ -107,7 +107,7 @@ class CcxtReads:
             self.memory.shown(order.order_id, order.symbol, apart=bool(params.get("trigger")))
         return rows
 
-    async def open_orders(self, *, symbol: str | None, deadline: Deadline) -> Rows[Order]:
+    async def read_open(self, symbol: str | None, deadline: Deadline) -> Rows[Order]:
         """
         Every open order of one symbol or of all.
 
@@ -156,69 +156,56 @@ class CcxtReads:
         self._check_whole(done, listing, "open_orders")
         return await self._orders(done.value, "open orders", "open_orders", done)
 
-    def window(
-        self,
-        listing: Listing,
-        operation: str,
-        *,
-        since: datetime | None,
-        until: datetime | None,
-        symbol: str | None,
-        status: OrderStatus | str | None = None,
-    ) -> Window:
-        """
-        What the arguments of a list mean.
+    def orders_since(
+        self, window: Window, filters: Mapping[str, Any], timeout: float | None
+    ) -> AsyncGenerator[Rows[Order], None]:
+        """The orders created in a window, open or ended, as one page. NotSupported, at once: it cannot be had."""
+        self._check_span(window, self.traits.orders, "orders")
+        if filters:
+            raise self._lacks(f"{self.client.gateway} takes no filters {', '.join(filters)}", "orders")
+        return self._order_pages(window, timeout)
 
-        Raises:
-            NotSupported: a contract, or further back than the exchange shows. ConfigurationError: as `window_of`.
-        """
-        self.check_symbol(symbol, operation)
-        window = window_of(self.client.gateway, operation, since=since, until=until, symbol=symbol, status=status)
-        days = listing.days_back
+    def trades_since(
+        self, look_up: LookUp, window: Window, ref: RefLike | None, timeout: float | None
+    ) -> AsyncGenerator[Rows[Fill], None]:
+        """The trades of a window, or of one order, as one page. NotSupported, at once: they cannot be had."""
+        self._check_span(window, self.traits.trades, "fills", is_of_order=ref is not None)
+        if ref is not None:
+            return self._trades_by_ref(ref, look_up, window, timeout)
+        if not self.traits.trades.exists:
+            raise self._lacks(f"{self.client.gateway} has no fills", "fills")
+        return self._trade_pages(window, timeout)
+
+    def _check_span(self, window: Window, listing: Listing, operation: str, *, is_of_order: bool = False) -> None:
+        """NotSupported: further back than the exchange shows; or the list is by symbol only, and there is none."""
+        days, since = listing.days_back, window.since
         if since is not None and days is not None and since < self.now() - timedelta(days=days):
             raise self._lacks(f"{self.client.gateway} shows the last {days} days only", operation)
-        return window
-
-    def check_symbol(self, symbol: str | None, operation: str) -> None:
-        """NotSupported: a contract. ConfigurationError: no symbol at all."""
-        if symbol is not None and ":" in symbol:
-            message = f"{symbol} is a contract: this gateway trades spot markets, BASE/QUOTE"
-            raise self._lacks(message, operation)
-        symbol_of(symbol, gateway=self.client.gateway, operation=operation)
-
-    def check_named(self, symbol: str | None, listing: Listing, operation: str) -> None:
-        """NotSupported: the list is by symbol only, and there is none."""
-        if listing.needs_symbol and symbol is None:
+        if listing.needs_symbol and window.symbol is None and not is_of_order:
             raise self._lacks(f"{self.client.gateway} lists {operation} by symbol only: give symbol", operation)
 
-    async def orders_since(self, window: Window, *, timeout: float | None) -> AsyncGenerator[Rows[Order], None]:
-        """The orders created in a window, open or ended, as one page. Raises as `open_orders` does."""
+    async def _order_pages(self, window: Window, timeout: float | None) -> AsyncGenerator[Rows[Order], None]:
         self.client.check_usable()
         answers = await self._since("fetch_orders", self.traits.orders, window, Deadline(timeout), "orders")
         rows = joined([await self._orders(done.value, "orders", "orders", done) for done in answers])
         yield Rows(newest_first(rows.good), rows.bad)
 
-    async def trades_since(self, window: Window, *, timeout: float | None) -> AsyncGenerator[Rows[Fill], None]:
-        """The account's trades in a window, as one page. Raises as `open_orders` does."""
+    async def _trade_pages(self, window: Window, timeout: float | None) -> AsyncGenerator[Rows[Fill], None]:
         self.client.check_usable()
         yield await self._trades_since(window, Deadline(timeout))
 
-    async def trades_by_ref(
-        self, ref: RefLike, look_up: LookUp, window: Window, *, timeout: float | None
+    async def _trades_by_ref(
+        self, ref: RefLike, look_up: LookUp, window: Window, timeout: float | None
     ) -> AsyncGenerator[Rows[Fill], None]:
-        """
-        The trades of one order, as one page.
-
-        It is looked up only where the ref does not name it whole: an ended order may be shown no longer.
-        """
+        """It is looked up only where the ref does not name it whole: an ended order may be shown no longer."""
         self.client.check_usable()
-        deadline, name = Deadline(timeout), self.client.gateway
-        (known,) = parse_refs([ref], gateways=[name], operation="fills")
+        deadline, known = Deadline(timeout), OrderRef.of(ref)
         shown = [ref] if isinstance(ref, Order) else self.memory.orders(known.order_id or "", known.symbol)
         if len(shown) == 1:
             seen = shown[0]
         else:
-            seen = order_from(await look_up([known], deadline), known, gateway=name, operation="fills")
+            result = await look_up([known], deadline)
+            seen = order_from(result, known, gateway=self.client.gateway, operation="fills")
         if self.traits.order_trades:
             yield await self._trades_of(seen.order_id, seen.symbol, deadline)
             return
@@ -346,6 +333,12 @@ class CcxtReads:
 
     def _lacks(self, text: str, operation: str) -> NotSupported:
         return NotSupported(text, gateway=self.client.gateway, operation=operation)
+
+
+def check_symbol(symbol: str) -> None:
+    """NotSupported: a contract."""
+    if ":" in symbol:
+        raise NotSupported(f"{symbol} is a contract: this gateway trades spot markets, BASE/QUOTE")
 
 
 def _as_sent(row: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 from orderbridge.adapters.ccxt_any.client import CcxtCall, CcxtClient
 from orderbridge.adapters.ccxt_any.codes import CcxtCodes
-from orderbridge.adapters.ccxt_any.gateway import _CcxtSends
+from orderbridge.adapters.ccxt_any.venue import CcxtSends
 from orderbridge.adapters.ccxt_any.wire import Sent, current_call
 from orderbridge.errors import OrderBridgeError
 from orderbridge.http.limits import Limiter
@@ -29,7 +29,7 @@ async def error_of(
     session = Session(
         gateway=codes.gateway,
         venue=codes.gateway,
-        transport=_CcxtSends(),
+        transport=CcxtSends(),
         limiter=Limiter(None),
         retries=Retries(tries=1),
     )

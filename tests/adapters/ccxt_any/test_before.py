@@ -11,6 +11,7 @@ import ccxt.async_support
 import pytest
 
 from orderbridge.adapters.ccxt_any import CcxtGateway
+from orderbridge.adapters.ccxt_any.codes import CcxtCodes
 from orderbridge.errors import AuthenticationFailed, NotSent, OrderDenied, RateLimited
 from tests.adapters.ccxt_any.conftest import MARKET
 from tests.adapters.ccxt_any.test_wire import BUY, ONCE, http, raw_server
@@ -101,7 +102,7 @@ async def test_throttled_before_the_order_locks_out(status: str) -> None:
     async with asking(answer) as (gateway, orders):
         with pytest.raises(NotSent) as raised:
             await gateway.submit(BUY)
-        locked_for = gateway._session.limiter.locked_for
+        locked_for = gateway.parts.sender.session.limiter.locked_for
         assert isinstance(raised.value.__cause__, RateLimited)
         assert raised.value.__cause__.retry_after == 7
         assert 6 < locked_for <= 7
@@ -121,11 +122,10 @@ async def test_refused_credentials_before_the_order_are_told() -> None:
         assert orders() == []
 
 
-async def test_errors_say_in_words_what_has_no_text() -> None:
+def test_errors_say_in_words_what_has_no_text() -> None:
     """A time limit of ours is told as such, and no message ends in a bare colon."""
-    async with asking(http("200 OK", ASKED)) as (gateway, _):
-        codes = gateway._client.codes
+    codes = CcxtCodes(gateway="ccxt.x", secrets=(), refusals={}, code_at=())
 
-        assert codes.named(TimeoutError()) == "the time was over"
-        assert codes.named(ccxt.RequestTimeout()) == "RequestTimeout, without a text"
-        assert codes.named(ccxt.RequestTimeout("slow")) == "RequestTimeout: slow"
+    assert codes.named(TimeoutError()) == "the time was over"
+    assert codes.named(ccxt.RequestTimeout()) == "RequestTimeout, without a text"
+    assert codes.named(ccxt.RequestTimeout("slow")) == "RequestTimeout: slow"

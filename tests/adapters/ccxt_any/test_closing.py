@@ -131,9 +131,9 @@ async def test_an_order_that_waits_for_its_turn_while_the_gateway_closes_is_not_
     held = Held(PLACED)
     async with gateway("kraken", fetch=held) as kraken:
         await kraken.markets()
-        kraken._session.limiter.change(Rate(burst=1, per_second=20))
-        while not kraken._session.limiter.would_wait("place"):
-            await kraken._session.limiter.acquire("place", within=1)
+        kraken.parts.sender.session.limiter.change(Rate(burst=1, per_second=20))
+        while not kraken.parts.sender.session.limiter.would_wait("place"):
+            await kraken.parts.sender.session.limiter.acquire("place", within=1)
         placing = asyncio.create_task(kraken.submit(BUY))
         await asyncio.sleep(0)
         await kraken.aclose()

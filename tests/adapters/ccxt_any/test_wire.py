@@ -163,11 +163,11 @@ async def test_weights_of_calls_are_paid_in_slots() -> None:
         return []
 
     async with played_gateway("binance", fetch=fetch) as gateway:
-        gateway._session.limiter.change(Rate(burst=1000, per_second=0.001))
+        gateway.parts.sender.session.limiter.change(Rate(burst=1000, per_second=0.001))
         await gateway.open_orders(symbol="BTC/USDT")
-        after_one = gateway._session.limiter._tokens
+        after_one = gateway.parts.sender.session.limiter._tokens
         await gateway.open_orders()
-        after_all = gateway._session.limiter._tokens
+        after_all = gateway.parts.sender.session.limiter._tokens
 
     assert after_one - after_all > 1000 - after_one >= 1
 
