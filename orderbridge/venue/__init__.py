@@ -1,1 +1,1 @@
-"""What is the same at every venue: written once, and used by the adapters."""
+"""The engine of every venue: what is the same at all of them is written here once, and used by the adapters."""

@@ -78,7 +78,7 @@ class Meant:
 @dataclass(frozen=True, slots=True)
 class Cancelled:
     """
-    What the answer to a cancel says.
+    The answer to a cancel.
 
     Attributes:
         ids: the orders that were cancelled; None where an acknowledgement proves nothing.
@@ -478,7 +478,7 @@ class Cancelling:
         return self._live(batches, symbol) | {order.order_id: order for order in rows.good}, _ids_of(rows.bad)
 
     def _live(self, batches: Batches, symbol: Symbol | None) -> dict[str, Order]:
-        """What is known to have been placed and not to have ended: lists may leave out stops, and the newest orders."""
+        """Orders known to be placed and not to have ended: lists may leave out stops, and the newest orders."""
         of_market = [order for order in self.memory if symbol in (None, order.symbol) and order.may_be_live]
         return {order.order_id: order for order in of_market if batches.could_be_id(order.order_id)}
 
@@ -579,5 +579,5 @@ def _ids_of(rows: Iterable[BadRow]) -> list[str]:
 
 
 def _is_hopeless(failed: Sequence[tuple[Meant, OrderBridgeError]]) -> bool:
-    """Whether the credentials were refused: every further try would be, and might lock the account."""
+    """True if the credentials were refused: every further try would be, and might lock the account."""
     return any(isinstance(error, AuthenticationFailed) for _, error in failed)

@@ -1,5 +1,5 @@
 """
-What an answer means, and the error that it stands for: one taxonomy, one table for a venue, two for the errors.
+The meaning of an answer, and the error that it stands for: one taxonomy, one table for a venue, two for the errors.
 
 A venue states what its codes mean. What follows from a meaning is said here only: for reads, and for writes, of which
 nothing but a clear answer in the venue's own form refuses.
@@ -43,7 +43,7 @@ _NOT_READY_WAIT: Final = 0.5
 
 class Meaning(Word):
     """
-    What an answer says about the request that got it.
+    The meaning of an answer for the request that got it.
 
     The first block proves that nothing was done: `not_admitted` before the request was looked at, so that it may go
     out again; `rule` by a rule of its markets, of which ours may be old; `bad_id` for one id of a list. `not_found`
@@ -83,7 +83,7 @@ class Meaning(Word):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
     """
-    What a venue said to one request, with nothing in it that may not be shown.
+    The answer of a venue to one request, with nothing in it that may not be shown.
 
     Attributes:
         ok: it was done, and `payload` is what it gave.
@@ -105,7 +105,7 @@ class Said:
     stamp: object = None
 
     def facts(self, where: Where) -> VenueFacts:
-        """What an error tells of the answer."""
+        """The facts of an error about the answer."""
         return VenueFacts(**where, code=self.code, http_status=self.status, request_id=self.request_id, body=self.body)
 
 
@@ -145,17 +145,17 @@ class Codes:
     columns: Mapping[str, Mapping[str, Meaning]] = field(default_factory=dict)
 
     def __call__(self, said: Said, operation: str) -> Meaning:
-        """What an answer to an operation means."""
+        """The meaning of an answer to an operation."""
         return self.of(said.key, operation) if said.key else Meaning.GARBLED
 
     def of(self, key: str | None, operation: str = "") -> Meaning:
-        """What a key means to an operation, or to a read."""
+        """The meaning of a key to an operation, or to a read."""
         column = self.columns.get(operation, self.reads)
         return column.get(key or "", self.both.get(key or "", Meaning.UNCLEAR))
 
 
 def judged(judge: Judge, said: Said, operation: str) -> Meaning:
-    """What an answer that is no success means, by its status where that outweighs what else it says."""
+    """The meaning of an answer that is no success, by its status where that outweighs what else it says."""
     return Meaning.THROTTLED if said.status in _THROTTLED else judge(said, operation)
 
 
@@ -212,17 +212,17 @@ _TELLS_NOTHING: Final = frozenset({Meaning.THROTTLED, Meaning.UNEXPECTED, Meanin
 
 
 def read_meaning(meaning: Meaning, status: int) -> Meaning:
-    """What an answer to a read means once its status is looked at: of a 5xx little counts."""
+    """The meaning of an answer to a read once its status is looked at: of a 5xx little counts."""
     return Meaning.UNCLEAR if status >= 500 and meaning not in _WHATEVER_THE_STATUS else meaning
 
 
 def write_meaning(meaning: Meaning, status: int) -> Meaning:
-    """What an answer to a write means: with a 5xx it may be a proxy's, and refuses nothing."""
+    """The meaning of an answer to a write: with a 5xx it may be a proxy's, and refuses nothing."""
     return meaning if status < 500 or meaning is Meaning.THROTTLED else Meaning.UNCLEAR
 
 
 def is_told(meaning: Meaning) -> bool:
-    """Whether an answer says that its request did nothing."""
+    """True if an answer says that its request did nothing."""
     return meaning not in _TELLS_NOTHING
 
 

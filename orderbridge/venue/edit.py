@@ -113,7 +113,7 @@ class Editing:
 
 
 def by_state(refused: VenueError, now: Order | None, *, is_past: bool) -> VenueError:
-    """What a refusal was that the order's state may explain, by the order as it is now; None: it could not be read."""
+    """The refusal that the order's state may explain, told by the order as it is now; None: it could not be read."""
     text = Exception.__str__(refused)
     if now is not None and is_past:
         return OrderNotActive(f"{text}; the order is {now.status}", order=now, **refused.facts)
@@ -148,6 +148,6 @@ def check_same(shown: Order | None, order: Order) -> None:
 
 
 def _differs(order: Order, changes: OrderEdit) -> bool:
-    """Whether an order states other figures than a change asked for."""
+    """True if an order states other figures than a change asked for."""
     asked = {name: value for name, value in dict(changes).items() if value is not None}
     return any(getattr(order, name) not in (None, value) for name, value in asked.items())

@@ -28,7 +28,7 @@ from orderbridge.venue.submit import Placing
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
     """
-    What a gateway is made of. A part that is None is a call that the venue lacks, as its capabilities say.
+    The parts of a gateway. A part that is None is a call that the venue lacks, as its capabilities say.
 
     Attributes:
         now: the moment by the gateway's clock.
@@ -108,7 +108,7 @@ class VenueGateway(UnsupportedCalls):
     @checked_call
     async def lookup(self, *refs: RefLike, timeout: float | None = None) -> LookupResult:
         """
-        What became of each order, by the venue's id, by the client's, or by either where a ref does not say.
+        Look orders up: what became of each, by the venue's id, by the client's, or by either where a ref does not say.
 
         Raises:
             ConfigurationError: a ref of another gateway, a closed gateway, a second loop, a wrong address. Whatever

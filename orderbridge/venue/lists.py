@@ -29,13 +29,13 @@ class Window:
     status: OrderStatus | None = None
 
     def is_past(self, moment: datetime | None) -> bool:
-        """Whether a time is known to lie before the window. One without a fraction may have been cut to the second."""
+        """True if a time is known to lie before the window. One without a fraction may have been cut to the second."""
         if self.since is None or moment is None:
             return False
         return moment < (self.since if moment.microsecond else self.since.replace(microsecond=0))
 
     def holds(self, row: Order | Fill) -> bool:
-        """Whether a row is meant, as far as it tells; both ends belong to the window."""
+        """True if a row is meant, as far as it tells; both ends belong to the window."""
         if self.symbol not in (None, row.symbol):
             return False
         if isinstance(row, Order) and self.status not in (None, row.status):

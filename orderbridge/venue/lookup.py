@@ -76,14 +76,14 @@ class Ask:
 
     @property
     def is_pending(self) -> bool:
-        """Whether nothing has come of it yet."""
+        """True if nothing has come of it yet."""
         return self.answer is None
 
 
 @dataclass(frozen=True, slots=True)
 class LookupStep:
     """
-    What is done for the asks of some kinds that are still open: `size` of them per run, 0 for all.
+    One thing to do for the asks of some kinds that are still open: `size` of them per run, 0 for all.
 
     A run may be cancelled at any await, when the time ends: what it knows by then it tells in a `finally`.
     """
@@ -270,7 +270,7 @@ class Lookup:
         self._bad_rows.extend(rows)
 
     def result(self) -> LookupResult:
-        """What is known now. Asks that nothing has come of ran out of time."""
+        """The result as it is known now. Asks that nothing has come of ran out of time."""
         if self._failure is None and any(ask.is_pending for ask in self._asks.values()):
             self._failure = Failure(kind="timed_out", message="the time limit ended before every id was asked for")
         return LookupResult(
@@ -300,6 +300,6 @@ async def _run_each(step: LookupStep, runs: Iterator[list[Ask]]) -> None:
 
 
 def no_id_of(gateway: str, ref: OrderRef) -> Found:
-    """What is known of a ref that a gateway could not have issued: nothing, as it may be mis-written."""
+    """The verdict on a ref that a gateway could not have issued: nothing is known, as it may be mis-written."""
     note = f"{printable(str(ref))} is not of a form that ids have here"
     return Found(answers={gateway: Answer.NOT_SEEN}, notes=(note,))

@@ -1,4 +1,4 @@
-"""What a gateway remembers of its orders: those that were sent, shown, cancelled and retried through it."""
+"""The memory of a gateway of its orders: those that were sent, shown, cancelled and retried through it."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ class OrderMemory:
             remember(self._ids, client_order_id, tuple(ids))
 
     def is_created(self, order_id: str) -> bool:
-        """Whether it is an order of ours, and so of our mode."""
+        """True if it is an order of ours, and so of our mode."""
         return order_id in self._created
 
     def id_of(self, client_order_id: str) -> str | None:
@@ -180,7 +180,7 @@ class OrderMemory:
     # Where a venue keeps orders that wait for a price in a place of their own.
 
     def is_apart(self, order_id: str, symbol: Symbol | None) -> bool:
-        """Whether the venue last showed the order among those that wait for a price, which it keeps apart."""
+        """True if the venue last showed the order among those that wait for a price, which it keeps apart."""
         apart = self._apart.get(order_id, frozenset())
         return bool(apart) and (symbol is None or bool(apart & {symbol, None}))
 

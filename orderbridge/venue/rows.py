@@ -34,7 +34,7 @@ class Unusable(ValueError):
 
 @dataclass(slots=True)
 class Rows(Generic[T]):
-    """What a list held: the good rows, and the bad ones beside them."""
+    """The rows of a list: the good ones, and the bad ones beside them."""
 
     good: list[T] = field(default_factory=list)
     bad: list[BadRow] = field(default_factory=list)

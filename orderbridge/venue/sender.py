@@ -97,7 +97,7 @@ class HttpCall(VenueCall):
 @dataclass(slots=True)
 class Tries:
     """
-    What is known of the tries of one call. It lives outside the time limit, which may end a try at any point.
+    The tries of one call, as far as they are known: outside the time limit, which may end a try at any point.
 
     Attributes:
         left: a try may have reached the venue, and had no clear answer. `paid`: a request of any kind left.
@@ -144,7 +144,7 @@ class Auth(Protocol):
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What must not appear in a text that is shown."""
+        """The texts that must not appear in one that is shown."""
         ...
 
     async def ready(self) -> None:
