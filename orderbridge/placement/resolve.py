@@ -103,8 +103,6 @@ class Tally:
 class Timetable:
     """When the next probe of a placement is due."""
 
-    lease: Final = LEASE_SECONDS
-
     def __init__(self, probing: Probing, *, clock: Callable[[], float]) -> None:
         self._probing = probing
         self._clock = clock
@@ -270,7 +268,7 @@ class Resolver:
             return 1
         mine = await self._ledger.take(record)
         if mine is None:
-            await asyncio.sleep(self._timetable.lease)
+            await asyncio.sleep(LEASE_SECONDS)
             return 0
         if mine.state is PlacementState.PREPARED:
             await self._resend(mine)

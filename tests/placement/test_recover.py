@@ -221,9 +221,8 @@ async def test_what_could_not_be_taken_over_at_start_is_followed_once_its_lease_
     sim: Simulator, bridges: Bridges, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A restart within the lease of a process that cannot be told to be gone leaves nothing unfollowed."""
-    for module in ("placements", "resolve.Timetable"):
-        name = "lease" if module.endswith("Timetable") else "LEASE_SECONDS"
-        monkeypatch.setattr(f"orderbridge.placement.{module}.{name}", 0.05)
+    for module in ("placements", "resolve"):
+        monkeypatch.setattr(f"orderbridge.placement.{module}.LEASE_SECONDS", 0.05)
     monkeypatch.setattr("orderbridge.placement.ledger._LONGER", 0.1)
     sending = await left_behind(bridges, path, sending=True, key="k1")
     prepared = await left_behind(bridges, path, sending=False, key="k2")

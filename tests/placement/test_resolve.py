@@ -162,9 +162,9 @@ async def test_a_dead_owner_of_another_machine_is_not_believed_for_a_day(monkeyp
     await journal.keep_alive(other, 86_400.0)
     await journal.change(stored.id, lambda now: step(now, Happened.TAKEN, at=stored.placement.created_at, owner=other))
     monkeypatch.setattr("orderbridge.placement.ledger.LEASE_SECONDS", 0.2)
+    monkeypatch.setattr("orderbridge.placement.resolve.LEASE_SECONDS", 0.1)
 
     bot = Bot(Venue(), clock=clock, settle_horizon=0.1, journal=journal)
-    object.__setattr__(bot.bridge._placements.line("bitso").resolver._timetable, "lease", 0.1)
     after = await bot.bridge.resolve(placement, timeout=60)
     await bot.bridge.aclose()
 
