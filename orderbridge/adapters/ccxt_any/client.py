@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 
 from orderbridge.adapters.ccxt_any.codes import LOCK_OUT, CcxtCodes, FailedCall, judge, payload
 from orderbridge.adapters.ccxt_any.exchanges import check_proxies
-from orderbridge.adapters.ccxt_any.wire import Call, Sent, current_call
+from orderbridge.adapters.ccxt_any.watch import Call, Sent, current_call
 from orderbridge.errors import ConfigurationError, RateLimited, VenueUnavailable, Where
 from orderbridge.http.limits import LockedOut, NoPermit
 from orderbridge.http.retry import Deadline

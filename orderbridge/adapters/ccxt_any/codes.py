@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from orderbridge.adapters.ccxt_any.wire import Call, Repeated, Sent, TooLate
+from orderbridge.adapters.ccxt_any.watch import Call, Repeated, Sent, TooLate
 from orderbridge.errors import (
     AuthenticationFailed,
     ConfigurationError,

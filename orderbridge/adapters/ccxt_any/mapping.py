@@ -1,32 +1,181 @@
 """
-From ccxt's dicts to orders and fills: tables and pure functions.
+Between ccxt's dicts and our models: tables and pure functions; long as it is all of that, orders, fills and markets.
 
 ccxt completes what an exchange says: it computes cost, average, filled and remaining from one another, takes a closed
 order for filled, and calls every market order IOC. So an order is read from what the exchange's own parser stated
-before that (`STATED`, kept by `wire.Wire`). Parsers compute too, so an amount counts only where it was told (`TOLD`).
+before that (`STATED`, kept by `watch.Wire`). Parsers compute too, so an amount counts only where it was told (`TOLD`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
+from functools import partial
 from typing import Any, Final
 
-from orderbridge.adapters.ccxt_any.fields import STATED, TOLD, Reading, number
+from orderbridge.adapters.ccxt_any.exchanges import Traits
+from orderbridge.errors import NotSupported
 from orderbridge.model.basics import (
     ZERO,
     KnownBy,
     Liquidity,
     OrderStatus,
     OrderType,
+    Side,
+    Symbol,
     TimeInForce,
     multiply,
+    parse_amount,
     plain,
     subtract,
 )
 from orderbridge.model.order import Fill, Order
+from orderbridge.model.request import BrokenRule, Market, OrderRequest
 from orderbridge.venue.rows import Unusable, built, fold
+from orderbridge.venue.submit import order_as_asked
+
+# Where the dict of an order keeps what its exchange's parser said, before ccxt completed it.
+STATED: Final = "orderbridge:stated"
+# Where it keeps which of these the exchange told itself (`watch.with_told`): the others were computed.
+TOLD: Final = "orderbridge:told"
+AMOUNTS: Final = ("amount", "filled", "remaining", "price", "cost", "average")
+
+# Marks a row that ccxt itself could not read, in the list that it gives; why, stands there.
+UNREADABLE: Final = "orderbridge:unreadable"
+
+
+def number(value: object) -> Decimal | None:
+    """
+    An amount of ccxt's, exactly; a float by its shortest text. None and an empty text are not said.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if value is None or value == "":
+        return None
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError("the amount is not finite")
+        return parse_amount(repr(value))
+    return parse_amount(value)
+
+
+class Reading:
+    """One dict of ccxt's, field by field, as its exchange's parser stated it."""
+
+    def __init__(self, row: Mapping[str, Any], info_fields: Mapping[str, str], *, is_trade: bool = False) -> None:
+        # Of a trade ccxt derives the cost alone, so the rest is as its exchange's parser stated it.
+        stated = row if is_trade else row.get(STATED)
+        self.stated: Mapping[str, Any] = stated if isinstance(stated, Mapping) else row
+        self.is_stated = isinstance(stated, Mapping)
+        self._is_trade = is_trade
+        told = row.get(TOLD)
+        self._told: frozenset[str] = told if isinstance(told, frozenset) else frozenset()
+        self._row = row
+        self._info = row.get("info")
+        self._fields = info_fields
+        self.id = _id(row.get("id"))
+
+    def word(self, name: str) -> str:
+        """A text of the order, empty where there is none."""
+        value = self.stated.get(name)
+        return value if isinstance(value, str) else ""
+
+    def own(self, field: str, name: str) -> str | None:
+        """A text that ccxt drops for some exchanges, from the exchange's own row."""
+        value = self.word(name)
+        if not value and field in self._fields and isinstance(self._info, Mapping):
+            found = self._info.get(self._fields[field])
+            value = found if isinstance(found, str) else ""
+        return value or None
+
+    def flag(self, name: str) -> bool | None:
+        """A yes or no of the order."""
+        value = self.stated.get(name)
+        return value if isinstance(value, bool) else None
+
+    def amount(self, name: str) -> Decimal | None:
+        """
+        An amount of the order: what a row of ours names for it, else what the exchange told.
+
+        None where it is not said, or where ccxt or its parser computed it from others.
+        """
+        if name in self._fields:
+            return self.info_amount(name)
+        value = self._number(name, self.stated.get(name))
+        is_fact = self._is_trade or name not in AMOUNTS or name in self._told
+        return value if is_fact else None
+
+    def worth(self) -> Decimal | None:
+        """The cost of a trade where the exchange's row has that number; ccxt's own is price times amount."""
+        value = self._number("cost", self.stated.get("cost"))
+        return value if value is not None and _holds(self._info, value) else None
+
+    def info_amount(self, field: str) -> Decimal | None:
+        """An amount that ccxt drops for this exchange, from the exchange's own row."""
+        if field not in self._fields or not isinstance(self._info, Mapping):
+            return None
+        return self._number(field, self._info.get(self._fields[field]))
+
+    def _number(self, name: str, value: object) -> Decimal | None:
+        try:
+            found = number(value)
+        except ValueError as error:
+            raise Unusable(f"{name}: {error}", id=self.id) from None
+        if found is not None and found < 0:
+            raise Unusable(f"{name} is negative", id=self.id)
+        return found
+
+    @property
+    def symbol(self) -> Symbol:
+        """The pair. Unusable: none, or a contract."""
+        value = self._row.get("symbol")
+        try:
+            return Symbol(value)  # type: ignore[arg-type]  # whatever is no text is refused with a ValueError
+        except ValueError as error:
+            raise Unusable(str(error), id=self.id) from None
+
+    @property
+    def side(self) -> Side:
+        """Buy or sell. Unusable: neither."""
+        value = self._row.get("side")
+        try:
+            return Side(value)  # type: ignore[arg-type]  # whatever is no text is refused with a ValueError
+        except ValueError:
+            raise Unusable(f"side {value!r} is neither buy nor sell", id=self.id) from None
+
+
+def _id(value: object) -> str:
+    is_id = isinstance(value, (str, int)) and not isinstance(value, bool) and value != ""
+    if not is_id:
+        raise Unusable("it has no id")
+    return str(value)
+
+
+def _holds(info: Any, value: Decimal) -> bool:
+    # Exchanges sign amounts by direction, and ccxt's parsers take the sign off.
+    return any(each.copy_abs() == value for each in _numbers(info, depth=0))
+
+
+def _numbers(info: Any, depth: int) -> Iterator[Decimal]:
+    if depth > 6:
+        return
+    if isinstance(info, Mapping):
+        for each in info.values():
+            yield from _numbers(each, depth + 1)
+    elif isinstance(info, (list, tuple)):
+        for each in info:
+            yield from _numbers(each, depth + 1)
+    elif isinstance(info, (str, int, float, Decimal)) and not isinstance(info, bool):
+        try:
+            found = number(info)
+        except ValueError:
+            return
+        if found is not None:
+            yield found
+
 
 # Source: ccxt's manual, "Order Structure", field `status`. `open` and `closed` are decided by the numbers.
 STATUS_FROM_CCXT: Final[Mapping[str, OrderStatus]] = {
@@ -276,3 +425,212 @@ def fill_from_row(row: Any, *, venue: str, account: str) -> Fill:
         created_at=_time("timestamp", row.get("timestamp"), []),
         raw=_raw(row) if rebate is None else {**_raw(row), REBATE: f"{plain(-rebate)} {currency or ''}".strip()},
     )
+
+
+# Source: ccxt's manual, "Precision Mode".
+DECIMAL_PLACES: Final = 2
+SIGNIFICANT_DIGITS: Final = 3
+TICK_SIZE: Final = 4
+_PLACES: Final = 60
+
+
+def step_of(precision: object, mode: int) -> Decimal | None:
+    """
+    The step that amounts are multiples of; None where there is none, as with significant digits.
+
+    Args:
+        precision: a tick in mode TICK_SIZE, a count of decimal places (which may be negative) in DECIMAL_PLACES.
+
+    Raises:
+        ValueError: it is no such number.
+    """
+    if mode == SIGNIFICANT_DIGITS:
+        return None
+    told = number(precision)
+    if told is None:
+        return None
+    if mode == DECIMAL_PLACES:
+        if told != int(told) or abs(told) > _PLACES:
+            raise ValueError(f"{plain(told)} is no count of decimal places")
+        return Decimal((0, (1,), -int(told)))
+    if mode != TICK_SIZE:
+        raise ValueError(f"precision mode {mode} is not known")
+    if told < 0:
+        raise ValueError("a step is not negative")
+    return told or None
+
+
+def digits_of(precision: object, mode: int) -> int | None:
+    """How many significant digits a number may have; None where that is not the rule."""
+    told = number(precision) if mode == SIGNIFICANT_DIGITS else None
+    return int(told) if told is not None and told == int(told) and told > 0 else None
+
+
+def beyond_digits(field: str, amount: Decimal | None, digits: int | None) -> list[BrokenRule]:
+    """The broken rule where a number has more significant digits than it may, with the nearest that has not."""
+    if amount is None or digits is None:
+        return []
+    context = Context(prec=digits, Emin=-9999, Emax=9999)
+    nearest = []
+    for rounding in (ROUND_FLOOR, ROUND_CEILING):
+        context.rounding = rounding
+        nearest.append(context.plus(amount))
+    if nearest[0] == nearest[1]:
+        return []
+    values = " and ".join(map(plain, nearest))
+    message = f"{field} {plain(amount)} has more than {digits} significant digits; the nearest are {values}"
+    return [BrokenRule(rule="significant_digits", message=message, nearest=tuple(nearest))]
+
+
+def market_from_ccxt(row: Any, *, mode: int) -> Market:
+    """
+    The rules of one of ccxt's spot markets. Its fees are ccxt's defaults and no account's, so they are left out.
+
+    Raises:
+        ValueError, TypeError, KeyError, AttributeError: a market that cannot be read.
+    """
+    precision, limits = row.get("precision") or {}, row.get("limits")
+    for name in ("amount", "price"):
+        digits_of(precision.get(name), mode)  # orders are held against it: one that cannot be read is told here
+
+    def bound(kind: str, end: str) -> Decimal | None:
+        # What is no amount bounds nothing: the exchange holds orders against its own rules all the same.
+        bounds = limits.get(kind) if isinstance(limits, Mapping) else None
+        try:
+            return (number(bounds.get(end)) if isinstance(bounds, Mapping) else None) or None
+        except ValueError:
+            return None
+
+    return Market(
+        symbol=Symbol(row["symbol"]),
+        price_tick=step_of(precision.get("price"), mode),
+        quantity_step=step_of(precision.get("amount"), mode),
+        min_quantity=bound("amount", "min"),
+        max_quantity=bound("amount", "max"),
+        min_price=bound("price", "min"),
+        max_price=bound("price", "max"),
+        min_value=bound("cost", "min"),
+        max_value=bound("cost", "max"),
+    )
+
+
+def is_spot(row: Any) -> bool:
+    """Whether one of ccxt's markets is of the spot market, by its own word and by its symbol."""
+    if not isinstance(row, Mapping) or not isinstance(row.get("symbol"), str) or ":" in row["symbol"]:
+        return False
+    return row.get("spot") is True or (row.get("spot") is None and row.get("type") in {None, "spot"})
+
+
+_AS_ASKED: Final = ("time_in_force", "post_only")
+
+
+def refuse_side(request: OrderRequest, traits: Traits, gateway: str) -> None:
+    """NotSupported where the exchange sizes orders at market in one currency only."""
+    if request.type is not OrderType.MARKET:
+        return
+    if request.quantity is not None and request.side not in traits.base_sides:
+        instead = (
+            "give quote_quantity, or use a limit order" if request.side in traits.quote_sides else "use a limit order"
+        )
+        raise NotSupported(
+            f"{gateway} may take the quantity of a {request.side} at market for an amount of quote: {instead}"
+        )
+    if request.quote_quantity is not None and request.side not in traits.quote_sides:
+        raise NotSupported(f"{gateway} cannot size a {request.side} at market in quote: give quantity in base")
+
+
+def creation(request: OrderRequest, *, symbol: str, ids: Mapping[str, str]) -> Callable[[Any], Awaitable[Any]]:
+    """
+    The call that places an order: amounts as plain text, in a dict of params that nobody else holds.
+
+    Args:
+        symbol: as ccxt writes it. ids: the client order id by the parameter that it goes out as.
+
+    A market order is given no price, for there are exchanges where ccxt would multiply by it.
+    """
+    params: dict[str, Any] = dict(ids)
+    if request.time_in_force is not TimeInForce.GTC:
+        params["timeInForce"] = request.time_in_force.upper()
+    if request.post_only:
+        params["postOnly"] = True
+    kind, side = request.type.value, request.side.value
+    if request.quote_quantity is not None:
+        cost, one_sided = plain(request.quote_quantity), f"create_market_{side}_order_with_cost"
+
+        def by_cost(exchange: Any) -> Awaitable[Any]:
+            if exchange.has.get("createMarketOrderWithCost") is True:
+                made: Awaitable[Any] = exchange.create_market_order_with_cost(symbol, side, cost, dict(params))
+            else:
+                made = getattr(exchange, one_sided)(symbol, cost, dict(params))
+            return made
+
+        return by_cost
+    quantity = plain(request.quantity or Decimal(0))
+    price = None if request.price is None else plain(request.price)
+    return lambda exchange: exchange.create_order(symbol, kind, side, quantity, price, dict(params))
+
+
+def order_from_answer(
+    answer: Any,
+    request: OrderRequest,
+    *,
+    order_id: str,
+    client_order_id: str | None,
+    venue: str,
+    account: str,
+    observed_at: datetime,
+    step: Decimal | None,
+    numbered_by_market: bool = False,
+) -> Order:
+    """
+    The order as its creation was answered, with the size and price that were asked for, and what else the answer
+    leaves out. Fills are those that a field of fills states.
+
+    The id is the exchange's; an answer that cannot be read beyond it is an order all the same.
+    """
+    asked = {"symbol": str(request.symbol), "side": request.side.value, "type": request.type.value}
+    row = {**answer, "id": order_id, **{name: answer.get(name) or value for name, value in asked.items()}}
+    stated = row.get(STATED)
+    if isinstance(stated, dict):
+        row[STATED] = {**stated, "type": stated.get("type") or asked["type"]}
+    read = partial(
+        order_from_row,
+        venue=venue,
+        account=account,
+        source="submit",
+        observed_at=observed_at,
+        step=step,
+        created=True,
+        numbered_by_market=numbered_by_market,
+    )
+    try:
+        order = read(row)
+        if request.quantity is not None and order.quantity not in (None, request.quantity):
+            # What is left of another size says nothing of the fills. The size itself is told below.
+            known = row[STATED] if isinstance(row.get(STATED), Mapping) else row
+            sized = {**known, "amount": plain(request.quantity), "remaining": None}
+            order = read({**row, STATED: sized}).model_copy(update={"quantity": order.quantity})
+    except Unusable as unusable:
+        odd = f"the answer to the new order could not be read: {unusable}"
+        return order_as_asked(
+            request,
+            venue=venue,
+            account=account,
+            order_id=order_id,
+            client_order_id=client_order_id,
+            observed_at=observed_at,
+            anomalies=(odd,),
+            numbered_by_market=numbered_by_market,
+        )
+    asked_for = {} if request.type is OrderType.MARKET else {name: getattr(request, name) for name in _AS_ASKED}
+    noted = {name: value for name, value in asked_for.items() if getattr(order, name) is None}
+    if order.status is OrderStatus.ACCEPTED:
+        noted["evidence"] = ("submit: an id was given",)
+    return order.model_copy(update=noted)
+
+
+def stated_in_answer(answer: Any) -> dict[str, object]:
+    """The symbol and side that an answer states. One that could not be read is another one too."""
+    texts = {name: answer.get(name) for name in ("symbol", "side")}
+    texts["symbol"] = texts["symbol"] and str(texts["symbol"]).upper()
+    return {name: str(text) for name, text in texts.items() if text}

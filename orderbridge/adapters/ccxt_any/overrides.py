@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from orderbridge.adapters.ccxt_any.traits import ClientIds, Listing
+from orderbridge.adapters.ccxt_any.exchanges import ClientIds, Listing
 from orderbridge.gateway import ClientIdRule
 from orderbridge.model.basics import Side, TimeInForce
 from orderbridge.venue.codes import Meaning

@@ -1,30 +1,135 @@
-"""The exchange's orders and trades: rows in, models out; a list is shown to be whole, or it is an error."""
+"""
+The exchange's markets, orders and trades: rows in, models out; a list is shown to be whole, or it is an error.
+
+It is long because exchanges page, and hide pages, in so many ways.
+"""
 
 from __future__ import annotations
 
 import copy
+import difflib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Context, Decimal, localcontext
 from typing import Any, Final, Self, TypeVar
 
 from orderbridge.adapters.ccxt_any.client import Answered, CcxtCall, CcxtClient
 from orderbridge.adapters.ccxt_any.codes import is_list_answer
-from orderbridge.adapters.ccxt_any.fields import UNREADABLE
-from orderbridge.adapters.ccxt_any.mapping import fill_from_row, is_contract, order_from_row
-from orderbridge.adapters.ccxt_any.markets import CcxtMarkets
-from orderbridge.adapters.ccxt_any.traits import Listing, Traits
+from orderbridge.adapters.ccxt_any.exchanges import Listing, Traits
+from orderbridge.adapters.ccxt_any.mapping import (
+    UNREADABLE,
+    beyond_digits,
+    digits_of,
+    fill_from_row,
+    is_contract,
+    is_spot,
+    market_from_ccxt,
+    number,
+    order_from_row,
+)
 from orderbridge.errors import NotSupported, OrderNotFound, UnexpectedResponse
 from orderbridge.gateway import order_from
 from orderbridge.http.retry import Deadline
-from orderbridge.model.basics import Symbol
+from orderbridge.model.basics import Symbol, plain
 from orderbridge.model.order import Fill, Order
 from orderbridge.model.permit import Lane
 from orderbridge.model.ref import OrderRef, RefLike
+from orderbridge.model.request import BrokenRule, Market
 from orderbridge.model.results import LookupResult
 from orderbridge.venue.bounds import read_each
 from orderbridge.venue.lists import Window, joined, newest_first
+from orderbridge.venue.markets import Amounts, MarketRules, MarketStore
 from orderbridge.venue.memory import OrderMemory
 from orderbridge.venue.rows import RowReader, Rows, Unusable
+
+_LOAD_SECONDS: Final = 60.0
+
+
+class CcxtMarkets:
+    """The markets of one exchange object. What another account's object has loaded may be of other options."""
+
+    def __init__(self, client: CcxtClient) -> None:
+        self._client = client
+        # ccxt's symbols may hold small letters, ours do not.
+        self._spelled: dict[str, str] = {}
+        rules = MarketRules(
+            public=self._fetch,
+            rows=self._rows,
+            market=lambda row, own, warn: market_from_ccxt(row, mode=client.exchange.precisionMode),
+            one=self.one,
+            beyond=self._beyond,
+        )
+        self.store = MarketStore(rules, gateway=client.gateway, log=client.session.log)
+
+    def one(self, symbol: str, markets: Mapping[Symbol, Market]) -> Market:
+        """The market of a symbol. NotSupported: the exchange has none, or it is a contract's."""
+        if ":" in symbol:
+            raise NotSupported(f"{symbol} is a contract: this gateway trades spot markets, BASE/QUOTE")
+        market = markets.get(symbol.upper())  # type: ignore[call-overload]  # a Symbol equals its text
+        if market is not None:
+            found: Market = market
+            return found
+        near = difflib.get_close_matches(symbol.upper(), list(markets), n=3)
+        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        raise NotSupported(f"{self._client.gateway} has no spot market {symbol}{hint}")
+
+    def spelled(self, symbol: str | None) -> str | None:
+        """A symbol as ccxt writes it; one that is not known goes as it is, for ccxt to refuse."""
+        return None if symbol is None else self._spelled.get(symbol.upper(), str(symbol))
+
+    def step(self, symbol: object) -> Decimal | None:
+        """The quantity step of a symbol, where it is known."""
+        market = self.store.known.get(symbol.upper()) if isinstance(symbol, str) else None  # type: ignore[call-overload]
+        return market.quantity_step if isinstance(market, Market) else None
+
+    def _beyond(self, market: Market, amounts: Amounts) -> list[BrokenRule]:
+        exchange = self._client.exchange
+        precision = (exchange.markets.get(self.spelled(market.symbol)) or {}).get("precision") or {}
+        mode = exchange.precisionMode
+        helpers = {
+            "quantity": "amount_to_precision",
+            "price": "price_to_precision",
+            "quote_quantity": "cost_to_precision",
+        }
+        return [
+            *beyond_digits("quantity", amounts.get("quantity"), digits_of(precision.get("amount"), mode)),
+            *beyond_digits("price", amounts.get("price"), digits_of(precision.get("price"), mode)),
+            *(rule for field, helper in helpers.items() for rule in self._changed(field, amounts, helper, market)),
+        ]
+
+    def _changed(self, field: str, amounts: Amounts, helper: str, market: Market) -> list[BrokenRule]:
+        """ccxt rounds what it sends by rules of each exchange's own: what it would change is refused."""
+        amount = amounts.get(field)
+        if amount is None:
+            return []
+        exchange = self._client.exchange
+        nearest: tuple[Decimal, ...] = ()
+        try:
+            with localcontext(Context(prec=210)):
+                sent = number(getattr(exchange, helper)(self.spelled(market.symbol), plain(amount)))
+        except Exception as error:  # noqa: BLE001 - ccxt refuses with its own classes, or fails with bare ones
+            said = self._client.codes.stand_in(error)
+            text = f"ccxt cannot send {field} {plain(amount)}: {said}"
+        else:
+            if sent == amount:
+                return []
+            text = f"ccxt would send {field} {plain(amount)} as {sent if sent is None else plain(sent)}"
+            nearest = () if sent is None else (sent,)
+        return [BrokenRule(rule="precision", message=text, nearest=nearest)]
+
+    async def _fetch(self, fresh: bool) -> Any:
+        exchange = self._client.exchange
+        if fresh or not exchange.markets:
+            await self._client.quietly(
+                lambda known: known.load_markets(fresh), deadline=Deadline(_LOAD_SECONDS), operation="markets"
+            )
+        return exchange.markets or {}
+
+    def _rows(self, markets: Mapping[str, Any]) -> list[Any]:
+        rows = [row for row in list(markets.values()) if is_spot(row)]
+        self._spelled = {row["symbol"].upper(): row["symbol"] for row in rows}
+        return rows
+
 
 T = TypeVar("T")
 LookUp = Callable[[Sequence[RefLike], Deadline], Awaitable[LookupResult]]

@@ -8,7 +8,7 @@ from typing import Any
 from orderbridge.adapters.ccxt_any.client import CcxtCall, CcxtClient
 from orderbridge.adapters.ccxt_any.codes import CcxtCodes
 from orderbridge.adapters.ccxt_any.venue import CcxtSends
-from orderbridge.adapters.ccxt_any.wire import Sent, current_call
+from orderbridge.adapters.ccxt_any.watch import Sent, current_call
 from orderbridge.errors import OrderBridgeError
 from orderbridge.http.limits import Limiter
 from orderbridge.http.retry import Deadline, Retries

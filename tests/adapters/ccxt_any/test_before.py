@@ -14,7 +14,7 @@ from orderbridge.adapters.ccxt_any import CcxtGateway
 from orderbridge.adapters.ccxt_any.codes import CcxtCodes
 from orderbridge.errors import AuthenticationFailed, NotSent, OrderDenied, RateLimited
 from tests.adapters.ccxt_any.conftest import MARKET
-from tests.adapters.ccxt_any.test_wire import BUY, ONCE, http, raw_server
+from tests.adapters.ccxt_any.test_watch import BUY, ONCE, http, raw_server
 
 pytestmark = pytest.mark.ccxt
 ASKED = b'{"success": true, "payload": {"account": "7"}}'

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from orderbridge.adapters.ccxt_any.codes import CcxtCodes
+from orderbridge.adapters.ccxt_any.exchanges import corrected, declared
 from orderbridge.adapters.ccxt_any.overrides import OVERRIDES
-from orderbridge.adapters.ccxt_any.traits import corrected, declared
-from orderbridge.adapters.ccxt_any.wire import Sent
+from orderbridge.adapters.ccxt_any.watch import Sent
 from orderbridge.errors import (
     AuthenticationFailed,
     DuplicateClientOrderId,

@@ -10,7 +10,7 @@ import ccxt as ccxt_errors
 import pytest
 
 from orderbridge.adapters.ccxt_any.codes import CcxtCodes
-from orderbridge.adapters.ccxt_any.wire import Repeated, Sent, TooLate
+from orderbridge.adapters.ccxt_any.watch import Repeated, Sent, TooLate
 from orderbridge.errors import (
     AuthenticationFailed,
     ConfigurationError,

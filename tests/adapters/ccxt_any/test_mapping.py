@@ -11,13 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orderbridge import Order, OrderStatus
-from orderbridge.adapters.ccxt_any.fields import AMOUNTS, STATED, TOLD, number
 from orderbridge.adapters.ccxt_any.mapping import (
+    AMOUNTS,
     LIFE_FROM_CCXT,
     REBATE,
+    STATED,
+    TOLD,
     TYPE_FROM_CCXT,
     fill_from_row,
     is_contract,
+    number,
     order_from_row,
 )
 from orderbridge.model.basics import KnownBy, Liquidity, OrderType

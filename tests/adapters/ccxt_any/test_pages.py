@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from orderbridge.adapters.ccxt_any.exchanges import Listing
 from orderbridge.adapters.ccxt_any.reads import rows_in, windows
-from orderbridge.adapters.ccxt_any.traits import Listing
 from orderbridge.errors import UnexpectedResponse
 from tests.adapters.ccxt_any.stubbed import stubbed
 

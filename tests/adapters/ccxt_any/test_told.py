@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from orderbridge import OrderStatus
-from orderbridge.adapters.ccxt_any.fields import TOLD
-from orderbridge.adapters.ccxt_any.told import with_told
+from orderbridge.adapters.ccxt_any.mapping import TOLD
+from orderbridge.adapters.ccxt_any.watch import with_told
 from orderbridge.model.order import Order
 from tests.adapters.ccxt_any.stubbed import stubbed
 

@@ -11,8 +11,8 @@ import ccxt.async_support
 import pytest
 
 from orderbridge import OrderRequest
+from orderbridge.adapters.ccxt_any.exchanges import ANY_ID, Traits, corrected, declared
 from orderbridge.adapters.ccxt_any.overrides import OVERRIDES
-from orderbridge.adapters.ccxt_any.traits import ANY_ID, Traits, corrected, declared
 from orderbridge.client_ids import SHORTEST, is_ours, mint
 from orderbridge.errors import NotSupported
 from orderbridge.model.basics import EditClass, Idempotency, OrderType, Side, TimeInForce

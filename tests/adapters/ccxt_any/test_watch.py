@@ -13,7 +13,7 @@ import pytest
 
 from orderbridge import OrderRequest
 from orderbridge.adapters.ccxt_any import CcxtGateway
-from orderbridge.adapters.ccxt_any.wire import exact_json
+from orderbridge.adapters.ccxt_any.watch import exact_json
 from orderbridge.errors import ConfigurationError, NotSent, OutcomeUnknown
 from orderbridge.http.limits import Rate
 from orderbridge.http.retry import Retries
