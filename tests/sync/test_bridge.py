@@ -44,7 +44,7 @@ def test_errors_come_through_as_they_are(bridge: SyncBridge) -> None:
     with pytest.raises(OrderNotFound):
         bridge.get("bitso:nosuchorder00001")
     with pytest.raises(NotSupported):
-        bridge["bitso"].orders(since=None)  # type: ignore[arg-type]
+        bridge["bitso"].orders(since=datetime.now(UTC))
     with pytest.raises(ConfigurationError):
         bridge["kraken"]
 
