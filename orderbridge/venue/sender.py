@@ -37,7 +37,7 @@ from orderbridge.http.session import Session, log_facts
 from orderbridge.http.transport import NoAnswer, NothingSent, WireRequest, WireResponse
 from orderbridge.model.order import gateway_name
 from orderbridge.model.permit import Lane, Permit
-from orderbridge.venue.codes import (
+from orderbridge.venue.meanings import (
     Judge,
     Meaning,
     Said,

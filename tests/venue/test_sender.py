@@ -28,7 +28,7 @@ from orderbridge.http.retry import Deadline, Retries
 from orderbridge.http.session import Session
 from orderbridge.http.transport import NoAnswer, NothingSent
 from orderbridge.model.permit import Lane
-from orderbridge.venue.codes import Codes, Meaning, Said
+from orderbridge.venue.meanings import Codes, Meaning, Said
 from orderbridge.venue.sender import HttpCall, HttpChannel, RefusedLater, Sender, Tries, VenueCall
 
 Simulate = Callable[[Callable[[], Awaitable[Any]]], Any]

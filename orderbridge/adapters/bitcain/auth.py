@@ -27,7 +27,7 @@ from orderbridge.http import body
 from orderbridge.http.retry import Deadline
 from orderbridge.http.session import Session, log_facts
 from orderbridge.http.transport import WireRequest, WireResponse
-from orderbridge.venue.codes import Meaning, Said
+from orderbridge.venue.meanings import Meaning, Said
 from orderbridge.venue.sender import HttpCall, HttpChannel, Sender
 
 TokenProvider = Callable[[], Awaitable[str] | str]

@@ -9,7 +9,7 @@ from orderbridge.adapters.bitcain import wire
 from orderbridge.adapters.bitcain.wire import Shapeless, one_order, one_page, pick
 from orderbridge.http.body import Unreadable, load
 from orderbridge.http.transport import WireResponse
-from orderbridge.venue.codes import Codes, Meaning, Said, rows_of
+from orderbridge.venue.meanings import Codes, Meaning, Said, rows_of
 from orderbridge.venue.sender import HttpCall
 
 SUBMIT: Final = "submit"

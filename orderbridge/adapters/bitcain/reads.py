@@ -30,8 +30,8 @@ from orderbridge.model.order import Order, gateway_name
 from orderbridge.model.permit import Lane
 from orderbridge.model.results import BadRow
 from orderbridge.venue.bounds import after_a_write
-from orderbridge.venue.codes import ListHidden
 from orderbridge.venue.lists import Window, merged, newest_first
+from orderbridge.venue.meanings import ListHidden
 from orderbridge.venue.memory import OrderMemory
 from orderbridge.venue.rows import RowReader, Rows, Unusable
 from orderbridge.venue.sender import HttpCall, Sender

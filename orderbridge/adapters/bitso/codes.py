@@ -10,7 +10,7 @@ from typing import Final
 
 from orderbridge.http.body import Unreadable, load
 from orderbridge.http.transport import WireResponse
-from orderbridge.venue.codes import Codes, Meaning, Said, rows_of
+from orderbridge.venue.meanings import Codes, Meaning, Said, rows_of
 from orderbridge.venue.sender import HttpCall
 
 _KEYS_TOLD: Final = 20

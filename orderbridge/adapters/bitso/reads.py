@@ -16,9 +16,9 @@ from orderbridge.model.order import Fill, Order
 from orderbridge.model.permit import Lane
 from orderbridge.model.ref import OrderRef
 from orderbridge.venue.bounds import read_each
-from orderbridge.venue.codes import Meaning
 from orderbridge.venue.lists import Window, joined
 from orderbridge.venue.lookup import ORDER
+from orderbridge.venue.meanings import Meaning
 from orderbridge.venue.memory import OrderMemory
 from orderbridge.venue.rows import RowReader, Rows, Unusable
 from orderbridge.venue.sender import HttpCall, Sender

@@ -29,8 +29,8 @@ from orderbridge.model.order import FILL_FIGURES, Fill, Order
 from orderbridge.model.ref import RefLike
 from orderbridge.model.results import Answer, LookupResult
 from orderbridge.venue.cancel import CANCEL_LISTED, FILLS_OF_BEFORE, Listed
-from orderbridge.venue.codes import Meaning
 from orderbridge.venue.lookup import CLIENT, ORDER, Ask, Lookup, LookupStep
+from orderbridge.venue.meanings import Meaning
 from orderbridge.venue.rows import Rows
 
 # Undocumented; long lists make long URLs.

@@ -50,12 +50,12 @@ from orderbridge.model.ref import OrderRef, RefLike, parse_refs
 from orderbridge.model.request import Market, OrderEdit, OrderRequest
 from orderbridge.model.results import LookupResult
 from orderbridge.venue.cancel import Batches, Cancelled, Cancelling, LookUp, Meant, Seeking
-from orderbridge.venue.codes import Meaning
 from orderbridge.venue.edit import Editing
 from orderbridge.venue.gateway import Parts, VenueGateway
 from orderbridge.venue.lists import Window
 from orderbridge.venue.lookup import CLIENT, no_id_of
 from orderbridge.venue.markets import MarketRules, MarketsLike, MarketStore, Warn
+from orderbridge.venue.meanings import Meaning
 from orderbridge.venue.memory import OrderMemory
 from orderbridge.venue.rows import Rows
 from orderbridge.venue.sender import HttpCall, KeyAuth, RefusedLater, Sender, http_sender

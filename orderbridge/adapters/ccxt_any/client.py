@@ -18,7 +18,7 @@ from orderbridge.http.retry import Deadline
 from orderbridge.http.session import Session, log_facts
 from orderbridge.http.transport import NoAnswer, NothingSent
 from orderbridge.model.permit import Lane
-from orderbridge.venue.codes import Said, TryAgain, judged, read_error
+from orderbridge.venue.meanings import Said, TryAgain, judged, read_error
 from orderbridge.venue.sender import Sender, Tries, VenueCall
 
 T = TypeVar("T")

@@ -33,7 +33,7 @@ from orderbridge.errors import (
 from orderbridge.http.body import Unreadable, load, shown
 from orderbridge.http.limits import LockedOut, NoPermit
 from orderbridge.http.retry import retry_after
-from orderbridge.venue.codes import Meaning, Said
+from orderbridge.venue.meanings import Meaning, Said
 
 # Throttled without a word of how long.
 LOCK_OUT: Final = 10.0

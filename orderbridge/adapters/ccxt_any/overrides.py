@@ -13,7 +13,7 @@ from typing import Any, Final
 from orderbridge.adapters.ccxt_any.exchanges import ClientIds, Listing
 from orderbridge.gateway import ClientIdRule
 from orderbridge.model.basics import Side, TimeInForce
-from orderbridge.venue.codes import Meaning
+from orderbridge.venue.meanings import Meaning
 
 Row = tuple[str, Any, str]
 

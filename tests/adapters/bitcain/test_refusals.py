@@ -9,7 +9,7 @@ import pytest
 from orderbridge import errors
 from orderbridge.adapters.bitcain.codes import CANCEL, CODES, EDIT, RETRY, SUBMIT
 from orderbridge.model.request import OrderEdit, OrderRequest
-from orderbridge.venue.codes import READ_ERRORS, WRITE_ERRORS
+from orderbridge.venue.meanings import READ_ERRORS, WRITE_ERRORS
 
 REQUEST = OrderRequest.limit(symbol="BTC/USDT", side="buy", quantity="0.5", price="60000", client_order_id="bot-1")
 FAULTS = [

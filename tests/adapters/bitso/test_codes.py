@@ -3,7 +3,7 @@
 import pytest
 
 from orderbridge.adapters.bitso.codes import CODES, fold_code
-from orderbridge.venue.codes import Meaning
+from orderbridge.venue.meanings import Meaning
 
 # From the facts on codes and on what counts as a refusal when an order is submitted.
 EXPECTED = {

@@ -32,7 +32,7 @@ from orderbridge.errors import (
 )
 from orderbridge.http import WireRequest, WireResponse
 from orderbridge.simulator import Simulator
-from orderbridge.venue.codes import Meaning
+from orderbridge.venue.meanings import Meaning
 
 PLACE = "POST /api/v3/orders"
 _keys = itertools.count()

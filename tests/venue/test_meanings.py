@@ -6,7 +6,7 @@ import pytest
 
 from orderbridge import errors
 from orderbridge.errors import OrderBridgeError, Where
-from orderbridge.venue.codes import (
+from orderbridge.venue.meanings import (
     WRITE_ERRORS,
     Codes,
     Meaning,
