@@ -85,6 +85,9 @@ class PublicRules:
         """
         failed = 0
         while fresh or self.known is None:
+            if self._load is not None and self._load.done():
+                self._loaded(self._load)  # its callback is still to come, and nothing else would let it run
+                continue
             if self._load is None:
                 self._load, self._loader = asyncio.ensure_future(fetch()), loader
                 self._load.add_done_callback(self._loaded)
@@ -106,6 +109,8 @@ class PublicRules:
         return self.known
 
     def _loaded(self, load: asyncio.Future[Any]) -> None:
+        if load is not self._load:
+            return  # taken in already
         self._load = self._loader = None
         if not load.cancelled() and load.exception() is None:
             self.known, self.loaded_at = load.result(), time.monotonic()

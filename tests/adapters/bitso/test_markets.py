@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,7 @@ from orderbridge.http import WireRequest, WireResponse
 from orderbridge.http.retry import Retries
 from orderbridge.http.transport import NothingSent
 from orderbridge.simulator import Simulator
+from orderbridge.venue.markets import MarketRules, MarketStore, PublicRules
 
 QUICK = Retries(tries=1)
 ROW = {
@@ -227,6 +229,36 @@ async def test_account_that_closes_while_it_loads_leaves_the_load_to_another() -
 
     assert [markets["BTC/MXN"].maker_fee for markets in found] == [Decimal("0.002"), Decimal("0.003")]
     assert told.asked["GET available_books"] == 2
+
+
+@pytest.mark.parametrize("ends", ["closed", "failed"])
+async def test_who_asks_in_the_very_turn_in_which_a_load_ends_makes_another(ends: str) -> None:
+    """Between the end of a load and what follows from it nobody waits for it, in a circle or else."""
+    rules, go = PublicRules(), asyncio.Event()
+    one, other = (MarketStore(MarketRules(public=None, market=None), gateway=name, log=None) for name in "ab")  # type: ignore[arg-type]
+
+    async def ending() -> Any:
+        await go.wait()
+        raise VenueUnavailable("this account's proxy is gone")
+
+    async def loaded() -> Any:
+        return "rules"
+
+    async def at_once() -> Any:
+        load = rules._load
+        while load is not None and not load.done():  # noqa: ASYNC110 - to the turn in which it ends, and no further
+            await asyncio.sleep(0)
+        assert rules._load is load
+        return await rules.get(loaded, loader=other, fresh=False)
+
+    first = asyncio.ensure_future(rules.get(ending, loader=one, fresh=False))
+    await asyncio.sleep(0.01)
+    leaving = [asyncio.ensure_future(rules.leave(one))] if ends == "closed" else []
+    go.set()
+    asked = asyncio.ensure_future(at_once())
+    await asyncio.gather(first, *leaving, return_exceptions=True)
+
+    assert await asked == rules.known == "rules"
 
 
 async def test_a_load_that_fails_for_one_account_is_tried_by_another() -> None:
