@@ -56,6 +56,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 # What getting credentials may fail with, without anything being wrong with them.
 _NOT_READY: Final = (TimeoutError, VenueUnavailable, UnexpectedResponse, RateLimited)
+# Refusals of us, and not of what was asked for.
+_ABOUT_US: Final = (AuthenticationFailed, RateLimited)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -356,19 +358,18 @@ class Sender:
         try:
             async with asyncio.timeout(deadline.as_timeout):
                 return await self._repeat(call, deadline, "cancel", tries, once=once)
-        except (AuthenticationFailed, *_NOT_READY) as error:
+        except Exception as error:
             outcome, why = type(error).__name__, Exception.__str__(error) or "no time left"
+            if tries.left and isinstance(error, VenueError) and not isinstance(error, _ABOUT_US):
+                text = f"an earlier try may have cancelled it; the last was refused: {why}"
+                raise RefusedLater(text, refusal=error, **self._about(call)) from error
+            # Whatever ends the tries, such as a gateway that is closed between two, is no word on one that left.
             if tries.left:
+                why = why if isinstance(error, (OrderBridgeError, TimeoutError)) else outcome
                 raise OutcomeUnknown(f"sent, and no clear answer came: {why}", **self._about(call)) from error
-            if isinstance(error, VenueError):
+            if isinstance(error, VenueError) or not isinstance(error, _NOT_READY):
                 raise
             raise NotSent(f"nothing was sent: {why}", **self._where(call)) from error
-        except VenueError as refusal:
-            outcome = type(refusal).__name__
-            if not tries.left:
-                raise
-            text = f"an earlier try may have cancelled it; the last was refused: {Exception.__str__(refusal)}"
-            raise RefusedLater(text, refusal=refusal, **self._about(call)) from refusal
         finally:
             extra = log_facts(**self._about(call))
             self.session.log.info("%s -> %s at try %d", call.operation, outcome, tries.count, extra=extra)
@@ -530,6 +531,12 @@ class Sender:
             raise NotSent(f"nothing was sent: {error}", **self._where(call)) from error
         except NoAnswer as error:
             raise OutcomeUnknown(f"sent, and no answer came: {error}", **self._about(call)) from error
+        except Exception as error:
+            if isinstance(error, OrderBridgeError) or not tries.left:
+                raise
+            # A clock or a table may be anybody's: whatever fails in them, the write was sent.
+            why = f"its answer could not be taken in: {type(error).__name__}"
+            raise OutcomeUnknown(f"sent, and {why}", **self._about(call)) from error
         finally:
             if not tries.left:
                 outcome = "nothing was sent"

@@ -568,6 +568,22 @@ async def test_a_defect_in_understanding_an_answer_leaves_a_write_unknown() -> N
     assert unknown.value.client_order_id == "bot-1"
 
 
+async def test_a_defect_in_judging_an_answer_leaves_a_write_unknown() -> None:
+    """Whatever fails once the write was sent: a bare error would say nothing of it."""
+
+    def judge(said: Said, operation: str) -> Meaning:
+        raise KeyError("hunter2")
+
+    session = Session(gateway="v", venue="v", transport=Engine(WireResponse(400)), limiter=Limiter(None))
+    channel = HttpChannel(session, base_url="https://venue.example", auth=Key(), understand=understand)
+    one = Sender(channel, session, judge)
+
+    with pytest.raises(OutcomeUnknown, match=r"could not be taken in: KeyError$") as unknown:
+        await one.write(SUBMIT, deadline=Deadline(1))
+
+    assert (unknown.value.client_order_id, unknown.value.operation) == ("bot-1", "submit")
+
+
 class Scripted:
     """A channel whose sends end one after the other as a test says."""
 
@@ -585,7 +601,7 @@ class Scripted:
 
     async def send(self, call: Any, *, lane: Lane, deadline: Deadline, not_after: float | None, tries: Tries) -> Said:
         end = self.ends.pop(0)
-        tries.left = tries.left or not isinstance(end, NothingSent)
+        tries.left = tries.left or not isinstance(end, (NothingSent, ConfigurationError))
         if isinstance(end, Exception):
             raise end
         return end
@@ -615,6 +631,8 @@ FAILED: list[tuple[list[Exception | Said], type[OrderBridgeError]]] = [
     ([answer("unclear"), answer("permission")], RefusedLater),
     ([LOST, answer("permission")], RefusedLater),
     ([answer("throttled")], OutcomeUnknown),
+    ([LOST, ConfigurationError("closed meanwhile")], OutcomeUnknown),
+    ([LOST, KeyError("a defect")], OutcomeUnknown),
 ]
 
 
