@@ -328,12 +328,15 @@ class Cancelling:
         if self.by_client_id is not None:
             try:
                 listed += (await self.by_client_id(ref, deadline)).ids or ()
-            except OutcomeUnknown:
+            except OutcomeUnknown as unclear:
                 # Sent again only for orders that are seen to be live, and then by their ids.
                 live = [each.order_id for each in (await self._look(ref, deadline)).orders if each.may_be_live]
                 if not live:
                     raise
-                listed += await self._send_lists(live, deadline, operation="cancel")
+                listed += await self._send_lists(live, deadline, operation="cancel", after=unclear)
+            except OrderBridgeError:
+                if not listed:
+                    raise  # else what was meant is cancelled
         said = Cancelled(ids=listed)
         orders = [await self._after(Meant(id), said, deadline) for id in dict.fromkeys(listed)]
         if len(orders) > 1:
@@ -434,7 +437,9 @@ class Cancelling:
             whole = len(failed) + len(after)
             text = "; ".join([f"{len(failed)} of {whole} are not cancelled for certain: {ids}", *texts])
             meant, first = failed[0]
-            if not after and (_is_hopeless(failed) or len({type(error) for _, error in failed}) == 1):
+            is_unclear = any(isinstance(error, OutcomeUnknown) for _, error in failed)
+            is_alike = len({type(error) for _, error in failed}) == 1
+            if not after and (is_alike or (_is_hopeless(failed) and not is_unclear)):
                 first.add_note(text)
                 raise first
             raise OutcomeUnknown(f"{text}: {Exception.__str__(first)}", order_id=meant.order_id, **where) from first
@@ -460,7 +465,8 @@ class Cancelling:
                     raise unclear from error
                 still = self._live(batches, None) | {order.order_id: order for order in rows.good}
                 known |= still
-                listed = await self._send_lists([*still, *_ids_of(rows.bad)], deadline, operation="cancel_all")
+                ids = [*still, *_ids_of(rows.bad)]
+                listed = await self._send_lists(ids, deadline, operation="cancel_all", after=unclear)
         return CancelledOrders(await self._all_after(known, listed, deadline), may_lack=may_lack)
 
     async def _open_now(
@@ -482,25 +488,49 @@ class Cancelling:
         of_market = [order for order in self.memory if symbol in (None, order.symbol) and order.may_be_live]
         return {order.order_id: order for order in of_market if batches.could_be_id(order.order_id)}
 
-    async def _send_lists(self, ids: Iterable[str], deadline: Deadline, *, operation: str) -> list[str]:
-        if self.batches is None:
-            return []
-        safe = [id for id in ids if self.batches.could_be_id(id)]
-        lists = [safe[start : start + self.batches.size] for start in range(0, len(safe), self.batches.size)]
-        return [id for each in lists for id in await self._send_list(self.batches, each, deadline, operation)]
+    async def _send_lists(
+        self, ids: Iterable[str], deadline: Deadline, *, operation: str, after: OutcomeUnknown | None = None
+    ) -> list[str]:
+        """
+        Cancel by ids, in lists.
 
-    async def _send_list(self, batches: Batches, ids: list[str], deadline: Deadline, operation: str) -> list[str]:
+        Args:
+            after: what had been sent before and may have been carried out, so that no error denies it.
+
+        Raises:
+            OutcomeUnknown: some may be cancelled. NotSent, VenueError: nothing was.
+        """
+        listed: list[str] = []
+        if self.batches is None:
+            return listed
+        safe = [id for id in ids if self.batches.could_be_id(id)]
+        try:
+            for start in range(0, len(safe), self.batches.size):
+                await self._send_list(
+                    self.batches, safe[start : start + self.batches.size], deadline, operation, listed
+                )
+        except OrderBridgeError as error:
+            if not listed and after is None:
+                raise
+            others = ", ".join(id for id in safe if id not in listed)
+            text = f"{len(listed)} of {len(safe)} are cancelled; not for certain: {others}: {Exception.__str__(error)}"
+            raise OutcomeUnknown(text, **self._where(operation)) from error
+        return listed
+
+    async def _send_list(
+        self, batches: Batches, ids: list[str], deadline: Deadline, operation: str, listed: list[str]
+    ) -> None:
         """Cancel by ids. Some may have ended long ago: a list that is refused for them is split for the others."""
         try:
-            return list(await batches.send(ids, deadline, operation))
+            listed += await batches.send(ids, deadline, operation)
+            return
         except VenueError as error:
             if not batches.blames_an_id(error):
                 raise
-        if len(ids) == 1:
-            return []  # nothing was cancelled; how the order stands is read next
-        middle = len(ids) // 2
-        first = await self._send_list(batches, ids[:middle], deadline, operation)
-        return first + await self._send_list(batches, ids[middle:], deadline, operation)
+        if len(ids) > 1:  # of one alone nothing was cancelled; how the order stands is read next
+            middle = len(ids) // 2
+            await self._send_list(batches, ids[:middle], deadline, operation, listed)
+            await self._send_list(batches, ids[middle:], deadline, operation, listed)
 
     async def _all_after(self, known: Mapping[str, Order], listed: Sequence[str], deadline: Deadline) -> list[Order]:
         told = {id: id in listed for id in (*known, *listed)}
