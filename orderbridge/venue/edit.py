@@ -148,6 +148,5 @@ def check_same(shown: Order | None, order: Order) -> None:
 
 
 def _differs(order: Order, changes: OrderEdit) -> bool:
-    """True if an order states other figures than a change asked for."""
-    asked = {name: value for name, value in dict(changes).items() if value is not None}
-    return any(getattr(order, name) not in (None, value) for name, value in asked.items())
+    """Whether an order states other figures than a change asked for, or does not state them."""
+    return any(value is not None and getattr(order, name) != value for name, value in dict(changes).items())

@@ -199,12 +199,19 @@ async def test_change_that_means_nothing_is_refused(
     assert patches(sim) == []
 
 
-async def test_change_that_is_not_shown_yet_is_flagged(sim: Simulator) -> None:
+@pytest.mark.parametrize(
+    ("stays", "changes"),
+    [({"original_amount": "0.01"}, OrderEdit(quantity="0.02")), ({"price": None}, OrderEdit(price="1310000"))],
+    ids=["the old figure", "no figure"],
+)
+async def test_change_that_is_not_shown_yet_is_flagged(
+    sim: Simulator, stays: dict[str, Any], changes: OrderEdit
+) -> None:
     """An accepted change that the order does not show is pending, and not passed off as done."""
-    put = sim.bitso.put(side="sell", quantity="0.01", price="1300000", raw={"original_amount": "0.01"})
+    put = sim.bitso.put(side="sell", quantity="0.01", price="1300000", raw=stays)
 
     async with sim.bitso.gateway() as gateway:
-        order = await gateway.edit(put.order_id, OrderEdit(quantity="0.02"))
+        order = await gateway.edit(put.order_id, changes)
 
     assert order.replace_requested
     assert "edit: accepted, not shown yet" in order.evidence
