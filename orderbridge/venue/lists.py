@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, TypeVar
 
-from orderbridge.errors import ConfigurationError, UnexpectedResponse
+from orderbridge.errors import ConfigurationError, OrderBridgeError, UnexpectedResponse
 from orderbridge.model.basics import OrderStatus, Symbol
 from orderbridge.model.lifecycle import merge, united
 from orderbridge.model.order import Fill, Order
@@ -90,16 +90,22 @@ async def stream(
     """
     The good rows that a window holds, page by page, and after them the error that carries the bad ones.
 
+    An error of a page gets gateway and operation from here, where it has none.
+
     Raises:
         UnexpectedResponse: some rows could not be read (`bad_rows`).
     """
     bad: list[BadRow] = []
     async with aclosing(pages):
-        async for page in pages:
-            bad += page.bad
-            for row in page.good:
-                if window.holds(row):
-                    yield row
+        try:
+            async for page in pages:
+                bad += page.bad
+                for row in page.good:
+                    if window.holds(row):
+                        yield row
+        except OrderBridgeError as error:
+            error.gateway, error.operation = error.gateway or gateway, error.operation or operation
+            raise
     if bad:
         message = f"{len(bad)} rows could not be read; the others were given"
         raise UnexpectedResponse(message, bad_rows=tuple(bad), gateway=gateway, operation=operation)

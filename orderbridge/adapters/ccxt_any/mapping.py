@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NotRequired, TypedDict, Unpack
 
 from orderbridge.adapters.ccxt_any.exchanges import Traits
 from orderbridge.errors import NotSupported
@@ -221,17 +221,23 @@ def is_contract(row: Any) -> bool:
     return isinstance(symbol, str) and ":" in symbol
 
 
+class Seen(TypedDict):
+    """What every order of one answer has. `numbered_by_market`: another market may have an order of the same id."""
+
+    venue: str
+    account: str
+    observed_at: datetime
+    numbered_by_market: NotRequired[bool]
+
+
 def order_from_row(
     row: Any,
     *,
-    venue: str,
-    account: str,
     source: str,
-    observed_at: datetime,
     step: Decimal | None = None,
     info_fields: Mapping[str, str] | None = None,
     created: bool = False,
-    numbered_by_market: bool = False,
+    **seen: Unpack[Seen],
 ) -> Order:
     """
     Read an order of ccxt's.
@@ -241,7 +247,6 @@ def order_from_row(
         step: the market's quantity step: less than that may stay unfilled in a filled order.
         info_fields: of our fields those that ccxt drops, and where the exchange's own row has them.
         created: the answer to a new order, which may leave the status out.
-        numbered_by_market: another market may have an order of the same id.
 
     Raises:
         Unusable: no id, symbol or side that can be read, or an amount that is no number.
@@ -260,8 +265,6 @@ def order_from_row(
     return built(
         Order,
         reading.id,
-        venue=venue,
-        account=account,
         order_id=reading.id,
         client_order_id=reading.own("client_order_id", "clientOrderId"),
         symbol=reading.symbol,
@@ -281,12 +284,11 @@ def order_from_row(
         time_in_force=life,
         post_only=post_only,
         reduce_only=reading.flag("reduceOnly"),
-        numbered_by_market=numbered_by_market,
         created_at=_time("timestamp", reading.stated.get("timestamp"), anomalies),
         updated_at=_time("lastUpdateTimestamp", reading.stated.get("lastUpdateTimestamp"), anomalies),
-        observed_at=observed_at,
         anomalies=tuple(sorted(set(anomalies))),
         raw=_raw(row),
+        **seen,
     )
 
 
@@ -576,11 +578,8 @@ def order_from_answer(
     *,
     order_id: str,
     client_order_id: str | None,
-    venue: str,
-    account: str,
-    observed_at: datetime,
     step: Decimal | None,
-    numbered_by_market: bool = False,
+    **seen: Unpack[Seen],
 ) -> Order:
     """
     The order as its creation was answered, with the size and price that were asked for, and what else the answer
@@ -593,16 +592,7 @@ def order_from_answer(
     stated = row.get(STATED)
     if isinstance(stated, dict):
         row[STATED] = {**stated, "type": stated.get("type") or asked["type"]}
-    read = partial(
-        order_from_row,
-        venue=venue,
-        account=account,
-        source="submit",
-        observed_at=observed_at,
-        step=step,
-        created=True,
-        numbered_by_market=numbered_by_market,
-    )
+    read = partial(order_from_row, source="submit", step=step, created=True, **seen)
     try:
         order = read(row)
         if request.quantity is not None and order.quantity not in (None, request.quantity):
@@ -612,16 +602,7 @@ def order_from_answer(
             order = read({**row, STATED: sized}).model_copy(update={"quantity": order.quantity})
     except Unusable as unusable:
         odd = f"the answer to the new order could not be read: {unusable}"
-        return order_as_asked(
-            request,
-            venue=venue,
-            account=account,
-            order_id=order_id,
-            client_order_id=client_order_id,
-            observed_at=observed_at,
-            anomalies=(odd,),
-            numbered_by_market=numbered_by_market,
-        )
+        return order_as_asked(request, order_id=order_id, client_order_id=client_order_id, anomalies=(odd,), **seen)
     asked_for = {} if request.type is OrderType.MARKET else {name: getattr(request, name) for name in _AS_ASKED}
     noted = {name: value for name, value in asked_for.items() if getattr(order, name) is None}
     if order.status is OrderStatus.ACCEPTED:

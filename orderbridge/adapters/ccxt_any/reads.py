@@ -6,9 +6,9 @@ It is long because exchanges page, and hide pages, in so many ways.
 
 from __future__ import annotations
 
-import copy
 import difflib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Context, Decimal, localcontext
 from typing import Any, Final, Self, TypeVar
@@ -18,6 +18,7 @@ from orderbridge.adapters.ccxt_any.codes import is_list_answer
 from orderbridge.adapters.ccxt_any.exchanges import Listing, Traits
 from orderbridge.adapters.ccxt_any.mapping import (
     UNREADABLE,
+    Seen,
     beyond_digits,
     digits_of,
     fill_from_row,
@@ -41,6 +42,7 @@ from orderbridge.venue.lists import Window, joined, newest_first
 from orderbridge.venue.markets import Amounts, MarketRules, MarketStore
 from orderbridge.venue.memory import OrderMemory
 from orderbridge.venue.rows import RowReader, Rows, Unusable
+from orderbridge.venue.sender import Sender
 
 _LOAD_SECONDS: Final = 60.0
 
@@ -61,21 +63,17 @@ class CcxtMarkets:
         )
         self.store = MarketStore(rules, gateway=client.gateway, log=client.session.log)
 
-    def one(self, symbol: str, markets: Mapping[Symbol, Market]) -> Market:
-        """The market of a symbol. NotSupported: the exchange has none, or it is a contract's."""
-        if ":" in symbol:
-            raise NotSupported(f"{symbol} is a contract: this gateway trades spot markets, BASE/QUOTE")
-        market = markets.get(symbol.upper())  # type: ignore[call-overload]  # a Symbol equals its text
-        if market is not None:
-            found: Market = market
-            return found
-        near = difflib.get_close_matches(symbol.upper(), list(markets), n=3)
+    def one(self, symbol: Symbol, markets: Mapping[Symbol, Market]) -> Market:
+        """The market of a symbol. NotSupported: the exchange has none."""
+        if symbol in markets:
+            return markets[symbol]
+        near = difflib.get_close_matches(symbol, list(markets), n=3)
         hint = f"; did you mean {' or '.join(near)}?" if near else ""
         raise NotSupported(f"{self._client.gateway} has no spot market {symbol}{hint}")
 
-    def spelled(self, symbol: str | None) -> str | None:
+    def spelled(self, symbol: Symbol | None) -> str | None:
         """A symbol as ccxt writes it; one that is not known goes as it is, for ccxt to refuse."""
-        return None if symbol is None else self._spelled.get(symbol.upper(), str(symbol))
+        return None if symbol is None else self._spelled.get(symbol, str(symbol))
 
     def step(self, symbol: object) -> Decimal | None:
         """The quantity step of a symbol, where it is known."""
@@ -141,8 +139,6 @@ _MINUTE: Final = 60_000
 _DAY: Final = 24 * 60 * _MINUTE
 # Where no limit is told, an answer of one of these lengths, or of fifties, may be a page with others after it.
 _SMALL_PAGES: Final = frozenset({10, 20, 25, 30, 40})
-
-
 # What makes ccxt ask for orders that wait for a price, where an exchange keeps them apart.
 TRIGGER: Final[Mapping[str, Any]] = {"trigger": True}
 
@@ -151,68 +147,64 @@ class NotInList(OrderNotFound):
     """An order that was not in a list which was answered well, and may have been one page of several."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CcxtReads:
     """The reads of one account."""
 
-    def __init__(
-        self,
-        client: CcxtClient,
-        markets: CcxtMarkets,
-        *,
-        traits: Traits,
-        memory: OrderMemory,
-        venue: str,
-        account: str,
-        clock: Callable[[], float],
-    ) -> None:
-        self.client = client
-        self._reader = RowReader(client.session)
-        self.markets = markets
-        self.traits = traits
-        self.memory = memory
-        self.venue = venue
-        self.account = account
-        self._clock = clock
-        self._lane: Lane = "read"
+    sender: Sender
+    reader: RowReader
+    markets: CcxtMarkets
+    traits: Traits
+    memory: OrderMemory
+    venue: str
+    account: str
+    clock: Callable[[], float]
 
     def in_lane(self, lane: Lane) -> Self:
         """The same reads, with another right to be sent."""
-        other = copy.copy(self)
-        other._lane = lane
-        return other
+        return replace(self, sender=self.sender.in_lane(lane))
 
     def now(self) -> datetime:
         """The moment, by the gateway's clock."""
-        return datetime.fromtimestamp(self._clock(), UTC)
+        return datetime.fromtimestamp(self.clock(), UTC)
 
-    async def ready(self, *, deadline: Deadline) -> Any:
+    def seen(self) -> Seen:
+        """What every order that is shown now has."""
+        return Seen(
+            venue=self.venue,
+            account=self.account,
+            observed_at=self.now(),
+            numbered_by_market=self.traits.numbers_by_market,
+        )
+
+    async def ready(self, *, deadline: Deadline) -> Mapping[Symbol, Market]:
         """The markets, which every read of ccxt's needs. VenueUnavailable and the errors of a read."""
         return await self.markets.store.get(deadline=deadline)
 
     async def _read(self, call: CcxtCall, deadline: Deadline) -> Answered:
-        done: Answered = await self.client.sender.read(call, deadline=deadline, lane=self._lane)
+        done: Answered = await self.sender.read(call, deadline=deadline)
         return done
 
     async def order(
-        self, order_id: str, *, symbol: str | None, params: dict[str, Any], deadline: Deadline, operation: str
+        self, order_id: str, symbol: Symbol | None, params: Mapping[str, Any], deadline: Deadline
     ) -> Rows[Order]:
         """One order by id, or by what `params` name. OrderNotFound (NotInList: perhaps) and the errors of a read."""
         asked, named = self.markets.spelled(symbol), {**self.traits.fetch_params, **params}
-        call = CcxtCall(operation=operation, make=lambda exchange: exchange.fetch_order(order_id, asked, dict(named)))
+        call = CcxtCall(operation="lookup", make=lambda exchange: exchange.fetch_order(order_id, asked, dict(named)))
         try:
             done = await self._read(call, deadline)
         except OrderNotFound as error:
             last = call.calls[-1].sent[-1] if call.calls and call.calls[-1].sent else None
             # ccxt looked through what came; only where a row of ours says so is that the order's own place.
             if last is not None and last.failed is None and self.traits.order_rows_at is None:
-                raise NotInList(Exception.__str__(error), gateway=self.client.gateway, operation=operation) from error
+                raise NotInList(Exception.__str__(error)) from error
             raise
-        rows = await self._orders([done.value], "look-up", operation, done)
+        rows = await self._orders([done.value], "look-up", "lookup", done)
         for order in rows.good:
             self.memory.shown(order.order_id, order.symbol, apart=bool(params.get("trigger")))
         return rows
 
-    async def read_open(self, symbol: str | None, deadline: Deadline) -> Rows[Order]:
+    async def read_open(self, symbol: Symbol | None, deadline: Deadline) -> Rows[Order]:
         """
         Every open order of one symbol or of all.
 
@@ -220,23 +212,23 @@ class CcxtReads:
             NotSupported: by symbol only, and there are too many symbols to ask for each.
             UnexpectedResponse: an answer that may be a page of more. VenueUnavailable and the errors of a read.
         """
-        operation, listing = "open_orders", self.traits.open_orders
+        listing = self.traits.open_orders
         if not listing.exists:
-            raise self._lacks(f"{self.client.gateway} lists no open orders: look them up by id", operation)
+            raise NotSupported(f"{self.sender.gateway} lists no open orders: look them up by id")
         markets = await self.ready(deadline=deadline)
-        symbols: Sequence[str | None] = [symbol]
+        symbols: Sequence[Symbol | None] = [symbol]
         if symbol is not None:
-            symbols = [str(self.markets.one(symbol, markets).symbol)]
+            self.markets.one(symbol, markets)
         elif listing.needs_symbol:
             if len(markets) > SWEPT_MARKETS:
-                raise self._lacks(f"{self.client.gateway} lists open orders by symbol only: give symbol", operation)
-            symbols = [str(known) for known in markets]
+                raise NotSupported(f"{self.sender.gateway} lists open orders by symbol only: give symbol")
+            symbols = list(markets)
         kinds: list[Mapping[str, Any]] = [{}, TRIGGER] if self.traits.trigger_orders_apart else [{}]
-        asks = [(asked, dict(params)) for asked in symbols for params in kinds]
-        pages = await read_each(lambda ask: self._open_page(*ask, listing, deadline), asks)
+        asks = [(asked, params) for asked in symbols for params in kinds]
+        pages = await read_each(lambda ask: self._open_page(*ask, deadline), asks)
         self._note_where([("trigger" in params, page) for (_, params), page in zip(asks, pages, strict=True)])
         rows = joined(pages)
-        rows.good = [order for order in rows.good if symbol is None or order.symbol == symbol.upper()]
+        rows.good = [order for order in rows.good if symbol in (None, order.symbol)]
         return rows
 
     def _note_where(self, pages: Sequence[tuple[bool, Rows[Order]]]) -> None:
@@ -249,16 +241,14 @@ class CcxtReads:
             # Where ccxt passes over the parameter, both lists are the one.
             self.memory.shown(*id, apart=id not in ids[False])
 
-    async def _open_page(
-        self, symbol: str | None, params: dict[str, Any], listing: Listing, deadline: Deadline
-    ) -> Rows[Order]:
-        asked = self.markets.spelled(symbol)
+    async def _open_page(self, symbol: Symbol | None, params: Mapping[str, Any], deadline: Deadline) -> Rows[Order]:
+        asked, listing = self.markets.spelled(symbol), self.traits.open_orders
         call = CcxtCall(
             operation="open_orders",
             make=lambda exchange: exchange.fetch_open_orders(asked, None, listing.limit, dict(params)),
         )
         done = await self._read(call, deadline)
-        self._check_whole(done, listing, "open_orders")
+        check_whole(done, listing)
         return await self._orders(done.value, "open orders", "open_orders", done)
 
     def orders_since(
@@ -267,7 +257,7 @@ class CcxtReads:
         """The orders created in a window, open or ended, as one page. NotSupported, at once: it cannot be had."""
         self._check_span(window, self.traits.orders, "orders")
         if filters:
-            raise self._lacks(f"{self.client.gateway} takes no filters {', '.join(filters)}", "orders")
+            raise NotSupported(f"{self.sender.gateway} takes no filters {', '.join(filters)}")
         return self._order_pages(window, timeout)
 
     def trades_since(
@@ -278,39 +268,39 @@ class CcxtReads:
         if ref is not None:
             return self._trades_by_ref(ref, look_up, window, timeout)
         if not self.traits.trades.exists:
-            raise self._lacks(f"{self.client.gateway} has no fills", "fills")
+            raise NotSupported(f"{self.sender.gateway} has no fills")
         return self._trade_pages(window, timeout)
 
     def _check_span(self, window: Window, listing: Listing, operation: str, *, is_of_order: bool = False) -> None:
         """NotSupported: further back than the exchange shows; or the list is by symbol only, and there is none."""
         days, since = listing.days_back, window.since
         if since is not None and days is not None and since < self.now() - timedelta(days=days):
-            raise self._lacks(f"{self.client.gateway} shows the last {days} days only", operation)
+            raise NotSupported(f"{self.sender.gateway} shows the last {days} days only")
         if listing.needs_symbol and window.symbol is None and not is_of_order:
-            raise self._lacks(f"{self.client.gateway} lists {operation} by symbol only: give symbol", operation)
+            raise NotSupported(f"{self.sender.gateway} lists {operation} by symbol only: give symbol")
 
     async def _order_pages(self, window: Window, timeout: float | None) -> AsyncGenerator[Rows[Order], None]:
-        self.client.check_usable()
+        self.sender.check_usable()
         answers = await self._since("fetch_orders", self.traits.orders, window, Deadline(timeout), "orders")
         rows = joined([await self._orders(done.value, "orders", "orders", done) for done in answers])
         yield Rows(newest_first(rows.good), rows.bad)
 
     async def _trade_pages(self, window: Window, timeout: float | None) -> AsyncGenerator[Rows[Fill], None]:
-        self.client.check_usable()
+        self.sender.check_usable()
         yield await self._trades_since(window, Deadline(timeout))
 
     async def _trades_by_ref(
         self, ref: RefLike, look_up: LookUp, window: Window, timeout: float | None
     ) -> AsyncGenerator[Rows[Fill], None]:
         """It is looked up only where the ref does not name it whole: an ended order may be shown no longer."""
-        self.client.check_usable()
+        self.sender.check_usable()
         deadline, known = Deadline(timeout), OrderRef.of(ref)
         shown = [ref] if isinstance(ref, Order) else self.memory.orders(known.order_id or "", known.symbol)
         if len(shown) == 1:
             seen = shown[0]
         else:
             result = await look_up([known], deadline)
-            seen = order_from(result, known, gateway=self.client.gateway, operation="fills")
+            seen = order_from(result, known, gateway=self.sender.gateway, operation="fills")
         if self.traits.order_trades:
             yield await self._trades_of(seen.order_id, seen.symbol, deadline)
             return
@@ -326,12 +316,7 @@ class CcxtReads:
         return Rows(newest_first(unique.values()), [bad for page in pages for bad in page.bad])
 
     async def _since(
-        self,
-        method: str,
-        listing: Listing,
-        window: Window,
-        deadline: Deadline,
-        operation: str,
+        self, method: str, listing: Listing, window: Window, deadline: Deadline, operation: str
     ) -> list[Answered]:
         markets = await self.ready(deadline=deadline)
         if window.symbol is not None:
@@ -340,7 +325,7 @@ class CcxtReads:
         try:
             spans = windows(listing, window.since, window.until, now=self.now())
         except ValueError as error:
-            raise self._lacks(f"{self.client.gateway} {error}", operation) from None
+            raise NotSupported(f"{self.sender.gateway} {error}") from None
         answers = []
         for start, end in spans:
             params = {} if end is None else {"until": end}
@@ -350,7 +335,7 @@ class CcxtReads:
 
             done = await self._read(CcxtCall(operation=operation, make=make), deadline)
             if not reaches_back(done.value, window.since, listing):
-                self._check_whole(done, listing, operation)
+                check_whole(done, listing)
             answers.append(done)
         return answers
 
@@ -362,54 +347,19 @@ class CcxtReads:
         )
         done = await self._read(call, deadline)
         # Few orders trade in as many pieces as a page holds, so only a usual large page is suspect.
-        self._check_whole(done, Listing(exists=True), "fills", small_pages=False)
+        check_whole(done, Listing(exists=True), small_pages=False)
         return await self._fills(done, order_id, symbol)
 
-    def _check_whole(self, done: Answered, listing: Listing, operation: str, *, small_pages: bool = True) -> None:
-        """UnexpectedResponse where an answer may be one page of several, or is no list at all."""
-        self._check_shape(done, listing, operation)
-        if listing.whole:
-            return
-        count = max([rows_in(payload) for payload in done.payloads] + [length(done.value)])
-        if listing.more is not None:
-            hidden = any(isinstance(payload, dict) and payload.get(listing.more) for payload in done.payloads)
-        elif listing.limit is not None:
-            hidden = count >= listing.limit
-        else:
-            hidden = (small_pages and count in _SMALL_PAGES) or (count > 0 and count % 50 == 0)
-        if hidden:
-            raise UnexpectedResponse(
-                f"{count} rows may be one page of several, so the list cannot be shown to be complete: ask for one"
-                " symbol or a shorter time, or look orders up by id",
-                gateway=self.client.gateway,
-                operation=operation,
-            )
-
-    def _check_shape(self, done: Answered, listing: Listing, operation: str) -> None:
-        """UnexpectedResponse where ccxt made an empty list of an answer that has no place for rows."""
-        if length(done.value) or any(is_list_answer(payload, listing.rows_at) for payload in done.payloads):
-            return
-        keys = {str(key) for payload in done.payloads if isinstance(payload, dict) for key in payload}
-        raise UnexpectedResponse(
-            f"the answer has no list in it (keys: {', '.join(sorted(keys)) or 'none'}), so it is not an empty one",
-            keys=tuple(sorted(keys)),
-            gateway=self.client.gateway,
-            operation=operation,
-        )
-
     async def _orders(self, values: Any, source: str, operation: str, done: Answered) -> Rows[Order]:
-        now = self.now()
+        seen = self.seen()
 
         def to_order(row: Any) -> Order:
             order = order_from_row(
                 row,
-                venue=self.venue,
-                account=self.account,
                 source=source,
-                observed_at=now,
                 step=self.markets.step(row.get("symbol")) if isinstance(row, dict) else None,
                 info_fields=self.traits.info_fields,
-                numbered_by_market=self.traits.numbers_by_market,
+                **seen,
             )
             self.memory.put(order)
             return order
@@ -428,16 +378,37 @@ class CcxtReads:
 
     async def _rows(self, values: Any, convert: Callable[[Any], T], operation: str, done: Answered) -> Rows[T]:
         # Whether ccxt left these in the list or filtered them out, each is told once.
-        unread = [self._reader.bad_row(-1, reason, raw=raw) for raw, reason in done.call.unreadable]
+        unread = [self.reader.bad_row(-1, reason, raw=raw) for raw, reason in done.call.unreadable]
 
         def read(row: Any) -> T | None:
             is_told = isinstance(row, dict) and UNREADABLE in row
             return None if is_told or is_contract(row) else convert(row)
 
-        return await self._reader.read(values, read, operation, raw_of=_as_sent, unread=unread)
+        return await self.reader.read(values, read, operation, raw_of=_as_sent, unread=unread)
 
-    def _lacks(self, text: str, operation: str) -> NotSupported:
-        return NotSupported(text, gateway=self.client.gateway, operation=operation)
+
+def check_whole(done: Answered, listing: Listing, *, small_pages: bool = True) -> None:
+    """UnexpectedResponse where an answer may be one page of several, or where ccxt made an empty list of no list."""
+    payloads = done.payloads
+    if not length(done.value) and not any(is_list_answer(payload, listing.rows_at) for payload in payloads):
+        keys = sorted({str(key) for payload in payloads if isinstance(payload, dict) for key in payload})
+        names = ", ".join(keys) or "none"
+        message = f"the answer has no list in it (keys: {names}), so it is not an empty one"
+        raise UnexpectedResponse(message, keys=tuple(keys))
+    if listing.whole:
+        return
+    count = max([rows_in(payload) for payload in payloads] + [length(done.value)])
+    if listing.more is not None:
+        hidden = any(isinstance(payload, dict) and payload.get(listing.more) for payload in payloads)
+    elif listing.limit is not None:
+        hidden = count >= listing.limit
+    else:
+        hidden = (small_pages and count in _SMALL_PAGES) or (count > 0 and count % 50 == 0)
+    if hidden:
+        raise UnexpectedResponse(
+            f"{count} rows may be one page of several, so the list cannot be shown to be complete: ask for one"
+            " symbol or a shorter time, or look orders up by id"
+        )
 
 
 def check_symbol(symbol: str) -> None:
@@ -448,11 +419,6 @@ def check_symbol(symbol: str) -> None:
 
 def _as_sent(row: Any) -> Any:
     return row.get("info", row) if isinstance(row, dict) else row
-
-
-def symbol_text(symbol: Symbol | None) -> str | None:
-    """A symbol as ccxt takes it."""
-    return None if symbol is None else str(symbol)
 
 
 def windows(

@@ -29,7 +29,7 @@ from orderbridge.adapters.ccxt_any.exchanges import (
 )
 from orderbridge.adapters.ccxt_any.mapping import creation, order_from_answer, refuse_side, stated_in_answer
 from orderbridge.adapters.ccxt_any.overrides import OVERRIDES
-from orderbridge.adapters.ccxt_any.reads import TRIGGER, CcxtMarkets, CcxtReads, NotInList, check_symbol, symbol_text
+from orderbridge.adapters.ccxt_any.reads import TRIGGER, CcxtMarkets, CcxtReads, NotInList, check_symbol
 from orderbridge.adapters.ccxt_any.watch import Wire
 from orderbridge.errors import (
     NotSent,
@@ -57,7 +57,7 @@ from orderbridge.venue.cancel import UNREADABLE, Cancelled, Cancelling, Listed, 
 from orderbridge.venue.gateway import Parts, VenueGateway
 from orderbridge.venue.lookup import CLIENT, ORDER, Ask, Lookup, LookupStep, Way, no_id_of
 from orderbridge.venue.memory import OrderMemory
-from orderbridge.venue.rows import Rows
+from orderbridge.venue.rows import RowReader, Rows
 from orderbridge.venue.sender import RefusedLater
 from orderbridge.venue.submit import Placing, Unclear
 
@@ -169,7 +169,14 @@ class CcxtGateway(VenueGateway):
         )
         markets = CcxtMarkets(client)
         reads = CcxtReads(
-            client, markets, traits=traits, memory=OrderMemory(), venue=venue, account=account, clock=clock
+            sender=client.sender,
+            reader=RowReader(session),
+            markets=markets,
+            traits=traits,
+            memory=OrderMemory(),
+            venue=venue,
+            account=account,
+            clock=clock,
         )
 
         async def close() -> None:
@@ -235,18 +242,15 @@ def _placing(reads: CcxtReads, clock: Callable[[], float]) -> Placing:
             request,
             order_id=order_id,
             client_order_id=call.client_order_id,
-            venue=reads.venue,
-            account=reads.account,
-            observed_at=reads.now(),
             step=markets.step(request.symbol),
-            numbered_by_market=traits.numbers_by_market,
+            **reads.seen(),
         )
 
     return Placing(
-        sender=reads.client.sender,
+        sender=reads.sender,
         capabilities=traits.capabilities,
         clock=clock,
-        screen=lambda request: refuse_side(request, traits, reads.client.gateway),
+        screen=lambda request: refuse_side(request, traits, reads.sender.gateway),
         markets=markets.store,
         call=call,
         said=said,
@@ -257,7 +261,7 @@ def _placing(reads: CcxtReads, clock: Callable[[], float]) -> Placing:
 
 def _cancelling(reads: CcxtReads) -> Cancelling:
     """How the exchange cancels: by its id alone. Some answer alike whether or not they cancelled anything."""
-    client, traits, memory, name = reads.client, reads.traits, reads.memory, reads.client.gateway
+    sender, traits, memory, name = reads.sender, reads.traits, reads.memory, reads.sender.gateway
     first, resolving = reads.in_lane("cancel"), reads.in_lane("resolve")
 
     async def look(refs: Sequence[RefLike], deadline: Deadline, listed: Listed) -> LookupResult:
@@ -292,7 +296,7 @@ def _cancelling(reads: CcxtReads) -> Cancelling:
         try:
             await first.ready(deadline=deadline)
         except (VenueUnavailable, UnexpectedResponse) as error:
-            raise NotSent(f"nothing was sent: {Exception.__str__(error)}", gateway=name, operation="cancel") from error
+            raise NotSent(f"nothing was sent: {Exception.__str__(error)}") from error
         asked, apart = reads.markets.spelled(meant.symbol), memory.is_apart(meant.order_id, meant.symbol)
         call = CcxtCall(
             operation="cancel",
@@ -301,7 +305,7 @@ def _cancelling(reads: CcxtReads) -> Cancelling:
             client_order_id=meant.client_order_id,
         )
         try:
-            done = await client.sender.cancel(call, deadline=deadline)
+            done = await sender.cancel(call, deadline=deadline)
         except (OrderNotFound, RefusedLater) as error:
             refusal = error if isinstance(error, OrderNotFound) else error.refusal
             if apart or not isinstance(refusal, OrderNotFound) or not await is_apart(meant, deadline):
@@ -329,10 +333,10 @@ def _cancelling(reads: CcxtReads) -> Cancelling:
             refuse=refuse,
             unseen=unseen,
             remembered=lambda ref: memory.orders(order_id(ref) or "", symbol_of(ref)),
-            would_wait=lambda: client.session.limiter.would_wait("resolve"),
+            would_wait=lambda: sender.session.limiter.would_wait("resolve"),
         ),
         memory=memory,
-        log=client.session.log,
+        log=sender.session.log,
         now=reads.now,
         send=send,
         looks_after=(VenueError,),
@@ -348,7 +352,7 @@ async def look_up(reads: CcxtReads, refs: Sequence[RefLike], deadline: Deadline)
     What an exchange cannot be asked is said to be so: an order that it shows with its symbol only, or a client id that
     it does not search by, is not «not seen».
     """
-    look = Lookup(reads.client.gateway, refs, deadline=deadline)
+    look = Lookup(reads.sender.gateway, refs, deadline=deadline)
     steps, kinds = _Steps(look, reads), (ORDER, CLIENT)
     return await look.run(
         steps.ways,
@@ -408,29 +412,27 @@ class _Steps:
     async def ask_for(self, asks: list[Ask]) -> None:
         """Ask for one id, or leave it to the list of open orders."""
         (ask,) = asks
-        symbol = symbol_text(self._symbol(ask))
+        symbol = self._symbol(ask)
         if ask.kind == ORDER and not self._traits.could_be_id(ask.id):
             note = f"{ask.id!r} is no order id that can be asked for safely"
-            self._look.answer([ask], Answer.CANNOT_ASK, note=note)
-        elif ask.kind == CLIENT and self._traits.client_ids is None:
-            note = f"{self._look.gateway} cannot look up by client order id"
             self._look.answer([ask], Answer.CANNOT_ASK, note=note)
         elif ask.kind == CLIENT:
             await self._by_client_id(ask, symbol)
         else:
             await self._fetch(ask, ask.id, symbol, {})
 
-    async def _by_client_id(self, ask: Ask, symbol: str | None) -> None:
-        known = self._reads.memory.id_of(ask.id)
-        rules = self._traits.client_ids
-        if known is not None:
+    async def _by_client_id(self, ask: Ask, symbol: Symbol | None) -> None:
+        known, rules = self._reads.memory.id_of(ask.id), self._traits.client_ids
+        if known is not None and rules is not None:
             await self._fetch(ask, known, symbol, {})
-        elif rules is not None and rules.fetch:
+        elif rules is None:
+            self._look.answer([ask], Answer.CANNOT_ASK, note=self._why(ask))
+        elif rules.fetch:
             await self._fetch(ask, ask.id, symbol, {"clientOrderId": ask.id})
         else:
             self._later(ask, symbol)
 
-    def _later(self, ask: Ask, symbol: str | None, otherwise: tuple[Answer, str] | None = None) -> None:
+    def _later(self, ask: Ask, symbol: Symbol | None, otherwise: tuple[Answer, str] | None = None) -> None:
         """Leave it to the list of open orders; `otherwise` is what is said where that does not show it."""
         listing = self._traits.open_orders
         if not listing.exists or (listing.needs_symbol and symbol is None):
@@ -444,7 +446,7 @@ class _Steps:
             return f"{self._look.gateway} cannot look up by client order id"
         return f"{self._look.gateway} looks an order up by its symbol too: give OrderRef(…, symbol=…)"
 
-    async def _fetch(self, ask: Ask, order_id: str, symbol: str | None, params: dict[str, Any]) -> None:
+    async def _fetch(self, ask: Ask, order_id: str, symbol: Symbol | None, params: dict[str, Any]) -> None:
         traits = self._traits
         apart = self._reads.memory.is_apart(order_id, ask.symbol)
         if not traits.fetch_order or (symbol is None and traits.order_needs_symbol):
@@ -471,15 +473,15 @@ class _Steps:
         else:
             self._take(ask, order_id, rows)
 
-    async def _by_both(self, order_id: str, symbol: str | None, params: dict[str, Any], *, apart: bool) -> Rows[Order]:
+    async def _by_both(
+        self, order_id: str, symbol: Symbol | None, params: dict[str, Any], *, apart: bool
+    ) -> Rows[Order]:
         """Ask where orders are shown, and where those that wait for a price are. OrderNotFound: at neither."""
         ways: list[Mapping[str, Any]] = [{}, TRIGGER] if self._traits.fetches_trigger else [{}]
         missed: list[OrderNotFound] = []
         for way in reversed(ways) if apart else ways:
             try:
-                return await self._reads.order(
-                    order_id, symbol=symbol, params={**params, **way}, deadline=self._look.deadline, operation="lookup"
-                )
+                return await self._reads.order(order_id, symbol, {**params, **way}, self._look.deadline)
             except OrderNotFound as error:
                 missed.append(error)
         raise next((error for error in missed if isinstance(error, NotInList)), missed[0])
@@ -496,14 +498,14 @@ class _Steps:
 
     async def scan(self, asks: list[Ask]) -> None:
         """Seek among the open orders, of all symbols or of each that is meant."""
-        by_symbol: dict[str | None, list[Ask]] = defaultdict(list)
+        by_symbol: dict[Symbol | None, list[Ask]] = defaultdict(list)
         for ask in asks:
-            by_symbol[symbol_text(self._symbol(ask)) if self._traits.open_orders.needs_symbol else None].append(ask)
+            by_symbol[self._symbol(ask) if self._traits.open_orders.needs_symbol else None].append(ask)
         async with asyncio.TaskGroup() as group:
             for symbol, waiting in by_symbol.items():
                 group.create_task(self._scan(symbol, waiting))
 
-    async def _scan(self, symbol: str | None, asks: Sequence[Ask]) -> None:
+    async def _scan(self, symbol: Symbol | None, asks: Sequence[Ask]) -> None:
         try:
             async with self._look.turn():
                 rows = await self._reads.read_open(symbol, self._look.deadline)
