@@ -68,6 +68,19 @@ async def test_bad_rows_come_after_all_good_ones() -> None:
     assert list(raised.value.bad_rows) == bad
 
 
+async def test_an_error_of_a_page_names_where_it_was() -> None:
+    """Gateway and call, where it says neither itself: no public call is running any more that could."""
+
+    async def pages() -> AsyncGenerator[Rows[Order], None]:
+        raise UnexpectedResponse("one page of several")
+        yield Rows()
+
+    with pytest.raises(UnexpectedResponse) as raised:
+        await anext(stream(pages(), Window(), gateway="x", operation="orders"))
+
+    assert (raised.value.gateway, raised.value.operation) == ("x", "orders")
+
+
 @pytest.mark.parametrize(
     "wrong", [{"since": datetime(2026, 1, 5)}, {"until": "2026-01-05"}, {"symbol": "BTCUSDT"}, {"status": "resting"}]
 )

@@ -92,14 +92,12 @@ class CcxtClient:
         self.session.check_usable()
         if not self._is_watched():
             message = "the HTTP call of the exchange object was replaced, so what leaves it cannot be told"
-            raise ConfigurationError(message, gateway=self.gateway)
+            raise ConfigurationError(message)
         check_proxies(self.exchange)
         loop = getattr(self.exchange, "asyncio_loop", None)
         if loop is not None and loop is not asyncio.get_running_loop():
-            raise ConfigurationError(
-                "the exchange object belongs to another event loop; make one in the loop that uses it",
-                gateway=self.gateway,
-            )
+            message = "the exchange object belongs to another event loop; make one in the loop that uses it"
+            raise ConfigurationError(message)
 
     async def ready(self) -> None:
         """Credentials are at hand always."""
@@ -137,20 +135,20 @@ class CcxtClient:
     def _said(self, failure: FailedCall, call: CcxtCall) -> Said:
         """What was answered to a call that failed; else its error is raised."""
         error, sent = failure.cause, failure.last
-        text, where = self.codes.named(error), Where(gateway=self.gateway, operation=call.operation)
+        text = self.codes.named(error)
         made: Exception | None = None
         if failure.call.is_write and not failure.may_have_left:
-            made = self.codes.unsent(failure, call.operation)
+            made = self.codes.unsent(failure)
             if isinstance(throttled := made.__cause__, RateLimited):
                 self.session.lock_out(throttled.retry_after or 0.0, operation=call.operation)
         elif failure.call.is_write:
             made = None if sent is not None and sent.status is not None else NoAnswer(text)
         elif isinstance(error, LockedOut):
-            made = RateLimited(str(error), retry_after=error.seconds, **where)
+            made = RateLimited(str(error), retry_after=error.seconds)
         elif isinstance(error, (NoPermit, TimeoutError)) and (sent is None or sent.failed is None):
-            made = VenueUnavailable(text, **where)
+            made = VenueUnavailable(text)
         elif sent is None:
-            made = self.codes.unbuilt(error, call.operation)
+            made = self.codes.unbuilt(error)
             made.__cause__ = self.codes.stand_in(error)
         elif sent.status is None or not sent.left:
             made = NoAnswer(text) if sent.left else NothingSent(text)
@@ -164,12 +162,11 @@ class CcxtClient:
         if isinstance(done, Answered):
             value: T = done.value
             return value
-        where = Where(gateway=self.gateway, operation=operation)
         try:
             said = self._said(done, CcxtCall(operation=operation, make=make))
         except (NothingSent, NoAnswer) as failed:
-            raise VenueUnavailable(f"no answer: {failed}", **where) from failed
-        error = read_error(judged(judge, said, operation), said, where)
+            raise VenueUnavailable(f"no answer: {failed}") from failed
+        error = read_error(judged(judge, said, operation), said, Where())
         raise error.error if isinstance(error, TryAgain) else error
 
     async def _run(self, make: Make[Any], call: Call, operation: str) -> Answered | FailedCall:

@@ -145,11 +145,6 @@ class FailedCall:
         return sent[-1] if sent else None
 
     @property
-    def before(self) -> Sent | None:
-        """The last request of all."""
-        return self.call.sent[-1] if self.call.sent else None
-
-    @property
     def may_have_left(self) -> bool:
         """Whether a request that counts may have left."""
         sent = self.call.writes if self.call.is_write else self.call.sent
@@ -159,8 +154,8 @@ class FailedCall:
     def cause(self) -> BaseException:
         """The error of the request itself, where ccxt tried to send it again and was kept from it."""
         last = self.last
-        repeated = isinstance(self.error, Repeated) and last is not None and last.failed is not None
-        return last.failed if repeated and last is not None and last.failed is not None else self.error
+        failed = last.failed if last is not None and isinstance(self.error, Repeated) else None
+        return self.error if failed is None else failed
 
 
 class CcxtCodes:
@@ -169,13 +164,11 @@ class CcxtCodes:
     def __init__(
         self,
         *,
-        gateway: str,
         secrets: tuple[str, ...],
         refusals: Mapping[str, str],
         code_at: tuple[str, ...],
         order_rows_at: tuple[str, ...] | None = None,
     ) -> None:
-        self.gateway = gateway
         self._secrets = secrets
         self._refusals = refusals
         self._code_at = code_at
@@ -298,54 +291,45 @@ class CcxtCodes:
         # ccxt's own class for what an exchange answers; OperationFailed says that it may pass.
         return "ExchangeError" in _class_names(error)
 
-    def unsent(self, failure: FailedCall, operation: str) -> OrderBridgeError:
+    def unsent(self, failure: FailedCall) -> OrderBridgeError:
         """The order did not leave: by the lanes, by a request before it, or because ccxt would not build it."""
-        error, before = failure.error, failure.before
-        made: OrderBridgeError
-        if isinstance(error, (LockedOut, NoPermit, TooLate, TimeoutError)):
-            made = self._not_sent(error, operation)
-        elif before is None:
-            made = self.unbuilt(error, operation)
-        elif before.failed is None:
-            # Not by itself: ccxt that could not read an answer before the order says nothing about the order.
-            is_denied = payload(before) is not None and bool(_class_names(error) & _DENIALS)
-            made = self._denied(error, operation) if is_denied else self._not_sent(error, operation)
-        else:
-            made = self._unsent_after(error, before, operation)
+        error, before = failure.error, failure.call.sent[-1] if failure.call.sent else None
+        made = None
+        if not isinstance(error, (LockedOut, NoPermit, TooLate, TimeoutError)):
+            made = self.unbuilt(error) if before is None else self._unsent_after(error, before)
+        made = made or self._not_sent(error)
         made.__cause__ = made.__cause__ or self.stand_in(error)
         return made
 
-    def _unsent_after(self, error: BaseException, before: Sent, operation: str) -> OrderBridgeError:
-        """The order did not leave, since a request before it failed."""
-        meaning, where = self.meaning(error, before), Where(gateway=self.gateway, operation=operation)
+    def _unsent_after(self, error: BaseException, before: Sent) -> OrderBridgeError | None:
+        """What the request before the order says of it; None where that is nothing."""
+        if before.failed is None:
+            # Not by itself: ccxt that could not read an answer before the order says nothing about the order.
+            is_denied = payload(before) is not None and bool(_class_names(error) & _DENIALS)
+            return OrderDenied(f"ccxt refused the order: {self.named(error)}", rule="ccxt") if is_denied else None
+        meaning = self.meaning(error, before)
         said = self._said(error, before, meaning)
         if 0 < said.status < 500 and meaning in _ABOUT_US:
-            return _ABOUT_US[meaning](said.text, **said.facts(where))
-        made = self._not_sent(error, operation)
+            return _ABOUT_US[meaning](said.text, **said.facts(Where()))
+        made = self._not_sent(error)
         if said.status and meaning is Meaning.THROTTLED:
             seconds = LOCK_OUT if said.retry_after is None else said.retry_after
-            made.__cause__ = RateLimited(said.text, retry_after=seconds, **said.facts(where))
+            made.__cause__ = RateLimited(said.text, retry_after=seconds, **said.facts(Where()))
         return made
 
-    def _not_sent(self, error: BaseException, operation: str) -> NotSent:
-        return NotSent(f"nothing was sent: {self.named(error)}", gateway=self.gateway, operation=operation)
+    def _not_sent(self, error: BaseException) -> NotSent:
+        return NotSent(f"nothing was sent: {self.named(error)}")
 
-    def _denied(self, error: BaseException, operation: str) -> OrderDenied:
-        text = f"ccxt refused the order: {self.named(error)}"
-        return OrderDenied(text, rule="ccxt", gateway=self.gateway, operation=operation)
-
-    def unbuilt(self, error: BaseException, operation: str) -> OrderBridgeError:
+    def unbuilt(self, error: BaseException) -> OrderBridgeError:
         """ccxt made no request at all of a call."""
-        where = Where(gateway=self.gateway, operation=operation)
-        text = self.named(error)
-        names = _class_names(error)
+        text, names = self.named(error), _class_names(error)
         if names & {"AuthenticationError", "InvalidProxySettings", "ExchangeClosedByUser"}:
-            return ConfigurationError(text, **where)
+            return ConfigurationError(text)
         if names & {"NotSupported", "ArgumentsRequired", "BadSymbol"}:
-            return NotSupported(f"ccxt cannot ask for this: {text}", **where)
+            return NotSupported(f"ccxt cannot ask for this: {text}")
         if "NetworkError" in names or "OperationFailed" in names:
-            return NotSent(f"nothing was sent: {text}", **where)
-        return OrderDenied(f"ccxt could not make a request of this: {text}", rule="ccxt", **where)
+            return self._not_sent(error)
+        return OrderDenied(f"ccxt could not make a request of this: {text}", rule="ccxt")
 
 
 def _class_names(error: BaseException) -> set[str]:

@@ -36,36 +36,46 @@ _SOCKS: Final = ("socksProxy", "socks_proxy", "socksProxyCallback", "socks_proxy
 _SHORTEST_SECRET: Final = 4
 
 
-def load_ccxt() -> Any:
-    """ccxt.async_support, on first need: it takes most of a second. ConfigurationError: it is not installed."""
-    try:
-        return import_module("ccxt.async_support")
-    except ImportError as error:
-        raise ConfigurationError(f"ccxt is not installed: pip install 'orderbridge[ccxt]' ({error})") from error
+def exchange_of(exchange: Any, config: Mapping[str, Any] | None, *, sandbox: bool) -> Any:
+    """
+    An exchange object that can be used: made by ccxt's id, or the caller's own.
 
-
-def check_settings(config: object, sandbox: object) -> None:
-    """ConfigurationError: of another kind than they have to be. The text "false" would be true."""
+    Raises:
+        ConfigurationError, NotSupported: it cannot be.
+    """
+    # The text "false" would be true.
     if not isinstance(sandbox, bool):
         raise ConfigurationError(f"sandbox is True or False, not {type(sandbox).__name__}")
     if config is not None and not isinstance(config, Mapping):
         raise ConfigurationError(f"config is a mapping of ccxt's settings, not {type(config).__name__}")
+    make = _made if isinstance(exchange, str) else _taken
+    known = make(exchange, config, sandbox=sandbox)
+    _check_calls(known)
+    _check_credentials(known)
+    check_proxies(known)
+    return known
 
 
-def make_exchange(exchange: str, config: Mapping[str, Any] | None, *, sandbox: bool) -> Any:
+def _made(exchange: str, config: Mapping[str, Any] | None, *, sandbox: bool) -> Any:
     """
     An exchange object by ccxt's id.
 
     Raises:
-        ConfigurationError: ccxt has no such exchange (near ids are named), it has no sandbox, or a setting that it
-            does not take.
+        ConfigurationError: ccxt is not installed, has no such exchange (near ids are named), or no sandbox of it; or a
+            setting that it does not take.
     """
-    ccxt = load_ccxt()
+    try:
+        ccxt = import_module("ccxt.async_support")  # on first need: it takes most of a second
+    except ImportError as error:
+        raise ConfigurationError(f"ccxt is not installed: pip install 'orderbridge[ccxt]' ({error})") from error
     if exchange not in ccxt.exchanges:
         near = difflib.get_close_matches(exchange.lower(), ccxt.exchanges, n=3)
         hint = f"did you mean {' or '.join(near)}?" if near else "see ccxt.exchanges for those it has"
         raise ConfigurationError(f"ccxt has no exchange {exchange!r}; {hint}")
-    settings = {CREDENTIALS.get(name, name): _revealed(value) for name, value in (config or {}).items()}
+    settings = {
+        CREDENTIALS.get(name, name): value.get_secret_value() if isinstance(value, SecretStr) else value
+        for name, value in (config or {}).items()
+    }
     kind = getattr(ccxt, exchange)
     try:
         made = kind(settings)
@@ -75,10 +85,15 @@ def make_exchange(exchange: str, config: Mapping[str, Any] | None, *, sandbox: b
         raise ConfigurationError(f"ccxt does not take this config: one of {names} is of a wrong kind") from None
     # Its pause at closing serves WebSockets, which are not used here.
     made.timeout_on_exit = 0
-    return _sandboxed(made) if sandbox else made
+    if sandbox:
+        try:
+            made.set_sandbox_mode(True)
+        except Exception:  # noqa: BLE001 - NotSupported, or a KeyError on the way to it
+            raise ConfigurationError(f"ccxt knows no sandbox of {exchange}: leave sandbox out") from None
+    return made
 
 
-def take_exchange(exchange: Any, config: Mapping[str, Any] | None, *, sandbox: bool) -> Any:
+def _taken(exchange: Any, config: Mapping[str, Any] | None, *, sandbox: bool) -> Any:
     """
     An exchange object that the caller made.
 
@@ -97,15 +112,7 @@ def take_exchange(exchange: Any, config: Mapping[str, Any] | None, *, sandbox: b
     return exchange
 
 
-def _sandboxed(exchange: Any) -> Any:
-    try:
-        exchange.set_sandbox_mode(True)
-    except Exception:  # noqa: BLE001 - NotSupported, or a KeyError on the way to it
-        raise ConfigurationError(f"ccxt knows no sandbox of {exchange.id}: leave sandbox out") from None
-    return exchange
-
-
-def check_calls(exchange: Any) -> None:
+def _check_calls(exchange: Any) -> None:
     """NotSupported: the exchange trades no spot market, or ccxt lacks a call without which orders cannot be kept."""
     has = exchange.has
     if has.get("spot") is False:
@@ -117,11 +124,13 @@ def check_calls(exchange: Any) -> None:
         raise NotSupported(f"ccxt's {exchange.id} lacks {', '.join(missing)}, so orders cannot be kept there")
 
 
-def check_credentials(exchange: Any) -> None:
+def _check_credentials(exchange: Any) -> None:
     """ConfigurationError: a credential that the exchange requires is missing; it is named."""
     ours = {ccxt_name: name for name, ccxt_name in reversed(list(CREDENTIALS.items()))}
     missing = [
-        name for name, is_needed in exchange.requiredCredentials.items() if is_needed and not _has(exchange, name)
+        name
+        for name, is_needed in exchange.requiredCredentials.items()
+        if is_needed and not getattr(exchange, name, None)
     ]
     if missing:
         names = ", ".join(f"{name} ({ours[name]})" if ours.get(name, name) != name else name for name in missing)
@@ -135,10 +144,6 @@ def check_proxies(exchange: Any) -> None:
         raise ConfigurationError(
             f"{exchange.id} has {', '.join(named)}: a SOCKS proxy may send an order twice; use httpProxy or httpsProxy"
         )
-
-
-def _has(exchange: Any, name: str) -> bool:
-    return bool(getattr(exchange, name, None))
 
 
 def secrets_of(exchange: Any) -> tuple[str, ...]:
@@ -180,10 +185,6 @@ def _texts(urls: Any) -> list[str]:
     # The private address, where it has one of its own.
     ordered = sorted(urls.items(), key=lambda item: item[0] != "private") if isinstance(urls, Mapping) else []
     return [text for _, value in ordered for text in _texts(value)]
-
-
-def _revealed(value: Any) -> Any:
-    return value.get_secret_value() if isinstance(value, SecretStr) else value
 
 
 # Ids go into paths unescaped, where a word may name something else: `DELETE /orders/all` cancels everything.

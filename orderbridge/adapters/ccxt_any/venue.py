@@ -15,17 +15,12 @@ from orderbridge.adapters.ccxt_any.codes import CcxtCodes
 from orderbridge.adapters.ccxt_any.exchanges import (
     ANY_ID,
     address_of,
-    check_calls,
-    check_credentials,
-    check_proxies,
-    check_settings,
     corrected,
     declared,
     digest_of,
+    exchange_of,
     is_sandbox,
-    make_exchange,
     secrets_of,
-    take_exchange,
 )
 from orderbridge.adapters.ccxt_any.mapping import creation, order_from_answer, refuse_side, stated_in_answer
 from orderbridge.adapters.ccxt_any.overrides import OVERRIDES
@@ -139,13 +134,7 @@ class CcxtGateway(VenueGateway):
         clock: Callable[[], float] = time.time,
         retries: Retries | None = None,
     ) -> None:
-        check_settings(config, sandbox)
-        is_ours = isinstance(exchange, str)
-        make = make_exchange if is_ours else take_exchange
-        known = make(exchange, config, sandbox=sandbox)
-        check_calls(known)
-        check_credentials(known)
-        check_proxies(known)
+        known = exchange_of(exchange, config, sandbox=sandbox)
         venue = f"ccxt.{known.id}"
         self.name = gateway_name(venue, account)
         self._exchange = known
@@ -154,7 +143,6 @@ class CcxtGateway(VenueGateway):
         session = Session(gateway=self.name, venue=venue, transport=CcxtSends(), limiter=limiter, retries=retries)
         self._wire = wire = Wire(known, limiter, log=session.log.name)
         codes = CcxtCodes(
-            gateway=self.name,
             secrets=secrets_of(known),
             refusals=traits.refusals,
             code_at=traits.code_at,
@@ -186,7 +174,7 @@ class CcxtGateway(VenueGateway):
                 await client.settled()
             finally:
                 wire.release()
-                if is_ours:
+                if isinstance(exchange, str):
                     await known.close()
 
         beside = partial(look_up, reads.in_lane("resolve"))

@@ -196,9 +196,10 @@ class Wire:
         logger.setLevel(logging.INFO)  # at DEBUG ccxt logs whole requests, keys and signatures included
         for name, value in {**_SETTINGS, "logger": logger, IN_USE: True}.items():
             self._put(name, value)
-        watched = ("fetch", "fetch2", "nonce", "on_rest_response", "safe_order", "parse_order", "parse_trade")
-        for name in (*watched, "load_markets"):
+        for name in ("fetch", "fetch2", "nonce", "on_rest_response", "safe_order", "load_markets"):
             self._put(name, getattr(self, f"_make_{name}")(getattr(exchange, name)))
+        self._put("parse_order", _row_by_row(with_told(exchange.parse_order)))
+        self._put("parse_trade", _row_by_row(exchange.parse_trade))
         self._fetch = exchange.__dict__["fetch"]
         if not _overrides_json(exchange):
             self._put("on_json_response", exact_json)
@@ -320,12 +321,6 @@ class Wire:
                         self._options_before.setdefault(name, options.get(name, _MISSING))
 
         return load_markets
-
-    def _make_parse_order(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        return _row_by_row(with_told(original))
-
-    def _make_parse_trade(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        return _row_by_row(original)
 
     def _make_safe_order(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def safe_order(order: Any, market: Any = None) -> Any:

@@ -27,8 +27,8 @@ async def error_of(
         raise error
 
     session = Session(
-        gateway=codes.gateway,
-        venue=codes.gateway,
+        gateway="ccxt.test",
+        venue="ccxt.test",
         transport=CcxtSends(),
         limiter=Limiter(None),
         retries=Retries(tries=1),

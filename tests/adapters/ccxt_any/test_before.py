@@ -124,7 +124,7 @@ async def test_refused_credentials_before_the_order_are_told() -> None:
 
 def test_errors_say_in_words_what_has_no_text() -> None:
     """A time limit of ours is told as such, and no message ends in a bare colon."""
-    codes = CcxtCodes(gateway="ccxt.x", secrets=(), refusals={}, code_at=())
+    codes = CcxtCodes(secrets=(), refusals={}, code_at=())
 
     assert codes.named(TimeoutError()) == "the time was over"
     assert codes.named(ccxt.RequestTimeout()) == "RequestTimeout, without a text"

@@ -67,7 +67,7 @@ BEFORE = {
 
 
 def codes_of(**more: Any) -> CcxtCodes:
-    return CcxtCodes(gateway="ccxt.test", secrets=(SECRET,), **{"refusals": {}, "code_at": (), **more})
+    return CcxtCodes(secrets=(SECRET,), **{"refusals": {}, "code_at": (), **more})
 
 
 async def write_error(
