@@ -148,5 +148,5 @@ def check_same(shown: Order | None, order: Order) -> None:
 
 
 def _differs(order: Order, changes: OrderEdit) -> bool:
-    """Whether an order states other figures than a change asked for, or does not state them."""
+    """True if an order states other figures than a change asked for, or does not state them."""
     return any(value is not None and getattr(order, name) != value for name, value in dict(changes).items())

@@ -43,7 +43,7 @@ _INTERACTIVE: Final = "this account needs an interactive step to log in; pass a 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What a caller gave: a ready token, a provider of tokens, e-mail and password, or a refresh token."""
+    """The credentials of a caller: a ready token, a provider of tokens, e-mail and password, or a refresh token."""
 
     token: SecretStr | None = None
     provider: TokenProvider | None = None
@@ -84,7 +84,7 @@ class Credentials:
         )
 
     def fingerprint(self, account: str) -> str:
-        """What tells these credentials from others without showing them: gateways of one key share its limit."""
+        """A digest of these credentials that does not show them: gateways of one key share its limit."""
         secret = self.email or self.token or self.refresh_token
         text = secret.get_secret_value() if isinstance(secret, SecretStr) else secret
         return hashlib.sha256((text or f"provider:{account}").encode()).hexdigest()
@@ -130,13 +130,13 @@ class TokenKeeper:
 
     @property
     def can_renew(self) -> bool:
-        """Whether there is more than a ready token."""
+        """True if there is more than a ready token."""
         given = self._credentials
         return bool(given.provider or given.email or self._refresh_token)
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What must not appear in a text that is shown."""
+        """The texts that must not appear in one that is shown."""
         held = (self._token, self._refresh_token, self._credentials.password, self._credentials.token)
         texts = dict.fromkeys(secret.get_secret_value() for secret in held if secret is not None)
         # As JSON text too: a quote or an accent is written otherwise there.
@@ -248,7 +248,7 @@ class TokenKeeper:
 
 
 def session_said(response: WireResponse, call: HttpCall) -> Said:
-    """What the answer to a login or refresh says: its session, or why there is none."""
+    """Read the answer to a login or refresh: its session, or why there is none."""
     try:
         payload, unreadable = body.load(response.body), ""
     except body.Unreadable as error:

@@ -1,4 +1,4 @@
-"""What Bitcain's answers say, and what they mean: none of it but the 422 is documented."""
+"""Bitcain's answers: what they say, and what they mean; none of it but the 422 is documented."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ CODES: Final = Codes(
 
 
 def understand(response: WireResponse, call: HttpCall) -> Said:
-    """What an answer says: the order or page of a read, the object of a write, or why there is none."""
+    """Read an answer: the order or page of a read, the object of a write, or why there is none."""
     payload, text = None, ""
     try:
         payload = load(response.body)
@@ -122,7 +122,7 @@ def key_of(status: int, payload: object, call: HttpCall) -> str:
 
 def is_proof_of_absence(payload: object) -> bool:
     """
-    Whether a 404 is about the order and not about the path.
+    True if a 404 is about the order and not about the path.
 
     Only the server's own shapes count: a proxy's "no route matched" would otherwise prove that no order exists.
     """
@@ -132,7 +132,7 @@ def is_proof_of_absence(payload: object) -> bool:
 
 
 def is_shadowed_history(payload: object) -> bool:
-    """Whether this 422 took the word `history` for an order id, because the other route was there first."""
+    """True if this 422 took the word `history` for an order id, because the other route was there first."""
     return any(
         item.get("type") == "uuid_parsing" and _loc(item)[:1] == ("path",) and item.get("input") == "history"
         for item in _faults(payload)
@@ -140,7 +140,7 @@ def is_shadowed_history(payload: object) -> bool:
 
 
 def explain(payload: object) -> str:
-    """What the server says went wrong, in its own words; empty when it says nothing."""
+    """The server's own words for what went wrong; empty when it says nothing."""
     if lines := fault_lines(payload):
         return "; ".join(lines)
     if not isinstance(payload, Mapping):
@@ -155,7 +155,7 @@ def explain(payload: object) -> str:
 
 
 def fault_lines(payload: object) -> list[str]:
-    """What a 422 lists, a line for each fault; empty for every other answer."""
+    """The faults of a 422, a line for each; empty for every other answer."""
     return [_fault_text(item) for item in _faults(payload)]
 
 

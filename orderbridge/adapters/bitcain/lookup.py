@@ -22,7 +22,7 @@ MAX_CLIENT_ID: Final = 255
 async def look_up(
     reads: BitcainReads, refs: Sequence[RefLike], deadline: Deadline, *, scan_since: timedelta
 ) -> LookupResult:
-    """What became of each order; what is known when the time ends."""
+    """Look orders up: what became of each, and what is known when the time ends."""
     look = Lookup(reads.gateway, refs, deadline=deadline)
     steps = _Steps(look, reads, _back(reads.now(), scan_since))
     # The scan first, since it serves many ids with few requests.
@@ -135,7 +135,7 @@ class _Steps:
 
 
 def is_client_id(text: str) -> bool:
-    """Whether a text may be a client order id here: no documented rule, so no more than printable and short."""
+    """True if a text may be a client order id here: no documented rule, so no more than printable and short."""
     return bool(text.strip()) and len(text) <= MAX_CLIENT_ID and text.isprintable()
 
 

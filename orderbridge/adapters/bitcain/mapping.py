@@ -91,7 +91,7 @@ PAPER_FROM_WIRE: Final[Mapping[str, bool]] = {"paper": True, "live": False}
 
 @dataclass(frozen=True, slots=True)
 class StatusReading:
-    """What a status word means beside the fill numbers; `doubts` are contradictions between the two."""
+    """A status word read beside the fill numbers; `doubts` are contradictions between the two."""
 
     status: OrderStatus
     known_by: KnownBy = KnownBy.REPORTED
@@ -110,7 +110,7 @@ def read_status(
     word: str, *, quantity: Decimal | None, filled: Decimal | None, cancel_sent: bool = False
 ) -> StatusReading:
     """
-    What a status word means, given the sizes. Of an unknown word nothing is assumed: possibly live.
+    Read a status word, given the sizes. Of an unknown word nothing is assumed: possibly live.
 
     Args:
         cancel_sent: we asked for a cancel of this order, so that `cancelled` is no surprise.
@@ -264,7 +264,7 @@ def client_id_from_wire(row: object) -> str | None:
 
 
 def paper_from_wire(row: object) -> bool | None:
-    """Whether a row says that it is paper; None when it does not say, or contradicts itself."""
+    """True if a row says that it is paper; None when it does not say, or contradicts itself."""
     return _Row(row)._paper() if isinstance(row, Mapping) else None
 
 

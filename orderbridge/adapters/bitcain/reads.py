@@ -86,7 +86,7 @@ class BitcainReads:
         return self.sender.session.log
 
     def is_other_mode(self, paper: bool | None) -> bool:
-        """Whether an order belongs to the mode that this gateway is not for."""
+        """True if an order belongs to the mode that this gateway is not for."""
         return paper is not None and paper is not (self.mode == "paper")
 
     def other_mode(self, order: Order) -> str:

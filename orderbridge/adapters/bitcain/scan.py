@@ -51,7 +51,7 @@ class _Fresh:
 
 
 def row_key(value: object) -> str:
-    """What tells a row from others: its id, else all of it."""
+    """The key that tells a row from others: its id, else all of it."""
     if isinstance(value, Mapping):
         for name in wire.ID:
             if (known := as_uuid(pick(value, (name,)))) is not None:
@@ -116,7 +116,7 @@ class _Pass:
             offset += len(page.rows) - overlaps
 
     def explains(self, again: Page) -> bool:
-        """Whether the first page, read again, shows no more than new rows above known ones."""
+        """True if the first page, read again, shows no more than new rows above known ones."""
         known = [row_key(value) in self._seen for value in again.rows]
         return any(known) and all(known[known.index(True) :])
 

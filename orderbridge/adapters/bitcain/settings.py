@@ -21,7 +21,7 @@ SOURCES: Final = ("manual", "agent", "strategy")
 
 @dataclass(frozen=True, slots=True)
 class BitcainAccount:
-    """What a gateway was given, checked. `exchange` and below go out with new orders."""
+    """The settings that a gateway was given, checked. `exchange` and below go out with new orders."""
 
     base_url: str
     mode: Mode

@@ -194,11 +194,11 @@ class Page:
     next_cursor: str | None = None
 
     def is_full(self, limit: int) -> bool:
-        """Whether rows may have been cut off."""
+        """True if rows may have been cut off."""
         return len(self.rows) >= min(limit, self.limit or limit)
 
     def claims_more(self, *, offset: int, limit: int) -> bool:
-        """Whether there are rows after these: `has_more`, else a cursor, else the total, else a full page."""
+        """True if there are rows after these: `has_more`, else a cursor, else the total, else a full page."""
         if self.has_more is not None:
             return self.has_more
         if self.next_cursor is not None:

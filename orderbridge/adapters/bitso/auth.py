@@ -74,7 +74,7 @@ class Signer:
         self._nonces = nonce_source(self._key.get_secret_value())
 
     def headers(self, request: WireRequest) -> dict[str, str]:
-        """What a request is signed with: a fresh nonce for each."""
+        """The headers that sign a request: a fresh nonce for each."""
         signed = self.authorization(method=request.method, target=request.target, body=request.body)
         return {"authorization": signed}
 
@@ -97,7 +97,7 @@ class Signer:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What must not appear in a text that is shown; for redaction only."""
+        """The texts that must not appear in one that is shown; for redaction only."""
         return self._key.get_secret_value(), self._secret.get_secret_value()
 
     def __repr__(self) -> str:

@@ -1,5 +1,5 @@
 """
-What Bitso's answers say, and what its error codes mean.
+Bitso's answers: what they say, and what its error codes mean.
 
 Source: Bitso API v3, "Error codes" pages, and the older single-page reference for codes up to 0376.
 """
@@ -54,7 +54,7 @@ def fold_code(code: object) -> str:
 
 
 def understand(response: WireResponse, call: HttpCall) -> Said:
-    """What an answer says: its payload, or the code and the message in Bitso's envelope."""
+    """Read an answer: its payload, or the code and the message in Bitso's envelope."""
     try:
         envelope = load(response.body)
     except Unreadable as error:

@@ -144,12 +144,12 @@ class TradeRow(_Row):
 
 
 def could_be_oid(text: str) -> bool:
-    """Whether Bitso could have issued this as an order id."""
+    """True if Bitso could have issued this as an order id."""
     return _OID_SHAPE.fullmatch(text) is not None and text not in _RESERVED
 
 
 def could_be_origin_id(text: str) -> bool:
-    """Whether Bitso could have accepted this as a client order id."""
+    """True if Bitso could have accepted this as a client order id."""
     return _ORIGIN_SHAPE.fullmatch(text) is not None
 
 
@@ -331,7 +331,7 @@ def _liquidity(side: Side, maker_side: str) -> Liquidity | None:
 
 
 def told_of(fills: Sequence[Fill]) -> str:
-    """What the trades of an order say, as evidence."""
+    """The trades of an order, as evidence."""
     if not fills:
         return "order trades: none"
     return f"order trades: {len(fills)}, {plain(add(*(fill.quantity for fill in fills)))} {fills[0].symbol.base} in all"
@@ -554,7 +554,7 @@ def oid_from_answer(payload: object) -> str:
 
 def stated_in_answer(payload: object) -> dict[str, object]:
     """
-    What the answer to a new order states beside its id, by our names for it. Documented is the id alone.
+    The statements of the answer to a new order beside its id, by our names for it. Documented is the id alone.
 
     A text where a symbol or an amount cannot be read, so that it is another one than was sent.
     """

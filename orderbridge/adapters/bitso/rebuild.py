@@ -55,7 +55,7 @@ class _Lacking:
 
     @property
     def has_ended(self) -> bool:
-        """Whether Bitso itself had said so of every order that is known under it."""
+        """True if Bitso itself had said so of every order that is known under it."""
         return bool(self.known) and all(map(_is_reported_end, self.known))
 
     def fills_of(self, order_id: str) -> list[Fill]:
@@ -79,7 +79,7 @@ async def look_up(
     settle_time: float,
 ) -> LookupResult:
     """
-    What became of each order.
+    Look orders up: what became of each.
 
     Args:
         listed: oids that a cancel has just left out of its answer, as Bitso does with orders that are not active; and
@@ -94,7 +94,7 @@ async def look_up(
 
 
 class _Rebuild:
-    """What is told of orders that look-up does not show."""
+    """The way to orders that look-up does not show."""
 
     def __init__(self, look: Lookup, reads: BitsoReads, rebuild_limit: int, settle_time: float, listed: Listed) -> None:
         self._look = look
@@ -291,7 +291,7 @@ class _Rebuild:
         return list(self._again[order_id].orders) if order_id in self._again else []
 
     def _why_not_over(self, known: Order | None, order_id: str, fills: list[Fill]) -> str:
-        """What keeps the reads from being proof that an order is over; nothing when they are."""
+        """The reasons why the reads are no proof that an order is over; none when they are."""
         if self._listed.get(order_id) is not False:
             if self._open is None:
                 return self._why_not_open
@@ -322,5 +322,5 @@ def _without_trades(order: Order, *, has_matched: bool = False) -> Order:
 
 
 def blames_an_id(error: VenueError) -> bool:
-    """Whether a list was refused for one of its ids, so that the others are to be asked for without it."""
+    """True if a list was refused for one of its ids, so that the others are to be asked for without it."""
     return isinstance(error, OrderNotFound) or CODES.of(error.code) is Meaning.BAD_ID

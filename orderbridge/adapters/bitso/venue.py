@@ -386,7 +386,7 @@ def _delete(path: str, *, operation: str = "cancel", **ids: Any) -> HttpCall:
 
 
 class _Public(NamedTuple):
-    """What Bitso tells everybody of its markets: the rows of the books, and the decimals by currency code."""
+    """Bitso's public word on its markets: the rows of the books, and the decimals by currency code."""
 
     books: Any
     precision: Mapping[str, int]

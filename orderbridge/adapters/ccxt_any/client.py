@@ -37,7 +37,7 @@ Make = Callable[[Any], Awaitable[T]]
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What a call gave, and the exchange's own answers behind it."""
+    """The result of a call, and the exchange's own answers behind it."""
 
     value: Any
     call: Call
@@ -103,7 +103,7 @@ class CcxtClient:
         """Credentials are at hand always."""
 
     async def renew(self, stamp: object) -> bool:
-        """Whether what was not admitted may go out again: ccxt signs it anew."""
+        """True if what was not admitted may go out again: ccxt signs it anew."""
         return stamp is not None
 
     async def send(
@@ -133,7 +133,7 @@ class CcxtClient:
         return Said(ok=True, payload=done) if isinstance(done, Answered) else self._said(done, call)
 
     def _said(self, failure: FailedCall, call: CcxtCall) -> Said:
-        """What was answered to a call that failed; else its error is raised."""
+        """The answer to a call that failed; else its error is raised."""
         error, sent = failure.cause, failure.last
         text = self.codes.named(error)
         made: Exception | None = None

@@ -1,5 +1,5 @@
 """
-What an exception of ccxt's means: by the exchange's own code, its class and words, and by what had left.
+The meaning of ccxt's exceptions: by the exchange's own code, its class and words, and by what had left.
 
 ccxt files an exchange's codes under its classes by what they are about and not by what they prove: under InvalidOrder
 and BadRequest, and even AuthenticationError, stand time-outs and duplicates. Those classes refuse nothing by
@@ -97,18 +97,18 @@ _SIGNED: Final = re.compile(
 
 
 def is_passing(words: str, status: int | None = None) -> bool:
-    """Whether an answer leaves open what became of its request: the exchange was busy, late, or does not know."""
+    """True if an answer leaves open what became of its request: the exchange was busy, late, or does not know."""
     return status in _PASSING_STATUSES or _PASSING.search(words) is not None
 
 
 def is_duplicate(words: str) -> bool:
-    """Whether an answer says that the like of its request was there before."""
+    """True if an answer says that the like of its request was there before."""
     return _DUPLICATE.search(words) is not None and _NOT_AN_ORDER.search(words) is None
 
 
 def of_class(error: BaseException, *, words: str, status: int | None) -> Meaning:
     """
-    What ccxt's class proves, where the exchange's own code is in no reviewed row.
+    The proof in ccxt's class, where the exchange's own code is in no reviewed row.
 
     Args:
         words: the exchange's answer, without what it repeats of the request.
@@ -128,7 +128,7 @@ def of_class(error: BaseException, *, words: str, status: int | None) -> Meaning
 
 
 class CcxtError(Exception):
-    """What ccxt raised, by the name of its class and the text that is fit to be shown: a cause to look at."""
+    """An error that ccxt raised, by the name of its class and the text that is fit to be shown: a cause to look at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,7 @@ class FailedCall:
 
     @property
     def may_have_left(self) -> bool:
-        """Whether a request that counts may have left."""
+        """True if a request that counts may have left."""
         sent = self.call.writes if self.call.is_write else self.call.sent
         return any(each.left for each in sent)
 
@@ -159,7 +159,7 @@ class FailedCall:
 
 
 class CcxtCodes:
-    """What failures mean at one exchange: its own codes before ccxt's classes, and no text but a redacted one."""
+    """Judges failures at one exchange: its own codes before ccxt's classes, and no text but a redacted one."""
 
     def __init__(
         self,
@@ -175,12 +175,12 @@ class CcxtCodes:
         self._order_rows_at = order_rows_at
 
     def text(self, error: BaseException) -> str:
-        """What an error says, fit to be shown: cut, without queries, signatures and secrets."""
+        """The text of an error, fit to be shown: cut, without queries, signatures and secrets."""
         said = _SIGNED.sub(r"\1…", _URL_QUERY.sub(r"\1?…", str(error)))
         return shown(said.encode("utf-8", "replace"), self._secrets)
 
     def named(self, error: BaseException) -> str:
-        """What an error was and says, fit to be shown. A time limit of ours is told in words, since it has no text."""
+        """The name and text of an error, for showing. A time limit of ours is told in words, since it has no text."""
         if isinstance(error, (LockedOut, NoPermit, TooLate)):
             return str(error)
         if isinstance(error, TimeoutError) and not error.args:
@@ -197,7 +197,7 @@ class CcxtCodes:
         return next(iter(self._codes(sent)), "")
 
     def _codes(self, sent: Sent | None) -> list[str]:
-        """What stands at each place of a code; of a list the row that all its texts have, else they are joined."""
+        """The texts at each place of a code; of a list the row that all its texts have, else they are joined."""
         codes = []
         for path in self._code_at:
             value = payload(sent)
@@ -213,7 +213,7 @@ class CcxtCodes:
         return texts[0] if len(meanings) == 1 and None not in meanings else ", ".join(texts)
 
     def meaning(self, error: BaseException, sent: Sent | None, client_order_id: str | None = None) -> Meaning:
-        """What an error means that came with this answer, which may repeat the client id that was sent."""
+        """The meaning of an error that came with this answer, which may repeat the client id that was sent."""
         status = sent.status if sent is not None else None
         if status in _THROTTLE_STATUSES:
             return Meaning.THROTTLED
@@ -228,7 +228,7 @@ class CcxtCodes:
         return Meaning.EXISTS if known in _REFUSING and is_duplicate(words) else known
 
     def said(self, failure: FailedCall, *, client_order_id: str | None = None) -> Said:
-        """What the exchange answered to the request that counts; a write is not to go out again."""
+        """The exchange's answer to the request that counts; a write is not to go out again."""
         error, sent = failure.cause, failure.last
         is_write = failure.call.is_write
         meaning = self.of_write(error, sent, client_order_id) if is_write else self.of_read(error, sent)
@@ -250,7 +250,7 @@ class CcxtCodes:
         )
 
     def of_write(self, error: BaseException, sent: Sent | None, client_order_id: str | None) -> Meaning:
-        """What an answer to a write means. Only a whole, well-formed answer is a refusal."""
+        """The meaning of an answer to a write. Only a whole, well-formed answer is a refusal."""
         meaning = self.meaning(error, sent, client_order_id)
         if meaning is Meaning.THROTTLED:
             return meaning
@@ -259,7 +259,7 @@ class CcxtCodes:
         return meaning if is_clear and is_told else Meaning.UNCLEAR
 
     def of_read(self, error: BaseException, sent: Sent | None) -> Meaning:
-        """What an answer to a read or a cancel means."""
+        """The meaning of an answer to a read or a cancel."""
         meaning, said = self.meaning(error, sent), payload(sent)
         status = (sent.status if sent is not None else None) or 500
         if meaning is Meaning.THROTTLED:
@@ -276,7 +276,7 @@ class CcxtCodes:
         return Meaning.UNEXPECTED if is_whole else Meaning.GARBLED
 
     def _is_told(self, error: BaseException, sent: Sent | None, meaning: Meaning) -> bool:
-        """Whether an answer is a clear refusal of a read or a cancel."""
+        """True if an answer is a clear refusal of a read or a cancel."""
         said, is_answer = payload(sent), _is_answer(error, sent)
         if meaning is Meaning.NOT_FOUND:
             # Some exchanges say so by an empty list, of which ccxt makes this error afterwards: but also of no list.
@@ -302,7 +302,7 @@ class CcxtCodes:
         return made
 
     def _unsent_after(self, error: BaseException, before: Sent) -> OrderBridgeError | None:
-        """What the request before the order says of it; None where that is nothing."""
+        """The meaning of the request before the order for it; None where it has none."""
         if before.failed is None:
             # Not by itself: ccxt that could not read an answer before the order says nothing about the order.
             is_denied = payload(before) is not None and bool(_class_names(error) & _DENIALS)
@@ -338,7 +338,7 @@ def _class_names(error: BaseException) -> set[str]:
 
 def _is_answer(error: BaseException, sent: Sent | None) -> bool:
     """
-    Whether one of ccxt's errors is what the request was answered with.
+    True if one of ccxt's errors is what the request was answered with.
 
     One that is raised after a good answer, or a bare KeyError, comes from code that could not read it.
     """
@@ -349,7 +349,7 @@ def _is_answer(error: BaseException, sent: Sent | None) -> bool:
 
 def is_list_answer(said: Any, rows_at: tuple[str, ...] | None) -> bool:
     """
-    Whether an answer has a place for rows, be it empty: ccxt makes an empty list of an answer that has none.
+    True if an answer has a place for rows, be it empty: ccxt makes an empty list of an answer that has none.
 
     Args:
         rows_at: where the rows are (`()`: the answer is the list). None where that is not known: any list or mapping
@@ -384,5 +384,5 @@ def payload(sent: Sent | None) -> Any:
 
 
 def judge(said: Said, operation: str) -> Meaning:
-    """What an answer means: that is settled where ccxt's error is at hand."""
+    """The meaning of an answer: it is settled where ccxt's error is at hand."""
     return Meaning(said.key)

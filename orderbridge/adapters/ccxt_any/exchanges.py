@@ -159,7 +159,7 @@ def secrets_of(exchange: Any) -> tuple[str, ...]:
 
 
 def digest_of(exchange: Any) -> str:
-    """What tells one account's credentials from another's, without showing them."""
+    """A digest that tells one account's credentials from another's, without showing them."""
     named = "\n".join(f"{name}={getattr(exchange, name, None) or ''}" for name in _SECRETS)
     return hashlib.sha256(named.encode()).hexdigest()
 
@@ -175,7 +175,7 @@ def address_of(exchange: Any) -> str:
 
 
 def is_sandbox(exchange: Any) -> bool:
-    """Whether the object was set to its exchange's sandbox."""
+    """True if the object was set to its exchange's sandbox."""
     return bool(getattr(exchange, "isSandboxModeEnabled", False))
 
 
@@ -242,7 +242,7 @@ class Listing:
 @dataclass(frozen=True, slots=True)
 class Traits:
     """
-    What a gateway must know of its exchange.
+    The traits of an exchange that its gateway must know.
 
     Attributes:
         quote_sides: sides of market orders that can be sized in quote. base_sides: in base, as was shown: a market buy
@@ -286,7 +286,7 @@ class Traits:
     gets_write: bool = False
 
     def could_be_id(self, text: str) -> bool:
-        """Whether the exchange could have issued this as an order id, and it is safe in a path."""
+        """True if the exchange could have issued this as an order id, and it is safe in a path."""
         return re.fullmatch(self.id_shape, text) is not None and text.lower() != "all" and ".." not in text
 
     @property
@@ -312,7 +312,7 @@ class Traits:
 
 def declared(exchange: Any) -> Traits:
     """
-    What ccxt declares of an exchange: `has`, and `features` of its spot market. None means no.
+    The declarations of ccxt about an exchange: `has`, and `features` of its spot market. None means no.
 
     Stops are left out: many exchanges keep them in lists of their own, so that an open order would not be shown.
     """

@@ -216,13 +216,13 @@ _WORKING: Final = frozenset({OrderStatus.ACCEPTED, OrderStatus.OPEN, OrderStatus
 
 
 def is_contract(row: Any) -> bool:
-    """Whether a row is of a contract (`BASE/QUOTE:SETTLE`), which a gateway of the spot market leaves alone."""
+    """True if a row is of a contract (`BASE/QUOTE:SETTLE`), which a gateway of the spot market leaves alone."""
     symbol = row.get("symbol") if isinstance(row, Mapping) else None
     return isinstance(symbol, str) and ":" in symbol
 
 
 class Seen(TypedDict):
-    """What every order of one answer has. `numbered_by_market`: another market may have an order of the same id."""
+    """The facts of every order of one answer. `numbered_by_market`: another market may have an order of the same id."""
 
     venue: str
     account: str
@@ -517,7 +517,7 @@ def market_from_ccxt(row: Any, *, mode: int) -> Market:
 
 
 def is_spot(row: Any) -> bool:
-    """Whether one of ccxt's markets is of the spot market, by its own word and by its symbol."""
+    """True if one of ccxt's markets is of the spot market, by its own word and by its symbol."""
     if not isinstance(row, Mapping) or not isinstance(row.get("symbol"), str) or ":" in row["symbol"]:
         return False
     return row.get("spot") is True or (row.get("spot") is None and row.get("type") in {None, "spot"})

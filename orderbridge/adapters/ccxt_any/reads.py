@@ -169,7 +169,7 @@ class CcxtReads:
         return datetime.fromtimestamp(self.clock(), UTC)
 
     def seen(self) -> Seen:
-        """What every order that is shown now has."""
+        """The facts of every order that is shown now."""
         return Seen(
             venue=self.venue,
             account=self.account,
@@ -477,7 +477,7 @@ def rows_in(payload: Any, depth: int = 0) -> int:
 
 
 def reaches_back(values: Any, since: datetime | None, listing: Listing) -> bool:
-    """Whether a newest-first page that takes no `since` goes back beyond it, so that nothing after it is hidden."""
+    """True if a newest-first page that takes no `since` goes back beyond it, so that nothing after it is hidden."""
     if since is None or listing.takes_since or not isinstance(values, list):
         return False
     times = [row.get("timestamp") for row in values if isinstance(row, dict)]

@@ -303,7 +303,7 @@ def _cancelling(reads: CcxtReads) -> Cancelling:
         return Cancelled(ids=([meant.order_id] if listed else []) if traits.cancel_lists else None)
 
     async def is_apart(meant: Meant, deadline: Deadline) -> bool:
-        """Whether an order that was not found is one that waits for a price, which is cancelled in another place."""
+        """True if an order that was not found is one that waits for a price, which is cancelled in another place."""
         if not traits.trigger_orders_apart:
             return False
         key = OrderRef.model_construct(gateway=name, order_id=meant.order_id, symbol=meant.symbol)
@@ -335,7 +335,7 @@ def _cancelling(reads: CcxtReads) -> Cancelling:
 
 async def look_up(reads: CcxtReads, refs: Sequence[RefLike], deadline: Deadline) -> LookupResult:
     """
-    What became of each order: by the exchange's id one by one, by client id where it can, else among the open orders.
+    Look orders up: by the exchange's id one by one, by client id where it can, else among the open orders.
 
     What an exchange cannot be asked is said to be so: an order that it shows with its symbol only, or a client id that
     it does not search by, is not «not seen».

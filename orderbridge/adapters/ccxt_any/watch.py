@@ -1,5 +1,5 @@
 """
-What passes through an exchange object of ccxt's: watched, paced, never sent twice by itself; rows with what they state.
+Requests through an exchange object of ccxt's: watched, paced, never sent twice by itself; rows with what they state.
 
 The object is taken over while its gateway lives: exact numbers, our lanes for its limiter, no secrets in its log, no
 redirects, no replay on a stale connection. `release` puts everything back.
@@ -209,7 +209,7 @@ class Wire:
 
     @property
     def is_intact(self) -> bool:
-        """Whether every request of the object still passes here."""
+        """True if every request of the object still passes here."""
         return self._before != {} and self.exchange.__dict__.get("fetch") is self._fetch
 
     def release(self) -> None:
@@ -259,7 +259,7 @@ class Wire:
         return fetch2
 
     def _cost(self, api: Any, method: str, path: str, params: Any, config: Any) -> int:
-        """What a request counts for, in slots: exchanges weigh their calls, and ccxt has the weights."""
+        """The weight of a request, in slots: exchanges weigh their calls, and ccxt has the weights."""
         cost: Any = 1
         with suppress(KeyError, TypeError, ValueError, AttributeError):
             cost = self.exchange.calculate_rate_limiter_cost(api, method, path, params or {}, config or {})
@@ -350,7 +350,7 @@ def _row_by_row(parse: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _overrides_json(exchange: Any) -> bool:
-    """Whether an exchange's class reads JSON in a way of its own."""
+    """True if an exchange's class reads JSON in a way of its own."""
     kinds = [kind for kind in type(exchange).__mro__ if "on_json_response" in vars(kind)]
     return not kinds or not kinds[0].__module__.endswith("base.exchange")
 
