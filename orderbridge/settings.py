@@ -265,7 +265,8 @@ class Settings:
         """Where the settings of a gateway could be put, for messages."""
         venue, _, account = name.partition("/")
         variables = ", ".join(_variables(venue).values()) if not account else ""
-        places = [f"[gateways.{name!r}] in {FILE_NAME}".replace("'", '"')]
+        file = self.file.name if self.file else FILE_NAME
+        places = [f"[gateways.{name!r}] in {file}".replace("'", '"')]
         if variables:
             places.append(f"the environment ({variables})")
         return " or ".join(places)

@@ -1,13 +1,13 @@
 """
-The contract of every gateway, as cards that pytest runs over a stand-in of a venue: for adapters of one's own.
+What every gateway must do, as cards that pytest runs over a stand-in of a venue: for adapters of one's own.
 
     class TestNorte(GatewayContract):
         @pytest.fixture
-        async def venue(self):
-            async with NorteStandIn() as stand_in:
-                yield stand_in
+        def venue(self) -> StandIn:
+            return Norte()
 
-A card that the gateway's capabilities exclude, or that the stand-in cannot play, is skipped with that reason.
+A card that the gateway's capabilities exclude, or that the stand-in cannot play, is skipped with that reason. With
+`pytest.register_assert_rewrite("orderbridge.testing")` in conftest.py a card that fails says what it saw.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from orderbridge.errors import (
     RateLimited,
 )
 from orderbridge.gateway import OrderGateway
+from orderbridge.http import limits
 from orderbridge.http.limits import Rate
 from orderbridge.model.basics import EditClass, Idempotency, OrderStatus
 from orderbridge.model.request import OrderEdit, OrderRequest
@@ -120,6 +121,11 @@ def own_id(gateway: OrderGateway, client_order_id: str) -> dict[str, str]:
 @pytest.mark.asyncio
 class GatewayContract:
     """The cards. Subclass it, and give the fixture `venue`, a `StandIn`."""
+
+    @pytest.fixture(autouse=True)
+    def _limits_of_its_own(self) -> None:
+        """A lock-out and the pace are shared by all gateways of a key; each card begins with none."""
+        limits.forget_shared()
 
     async def test_submit_and_see_it(self, venue: StandIn) -> None:
         """An order that was submitted is found by its id, by its client id, and among the open ones."""

@@ -40,7 +40,7 @@ def no_limits_of_earlier_tests() -> None:
 
     A lock-out of that one, which holds for a minute as it should, would then meet the new one.
     """
-    limits._shared.clear()
+    limits.forget_shared()
 
 
 def is_open(db: sqlite3.Connection) -> bool:

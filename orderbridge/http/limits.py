@@ -267,6 +267,11 @@ LimitsLike = Rate | Literal["venue"] | None
 _shared: Final[dict[Hashable, Limiter]] = {}
 
 
+def forget_shared() -> None:
+    """Begin with no limiter, so that what one test spent or locked is no other's."""
+    _shared.clear()
+
+
 def shared_limiter(scope: Hashable, limits: LimitsLike, *, venue: Rate) -> Limiter:
     """
     The limiter of a scope (venue, address and a digest of the key), made at first use and kept for good.

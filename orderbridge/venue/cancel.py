@@ -272,7 +272,13 @@ class Cancelling:
             if outcome is error:
                 raise
             raise outcome from error
-        if said.order is not None and said.order.is_done:
+        except Exception as error:  # a defect in reading the answer, mostly: it may have been cancelled
+            seen = _newest((await self._read(meant, deadline)).orders)
+            if seen is None or seen.may_be_live:
+                why = f"its answer could not be taken in: {type(error).__name__}: {error}"
+                raise self._unclear(why, meant) from error
+            return self._concluded(meant.order, seen, listed=False) or seen
+        if said.order is not None and said.order.is_done and said.order.order_id == meant.order_id:
             return said.order
         return await self._after(meant, said, deadline)
 

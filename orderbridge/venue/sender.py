@@ -579,9 +579,9 @@ def http_sender(
     auth: Callable[[Session], Auth],
     understand: Callable[[WireResponse, HttpCall], Said],
     judge: Judge,
-    transport: EngineLike,
-    limits: LimitsLike,
-    retries: Retries | None,
+    transport: EngineLike = "auto",
+    limits: LimitsLike = "venue",
+    retries: Retries | None = None,
     public_pace: Rate | None = None,
     clock: Callable[[], float] = time.time,
 ) -> Sender:

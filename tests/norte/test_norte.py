@@ -46,6 +46,11 @@ async def test_an_installed_adapter_is_found_by_its_name(tmp_path: Path, monkeyp
     assert (found.gateway, found.status) == ("norte/mm", "open")
 
 
+def test_an_adapter_is_made_of_its_credentials_alone() -> None:
+    """Engine, pace and retries have defaults, so that a settings file need not name them."""
+    assert NorteGateway(api_key="key", api_secret="secret").name == "norte"
+
+
 def test_a_plain_venue_is_four_small_files() -> None:
     """Codes, signing, mapping and venue: 250 lines of code at most, as the page promises."""
     lines = set()

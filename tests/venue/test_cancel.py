@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -89,7 +90,7 @@ def test_an_order_that_was_not_listed_is_as_it_is_seen() -> None:
     assert concluded(order(), order(status="ended", quantity=None, filled_quantity="1"), False).status == "filled"
 
 
-Ends = dict[str, OrderBridgeError | None]
+Ends = dict[str, Exception | None]
 
 
 class Desk:
@@ -148,6 +149,12 @@ class Desk:
     async def _by_id(self, meant: Meant, deadline: Deadline) -> Cancelled:
         return Cancelled(await self._act(meant.order_id, meant.order_id))
 
+    def answer_with(self, shown: Order) -> Callable[[Meant, Deadline], Awaitable[Cancelled]]:
+        async def send(meant: Meant, deadline: Deadline) -> Cancelled:
+            return Cancelled(order=shown)
+
+        return send
+
     async def _by_client_id(self, ref: OrderRef, deadline: Deadline) -> Cancelled:
         return Cancelled(await self._act("client id"))
 
@@ -165,6 +172,29 @@ ONE, TWO = order(), order(order_id="2")
 async def cancel_all(desk: Desk, symbol: Symbol | None = None) -> Sequence[Order]:
     """Everything that is open there is cancelled."""
     return await desk.cancelling.cancel_all(symbol=symbol, deadline=Deadline(5))
+
+
+async def test_a_defect_in_reading_the_answer_denies_no_cancel() -> None:
+    """The order tells whether it was done; while it works, or is not shown, it may have been: look it up."""
+    defect = {"1": ValueError("no such row")}
+    ended, works = Desk(order(status="cancelled"), ends=defect), Desk(ONE, ends=defect)
+
+    after = await ended.cancelling.by_id(Meant("1", order=ONE), Deadline(5))
+    with pytest.raises(OutcomeUnknown, match="could not be taken in: ValueError") as unknown:
+        await works.cancelling.by_id(Meant("1", order=ONE), Deadline(5))
+
+    assert (after.order_id, after.status) == ("1", OrderStatus.CANCELLED)
+    assert unknown.value.order_id == "1"
+
+
+async def test_an_answer_that_shows_another_order_is_not_that_of_the_cancelled_one() -> None:
+    """The order is read instead."""
+    desk = Desk(order(status="filled", filled_quantity="1"), ends={})
+    shows = replace(desk.cancelling, send=desk.answer_with(order(order_id="2", status="cancelled")))
+
+    after = await shows.by_id(Meant("1", order=ONE), Deadline(5))
+
+    assert (after.order_id, after.status) == ("1", OrderStatus.FILLED)
 
 
 async def test_what_was_cancelled_by_the_one_id_is_told_though_the_other_way_fails() -> None:
