@@ -301,6 +301,23 @@ async def test_a_fill_between_two_reads_does_not_hide(sim: Simulator, after: str
     await watched.aclose()
 
 
+async def test_trades_of_an_order_that_nobody_knew_are_read_once_more_after_the_list(sim: Simulator) -> None:
+    """What filled after the first reading of them, and before the list that lacks it, is told too."""
+    watched = Watched()
+    async with sim.bitso.gateway() as another:
+        order = await another.submit(limit_buy())
+    (truth,) = sim.bitso.accepted()
+    truth.hidden = True
+    fill(sim, order, "0.004")
+    watched.after["/api/v3/order_trades"] = lambda: truth.active and sim.bitso.engine.fill(truth)
+
+    async with sim.bitso.gateway(transport=watched) as gateway:
+        told = await gateway.get(f"bitso:{order.order_id}")
+
+    assert told.filled_quantity == Decimal("0.01")
+    await watched.aclose()
+
+
 @pytest.mark.parametrize("operation", ["open_orders", "order_trades"])
 async def test_a_read_that_failed_proves_nothing(sim: Simulator, gateway: OrderGateway, operation: str) -> None:
     """Without the list, or without the trades, no end is concluded, however long it has been lacking."""
