@@ -27,10 +27,10 @@ from orderbridge.simulator import Simulator
 PACKAGE = Path(orderbridge.__file__).resolve().parent
 ROOT = PACKAGE.parent
 # A listing that can be read.
-MOST_FILES = 135
+MOST_FILES = 133
 # What one call crosses, from the bridge to the wire and back.
-MOST_FILES_OF_A_LOOK_UP = 41
-MOST_FILES_OF_A_PLACEMENT = 42
+MOST_FILES_OF_A_LOOK_UP = 36
+MOST_FILES_OF_A_PLACEMENT = 39
 # A signature is written where it is promised and where it is done.
 MOST_DEFINITIONS = 5
 # The calls of a gateway and of a bridge, but for names that every other class has too (get, orders, aclose).
