@@ -458,6 +458,12 @@ class Sender:
             session.lock_out(self._timed(said, meaning).retry_after or 0.0, operation=call.operation)
         return meaning
 
+    def error_for(self, said: Said, call: VenueCall) -> OrderBridgeError:
+        """The error for an answer to a read that was sent beside the lanes; throttled there, all of them stop."""
+        meaning = read_meaning(self._meaning(said, call, self.session), said.status)
+        error = read_error(meaning, self._timed(said, meaning), self._where(call))
+        return error.error if isinstance(error, TryAgain) else error
+
     def _timed(self, said: Said, meaning: Meaning) -> Said:
         is_untold = meaning is Meaning.THROTTLED and said.retry_after is None
         return replace(said, retry_after=self._lock_out) if is_untold else said

@@ -12,13 +12,13 @@ from typing import Any, Final, TypeVar
 from orderbridge.adapters.ccxt_any.codes import LOCK_OUT, CcxtCodes, FailedCall, judge, payload
 from orderbridge.adapters.ccxt_any.exchanges import check_proxies
 from orderbridge.adapters.ccxt_any.watch import Call, Sent, current_call
-from orderbridge.errors import ConfigurationError, RateLimited, VenueUnavailable, Where
+from orderbridge.errors import ConfigurationError, RateLimited, VenueUnavailable
 from orderbridge.http.limits import LockedOut, NoPermit
 from orderbridge.http.retry import Deadline
 from orderbridge.http.session import Session, log_facts
 from orderbridge.http.transport import NoAnswer, NothingSent
 from orderbridge.model.permit import Lane
-from orderbridge.venue.meanings import Said, TryAgain, judged, read_error
+from orderbridge.venue.meanings import Said
 from orderbridge.venue.sender import Sender, Tries, VenueCall
 
 T = TypeVar("T")
@@ -162,12 +162,12 @@ class CcxtClient:
         if isinstance(done, Answered):
             value: T = done.value
             return value
+        call = CcxtCall(operation=operation, make=make)
         try:
-            said = self._said(done, CcxtCall(operation=operation, make=make))
+            said = self._said(done, call)
         except (NothingSent, NoAnswer) as failed:
             raise VenueUnavailable(f"no answer: {failed}") from failed
-        error = read_error(judged(judge, said, operation), said, Where())
-        raise error.error if isinstance(error, TryAgain) else error
+        raise self.sender.error_for(said, call)
 
     async def _run(self, make: Make[Any], call: Call, operation: str) -> Answered | FailedCall:
         started = time.perf_counter()

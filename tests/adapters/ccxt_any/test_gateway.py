@@ -29,6 +29,7 @@ from orderbridge.errors import (
     OrderDenied,
     OrderNotFound,
     OutcomeUnknown,
+    RateLimited,
     UnexpectedResponse,
     VenueUnavailable,
 )
@@ -107,6 +108,18 @@ async def test_markets_that_cannot_be_loaded_send_nothing(sim: Any, make: Callab
         await gateway.submit(buy())
     assert sim.bitso.requests[PLACE] == 0
     assert (await gateway.submit(buy())).order_id
+
+
+async def test_throttled_markets_lock_out_as_any_read_does(sim: Any, make: Callable[..., CcxtGateway]) -> None:
+    """They are loaded beside the lanes, which stop all the same; the error says for how long."""
+    sim.bitso.fault("throttle", operation="books", times=1)
+    gateway = make()
+
+    with pytest.raises(RateLimited) as caught:
+        await gateway.markets()
+
+    locked_for = gateway.parts.sender.session.limiter.locked_for
+    assert 0 < locked_for <= (caught.value.retry_after or 0)
 
 
 async def test_a_cancelled_caller_takes_nobody_along(sim: Any, make: Callable[..., CcxtGateway]) -> None:
