@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from orderbridge.adapters.ccxt_any.exchanges import Traits
 from orderbridge.adapters.ccxt_any.watch import Call, Repeated, Sent, TooLate
 from orderbridge.errors import (
     AuthenticationFailed,
@@ -158,26 +159,17 @@ class FailedCall:
         return self.error if failed is None else failed
 
 
+@dataclass(frozen=True, slots=True)
 class CcxtCodes:
     """Judges failures at one exchange: its own codes before ccxt's classes, and no text but a redacted one."""
 
-    def __init__(
-        self,
-        *,
-        secrets: tuple[str, ...],
-        refusals: Mapping[str, str],
-        code_at: tuple[str, ...],
-        order_rows_at: tuple[str, ...] | None = None,
-    ) -> None:
-        self._secrets = secrets
-        self._refusals = refusals
-        self._code_at = code_at
-        self._order_rows_at = order_rows_at
+    secrets: tuple[str, ...]
+    traits: Traits
 
     def text(self, error: BaseException) -> str:
         """The text of an error, fit to be shown: cut, without queries, signatures and secrets."""
         said = _SIGNED.sub(r"\1…", _URL_QUERY.sub(r"\1?…", str(error)))
-        return shown(said.encode("utf-8", "replace"), self._secrets)
+        return shown(said.encode("utf-8", "replace"), self.secrets)
 
     def named(self, error: BaseException) -> str:
         """The name and text of an error, for showing. A time limit of ours is told in words, since it has no text."""
@@ -199,7 +191,7 @@ class CcxtCodes:
     def _codes(self, sent: Sent | None) -> list[str]:
         """The texts at each place of a code; of a list the row that all its texts have, else they are joined."""
         codes = []
-        for path in self._code_at:
+        for path in self.traits.code_at:
             value = payload(sent)
             for name in path.split("."):
                 value = value.get(name) if isinstance(value, dict) else None
@@ -209,7 +201,7 @@ class CcxtCodes:
         return codes
 
     def _one(self, texts: list[str]) -> str:
-        meanings = {self._refusals.get(text) for text in texts}
+        meanings = {self.traits.refusals.get(text) for text in texts}
         return texts[0] if len(meanings) == 1 and None not in meanings else ", ".join(texts)
 
     def meaning(self, error: BaseException, sent: Sent | None, client_order_id: str | None = None) -> Meaning:
@@ -219,7 +211,7 @@ class CcxtCodes:
             return Meaning.THROTTLED
         words = sent.body if sent is not None else ""
         words = words.replace(client_order_id, "") if client_order_id else words
-        rows = (self._refusals[code] for code in self._codes(sent) if code in self._refusals)
+        rows = (self.traits.refusals[code] for code in self._codes(sent) if code in self.traits.refusals)
         known = next(map(Meaning, rows), None)
         if known is None:
             return of_class(error, words=words, status=status)
@@ -245,7 +237,7 @@ class CcxtCodes:
             status=(sent.status if sent is not None else None) or 0,
             retry_after=retry_after(headers.get("retry-after"), now=time.time()),
             request_id=headers.get("x-request-id"),
-            body=shown(_SIGNED.sub(r"\1…", body).encode("utf-8", "replace"), self._secrets),
+            body=shown(_SIGNED.sub(r"\1…", body).encode("utf-8", "replace"), self.secrets),
             stamp=stamp,
         )
 
@@ -280,7 +272,7 @@ class CcxtCodes:
         said, is_answer = payload(sent), _is_answer(error, sent)
         if meaning is Meaning.NOT_FOUND:
             # Some exchanges say so by an empty list, of which ccxt makes this error afterwards: but also of no list.
-            return said is not None and (is_answer or is_list_answer(said, self._order_rows_at))
+            return said is not None and (is_answer or is_list_answer(said, self.traits.order_rows_at))
         if not is_answer or meaning in {Meaning.CREDENTIALS, Meaning.PERMISSION}:
             return is_answer
         status = sent.status if sent is not None else None

@@ -15,6 +15,7 @@ from pydantic import SecretStr
 
 from orderbridge.errors import ConfigurationError, NotSupported
 from orderbridge.gateway import Capabilities, ClientIdRule
+from orderbridge.http.limits import Rate
 from orderbridge.model.basics import Idempotency, OrderType, Side, TimeInForce
 
 # Ours to ccxt's, so that settings read as those of every other gateway.
@@ -33,6 +34,8 @@ CREDENTIALS: Final[Mapping[str, str]] = {
 }
 _SECRETS: Final = ("apiKey", "secret", "password", "uid", "login", "twofa", "privateKey", "walletAddress", "token")
 _SOCKS: Final = ("socksProxy", "socks_proxy", "socksProxyCallback", "socks_proxy_callback")
+# Where ccxt names no pace: one request a second.
+_SLOW_MILLISECONDS: Final = 1000.0
 _SHORTEST_SECRET: Final = 4
 
 
@@ -172,6 +175,19 @@ def address_of(exchange: Any) -> str:
         if parts.hostname:
             return f"{parts.scheme}://{parts.netloc}"
     return ""
+
+
+def rate_of(exchange: Any) -> Rate:
+    """
+    Our lanes by ccxt's pace of an exchange (`rateLimit`: milliseconds between requests of weight one).
+
+    A burst of a second's worth and a tenth of a minute's at most; with the refill no 60 s go over the figure.
+    """
+    told = getattr(exchange, "rateLimit", None)
+    pause = float(told) if isinstance(told, (int, float)) and told > 0 else _SLOW_MILLISECONDS
+    a_minute = 60_000 / pause
+    burst = max(1, min(int(a_minute / 10), int(1000 / pause)))
+    return Rate(burst=burst, per_second=(a_minute - burst if a_minute > burst else a_minute / 2) / 60)
 
 
 def is_sandbox(exchange: Any) -> bool:

@@ -3,7 +3,7 @@ Between ccxt's dicts and our models: tables and pure functions; long as it is al
 
 ccxt completes what an exchange says: it computes cost, average, filled and remaining from one another, takes a closed
 order for filled, and calls every market order IOC. So an order is read from what the exchange's own parser stated
-before that (`STATED`, kept by `watch.Wire`). Parsers compute too, so an amount counts only where it was told (`TOLD`).
+before that (`STATED`, kept by `watch.Watch`). Parsers compute too, so an amount counts only where it was told (`TOLD`).
 """
 
 from __future__ import annotations
@@ -221,7 +221,7 @@ def is_contract(row: Any) -> bool:
     return isinstance(symbol, str) and ":" in symbol
 
 
-class Seen(TypedDict):
+class OrderFacts(TypedDict):
     """The facts of every order of one answer. `numbered_by_market`: another market may have an order of the same id."""
 
     venue: str
@@ -237,7 +237,7 @@ def order_from_row(
     step: Decimal | None = None,
     info_fields: Mapping[str, str] | None = None,
     created: bool = False,
-    **seen: Unpack[Seen],
+    **facts: Unpack[OrderFacts],
 ) -> Order:
     """
     Read an order of ccxt's.
@@ -288,7 +288,7 @@ def order_from_row(
         updated_at=_time("lastUpdateTimestamp", reading.stated.get("lastUpdateTimestamp"), anomalies),
         anomalies=tuple(sorted(set(anomalies))),
         raw=_raw(row),
-        **seen,
+        **facts,
     )
 
 
@@ -579,7 +579,7 @@ def order_from_answer(
     order_id: str,
     client_order_id: str | None,
     step: Decimal | None,
-    **seen: Unpack[Seen],
+    **facts: Unpack[OrderFacts],
 ) -> Order:
     """
     The order as its creation was answered, with the size and price that were asked for, and what else the answer
@@ -592,7 +592,7 @@ def order_from_answer(
     stated = row.get(STATED)
     if isinstance(stated, dict):
         row[STATED] = {**stated, "type": stated.get("type") or asked["type"]}
-    read = partial(order_from_row, source="submit", step=step, created=True, **seen)
+    read = partial(order_from_row, source="submit", step=step, created=True, **facts)
     try:
         order = read(row)
         if request.quantity is not None and order.quantity not in (None, request.quantity):
@@ -602,7 +602,7 @@ def order_from_answer(
             order = read({**row, STATED: sized}).model_copy(update={"quantity": order.quantity})
     except Unusable as unusable:
         odd = f"the answer to the new order could not be read: {unusable}"
-        return order_as_asked(request, order_id=order_id, client_order_id=client_order_id, anomalies=(odd,), **seen)
+        return order_as_asked(request, order_id=order_id, client_order_id=client_order_id, anomalies=(odd,), **facts)
     asked_for = {} if request.type is OrderType.MARKET else {name: getattr(request, name) for name in _AS_ASKED}
     noted = {name: value for name, value in asked_for.items() if getattr(order, name) is None}
     if order.status is OrderStatus.ACCEPTED:

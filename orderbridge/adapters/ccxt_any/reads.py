@@ -18,7 +18,7 @@ from orderbridge.adapters.ccxt_any.codes import is_list_answer
 from orderbridge.adapters.ccxt_any.exchanges import Listing, Traits
 from orderbridge.adapters.ccxt_any.mapping import (
     UNREADABLE,
-    Seen,
+    OrderFacts,
     beyond_digits,
     digits_of,
     fill_from_row,
@@ -168,9 +168,9 @@ class CcxtReads:
         """The moment, by the gateway's clock."""
         return datetime.fromtimestamp(self.clock(), UTC)
 
-    def seen(self) -> Seen:
+    def facts(self) -> OrderFacts:
         """The facts of every order that is shown now."""
-        return Seen(
+        return OrderFacts(
             venue=self.venue,
             account=self.account,
             observed_at=self.now(),
@@ -181,10 +181,6 @@ class CcxtReads:
         """The markets, which every read of ccxt's needs. VenueUnavailable and the errors of a read."""
         return await self.markets.store.get(deadline=deadline)
 
-    async def _read(self, call: CcxtCall, deadline: Deadline) -> Answered:
-        done: Answered = await self.sender.read(call, deadline=deadline)
-        return done
-
     async def order(
         self, order_id: str, symbol: Symbol | None, params: Mapping[str, Any], deadline: Deadline
     ) -> Rows[Order]:
@@ -192,7 +188,7 @@ class CcxtReads:
         asked, named = self.markets.spelled(symbol), {**self.traits.fetch_params, **params}
         call = CcxtCall(operation="lookup", make=lambda exchange: exchange.fetch_order(order_id, asked, dict(named)))
         try:
-            done = await self._read(call, deadline)
+            done: Answered = await self.sender.read(call, deadline=deadline)
         except OrderNotFound as error:
             last = call.calls[-1].sent[-1] if call.calls and call.calls[-1].sent else None
             # ccxt looked through what came; only where a row of ours says so is that the order's own place.
@@ -247,7 +243,7 @@ class CcxtReads:
             operation="open_orders",
             make=lambda exchange: exchange.fetch_open_orders(asked, None, listing.limit, dict(params)),
         )
-        done = await self._read(call, deadline)
+        done: Answered = await self.sender.read(call, deadline=deadline)
         check_whole(done, listing)
         return await self._orders(done.value, "open orders", "open_orders", done)
 
@@ -333,7 +329,8 @@ class CcxtReads:
             def make(exchange: Any, start: int | None = start, params: dict[str, Any] = params) -> Any:
                 return getattr(exchange, method)(asked, start, listing.limit, dict(params))
 
-            done = await self._read(CcxtCall(operation=operation, make=make), deadline)
+            call = CcxtCall(operation=operation, make=make)
+            done: Answered = await self.sender.read(call, deadline=deadline)
             if not reaches_back(done.value, window.since, listing):
                 check_whole(done, listing)
             answers.append(done)
@@ -345,13 +342,13 @@ class CcxtReads:
         call = CcxtCall(
             operation="fills", make=lambda exchange: exchange.fetch_order_trades(order_id, asked, None, None, {})
         )
-        done = await self._read(call, deadline)
+        done: Answered = await self.sender.read(call, deadline=deadline)
         # Few orders trade in as many pieces as a page holds, so only a usual large page is suspect.
         check_whole(done, Listing(exists=True), small_pages=False)
         return await self._fills(done, order_id, symbol)
 
     async def _orders(self, values: Any, source: str, operation: str, done: Answered) -> Rows[Order]:
-        seen = self.seen()
+        facts = self.facts()
 
         def to_order(row: Any) -> Order:
             order = order_from_row(
@@ -359,7 +356,7 @@ class CcxtReads:
                 source=source,
                 step=self.markets.step(row.get("symbol")) if isinstance(row, dict) else None,
                 info_fields=self.traits.info_fields,
-                **seen,
+                **facts,
             )
             self.memory.put(order)
             return order

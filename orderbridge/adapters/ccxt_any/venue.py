@@ -1,4 +1,8 @@
-"""Any spot exchange that ccxt speaks: how orders are placed, cancelled and looked up, for the engine that all share."""
+"""
+Any spot exchange that ccxt speaks: how orders are placed, cancelled and looked up, for the engine that all share.
+
+It is long because what ccxt's exchanges cannot be asked, or answer oddly, decides each of the three.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 from orderbridge.adapters.ccxt_any.client import CALL_SECONDS, Answered, CcxtCall, CcxtClient
 from orderbridge.adapters.ccxt_any.codes import CcxtCodes
@@ -20,12 +24,13 @@ from orderbridge.adapters.ccxt_any.exchanges import (
     digest_of,
     exchange_of,
     is_sandbox,
+    rate_of,
     secrets_of,
 )
 from orderbridge.adapters.ccxt_any.mapping import creation, order_from_answer, refuse_side, stated_in_answer
 from orderbridge.adapters.ccxt_any.overrides import OVERRIDES
 from orderbridge.adapters.ccxt_any.reads import TRIGGER, CcxtMarkets, CcxtReads, NotInList, check_symbol
-from orderbridge.adapters.ccxt_any.watch import Wire
+from orderbridge.adapters.ccxt_any.watch import Watch
 from orderbridge.errors import (
     NotSent,
     NotSupported,
@@ -38,7 +43,7 @@ from orderbridge.errors import (
     Where,
 )
 from orderbridge.gateway import Mode, checked_call, order_from
-from orderbridge.http.limits import LimitsLike, Rate, shared_limiter
+from orderbridge.http.limits import LimitsLike, shared_limiter
 from orderbridge.http.retry import Deadline, Retries
 from orderbridge.http.session import Session
 from orderbridge.http.transport import NothingSent, WireRequest, WireResponse
@@ -55,22 +60,6 @@ from orderbridge.venue.memory import OrderMemory
 from orderbridge.venue.rows import RowReader, Rows
 from orderbridge.venue.sender import RefusedLater
 from orderbridge.venue.submit import Placing, Unclear
-
-# Where ccxt names no pace: one request a second.
-_SLOW_MILLISECONDS: Final = 1000.0
-
-
-def rate_of(exchange: Any) -> Rate:
-    """
-    Our lanes by ccxt's pace of an exchange (`rateLimit`: milliseconds between requests of weight one).
-
-    A burst of a second's worth and a tenth of a minute's at most; with the refill no 60 s go over the figure.
-    """
-    told = getattr(exchange, "rateLimit", None)
-    pause = float(told) if isinstance(told, (int, float)) and told > 0 else _SLOW_MILLISECONDS
-    a_minute = 60_000 / pause
-    burst = max(1, min(int(a_minute / 10), int(1000 / pause)))
-    return Rate(burst=burst, per_second=(a_minute - burst if a_minute > burst else a_minute / 2) / 60)
 
 
 class CcxtSends:
@@ -93,7 +82,8 @@ class CcxtGateway(VenueGateway):
     them all, else it is `UnexpectedResponse`; an exchange that lists by symbol only is asked for each of its markets,
     unless they are too many. Orders are cancelled one by one, and read after it, since an acknowledgement is no end;
     ccxt's own call for all is not used, which on some exchanges takes in contracts and margin. Amounts off the
-    exchange's steps are refused, never rounded. Markets have no fees, since ccxt's are the exchange's general ones.
+    exchange's steps are refused, never rounded; the first order waits for its markets. Markets have no fees, since
+    ccxt's are the exchange's general ones.
     Closing waits half a minute at most for orders and cancels that are on their way, and gives a caller's object back.
 
     Args:
@@ -141,19 +131,13 @@ class CcxtGateway(VenueGateway):
         traits = corrected(declared(known), OVERRIDES.get(known.id, ()))
         limiter = shared_limiter((venue, address_of(known), digest_of(known)), limits, venue=rate_of(known))
         session = Session(gateway=self.name, venue=venue, transport=CcxtSends(), limiter=limiter, retries=retries)
-        self._wire = wire = Wire(known, limiter, log=session.log.name)
-        codes = CcxtCodes(
-            secrets=secrets_of(known),
-            refusals=traits.refusals,
-            code_at=traits.code_at,
-            order_rows_at=traits.order_rows_at,
-        )
+        self._watch = watch = Watch(known, limiter, log=session.log.name)
         client = CcxtClient(
             known,
             session=session,
-            codes=codes,
+            codes=CcxtCodes(secrets_of(known), traits),
             gets_write=traits.gets_write,
-            is_watched=lambda: wire.is_intact,
+            is_watched=lambda: watch.is_intact,
         )
         markets = CcxtMarkets(client)
         reads = CcxtReads(
@@ -173,7 +157,7 @@ class CcxtGateway(VenueGateway):
                 await markets.store.aclose()
                 await client.settled()
             finally:
-                wire.release()
+                watch.release()
                 if isinstance(exchange, str):
                     await known.close()
 
@@ -231,7 +215,7 @@ def _placing(reads: CcxtReads, clock: Callable[[], float]) -> Placing:
             order_id=order_id,
             client_order_id=call.client_order_id,
             step=markets.step(request.symbol),
-            **reads.seen(),
+            **reads.facts(),
         )
 
     return Placing(

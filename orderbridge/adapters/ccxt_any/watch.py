@@ -2,7 +2,7 @@
 Requests through an exchange object of ccxt's: watched, paced, never sent twice by itself; rows with what they state.
 
 The object is taken over while its gateway lives: exact numbers, our lanes for its limiter, no secrets in its log, no
-redirects, no replay on a stale connection. `release` puts everything back.
+redirects, no replay on a stale connection. `release` puts everything back, so all that is changed stands here.
 
 ccxt's parsers compute amounts from one another and do not say which. That a number stands somewhere in the exchange's
 row proves nothing. So the row is read a second time with the fields changed that an amount could have come from: one
@@ -182,7 +182,7 @@ def exact_json(text: str) -> Any:
     return writable(json.loads(text, parse_float=str, parse_constant=str), text)
 
 
-class Wire:
+class Watch:
     """Watches and paces the requests of one exchange object until it is released."""
 
     def __init__(self, exchange: Any, limiter: Limiter, *, log: str) -> None:

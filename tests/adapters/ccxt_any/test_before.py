@@ -12,6 +12,7 @@ import pytest
 
 from orderbridge.adapters.ccxt_any import CcxtGateway
 from orderbridge.adapters.ccxt_any.codes import CcxtCodes
+from orderbridge.adapters.ccxt_any.exchanges import Traits
 from orderbridge.errors import AuthenticationFailed, NotSent, OrderDenied, RateLimited
 from tests.adapters.ccxt_any.conftest import MARKET
 from tests.adapters.ccxt_any.test_watch import BUY, ONCE, http, raw_server
@@ -124,7 +125,7 @@ async def test_refused_credentials_before_the_order_are_told() -> None:
 
 def test_errors_say_in_words_what_has_no_text() -> None:
     """A time limit of ours is told as such, and no message ends in a bare colon."""
-    codes = CcxtCodes(secrets=(), refusals={}, code_at=())
+    codes = CcxtCodes((), Traits())
 
     assert codes.named(TimeoutError()) == "the time was over"
     assert codes.named(ccxt.RequestTimeout()) == "RequestTimeout, without a text"

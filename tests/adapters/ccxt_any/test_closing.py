@@ -44,14 +44,14 @@ async def test_closing_waits_for_an_order_that_is_on_its_way() -> None:
         await held.begun.wait()
         closing = asyncio.create_task(kraken.aclose())
         await asyncio.sleep(0.02)
-        was_waiting = not closing.done() and kraken._wire.is_intact
+        was_waiting = not closing.done() and kraken._watch.is_intact
         held.free.set()
         order = await placing
         await closing
 
     assert was_waiting
     assert order.order_id == "OUF4EM-FRGI2-MQMWZD"
-    assert not kraken._wire.is_intact
+    assert not kraken._watch.is_intact
 
 
 async def test_closing_waits_for_a_cancel_that_is_on_its_way() -> None:
@@ -97,7 +97,7 @@ async def test_closing_that_is_cancelled_gives_the_object_back() -> None:
         closing.cancel()
         with pytest.raises(asyncio.CancelledError):
             await closing
-        released = not kraken._wire.is_intact
+        released = not kraken._watch.is_intact
         held.free.set()
         with pytest.raises(OutcomeUnknown) as raised:
             await placing
@@ -114,7 +114,7 @@ async def test_what_was_not_seen_may_have_left(error: Exception) -> None:
     async with gateway("kraken", fetch=Held(PLACED)) as kraken:
 
         async def create_order(*args: Any, **more: Any) -> Any:
-            kraken._wire.release()
+            kraken._watch.release()
             sent.append(args)
             raise error
 
@@ -156,8 +156,8 @@ async def test_a_refusal_is_told_after_the_wait() -> None:
             exchange.on_rest_response(200, "OK", url, method, {}, text, {}, body)
             exchange.handle_errors(200, "OK", url, method, {}, text, answer, {}, body)
 
-        exchange.fetch = kraken._wire._make_fetch(refused)
-        kraken._wire._fetch = exchange.fetch
+        exchange.fetch = kraken._watch._make_fetch(refused)
+        kraken._watch._fetch = exchange.fetch
         placing = asyncio.create_task(kraken.submit(BUY))
         await held.begun.wait()
         closing = asyncio.create_task(kraken.aclose())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
@@ -60,7 +61,7 @@ async def _answer(
     except Exception as error:  # noqa: BLE001 - whatever ccxt makes of it
         raised = error
     assert raised is not None
-    codes = CcxtCodes(secrets=(), refusals=traits.refusals, code_at=traits.code_at, order_rows_at=None)
+    codes = CcxtCodes((), replace(traits, order_rows_at=None))
     sent = Sent("POST", url, True, status=status, body=body, failed=raised)
     return raised, await error_of(raised, sent, codes=codes, client_order_id=client_order_id)
 

@@ -10,6 +10,7 @@ import ccxt as ccxt_errors
 import pytest
 
 from orderbridge.adapters.ccxt_any.codes import CcxtCodes
+from orderbridge.adapters.ccxt_any.exchanges import Traits
 from orderbridge.adapters.ccxt_any.watch import Repeated, Sent, TooLate
 from orderbridge.errors import (
     AuthenticationFailed,
@@ -67,7 +68,7 @@ BEFORE = {
 
 
 def codes_of(**more: Any) -> CcxtCodes:
-    return CcxtCodes(secrets=(SECRET,), **{"refusals": {}, "code_at": (), **more})
+    return CcxtCodes((SECRET,), Traits(**more))
 
 
 async def write_error(

@@ -18,7 +18,7 @@ from pydantic import SecretStr
 
 from orderbridge import OrderBridge, OrderGateway, OrderRequest, OrderStatus
 from orderbridge.adapters.ccxt_any import CcxtGateway
-from orderbridge.adapters.ccxt_any.venue import rate_of
+from orderbridge.adapters.ccxt_any.exchanges import rate_of
 from orderbridge.errors import (
     AuthenticationFailed,
     ConfigurationError,
