@@ -442,9 +442,9 @@ class Sender:
         if not call.is_public:
             await self._channel.ready()
         await session.slot(lane, deadline, call.operation)
-        self._channel.check_usable()  # the wait may have been long
         left = tries.left
         async with session.room(lane, deadline.remaining()):
+            self._channel.check_usable()  # the waits may have been long
             tries.count += 1
             said = await self._channel.send(call, lane=lane, deadline=deadline, not_after=None, tries=tries)
         meaning = read_meaning(self._meaning(said, call, session), said.status)
@@ -528,6 +528,7 @@ class Sender:
         try:
             late = float("inf") if not_after is None else max(0.0, not_after - Deadline(0).at)
             async with self.session.room(permit.lane, min(deadline.remaining(), late)):
+                self._channel.check_usable()  # nothing leaves a gateway that was closed meanwhile
                 said = await self._channel.send(
                     call, lane=permit.lane, deadline=deadline, not_after=not_after, tries=tries
                 )

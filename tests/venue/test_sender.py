@@ -549,6 +549,34 @@ async def test_a_write_that_waits_for_a_connection_waits_no_longer_than_it_may_l
     assert len(engine.timeouts) == 1
 
 
+async def test_what_waits_for_a_connection_does_not_leave_a_gateway_that_is_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A caller's own client goes on after it; a write that was not sent costs no slot."""
+    monkeypatch.setattr("orderbridge.http.session._ON_THEIR_WAY", 1)
+    engine = Busy(WireResponse(200))
+    one = sender(engine, Rate(burst=3, per_second=0.001))
+
+    first, *waiting = [
+        asyncio.ensure_future(each)
+        for each in (
+            one.write(SUBMIT, deadline=Deadline(30)),
+            one.write(SUBMIT, deadline=Deadline(30)),
+            one.read(LOOKUP, deadline=Deadline(30)),
+        )
+    ]
+    await asyncio.sleep(0.01)
+    await one.aclose()
+    engine.goes_on.set()
+    await first
+
+    for each in waiting:
+        with pytest.raises(ConfigurationError, match="closed"):
+            await each
+    assert len(engine.timeouts) == 1
+    await one.session.limiter.acquire("place", within=0)
+
+
 def misunderstand(response: WireResponse, call: HttpCall) -> Said:
     """A defect of an adapter's."""
     raise KeyError("hunter2")
