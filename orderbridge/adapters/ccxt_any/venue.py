@@ -232,44 +232,77 @@ def _placing(reads: CcxtReads, clock: Callable[[], float]) -> Placing:
 
 
 def _cancelling(reads: CcxtReads) -> Cancelling:
+    cancels, session = _Cancels(reads), reads.sender.session
+    return Cancelling(
+        seeking=Seeking(
+            gateway=reads.sender.gateway,
+            look_up=cancels.look_up,
+            order_id=cancels.order_id,
+            refuse=cancels.refuse,
+            unseen=cancels.unseen,
+            remembered=cancels.remembered,
+            would_wait=lambda: session.limiter.would_wait("resolve"),
+        ),
+        memory=reads.memory,
+        log=session.log,
+        now=reads.now,
+        send=cancels.send,
+        looks_after=(VenueError,),
+        open_orders=cancels.first.read_open,
+        untouched=cancels.untouched,
+    )
+
+
+class _Cancels:
     """How the exchange cancels: by its id alone. Some answer alike whether or not they cancelled anything."""
-    sender, traits, memory, name = reads.sender, reads.traits, reads.memory, reads.sender.gateway
-    first, resolving = reads.in_lane("cancel"), reads.in_lane("resolve")
 
-    async def look(refs: Sequence[RefLike], deadline: Deadline, listed: Listed) -> LookupResult:
-        return await look_up(resolving, refs, deadline)
+    def __init__(self, reads: CcxtReads) -> None:
+        self.first = reads.in_lane("cancel")
+        self._resolving = reads.in_lane("resolve")
+        self._gateway, self._traits, self._memory = reads.sender.gateway, reads.traits, reads.memory
 
-    def order_id(ref: OrderRef) -> str | None:
+    async def look_up(self, refs: Sequence[RefLike], deadline: Deadline, listed: Listed) -> LookupResult:
+        return await look_up(self._resolving, refs, deadline)
+
+    def order_id(self, ref: OrderRef) -> str | None:
+        """The exchange's id of the order that is meant, where it is known."""
         if ref.order_id is None and ref.client_order_id is not None:
-            return memory.id_of(ref.client_order_id)
-        return ref.order_id or (ref.id if traits.client_ids is None else None)
+            return self._memory.id_of(ref.client_order_id)
+        return ref.order_id or (ref.id if self._traits.client_ids is None else None)
 
-    def symbol_of(ref: OrderRef) -> Symbol | None:
-        sent = memory.symbols_of(ref.client_order_id) if ref.order_id is None and ref.client_order_id else ()
+    def _symbol_of(self, ref: OrderRef) -> Symbol | None:
+        sent = self._memory.symbols_of(ref.client_order_id) if ref.order_id is None and ref.client_order_id else ()
         return ref.symbol or next(iter(sent), None)
 
-    def refuse(given: RefLike, ref: OrderRef, where: Where) -> None:
-        id = order_id(ref)
-        if id is None or traits.could_be_id(id):
+    def refuse(self, given: RefLike, ref: OrderRef, where: Where) -> None:
+        """OrderNotFound, OrderDenied: a text that is no order id."""
+        id = self.order_id(ref)
+        if id is None or self._traits.could_be_id(id):
             return
-        text = f"{id!r} cannot be an order id at {name}"
-        if traits.id_shape == ANY_ID:
+        text = f"{id!r} cannot be an order id at {self._gateway}"
+        if self._traits.id_shape == ANY_ID:
             # Of an exchange whose ids are not known nothing is proven, and the text is not safe to send.
             raise OrderDenied(text, rule="order_id", **where)
-        raise OrderNotFound(f"{ref}: {text}", found=no_id_of(name, ref), **where)
+        raise OrderNotFound(f"{ref}: {text}", found=no_id_of(self._gateway, ref), **where)
 
-    def unseen(given: RefLike, ref: OrderRef, result: LookupResult | None, where: Where) -> Meant | None:
-        id = order_id(ref)
+    def unseen(self, given: RefLike, ref: OrderRef, result: LookupResult | None, where: Where) -> Meant | None:
+        """The order to cancel although no look-up showed it. The errors of `order_from`: it has no id."""
+        id = self.order_id(ref)
         if id is None and result is not None:
-            order_from(result, ref, gateway=name, operation=where.get("operation") or "")
-        return Meant(id or "", symbol_of(ref))
+            order_from(result, ref, gateway=self._gateway, operation=where.get("operation") or "")
+        return Meant(id or "", self._symbol_of(ref))
 
-    async def send(meant: Meant, deadline: Deadline) -> Cancelled:
+    def remembered(self, ref: OrderRef) -> Sequence[Order]:
+        """The orders seen here that a ref may mean."""
+        return self._memory.orders(self.order_id(ref) or "", self._symbol_of(ref))
+
+    async def send(self, meant: Meant, deadline: Deadline) -> Cancelled:
+        """Cancel one order, where it waits for a price too. NotSent: the markets, which ccxt needs, are not known."""
         try:
-            await first.ready(deadline=deadline)
+            await self.first.ready(deadline=deadline)
         except (VenueUnavailable, UnexpectedResponse) as error:
             raise NotSent(f"nothing was sent: {Exception.__str__(error)}") from error
-        asked, apart = reads.markets.spelled(meant.symbol), memory.is_apart(meant.order_id, meant.symbol)
+        asked, apart = self.first.markets.spelled(meant.symbol), self._memory.is_apart(meant.order_id, meant.symbol)
         call = CcxtCall(
             operation="cancel",
             make=lambda exchange: exchange.cancel_order(meant.order_id, asked, dict(TRIGGER) if apart else {}),
@@ -277,44 +310,26 @@ def _cancelling(reads: CcxtReads) -> Cancelling:
             client_order_id=meant.client_order_id,
         )
         try:
-            done = await sender.cancel(call, deadline=deadline)
+            done = await self.first.sender.cancel(call, deadline=deadline)
         except (OrderNotFound, RefusedLater) as error:
             refusal = error if isinstance(error, OrderNotFound) else error.refusal
-            if apart or not isinstance(refusal, OrderNotFound) or not await is_apart(meant, deadline):
+            if apart or not isinstance(refusal, OrderNotFound) or not await self._is_apart(meant, deadline):
                 raise
-            return await send(meant, deadline)
+            return await self.send(meant, deadline)
         listed = isinstance(done.value, dict) and done.value.get("id") == meant.order_id
-        return Cancelled(ids=([meant.order_id] if listed else []) if traits.cancel_lists else None)
+        return Cancelled(ids=([meant.order_id] if listed else []) if self._traits.cancel_lists else None)
 
-    async def is_apart(meant: Meant, deadline: Deadline) -> bool:
-        """True if an order that was not found is one that waits for a price, which is cancelled in another place."""
-        if not traits.trigger_orders_apart:
+    async def _is_apart(self, meant: Meant, deadline: Deadline) -> bool:
+        """Whether an order that was not found is one that waits for a price, which is cancelled in another place."""
+        if not self._traits.trigger_orders_apart:
             return False
-        key = OrderRef.model_construct(gateway=name, order_id=meant.order_id, symbol=meant.symbol)
-        await look([key], after_a_write(deadline), {})
-        return memory.is_apart(meant.order_id, meant.symbol)
+        key = OrderRef.model_construct(gateway=self._gateway, order_id=meant.order_id, symbol=meant.symbol)
+        await look_up(self._resolving, [key], after_a_write(deadline))
+        return self._memory.is_apart(meant.order_id, meant.symbol)
 
-    def untouched(row: Order | BadRow, symbol: Symbol | None) -> str | None:
-        return None if row.order_id and traits.could_be_id(row.order_id) else UNREADABLE
-
-    return Cancelling(
-        seeking=Seeking(
-            gateway=name,
-            look_up=look,
-            order_id=order_id,
-            refuse=refuse,
-            unseen=unseen,
-            remembered=lambda ref: memory.orders(order_id(ref) or "", symbol_of(ref)),
-            would_wait=lambda: sender.session.limiter.would_wait("resolve"),
-        ),
-        memory=memory,
-        log=sender.session.log,
-        now=reads.now,
-        send=send,
-        looks_after=(VenueError,),
-        open_orders=first.read_open,
-        untouched=untouched,
-    )
+    def untouched(self, row: Order | BadRow, symbol: Symbol | None) -> str | None:
+        """Why a row is left alone by a cancel of all."""
+        return None if row.order_id and self._traits.could_be_id(row.order_id) else UNREADABLE
 
 
 async def look_up(reads: CcxtReads, refs: Sequence[RefLike], deadline: Deadline) -> LookupResult:
