@@ -83,10 +83,12 @@ class Cancelled:
     Attributes:
         ids: the orders that were cancelled; None where an acknowledgement proves nothing.
         order: the order that the answer shows.
+        is_doubted: an earlier try may have cancelled what this answer does not list.
     """
 
     ids: Sequence[str] | None = None
     order: Order | None = None
+    is_doubted: bool = False
 
 
 def _any_order(order: Order) -> bool:
@@ -314,6 +316,8 @@ class Cancelling:
         order = self._concluded(known, _newest(found.orders) or said.order, listed=listed)
         if order is not None:
             return order
+        if listed is False and said.is_doubted:
+            raise self._unclear("an earlier try may have cancelled it, and it is not shown", meant)
         if listed is False and not found.is_undecided:
             raise self._missing(found, meant.order_id)
         what = "it was not listed as cancelled" if listed is False else "the cancel was acknowledged"
@@ -329,11 +333,14 @@ class Cancelling:
     async def _in_every_way(self, ref: OrderRef, ended: Order | None, deadline: Deadline) -> Order:
         """Cancel under each id that an order could have; whatever is listed is what was meant."""
         listed: list[str] = []
+        is_doubted = False
         if order_id := self.seeking.order_id(ref):
-            listed += (await self.send(Meant(order_id), deadline)).ids or ()
+            said = await self.send(Meant(order_id), deadline)
+            listed, is_doubted = [*(said.ids or ())], said.is_doubted
         if self.by_client_id is not None:
             try:
-                listed += (await self.by_client_id(ref, deadline)).ids or ()
+                said = await self.by_client_id(ref, deadline)
+                listed, is_doubted = [*listed, *(said.ids or ())], is_doubted or said.is_doubted
             except OutcomeUnknown as unclear:
                 # Sent again only for orders that are seen to be live, and then by their ids.
                 live = [each.order_id for each in (await self._look(ref, deadline)).orders if each.may_be_live]
@@ -354,8 +361,9 @@ class Cancelling:
         order = next((each for each in found.orders if each.may_be_live), None) or _newest(found.orders) or ended
         if order is not None:
             return order
-        if found.is_undecided:
-            text = f"{ref} was not listed as cancelled, and how it stands could not be read"
+        if found.is_undecided or is_doubted:
+            how = "an earlier try may have cancelled it" if is_doubted else "how it stands could not be read"
+            text = f"{ref} was not listed as cancelled, and {how}"
             client_order_id = ref.client_order_id or ref.id
             raise OutcomeUnknown(text, order_id=ref.order_id, client_order_id=client_order_id, **self._where())
         raise self._missing(found, str(ref))

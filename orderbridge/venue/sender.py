@@ -103,10 +103,12 @@ class Tries:
 
     Attributes:
         left: a try may have reached the venue, and had no clear answer. `paid`: a request of any kind left.
+        earlier: so may one before the last, whose answer speaks for itself only.
         count: how many there were.
     """
 
     left: bool = False
+    earlier: bool = False
     paid: bool = False
     count: int = 0
 
@@ -344,9 +346,14 @@ class Sender:
         """
         return await self._repeat(call, deadline, lane or self._lane, Tries())
 
-    async def cancel(self, call: VenueCall, *, deadline: Deadline, once: bool = False) -> Any:
+    async def cancel(
+        self, call: VenueCall, *, deadline: Deadline, once: bool = False, tries: Tries | None = None
+    ) -> Any:
         """
         The payload of a cancel, in the first lane. By the venue's id it may be repeated; else `once`.
+
+        Args:
+            tries: gets what is known of them, for whoever reads in the answer that nothing was cancelled.
 
         Raises:
             NotSent: nothing left. OutcomeUnknown: it may have, and no clear answer came.
@@ -354,7 +361,7 @@ class Sender:
             AuthenticationFailed, PermissionDenied, OrderNotFound, OrderNotActive, VenueError: refused.
             RateLimited: nothing left, since the venue has locked us out.
         """
-        tries, outcome = Tries(), "answered"
+        tries, outcome = tries or Tries(), "answered"
         try:
             async with asyncio.timeout(deadline.as_timeout):
                 return await self._repeat(call, deadline, "cancel", tries, once=once)
@@ -445,7 +452,7 @@ class Sender:
         left = tries.left
         async with session.room(lane, deadline.remaining()):
             self._channel.check_usable()  # the waits may have been long
-            tries.count += 1
+            tries.count, tries.earlier = tries.count + 1, left
             said = await self._channel.send(call, lane=lane, deadline=deadline, not_after=None, tries=tries)
         meaning = read_meaning(self._meaning(said, call, session), said.status)
         if is_told(meaning):

@@ -58,7 +58,7 @@ from orderbridge.venue.markets import MarketRules, MarketsLike, MarketStore, War
 from orderbridge.venue.meanings import Meaning
 from orderbridge.venue.memory import OrderMemory
 from orderbridge.venue.rows import Rows
-from orderbridge.venue.sender import HttpCall, KeyAuth, RefusedLater, Sender, http_sender
+from orderbridge.venue.sender import HttpCall, KeyAuth, RefusedLater, Sender, Tries, http_sender
 from orderbridge.venue.submit import Placing
 
 if TYPE_CHECKING:
@@ -351,12 +351,14 @@ class _Deletes:
         return await self._one(call, deadline, once=True)
 
     async def _one(self, call: HttpCall, deadline: Deadline, *, once: bool = False) -> Cancelled:
+        tries, listed = Tries(), list[str]()
         try:
-            return Cancelled(await self._send(call, deadline, once=once))
+            listed = await self._send(call, deadline, once=once, tries=tries)
         except (OrderNotFound, RefusedLater) as error:
             if not isinstance(error, OrderNotFound) and not isinstance(error.refusal, OrderNotFound):
                 raise
-            return Cancelled(ids=())  # nothing was cancelled; how the order stands is read next
+        # Where nothing was cancelled, how the order stands is read next.
+        return Cancelled(listed, is_doubted=tries.earlier)
 
     async def by_list(self, oids: Sequence[str], deadline: Deadline, operation: str) -> list[str]:
         """Cancel orders. VenueError: the list was refused for one of them."""
@@ -366,8 +368,10 @@ class _Deletes:
         """Cancel every order of the account, once."""
         return await self._send(_delete("/orders/all", operation="cancel_all"), deadline, once=True)
 
-    async def _send(self, call: HttpCall, deadline: Deadline, *, once: bool = False) -> list[str]:
-        payload = await self._sender.cancel(call, deadline=deadline, once=once)
+    async def _send(
+        self, call: HttpCall, deadline: Deadline, *, once: bool = False, tries: Tries | None = None
+    ) -> list[str]:
+        payload = await self._sender.cancel(call, deadline=deadline, once=once, tries=tries)
         if isinstance(payload, list):
             listed = list(dict.fromkeys(oid for oid in payload if isinstance(oid, str) and could_be_oid(oid)))
             if listed or not payload:

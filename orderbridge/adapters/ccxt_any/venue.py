@@ -58,7 +58,7 @@ from orderbridge.venue.gateway import Parts, VenueGateway
 from orderbridge.venue.lookup import CLIENT, ORDER, Ask, Lookup, LookupStep, Way, no_id_of
 from orderbridge.venue.memory import OrderMemory
 from orderbridge.venue.rows import RowReader, Rows
-from orderbridge.venue.sender import RefusedLater
+from orderbridge.venue.sender import RefusedLater, Tries
 from orderbridge.venue.submit import Placing, Unclear
 
 
@@ -309,15 +309,17 @@ class _Cancels:
             order_id=meant.order_id,
             client_order_id=meant.client_order_id,
         )
+        tries = Tries()
         try:
-            done = await self.first.sender.cancel(call, deadline=deadline)
+            done = await self.first.sender.cancel(call, deadline=deadline, tries=tries)
         except (OrderNotFound, RefusedLater) as error:
             refusal = error if isinstance(error, OrderNotFound) else error.refusal
             if apart or not isinstance(refusal, OrderNotFound) or not await self._is_apart(meant, deadline):
                 raise
             return await self.send(meant, deadline)
         listed = isinstance(done.value, dict) and done.value.get("id") == meant.order_id
-        return Cancelled(ids=([meant.order_id] if listed else []) if self._traits.cancel_lists else None)
+        ids = ([meant.order_id] if listed else []) if self._traits.cancel_lists else None
+        return Cancelled(ids, is_doubted=tries.earlier)
 
     async def _is_apart(self, meant: Meant, deadline: Deadline) -> bool:
         """Whether an order that was not found is one that waits for a price, which is cancelled in another place."""

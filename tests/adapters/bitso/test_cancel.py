@@ -504,6 +504,23 @@ async def test_refusal_after_a_lost_try_is_not_nothing_done(second: tuple[int, A
             await gateway.cancel(working(), timeout=2)
 
 
+@pytest.mark.parametrize("ref", [working(), "bitso:A1", "A1"], ids=["given", "oid", "bare"])
+@pytest.mark.parametrize("second", [ok(), refusal("0312", 404)], ids=["nothing listed", "not found"])
+@pytest.mark.parametrize(
+    ("first", "kind"), [(NoAnswer("reset"), OutcomeUnknown), (NothingSent("refused"), OrderNotFound)]
+)
+async def test_nothing_listed_after_a_lost_try_is_not_nothing_done(
+    ref: Any, second: tuple[int, Any], first: Exception, kind: type[Exception]
+) -> None:
+    """Bitso lists what is active only, and forgets at once what the first try may have cancelled."""
+    answers = iter([first, second, second])
+    gateway, _ = scripted(lambda method, target: next(answers) if method == "DELETE" else ok())
+
+    async with gateway:
+        with pytest.raises(kind):
+            await gateway.cancel(ref, timeout=2)
+
+
 @pytest.mark.parametrize("first", [NothingSent("refused"), refusal("0207", 401)])
 async def test_cancel_all_is_sent_again_when_nothing_was_done(first: Any) -> None:
     """A refused connect or nonce proves that nothing was cancelled: the panic button is pressed again."""
