@@ -1,5 +1,5 @@
 """
-What every gateway must do, as cards that pytest runs over a stand-in of a venue: for adapters of one's own.
+The contract of every gateway, as cards that pytest runs over a stand-in of a venue: for adapters of one's own.
 
     class TestNorte(GatewayContract):
         @pytest.fixture

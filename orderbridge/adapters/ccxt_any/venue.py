@@ -322,7 +322,7 @@ class _Cancels:
         return Cancelled(ids, is_doubted=tries.earlier)
 
     async def _is_apart(self, meant: Meant, deadline: Deadline) -> bool:
-        """Whether an order that was not found is one that waits for a price, which is cancelled in another place."""
+        """True if an order that was not found is one that waits for a price, which is cancelled in another place."""
         if not self._traits.trigger_orders_apart:
             return False
         key = OrderRef.model_construct(gateway=self._gateway, order_id=meant.order_id, symbol=meant.symbol)
