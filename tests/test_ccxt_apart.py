@@ -32,7 +32,11 @@ def marked_files() -> set[str]:
 
 
 def test_what_imports_ccxt_passes_in_a_process_of_its_own(tmp_path: Path) -> None:
-    """Every file with the marker has tests that ran there and passed, and nothing there failed or was skipped."""
+    """
+    Every file with the marker has tests that ran there and passed, and nothing there failed.
+
+    Nor was anything skipped, but for a card of the contract that an exchange's capabilities exclude.
+    """
     report = tmp_path / "report.txt"
     command = [sys.executable, "-m", "pytest", "-m", "ccxt", "-q", "-rps", "--color=no", "-p", "no:cacheprovider"]
 
@@ -51,7 +55,8 @@ def test_what_imports_ccxt_passes_in_a_process_of_its_own(tmp_path: Path) -> Non
         pytest.fail(f"exit code {ended} of {' '.join(command)}\n{output}", pytrace=False)
     assert passed == marked_files()
     assert passed
-    assert not [line for line in lines if line.startswith("SKIPPED ")]
+    skipped = [line for line in lines if line.startswith("SKIPPED ")]
+    assert [line for line in skipped if not line.endswith("takes no client order ids")] == []
 
 
 def test_that_process_is_started_first(request: pytest.FixtureRequest) -> None:

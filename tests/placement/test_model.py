@@ -7,6 +7,7 @@ everything else, halfway through whatever call it met.
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -58,6 +59,21 @@ KEYS = st.sampled_from(["k1", "k2", "k3"])
 PATIENCE = 120.0
 
 
+class Simulated:
+    """A dialect whose clock, by which leases are given, is the simulated one."""
+
+    def __init__(self, dialect: Any, clock: Callable[[], float]) -> None:
+        self._dialect = dialect
+        self._clock = clock
+
+    @property
+    def now(self) -> str:
+        return repr(self._clock())
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._dialect, name)
+
+
 class Placing(RuleBasedStateMachine):
     """One exchange, one journal, and processes one after the other, or a few at a time."""
 
@@ -68,7 +84,7 @@ class Placing(RuleBasedStateMachine):
         self.loop = VirtualLoop()
         asyncio.set_event_loop(self.loop)
         self.folder = TemporaryDirectory()
-        self.memory = MemoryJournal()
+        self.memory = MemoryJournal(clock=self.loop.wall)
         self.lives: list[tuple[Life, Any]] = []
         # Processes that live beside the one that is made to act.
         self.siblings: list[tuple[Life, OrderBridge]] = []
@@ -106,7 +122,10 @@ class Placing(RuleBasedStateMachine):
     def start(self) -> None:
         """A new process."""
         self.life = Life()
-        inner: Any = SqliteJournal(Path(self.folder.name) / "orders.db") if self.is_durable else self.memory
+        inner: Any = self.memory
+        if self.is_durable:
+            inner = SqliteJournal(Path(self.folder.name) / "orders.db")
+            inner.engine.dialect = Simulated(inner.engine.dialect, self.loop.wall)
         self.lives.append((self.life, inner))
         self.bridge = OrderBridge(
             Mortal(FakeGateway(self.exchange), self.life),

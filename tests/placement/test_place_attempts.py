@@ -153,7 +153,7 @@ class Broken(dict[Any, Any]):
 
     fails = False
 
-    def __contains__(self, symbol: object) -> bool:
+    def get(self, symbol: object, default: Any = None) -> Any:
         raise TypeError("no such market")
 
     def time(self) -> float:
