@@ -23,7 +23,7 @@ from orderbridge.model.request import OrderEdit
 from orderbridge.venue.bounds import after_a_write
 from orderbridge.venue.markets import MarketStore, amounts_of
 from orderbridge.venue.sender import Sender, VenueCall
-from orderbridge.venue.submit import Unclear
+from orderbridge.venue.submit import Unclear, before_sending
 
 UNKNOWN_OUTCOME: Final = "edit: sent, outcome not known"
 
@@ -69,14 +69,16 @@ class Editing:
         if changes.quantity is not None and changes.quantity <= (order.filled_quantity or 0):
             message = "quantity is the new total, and that much is filled already: cancel instead"
             raise OrderDenied(message, rule="quantity")
-        changes = self.check(order, changes)
-        if self.markets is not None:
-            amounts = amounts_of(changes)
-            if changes.quantity is not None:
-                amounts["price"] = changes.price or order.price
-            await self.markets.hold(order.symbol, amounts, deadline=deadline, operation="edit")
+        with before_sending(self.sender.gateway, "edit"):
+            changes = self.check(order, changes)
+            if self.markets is not None:
+                amounts = amounts_of(changes)
+                if changes.quantity is not None:
+                    amounts["price"] = changes.price or order.price
+                await self.markets.hold(order.symbol, amounts, deadline=deadline, operation="edit")
+            call = self.call(order, changes)
         try:
-            answer = await self.sender.write(self.call(order, changes), deadline=deadline)
+            answer = await self.sender.write(call, deadline=deadline)
         except OutcomeUnknown:
             self._unconfirmed(order, UNKNOWN_OUTCOME)
             raise

@@ -11,6 +11,7 @@ import pytest
 from orderbridge import OrderEdit, OrderStatus
 from orderbridge.adapters.bitso import BitsoGateway
 from orderbridge.errors import (
+    NotSent,
     NotSupported,
     OrderDenied,
     OrderNotActive,
@@ -215,6 +216,22 @@ async def test_change_that_is_not_shown_yet_is_flagged(
 
     assert order.replace_requested
     assert "edit: accepted, not shown yet" in order.evidence
+
+
+async def test_a_defect_before_an_edit_leaves_sent_nothing(sim: Simulator) -> None:
+    """A caller's own markets that fail are told as what they came to: nothing was sent."""
+
+    class Broken(dict[Any, Any]):
+        def get(self, symbol: object, default: Any = None) -> Any:
+            raise TypeError("no such market")
+
+    put = sim.bitso.put(quantity="0.01", price="560000")
+
+    async with sim.bitso.gateway(markets=Broken()) as gateway:
+        with pytest.raises(NotSent, match="nothing was sent: TypeError"):
+            await gateway.edit(put.order_id, OrderEdit(quantity="0.02", price="570000"))
+
+    assert patches(sim) == []
 
 
 @pytest.mark.parametrize(("wrong", "text"), [({"oid": "B2"}, "B2"), ({"side": "buy"}, "buy"), ({"book": "x_y"}, "X/Y")])
