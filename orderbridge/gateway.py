@@ -67,6 +67,7 @@ class Capabilities(VenueModel):
         order_types, times_in_force: what `submit` takes; empty when the gateway cannot submit.
         quote_sizing: market orders sized in quote. `reduce_only`, `post_only`, `slippage_tolerance`: as named.
         market_lifetimes: a time in force other than gtc for orders at market. `options`: names it knows.
+        any_options: options of other names, and of other kinds than text, are passed on as they are.
         idempotency: how far the venue keeps a client id from making a second order.
         lookup_batch, cancel_batch: most ids in one request; 0 when there is no such call.
         visibility_after_end: how long an ended order is shown; None when without a promise.
@@ -83,6 +84,7 @@ class Capabilities(VenueModel):
     market_lifetimes: bool = False
     slippage_tolerance: bool = False
     options: frozenset[str] = frozenset()
+    any_options: bool = False
     post_only: bool = False
     reduce_only: bool = False
     client_order_id: ClientIdRule | None = None

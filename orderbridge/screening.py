@@ -43,9 +43,10 @@ def refuse_undeclared(request: OrderRequest, capabilities: Capabilities, *, gate
         raise refuse("reduce_only")
     if request.slippage_tolerance is not None and not capabilities.slippage_tolerance:
         raise refuse("slippage_tolerance", "use a limit order")
-    unknown = sorted(set(request.options) - capabilities.options)
-    if unknown:
-        raise refuse(f"options {', '.join(unknown)}", f"known are: {_listed(capabilities.options) or 'none'}")
+    known = {name for name, value in request.options.items() if name in capabilities.options and isinstance(value, str)}
+    odd = sorted(set(request.options) - known)
+    if odd and not capabilities.any_options:
+        raise refuse(f"options {', '.join(odd)}", f"known are, as texts: {_listed(capabilities.options) or 'none'}")
     _check_client_id(request.client_order_id, capabilities, gateway=gateway)
 
 

@@ -185,7 +185,7 @@ class UserModel(BaseModel, metaclass=_Meta):
     that has such a field, pydantic's ValidationError. Both are ValueErrors.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
     _refusal: ClassVar[type[OrderBridgeError]] = OrderDenied
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:

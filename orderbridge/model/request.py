@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import TYPE_CHECKING, Annotated, Final
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, JsonValue, StringConstraints, model_validator
 
 from orderbridge.errors import ConfigurationError, OrderDenied
 from orderbridge.model.basics import (
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
         reduce_only: bool
         client_order_id: str | None
-        options: Mapping[str, str]
+        options: Mapping[str, JsonValue]
 
     class Resting(Extras, total=False):
         """The options that an order with a limit price may carry."""
@@ -78,7 +78,8 @@ class OrderRequest(UserModel):
         price, stop_price: quote per base.
         expires_at: with `gtt` only.
         slippage_tolerance: percent, for market and stop-loss orders.
-        options: a venue's extras by documented name (Bitcain: portfolio_id, source, agent_id, exchange).
+        options: a venue's extras by documented name (Bitcain: portfolio_id, source, agent_id, exchange): texts, and
+            whatever JSON has at a gateway with `any_options`.
 
     Raises:
         OrderDenied, which is a ValueError: a value or a combination that means nothing; the message says why.
@@ -97,7 +98,7 @@ class OrderRequest(UserModel):
     reduce_only: bool = False
     client_order_id: Annotated[str, StringConstraints(min_length=1, pattern=r"^[^\s\pC]+$")] | None = None
     slippage_tolerance: Annotated[Amount, AfterValidator(_percent)] | None = None
-    options: Mapping[str, str] = Field(default_factory=dict)
+    options: Mapping[str, JsonValue] = Field(default_factory=dict)
 
     if TYPE_CHECKING:
 
@@ -117,7 +118,7 @@ class OrderRequest(UserModel):
             reduce_only: bool = False,
             client_order_id: str | None = None,
             slippage_tolerance: AmountLike | None = None,
-            options: Mapping[str, str] = ...,
+            options: Mapping[str, JsonValue] = ...,
         ) -> None: ...
 
     @model_validator(mode="after")

@@ -551,7 +551,7 @@ class Route:
     portfolio_id: str | None
 
 
-def route_of(options: Mapping[str, str], settings: BitcainAccount) -> Route:
+def route_of(options: Mapping[str, Any], settings: BitcainAccount) -> Route:
     """
     The gateway's settings with an order's own options over them. An order of another source has no agent of the
     gateway's.
@@ -578,7 +578,7 @@ def route_of(options: Mapping[str, str], settings: BitcainAccount) -> Route:
     )
 
 
-def _uuid(options: Mapping[str, str], name: str, default: str | None) -> str | None:
+def _uuid(options: Mapping[str, Any], name: str, default: str | None) -> str | None:
     if name not in options:
         return default
     known = as_uuid(options[name])

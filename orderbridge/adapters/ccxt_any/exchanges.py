@@ -312,6 +312,7 @@ class Traits:
             order_types=self.order_types,
             times_in_force=self.times_in_force,
             quote_sizing=bool(self.quote_sides),
+            any_options=True,
             post_only=self.post_only,
             client_order_id=self.client_ids.rule if self.client_ids else None,
             idempotency=self.client_ids.idempotency if self.client_ids else Idempotency.NONE,

@@ -145,6 +145,7 @@ async def test_what_cannot_be_right_is_denied(sim: Simulator, connect: Any, chan
     ("request_", "text"),
     [
         (limit_buy(options={"leverage": "2"}), "leverage"),
+        (limit_buy(options={"agent_id": 5}), "agent_id"),
         (OrderRequest.market(symbol="BTC/USDT", side="buy", quote_quantity="10"), "sized in quote"),
         (OrderRequest.market(symbol="BTC/USDT", side="buy", quantity="1", slippage_tolerance="1"), "slippage"),
         (OrderRequest(symbol="BTC/USDT", side="buy", type="trailing_stop", quantity="1"), "trailing distance"),

@@ -10,7 +10,8 @@ from urllib.parse import parse_qs
 import pytest
 
 from orderbridge import OrderRequest
-from orderbridge.errors import ConfigurationError, OutcomeUnknown
+from orderbridge.errors import ConfigurationError, NotSupported, OutcomeUnknown
+from orderbridge.placement.matching import fingerprint
 from tests.adapters.ccxt_any.played import gateway
 
 pytestmark = pytest.mark.ccxt
@@ -172,3 +173,31 @@ async def test_an_answer_about_another_order_is_no_success(wrong: dict[str, str]
     async with gateway("binance", fetch=answering({**ANSWER, **wrong})) as known:
         with pytest.raises(OutcomeUnknown, match="shows another"):
             await known.submit(OrderRequest(symbol="BTC/USDT", side="buy", type="limit", **LIMIT))
+
+
+async def test_options_reach_the_exchange_as_they_are() -> None:
+    """What ccxt's users give as params goes out under its own name and in its own kind, and is part of the order."""
+    options = {"recvWindow": 5000, "newOrderRespType": "FULL", "strategyId": 7}
+    body = await sent("binance", **LIMIT, options=options)
+    asked = OrderRequest(symbol="BTC/USDT", side="buy", type="limit", **LIMIT, options=options)
+    other = asked.model_copy(update={"options": {**options, "strategyId": 8}})
+
+    assert {name: body[name] for name in options} == {name: str(value) for name, value in options.items()}
+    assert fingerprint(asked, gateway="x", mode=None) != fingerprint(other, gateway="x", mode=None)
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"clientOrderId": "x"}, {"newClientOrderId": "x"}, {"quantity": "9"}, {"quoteOrderQty": "9"}, {"side": "SELL"},
+        {"timeInForce": "IOC"}, {"triggerPrice": 1}, {"leverage": 3}, {"reduceOnly": False}, {"positionSide": "LONG"},
+        {"stopLoss": {"triggerPrice": 1}}, {"type": "swap"}, {"tdMode": "cross"}, {"maxRetriesOnFailure": 3},
+        {"test": True},
+    ],
+)  # fmt: skip
+async def test_options_say_nothing_of_the_order_itself(option: dict[str, Any]) -> None:
+    """Neither what the request says, nor what makes it another act than one plain spot order: refused, nothing sent."""
+    async with gateway("binance", fetch=answering({})) as known:
+        order = OrderRequest(symbol="BTC/USDT", side="buy", type="limit", **LIMIT, options=option)
+        with pytest.raises(NotSupported, match=next(iter(option))):
+            await known.submit(order)
