@@ -284,13 +284,13 @@ async def test_ten_thousand_ids_end_in_time(server: Any, make: Callable[..., Any
     server.rows = [kit.row(number) for number in range(50, 0, -1)]
     refs = [*map(kit.uuid, range(1, 10_001)), "bot-3"]
 
-    result = await make(limits="venue").lookup(*refs, timeout=2.0)
+    result = await make(limits="venue").lookup(*refs, timeout=5.0)
 
     assert len(result) == 10_001
     assert result["bot-3"].order is not None
     assert len(result.orders) >= 50
     assert len(result.orders) + len(result.undecided) + len(result.not_seen) >= 10_000
-    assert len(server.requests) < 75
+    assert len(server.requests) <= 60 + 9 * 5  # the burst, and what five seconds give
 
 
 async def test_a_scan_that_breaks_off_keeps_what_it_found(server: Any, make: Callable[..., Any], kit: Any) -> None:
