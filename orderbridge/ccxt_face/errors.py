@@ -14,43 +14,8 @@ from typing import Any, Final
 from ccxt.base import errors as ccxt
 
 from orderbridge import errors
-from orderbridge.model.placement import Placement
-
-
-class OrderOutcomeUnknown(ccxt.ExchangeError):  # type: ignore[misc]
-    """
-    An order was sent and what became of it is not known: it may be live. It is followed up in the background.
-
-    Do not create it again. The next `create_order` of its symbol and side is answered by it, once it is known: by
-    its dict, or where that call asks for another order by this error with its `order_id`, once, and nothing is sent.
-    `fetch_order_with_client_order_id(error.client_order_id)` shows it before that, and then the next create is a
-    new order. `placement` is None where an edit is meant.
-    """
-
-    def __init__(
-        self,
-        message: str = "",
-        *,
-        placement: Placement | None = None,
-        order_id: str | None = None,
-        client_order_id: str | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.placement = placement
-        self.order_id = order_id
-        self.client_order_id = client_order_id
-
-
-class OrderNotPlaced(ccxt.ExchangeError):  # type: ignore[misc]
-    """
-    An order was sent, and it is proven that it is not live and that nothing of it filled.
-
-    It may be created anew. `placement` is its record.
-    """
-
-    def __init__(self, message: str = "", *, placement: Placement | None = None) -> None:
-        super().__init__(message)
-        self.placement = placement
+from orderbridge.ccxt.errors import OrderNotPlaced as OrderNotPlaced
+from orderbridge.ccxt.errors import OrderOutcomeUnknown as OrderOutcomeUnknown
 
 
 class NoSuchCall(ccxt.NotSupported, AttributeError):  # type: ignore[misc]

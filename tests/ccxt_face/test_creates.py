@@ -38,13 +38,13 @@ async def test_an_answer_that_comes_too_late_is_resolved_to_the_order(sim: Simul
 
 
 async def test_what_stays_unknown_is_no_error_that_bots_answer_by_trying_again(sim: Simulator, face_of: Any) -> None:
-    """It is an ExchangeError and none of ccxt's OperationFailed; it carries the placement, which may be live."""
+    """It is an ExchangeError and a RequestTimeout, after which bots look; it carries what may be live."""
     import ccxt
 
     unknown = await unknown_create(sim, face_of(horizon=LONG, resolve_for=SOON))
 
     assert isinstance(unknown, ccxt.ExchangeError)
-    assert not isinstance(unknown, ccxt.OperationFailed)
+    assert isinstance(unknown, ccxt.RequestTimeout)
     assert unknown.placement.may_be_live
     assert unknown.client_order_id == unknown.placement.client_order_id
     assert unknown.client_order_id in str(unknown)

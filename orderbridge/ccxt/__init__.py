@@ -1,0 +1,1 @@
+"""ccxt's exchanges with the orders taken over by a bridge."""

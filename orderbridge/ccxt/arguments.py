@@ -1,0 +1,346 @@
+"""
+From the arguments of ccxt's calls to requests: as bots write them, and nothing dropped that would change the order.
+
+A param is understood, under ccxt's name or an exchange's own; or it asks for what is no spot order, and is refused as
+NotSupported, which frameworks handle; or it says what goes without saying; or it is passed on to the exchange, and is
+then part of what makes two orders the same.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from numbers import Integral, Real
+from typing import Any, Final
+
+from ccxt.base import errors as ccxt
+
+from orderbridge.errors import OrderDenied
+from orderbridge.gateway import Capabilities
+from orderbridge.model.basics import EXACT, OrderType, Side, Symbol, TimeInForce, multiply, parse_amount, plain
+from orderbridge.model.request import Market, OrderRequest
+
+Params = Mapping[str, Any] | None
+
+# ccxt's name of the caller's own id, and those that exchanges have for it.
+CLIENT_IDS: Final = (
+    *("clientOrderId", "client_order_id", "origin_id", "newClientOrderId", "origClientOrderId", "clientOid"),
+    *("client_oid", "clOrdId", "clOrdID", "cl_ord_id", "clOrderId", "orderLinkId"),
+)
+STOPS: Final = ("triggerPrice", "stopPrice", "stopLossPrice")
+_GAIN: Final = "takeProfitPrice"
+_COSTS: Final = ("cost", "quoteOrderQty", "quoteOrderQuantity")
+# Whether the amount of an order at market is in quote, as some exchanges are told.
+_UNITS: Final = {"tgtCcy": ("quote_ccy", "base_ccy"), "marketUnit": ("quoteCoin", "baseCoin")}
+_REQUIRES_PRICE: Final = "createMarketBuyOrderRequiresPrice"
+# What an order without leverage and positions is told not to be; where it is told to be, the gateway refuses it.
+_NO_SPOT: Final = frozenset({"reduceOnly", "reduce_only", "closePosition", "hedged", "isIsolated", "test"})
+# By name, what a spot order is said to be without being asked.
+_OF_SPOT: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("type", "category", "defaultType", "accountType", "marketType", "instType"), "spot"),
+    "tdMode": "cash",
+}
+# ccxt's words, and those of exchanges: a limit or market order; with which time in force; with a trigger or none.
+_KINDS: Final[Mapping[str, tuple[str, str | None, bool | None]]] = {
+    "limit": ("limit", None, None),
+    "market": ("market", None, None),
+    **dict.fromkeys(("limitmaker", "postonly"), ("limit", "PO", False)),
+    "ioc": ("limit", "IOC", False),
+    "fok": ("limit", "FOK", False),
+    **dict.fromkeys(("stop", "stoploss", "stopmarket", "stoplossmarket"), ("market", None, True)),
+    **dict.fromkeys(("stoplimit", "stoplosslimit"), ("limit", None, True)),
+    **dict.fromkeys(("takeprofit", "takeprofitmarket"), ("market", None, True)),
+    "takeprofitlimit": ("limit", None, True),
+}
+_LIVES: Final[Mapping[str, tuple[TimeInForce, bool]]] = {
+    "GTC": (TimeInForce.GTC, False),
+    "IOC": (TimeInForce.IOC, False),
+    "FOK": (TimeInForce.FOK, False),
+    **dict.fromkeys(("PO", "GTX"), (TimeInForce.GTC, True)),
+}
+_CENT: Final = Decimal("0.01")
+_TWO: Final = Decimal(2)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An order to be placed; `key` is the caller's clientOrderId, which is the key of its placement too."""
+
+    request: OrderRequest
+    key: str | None
+
+
+def exact(value: Any, name: str) -> Decimal:
+    """
+    A number as its writer meant it: 0.1 is one tenth, and not what the nearest float is.
+
+    Raises:
+        InvalidOrder: no number, or none that can be sent.
+    """
+    if isinstance(value, bool) or not isinstance(value, (str, Decimal, Real)):
+        raise ccxt.InvalidOrder(f"{name} is a number, not {value!r}")
+    if isinstance(value, float):
+        value = float.__repr__(value)  # numpy's own repr names its class
+    elif isinstance(value, Integral):
+        value = int(value)
+    elif not isinstance(value, (str, Decimal)):
+        value = str(value)
+    try:
+        return parse_amount(value)
+    except ValueError as error:
+        raise ccxt.InvalidOrder(f"{name} {value}: {error}") from error
+
+
+def cut(number: Decimal, step: Decimal | None) -> Decimal:
+    """Towards zero to a multiple of the step, as ccxt does with amounts; as it is where no step is known."""
+    return multiply(EXACT.divide_int(number, step), step) if step else number
+
+
+def nearest(number: Decimal, step: Decimal | None) -> Decimal:
+    """To the nearest multiple of the step, half of it away from zero, as ccxt does with prices."""
+    if not step:
+        return number
+    steps, rest = EXACT.divmod(number, step)
+    if multiply(rest.copy_abs(), _TWO) >= step:
+        steps = EXACT.add(steps, Decimal(1).copy_sign(number))
+    return multiply(steps, step)
+
+
+def amount_of(value: Any, market: Market | None, name: str = "amount") -> Decimal:
+    """An amount in base, cut to the market's step. InvalidOrder: nothing is left of it."""
+    return _to_step(exact(value, name), market.quantity_step if market else None, cut, name)
+
+
+def price_of(value: Any, market: Market | None, name: str = "price") -> Decimal:
+    """A price, brought to the market's step. InvalidOrder: nothing is left of it."""
+    return _to_step(exact(value, name), market.price_tick if market else None, nearest, name)
+
+
+def _to_step(number: Decimal, step: Decimal | None, way: Any, name: str) -> Decimal:
+    if number <= 0:
+        raise ccxt.InvalidOrder(f"{name} must be greater than zero, not {number}")
+    there: Decimal = way(number, step)
+    if not there:
+        raise ccxt.InvalidOrder(f"{name} {number} must be at least one step of {step}")
+    written = plain(there)
+    return Decimal(written.rstrip("0").rstrip(".") if "." in written else written)
+
+
+def symbol_of(value: Any) -> Symbol:
+    """ArgumentsRequired, BadSymbol: none, or none of a spot market."""
+    if value is None:
+        raise ccxt.ArgumentsRequired("a symbol is needed")
+    try:
+        return Symbol(value)
+    except ValueError as error:
+        raise ccxt.BadSymbol(f"{error}; contracts are not traded here") from error
+
+
+def id_of(value: Any) -> str:
+    """An order's id, which bots that keep ids in a table have as a number. ArgumentsRequired: none."""
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        value = str(int(value))
+    if not isinstance(value, str) or not value:
+        raise ccxt.ArgumentsRequired(f"an id is a text, not {value!r}")
+    return value
+
+
+def given(params: Params) -> dict[str, Any]:
+    """The params that say something: not those that are None, nor those that say what goes without saying at spot."""
+    if params is not None and not isinstance(params, Mapping):
+        raise ccxt.BadRequest(f"params is a dict, not {params!r}")
+    told = {str(name): value for name, value in (params or {}).items() if value is not None}
+    return {name: value for name, value in told.items() if not _goes_without_saying(name, value)}
+
+
+def _goes_without_saying(name: str, value: Any) -> bool:
+    if name in _NO_SPOT:
+        return value is False
+    return name in _OF_SPOT and isinstance(value, str) and value.lower() == _OF_SPOT[name]
+
+
+def told_of(params: Params, *known: str) -> dict[str, Any]:
+    """The params of a call that passes none on. NotSupported: one that is not known would be ignored."""
+    told = given(params)
+    told.pop("recvWindow", None)
+    unknown = sorted(set(told) - set(known))
+    if unknown:
+        raise ccxt.NotSupported(f"params {', '.join(unknown)} are not known here, and are not ignored")
+    return told
+
+
+def client_id(params: Mapping[str, Any]) -> str | None:
+    """The caller's own id of an order, under whichever name. BadRequest: two different ones, or none that is one."""
+    ids = {str(params[name]) for name in CLIENT_IDS if name in params}
+    if len(ids) > 1:
+        raise ccxt.BadRequest(f"clientOrderId is told twice: {', '.join(sorted(ids))}")
+    if "" in ids:
+        raise ccxt.BadRequest("clientOrderId is empty")
+    return ids.pop() if ids else None
+
+
+def request_of(
+    symbol: Symbol,
+    type: Any,
+    side: Any,
+    amount: Any,
+    price: Any,
+    params: Params,
+    *,
+    market: Market | None,
+    can: Capabilities,
+) -> Asked:
+    """
+    The request that a call of `create_order` asks for.
+
+    Raises:
+        NotSupported, BadRequest, ArgumentsRequired, InvalidOrder: it means nothing, or nothing that is placed here.
+    """
+    told = given(params)
+    folded = "".join(each for each in type.lower() if each not in "_- ") if isinstance(type, str) else ""
+    if folded not in _KINDS:
+        raise ccxt.NotSupported(f"orders of type {type!r} are not placed here")
+    base, lives, triggered = _KINDS[folded]
+    at_market = base == "market"
+    stop, takes_gain = _trigger(told, market, gain=folded.startswith("takeprofit"))
+    if triggered is not None and triggered is not (stop is not None):
+        raise ccxt.ArgumentsRequired(
+            f"a {type} order needs a triggerPrice" if triggered else f"a {type} order has none"
+        )
+    if not at_market and price is None:
+        raise ccxt.ArgumentsRequired("a limit order needs a price")
+    life, post_only = _life(told, lives)
+    key, way = client_id(told), side_of(side)
+    size = _size(amount, price, told, market, at_market=at_market, buys=way is Side.BUY)
+    try:
+        request = OrderRequest(
+            symbol=symbol,
+            side=way,
+            type=_type(at_market=at_market, stop=stop is not None, gain=takes_gain),
+            **size,
+            # As ccxt documents it: the price of a market order is ignored.
+            price=None if at_market else price_of(price, market),
+            stop_price=stop,
+            time_in_force=life,
+            post_only=post_only,
+            reduce_only=can.reduce_only and bool(_flag(told, "reduceOnly")),
+            client_order_id=key,
+            options=_passed_on(told, can),
+        )
+    except OrderDenied as error:
+        raise ccxt.InvalidOrder(str(error)) from error
+    return Asked(request, key)
+
+
+def side_of(value: Any) -> Side:
+    """Buy or sell, in any case of letters. InvalidOrder: neither."""
+    try:
+        return Side(value.strip().lower() if isinstance(value, str) else value)
+    except ValueError:
+        raise ccxt.InvalidOrder(f"side is buy or sell, not {value!r}") from None
+
+
+def _type(*, at_market: bool, stop: bool, gain: bool) -> OrderType:
+    if gain:
+        return OrderType.TAKE_PROFIT
+    if stop:
+        return OrderType.STOP_LOSS if at_market else OrderType.STOP_LIMIT
+    return OrderType.MARKET if at_market else OrderType.LIMIT
+
+
+def _size(
+    amount: Any, price: Any, told: Mapping[str, Any], market: Market | None, *, at_market: bool, buys: bool
+) -> dict[str, Any]:
+    """The size in base, or of an order at market in quote; of two sizes the one in quote, as in ccxt."""
+    cost = next((told[name] for name in _COSTS if name in told), None)
+    if at_market and cost is None and amount is not None:
+        in_quote = any(told.get(name) == words[0] for name, words in _UNITS.items())
+        requires = told.get(_REQUIRES_PRICE) if buys else None
+        if in_quote or requires is False:
+            cost = amount
+        elif requires and price is None:
+            raise ccxt.InvalidOrder("a market buy whose amount is paid in quote needs a price, or a cost")
+        elif requires:
+            cost = multiply(exact(amount, "amount"), exact(price, "price"))
+    if cost is None:
+        if amount is None:
+            raise ccxt.ArgumentsRequired("an amount is needed, or for an order at market a cost")
+        return {"quantity": amount_of(amount, market)}
+    if not at_market:
+        raise ccxt.InvalidOrder("cost sizes orders at market; a limit order has an amount")
+    tick = market.price_tick if market else None
+    return {"quote_quantity": _to_step(exact(cost, "cost"), min(tick, _CENT) if tick else None, cut, "cost")}
+
+
+def _trigger(told: Mapping[str, Any], market: Market | None, *, gain: bool) -> tuple[Decimal | None, bool]:
+    prices = {name: price_of(told[name], market, name) for name in (*STOPS, _GAIN) if name in told}
+    if len(set(prices.values())) > 1 or (_GAIN in prices and len(prices) > 1):
+        raise ccxt.BadRequest(f"one trigger is possible, not {', '.join(prices)}")
+    return next(iter(prices.values()), None), bool(prices) and (gain or _GAIN in prices)
+
+
+def _life(told: Mapping[str, Any], of_type: str | None) -> tuple[TimeInForce, bool]:
+    flag = _flag(told, "postOnly")
+    word = told.get("timeInForce", of_type or "GTC")
+    known = _LIVES.get(word.upper()) if isinstance(word, str) else None
+    if known is None:
+        raise ccxt.NotSupported(f"timeInForce is one of {', '.join(_LIVES)}, not {word!r}")
+    life, post_only = known
+    post_only = post_only or of_type == "PO"
+    if post_only and flag is False:
+        raise ccxt.BadRequest("timeInForce PO and postOnly False contradict each other")
+    return life, post_only or bool(flag)
+
+
+def _flag(told: Mapping[str, Any], name: str) -> bool | None:
+    value = told.get(name)
+    if value is not None and not isinstance(value, bool):
+        raise ccxt.BadRequest(f"{name} is True or False, not {value!r}")
+    return value
+
+
+_UNDERSTOOD: Final = frozenset(
+    {*CLIENT_IDS, *STOPS, _GAIN, *_COSTS, *_UNITS, _REQUIRES_PRICE, "postOnly", "timeInForce"}
+)
+
+
+def _passed_on(told: Mapping[str, Any], can: Capabilities) -> dict[str, Any]:
+    """What is left of the params, as the request's options. NotSupported: nothing of that name is taken."""
+    known = {*_UNDERSTOOD, "reduceOnly"} if can.reduce_only else _UNDERSTOOD
+    rest = {name: _plain(value) for name, value in told.items() if name not in known}
+    refused = [] if can.any_options else sorted(set(rest) - can.options)
+    if refused:
+        raise ccxt.NotSupported(f"params {', '.join(refused)} are not placed here, and are not ignored")
+    return rest if can.any_options else {name: str(value) for name, value in rest.items()}
+
+
+def _plain(value: Any) -> Any:
+    """A param as JSON has it; numpy's numbers, and what JSON has not, by their text."""
+    return json.loads(json.dumps(value, default=str))
+
+
+def window(since: Any, limit: Any) -> tuple[int | None, int | None]:
+    """Milliseconds since 1970 and a number of rows, which may be floats. BadRequest: they are neither."""
+    return _whole(since, "since"), _whole(limit, "limit") or None
+
+
+def _whole(value: Any, name: str) -> int | None:
+    if value is None:
+        return None
+    try:
+        if not isinstance(value, (bool, str)) and value >= 0:
+            return int(value)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise ccxt.BadRequest(f"{name} is a number of {'milliseconds' if name == 'since' else 'rows'}, not {value!r}")
+
+
+def moment(since: int) -> datetime:
+    """The moment of so many milliseconds since 1970. BadRequest: there is none."""
+    try:
+        return datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=since)
+    except OverflowError as error:
+        raise ccxt.BadRequest(f"since is milliseconds since 1970, not {since}") from error

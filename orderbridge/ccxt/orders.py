@@ -1,0 +1,493 @@
+"""CcxtOrders: ccxt's order calls over one gateway of a bridge."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, TypeVar, get_args
+
+from ccxt.base import errors as ccxt
+
+from orderbridge.bridge import OrderBridge
+from orderbridge.ccxt.arguments import (
+    CLIENT_IDS,
+    STOPS,
+    Asked,
+    Params,
+    amount_of,
+    client_id,
+    id_of,
+    moment,
+    price_of,
+    request_of,
+    symbol_of,
+    told_of,
+    window,
+)
+from orderbridge.ccxt.dicts import Number, Row, bad_row, bad_trade_row, empty_row, order_row, trade_row, windowed
+from orderbridge.ccxt.errors import OrderOutcomeUnknown, as_ccxt_errors
+from orderbridge.ccxt.stray import Creates, StrayPolicy
+from orderbridge.errors import ConfigurationError, OrderBridgeError, OrderNotFound, UnexpectedResponse
+from orderbridge.gateway import error_of
+from orderbridge.model.basics import OrderStatus, OrderType, Symbol, TimeInForce
+from orderbridge.model.order import Fill, Order
+from orderbridge.model.ref import OrderRef
+from orderbridge.model.request import Market, OrderEdit
+from orderbridge.model.results import BadRow
+
+T = TypeVar("T")
+# How far back a history goes, and how many trades are read, where the caller says neither.
+_DAYS: Final = timedelta(days=7)
+_TRADES: Final = 100
+_AT_ONCE: Final = (TimeInForce.IOC, TimeInForce.FOK)
+_FIELDS: Final = ("symbol", "type", "side", "amount", "price", "params")
+
+
+class CcxtOrders:
+    """
+    ccxt's calls about orders, by ccxt's names and parameters; they return ccxt's dicts and raise ccxt's errors.
+
+    What it does otherwise than ccxt:
+
+    - A create whose outcome is not known is resolved first. If that takes too long it raises `OrderOutcomeUnknown`.
+      The next create of that symbol and side that asks for the same is answered by that order once it is known, over
+      restarts too. One that asks for another price or amount tells that its bot believes the first to be gone:
+      `stray` says what is done then. Nothing is sent meanwhile. A bot that was shown the order is past that.
+    - `params["clientOrderId"]` is the key of the order: again with the same request it is the same order, ended or
+      not, and nothing is sent; with another request it is DuplicateOrderId.
+    - Another NetworkError from a create says that nothing was sent.
+    - What trades at once (market, IOC, FOK) is looked up once before it is returned.
+    - `cancel_order` tells how the order ended: `closed` if it had filled, a second time too.
+    - Cost and average come from trades, and are None where they are not known.
+
+    A read that the gateway does not have, or of params that it does not know, is NotSupported.
+
+    Args:
+        resolve_for: seconds for which an order of unknown outcome is looked for before `OrderOutcomeUnknown`.
+        stray: `"cancel"`: the first order is settled and cancelled, and only once that is proven the new one is sent;
+            had anything of it filled, `StrayFilled` is raised in its place, once. `"block"`: nothing is sent until
+            the bot was shown the first. `"tell"`: `OrderOutcomeUnknown` is raised with it, once, and then it is sent.
+        timeout: seconds for the answer of the venue to one call. send_within: for the right to send an order.
+        number: makes the numbers of the dicts.
+
+    Raises:
+        ConfigurationError: no such gateway, or a setting that is none.
+    """
+
+    def __init__(
+        self,
+        bridge: OrderBridge,
+        gateway: str,
+        *,
+        resolve_for: float = 30.0,
+        stray: StrayPolicy = "cancel",
+        timeout: float = 15.0,
+        send_within: float = 5.0,
+        number: Number = float,
+    ) -> None:
+        if stray not in get_args(StrayPolicy):
+            raise ConfigurationError(f"stray is one of {', '.join(get_args(StrayPolicy))}, not {stray!r}")
+        for name, seconds in (("resolve_for", resolve_for), ("timeout", timeout), ("send_within", send_within)):
+            if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds >= 0:
+                raise ConfigurationError(f"{name} is a number of seconds, not {seconds!r}")
+        self._gateway = bridge[gateway]
+        self._name = self._gateway.name
+        self._can = self._gateway.capabilities
+        self._bridge = bridge
+        self._number = number
+        self.timeout = timeout
+        self._creates = Creates(
+            bridge, self._name, resolve_for=resolve_for, stray=stray, send_within=send_within, shown=self._with_trades
+        )
+
+    # Creating, changing and cancelling.
+
+    async def create_order(
+        self, symbol: str, type: str, side: str, amount: Any, price: Any = None, params: Params = None
+    ) -> Row:
+        """
+        Place an order at most once, whoever repeats the call.
+
+        Args:
+            type: `limit` or `market`, or an exchange's word as `LIMIT_MAKER`; a stop is one with a triggerPrice.
+            amount: in base; a float is taken by its shortest text. A cost (in quote, at market) goes before it.
+            price: quote per base; ignored for a market order.
+            params: clientOrderId, postOnly, timeInForce (GTC, IOC, FOK, PO), reduceOnly, triggerPrice (stopPrice,
+                stopLossPrice), takeProfitPrice, cost, by those and by exchanges' names; what is not known is passed
+                on to the exchange, and is part of what makes two orders the same.
+
+        Raises:
+            OrderOutcomeUnknown: sent, and perhaps live. OrderNotPlaced: sent, and proven not to be there.
+            StrayFilled: an earlier one filled, and nothing was sent. Other NetworkErrors: nothing was sent; try again.
+            NotSupported: no such order is placed here. InvalidOrder, InsufficientFunds, BadSymbol and other
+            ExchangeErrors: refused.
+        """
+        return await self._create(await self._asked(symbol, type, side, amount, price, params))
+
+    async def create_orders(self, orders: Sequence[Mapping[str, Any]], params: Params = None) -> list[Row]:
+        """
+        Place several orders at once, each of them as `create_order` does; each has its own verdict.
+
+        Args:
+            orders: dicts of symbol, type, side, amount, price and params. params: for each of them.
+
+        Returns:
+            In the order given. One that failed is told: `info["error"]` names ccxt's exception, and its status is
+            `rejected`, or None where the order may be live.
+
+        Raises:
+            What is wrong with one of them before anything is sent.
+        """
+        asked = [await self._asked_of(order, params) for order in _listed(orders, "orders")]
+        return list(await asyncio.gather(*(self._verdict(each) for each in asked)))
+
+    async def _asked(self, symbol: Any, type: Any, side: Any, amount: Any, price: Any, params: Params) -> Asked:
+        known = symbol_of(symbol)
+        market = await self._market_of(known)
+        return request_of(known, type, side, amount, price, params, market=market, can=self._can)
+
+    async def _asked_of(self, order: Any, params: Params) -> Asked:
+        if not isinstance(order, Mapping) or set(order) - set(_FIELDS):
+            raise ccxt.BadRequest(f"an order is a dict of {', '.join(_FIELDS)}, not {order!r}")
+        own = {**(params or {}), **(order.get("params") or {})}
+        symbol, type, side, amount, price = (order.get(field) for field in _FIELDS[:-1])
+        return await self._asked(symbol, type, side, amount, price, own)
+
+    async def _create(self, asked: Asked) -> Row:
+        with as_ccxt_errors():
+            order = await self._creates.place(asked, timeout=self.timeout)
+        request = asked.request
+        if request.type is not OrderType.MARKET and request.time_in_force not in _AT_ONCE:
+            return order_row(order, number=self._number)
+        row = await self._with_trades(order)
+        if order.status is OrderStatus.ACCEPTED:
+            row["status"] = None  # nobody saw it since: a bot that reads `open` waits for what may have traded
+        return row
+
+    async def _verdict(self, asked: Asked) -> Row:
+        try:
+            return await self._create(asked)
+        except Exception as error:  # noqa: BLE001 - whatever happens to one hides none of the others
+            is_over = isinstance(error, ccxt.BaseError) and not isinstance(error, OrderOutcomeUnknown)
+            request = asked.request
+            known = request.quantity, request.price, request.stop_price
+            amount, price, stop = (None if each is None else self._number(each) for each in known)
+            return empty_row(
+                clientOrderId=asked.key,
+                symbol=str(request.symbol),
+                type="market" if request.price is None else "limit",
+                side=request.side.value,
+                amount=amount,
+                price=price,
+                stopPrice=stop,
+                triggerPrice=stop,
+                status="rejected" if is_over else None,
+                info=_error(error),
+            )
+
+    async def edit_order(
+        self, id: Any, symbol: str, type: str, side: str, amount: Any = None, price: Any = None, params: Params = None
+    ) -> Row:
+        """
+        Change a working order in place; it keeps its id, and nothing is placed.
+
+        Args:
+            type, side: as the order has them; neither can be changed. amount: the new total, in base.
+            params: triggerPrice (stopPrice) for a new trigger; clientOrderId with an empty id.
+
+        Raises:
+            InvalidOrder: it had ended, or the change is none. OrderNotFound. OrderOutcomeUnknown: sent, and perhaps
+                changed: fetch the order.
+        """
+        told = told_of(params, *CLIENT_IDS, *STOPS)
+        ref = self._ref(id, told, symbol)
+        market = await self._market_of(symbol_of(symbol))
+        stops = {price_of(told[name], market, name) for name in STOPS if name in told}
+        if len(stops) > 1:
+            raise ccxt.BadRequest("one trigger is possible")
+        changes: dict[str, Any] = {
+            "quantity": None if amount is None else amount_of(amount, market),
+            "price": None if price is None else price_of(price, market),
+            "stop_price": next(iter(stops), None),
+        }
+        if not any(changes.values()):
+            raise ccxt.ArgumentsRequired("an edit changes the amount, the price or the trigger")
+        with as_ccxt_errors():
+            order = await self._bridge.get(ref, timeout=self.timeout)
+            row = order_row(order)
+            for name, word in (("symbol", symbol), ("type", type), ("side", side)):
+                if word is not None and str(word).lower() != str(row[name]).lower():
+                    raise ccxt.InvalidOrder(f"the {name} of {order.order_id} is {row[name]}, and cannot be made {word}")
+            edited = await self._bridge.edit(order, OrderEdit(**changes), timeout=self.timeout)
+        await self._creates.shown([edited])
+        return order_row(edited, number=self._number)
+
+    async def cancel_order(self, id: Any, symbol: str | None = None, params: Params = None) -> Row:
+        """
+        Cancel an order, and return it as it is after that: `canceled`, or `closed` if it had filled.
+
+        Args:
+            params: clientOrderId with an empty id.
+
+        Raises:
+            OrderNotFound: neither cancelled nor shown. RequestTimeout and other NetworkErrors: cancel it again.
+        """
+        ref = self._ref(id, told_of(params, *CLIENT_IDS), symbol)
+        with as_ccxt_errors(repeatable=True):
+            order = await self._bridge.cancel(ref, timeout=self.timeout)
+        await self._creates.shown([order])
+        return order_row(order, number=self._number)
+
+    async def cancel_orders(self, ids: Sequence[Any], symbol: str | None = None, params: Params = None) -> list[Row]:
+        """
+        Cancel several orders, and return each as it is after that, in the order given.
+
+        Args:
+            ids: none, and `params["clientOrderIds"]`, for the caller's own.
+
+        One that is not found has no status, and says so in `info["error"]`.
+
+        Raises:
+            The first other failure, once every one was tried.
+        """
+        told = told_of(params, "clientOrderIds")
+        named: list[tuple[Any, Params]] = [(id_of(id), None) for id in _listed(ids, "ids")]
+        if "clientOrderIds" in told:
+            named += [("", {"clientOrderId": id}) for id in _listed(told["clientOrderIds"], "clientOrderIds")]
+        for id, own in named:
+            self._ref(id, own or {}, symbol)
+        calls = (self.cancel_order(id, symbol, own) for id, own in named)
+        done = await asyncio.gather(*calls, return_exceptions=True)
+        for error in done:
+            if isinstance(error, BaseException) and not isinstance(error, ccxt.OrderNotFound):
+                raise error
+        return [
+            empty_row(id=id or None, **(own or {}), info=_error(each)) if isinstance(each, BaseException) else each
+            for (id, own), each in zip(named, done, strict=True)
+        ]
+
+    async def cancel_all_orders(self, symbol: str | None = None, params: Params = None) -> list[Row]:
+        """
+        Cancel every open order of the account, or of one symbol, by whomever it was placed.
+
+        Returns:
+            Each as it is after that; `open` where the venue has not said that it is over.
+
+        Raises:
+            NetworkError: some may be live; cancel again.
+        """
+        told_of(params)
+        wanted = None if symbol is None else symbol_of(symbol)
+        with as_ccxt_errors(repeatable=True):
+            receipt = await self._bridge.cancel_all(
+                scope="account", gateway=self._name, symbol=wanted, timeout=self.timeout
+            )
+            for failure in receipt.unreachable.values():
+                raise error_of(failure, gateway=self._name, operation="cancel_all")
+        await self._creates.shown(receipt.orders)
+        return [order_row(order, number=self._number) for order in receipt.orders]
+
+    # Reading.
+
+    async def fetch_order(self, id: Any, symbol: str | None = None, params: Params = None) -> Row:
+        """
+        An order by the exchange's id; by the caller's own with an empty id and `params["clientOrderId"]`.
+
+        Its trades are read with it where something is filled, or may be, as most venues tell average, cost and fees
+        there only, and some (Bitso, of orders at market) how much was filled.
+
+        Raises:
+            OrderNotFound: not shown, which is no proof that it never existed. NetworkError: not known.
+        """
+        ref = self._ref(id, told_of(params, *CLIENT_IDS), symbol)
+        with as_ccxt_errors():
+            order = await self._bridge.get(ref, timeout=self.timeout)
+        await self._creates.shown([order])
+        return await self._with_trades(order)
+
+    async def fetch_open_orders(
+        self, symbol: str | None = None, since: Any = None, limit: Any = None, params: Params = None
+    ) -> list[Row]:
+        """
+        Every open order of the account, or of one symbol; oldest first, and complete, or it raises.
+
+        A row that could not be read is among them: its id, if it has one, and the row in `info`.
+        """
+        told_of(params)
+        bounds = window(since, limit)
+        wanted = None if symbol is None else symbol_of(symbol)
+        with as_ccxt_errors():
+            listed = await self._bridge.open_orders(wanted, gateways=[self._name], timeout=self.timeout)
+            for failure in listed.unreachable.values():
+                raise error_of(failure, gateway=self._name, operation="open_orders")
+        return await self._shown_rows(listed.orders, listed.bad_rows, bounds)
+
+    async def fetch_orders(
+        self, symbol: str | None = None, since: Any = None, limit: Any = None, params: Params = None
+    ) -> list[Row]:
+        """
+        The orders created since then, or in the last seven days. NotSupported where the venue lists no ended orders.
+        """
+        return await self._history_of((), symbol, since, limit, params)
+
+    async def fetch_closed_orders(
+        self, symbol: str | None = None, since: Any = None, limit: Any = None, params: Params = None
+    ) -> list[Row]:
+        """Of `fetch_orders`, those that are `closed`."""
+        return await self._history_of(("closed",), symbol, since, limit, params)
+
+    async def fetch_canceled_orders(
+        self, symbol: str | None = None, since: Any = None, limit: Any = None, params: Params = None
+    ) -> list[Row]:
+        """Of `fetch_orders`, those that are `canceled`."""
+        return await self._history_of(("canceled",), symbol, since, limit, params)
+
+    async def fetch_canceled_and_closed_orders(
+        self, symbol: str | None = None, since: Any = None, limit: Any = None, params: Params = None
+    ) -> list[Row]:
+        """Of `fetch_orders`, those that are `closed` or `canceled`."""
+        return await self._history_of(("canceled", "closed"), symbol, since, limit, params)
+
+    async def _history_of(
+        self, words: tuple[str, ...], symbol: str | None, since: Any, limit: Any, params: Params
+    ) -> list[Row]:
+        told_of(params)
+        bounds = window(since, limit)
+        wanted = None if symbol is None else symbol_of(symbol)
+        start = datetime.now(UTC) - _DAYS if bounds[0] is None else moment(bounds[0])
+        with as_ccxt_errors():
+            pages = self._bridge.orders(since=start, symbol=wanted, gateways=[self._name], timeout=self.timeout)
+            orders, bad = await _read(pages)
+        return await self._shown_rows(orders, bad, bounds, words)
+
+    async def _shown_rows(
+        self,
+        orders: Sequence[Order],
+        bad: Sequence[BadRow],
+        bounds: tuple[int | None, int | None],
+        words: tuple[str, ...] = (),
+    ) -> list[Row]:
+        rows = [order_row(order, number=self._number) for order in orders]
+        kept = windowed((row for row in rows if not words or row["status"] in words), *bounds)
+        told = {(row["id"], row["symbol"], row["side"]) for row in kept}
+        await self._creates.shown(each for each in orders if (each.order_id, each.symbol, each.side) in told)
+        return [*map(bad_row, bad), *kept]
+
+    async def fetch_order_trades(
+        self, id: Any, symbol: str | None = None, since: Any = None, limit: Any = None, params: Params = None
+    ) -> list[Row]:
+        """The trades of one order; none for an order that is there and has not traded."""
+        ref = self._ref(id, told_of(params, *CLIENT_IDS), symbol)
+        bounds = window(since, limit)
+        bad: list[BadRow] = []
+        try:
+            fills, bad = await self._fills(ref, symbol=ref.symbol)
+        except ccxt.OrderNotFound as error:
+            if not isinstance(error.__cause__, OrderNotFound):
+                raise
+            with as_ccxt_errors():
+                await self._bridge.get(ref, timeout=self.timeout)
+            fills = []
+        return self._trade_rows(fills, bad, bounds)
+
+    async def fetch_my_trades(
+        self, symbol: str | None = None, since: Any = None, limit: Any = None, params: Params = None
+    ) -> list[Row]:
+        """The account's trades: all since then, or the newest hundred, or as many as `limit`."""
+        told_of(params)
+        bounds = start, most = window(since, limit)
+        wanted = None if symbol is None else symbol_of(symbol)
+        if start is not None:
+            fills, bad = await self._fills(symbol=wanted, since=moment(start))
+        else:
+            fills, bad = await self._fills(symbol=wanted, most=most or _TRADES)
+        return self._trade_rows(fills, bad, bounds)
+
+    def _trade_rows(
+        self, fills: Sequence[Fill], bad: Sequence[BadRow], bounds: tuple[int | None, int | None]
+    ) -> list[Row]:
+        rows = (trade_row(fill, number=self._number) for fill in fills)
+        return [*map(bad_trade_row, bad), *windowed(rows, *bounds)]
+
+    # Behind them.
+
+    def _ref(self, id: Any, told: Mapping[str, Any], symbol: Any) -> OrderRef:
+        """The order that is meant: by the exchange's id, and its symbol if it is given, or by the caller's own id."""
+        own = client_id(told)
+        if own is not None and id:
+            raise ccxt.BadRequest("give an id, or a clientOrderId and an empty id, and not both")
+        names = {"order_id": id_of(id)} if own is None else {"client_order_id": own}
+        market = None if symbol is None else symbol_of(symbol)
+        try:
+            return OrderRef(gateway=self._name, symbol=market, **names)
+        except ValueError as error:
+            raise ccxt.BadRequest(f"no id is written so: {names!r}") from error
+
+    async def _market_of(self, symbol: Symbol) -> Market | None:
+        """The rules of a market, or None where the venue tells none. BadSymbol: there is no such market."""
+        if not self._can.markets:
+            return None
+        with as_ccxt_errors():
+            market = (await self._gateway.markets(timeout=self.timeout)).get(symbol)
+        if market is None:
+            raise ccxt.BadSymbol(f"{self._name} does not have market symbol {symbol}")
+        return market
+
+    async def _with_trades(self, order: Order) -> Row:
+        """An order with its trades where they tell what it does not; a failure leaves that unknown."""
+        filled = order.filled_quantity
+        is_told = filled is not None and (not filled or order.average_price is not None)
+        fills: list[Fill] = []
+        if self._can.fills and not is_told:
+            try:
+                fills, bad = await self._fills(order)
+                # Where the order does not say how much of it traded, only all of its trades do.
+                fills = fills if filled is not None or not bad else []
+            except ccxt.BaseError as error:
+                if not isinstance(error.__cause__, OrderBridgeError):
+                    raise
+        return order_row(order, fills, number=self._number)
+
+    async def _fills(
+        self,
+        ref: OrderRef | Order | None = None,
+        *,
+        symbol: Symbol | None = None,
+        since: datetime | None = None,
+        most: int | None = None,
+    ) -> tuple[list[Fill], list[BadRow]]:
+        asked = None if ref is not None else [self._name]
+        with as_ccxt_errors():
+            pages = self._bridge.fills(ref, symbol=symbol, since=since, gateways=asked, timeout=self.timeout)
+            fills, bad = await _read(pages, most=most)
+        return fills[::-1], bad  # oldest first, those of one moment too
+
+
+def _listed(value: Any, name: str) -> Sequence[Any]:
+    if isinstance(value, (str, Mapping)) or not isinstance(value, Sequence):
+        raise ccxt.ArgumentsRequired(f"{name} is a list")
+    return value
+
+
+async def _read(pages: AsyncIterator[T], *, most: int | None = None) -> tuple[list[T], list[BadRow]]:
+    """Read an iterator, as much as is wanted; and the rows that could not be read."""
+    good: list[T] = []
+    try:
+        async for each in pages:
+            good.append(each)
+            if len(good) == most:
+                break
+    except UnexpectedResponse as error:
+        if not error.bad_rows:
+            raise
+        return good, list(error.bad_rows)
+    return good, []
+
+
+def _error(error: BaseException) -> Row:
+    told: Row = {"error": type(error).__name__, "message": str(error)}
+    if isinstance(error, OrderOutcomeUnknown):
+        # Of the order that is not known, which may be an earlier one.
+        told["clientOrderId"] = error.client_order_id
+    return told

@@ -1,0 +1,467 @@
+"""
+Creating orders for bots that try again.
+
+A bot that got no order calls `create_order` once more. So an order whose caller left without a verdict is remembered:
+the next create of its symbol and side is answered by it once it is known, and nothing is sent meanwhile. Where that
+create asks for another order, the bot believes the first to be gone, which is a stray then: `stray` says what becomes
+of it. What is known of callers is written into the journal, so that the next process of the bot goes on with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Final, Literal
+from weakref import WeakKeyDictionary
+
+from ccxt.base.errors import BaseError, DuplicateOrderId, ExchangeNotAvailable, InvalidOrder
+
+from orderbridge.bridge import OrderBridge
+from orderbridge.ccxt.arguments import Asked
+from orderbridge.ccxt.dicts import Row
+from orderbridge.ccxt.errors import OrderNotPlaced, OrderOutcomeUnknown, StrayFilled
+from orderbridge.errors import (
+    AuthenticationFailed,
+    DuplicateClientOrderId,
+    JournalError,
+    NotSent,
+    OrderBridgeError,
+    OutcomeUnknown,
+    PermissionDenied,
+)
+from orderbridge.model.basics import PlacementState, Side, Symbol
+from orderbridge.model.order import Order
+from orderbridge.model.placement import Placement
+from orderbridge.model.request import OrderRequest
+from orderbridge.placement.ledger import LEASE_SECONDS, Ledger, log
+from orderbridge.placement.states import IN_FLIGHT, UNFINISHED, Happened, Record
+
+StrayPolicy = Literal["cancel", "block", "tell"]
+# In the evidence of a placement: its caller went without a verdict; and was given or shown its order after all.
+LEFT: Final = "left"
+TOLD: Final = "told"
+_KEY_PREFIX: Final = "ccxt-"
+_REPLY: Final = "reply"
+_POLL: Final = 0.05
+_LOOKED_AT: Final = (*IN_FLIGHT, PlacementState.PREPARED, PlacementState.PLACED)
+_LEAVABLE: Final = (*UNFINISHED, PlacementState.PLACED)
+# Nothing of these was admitted: their placement is prepared, and may be gone on with.
+_UNSENT: Final = (NotSent, AuthenticationFailed, PermissionDenied)
+_MOST_UNSENT: Final = 1_000
+
+
+@dataclass(eq=False)
+class Unanswered:
+    """
+    An order that was begun to be sent, and of which its caller has no verdict yet.
+
+    Attributes:
+        key: of its placement; one of an earlier process may have none, and is then given itself.
+        is_earlier: the journal held it from before this process placed anything.
+        left_at: loop time at which its caller went without a verdict; None while it waits.
+        is_unclear: its outcome is not known, and its caller waits for it.
+        task: of its caller; `cancels` is how often that had been cancelled before.
+        answering: held while a create is answered by it, so that no two are.
+    """
+
+    symbol: Symbol
+    side: Side
+    key: str | None
+    placement: Placement | None = None
+    is_earlier: bool = False
+    left_at: float | None = None
+    is_unclear: bool = False
+    task: asyncio.Task[object] | None = None
+    cancels: int = 0
+    answering: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def has_left(self) -> bool:
+        """True once its caller went, or was told to go at its next step."""
+        if self.left_at is not None:
+            return True
+        return self.task is not None and (self.task.done() or self.task.cancelling() > self.cancels)
+
+
+@dataclass(eq=False)
+class Callers:
+    """
+    What all creates at one gateway of a bridge share, whichever object they were called on.
+
+    Attributes:
+        open: those without a verdict. unsent: keys of what was never sent, by request. taken: keys that the venue
+            refused as used before.
+    """
+
+    made_at: datetime
+    open: list[Unanswered] = field(default_factory=list)
+    unsent: dict[str, str] = field(default_factory=dict)
+    taken: set[str] = field(default_factory=set)
+    has_looked_back: bool = False
+    looking_back: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+_CALLERS: Final[WeakKeyDictionary[OrderBridge, dict[str, Callers]]] = WeakKeyDictionary()
+
+
+class Creates:
+    """
+    Places orders at one gateway for bots that repeat what failed.
+
+    Args:
+        resolve_for: seconds for which an unknown outcome is waited for.
+        stray: what becomes of an order that its bot believes to be gone; see `CcxtOrders`.
+        shown: an order as the bot is shown it, with its trades.
+    """
+
+    def __init__(
+        self,
+        bridge: OrderBridge,
+        gateway: str,
+        *,
+        resolve_for: float,
+        stray: StrayPolicy,
+        send_within: float,
+        shown: Callable[[Order], Awaitable[Row]],
+    ) -> None:
+        self._bridge = bridge
+        self._gateway = gateway
+        self._resolve_for = resolve_for
+        self._stray = stray
+        self._send_within = send_within
+        self._shown = shown
+        self._ledger: Ledger = bridge._placements.ledger
+        known = _CALLERS.setdefault(bridge, {})
+        self._callers = known.setdefault(gateway, Callers(self._ledger.now()))
+        self._open = self._callers.open
+
+    async def place(self, asked: Asked, *, timeout: float) -> Order:
+        """
+        Place an order at most once, whoever repeats it.
+
+        Returns:
+            The order as the venue answered; or the earlier one whose outcome was not known to its caller.
+
+        Raises:
+            OrderOutcomeUnknown, OrderNotPlaced, StrayFilled: an order was sent. ExchangeNotAvailable: nothing was.
+            DuplicateOrderId, InvalidOrder and our own errors: refused.
+        """
+        for sent in self._open:
+            # One that was cancelled a moment ago had no turn yet to say so.
+            if sent.left_at is None and sent.has_left:
+                self._leave(sent)
+        began = asyncio.get_running_loop().time()
+        await self._look_back()
+        held = None if asked.key is None else await self._bridge.placement(key=asked.key, gateway=self._gateway)
+        if held is not None and not held.holds_key and held.client_order_id is not None:
+            raise InvalidOrder(f"clientOrderId {asked.key} is that of an order that is {held.state}; use a new one")
+        if self._open and (held is None or held.state is PlacementState.PREPARED or not held.holds_key):
+            earlier = await self._answer_by_earlier(asked, began, timeout)
+            if earlier is not None:
+                return earlier
+        return await self._send(asked, timeout)
+
+    async def _look_back(self) -> None:
+        """Take up what the journal holds from before the first create: its bot may be about to repeat it."""
+        callers = self._callers
+        if callers.has_looked_back:
+            return
+        async with callers.looking_back:
+            if not callers.has_looked_back:
+                # What the recovery sends is looked at too, so it has to be over.
+                await self._bridge._placements.ready(self._gateway, within=self._send_within)
+                self._open += await _earlier_orders(self._ledger, self._gateway, before=callers.made_at)
+                callers.has_looked_back = True
+
+    async def _answer_by_earlier(self, asked: Asked, began: float, timeout: float) -> Order | None:
+        """
+        Wait for the earlier orders of this symbol and side whose outcome is open; the one that answers this call.
+
+        One whose caller left before this call began answers it if it asks for the same, and is a stray if it does
+        not. Another only has to be known first: it is its own caller's.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._resolve_for
+        others: list[Unanswered] = []
+        while (sent := self._first_open(asked.request, others)) is not None:
+            placement = await self._settled(sent, timeout=max(0.0, deadline - loop.time()))
+            if placement is not None and _is_open(placement):
+                raise _unknown(placement, "an earlier order of this symbol and side is not known yet; nothing was sent")
+            async with sent.answering:
+                if sent not in self._open:
+                    continue  # another call was answered by it meanwhile
+                if placement is None or placement.state is not PlacementState.PLACED:
+                    self._forget(sent)
+                elif sent.is_earlier and _was_answered(placement.evidence):
+                    self._forget(sent)  # to whoever sent it, in another process
+                elif sent.left_at is None or sent.left_at > began:
+                    others.append(sent)
+                elif _asks_for(asked, placement) and placement.order is not None:
+                    await self._tell(sent, placement)
+                    return placement.order
+                else:
+                    await self._end_stray(sent, placement, timeout)
+        return None
+
+    async def _end_stray(self, sent: Unanswered, placement: Placement, timeout: float) -> None:
+        """
+        Do with an order that its bot believes to be gone what `stray` says; where it returns, the new one is sent.
+
+        Raises:
+            OrderOutcomeUnknown: nothing is sent for this call. StrayFilled: it had filled, and is told now.
+        """
+        order = placement.order
+        if order is None:
+            if any(each.startswith("assumed") for each in placement.evidence):
+                await self._tell(sent, placement)  # a person took it as placed, and nothing more will be known
+            raise _unknown(placement, "it was settled as placed, and is not shown; nothing was sent")
+        about = (
+            f"an earlier create of this symbol and side, which asked for another order, was placed as {order.order_id}"
+        )
+        if self._stray == "block":
+            raise _unknown(placement, f"{about}; nothing is sent until that one was fetched or cancelled")
+        if self._stray == "tell":
+            await self._tell(sent, placement)
+            raise _unknown(placement, f"{about}; nothing was sent for this one, and the next create is sent")
+        try:
+            if order.may_be_live:
+                order = await self._bridge.cancel(order, wait="done", timeout=timeout)
+            row = await self._shown(order)
+        except (OrderBridgeError, BaseError) as error:
+            raise _unknown(placement, f"{about}, and could not be cancelled; nothing was sent: {error}") from error
+        if order.may_be_live or row["filled"] is None:
+            raise _unknown(placement, f"{about}; that it is cancelled is not proven yet, and nothing was sent")
+        await self._tell(sent, placement)
+        if Decimal(str(row["filled"])):
+            raise StrayFilled(
+                f"{about} and had filled: count that before creating another; nothing was sent", order=row
+            )
+
+    def _first_open(self, request: OrderRequest, others: Collection[Unanswered]) -> Unanswered | None:
+        for sent in self._open:
+            same = (sent.symbol, sent.side) == (request.symbol, request.side)
+            if same and (sent.is_unclear or sent.has_left) and sent not in others:
+                return sent
+        return None
+
+    async def _settled(self, sent: Unanswered, *, timeout: float) -> Placement | None:
+        placement = await self._placement_of(sent)
+        return None if placement is None else await self._bridge.resolve(placement, timeout=timeout)
+
+    async def _placement_of(self, sent: Unanswered) -> Placement | None:
+        if sent.key is None:
+            return sent.placement
+        return await self._bridge.placement(key=sent.key, gateway=self._gateway)
+
+    async def _send(self, asked: Asked, timeout: float) -> Order:
+        request = asked.request
+        unsent = self._callers.unsent
+        # What was not sent and is tried again was marked as left.
+        again = unsent.pop(request.model_dump_json(), None) if unsent and not asked.key else None
+        key = asked.key or again or f"{_KEY_PREFIX}{secrets.token_hex(12)}"
+        sent = next((each for each in self._open if each.key == key), None)
+        is_new = sent is None
+        if sent is None:
+            task = asyncio.current_task()
+            cancels = 0 if task is None else task.cancelling()
+            self._open.append(sent := Unanswered(request.symbol, request.side, key, task=task, cancels=cancels))
+        try:
+            order = await self._bridge.place(
+                self._gateway, request, key=key, send_within=self._send_within, timeout=timeout
+            )
+        except OutcomeUnknown as unknown:
+            sent.is_unclear = True
+            order = await self._resolved(sent, unknown)
+            await self._tell(sent, await self._noted_placement(sent))
+            return order
+        except OrderBridgeError as error:
+            # Of what an earlier call left open, a refusal of this one says nothing.
+            if is_new:
+                self._forget(sent)
+            if asked.key is None and isinstance(error, _UNSENT):
+                # The same order tried again goes on with its placement, so that a night of retries leaves one.
+                unsent[request.model_dump_json()] = key
+                if len(unsent) > _MOST_UNSENT:
+                    del unsent[next(iter(unsent))]
+                # Under `on_stale="send"` the next process sends it, and its bot may ask for it again before that.
+                await self._note_left(sent)
+            raise
+        except BaseException:
+            self._leave(sent)
+            self._bridge._placements._spawn(self._note_left(sent))
+            raise
+        if is_new and again is None:
+            self._forget(sent)
+        else:
+            await self._tell(sent, await self._noted_placement(sent))
+        return order
+
+    async def _resolved(self, sent: Unanswered, unknown: OutcomeUnknown) -> Order:
+        """The order once it is known. What is not is remembered as open from the moment that its caller leaves."""
+        try:
+            # Durable at once: should this process end here, the next one knows that nobody was told.
+            await self._note(unknown.placement, Happened.LEFT, LEFT)
+            placement = await self._settled(sent, timeout=self._resolve_for) or unknown.placement
+        except OrderBridgeError as error:
+            self._leave(sent)
+            raise _unknown(unknown.placement, f"{unknown}; and then: {error}") from error
+        except BaseException:
+            self._leave(sent)
+            raise
+        if placement is not None and placement.state is PlacementState.PLACED and placement.order is not None:
+            return placement.order
+        if placement is not None and not _is_open(placement) and placement.state is not PlacementState.PLACED:
+            self._forget(sent)
+            raise _verdict(placement, unknown) from unknown
+        taken = self._callers.taken
+        # The venue refused this very send, as an order of that client id existed.
+        if sent.key is not None and isinstance(unknown.__cause__, DuplicateClientOrderId):
+            taken.add(sent.key)
+        if sent.key in taken:
+            self._forget(sent)
+            raise DuplicateOrderId(f"an order of this id was there before, and nothing new was placed: {unknown}")
+        self._leave(sent)
+        raise _unknown(placement, str(unknown)) from unknown
+
+    def _forget(self, sent: Unanswered) -> None:
+        if sent in self._open:
+            self._open.remove(sent)
+
+    def _leave(self, sent: Unanswered) -> None:
+        if sent in self._open and sent.left_at is None:
+            sent.left_at = asyncio.get_running_loop().time()
+
+    async def _tell(self, sent: Unanswered, placement: Placement | None) -> None:
+        """Its order is given to a caller now: no other call, and no later process, is answered by it."""
+        self._forget(sent)
+        try:
+            await self._note(placement, Happened.TOLD, TOLD)
+        except BaseException:
+            self._open.append(sent)
+            self._leave(sent)
+            raise
+
+    async def _note_left(self, sent: Unanswered) -> None:
+        await self._note(await self._noted_placement(sent), Happened.LEFT, LEFT)
+
+    async def _noted_placement(self, sent: Unanswered) -> Placement | None:
+        try:
+            return await self._placement_of(sent)
+        except JournalError as error:
+            log.warning("whether the caller of an order was told of it could not be noted: %s", error)
+            return None
+
+    async def _note(self, placement: Placement | None, happened: Happened, mark: str) -> None:
+        """Have the journal say so. What it cannot store is tried again in the background, and hinders nothing."""
+        if placement is None:
+            return
+        try:
+            record = await self._ledger.journal.get(placement.placement_id)
+        except JournalError as error:
+            log.warning("that the caller of %s was %s could not be noted: %s", placement.placement_id, mark, error)
+            return
+        if record is not None and mark not in record.placement.evidence:
+            await self._ledger.outcome(record, happened, evidence=mark, when=_LEAVABLE)
+
+    async def shown(self, orders: Iterable[Order]) -> None:
+        """The bot was shown these orders: one whose outcome it did not know is no longer what it would repeat."""
+        with contextlib.suppress(OrderBridgeError):  # the next create looks back, or says why it cannot
+            await self._look_back()
+        left = [each for each in self._open if each.left_at is not None]
+        if not left:
+            return
+        names = {name for order in orders for name in (order.client_order_id, order.identity) if name is not None}
+        for sent in left:
+            placement = await self._noted_placement(sent)
+            if placement is None or sent not in self._open:
+                continue
+            known = None if placement.order is None else placement.order.identity
+            if names.intersection((placement.client_order_id, known)):
+                await self._tell(sent, placement)
+
+
+async def _earlier_orders(ledger: Ledger, gateway: str, *, before: datetime) -> list[Unanswered]:
+    """
+    The orders in the journal from before that a bot may be about to repeat: what is open, and what was settled
+    since without its caller being told. Not what another living process works on: that one has a bot of its own.
+    """
+    found = await ledger.journal.find(gateway=gateway, states=_LOOKED_AT)
+    mine = [record for record in found if record.placement.created_at < before and _is_untold(record.placement)]
+    owners = {record.owner: record for record in mine if record.owner not in (None, ledger.owner)}
+    live = await asyncio.gather(*(_lives(ledger, record) for record in owners.values()))
+    others = {owner for owner, lives in zip(owners, live, strict=True) if lives}
+    return [
+        Unanswered(each.request.symbol, each.request.side, each.key, each, is_earlier=True, left_at=float("-inf"))
+        for each in (record.placement for record in mine if record.owner not in others)
+    ]
+
+
+def _is_untold(placement: Placement) -> bool:
+    if placement.state is not PlacementState.PLACED:
+        return _is_open(placement) and TOLD not in placement.evidence
+    key = placement.key
+    # Whoever places by the bridge itself with a key of another kind is told by the bridge.
+    is_of_a_bot = key is not None and (key.startswith(_KEY_PREFIX) or key == placement.client_order_id)
+    return is_of_a_bot and not _was_answered(placement.evidence)
+
+
+def _was_answered(evidence: Iterable[str]) -> bool:
+    """True where whoever sent a placed order knows of it: by the reply, or because it was shown later."""
+    known = set(evidence)
+    return TOLD in known or (_REPLY in known and LEFT not in known)
+
+
+def _is_open(placement: Placement) -> bool:
+    """True where an order may come of it that nobody was told of: one that the bridge is about to send again too."""
+    if placement.state is PlacementState.PREPARED:
+        # What was never sent has no evidence; what is sent again has the proof that it was absent.
+        return bool({*placement.evidence} - {LEFT, TOLD})
+    return placement.state in IN_FLIGHT
+
+
+async def _lives(ledger: Ledger, record: Record) -> bool:
+    """
+    True while its owner lives, which one shows by renewing its lease.
+
+    One that ended without a word in another container holds its lease for a while: that is waited for, as this
+    process may be the one that goes on with its bot.
+    """
+    owner, loop = record.owner or "", asyncio.get_running_loop()
+    began, left = loop.time(), LEASE_SECONDS
+    while await ledger.is_worked_on(record) and left > 0:
+        await asyncio.sleep(_POLL)
+        left = began + LEASE_SECONDS - loop.time()
+        # A lease of which more is left than one of before can have was renewed since.
+        if await ledger.journal.lives(owner, -left - _POLL / 2):
+            return True
+    return False
+
+
+def _asks_for(asked: Asked, placement: Placement) -> bool:
+    """True where a call asks for the order that a placement asked for: the same in all, and not by another id."""
+    if asked.key is not None and asked.key != placement.client_order_id:
+        return False
+    nameless = {"client_order_id": None}
+    return asked.request.model_copy(update=nameless) == placement.request.model_copy(update=nameless)
+
+
+def _unknown(placement: Placement | None, why: str) -> OrderOutcomeUnknown:
+    client_order_id = None if placement is None else placement.client_order_id
+    name = client_order_id or (placement.placement_id if placement else "that was sent")
+    order_id = placement.order.order_id if placement is not None and placement.order is not None else None
+    message = f"the order {name} may be live: {why}"
+    return OrderOutcomeUnknown(message, placement=placement, order_id=order_id, client_order_id=client_order_id)
+
+
+def _verdict(placement: Placement, unknown: OutcomeUnknown) -> Exception:
+    name = placement.client_order_id or placement.placement_id
+    if placement.state is PlacementState.PREPARED:
+        return ExchangeNotAvailable(f"nothing of {name} was sent: {unknown}")  # type: ignore[no-any-return]
+    if placement.state is PlacementState.NOT_PLACED:
+        return OrderNotPlaced(f"{name} is proven not to be live, and nothing of it filled", placement=placement)
+    return InvalidOrder(f"{name} is {placement.state}: {unknown}")  # type: ignore[no-any-return]
