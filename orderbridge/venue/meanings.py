@@ -90,6 +90,7 @@ class Said:
         key: how the venue's table is entered; empty where the answer has no form that is known.
         code: the venue's code for what went wrong. `text`: its words. `keys`: the names that were there instead.
         stamp: the credentials that it answers to.
+        is_own: it is the venue's whatever its status, which at some venues is 500 for all that they refuse.
     """
 
     ok: bool = False
@@ -103,6 +104,12 @@ class Said:
     request_id: str | None = None
     body: str | None = None
     stamp: object = None
+    is_own: bool = False
+
+    @property
+    def status_told(self) -> int:
+        """The status, where it says something."""
+        return 0 if self.is_own else self.status
 
     def facts(self, where: Where) -> VenueFacts:
         """The facts of an error about the answer."""

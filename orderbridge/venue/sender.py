@@ -454,7 +454,7 @@ class Sender:
             self._channel.check_usable()  # the waits may have been long
             tries.count, tries.earlier = tries.count + 1, left
             said = await self._channel.send(call, lane=lane, deadline=deadline, not_after=None, tries=tries)
-        meaning = read_meaning(self._meaning(said, call, session), said.status)
+        meaning = read_meaning(self._meaning(said, call, session), said.status_told)
         if is_told(meaning):
             tries.left = left
         return self._timed(said, meaning), meaning
@@ -467,7 +467,7 @@ class Sender:
 
     def error_for(self, said: Said, call: VenueCall) -> OrderBridgeError:
         """The error for an answer to a read that was sent beside the lanes; throttled there, all of them stop."""
-        meaning = read_meaning(self._meaning(said, call, self.session), said.status)
+        meaning = read_meaning(self._meaning(said, call, self.session), said.status_told)
         error = read_error(meaning, self._timed(said, meaning), self._where(call))
         return error.error if isinstance(error, TryAgain) else error
 
@@ -540,7 +540,7 @@ class Sender:
                     call, lane=permit.lane, deadline=deadline, not_after=not_after, tries=tries
                 )
             outcome = str(said.status or "answered")
-            return said, write_meaning(self._meaning(said, call, self.session), said.status)
+            return said, write_meaning(self._meaning(said, call, self.session), said.status_told)
         except NothingSent as error:
             raise NotSent(f"nothing was sent: {error}", **self._where(call)) from error
         except NoAnswer as error:

@@ -15,6 +15,7 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any, Final
 
 from orderbridge.adapters.ccxt_any.exchanges import Traits
@@ -42,9 +43,9 @@ _THROTTLE_STATUSES: Final = frozenset({418, 420, 429})
 # The server gave up waiting, or would not look yet: what it had begun is not told.
 _PASSING_STATUSES: Final = frozenset({408, 425})
 _CREDENTIAL_STATUSES: Final = frozenset({401, 403})
-_REFUSING: Final = frozenset(
-    {Meaning.CREDENTIALS, Meaning.PERMISSION, Meaning.NOT_ADMITTED, Meaning.FUNDS, Meaning.INVALID}
-)
+_REFUSING: Final = {Meaning.REFUSED, Meaning.INVALID, Meaning.FUNDS, Meaning.CLOSED, Meaning.TOO_MANY} | {
+    *(Meaning.NOT_ADMITTED, Meaning.CREDENTIALS, Meaning.PERMISSION)
+}
 # By class name, the nearest of an exception's classes counts. What is not here is unclear.
 _MEANINGS: Final[Mapping[str, Meaning]] = {
     "AuthenticationError": Meaning.CREDENTIALS,
@@ -56,9 +57,6 @@ _MEANINGS: Final[Mapping[str, Meaning]] = {
     "OrderNotCached": Meaning.UNCLEAR,
     "OrderImmediatelyFillable": Meaning.INVALID,
     "BadSymbol": Meaning.INVALID,
-    # What it will not ask for: clear to a read, and no refusal of an order.
-    "ArgumentsRequired": Meaning.REFUSED,
-    "NotSupported": Meaning.REFUSED,
     "RateLimitExceeded": Meaning.THROTTLED,
     "DDoSProtection": Meaning.THROTTLED,
 }
@@ -116,7 +114,7 @@ def of_class(error: BaseException, *, words: str, status: int | None) -> Meaning
     """
     names = (kind.__name__ for kind in type(error).__mro__)
     meaning = next((_MEANINGS[name] for name in names if name in _MEANINGS), Meaning.UNCLEAR)
-    if meaning in {Meaning.NOT_FOUND, Meaning.THROTTLED, Meaning.REFUSED}:
+    if meaning in {Meaning.NOT_FOUND, Meaning.THROTTLED}:
         return meaning
     if is_passing(words, status):
         return Meaning.UNCLEAR
@@ -186,23 +184,32 @@ class CcxtCodes:
 
     def code(self, sent: Sent | None) -> str:
         """The exchange's own code in an answer; empty where there is none that we know the place of."""
-        return next(iter(self._codes(sent)), "")
+        return next((code for code, _ in self._codes(sent)), "")
 
-    def _codes(self, sent: Sent | None) -> list[str]:
-        """The texts at each place of a code; of a list the row that all its texts have, else they are joined."""
-        codes = []
+    def _codes(self, sent: Sent | None) -> list[tuple[str, Meaning | None]]:
+        """The text at each place of a code, and its reviewed meaning; of several texts, the one of them all."""
+        said, found = payload(sent), []
         for path in self.traits.code_at:
-            value = payload(sent)
-            for name in path.split("."):
-                value = value.get(name) if isinstance(value, dict) else None
-            texts = value if isinstance(value, list) else [value]
-            if texts and all(isinstance(each, (str, int)) and str(each).strip() for each in texts):
-                codes.append(self._one([str(each).strip().zfill(4) for each in texts]))
-        return codes
+            texts = [each for each in _at(said, path) if isinstance(each, (str, int)) and str(each).strip()]
+            codes = [self._reviewed(str(each).strip()) for each in texts]
+            if codes:
+                meanings = {meaning for _, meaning in codes}
+                found.append((", ".join(code for code, _ in codes), meanings.pop() if len(meanings) == 1 else None))
+        return found
 
-    def _one(self, texts: list[str]) -> str:
-        meanings = {self.traits.refusals.get(text) for text in texts}
-        return texts[0] if len(meanings) == 1 and None not in meanings else ", ".join(texts)
+    def _reviewed(self, text: str) -> tuple[str, Meaning | None]:
+        table = self.traits.refusals
+        code = next((each for each in (text, text.zfill(4)) if each in table), text)
+        patterns = (meaning for row, meaning in table.items() if "*" in row and fnmatchcase(text, row))
+        return code, table.get(code) or next(patterns, None)
+
+    def _known(self, sent: Sent | None) -> Meaning | None:
+        return next((meaning for _, meaning in self._codes(sent) if meaning is not None), None)
+
+    def _is_own(self, sent: Sent | None) -> bool:
+        """True if a 500 is an answer of the exchange's own, by a code that was reviewed."""
+        is_500 = sent is not None and sent.status == 500
+        return self.traits.refuses_with_500 and is_500 and self._known(sent) not in (None, Meaning.UNCLEAR)
 
     def meaning(self, error: BaseException, sent: Sent | None, client_order_id: str | None = None) -> Meaning:
         """The meaning of an error that came with this answer, which may repeat the client id that was sent."""
@@ -211,10 +218,10 @@ class CcxtCodes:
             return Meaning.THROTTLED
         words = sent.body if sent is not None else ""
         words = words.replace(client_order_id, "") if client_order_id else words
-        rows = (self.traits.refusals[code] for code in self._codes(sent) if code in self.traits.refusals)
-        known = next(map(Meaning, rows), None)
-        if known is None:
-            return of_class(error, words=words, status=status)
+        known, by_class = self._known(sent), of_class(error, words=words, status=status)
+        # A code for whatever is wrong with a request may be one for an order that is not there.
+        if known is None or by_class is Meaning.NOT_FOUND:
+            return by_class
         if known in _REFUSING and is_passing("", status):
             return Meaning.UNCLEAR
         return Meaning.EXISTS if known in _REFUSING and is_duplicate(words) else known
@@ -239,6 +246,7 @@ class CcxtCodes:
             request_id=headers.get("x-request-id"),
             body=shown(_SIGNED.sub(r"\1…", body).encode("utf-8", "replace"), self.secrets),
             stamp=stamp,
+            is_own=self._is_own(sent),
         )
 
     def of_write(self, error: BaseException, sent: Sent | None, client_order_id: str | None) -> Meaning:
@@ -253,7 +261,7 @@ class CcxtCodes:
     def of_read(self, error: BaseException, sent: Sent | None) -> Meaning:
         """The meaning of an answer to a read or a cancel."""
         meaning, said = self.meaning(error, sent), payload(sent)
-        status = (sent.status if sent is not None else None) or 500
+        status = 400 if self._is_own(sent) else (sent.status if sent is not None else None) or 500
         if meaning is Meaning.THROTTLED:
             return meaning
         if status < 500 and self._is_told(error, sent, meaning):
@@ -301,7 +309,7 @@ class CcxtCodes:
             return OrderDenied(f"ccxt refused the order: {self.named(error)}", rule="ccxt") if is_denied else None
         meaning = self.meaning(error, before)
         said = self._said(error, before, meaning)
-        if 0 < said.status < 500 and meaning in _ABOUT_US:
+        if said.status and said.status_told < 500 and meaning in _ABOUT_US:
             return _ABOUT_US[meaning](said.text, **said.facts(Where()))
         made = self._not_sent(error)
         if said.status and meaning is Meaning.THROTTLED:
@@ -337,6 +345,18 @@ def _is_answer(error: BaseException, sent: Sent | None) -> bool:
     return (
         "BaseError" in _class_names(error) and sent is not None and sent.status is not None and sent.failed is not None
     )
+
+
+def _at(said: Any, path: str) -> list[Any]:
+    """The values at a dotted path: a number goes into a list, and a name into each of its rows."""
+    values = [said]
+    for name in path.split("."):
+        if name.isdigit():
+            values = [each[int(name)] for each in values if isinstance(each, list) and int(name) < len(each)]
+        else:
+            rows = [row for each in values for row in (each if isinstance(each, list) else [each])]
+            values = [row[name] for row in rows if isinstance(row, dict) and name in row]
+    return [value for each in values for value in (each if isinstance(each, list) else [each])]
 
 
 def is_list_answer(said: Any, rows_at: tuple[str, ...] | None) -> bool:

@@ -17,6 +17,7 @@ from orderbridge.errors import ConfigurationError, NotSupported
 from orderbridge.gateway import Capabilities, ClientIdRule
 from orderbridge.http.limits import Rate
 from orderbridge.model.basics import Idempotency, OrderType, Side, TimeInForce
+from orderbridge.venue.meanings import Meaning
 
 # Ours to ccxt's, so that settings read as those of every other gateway.
 CREDENTIALS: Final[Mapping[str, str]] = {
@@ -270,7 +271,8 @@ class Traits:
         id_shape: what order ids look like. numbers_by_market: another market may have an order of the same id. Taken
             to be so unless a row says that ids are unique in the account: a symbol too many in a key harms nobody.
         info_fields: our fields that ccxt drops, and where the exchange's row has them.
-        refusals: a refusal's meaning by the exchange's own code or text; `code_at` are the dotted paths to those.
+        refusals: a refusal's meaning by the exchange's own code or text (`*`: whatever stands there); `code_at` are the
+            dotted paths to those. refuses_with_500: that status says nothing beside a code of theirs.
         order_rows_at: where the answer to a look-up by id has its rows; None where that is not known.
         cancel_lists: the id in the answer to a cancel is proof that the order was cancelled.
         gets_write: orders are placed by GET.
@@ -294,8 +296,9 @@ class Traits:
     id_shape: str = ANY_ID
     numbers_by_market: bool = True
     info_fields: Mapping[str, str] = field(default_factory=dict)
-    refusals: Mapping[str, str] = field(default_factory=dict)
+    refusals: Mapping[str, Meaning] = field(default_factory=dict)
     code_at: tuple[str, ...] = ()
+    refuses_with_500: bool = False
     order_rows_at: tuple[str, ...] | None = None
     funds_refusal_is_distinct: bool = True
     cancel_lists: bool = False

@@ -13,31 +13,10 @@ from typing import Any, Final
 from orderbridge.adapters.ccxt_any.exchanges import ClientIds, Listing
 from orderbridge.gateway import ClientIdRule
 from orderbridge.model.basics import Side, TimeInForce
-from orderbridge.venue.meanings import Meaning
+from orderbridge.venue.meanings import Meaning, rows_of
 
 Row = tuple[str, Any, str]
 
-
-def _codes(rows: tuple[tuple[Meaning, str], ...], *, between: str | None = None) -> dict[str, str]:
-    return {code.strip(): meaning for meaning, codes in rows for code in codes.split(between)}
-
-
-# Source: Bitso API v3, "Error codes".
-_BITSO_CODES: Final = _codes(
-    (
-        (Meaning.FUNDS, "0379 0601 0602"),
-        (Meaning.INVALID, "0301 0302 0303 0304 0306 0307 0308 0309 0329 0360 0361 0372"),
-        (Meaning.INVALID, "0401 0402 0403 0404 0405 0406 0407 0408 0409 0412 0413"),
-        (Meaning.NOT_FOUND, "0312 0357 0380"),
-        (Meaning.EXISTS, "0356"),
-        (Meaning.NOT_ADMITTED, "0206 0207"),
-        (Meaning.CREDENTIALS, "0201 0203 0204 0205 0208 0209 0210 0211 0214 0215 0326"),
-        (Meaning.PERMISSION, "0202 0213 0216"),
-        (Meaning.NO_TRADES, "0378"),
-        (Meaning.THROTTLED, "0801 0802"),
-        (Meaning.UNCLEAR, "0101 0212 0373 0375"),
-    )
-)
 
 _BITSO: Final[tuple[Row, ...]] = (
     ("times_in_force", frozenset({TimeInForce.GTC}), "IOC and FOK go out under a name that Bitso does not document"),
@@ -62,35 +41,7 @@ _BITSO: Final[tuple[Row, ...]] = (
         "ccxt reads `client_id`, which Bitso does not have, and drops the stop",
     ),
     ("order_rows_at", ("payload",), "an empty payload is a miss, and an answer without one is none"),
-    ("refusals", _BITSO_CODES, "ccxt maps three of Bitso's codes; every other is a plain ExchangeError"),
-    ("code_at", ("error.code",), "where Bitso's envelope has its code"),
     ("cancel_lists", True, "Bitso answers with the oids that it cancelled, and with none when it cancelled none"),
-)
-
-# Source: Binance Spot API, "Error codes". -2010 stands for every refusal of the matching engine and for a duplicate
-# alike, so that its texts are listed. -1021 is checked before an order is admitted.
-_BINANCE_CODES: Final = _codes(
-    (
-        (Meaning.INVALID, "-1013 -1014 -1020 -1100 -1101 -1102 -1103 -1104 -1105 -1106 -1111 -1114 -1115 -1116"),
-        (Meaning.INVALID, "-1117 -1118 -1121 -1128 -1130 -1131"),
-        (Meaning.CREDENTIALS, "-1002 -1022 -2008 -2014 -2015"),
-        (Meaning.NOT_ADMITTED, "-1021"),
-        (Meaning.THROTTLED, "-1003 -1015"),
-        (Meaning.UNCLEAR, "-1000 -1001 -1006 -1007 -1008"),
-    )
-) | _codes(
-    (
-        (Meaning.EXISTS, "Duplicate order sent."),
-        (Meaning.FUNDS, "Account has insufficient balance for requested action."),
-        (Meaning.INVALID, "Market is closed.|Price * QTY is zero or less.|Unsupported order combination"),
-        (Meaning.INVALID, "Order would immediately match and take.|Order would trigger immediately."),
-        (Meaning.INVALID, "Stop price would trigger immediately.|Market orders are not supported for this symbol."),
-        (Meaning.PERMISSION, "This action is disabled on this account.|Rest API trading is not enabled."),
-        (Meaning.PERMISSION, "This account may not place or cancel orders.|You don't have permission."),
-        (Meaning.PERMISSION, "This symbol is restricted for this account."),
-        (Meaning.PERMISSION, "This symbol is not permitted for this account."),
-    ),
-    between="|",
 )
 
 _BINANCE: Final[tuple[Row, ...]] = (
@@ -110,25 +61,6 @@ _BINANCE: Final[tuple[Row, ...]] = (
         "without a start the latest trades are shown, and with one those of a day",
     ),
     ("funds_refusal_is_distinct", True, "code -2010 with its text is InsufficientFunds"),
-    ("refusals", _BINANCE_CODES, "ccxt has time-outs, duplicates and refusals under the same classes"),
-    ("code_at", ("code", "msg"), "where Binance's answers have their code, and what tells -2010 from -2010"),
-)
-
-# Source: Kraken REST API, "Error messages". A client id that was used before has no text that is documented: words
-# decide.
-_KRAKEN_CODES: Final = _codes(
-    (
-        (Meaning.FUNDS, "EOrder:Insufficient funds"),
-        (Meaning.INVALID, "EQuery:Invalid asset pair|EQuery:Unknown asset pair|EQuery:Unknown asset"),
-        (Meaning.INVALID, "EGeneral:Invalid arguments|EGeneral:Invalid arguments:price"),
-        (Meaning.INVALID, "EGeneral:Invalid arguments:volume|EGeneral:Invalid arguments:viqc"),
-        (Meaning.INVALID, "EOrder:Invalid price:Invalid price argument|EOrder:Order minimum not met"),
-        (Meaning.INVALID, "EOrder:Cost minimum not met|EOrder:Tick size check failed|EOrder:Post only order"),
-        (Meaning.INVALID, "EOrder:Orders limit exceeded"),
-        (Meaning.CREDENTIALS, "EAPI:Invalid key|EAPI:Invalid signature"),
-        (Meaning.PERMISSION, "EGeneral:Permission denied"),
-    ),
-    between="|",
 )
 
 _KRAKEN: Final[tuple[Row, ...]] = (
@@ -153,25 +85,9 @@ _KRAKEN: Final[tuple[Row, ...]] = (
         "TradesHistory gives 50 rows at a time, which `features` do not say",
     ),
     ("order_rows_at", ("result",), "an empty result is a miss, and an answer without one is none"),
-    ("refusals", _KRAKEN_CODES, "ccxt has an order that is unknown and one that is too small under the same class"),
-    ("code_at", ("error",), "Kraken's list of errors, which all have to be refusals"),
     ("info_fields", {"cost": "cost"}, "Kraken states the cost; ccxt does not read it at all"),
     ("id_shape", r"[A-Z0-9]{6}-[A-Z0-9]{5}-[A-Z0-9]{6}", "transaction ids; ccxt would take a comma-separated list"),
     ("numbers_by_market", False, "an order is looked up and cancelled by its transaction id alone"),
-)
-
-# Source: Coinbase Advanced Trade API, "Create Order", `new_order_failure_reason`, and "Errors".
-_COINBASE_CODES: Final = _codes(
-    (
-        (Meaning.FUNDS, "INSUFFICIENT_FUND INSUFFICIENT_FUNDS PREVIEW_INSUFFICIENT_FUND"),
-        (Meaning.INVALID, "UNSUPPORTED_ORDER_CONFIGURATION INVALID_SIDE INVALID_PRODUCT_ID INVALID_REQUEST"),
-        (Meaning.INVALID, "INVALID_SIZE_PRECISION INVALID_PRICE_PRECISION INVALID_LIMIT_PRICE"),
-        (Meaning.INVALID, "INVALID_LIMIT_PRICE_POST_ONLY INELIGIBLE_PAIR INVALID_ARGUMENT"),
-        (Meaning.EXISTS, "DUPLICATE_CLIENT_ORDER_ID"),
-        (Meaning.PERMISSION, "PERMISSION_DENIED invalid_scope"),
-        (Meaning.CREDENTIALS, "unauthorized authentication_error invalid_authentication_method"),
-        (Meaning.CREDENTIALS, "invalid_token revoked_token expired_token"),
-    )
 )
 
 _COINBASE: Final[tuple[Row, ...]] = (
@@ -197,12 +113,6 @@ _COINBASE: Final[tuple[Row, ...]] = (
     ),
     ("id_shape", r"[A-Za-z0-9-]{8,64}", "order ids are UUIDs in a path"),
     ("numbers_by_market", False, "order ids are UUIDs"),
-    ("refusals", _COINBASE_CODES, "ccxt reads the reason of a preview only, and makes ExchangeErrors of these"),
-    (
-        "code_at",
-        ("error_response.error", "error_response.preview_failure_reason", "error"),
-        "where a refusal, which comes with status 200, has its reason, and where other errors have theirs",
-    ),
 )
 
 # An exchange whose market buys are sized in quote states the quote as the amount.
@@ -236,10 +146,6 @@ _ROWS: Final[Mapping[str, tuple[Row, ...]]] = {
     "gate": _GATE,
     "gateeu": _GATE,
     "foxbit": _FOXBIT,
-    "mexc": (
-        ("refusals", _codes(((Meaning.NOT_FOUND, "-2013"),)), "ccxt takes an order that does not exist for an error"),
-        ("code_at", ("code",), "where MEXC's answers have their code"),
-    ),
     "bithumb": (
         ("open_orders", Listing(exists=True, needs_symbol=True, limit=100), "ccxt refuses to list without a symbol"),
     ),
@@ -269,14 +175,272 @@ _BASE_BUYS: Final[Mapping[str, str]] = {
     "whitebit": "to order/stock_market, which is in base",
 }
 
+_CLASSES: Final = "ccxt has time-outs, duplicates and refusals under the same classes"
 
-def _with_base_buys(name: str) -> tuple[Row, ...]:
-    rows = _ROWS.get(name, ())
+
+def _refusals(
+    code_at: str, *codes: tuple[Meaning, str], texts: tuple[tuple[Meaning, str], ...] = (), with_500: bool = False
+) -> tuple[Row, ...]:
+    """What an exchange's codes prove, parted by spaces; and its texts, parted by `|`, of which the first that fits."""
+    table = rows_of(*codes) | {text: meaning for meaning, row in texts for text in row.split("|")}
+    return (
+        ("refusals", table, _CLASSES),
+        ("code_at", tuple(code_at.split()), "where the exchange's answers have their codes"),
+        *((("refuses_with_500", True, "it gives all that it refuses that status"),) if with_500 else ()),
+    )
+
+
+# By exchange, what is certain to be a refusal before anything could rest in the book, and what only sounds like one.
+# A code that is not here is unclear, and so is one that stands for time-outs too. Each exchange's own time stamps and
+# nonces are checked before a request is looked at: it was not admitted.
+_REFUSALS: Final[Mapping[str, tuple[Row, ...]]] = {
+    # Source: Bitso API v3, "Error codes".
+    "bitso": _refusals(
+        "error.code",
+        (Meaning.FUNDS, "0379 0601 0602"),
+        (Meaning.INVALID, "0301-0304 0306-0309 0329 0360 0361 0372 0401-0409 0412 0413"),
+        (Meaning.NOT_FOUND, "0312 0357 0380"),
+        (Meaning.EXISTS, "0356"),
+        (Meaning.NOT_ADMITTED, "0206 0207"),
+        (Meaning.CREDENTIALS, "0201 0203-0205 0208-0211 0214 0215 0326"),
+        (Meaning.PERMISSION, "0202 0213 0216"),
+        (Meaning.NO_TRADES, "0378"),
+        (Meaning.THROTTLED, "0801 0802"),
+        (Meaning.UNCLEAR, "0101 0212 0373 0375"),
+    ),
+    # Source: Binance Spot API, "Error codes". -2010 stands for every refusal of the matching engine and for a duplicate
+    # alike, so that its texts are listed.
+    "binance": _refusals(
+        "code msg",
+        (Meaning.INVALID, "-1013 -1014 -1020 -1100 -1101 -1102 -1103 -1104 -1105 -1106 -1111 -1114 -1115 -1116"),
+        (Meaning.INVALID, "-1117 -1118 -1121 -1128 -1130 -1131"),
+        (Meaning.CREDENTIALS, "-1002 -1022 -2008 -2014 -2015"),
+        (Meaning.NOT_ADMITTED, "-1021"),
+        (Meaning.THROTTLED, "-1003 -1015"),
+        (Meaning.UNCLEAR, "-1000 -1001 -1006 -1007 -1008"),
+        texts=(
+            (Meaning.EXISTS, "Duplicate order sent."),
+            (Meaning.FUNDS, "Account has insufficient balance for requested action."),
+            (Meaning.CLOSED, "Market is closed.|This order type is not possible in this trading phase."),
+            (Meaning.INVALID, "Price * QTY is zero or less.|Unsupported order combination"),
+            (Meaning.INVALID, "Order would immediately match and take.|Order would trigger immediately."),
+            (Meaning.INVALID, "Stop price would trigger immediately.|* are not supported for this symbol."),
+            (Meaning.PERMISSION, "This action is disabled on this account.|Rest API trading is not enabled."),
+            (Meaning.PERMISSION, "This account may not place or cancel orders.|You don't have permission."),
+            (Meaning.PERMISSION, "This symbol is restricted for this account."),
+            (Meaning.PERMISSION, "This symbol is not permitted for this account."),
+        ),
+    ),
+    # Source: Kraken REST API, "Error messages". A client id that was used before has no text that is documented: words
+    # decide. Of a list of errors all have to be refusals.
+    "kraken": _refusals(
+        "error",
+        texts=(
+            (Meaning.FUNDS, "EOrder:Insufficient funds"),
+            (Meaning.INVALID, "EQuery:Invalid asset pair|EQuery:Unknown asset pair|EQuery:Unknown asset"),
+            (Meaning.INVALID, "EGeneral:Invalid arguments|EGeneral:Invalid arguments:price"),
+            (Meaning.INVALID, "EGeneral:Invalid arguments:volume|EGeneral:Invalid arguments:viqc"),
+            (Meaning.INVALID, "EOrder:Invalid price|EOrder:Invalid price:Invalid price argument"),
+            (Meaning.INVALID, "EOrder:Order minimum not met|EOrder:Cost minimum not met"),
+            (Meaning.INVALID, "EOrder:Tick size check failed|EOrder:Post only order"),
+            (Meaning.TOO_MANY, "EOrder:Orders limit exceeded|EOrder:Scheduled orders limit exceeded"),
+            (Meaning.CLOSED, "EService:Market in cancel_only mode|EService:Market in post_only mode"),
+            (Meaning.NOT_ADMITTED, "EAPI:Invalid nonce"),
+            (Meaning.CREDENTIALS, "EAPI:Invalid key|EAPI:Invalid signature"),
+            (Meaning.PERMISSION, "EGeneral:Permission denied|EAccount:Invalid permissions*|ETrade:User Locked"),
+            (Meaning.PERMISSION, "EAuth:Account temporary disabled|EAuth:Account unconfirmed"),
+            (Meaning.THROTTLED, "EOrder:Domain rate limit exceeded|EAuth:Rate limit exceeded|EAuth:Too many requests"),
+        ),
+    ),
+    # Source: Coinbase Advanced Trade API, "Create Order", `new_order_failure_reason`, and "Errors". A refusal comes
+    # with status 200.
+    "coinbase": _refusals(
+        "error_response.error error_response.preview_failure_reason error",
+        (Meaning.FUNDS, "INSUFFICIENT_FUND INSUFFICIENT_FUNDS PREVIEW_INSUFFICIENT_FUND"),
+        (Meaning.INVALID, "UNSUPPORTED_ORDER_CONFIGURATION INVALID_SIDE INVALID_PRODUCT_ID INVALID_REQUEST"),
+        (Meaning.INVALID, "INVALID_SIZE_PRECISION INVALID_PRICE_PRECISION INVALID_LIMIT_PRICE"),
+        (Meaning.INVALID, "INVALID_LIMIT_PRICE_POST_ONLY INELIGIBLE_PAIR INVALID_ARGUMENT PREVIEW_INVALID_*"),
+        (Meaning.CLOSED, "ORDER_ENTRY_DISABLED"),
+        (Meaning.EXISTS, "DUPLICATE_CLIENT_ORDER_ID"),
+        (Meaning.PERMISSION, "PERMISSION_DENIED invalid_scope"),
+        (Meaning.CREDENTIALS, "unauthorized authentication_error invalid_authentication_method"),
+        (Meaning.CREDENTIALS, "invalid_token revoked_token expired_token"),
+    ),
+    # Source: OKX API v5, "Error code". An order's own code counts before that of the request.
+    "okx": _refusals(
+        "data.sCode code",
+        (Meaning.FUNDS, "51008 51119 51127 51131"),
+        (Meaning.INVALID, "50002 50006 50014-50016 50024 50025 50115 51000-51006 51012 51015 51020 51031 51046-51053"),
+        (Meaning.INVALID, "51100 51101 51109-51111 51116 51118 51120-51122 51124 51135-51138 51150 51185 51201-51204"),
+        (Meaning.INVALID, "51276-51280"),
+        (Meaning.EXISTS, "51011 51016"),
+        (Meaning.TOO_MANY, "51025 51102 51103 51174"),
+        (Meaning.CLOSED, "51021 51022 51027-51030"),
+        (Meaning.NOT_ADMITTED, "50102 50112"),
+        (Meaning.CREDENTIALS, "50101 50103-50107 50111 50113 50114 50119"),
+        (
+            Meaning.PERMISSION,
+            "50007 50009 50012 50027 50030 50033 50035 50060 50100 50110 50120 51009 51010 51024 51155",
+        ),
+        (Meaning.THROTTLED, "50011 50040 50061"),
+        (Meaning.UNCLEAR, "50001 50004 50013 50026 51054 51149"),
+    ),
+    # Source: Bybit API v5, "Error Codes", of the spot market and of all.
+    "bybit": _refusals(
+        "retCode",
+        (Meaning.FUNDS, "110004 110007 110012 170033 170131"),
+        (Meaning.INVALID, "10001 110003 110094 170105 170115-170117 170121 170124 170130 170132-170137 170140 170148"),
+        (Meaning.INVALID, "170159 170192-170194 170197 170198 170202-170204 170206 170217 170218 170221 170228 170229"),
+        (Meaning.INVALID, "170371 170372"),
+        (Meaning.EXISTS, "110072 12141 170141"),
+        (Meaning.TOO_MANY, "110020"),
+        (Meaning.CLOSED, "170151 170157"),
+        (Meaning.NOT_ADMITTED, "10002"),
+        (Meaning.CREDENTIALS, "10003 10004 10007 33004"),
+        (Meaning.PERMISSION, "10005 10008 10009 10010 10024 10027 10028 10029 170201 170209 170224 170241"),
+        (Meaning.THROTTLED, "10006 10018 170005 170222"),
+        (Meaning.UNCLEAR, "10014 10016 170001 170007 170032 170035 170146 170147 170149 170234"),
+    ),
+    # Source: KuCoin API, "Error codes", of the classic and of the high-frequency spot account.
+    "kucoin": _refusals(
+        "code",
+        (Meaning.FUNDS, "102421 200004 230003"),
+        (Meaning.INVALID, "102411 102429 102434 102435 400100 400330 400350 400370 400760 600100 600101 900001"),
+        (Meaning.EXISTS, "102426"),
+        (Meaning.NOT_FOUND, "102436"),
+        (Meaning.TOO_MANY, "102427 200003"),
+        (Meaning.CLOSED, "200001 400600 600203"),
+        (Meaning.NOT_ADMITTED, "400002"),
+        (Meaning.CREDENTIALS, "400001 400003-400005"),
+        (Meaning.PERMISSION, "200009 400006 400007 400200 400303 400500 411100"),
+        (Meaning.THROTTLED, "1015 429000"),
+        (Meaning.UNCLEAR, "230005 408000 500000"),
+    ),
+    # Source: Bitget API v2, "RestAPI error codes".
+    "bitget": _refusals(
+        "code",
+        (Meaning.FUNDS, "25202 40754 40762 43012 43132 45002"),
+        (Meaning.INVALID, "40017 40019 40020 40034 40053 40057-40059 40064 40079 40102 40304 40305 40706 40721 40724"),
+        (Meaning.INVALID, "40806 40808 40811-40813 40815 40816 40824 41101 41103 41117 42016 43006-43011 43027 43028"),
+        (Meaning.INVALID, "43037-43042 43058 45035 45110-45115 400172"),
+        (Meaning.EXISTS, "40786 43118 45034 50060"),
+        (Meaning.TOO_MANY, "43005 43128"),
+        (Meaning.CLOSED, "41114 43115 43119 45043"),
+        (Meaning.NOT_ADMITTED, "40004 40005 40008 40078"),
+        (Meaning.CREDENTIALS, "40001-40003 40006 40009-40012 40036 40037 40041"),
+        (
+            Meaning.PERMISSION,
+            "40014 40016 40018 40024 40031 40035 40038 40061 40068 40085 40100 40101 40111 40199 40301",
+        ),
+        (Meaning.PERMISSION, "40710 40752 45107"),
+        (Meaning.THROTTLED, "429"),
+        (Meaning.UNCLEAR, "40015 40200 40725 40910 43002 43003 45001 45023"),
+    ),
+    # Source: Gate API v4, "Error labels".
+    "gate": _refusals(
+        "label",
+        (Meaning.FUNDS, "BALANCE_NOT_ENOUGH MARGIN_BALANCE_NOT_ENOUGH INSUFFICIENT_AVAILABLE"),
+        (
+            Meaning.INVALID,
+            "INVALID_PARAM_VALUE INVALID_PROTOCOL INVALID_ARGUMENT INVALID_REQUEST_BODY INVALID_PRECISION",
+        ),
+        (Meaning.INVALID, "MISSING_REQUIRED_PARAM INVALID_CONTENT_TYPE NOT_ACCEPTABLE METHOD_NOT_ALLOWED"),
+        (Meaning.INVALID, "INVALID_CLIENT_ORDER_ID INVALID_CURRENCY INVALID_CURRENCY_PAIR QUANTITY_NOT_ENOUGH"),
+        (Meaning.INVALID, "AMOUNT_TOO_LITTLE AMOUNT_TOO_MUCH SIZE_TOO_SMALL SIZE_TOO_LARGE PRICE_TOO_DEVIATED"),
+        (Meaning.INVALID, "PRICE_THRESHOLD_EXCEEDED POC_FILL_IMMEDIATELY FOK_NOT_FILL"),
+        (Meaning.TOO_MANY, "TOO_MANY_ORDERS"),
+        (Meaning.NOT_ADMITTED, "REQUEST_EXPIRED"),
+        (Meaning.CREDENTIALS, "AUTHENTICATION_FAILED INVALID_CREDENTIALS INVALID_KEY INVALID_SIGNATURE"),
+        (Meaning.CREDENTIALS, "MISSING_REQUIRED_HEADER"),
+        (Meaning.PERMISSION, "IP_FORBIDDEN READ_ONLY FORBIDDEN ACCOUNT_LOCKED SUB_ACCOUNT_LOCKED TRADE_RESTRICTED"),
+        (Meaning.THROTTLED, "TOO_FAST TOO_MANY_REQUESTS"),
+        (Meaning.UNCLEAR, "INTERNAL SERVER_ERROR TOO_BUSY"),
+    ),
+    # Source: MEXC API v3, "Error Code". ccxt takes an order that does not exist for an error.
+    "mexc": _refusals(
+        "code",
+        (Meaning.FUNDS, "10101 30004 30005"),
+        (Meaning.INVALID, "-1121 -1128 10007 10095-10097 10102 30002 30003 30010 30014 30019 30021 30025 30027-30029"),
+        (Meaning.INVALID, "30032 30041 30087 44444 700004 700005 700008 700013 730001 730002"),
+        (Meaning.NOT_FOUND, "-2013"),
+        (Meaning.REFUSED, "30001 30018"),
+        (Meaning.CLOSED, "30000 30016"),
+        (Meaning.NOT_ADMITTED, "10073 700003"),
+        (Meaning.CREDENTIALS, "602 10072 700001 700002"),
+        (Meaning.PERMISSION, "30020 60005 70011 700006 700007"),
+        (Meaning.THROTTLED, "429 510"),
+        (Meaning.UNCLEAR, "500 501 503 504 603 20002"),
+    ),
+    # Source: Bitfinex API v2, "Error/Info Codes". 10001 stands for whatever is wrong with an order.
+    "bitfinex": _refusals(
+        "1 2",
+        (Meaning.INVALID, "10020"),
+        (Meaning.NOT_ADMITTED, "10114"),
+        (Meaning.CREDENTIALS, "10100 10111-10113"),
+        (Meaning.THROTTLED, "11010"),
+        (Meaning.UNCLEAR, "10000 10008 20060"),
+        texts=(
+            (Meaning.FUNDS, "Invalid order: not enough *"),
+            (Meaning.INVALID, "Invalid order: minimum size for *|Invalid order: maximum size for *"),
+            (Meaning.PERMISSION, "api_key: permission invalid"),
+        ),
+        with_500=True,
+    ),
+    # Source: Bitstamp API v2, "Response codes" and "Possible authentication errors". Not each answer has a code.
+    "bitstamp": _refusals(
+        "response_code code reason reason.__all__ error",
+        (Meaning.FUNDS, "400.009"),
+        (Meaning.INVALID, "400.004 400.005 400.006 400.007 400.008 400.020 400.021 400.022 400.023 400.024 400.025"),
+        (Meaning.INVALID, "400.026 400.027 404.003 404.007 API0019 API0020 API0021"),
+        (Meaning.EXISTS, "400.019"),
+        (Meaning.NOT_FOUND, "404.002"),
+        (Meaning.CLOSED, "400.003"),
+        (Meaning.NOT_ADMITTED, "API0004 API0017"),
+        (
+            Meaning.CREDENTIALS,
+            "API0001 API0005 API0008 API0010 API0011 API0012 API0013 API0014 API0015 API0016 API0018",
+        ),
+        (Meaning.PERMISSION, "API0002 API0003 API0006 API0009 403.001 403.002 403.003 403.004 403.006"),
+        (Meaning.THROTTLED, "400.002 400.067 400.068"),
+        (Meaning.UNCLEAR, "500.001 500.002 500.003 500.013 500.016"),
+        texts=(
+            (Meaning.FUNDS, "You *. Check your account balance for details."),
+            (Meaning.INVALID, "Minimum order size is *|Price is more than * market price."),
+            (Meaning.NOT_ADMITTED, "Invalid nonce"),
+            (Meaning.UNCLEAR, "Order could not be placed.*"),
+        ),
+    ),
+    # Source: Gemini REST API, "Error Codes".
+    "gemini": _refusals(
+        "reason",
+        (Meaning.FUNDS, "InsufficientFunds"),
+        (
+            Meaning.INVALID,
+            "ClientOrderIdTooLong ClientOrderIdMustBeString ConflictingOptions InvalidJson InvalidOrderType",
+        ),
+        (Meaning.INVALID, "InvalidPrice InvalidQuantity InvalidSide InvalidSymbol InvalidTimestampInPayload"),
+        (Meaning.INVALID, "MissingOrderField OptionsMustBeArray UnsupportedOption"),
+        (Meaning.CLOSED, "MarketNotOpen"),
+        (Meaning.NOT_ADMITTED, "InvalidNonce"),
+        (Meaning.CREDENTIALS, "InvalidApiKey InvalidSignature"),
+        (Meaning.CREDENTIALS, "MissingApikeyHeader MissingPayloadHeader MissingSignatureHeader"),
+        (Meaning.PERMISSION, "MissingRole"),
+        (Meaning.THROTTLED, "RateLimit"),
+        (Meaning.UNCLEAR, "Maintenance System"),
+    ),
+}
+# What answers as another does.
+_FAMILIES: Final = {"binance": "binanceus", "okx": "okxus myokx", "bybit": "bybiteu bybitid", "gate": "gateeu"}
+_LIKE: Final = {name: like for like, names in _FAMILIES.items() for name in names.split()}
+
+
+def _rows_of(name: str) -> tuple[Row, ...]:
+    rows = (*_ROWS.get(name, ()), *_REFUSALS.get(_LIKE.get(name, name), ()))
     if name not in _BASE_BUYS:
         return rows
     return (*rows, ("base_sides", frozenset(Side), f"a market buy in base goes out {_BASE_BUYS[name]}"))
 
 
 OVERRIDES: Final[Mapping[str, tuple[Row, ...]]] = {
-    name: _with_base_buys(name) for name in sorted({*_ROWS, *_BASE_BUYS})
+    name: _rows_of(name) for name in sorted({*_ROWS, *_BASE_BUYS, *_REFUSALS, *_LIKE})
 }

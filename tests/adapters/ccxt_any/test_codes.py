@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from orderbridge.adapters.ccxt_any.codes import CcxtCodes
-from orderbridge.adapters.ccxt_any.exchanges import corrected, declared
+from orderbridge.adapters.ccxt_any.exchanges import Traits, corrected, declared
 from orderbridge.adapters.ccxt_any.overrides import OVERRIDES
 from orderbridge.adapters.ccxt_any.watch import Sent
 from orderbridge.errors import (
@@ -18,10 +18,16 @@ from orderbridge.errors import (
     DuplicateClientOrderId,
     InsufficientFunds,
     InvalidOrder,
+    MarketClosed,
     OrderBridgeError,
+    OrderNotFound,
+    OrderRejected,
     OutcomeUnknown,
     PermissionDenied,
+    TooManyOpenOrders,
+    VenueUnavailable,
 )
+from orderbridge.venue.meanings import Meaning
 from tests.adapters.ccxt_any.failing import error_of
 
 pytestmark = pytest.mark.ccxt
@@ -150,6 +156,176 @@ REVIEWED = [
 ]
 
 
+def _okx(code: str) -> dict[str, Any]:
+    return {"code": "1", "data": [{"clOrdId": "mine", "ordId": "", "sCode": code, "sMsg": "no"}], "msg": "failed"}
+
+
+def _bitstamp(reason: Any, **more: Any) -> dict[str, Any]:
+    return {"status": "error", "reason": reason, **more}
+
+
+# By exchange, what stands for each meaning, in the form in which the exchange answers.
+ANSWERS: dict[str, list[tuple[int, Any, type[OrderBridgeError]]]] = {
+    "binance": [
+        (400, {"code": -2010, "msg": "Market is closed."}, MarketClosed),
+        (400, {"code": -2010, "msg": "Quote quantity market orders are not supported for this symbol."}, InvalidOrder),
+        (429, {"code": -1015, "msg": "Too many new orders."}, OutcomeUnknown),
+    ],
+    "kraken": [
+        (200, {"error": ["EAPI:Invalid nonce"]}, AuthenticationFailed),
+        (200, {"error": ["EOrder:Orders limit exceeded"]}, TooManyOpenOrders),
+        (200, {"error": ["EService:Market in cancel_only mode"]}, MarketClosed),
+        (200, {"error": ["EOrder:Domain rate limit exceeded"]}, OutcomeUnknown),
+        (200, {"error": ["EService:Deadline elapsed"]}, OutcomeUnknown),
+    ],
+    "coinbase": [
+        (200, {"success": False, "error_response": {"error": "ORDER_ENTRY_DISABLED"}}, MarketClosed),
+        (
+            200,
+            {
+                "success": False,
+                "error_response": {
+                    "error": "UNKNOWN_FAILURE_REASON",
+                    "preview_failure_reason": "PREVIEW_INVALID_BASE_SIZE_TOO_SMALL",
+                },
+            },
+            InvalidOrder,
+        ),
+    ],
+    "okx": [
+        (200, _okx("51008"), InsufficientFunds),
+        (200, _okx("51000"), InvalidOrder),
+        (200, _okx("51016"), DuplicateClientOrderId),
+        (200, _okx("51022"), MarketClosed),
+        (200, _okx("51174"), TooManyOpenOrders),
+        (200, _okx("51155"), PermissionDenied),
+        (200, _okx("51149"), OutcomeUnknown),
+        (200, _okx("59999"), OutcomeUnknown),
+        (401, {"code": "50102", "data": [], "msg": "Timestamp request expired"}, AuthenticationFailed),
+        (401, {"code": "50113", "data": [], "msg": "Invalid Sign"}, AuthenticationFailed),
+        (200, {"code": "50004", "data": [], "msg": "Endpoint request timeout"}, OutcomeUnknown),
+        (503, {"code": "50001", "data": [], "msg": "Service temporarily unavailable"}, OutcomeUnknown),
+    ],
+    "bybit": [
+        (200, {"retCode": 170131, "retMsg": "Balance insufficient"}, InsufficientFunds),
+        (200, {"retCode": 170137, "retMsg": "Order volume decimal too long"}, InvalidOrder),
+        (200, {"retCode": 170141, "retMsg": ""}, DuplicateClientOrderId),
+        (200, {"retCode": 170151, "retMsg": "The trading pair is not open yet"}, MarketClosed),
+        (200, {"retCode": 10002, "retMsg": "invalid request, please check your timestamp"}, AuthenticationFailed),
+        (200, {"retCode": 10003, "retMsg": "API key is invalid."}, AuthenticationFailed),
+        (200, {"retCode": 10005, "retMsg": "Permission denied"}, PermissionDenied),
+        (200, {"retCode": 10006, "retMsg": "Too many visits!"}, OutcomeUnknown),
+        (200, {"retCode": 170146, "retMsg": ""}, OutcomeUnknown),
+        (200, {"retCode": 10014, "retMsg": ""}, OutcomeUnknown),
+    ],
+    "kucoin": [
+        (200, {"code": "200004", "msg": "Balance insufficient!"}, InsufficientFunds),
+        (400, {"code": "400100", "msg": "Order size below the minimum requirement."}, InvalidOrder),
+        (200, {"code": "102426", "msg": "no"}, DuplicateClientOrderId),
+        (200, {"code": "400100", "msg": "Duplicate clientOid"}, DuplicateClientOrderId),
+        (200, {"code": "400600", "msg": "validation.createOrder.symbolNotAvailable"}, MarketClosed),
+        (200, {"code": "200003", "msg": "no"}, TooManyOpenOrders),
+        (401, {"code": "400002", "msg": "KC-API-TIMESTAMP Invalid"}, AuthenticationFailed),
+        (401, {"code": "400005", "msg": "Invalid KC-API-SIGN"}, AuthenticationFailed),
+        (403, {"code": "400007", "msg": "Access denied--> Require more permission"}, PermissionDenied),
+        (200, {"code": "408000", "msg": ""}, OutcomeUnknown),
+        (429, {"code": "429000", "msg": "Too many requests."}, OutcomeUnknown),
+    ],
+    "bitget": [
+        (400, {"code": "43012", "msg": "Insufficient balance"}, InsufficientFunds),
+        (400, {"code": "45110", "msg": "less than the minimum amount 5 USDT"}, InvalidOrder),
+        (400, {"code": "43118", "msg": "clientOrderId duplicate"}, DuplicateClientOrderId),
+        (400, {"code": "43115", "msg": "opening soon"}, MarketClosed),
+        (400, {"code": "43005", "msg": "Exceed the maximum number of orders"}, TooManyOpenOrders),
+        (400, {"code": "40008", "msg": "Request timestamp expired"}, AuthenticationFailed),
+        (400, {"code": "40009", "msg": "sign signature error"}, AuthenticationFailed),
+        (400, {"code": "40014", "msg": "Incorrect permissions"}, PermissionDenied),
+        (400, {"code": "43002", "msg": "Pending order failed"}, OutcomeUnknown),
+        (400, {"code": "40910", "msg": "Operation timed out"}, OutcomeUnknown),
+    ],
+    "gate": [
+        (400, {"label": "BALANCE_NOT_ENOUGH", "message": "Not enough balance"}, InsufficientFunds),
+        (400, {"label": "INVALID_PARAM_VALUE", "message": "Your order size is too small."}, InvalidOrder),
+        (400, {"label": "POC_FILL_IMMEDIATELY", "message": "it would match"}, InvalidOrder),
+        (400, {"label": "TOO_MANY_ORDERS", "message": "no"}, TooManyOpenOrders),
+        (
+            403,
+            {"label": "REQUEST_EXPIRED", "message": "gap from the server time"},
+            AuthenticationFailed,
+        ),
+        (401, {"label": "INVALID_KEY", "message": "Invalid key provided"}, AuthenticationFailed),
+        (403, {"label": "READ_ONLY", "message": "no"}, PermissionDenied),
+        (400, {"label": "REPEATED_CREATION", "message": "created already"}, DuplicateClientOrderId),
+        (500, {"label": "INTERNAL", "message": "no"}, OutcomeUnknown),
+        (400, {"label": "TOO_BUSY", "message": "no"}, OutcomeUnknown),
+    ],
+    "mexc": [
+        (400, {"code": 30004, "msg": "Insufficient position"}, InsufficientFunds),
+        (400, {"code": 30002, "msg": "The minimum transaction volume cannot be less than: 5USDT"}, InvalidOrder),
+        (400, {"code": 30016, "msg": "trading disabled"}, MarketClosed),
+        (400, {"code": 30018, "msg": "no"}, OrderRejected),
+        (
+            400,
+            {"code": 700003, "msg": "Timestamp for this request is outside of the recvWindow."},
+            AuthenticationFailed,
+        ),
+        (400, {"code": 700002, "msg": "Signature for this request is not valid."}, AuthenticationFailed),
+        (400, {"code": 602, "msg": "no"}, AuthenticationFailed),
+        (400, {"code": 700007, "msg": "No permission to access the endpoint"}, PermissionDenied),
+        (400, {"code": 603, "msg": ""}, OutcomeUnknown),
+        (400, {"code": 504, "msg": ""}, OutcomeUnknown),
+    ],
+    "bitfinex": [
+        (500, ["error", 10001, "Invalid order: not enough exchange balance for 1 BTCUSD at 9"], InsufficientFunds),
+        (500, ["error", 10001, "Invalid order: minimum size for BTCUSD is 0.00004"], InvalidOrder),
+        (500, ["error", 10020, "symbol: invalid"], InvalidOrder),
+        (500, ["error", 10114, "nonce: small"], AuthenticationFailed),
+        (500, ["error", 10100, "apikey: digest invalid"], AuthenticationFailed),
+        (500, ["error", 10001, "api_key: permission invalid"], PermissionDenied),
+        (500, ["error", 10001, "something new"], OutcomeUnknown),
+        (500, ["error", 10008, "concurrency"], OutcomeUnknown),
+        (500, ["error", 11010, "ratelimit: error"], OutcomeUnknown),
+        (502, ["error", 10020, "symbol: invalid"], OutcomeUnknown),
+    ],
+    "bitstamp": [
+        (400, _bitstamp("Insufficient balance for provided user.", response_code="400.009"), InsufficientFunds),
+        (
+            200,
+            _bitstamp(
+                {
+                    "__all__": [
+                        "You need 15.5 USD to open that order. You have only 9.5 USD available."
+                        " Check your account balance for details."
+                    ]
+                }
+            ),
+            InsufficientFunds,
+        ),
+        (200, _bitstamp({"__all__": ["Minimum order size is 5.0 EUR."]}), InvalidOrder),
+        (400, _bitstamp("no", response_code="400.019"), DuplicateClientOrderId),
+        (400, _bitstamp("no", response_code="400.003"), MarketClosed),
+        (403, _bitstamp("Invalid nonce", code="API0004"), AuthenticationFailed),
+        (403, _bitstamp("Invalid signature", code="API0005"), AuthenticationFailed),
+        (403, _bitstamp("No permission found", code="API0003"), PermissionDenied),
+        (400, _bitstamp("timed out", response_code="500.016", order_id="1"), OutcomeUnknown),
+        (200, _bitstamp({"__all__": ["Order could not be placed."]}), OutcomeUnknown),
+    ],
+    "gemini": [
+        (406, {"result": "error", "reason": "InsufficientFunds", "message": "no"}, InsufficientFunds),
+        (400, {"result": "error", "reason": "InvalidPrice", "message": "no"}, InvalidOrder),
+        (400, {"result": "error", "reason": "MarketNotOpen", "message": "no"}, MarketClosed),
+        (400, {"result": "error", "reason": "InvalidNonce", "message": "Nonce was used already"}, AuthenticationFailed),
+        (400, {"result": "error", "reason": "InvalidSignature", "message": "no"}, AuthenticationFailed),
+        (403, {"result": "error", "reason": "MissingRole", "message": "no"}, PermissionDenied),
+        (503, {"result": "error", "reason": "Maintenance", "message": "no"}, OutcomeUnknown),
+        (500, {"result": "error", "reason": "System", "message": "no"}, OutcomeUnknown),
+        (429, {"result": "error", "reason": "RateLimit", "message": "no"}, OutcomeUnknown),
+    ],
+}
+REVIEWED += [(name, *row) for name, rows in ANSWERS.items() for row in rows]
+TWELVE = sorted(ANSWERS)
+
+
 @pytest.mark.parametrize(("name", "status", "told", "kind"), REVIEWED, ids=lambda value: str(value)[:70])
 async def test_reviewed_codes(name: str, status: int, told: Any, kind: type[OrderBridgeError]) -> None:
     """Of an exchange whose codes were reviewed each says what it proves; a new one proves nothing."""
@@ -162,3 +338,54 @@ async def test_without_a_client_id_a_duplicate_is_unknown(row: Any) -> None:
     name, status, told, _ = row
 
     assert type((await _answer(name, status, told, None))[1]) is OutcomeUnknown
+
+
+@pytest.mark.parametrize("name", TWELVE)
+def test_what_ccxt_takes_for_a_nonce_was_not_admitted(name: str) -> None:
+    """A nonce or a time stamp that is refused keeps no order waiting: the exchange did not look at it."""
+    known = getattr(import_module("ccxt.async_support"), name)()
+    rows = corrected(declared(known), OVERRIDES[name]).refusals
+    by_class = {**known.exceptions["exact"], **known.exceptions.get("spot", {}).get("exact", {})}
+    nonces = {code for code, kind in by_class.items() if kind.__name__ == "InvalidNonce"}
+    # Of WebSockets, of a version that is gone; and a window that is too wide, which another try would not mend.
+    others = {"60006", "30005", "req_time is too much difference from server time", "700005"}
+
+    assert {code: rows.get(code) for code in nonces - others} == dict.fromkeys(nonces - others, Meaning.NOT_ADMITTED)
+    assert Meaning.NOT_ADMITTED in rows.values() or name == "coinbase"
+
+
+@pytest.mark.parametrize("name", TWELVE)
+def test_no_trouble_of_the_exchange_is_a_refusal(name: str) -> None:
+    """What ccxt has under a class of its own for time-outs, outages and limits stands in no row that refuses."""
+    known = getattr(import_module("ccxt.async_support"), name)()
+    by_class = {**known.exceptions["exact"], **known.exceptions.get("spot", {}).get("exact", {})}
+    rows = corrected(declared(known), OVERRIDES[name]).refusals
+    passing = {"RequestTimeout", "ExchangeNotAvailable", "RateLimitExceeded", "DDoSProtection", "CancelPending"}
+
+    told = {code: rows[code] for code, kind in by_class.items() if code in rows and kind.__name__ in passing}
+
+    assert set(told.values()) <= {Meaning.THROTTLED, Meaning.UNCLEAR}
+
+
+async def test_an_order_that_is_not_there_outweighs_a_code_for_anything() -> None:
+    """KuCoin has one code for whatever is wrong with a request; a cancel of no order says so by its words."""
+    told = {"code": "400100", "msg": "order_not_exist_or_not_allow_to_cancel"}
+
+    raised, _ = await _answer("kucoin", 200, told, None)
+    codes = CcxtCodes((), corrected(Traits(), OVERRIDES["kucoin"]))
+    sent = Sent("DELETE", "https://exchange.example", False, status=200, body=json.dumps(told), failed=raised)
+
+    assert type(await error_of(raised, sent, codes=codes, call="cancel")) is OrderNotFound
+
+
+async def test_a_wrong_key_is_told_where_all_refusals_come_with_500() -> None:
+    """Bitfinex' own code counts for a read too; without one a 500 may pass."""
+    codes = CcxtCodes((), corrected(Traits(), OVERRIDES["bitfinex"]))
+
+    async def read(told: Any) -> OrderBridgeError:
+        raised, _ = await _answer("bitfinex", 500, told, None)
+        sent = Sent("POST", "https://exchange.example", False, status=500, body=json.dumps(told), failed=raised)
+        return await error_of(raised, sent, codes=codes, call="open_orders")
+
+    assert type(await read(["error", 10100, "apikey: invalid"])) is AuthenticationFailed
+    assert type(await read(["error", 10000, "unknown"])) is VenueUnavailable

@@ -30,6 +30,7 @@ from orderbridge.errors import (
     VenueError,
 )
 from orderbridge.http.limits import LockedOut, NoPermit
+from orderbridge.venue.meanings import Meaning
 from tests.adapters.ccxt_any.failing import error_of
 
 pytestmark = pytest.mark.ccxt
@@ -299,7 +300,7 @@ async def test_throttled_by_status(status: int) -> None:
 
 async def test_codes_of_the_exchange_go_before_classes() -> None:
     """Where ccxt knows too few codes, ours decide; a code that says unclear stays so."""
-    told = codes_of(refusals={"0379": "funds", "0101": "unclear"}, code_at=("error.code",))
+    told = codes_of(refusals={"0379": Meaning.FUNDS, "0101": Meaning.UNCLEAR}, code_at=("error.code",))
     error = ccxt_errors.ExchangeError("no")
 
     funds = await write_error(error, answered(error, body='{"error": {"code": "379"}}'), told=told)
