@@ -115,74 +115,59 @@ class OrderGateway(Protocol):
     @property
     def name(self) -> str:
         """`venue`, or `venue/account`."""
-        ...
 
     @property
     def venue(self) -> str:
         """The API spoken to."""
-        ...
 
     @property
     def account(self) -> str:
         """The label of the credentials."""
-        ...
 
     @property
     def capabilities(self) -> Capabilities:
         """The abilities of this gateway."""
-        ...
 
     @property
     def address(self) -> str:
         """Where its orders go; part of what makes two placements the same. Empty where it does not say."""
-        ...
 
     @property
     def mode(self) -> Mode | None:
         """`live` or `paper`: real money or none; part of the same. None where it does not say: take it for live."""
-        ...
 
     @property
     def address_tells_mode(self) -> bool:
         """True where an address has one mode only, so that the mode is no part of its own of where a placement is."""
-        ...
 
     @property
     def longest_attempt(self) -> float:
         """Seconds for which an order may still be on its way after the moment until which it could leave."""
-        ...
 
     @property
     def settle_time(self) -> float:
         """Seconds after which the venue shows every order that it took, and every trade of one that is over."""
-        ...
 
     @property
     def unreadable(self) -> tuple[str, ...]:
         """Which reads the venue was found not to serve: proofs of absence are weaker by them, and say so."""
-        ...
 
     @property
     def instead(self) -> Mapping[str, str]:
         """The way to the same end where a call is not there, by call."""
-        ...
 
     @property
     def known_symbols(self) -> Collection[Symbol]:
         """The symbols that it was told of, where the venue tells no markets."""
-        ...
 
     def remember(self, orders: Collection[Order]) -> bool:
         """Know of these orders what the venue had shown of them before. False: it makes no use of that."""
-        ...
 
     def nonces_of(self, key: str) -> Callable[[], int] | None:
         """Fresh nonces for another client that signs with this API key; None for another key, or without nonces."""
-        ...
 
     async def permit(self, lane: Lane = "place", *, timeout: float | None = None) -> Permit:
         """Wait for the right to send one request. NotSent: none in time, or a lock-out lasts longer."""
-        ...
 
     async def submit(
         self,
@@ -193,23 +178,18 @@ class OrderGateway(Protocol):
         timeout: float | None = None,
     ) -> Order:
         """Send a new order once, and return what the answer shows. `not_after` is loop time."""
-        ...
 
     async def lookup(self, *refs: RefLike, timeout: float | None = None) -> LookupResult:
         """Look orders up: what became of each. Raises only ConfigurationError; a failure leaves refs undecided."""
-        ...
 
     async def open_orders(self, *, symbol: str | None = None, timeout: float | None = None) -> OrderList:
         """Every open order: complete but for what it `may_lack`, or it raises."""
-        ...
 
     async def cancel(self, ref: RefLike, *, timeout: float | None = None) -> Order:
         """Cancel, and return the order as it is after that."""
-        ...
 
     async def aclose(self) -> None:
         """Close the connections. A closed gateway cannot be used again."""
-        ...
 
     async def __aenter__(self) -> Self: ...
 
@@ -217,15 +197,12 @@ class OrderGateway(Protocol):
 
     async def get(self, ref: RefLike, *, timeout: float | None = None) -> Order:
         """The one order that answers to `ref`; see `order_from` for what it raises."""
-        ...
 
     async def edit(self, ref: RefLike, changes: OrderEdit, *, timeout: float | None = None) -> Order:
         """Change a working order."""
-        ...
 
     async def cancel_all(self, *, symbol: str | None = None, timeout: float | None = None) -> list[Order]:
         """Cancel every open order, of one symbol or of all."""
-        ...
 
     def orders(
         self,
@@ -239,7 +216,6 @@ class OrderGateway(Protocol):
         **venue_filters: Any,
     ) -> AsyncIterator[Order]:
         """Orders by the time they were created, newest first; `timeout` is per page."""
-        ...
 
     def fills(
         self,
@@ -251,15 +227,12 @@ class OrderGateway(Protocol):
         timeout: float | None = None,
     ) -> AsyncIterator[Fill]:
         """The executions of one order, or of the account, newest first; `timeout` is per page."""
-        ...
 
     async def markets(self, *, refresh: bool = False, timeout: float | None = None) -> Mapping[Symbol, Market]:
         """The markets of the venue and their rules."""
-        ...
 
     async def retry_failed(self, ref: RefLike, *, timeout: float | None = None) -> Order:
         """Have the venue try a failed order again: a new act, of a person who asks for it."""
-        ...
 
 
 def _refused(original: Callable[Concatenate[Any, P], T]) -> Callable[Concatenate[Any, P], T]:

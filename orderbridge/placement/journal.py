@@ -60,7 +60,6 @@ class Journal(Protocol):
     @property
     def durable(self) -> bool:
         """True if what was written outlives the process."""
-        ...
 
     # Told of each row that was left out of a list, as it cannot be read.
     on_unreadable: Callable[[str], object]
@@ -75,7 +74,6 @@ class Journal(Protocol):
         Raises:
             ClientIdUsed: its client order id was used before at this gateway.
         """
-        ...
 
     async def change(self, placement_id: str, change: Change, *, alone: bool = False) -> Record:
         """
@@ -84,15 +82,12 @@ class Journal(Protocol):
         Args:
             change: may be called more than once, each time on the record as it stands then; the last call counts.
         """
-        ...
 
     async def change_seeing(self, placement_id: str, order: Order, change: ChangeSeeing) -> Record:
         """`observe` and `change` in one transaction: the change is told the order as it is known after that."""
-        ...
 
     async def get(self, placement_id: str) -> Record | None:
         """The record of this id."""
-        ...
 
     async def find(
         self,
@@ -105,15 +100,12 @@ class Journal(Protocol):
         newest_first: bool = False,
     ) -> list[Record]:
         """The records that fit all that is given, oldest first or newest first; so many at the most."""
-        ...
 
     async def events(self, placement_id: str) -> list[Event]:
         """The events of a placement, in order."""
-        ...
 
     async def observe(self, orders: Sequence[Order]) -> list[Order]:
         """Store what was seen of each order; each as it is known after that."""
-        ...
 
     async def orders(
         self, *, gateway: str | None = None, order_id: str | None = None, client_order_id: str | None = None
@@ -123,19 +115,15 @@ class Journal(Protocol):
 
         Several may have one id: some venues number by market, and what differs in symbol or side is kept apart.
         """
-        ...
 
     async def working(self, gateway: str) -> list[Order]:
         """The orders of a gateway that may be live, as far as is known."""
-        ...
 
     async def sign(self, order: Order, sign: Sign) -> Order | None:
         """Store what is learnt of an order without being shown it; the order after that, None when not known."""
-        ...
 
     async def keep_alive(self, owner: str, seconds: float) -> None:
         """An owner says that it lives for so long, by the journal's own clock; 0 gives its lease back."""
-        ...
 
     async def lives(self, owner: str, grace: float = 0.0) -> bool:
         """
@@ -143,7 +131,6 @@ class Journal(Protocol):
 
         Not for one that was given back, or that is not known. Below 0: whether so much of it is left.
         """
-        ...
 
     async def gap(self, gateway: str, symbol: str) -> Gap | None:
         """
@@ -151,21 +138,17 @@ class Journal(Protocol):
 
         Without a gateway the last of what was lost. None where nothing was, or nothing can be.
         """
-        ...
 
     async def gap_found(
         self, gateway: str, symbol: str, gap: Gap, found: Sequence[Order], may_lack: Iterable[OrderType]
     ) -> None:
         """Store that a venue was looked at for what was lost, and what no placement is known of."""
-        ...
 
     async def gap_decided(self, gateway: str, symbol: str, order_id: str | None, type_: OrderType | None) -> None:
         """Store a person's word: whose an order is that was found; or that none of a type waits for its trigger."""
-        ...
 
     async def aclose(self) -> None:
         """Write what is waiting, and close."""
-        ...
 
 
 class MemoryJournal:

@@ -119,7 +119,6 @@ class Connection(Protocol):
 
     def execute(self, statement: str, values: Sequence[Any] = (), /) -> Any:
         """A cursor over what a statement gives."""
-        ...
 
 
 class Engine(Protocol):
@@ -130,28 +129,22 @@ class Engine(Protocol):
     @property
     def dialect(self) -> Dialect:
         """How it says what engines say differently."""
-        ...
 
     @property
     def has_gaps(self) -> bool:
         """True if something that was written was lost, ever."""
-        ...
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Do `work` in a transaction of its own; returns when that is durable. What it raises undoes it."""
-        ...
 
     async def rows(self, query: str, values: Sequence[Any]) -> Rows:
         """All that a query finds, as it is now."""
-        ...
 
     def reading(self) -> AbstractContextManager[Callable[..., Iterator[Any]]]:
         """For queries, row by row, that all see the journal as it is at one moment."""
-        ...
 
     async def aclose(self) -> None:
         """Write what is waiting, and close."""
-        ...
 
 
 class SqlJournal:
