@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mappi
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import wraps
-from operator import methodcaller
+from operator import attrgetter, methodcaller
 from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar, cast
 
 from orderbridge.bridge import OrderBridge
@@ -35,63 +35,26 @@ P = ParamSpec("P")
 _TELLING_SECONDS: Final = 1.0
 
 
+def _fact(name: str) -> Any:
+    return property(attrgetter(f"gateway.{name}"), doc=getattr(OrderGateway, name).__doc__)
+
+
 class GatewayFacts:
     """The facts of a gateway about itself, said by what stands for it."""
 
     gateway: OrderGateway
-
-    @property
-    def name(self) -> str:
-        return self.gateway.name
-
-    @property
-    def venue(self) -> str:
-        return self.gateway.venue
-
-    @property
-    def account(self) -> str:
-        return self.gateway.account
-
-    @property
-    def capabilities(self) -> Capabilities:
-        return self.gateway.capabilities
-
-    @property
-    def address(self) -> str:
-        return self.gateway.address
-
-    @property
-    def mode(self) -> Mode | None:
-        return self.gateway.mode
-
-    @property
-    def address_tells_mode(self) -> bool:
-        return self.gateway.address_tells_mode
-
-    @property
-    def longest_attempt(self) -> float:
-        return self.gateway.longest_attempt
-
-    @property
-    def settle_time(self) -> float:
-        return self.gateway.settle_time
-
-    @property
-    def unreadable(self) -> tuple[str, ...]:
-        return self.gateway.unreadable
-
-    @property
-    def instead(self) -> Mapping[str, str]:
-        return self.gateway.instead
-
-    @property
-    def known_symbols(self) -> Collection[Symbol]:
-        return self.gateway.known_symbols
-
-
-for _name, _fact in vars(GatewayFacts).items():
-    if isinstance(_fact, property):
-        _fact.__doc__ = getattr(OrderGateway, _name).__doc__
+    name: str = _fact("name")
+    venue: str = _fact("venue")
+    account: str = _fact("account")
+    capabilities: Capabilities = _fact("capabilities")
+    address: str = _fact("address")
+    mode: Mode | None = _fact("mode")
+    address_tells_mode: bool = _fact("address_tells_mode")
+    longest_attempt: float = _fact("longest_attempt")
+    settle_time: float = _fact("settle_time")
+    unreadable: tuple[str, ...] = _fact("unreadable")
+    instead: Mapping[str, str] = _fact("instead")
+    known_symbols: Collection[Symbol] = _fact("known_symbols")
 
 
 def _as(original: Callable[Concatenate[Any, P], T], call: Callable[..., Any]) -> Callable[Concatenate[Any, P], T]:

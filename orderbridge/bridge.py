@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar
@@ -26,7 +25,6 @@ from orderbridge.errors import (
     OrderNotFound,
     OrderRejected,
     OutcomeUnknown,
-    RateLimited,
 )
 from orderbridge.fanout import BridgeListing, FanOut, combine, one_after_another
 from orderbridge.gateway import OrderGateway, check_gateway, checked_call, failure_of, order_from
@@ -40,7 +38,6 @@ from orderbridge.model.ref import OrderRef, RefLike, parse_refs, read_ref
 from orderbridge.model.request import Market, OrderEdit, OrderRequest
 from orderbridge.model.results import (
     Answer,
-    BadRow,
     BridgeOrders,
     CancelledOrders,
     CancelReceipt,
@@ -151,10 +148,7 @@ class OrderBridge:
     def __getitem__(self, name: str) -> BoundGateway:
         from orderbridge.bound import BoundGateway  # its calls are derived from those of this class
 
-        try:
-            return BoundGateway(self, self._gateways[name], self._placements)
-        except (KeyError, TypeError):
-            raise ConfigurationError(f"no gateway is named {name!r}; there are: {', '.join(self.names)}") from None
+        return BoundGateway(self, self._placements.line(name).gateway, self._placements)
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and name in self._gateways
@@ -206,15 +200,14 @@ class OrderBridge:
         self, work: Mapping[str, list[OrderRef]], timeout: float | None
     ) -> tuple[dict[str, LookupResult], dict[str, Failure]]:
         """The results of the gateways for the refs that each is asked for, and the failures of those that gave none."""
-        calls = {name: self._lookup_call(name, mine, timeout) for name, mine in work.items() if mine}
-        results: dict[str, LookupResult] = {}
-        failures: dict[str, Failure] = {}
-        for name, outcome in (await self._fan_out.all(calls, LookupResult, timeout, "lookup")).items():
-            if isinstance(outcome, Failure):
-                failures[name] = outcome
-            else:
-                results[name] = outcome
-                failures.update(outcome.unreachable)
+
+        def ask(name: str) -> Awaitable[LookupResult]:
+            return self._gateways[name].lookup(*work[name], timeout=timeout)
+
+        asked = [name for name, mine in work.items() if mine]
+        results, failures = await self._fan_out.all(asked, ask, LookupResult, timeout, "lookup")
+        for result in results.values():
+            failures |= result.unreachable
         return results, failures
 
     async def _told(
@@ -254,11 +247,6 @@ class OrderBridge:
             }
         )
 
-    def _lookup_call(
-        self, name: str, refs: list[OrderRef], timeout: float | None
-    ) -> Callable[[], Awaitable[LookupResult]]:
-        return lambda: self._gateways[name].lookup(*refs, timeout=timeout)
-
     @checked_call
     async def get(self, ref: RefLike, *, timeout: float | None = 10.0) -> Order:
         """The one order that answers to `ref`, wherever it is. Raises as `orderbridge.gateway.order_from` says."""
@@ -279,26 +267,19 @@ class OrderBridge:
             ConfigurationError: `gateways` names a gateway that is not there, or `symbol` is none.
         """
         self._check_usable()
-        if symbol is not None:
-            symbol = self._symbol(symbol)
+        market = None if symbol is None else self._symbol(symbol)
 
-        def call(name: str) -> Callable[[], Awaitable[OrderList]]:
-            return lambda: self[name].open_orders(symbol=symbol, timeout=timeout)
+        def open_orders(name: str) -> Awaitable[OrderList]:
+            return self[name].open_orders(symbol=market, timeout=timeout)
 
-        calls = {name: call(name) for name in self._asked(gateways)}
-        outcomes = await self._fan_out.all(calls, OrderList, timeout, "open_orders")
-        orders: list[Order] = []
-        bad_rows: list[BadRow] = []
-        failures: dict[str, Failure] = {}
-        may_lack: dict[str, frozenset[OrderType]] = {}
-        for name, outcome in outcomes.items():
-            if isinstance(outcome, Failure):
-                failures[name] = outcome
-            else:
-                orders.extend(outcome.orders)
-                bad_rows.extend(outcome.bad_rows)
-                may_lack |= {name: outcome.may_lack} if outcome.may_lack else {}
-        return BridgeOrders(orders=tuple(orders), unreachable=failures, bad_rows=tuple(bad_rows), may_lack=may_lack)
+        asked = self._asked(gateways)
+        lists, failures = await self._fan_out.all(asked, open_orders, OrderList, timeout, "open_orders")
+        return BridgeOrders(
+            orders=tuple(order for listed in lists.values() for order in listed.orders),
+            unreachable=failures,
+            bad_rows=tuple(row for listed in lists.values() for row in listed.bad_rows),
+            may_lack=_may_lack(lists),
+        )
 
     def _check_usable(self) -> None:
         if self._closed:
@@ -428,21 +409,13 @@ class OrderBridge:
             raise NotSupported(f"scope {scope!r} is not there; 'account' cancels all", operation="cancel_all")
         market = None if symbol is None else self._symbol(symbol)
 
-        def call(name: str) -> Callable[[], Awaitable[CancelledOrders]]:
-            return lambda: self[name].cancel_all(symbol=market, timeout=timeout)
+        def cancel_all(name: str) -> Awaitable[CancelledOrders]:
+            return self[name].cancel_all(symbol=market, timeout=timeout)
 
-        asked = self._asked(None if gateway is None else [gateway])
-        outcomes = await self._fan_out.all({name: call(name) for name in asked}, CancelledOrders, timeout, "cancel_all")
-        orders: list[Order] = []
-        failures: dict[str, Failure] = {}
-        may_lack: dict[str, frozenset[OrderType]] = {}
-        for name, outcome in outcomes.items():
-            if isinstance(outcome, Failure):
-                failures[name] = outcome
-            else:
-                orders.extend(outcome)
-                may_lack |= {name: outcome.may_lack} if outcome.may_lack else {}
-        return CancelReceipt(scope=scope, orders=tuple(orders), unreachable=failures, may_lack=may_lack)
+        asked = self._asked(gateway)
+        done, failures = await self._fan_out.all(asked, cancel_all, CancelledOrders, timeout, "cancel_all")
+        orders = tuple(order for cancelled in done.values() for order in cancelled)
+        return CancelReceipt(scope=scope, orders=orders, unreachable=failures, may_lack=_may_lack(done))
 
     @checked_call
     async def market(self, gateway: str, symbol: str, *, timeout: float | None = 10.0) -> Market:
@@ -466,7 +439,7 @@ class OrderBridge:
         asked = [names] if isinstance(names, str) else list(names)
         if not asked:
             raise ConfigurationError(f"no gateway is asked; there are: {', '.join(self.names)}")
-        return list(dict.fromkeys(self[name].name for name in asked))
+        return list(dict.fromkeys(self._placements.line(name).gateway.name for name in asked))
 
     # Orders and fills over time.
 
@@ -528,28 +501,21 @@ class OrderBridge:
             NotSupported: at once, as of `orders`. While iterating: as `orders` does.
         """
         self._check_usable()
+        given: dict[str, Any] = {"since": since, "until": until, "symbol": symbol}
         if ref is not None:
             parse_refs([ref], gateways=self.names, operation="fills")
-            return BridgeListing(self._fills_of(ref, since, until, symbol, timeout), {})
+            return BridgeListing(self._fills_of(ref, timeout, given), {})
         return self._listed(
             "fills",
             gateways,
             lambda gateway: gateway.capabilities.fills,
-            lambda gateway: gateway.fills(since=since, until=until, symbol=symbol, timeout=timeout),
+            lambda gateway: gateway.fills(timeout=timeout, **given),
             strict=strict,
         )
 
-    async def _fills_of(
-        self,
-        ref: RefLike,
-        since: datetime | None,
-        until: datetime | None,
-        symbol: str | None,
-        timeout: float | None,
-    ) -> AsyncIterator[Fill]:
+    async def _fills_of(self, ref: RefLike, timeout: float | None, given: Mapping[str, Any]) -> AsyncIterator[Fill]:
         gateway, known = await self._place_of(ref, Deadline(timeout), "fills")
-        listed = gateway.fills(known, since=since, until=until, symbol=symbol, timeout=timeout)
-        async with ending(listed) as fills:
+        async with ending(gateway.fills(known, timeout=timeout, **given)) as fills:
             async for fill in fills:
                 yield fill
 
@@ -594,9 +560,9 @@ class OrderBridge:
             NotSent: the journal came back older than it was, and the venue was not looked at yet for what was lost.
         """
         self._check_usable()
-        name = self[gateway].name
+        line = self._placements.line(gateway)
         await self._placements.come_alive()
-        record = await self._placements.line(name).placer.prepare(request, key=key)
+        record = await line.placer.prepare(request, key=key)
         return await self._placements.ledger.placement(await self._placements.ledger.up_to_date(record))
 
     @checked_call
@@ -634,12 +600,10 @@ class OrderBridge:
             JournalError: the intention could not be stored, so nothing was sent.
         """
         self._check_usable()
-        name = self[gateway].name
         began = asyncio.get_running_loop().time()
-        line = await self._placements.ready(name, within=send_within)
+        line = await self._placements.ready(gateway, within=send_within)
         left = max(0.0, send_within - (asyncio.get_running_loop().time() - began))
-        with _throttling_told():
-            order = await line.placer.place(request, key=key, send_within=left, timeout=timeout)
+        order = await line.placer.place(request, key=key, send_within=left, timeout=timeout)
         if order.may_be_live and any(note.startswith(FOUND) for note in order.evidence):
             line.working.look_soon()
         asked = request.request if isinstance(request, Placement) else request
@@ -667,9 +631,8 @@ class OrderBridge:
         """
         self._check_usable()
         within = _LONGEST_RECOVERY if timeout is None else timeout
-        line = await self._placements.ready(self[gateway].name, within=within)
-        with _throttling_told():
-            return await line.placer.submit(request, permit=permit, not_after=not_after, timeout=timeout)
+        line = await self._placements.ready(gateway, within=within)
+        return await line.placer.submit(request, permit=permit, not_after=not_after, timeout=timeout)
 
     @checked_call
     async def place_many(
@@ -695,7 +658,7 @@ class OrderBridge:
         """
         self._check_usable()
         began = asyncio.get_running_loop().time()
-        line = await self._placements.ready(self[gateway].name, within=send_within)
+        line = await self._placements.ready(gateway, within=send_within)
         how: dict[str, Any] = {"send_within": send_within, "timeout": timeout}
         calls = (self._place_one_of_many(line, key, request, **how) for key, request in requests.items())
         done = dict(zip(requests, await asyncio.gather(*calls), strict=True))
@@ -776,7 +739,7 @@ class OrderBridge:
         self._check_usable()
         record = await self._placements.record_of(placement)
         await self._placements.come_alive()
-        line = self._placements.line(self[record.placement.gateway].name)
+        line = self._placements.line(record.placement.gateway)
         after = await line.resolver.resolve(record, timeout=timeout)
         return await self._placements.ledger.placement(self._placements.ledger.as_it_happened(after))
 
@@ -898,16 +861,8 @@ def _from_journal(order: Order) -> Order:
     return order.noted("journal: the venue no longer shows it", known_by=KnownBy.INFERRED)
 
 
-@contextmanager
-def _throttling_told() -> Iterator[None]:
-    """Gives `OutcomeUnknown` the cause that a gateway's own has when it was throttled: `RateLimited`."""
-    try:
-        yield
-    except OutcomeUnknown as error:
-        behind = error.__cause__.__cause__ if error.__cause__ is not None else None
-        if isinstance(behind, RateLimited):
-            raise error from behind
-        raise
+def _may_lack(lists: Mapping[str, OrderList | CancelledOrders]) -> dict[str, frozenset[OrderType]]:
+    return {name: listed.may_lack for name, listed in lists.items() if listed.may_lack}
 
 
 def _is_to_be_looked_at(order: Order, request: OrderRequest, read_back: bool | None) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Final, TypeVar
 
 from orderbridge.gateway import failure_of
@@ -27,12 +27,17 @@ class FanOut:
         self._late: set[asyncio.Task[object]] = set()
 
     async def all(
-        self, calls: Mapping[str, Callable[[], Awaitable[T]]], kind: type[T], timeout: float | None, operation: str
-    ) -> dict[str, T | Failure]:
-        """Make every call at once; what fails, is late or is of another kind is a Failure and touches no other."""
-        if not calls:
-            return {}
-        tasks = {name: asyncio.ensure_future(_settled(call)) for name, call in calls.items()}
+        self,
+        names: Iterable[str],
+        call: Callable[[str], Awaitable[T]],
+        kind: type[T],
+        timeout: float | None,
+        operation: str,
+    ) -> tuple[dict[str, T], dict[str, Failure]]:
+        """Make every call at once: what was given, and what failed, was late or of another kind, each by its name."""
+        tasks = {name: asyncio.ensure_future(_settled(call, name)) for name in names}
+        if not tasks:
+            return {}, {}
         try:
             await asyncio.wait(tasks.values(), timeout=None if timeout is None else timeout + _GRACE)
         finally:
@@ -40,19 +45,21 @@ class FanOut:
                 if not task.done():
                     self._abandon(task)
         late = Failure(kind="timed_out", message=f"no answer within {timeout} s")
-        outcomes: dict[str, T | Failure] = {}
+        results: dict[str, T] = {}
+        failures: dict[str, Failure] = {}
         for name, task in tasks.items():
             outcome = task.result() if task.done() and not task.cancelled() else late
+            if isinstance(outcome, kind):
+                results[name] = outcome
+                continue
             if isinstance(outcome, BaseException):
                 outcome = failure_of(outcome)
-            elif not isinstance(outcome, (kind, Failure)):
+            elif not isinstance(outcome, Failure):
                 message = f"{operation} gave a {type(outcome).__name__} instead of a {kind.__name__}"
                 outcome = Failure(kind="unexpected", message=message)
-            if isinstance(outcome, Failure):
-                extra = log_facts(name, operation)
-                _log.warning("%s failed: %s", operation, outcome.message, extra=extra)
-            outcomes[name] = outcome
-        return outcomes
+            failures[name] = outcome
+            _log.warning("%s failed: %s", operation, outcome.message, extra=log_facts(name, operation))
+        return results, failures
 
     def _abandon(self, task: asyncio.Task[object]) -> None:
         task.cancel()
@@ -60,10 +67,10 @@ class FanOut:
         task.add_done_callback(self._late.discard)
 
 
-async def _settled(call: Callable[[], Awaitable[T]]) -> T | Exception:
+async def _settled(call: Callable[[str], Awaitable[T]], name: str) -> T | Exception:
     # A third party's adapter may raise anything; whatever it is, it must not hide the other venues' answers.
     try:
-        return await call()
+        return await call(name)
     except Exception as error:  # noqa: BLE001 - reported as this gateway's failure
         return error
 

@@ -32,6 +32,7 @@ from orderbridge.errors import (
     OrderRejected,
     OutcomeUnknown,
     PermissionDenied,
+    RateLimited,
     Where,
     printable,
 )
@@ -462,8 +463,10 @@ class Placer:
             if not isinstance(order, Order):
                 raise TypeError(f"the gateway answered with {type(order).__name__} in place of an order")
             order = self._as_asked(order, call.record.placement.request)
-        except Exception as error:
-            raise await self._failed(call, error) from error
+        except Exception as error:  # noqa: BLE001 - whatever an adapter raises is written down, and raised as what it means
+            told, behind = await self._failed(call, error), error.__cause__
+            # A gateway's own error is raised as it is; and what was throttled says so to whoever asks for the cause.
+            raise told from behind if told is error or isinstance(behind, RateLimited) else error
         except GeneratorExit:
             raise  # the loop is gone: the next start finds it as it was stored, being sent
         except BaseException as error:

@@ -99,8 +99,11 @@ class Placements:
             self._spawn(line.resolver.haunt(record))
 
     def line(self, name: str) -> Line:
-        """The line of a gateway."""
-        return self._lines[name]
+        """The line of a gateway. ConfigurationError: none is named so."""
+        try:
+            return self._lines[name]
+        except (KeyError, TypeError):
+            raise ConfigurationError(f"no gateway is named {name!r}; there are: {', '.join(self._lines)}") from None
 
     def start(self) -> None:
         """Begin the recovery in the background. Without a journal there is nothing to recover."""
@@ -116,7 +119,7 @@ class Placements:
         Raises:
             NotSent: it is not over within so many seconds. JournalError: the journal cannot be written.
         """
-        line = self._lines[name]
+        line = self.line(name)
         line.resolver.check_policy()
         await self.come_alive()
         self.start()
