@@ -201,11 +201,11 @@ class OrderBridge:
     ) -> tuple[dict[str, LookupResult], dict[str, Failure]]:
         """The results of the gateways for the refs that each is asked for, and the failures of those that gave none."""
 
-        def ask(name: str) -> Awaitable[LookupResult]:
+        def ask_at(name: str) -> Awaitable[LookupResult]:
             return self._gateways[name].lookup(*work[name], timeout=timeout)
 
         asked = [name for name, mine in work.items() if mine]
-        results, failures = await self._fan_out.all(asked, ask, LookupResult, timeout, "lookup")
+        results, failures = await self._fan_out.all(asked, ask_at, LookupResult, timeout, "lookup")
         for result in results.values():
             failures |= result.unreachable
         return results, failures
@@ -269,11 +269,11 @@ class OrderBridge:
         self._check_usable()
         market = None if symbol is None else self._symbol(symbol)
 
-        def open_orders(name: str) -> Awaitable[OrderList]:
+        def open_at(name: str) -> Awaitable[OrderList]:
             return self[name].open_orders(symbol=market, timeout=timeout)
 
         asked = self._asked(gateways)
-        lists, failures = await self._fan_out.all(asked, open_orders, OrderList, timeout, "open_orders")
+        lists, failures = await self._fan_out.all(asked, open_at, OrderList, timeout, "open_orders")
         return BridgeOrders(
             orders=tuple(order for listed in lists.values() for order in listed.orders),
             unreachable=failures,
@@ -409,11 +409,11 @@ class OrderBridge:
             raise NotSupported(f"scope {scope!r} is not there; 'account' cancels all", operation="cancel_all")
         market = None if symbol is None else self._symbol(symbol)
 
-        def cancel_all(name: str) -> Awaitable[CancelledOrders]:
+        def cancel_at(name: str) -> Awaitable[CancelledOrders]:
             return self[name].cancel_all(symbol=market, timeout=timeout)
 
         asked = self._asked(gateway)
-        done, failures = await self._fan_out.all(asked, cancel_all, CancelledOrders, timeout, "cancel_all")
+        done, failures = await self._fan_out.all(asked, cancel_at, CancelledOrders, timeout, "cancel_all")
         orders = tuple(order for cancelled in done.values() for order in cancelled)
         return CancelReceipt(scope=scope, orders=orders, unreachable=failures, may_lack=_may_lack(done))
 

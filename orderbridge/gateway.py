@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import sys
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from functools import wraps
 from pathlib import Path
@@ -35,7 +36,6 @@ from orderbridge.errors import (
     RateLimited,
     UnexpectedResponse,
     VenueError,
-    VenueFacts,
     VenueUnavailable,
 )
 from orderbridge.model.basics import EditClass, Idempotency, OrderStatus, OrderType, Symbol, TimeInForce, VenueModel
@@ -45,10 +45,12 @@ from orderbridge.model.permit import Lane, Permit
 from orderbridge.model.placement import Placement
 from orderbridge.model.ref import OrderRef, RefLike
 from orderbridge.model.request import Market, OrderEdit, OrderRequest
-from orderbridge.model.results import Failure, LookupResult, OrderList
+from orderbridge.model.results import Failure, FailureKind, LookupResult, OrderList
 
 T = TypeVar("T")
 P = ParamSpec("P")
+# Gateways keep the time limit themselves, and say more about what happened than we could.
+_GRACE: Final = 2.0
 Mode = Literal["live", "paper", "sandbox"]
 
 
@@ -305,6 +307,15 @@ def check_gateway(gateway: object) -> None:
         raise ConfigurationError(f"{kind} lacks {', '.join(lacking)}; UnsupportedCalls, mixed in, has it") from error
 
 
+async def within(call: Awaitable[T], seconds: float) -> T:
+    """Await a call of a gateway, which may be anybody's. TimeoutError: it did not end, though it was told to."""
+    try:
+        async with asyncio.timeout(seconds + _GRACE):
+            return await call
+    except TimeoutError as error:
+        raise TimeoutError(str(error) or f"no end within {seconds + _GRACE:g} s") from error
+
+
 def order_from(result: LookupResult, ref: RefLike, *, gateway: str | None, operation: str = "get") -> Order:
     """
     The one order that a look-up found for `ref`.
@@ -333,20 +344,23 @@ def order_from(result: LookupResult, ref: RefLike, *, gateway: str | None, opera
     raise error_of(failure, gateway=failed, operation=operation)
 
 
+# The first that fits is what an error of a read is told as.
+_ERRORS: Final[Mapping[FailureKind, type[OrderBridgeError]]] = {
+    "credentials": AuthenticationFailed,
+    "permission": PermissionDenied,
+    "throttled": RateLimited,
+    "unreachable": VenueUnavailable,
+    "timed_out": VenueUnavailable,
+    "unexpected": UnexpectedResponse,
+}
+
+
 def error_of(failure: Failure, *, gateway: str | None, operation: str) -> OrderBridgeError:
     """The error that a failure stands for."""
-    facts = VenueFacts(gateway=gateway, operation=operation, code=failure.code, http_status=failure.http_status)
-    match failure.kind:
-        case "credentials":
-            return AuthenticationFailed(failure.message, **facts)
-        case "permission":
-            return PermissionDenied(failure.message, **facts)
-        case "throttled":
-            return RateLimited(failure.message, retry_after=failure.retry_after, **facts)
-        case "unexpected":
-            return UnexpectedResponse(failure.message, gateway=gateway, operation=operation)
-        case "unreachable" | "timed_out":
-            return VenueUnavailable(failure.message, gateway=gateway, operation=operation)
+    facts: dict[str, Any] = {"code": failure.code, "http_status": failure.http_status}
+    if failure.kind == "throttled":
+        facts["retry_after"] = failure.retry_after
+    return _ERRORS[failure.kind](failure.message, gateway=gateway, operation=operation, **facts)
 
 
 def failure_of(error: BaseException) -> Failure:
@@ -355,21 +369,18 @@ def failure_of(error: BaseException) -> Failure:
     facts: dict[str, Any] = {}
     if isinstance(error, VenueError):
         facts = {"code": error.code, "http_status": error.http_status}
+    if isinstance(error, RateLimited):
+        facts["retry_after"] = error.retry_after
     # Not str(error): it names gateway and operation again, and a third party's may fail.
     message = Exception.__str__(error) if isinstance(error, Exception) else repr(error)
     match error:
-        case AuthenticationFailed():
-            return Failure(kind="credentials", message=message, **facts)
-        case PermissionDenied():
-            return Failure(kind="permission", message=message, **facts)
-        case RateLimited():
-            return Failure(kind="throttled", message=message, retry_after=error.retry_after, **facts)
-        case VenueUnavailable() | NotSent():
-            return Failure(kind="unreachable", message=message)
         case TimeoutError():
             return Failure(kind="timed_out", message=message or "no answer within the time limit")
+        case NotSent():
+            return Failure(kind="unreachable", message=message)
         case OrderBridgeError():
-            return Failure(kind="unexpected", message=message, **facts)
+            kinds = [kind for kind, known in _ERRORS.items() if isinstance(error, known)]
+            return Failure(kind=kinds[0] if kinds else "unexpected", message=message, **facts)
         case _:
             return Failure(kind="unexpected", message=f"{type(error).__name__}: {message}".removesuffix(": "))
 

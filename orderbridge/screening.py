@@ -1,20 +1,29 @@
 """
-A request held against what a gateway takes, before anything is sent, and against what was answered to it.
+A request held against what a gateway takes, before anything is sent; against its answer; and against any order shown.
 
-What a gateway does not declare is refused here, and never bent into something near.
+What a gateway does not declare is refused here, and never bent into something near. An order is what was asked for
+where nothing of what both sides say differs.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Final
 
 from orderbridge.errors import NotSupported, OrderDenied
 from orderbridge.gateway import Capabilities
-from orderbridge.model.basics import TimeInForce, plain
+from orderbridge.model.basics import KnownBy, OrderType, TimeInForce, plain
+from orderbridge.model.lifecycle import by_numbers
 from orderbridge.model.order import Order
 from orderbridge.model.request import OrderRequest
+
+# Two clocks are compared; a venue's may be so far behind ours.
+SKEW: Final = timedelta(seconds=30)
 
 
 def refuse_undeclared(request: OrderRequest, capabilities: Capabilities, *, gateway: str) -> None:
@@ -68,7 +77,7 @@ def as_asked(order: Order, asked: OrderRequest | Order) -> tuple[Order, list[str
     changes = {name: sent[name] for name in figures if stated[name] != sent[name]}
     if asked.quote_quantity is not None and not order.is_done:
         changes["quantity"] = None
-    return order.model_copy(update=changes), doubts
+    return order.model_copy(update=changes) if changes else order, doubts
 
 
 def differences(sent: Mapping[str, object], stated: Mapping[str, object]) -> dict[str, str]:
@@ -78,6 +87,70 @@ def differences(sent: Mapping[str, object], stated: Mapping[str, object]) -> dic
         for name, said in stated.items()
         if said is not None and sent.get(name) is not None and said != sent[name]
     }
+
+
+def fingerprint(request: OrderRequest, *, gateway: str, mode: str | None, address: str | None = None) -> str:
+    """A text that is the same for the same order at the same place, however its amounts were written."""
+    fields = {
+        name: _plain(value)
+        for name, value in request.model_dump(exclude={"client_order_id"}).items()
+        if value is not None
+    }
+    place = {"gateway": gateway, "mode": mode, "address": address}
+    text = json.dumps({**place, **fields}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Decimal):
+        return format(value.normalize(), "f")
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return value
+
+
+def disagreements(request: OrderRequest, order: Order, *, since: datetime | None) -> list[str]:
+    """
+    In what an order is not what was asked for; empty when it may be it.
+
+    Only what both sides say is compared: an order rebuilt from its trades has no price and no size.
+
+    Args:
+        since: when the placement was made; an order that the venue made before is another one.
+    """
+    pairs: list[tuple[str, object, object]] = [
+        ("symbol", request.symbol, order.symbol),
+        ("side", request.side, order.side),
+        ("quantity", request.quantity, order.quantity),
+        ("price", request.price, order.price),
+        ("stop_price", request.stop_price, order.stop_price),
+    ]
+    if order.type is not OrderType.UNKNOWN:
+        pairs.append(("type", request.type, order.type))
+    if request.quote_quantity is not None:
+        # The base size of an order sized in quote is the venue's arithmetic.
+        pairs = [pair for pair in pairs if pair[0] != "quantity"]
+        pairs.append(("quote_quantity", request.quote_quantity, order.quote_quantity))
+    found = [
+        f"{name}: asked for {asked}, shown {shown}"
+        for name, asked, shown in pairs
+        if asked is not None and shown is not None and asked != shown
+    ]
+    if since is not None and order.created_at is not None and order.created_at < since - SKEW:
+        found.append(f"created_at: {order.created_at}, before the placement of {since}")
+    return found
+
+
+def completed(order: Order, request: OrderRequest) -> Order:
+    """An order that was rebuilt from its trades, with what was asked for: by that its fills are the whole or a part."""
+    if order.known_by is not KnownBy.INFERRED or order.type is not OrderType.UNKNOWN:
+        return order
+    asked: dict[str, object] = {
+        name: getattr(request, name)
+        for name in ("quantity", "quote_quantity", "price", "stop_price", "expires_at")
+        if getattr(order, name) is None
+    }
+    return by_numbers(order.model_copy(update={"type": request.type, **asked}))
 
 
 def _text(value: object) -> str:

@@ -10,8 +10,8 @@ from orderbridge.model.basics import KnownBy, OrderStatus, PlacementState
 from orderbridge.model.order import Order
 from orderbridge.model.placement import Placement
 from orderbridge.placement.ledger import Ledger
-from orderbridge.placement.matching import disagreements
 from orderbridge.placement.states import IN_FLIGHT, Event, Happened, Record
+from orderbridge.screening import disagreements
 
 _TOLD: Final[Mapping[Happened, str]] = {
     Happened.STORED: "was written down, before anything was sent",

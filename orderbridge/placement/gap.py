@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from orderbridge.client_ids import is_ours, minted_at
 from orderbridge.errors import NotSent, VenueUnavailable
-from orderbridge.gateway import OrderGateway
+from orderbridge.gateway import OrderGateway, within
 from orderbridge.http.session import log_facts
 from orderbridge.model.basics import OrderType, PlacementState
 from orderbridge.model.lifecycle import with_fills
@@ -23,7 +23,6 @@ from orderbridge.model.order import Fill, Identity, Order
 from orderbridge.model.ref import OrderRef
 from orderbridge.placement.journal import Gap
 from orderbridge.placement.ledger import Ledger, log
-from orderbridge.placement.matching import SKEW, disagreements
 from orderbridge.placement.observations import Observations
 from orderbridge.placement.probe import (
     IDS_MAY_BE_LEFT_OUT,
@@ -31,10 +30,10 @@ from orderbridge.placement.probe import (
     READ_TIMEOUT,
     open_orders_of,
     steadily,
-    within,
 )
-from orderbridge.placement.resolve import together
+from orderbridge.placement.resolve import in_rounds
 from orderbridge.placement.states import Record
+from orderbridge.screening import SKEW, disagreements
 
 # An id is made a while before it is written down.
 _BEFORE: Final = timedelta(seconds=60)
@@ -78,7 +77,7 @@ class Lost:
         self._looks: dict[str, asyncio.Task[None]] = {}
         self._why: dict[str, str] = {}
 
-    async def suspects(self, record: Record, *, seconds: float) -> Suspects | None:
+    async def suspects(self, record: Record, gap: Gap, *, seconds: float) -> Suspects | None:
         """
         Orders of a lost placement of the same key, before this one is stored or sent; None where none can be.
 
@@ -87,18 +86,14 @@ class Lost:
         """
         if record.placement.key is None and record.state is not PlacementState.PREPARED:
             return None
-        gap = await self._gap(record)
-        if gap is None or await self._is_known(record):
-            return None
-        if record.placement.key is None and record.placement.created_at >= gap.told:
+        _, held = await self._known(record)
+        is_new = record.placement.key is None and record.placement.created_at >= gap.told
+        if is_new or (held is not None and held.state is not PlacementState.PREPARED):
             return None
         gap = await self._looked(record, gap, seconds)
         # Known ones were observed in the look, which may have settled what is called prepared here.
-        known = [record]
-        if record.placement.key is not None:
-            known = await self._ledger.journal.find(gateway=self._gateway.name, key=record.placement.key)
-        held = next((each for each in known if each.placement.holds_key), None)
-        if held is not None and await self._is_known(held):
+        known, held = await self._known(record)
+        if held is not None and held.state is not PlacementState.PREPARED:
             return None
         decided = {name for each in known if each.state is PlacementState.NOT_PLACED for name in each.lost}
         orders = [each for each in gap.found or () if each.order_id not in decided and self._may_be(record, each)]
@@ -106,15 +101,14 @@ class Lost:
         suspects = Suspects(tuple(orders), record.placement.request.type in gap.may_lack, held)
         return suspects if suspects.names else None
 
-    async def _is_known(self, record: Record) -> bool:
-        """True if what became of a key, or of what was prepared without one, stands in the journal."""
+    async def _known(self, record: Record) -> tuple[list[Record], Record | None]:
+        """The placements of a key as they stand now, and which holds it; or what was prepared without one."""
         placement, journal = record.placement, self._ledger.journal
         if placement.key is None:
-            now = await journal.get(record.id)
-        else:
-            held = await journal.find(gateway=placement.gateway, key=placement.key)
-            now = next((each for each in held if each.placement.holds_key), None)
-        return now is not None and now.state is not PlacementState.PREPARED
+            now = await journal.get(record.id) or record
+            return [now], now
+        known = await journal.find(gateway=placement.gateway, key=placement.key)
+        return known, next((each for each in known if each.placement.holds_key), None)
 
     async def aclose(self) -> None:
         """Stop looking; the next start looks again."""
@@ -122,9 +116,6 @@ class Lost:
         for look in looks:
             look.cancel()
         await asyncio.gather(*looks, return_exceptions=True)
-
-    async def _gap(self, record: Record) -> Gap | None:
-        return await self._ledger.journal.gap(self._gateway.name, record.placement.request.symbol)
 
     async def _looked(self, record: Record, gap: Gap, seconds: float) -> Gap:
         """The gap of what was lost, once the venue was looked at for it."""
@@ -135,7 +126,7 @@ class Lost:
                 self._why[symbol] = "it is being asked"
                 look = self._looks[symbol] = asyncio.ensure_future(self._look(symbol, gap))
             await asyncio.wait([look], timeout=seconds)
-            gap = await self._gap(record) or gap
+            gap = await self._ledger.journal.gap(self._gateway.name, symbol) or gap
         if gap.found is None:
             raise NotSent(
                 f"nothing was sent: the journal lost what was written up to {gap.until:%Y-%m-%d %H:%M:%S} UTC, and "
@@ -191,29 +182,15 @@ class Lost:
         for fill in fills:
             if fill.order_id not in known:
                 by_order.setdefault(fill.order_id, []).append(fill)
-        name, orders = self._gateway.name, []
-        refs = {
-            order_id: OrderRef(gateway=name, order_id=order_id, symbol=trades[0].symbol)
-            for order_id, trades in by_order.items()
-        }
-        shown: dict[str, Sequence[Order]] = {}
-        names, size = list(refs), together(self._gateway.capabilities)
-        for start in range(0, len(names), size):
-            some = names[start : start + size]
-            asked = [refs[order_id] for order_id in some]
-            result = await within(self._gateway.lookup(*asked, timeout=READ_TIMEOUT), READ_TIMEOUT)
-            shown |= {order_id: result[refs[order_id]].orders for order_id in some}
-        for order_id, trades in by_order.items():
-            fill = trades[0]
-            told = Order(
-                venue=fill.venue,
-                account=fill.account,
-                order_id=order_id,
-                client_order_id=fill.client_order_id,
-                symbol=fill.symbol,
-                side=fill.side,
-            )
-            orders += list(shown[order_id]) or [with_fills(told, trades, at=self._ledger.now())]
+        orders: list[Order] = []
+        for some in in_rounds(by_order.values(), self._gateway.capabilities):
+            firsts = [trades[0] for trades in some]
+            refs = [OrderRef(gateway=fill.gateway, order_id=fill.order_id, symbol=fill.symbol) for fill in firsts]
+            result = await within(self._gateway.lookup(*refs, timeout=READ_TIMEOUT), READ_TIMEOUT)
+            for trades, ref in zip(some, refs, strict=True):
+                names = ("venue", "account", "order_id", "client_order_id", "symbol", "side")
+                told = Order(**{name: getattr(trades[0], name) for name in names})
+                orders += result[ref].orders or [with_fills(told, trades, at=self._ledger.now())]
         return orders
 
     def _is_of(self, gap: Gap, order: Order) -> bool:

@@ -248,7 +248,8 @@ class MemoryJournal:
 
     async def events(self, placement_id: str) -> list[Event]:
         """See `Journal.events`."""
-        return list(self._events.get(placement_id, ()))
+        held = self._events.get(placement_id, ())
+        return [event.model_copy(update={"seq": seq}) for seq, event in enumerate(held, start=1)]
 
     async def observe(self, orders: Sequence[Order]) -> list[Order]:
         """See `Journal.observe`."""
@@ -335,9 +336,8 @@ class MemoryJournal:
                 raise InFlight(other)
 
     def _add(self, placement_id: str, *events: Event) -> None:
-        held = self._events[placement_id]
+        self._events[placement_id] += events
         for event in events:
-            held.append(event.model_copy(update={"seq": len(held) + 1}))
             self._latest = event.at if self._latest is None else max(self._latest, event.at)
 
     def _keep(self, record: Record) -> None:

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -29,62 +30,43 @@ _PROC: Final = Path("/proc")
 _SEPARATOR: Final = ":"
 
 
-class _Process(NamedTuple):
-    """
-    A process as its owner name tells it.
-
-    Attributes:
-        realm: one running kernel and one numbering of processes in it. Empty where neither can be told: then
-            nothing is ever concluded from a number.
-        started: in the kernel's ticks, so that a number that was given out again is another process.
-    """
-
-    realm: str
-    number: int
-    started: str
-
-
 def owner_name() -> str:
-    """A name for one bridge's work on placements: where it runs, its process, and a word of its own."""
+    """
+    A name for one bridge's work on placements: where it runs, its process, and a word of its own.
+
+    A process is told by the running kernel and the numbering of processes in it, its number, and when it was started,
+    in the kernel's ticks: a number that was given out again is another process. A container may give every one of its
+    lives the same host name and number.
+    """
     number = os.getpid()
-    return _SEPARATOR.join([_realm(), str(number), _started(number) or "", secrets.token_hex(4)])
+    return _SEPARATOR.join([_namespace("pid", number), str(number), _started(number) or "", secrets.token_hex(4)])
 
 
 def is_gone(owner: str) -> bool:
     """True if the process of an owner has certainly ended. False also means: it cannot be told from here."""
-    process = _parsed(owner)
-    if process is None or not process.realm or not process.started or process.realm != _realm():
+    parts = owner.split(_SEPARATOR)
+    if len(parts) != 4 or not all(parts) or parts[0] != _namespace("pid", os.getpid()):
         return False
-    return _started(process.number) != process.started
+    _, number, started, _ = parts
+    return number.isascii() and number.isdigit() and _started(number) != started
 
 
 def kernel() -> str:
     """The running kernel whose `time.monotonic` counts here; empty where that cannot be told."""
+    return _namespace("time", os.getpid())
+
+
+@lru_cache
+def _namespace(kind: str, process: int) -> str:
+    """The running kernel, and a namespace in it, of this process; empty where either cannot be told."""
     try:
         boot = (_PROC / "sys/kernel/random/boot_id").read_text().strip()
-        return f"{boot}@{os.readlink(_PROC / 'self/ns/time').strip('time:[]')}"
+        return f"{boot}@{os.readlink(_PROC / 'self/ns' / kind).strip(f'{kind}:[]')}"
     except OSError:
         return ""
 
 
-def _parsed(owner: str) -> _Process | None:
-    parts = owner.split(_SEPARATOR)
-    if len(parts) != 4 or not parts[1].isascii() or not parts[1].isdigit():
-        return None
-    return _Process(parts[0], int(parts[1]), parts[2])
-
-
-def _realm() -> str:
-    # A container may give every one of its lives the same host name and process number; the kernel's boot id and
-    # the namespace of the numbers tell them apart.
-    try:
-        boot = (_PROC / "sys/kernel/random/boot_id").read_text().strip()
-        return f"{boot}@{os.readlink(_PROC / 'self/ns/pid').strip('pid:[]')}"
-    except OSError:
-        return ""
-
-
-def _started(number: int) -> str | None:
+def _started(number: int | str) -> str | None:
     try:
         stat = (_PROC / str(number) / "stat").read_text()
     except OSError:

@@ -20,8 +20,8 @@ from orderbridge.model.order import Fill, Identity, Order
 from orderbridge.model.placement import AlarmKind
 from orderbridge.model.ref import OrderRef, RefLike
 from orderbridge.placement.ledger import Ledger, log, note_known
-from orderbridge.placement.matching import SKEW, completed, disagreements
 from orderbridge.placement.states import Happened, Record
+from orderbridge.screening import SKEW, completed, disagreements
 
 T = TypeVar("T")
 # What an order that shows up contradicts: a verdict that there is none, or that it was never sent.

@@ -36,7 +36,7 @@ from orderbridge.errors import (
     Where,
     printable,
 )
-from orderbridge.gateway import OrderGateway
+from orderbridge.gateway import OrderGateway, within
 from orderbridge.http.retry import Deadline
 from orderbridge.http.session import log_facts
 from orderbridge.model.basics import Idempotency, PlacementState
@@ -47,11 +47,9 @@ from orderbridge.model.request import OrderRequest
 from orderbridge.placement.gap import Lost
 from orderbridge.placement.journal import ClientIdUsed, InFlight
 from orderbridge.placement.ledger import Ledger, kernel, log
-from orderbridge.placement.matching import elsewhere, fingerprint, is_at, venue_address
 from orderbridge.placement.observations import Observations
-from orderbridge.placement.probe import within
-from orderbridge.placement.states import Happened, Record, Transition, step
-from orderbridge.screening import as_asked, refuse_undeclared
+from orderbridge.placement.states import Happened, Record, Transition, step, venue_address
+from orderbridge.screening import as_asked, fingerprint, refuse_undeclared
 
 _BETWEEN_TRIES: Final = 0.1
 _LOOK_WITHIN: Final = 5.0
@@ -163,8 +161,8 @@ class Placer:
             known = await self._ledger.journal.get(what.placement_id)
             if known is None or known.placement.gateway != self._gateway.name:
                 raise ConfigurationError("this placement is not in the journal", gateway=self._gateway.name)
-            if not is_at(known, self._gateway):
-                raise elsewhere(known)
+            if not known.is_at(self._gateway):
+                raise known.elsewhere()
             call = Sending(known, send_by, timeout)
         else:
             record, denial = await self._new(what, key)
@@ -231,7 +229,8 @@ class Placer:
         address, mode = venue_address(self._gateway)
         print_ = fingerprint(request, gateway=self._gateway.name, mode=mode, address=address)
         placement = Placement(
-            placement_id=secrets.token_hex(12),
+            # By time, so that a journal writes those of one time side by side.
+            placement_id=f"{int(self._ledger.clock() * 1000):012x}{secrets.token_hex(6)}",
             gateway=self._gateway.name,
             key=key,
             # Nothing else changes, and the id is checked by the gateway's own rule: the rest is not validated again.
@@ -252,7 +251,8 @@ class Placer:
 
     async def _of_a_lost_one(self, record: Record, *, seconds: float) -> Record | None:
         """The placement of a key under which a lost one may have made an order: a person decides, nothing is sent."""
-        suspects = await self._lost.suspects(record, seconds=seconds)
+        gap = await self._ledger.journal.gap(self._gateway.name, record.placement.request.symbol)
+        suspects = None if gap is None else await self._lost.suspects(record, gap, seconds=seconds)
         if suspects is None:
             return None
         now, names, request = self._ledger.now(), suspects.names, record.placement.request
@@ -486,7 +486,7 @@ class Placer:
             shown = f"{order.order_id}, {order.side} {order.symbol}"
             raise OutcomeUnknown(f"the answer shows another order: {shown}", order_id=order.order_id)
         order, doubts = as_asked(order, request)
-        return order.noted(anomalies=doubts)
+        return order.noted(anomalies=doubts) if doubts else order
 
     async def _acknowledged(self, record: Record, order: Order) -> Record:
         """The record with the order of the reply, and with what a stream may have shown of it before."""

@@ -3,42 +3,28 @@ One round of asking a venue about placements whose outcome is not known.
 
 The reads go in the order look-up, open list, trades or history, look-up: an order that fills between two reads cannot
 hide from all four. Only an answer counts as a negative; an error, a short page or an unreadable row counts as nothing.
-
-Whatever is asked ends in time, here and for whoever else asks through `within`: an adapter may be anybody's.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final, TypeVar
 
 from orderbridge.errors import NotSupported, OrderNotFound
-from orderbridge.gateway import OrderGateway
+from orderbridge.gateway import OrderGateway, within
 from orderbridge.model.basics import Idempotency
 from orderbridge.model.order import Order
 from orderbridge.model.ref import OrderRef
 from orderbridge.model.results import Answer, BadRow, OrderList
-from orderbridge.placement.matching import disagreements
 from orderbridge.placement.states import Record
+from orderbridge.screening import disagreements
 
 T = TypeVar("T")
 PROBE_TIMEOUT: Final = 15.0
 # For everything that a listing reads; its time limit is per page.
 READ_TIMEOUT: Final = 60.0
-# Gateways keep the time limit themselves, and say more about what happened than we could.
-GRACE: Final = 2.0
-
-
-async def within(call: Awaitable[T], seconds: float) -> T:
-    """Await a call. TimeoutError: it did not end, though it was told to."""
-    try:
-        async with asyncio.timeout(seconds + GRACE):
-            return await call
-    except TimeoutError as error:
-        raise TimeoutError(str(error) or f"no end within {seconds + GRACE:g} s") from error
 
 
 async def open_orders_of(

@@ -16,7 +16,7 @@ from pydantic import Field
 
 from orderbridge.client_ids import is_ours, minted_at
 from orderbridge.errors import OrderNotFound
-from orderbridge.gateway import OrderGateway, failure_of
+from orderbridge.gateway import OrderGateway, failure_of, within
 from orderbridge.http.session import log_facts
 from orderbridge.model.basics import PlacementState, VenueModel
 from orderbridge.model.lifecycle import Followed, Lack, lacking, may_be_left_out
@@ -24,12 +24,11 @@ from orderbridge.model.order import Fill, Identity, Order
 from orderbridge.model.placement import AlarmKind, Placement
 from orderbridge.model.results import Answer, Failure, Found, OrderList
 from orderbridge.placement.ledger import Ledger, log, note_known
-from orderbridge.placement.matching import is_at
 from orderbridge.placement.observations import Observations
 from orderbridge.placement.place import Placer
-from orderbridge.placement.probe import PROBE_TIMEOUT, READ_TIMEOUT, all_of, open_orders_of, within
-from orderbridge.placement.resolve import Resolver, Stale, together
-from orderbridge.placement.states import UNFINISHED, Happened, Record
+from orderbridge.placement.probe import PROBE_TIMEOUT, READ_TIMEOUT, all_of, open_orders_of
+from orderbridge.placement.resolve import Resolver, Stale, in_rounds
+from orderbridge.placement.states import IN_FLIGHT, UNFINISHED, Happened, Record
 
 # Whatever the clock's grain, the next look begins after the settle time.
 _PAST: Final = timedelta(milliseconds=10)
@@ -102,9 +101,8 @@ class Working:
             return []  # any of them may be a row that could not be read at all
         missing = [order for order in ours if order.identity not in open_now and order.order_id not in unreadable]
         ended: list[Order] = []
-        size = together(self._gateway.capabilities)
-        for start in range(0, len(missing), size):
-            ended += await self._look_up(missing[start : start + size], listed)
+        for some in in_rounds(missing, self._gateway.capabilities):
+            ended += await self._look_up(some, listed)
         return ended
 
     async def _is_ours(self, order: Order) -> bool:
@@ -112,7 +110,7 @@ class Working:
         if order.client_order_id is None:
             return False
         found = await self._ledger.journal.find(gateway=self._gateway.name, client_order_id=order.client_order_id)
-        return any(is_at(record, self._gateway) for record in found)
+        return any(record.is_at(self._gateway) for record in found)
 
     async def _look_up(self, orders: list[Order], listed: OrderList) -> list[Order]:
         # A gateway that knows what its venue has shown concludes by itself.
@@ -220,12 +218,8 @@ class RecoveryReport(VenueModel):
     unreachable: dict[str, Failure] = Field(default_factory=dict)
 
     def __add__(self, other: RecoveryReport) -> RecoveryReport:
-        lists = {
-            name: getattr(self, name) + getattr(other, name)
-            for name in type(self).model_fields
-            if name != "unreachable"
-        }
-        return RecoveryReport(**lists, unreachable={**self.unreachable, **other.unreachable})
+        lists = {name: value + getattr(other, name) for name, value in self if name != "unreachable"}
+        return RecoveryReport(**lists, unreachable=self.unreachable | other.unreachable)
 
 
 class Recovery:
@@ -266,30 +260,17 @@ class Recovery:
             safe()
             return RecoveryReport()  # nothing can be placed here, so nothing was
         probed, held = await self._take_sent(watched=True)
-        settled, uncertain = await self._probe(probed)
+        report = await self._probe(probed) + _held(held)
         try:
             symbols = await self._symbols()
             listed = await open_orders_of(self._gateway, symbols, as_of=self._ledger.now(), timeout=PROBE_TIMEOUT)
         except Exception as error:  # noqa: BLE001 - a third party's adapter may raise anything
-            unreachable = {self._gateway.name: failure_of(error)}
-            placements = tuple(record.placement for record in held)
-            return RecoveryReport(
-                settled=settled, uncertain=uncertain, held_elsewhere=placements, unreachable=unreachable
-            )
-        orphans, foreign = await self._sort(listed)
-        prepared, held_back = await self._take_prepared()
-        denied, sent = await self._stale(prepared, may_send=not orphans)
+            return report + RecoveryReport(unreachable={self._gateway.name: failure_of(error)})
+        report += await self._sort(listed)
+        prepared, held = await self._take_prepared()
+        report += _held(held) + await self._stale(prepared, may_send=not report.orphans)
         safe()
-        return RecoveryReport(
-            settled=settled,
-            uncertain=uncertain,
-            denied=denied,
-            sent=sent,
-            held_elsewhere=tuple(record.placement for record in [*held, *held_back]),
-            ended=await self._ended(listed),
-            orphans=orphans,
-            foreign=foreign,
-        )
+        return report + RecoveryReport(ended=await self._ended(listed))
 
     async def _symbols(self) -> list[str]:
         """The symbols of what is under way or was open: where orders are listed by symbol, these are asked for."""
@@ -317,7 +298,7 @@ class Recovery:
     async def _find(self, *states: PlacementState) -> list[Record]:
         """The placements of this very place; those made at another address or mode are none of our business."""
         found = await self._ledger.journal.find(gateway=self._gateway.name, states=states)
-        here = [record for record in found if is_at(record, self._gateway)]
+        here = [record for record in found if record.is_at(self._gateway)]
         if len(here) < len(found) and not self._warned:
             self._warned = True
             message = "%d placements in the journal were made at another address or mode, and are left alone"
@@ -328,10 +309,9 @@ class Recovery:
         """The sent placements that are to be asked about, and those that somebody else works on."""
         probed: list[Record] = []
         held: list[Record] = []
-        states = [PlacementState.SENDING, PlacementState.UNCERTAIN]
-        for record in await self._find(*states, *([PlacementState.NOT_PLACED] if watched else [])):
+        for record in await self._find(*IN_FLIGHT, *([PlacementState.NOT_PLACED] if watched else [])):
             if record.state is PlacementState.NOT_PLACED:
-                if self._is_watched(record):
+                if record.watch_until is not None and record.watch_until > self._ledger.now():
                     probed.append(record)
             elif (taken := await self._ledger.take(record)) is None:
                 held.append(record)
@@ -355,14 +335,10 @@ class Recovery:
                 prepared.append(taken)
         return prepared, held
 
-    def _is_watched(self, record: Record) -> bool:
-        return record.watch_until is not None and record.watch_until > self._ledger.now()
-
-    async def _probe(self, records: list[Record]) -> tuple[tuple[Placement, ...], tuple[Placement, ...]]:
-        size = together(self._gateway.capabilities)
+    async def _probe(self, records: list[Record]) -> RecoveryReport:
         uncertain = [record for record in records if record.state is PlacementState.UNCERTAIN]
-        for start in range(0, len(uncertain), size):
-            await self._resolver.round(uncertain[start : start + size])
+        for some in in_rounds(uncertain, self._gateway.capabilities):
+            await self._resolver.round(some)
         over: list[Placement] = []
         under_way: list[Placement] = []
         for record in records:
@@ -370,11 +346,9 @@ class Recovery:
             self._resolver.start(now)
             if record.state is not PlacementState.NOT_PLACED:
                 (under_way if now.state in UNFINISHED else over).append(await self._ledger.placement(now))
-        return tuple(over), tuple(under_way)
+        return RecoveryReport(settled=tuple(over), uncertain=tuple(under_way))
 
-    async def _stale(
-        self, records: list[Record], *, may_send: bool
-    ) -> tuple[tuple[Placement, ...], tuple[Placement, ...]]:
+    async def _stale(self, records: list[Record], *, may_send: bool) -> RecoveryReport:
         """Deal with what was prepared and never sent, by the journal: by the policy, and never without a look."""
         # Without a key its caller, who may have been told that it was not sent, cannot tell it from the next one.
         young = [
@@ -398,7 +372,7 @@ class Recovery:
                 self._left_behind.discard(record.id)
                 if after.watch_until is not None:  # it was sent before that
                     self._resolver.start(after)
-        return tuple(denied), tuple(sent)
+        return RecoveryReport(denied=tuple(denied), sent=tuple(sent))
 
     async def _unseen(self, records: list[Record]) -> list[Record]:
         """Those of which the venue shows nothing: a journal that was restored may have forgotten that it sent one."""
@@ -410,7 +384,7 @@ class Recovery:
                 await self._observations.sighted(record, rounds[record.id].orders, source="recovery")
         return [record for record in records if rounds[record.id].is_negative]
 
-    async def _sort(self, listed: OrderList) -> tuple[tuple[Order, ...], tuple[Order, ...]]:
+    async def _sort(self, listed: OrderList) -> RecoveryReport:
         """The open orders with an id of ours that the journal does not know, and those of others."""
         orphans: list[Order] = []
         foreign: list[Order] = []
@@ -422,11 +396,12 @@ class Recovery:
             if not known:
                 (orphans if client_order_id is not None and is_ours(client_order_id) else foreign).append(order)
         await self._observations.observe(listed, source="open orders")
-        self._warn_of(orphans)
-        return tuple(orphans), tuple(foreign)
-
-    def _warn_of(self, orphans: Sequence[Order]) -> None:
         if orphans:
             first = datetime.fromtimestamp(min(minted_at(order.client_order_id or "") for order in orphans), UTC)
             message = "%d open orders with ids of ours are not in the journal, the first made at %s: was it restored?"
             log.warning(message, len(orphans), first, extra=log_facts(self._gateway.name, "recover"))
+        return RecoveryReport(orphans=tuple(orphans), foreign=tuple(foreign))
+
+
+def _held(records: Sequence[Record]) -> RecoveryReport:
+    return RecoveryReport(held_elsewhere=tuple(record.placement for record in records))

@@ -12,24 +12,25 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final, Literal, get_args
+from itertools import islice
+from typing import Final, Literal, TypeVar, get_args
 
 from orderbridge.errors import ConfigurationError, NotSupported, OrderNotFound, OutcomeUnknown
-from orderbridge.gateway import Capabilities, OrderGateway
+from orderbridge.gateway import Capabilities, OrderGateway, within
 from orderbridge.http.session import log_facts
 from orderbridge.model.basics import Idempotency, PlacementState
 from orderbridge.model.order import Order
 from orderbridge.model.placement import AlarmKind
 from orderbridge.model.ref import OrderRef
 from orderbridge.placement.ledger import LEASE_SECONDS, Ledger, kernel, log
-from orderbridge.placement.matching import elsewhere, is_at
 from orderbridge.placement.observations import Observations
-from orderbridge.placement.probe import PROBE_TIMEOUT, Round, glance, probe, within
+from orderbridge.placement.probe import PROBE_TIMEOUT, Round, glance, probe
 from orderbridge.placement.states import IN_FLIGHT, WATCHED, Happened, Record
 
+T = TypeVar("T")
 PROBE_TIMES: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 120.0)
 SETTLE_HORIZON: Final = 120.0
 EVERY: Final = 300.0
@@ -85,9 +86,11 @@ class Probing:
             )
 
 
-def together(capabilities: Capabilities) -> int:
-    """How many placements one round asks about."""
-    return max(capabilities.lookup_batch, _TOGETHER)
+def in_rounds(items: Iterable[T], capabilities: Capabilities) -> Iterator[list[T]]:
+    """So many at a time as one round asks about."""
+    rest = iter(items)
+    while some := list(islice(rest, max(capabilities.lookup_batch, _TOGETHER))):
+        yield some
 
 
 @dataclass
@@ -193,7 +196,7 @@ class Resolver:
     def start(self, record: Record) -> None:
         """Follow a placement up in the background, if nobody does yet."""
         known = self._tasks.get(record.id)
-        if self._closed or not is_at(record, self._gateway) or (known is not None and not known.done()):
+        if self._closed or not record.is_at(self._gateway) or (known is not None and not known.done()):
             return
         task = asyncio.ensure_future(self._follow(record.id))
         self._tasks[record.id] = task
@@ -205,8 +208,8 @@ class Resolver:
 
         ConfigurationError: it was made at another address or mode, where nobody asks from here.
         """
-        if not (is_at(record, self._gateway) or self._is_settled(record)):
-            raise elsewhere(record)
+        if not (record.is_at(self._gateway) or self._is_settled(record)):
+            raise record.elsewhere()
         self.start(record)
         try:
             async with asyncio.timeout(timeout):
@@ -310,15 +313,15 @@ class Resolver:
         async with self._one_at_a_time:
             if record.id not in self._next:
                 return  # it was part of a round that began after it asked
-            others = [each for each in self._next.values() if each.id != record.id]
-            batch = [record, *others[: together(self._gateway.capabilities) - 1]]
+            others = (each for each in self._next.values() if each.id != record.id)
+            batch = next(in_rounds([record, *others], self._gateway.capabilities))
             for each in batch:
                 del self._next[each.id]
             await self.round(batch)
 
     async def round(self, records: Sequence[Record]) -> None:
         """One round about placements that this process has, or can take over."""
-        here = [record for record in records if is_at(record, self._gateway)]
+        here = [record for record in records if record.is_at(self._gateway)]
         mine = [taken for record in here if (taken := await self._ledger.take(record)) is not None]
         # Before anything is read, as what is read is as of then.
         past = {record.id: self._followed_for(record) >= self._probing.horizon for record in mine}
@@ -371,42 +374,26 @@ class Resolver:
         weaker = f", without the {' and the '.join(lacking)}, which this server does not serve" if lacking else ""
         proof = f"absent in {tally.negative} complete rounds{weaker}"
         facts = {"rounds": tally.negative, "horizon": self._timetable.horizon(record), "owner": self._ledger.owner}
-        if self._may_resend(record):
-            await self._send_again(record, proof)
-            return
+        keeps_away = self._gateway.capabilities.idempotency in {Idempotency.FOREVER, Idempotency.WHILE_ACTIVE}
+        again = keeps_away and self._probing.on_uncertain == "resend_if_absent" and record.resends < RESENDS
         after = await self._ledger.note(
             record,
-            Happened.ABSENT,
-            facts=facts,
+            # Prepared again, by proof; whoever follows it sends it, at its next turn.
+            Happened.RESEND if again else Happened.ABSENT,
+            facts={"why": proof} if again else facts,
             evidence=proof,
             fenced=True,
             when=[PlacementState.UNCERTAIN],
             placement={"gave_up": False},
+            resends=record.resends + again,
+            # Should a second attempt come to nothing, an order of the first is looked for as after any such verdict.
             watch_until=self._ledger.watch_until(),
         )
+        if again:
+            self._tallies.pop(record.id, None)
         if after.state is PlacementState.NOT_PLACED:
             extra = log_facts(self._gateway.name, "place", client_order_id=after.placement.client_order_id)
             log.warning("the order was not placed: not live, and nothing filled", extra=extra)
-
-    def _may_resend(self, record: Record) -> bool:
-        keeps_away = self._gateway.capabilities.idempotency in {Idempotency.FOREVER, Idempotency.WHILE_ACTIVE}
-        return keeps_away and self._probing.on_uncertain == "resend_if_absent" and record.resends < RESENDS
-
-    async def _send_again(self, record: Record, why: str) -> None:
-        """Make it prepared again, by proof; whoever follows it sends it, at its next turn."""
-        await self._ledger.note(
-            record,
-            Happened.RESEND,
-            facts={"why": why},
-            evidence=why,
-            fenced=True,
-            when=[PlacementState.UNCERTAIN],
-            placement={"gave_up": False},
-            resends=record.resends + 1,
-            # Should it end here, an order of the attempt before is looked for as after any verdict of absence.
-            watch_until=self._ledger.watch_until(),
-        )
-        self._tallies.pop(record.id, None)
 
     async def _give_up(self, record: Record, tally: Tally) -> None:
         if record.placement.gave_up:

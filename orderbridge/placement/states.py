@@ -22,7 +22,8 @@ from typing import Any, Final, NamedTuple
 
 from pydantic import Field
 
-from orderbridge.errors import printable
+from orderbridge.errors import ConfigurationError, printable
+from orderbridge.gateway import OrderGateway
 from orderbridge.model.basics import Moment, PlacementState, VenueModel, Word
 from orderbridge.model.placement import Placement
 
@@ -98,6 +99,11 @@ IN_FLIGHT: Final = (_S.SENDING, _S.UNCERTAIN)
 WATCHED: Final = (_S.NOT_PLACED, _S.DENIED)
 
 
+def venue_address(gateway: OrderGateway) -> tuple[str | None, str | None]:
+    """The address that a gateway speaks to, and its mode; None for what it does not say, or its address says."""
+    return gateway.address.rstrip("/") or None, None if gateway.address_tells_mode else gateway.mode
+
+
 class Record(VenueModel):
     """
     A placement as the journal keeps it. No secret, header or body is ever part of it.
@@ -147,6 +153,17 @@ class Record(VenueModel):
     def state(self) -> PlacementState:
         """How far the placement has come."""
         return self.placement.state
+
+    def is_at(self, gateway: OrderGateway) -> bool:
+        """True if it was made at this very place; a gateway that does not say which is taken to be there."""
+        pairs = zip((self.address, self.mode), venue_address(gateway), strict=True)
+        return all(made is None or here is None or made == here for made, here in pairs)
+
+    def elsewhere(self) -> ConfigurationError:
+        """The error to raise where it was made at another place."""
+        made = " ".join(each for each in (self.address, self.mode) if each is not None)
+        message = f"this placement was made at another address or mode: {made}"
+        return ConfigurationError(message, gateway=self.placement.gateway)
 
 
 class Event(VenueModel):

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from orderbridge import Order, OrderRequest, Placement
 from orderbridge.placement import Record, SqliteJournal
-from orderbridge.placement.matching import fingerprint
 from orderbridge.placement.states import stored
+from orderbridge.screening import fingerprint
 from tests.benchmarks.instant import NAME, NOW, limit_buy, shown
 
 ROWS = 1_000_000

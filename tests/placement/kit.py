@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from orderbridge import Alarm, Order, OrderBridge, OrderRequest, Placement
 from orderbridge.http import WireRequest
 from orderbridge.placement import Record
-from orderbridge.placement.matching import fingerprint
+from orderbridge.screening import fingerprint
 from orderbridge.simulator import Simulator
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

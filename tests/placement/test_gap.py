@@ -478,7 +478,7 @@ async def test_a_deleted_journal_is_told_by_its_mark(
     await lose(bridges, path)
     path.unlink()
     monkeypatch.setattr("orderbridge.placement.probe.READ_TIMEOUT", 0.2)
-    monkeypatch.setattr("orderbridge.placement.probe.GRACE", 0.0)
+    monkeypatch.setattr("orderbridge.gateway._GRACE", 0.0)
     read = BitsoGateway.fills
 
     async def slowly(self: BitsoGateway, ref: Any = None, **how: Any) -> AsyncIterator[Fill]:

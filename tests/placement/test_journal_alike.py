@@ -17,8 +17,8 @@ from orderbridge.model.lifecycle import Sign
 from orderbridge.model.placement import Placement
 from orderbridge.placement import Happened, Journal, MemoryJournal, Record, SqliteJournal
 from orderbridge.placement.journal import InFlight
-from orderbridge.placement.matching import fingerprint
 from orderbridge.placement.states import Transition, step
+from orderbridge.screening import fingerprint
 from tests.placement.kit import NOW, limit_buy, seen
 
 KEYS = st.sampled_from([None, "k1", "k2"])

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from orderbridge.errors import NotSent, OutcomeUnknown
+from orderbridge.gateway import within
 from orderbridge.placement import MemoryJournal
-from orderbridge.placement.probe import within
 from tests.placement.hand import Accepting, Bot, Hanging, for_ever
 from tests.placement.kit import limit_buy, seen, until
 from tests.placement.test_resolve_certificate import Venue
@@ -17,7 +17,7 @@ from tests.placement.test_resolve_certificate import Venue
 def short_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """The limits are tenths of seconds here."""
     within_module = "orderbridge.placement"
-    monkeypatch.setattr(f"{within_module}.probe.GRACE", 0.02)
+    monkeypatch.setattr("orderbridge.gateway._GRACE", 0.02)
     for module in ("resolve", "recover"):
         monkeypatch.setattr(f"{within_module}.{module}.PROBE_TIMEOUT", 0.02)
     for module in ("probe", "recover"):
@@ -154,7 +154,7 @@ async def test_a_bridge_closes_though_a_submit_never_ends(timeout: float | None)
 @pytest.mark.parametrize("hung", ["lookup", "open_orders", "fills"])
 async def test_a_bridge_closes_though_a_probe_never_ends(hung: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Closing does not wait for the time limit of what is only asked."""
-    monkeypatch.setattr("orderbridge.placement.probe.GRACE", 60.0)
+    monkeypatch.setattr("orderbridge.gateway._GRACE", 60.0)
     bot = Bot(Hanging(hung))
     await bot.lose()
     await asyncio.sleep(0.05)

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from orderbridge.model.basics import PlacementState
 from orderbridge.placement import Happened
-from orderbridge.placement.matching import SKEW, disagreements, fingerprint
 from orderbridge.placement.states import NEXT, step
+from orderbridge.screening import SKEW, disagreements, fingerprint
 from tests.placement.kit import NOW, limit_buy, record, seen
 
 ROWS = [

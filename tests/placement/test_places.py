@@ -7,7 +7,7 @@ import pytest
 
 from orderbridge.errors import ConfigurationError, KeyInUse
 from orderbridge.placement import MemoryJournal
-from orderbridge.placement.matching import is_at, venue_address
+from orderbridge.placement.states import venue_address
 from orderbridge.simulator import Simulator
 from tests.placement.hand import Accepting, Bot
 from tests.placement.kit import limit_buy, record
@@ -133,7 +133,7 @@ def test_a_place_that_is_not_told_is_taken_to_be_this_one(made: str | None, here
     if here is not None:
         at(venue, "address", here)
 
-    assert is_at(record(address=made), venue) is same
+    assert record(address=made).is_at(venue) is same
 
 
 async def test_real_gateways_say_where_they_are() -> None:
