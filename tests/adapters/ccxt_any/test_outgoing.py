@@ -11,7 +11,7 @@ import pytest
 
 from orderbridge import OrderRequest
 from orderbridge.errors import ConfigurationError, NotSupported, OutcomeUnknown
-from orderbridge.placement.matching import fingerprint
+from orderbridge.screening import fingerprint
 from tests.adapters.ccxt_any.played import gateway
 
 pytestmark = pytest.mark.ccxt
