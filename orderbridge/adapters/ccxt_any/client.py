@@ -68,7 +68,7 @@ class CcxtClient:
         *,
         session: Session,
         codes: CcxtCodes,
-        gets_write: bool,
+        writes_to: Callable[[str, str], bool],
         is_watched: Callable[[], bool],
     ) -> None:
         self.exchange = exchange
@@ -76,7 +76,7 @@ class CcxtClient:
         self.codes = codes
         self.gateway = session.gateway
         self.sender = Sender(self, session, judge, lock_out=LOCK_OUT)
-        self._gets_write = gets_write
+        self._writes_to = writes_to
         self._is_watched = is_watched
         self._under_way: set[asyncio.Future[None]] = set()
 
@@ -122,7 +122,7 @@ class CcxtClient:
             prepaid=1,
             is_write=lane == "place",
             not_after=not_after,
-            gets_write=self._gets_write,
+            writes_to=self._writes_to,
         )
         call.calls.append(made)
         try:

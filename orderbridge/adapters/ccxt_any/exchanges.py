@@ -275,7 +275,7 @@ class Traits:
             dotted paths to those. refuses_with_500: that status says nothing beside a code of theirs.
         order_rows_at: where the answer to a look-up by id has its rows; None where that is not known.
         cancel_lists: the id in the answer to a cancel is proof that the order was cancelled.
-        gets_write: orders are placed by GET.
+        posts_read, gets_write: paths that only read although they are asked by POST, and that change orders by GET.
     """
 
     order_types: frozenset[OrderType] = frozenset()
@@ -302,11 +302,17 @@ class Traits:
     order_rows_at: tuple[str, ...] | None = None
     funds_refusal_is_distinct: bool = True
     cancel_lists: bool = False
-    gets_write: bool = False
+    posts_read: str = ""
+    gets_write: str = ""
 
     def could_be_id(self, text: str) -> bool:
         """True if the exchange could have issued this as an order id, and it is safe in a path."""
         return re.fullmatch(self.id_shape, text) is not None and text.lower() != "all" and ".." not in text
+
+    def writes(self, method: str, path: str) -> bool:
+        """True if a request may change something. One that is not known does, unless it is a GET."""
+        odd = self.gets_write if method == "GET" else self.posts_read
+        return (method != "GET") is not bool(odd and re.search(odd, path))
 
     @property
     def capabilities(self) -> Capabilities:

@@ -137,6 +137,8 @@ _FOXBIT: Final[tuple[Row, ...]] = (
     ),
 )
 
+_GETS_WRITE: Final[Row] = ("gets_write", "/private/(buy|sell|edit|cancel)", "its orders are placed and changed by GET")
+
 _ROWS: Final[Mapping[str, tuple[Row, ...]]] = {
     "bitso": _BITSO,
     "binance": _BINANCE,
@@ -152,9 +154,12 @@ _ROWS: Final[Mapping[str, tuple[Row, ...]]] = {
     "bybit": _BYBIT,
     "bybiteu": _BYBIT,
     "bybitid": _BYBIT,
-    "deribit": (("gets_write", True, "its orders are placed by GET"),),
-    "coinbaseinternational": (("gets_write", True, "its orders may be placed by GET"),),
-    "dydx": (("gets_write", True, "its transactions are broadcast by GET"),),
+    "deribit": (_GETS_WRITE,),
+    "coinbaseinternational": (
+        _GETS_WRITE,
+        ("posts_read", "/auth$", "it gets a token by POST before it places an order"),
+    ),
+    "hyperliquid": (("posts_read", "/info$", "all of its reads are asked by POST"),),
 }
 
 # How a market buy in base leaves ccxt, by exchange: where its field, or one beside it for quote, shows the currency.

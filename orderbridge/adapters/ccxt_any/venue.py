@@ -142,7 +142,7 @@ class CcxtGateway(VenueGateway):
             known,
             session=session,
             codes=CcxtCodes(secrets_of(known), traits),
-            gets_write=traits.gets_write,
+            writes_to=traits.writes,
             is_watched=lambda: watch.is_intact,
         )
         markets = CcxtMarkets(client)

@@ -54,7 +54,12 @@ _OPTIONS: Final[Mapping[str, Any]] = {
     "defaultType": "spot",
     "warnOnFetchOpenOrdersWithoutSymbol": False,
     "maxRetriesOnFailure": 0,
+    "builderFee": False,
+    "approvedBuilderFee": False,
 }
+# What some of its classes do beside a call, reads included: approve a fee for ccxt on every order, and name it as the
+# one who referred the account.
+_BESIDE: Final = ("handle_builder_fee_approval", "set_ref")
 # Nonces from here on count milliseconds or less; one step ahead of the clock then does no harm.
 _MILLISECONDS: Final = 10**12
 _MISSING: Final = object()
@@ -104,7 +109,8 @@ class Call:
 
     Attributes:
         prepaid: slots of the lane that were taken beforehand.
-        is_write: a write may leave once; `not_after` is the loop time after which it may not.
+        is_write: a write may leave once; `not_after` is the loop time after which it may not. writes_to: whether a
+            request of it is that write, by method and path.
         unreadable: rows that ccxt's parser failed at, and why.
     """
 
@@ -113,7 +119,7 @@ class Call:
     prepaid: int = 0
     is_write: bool = False
     not_after: float | None = None
-    gets_write: bool = False
+    writes_to: Callable[[str, str], bool] = lambda method, path: method != "GET"
     sent: list[Sent] = field(default_factory=list)
     unreadable: list[tuple[Any, str]] = field(default_factory=list)
 
@@ -124,14 +130,15 @@ class Call:
 
     def begin(self, method: str, url: str) -> Sent:
         """Note a request that is about to leave. Repeated, TooLate: it must not."""
-        is_write = self.is_write and (self.gets_write or method.upper() != "GET")
+        path = url.partition("?")[0]
+        is_write = self.is_write and self.writes_to(method.upper(), path)
         if is_write:
             if any(each.left and each.failed is not None for each in self.writes):
                 raise Repeated("a write is sent once")
             now = Deadline(0).at
             if not self.deadline.remaining() or (self.not_after is not None and now > self.not_after):
                 raise TooLate("it was too late to send")
-        sent = Sent(method.upper(), url.partition("?")[0], is_write)
+        sent = Sent(method.upper(), path, is_write)
         self.sent.append(sent)
         return sent
 
@@ -198,6 +205,9 @@ class Watch:
             self._put(name, value)
         for name in ("fetch", "fetch2", "nonce", "on_rest_response", "safe_order", "load_markets"):
             self._put(name, getattr(self, f"_make_{name}")(getattr(exchange, name)))
+        for name in _BESIDE:
+            if hasattr(exchange, name):
+                self._put(name, _nothing)
         self._put("parse_order", _row_by_row(with_told(exchange.parse_order)))
         self._put("parse_trade", _row_by_row(exchange.parse_trade))
         self._fetch = exchange.__dict__["fetch"]
@@ -330,6 +340,10 @@ class Watch:
             return original({**order, STATED: stated}, market)
 
         return safe_order
+
+
+async def _nothing(*args: Any, **more: Any) -> None:
+    """Stands for what is not done."""
 
 
 def _row_by_row(parse: Callable[..., Any]) -> Callable[..., Any]:
