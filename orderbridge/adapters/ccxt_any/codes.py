@@ -295,8 +295,10 @@ class CcxtCodes:
         """The order did not leave: by the lanes, by a request before it, or because ccxt would not build it."""
         error, before = failure.error, failure.call.sent[-1] if failure.call.sent else None
         made = None
-        if not isinstance(error, (LockedOut, NoPermit, TooLate, TimeoutError)):
-            made = self.unbuilt(error) if before is None else self._unsent_after(error, before)
+        if before is None and not isinstance(error, (LockedOut, NoPermit, TooLate, TimeoutError)):
+            made = self.unbuilt(error)
+        elif before is not None and before.left:
+            made = self._unsent_after(error, before)
         made = made or self._not_sent(error)
         made.__cause__ = made.__cause__ or self.stand_in(error)
         return made

@@ -33,10 +33,19 @@ from orderbridge.model.basics import add, plain
 from orderbridge.model.permit import Lane
 
 _METHODS: Final = frozenset({"get", "post", "put", "patch", "delete", "head", "options"})
-# By class name, since aiohttp is loaded by ccxt only: raised before a byte of the request leaves.
+# By class name, since aiohttp is loaded by ccxt only: raised before a byte of the request leaves, in the end because a
+# proxy does not connect us.
 _BEFORE_SENDING: Final = frozenset(
-    {"ClientConnectorError", "ConnectionTimeoutError", "InvalidURL", "ClientProxyConnectionError"}
+    [
+        "ClientConnectorError",
+        "ConnectionTimeoutError",
+        "InvalidURL",
+        "ClientProxyConnectionError",
+        "ClientHttpProxyError",
+    ]
 )
+# What a proxy says that passes nothing on.
+_PROXY_STATUS: Final = 407
 # ccxt's own refusals inside its HTTP call, before it opens anything.
 _REFUSED_BY_CCXT: Final = frozenset({"InvalidProxySettings", "ExchangeClosedByUser", "NotSupported"})
 # While a gateway has it: numbers stay text, and what ccxt remembers of the last answer, which may be another task's,
@@ -258,13 +267,12 @@ class Watch:
         return nonce
 
     def _make_fetch2(self, original: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-        async def fetch2(
-            path: str, api: Any = "public", method: str = "GET", params: Any = None, config: Any = None, *more: Any
-        ) -> Any:
+        async def fetch2(path: str, api: Any = "public", method: str = "GET", params: Any = None, *more: Any) -> Any:
             call = current_call.get()
             if call is not None:
-                await call.pay(self._cost(api, method, path, params, config), self._limiter)
-            return await original(path, api, method, {} if params is None else params, config or {}, *more)
+                # The weights come last; ccxt had headers and a body before them once.
+                await call.pay(self._cost(api, method, path, params, more[-1] if more else {}), self._limiter)
+            return await original(path, api, method, {} if params is None else params, *more)
 
         return fetch2
 
@@ -371,7 +379,7 @@ def _overrides_json(exchange: Any) -> bool:
 
 def _is_before_sending(error: BaseException, sent: Sent) -> bool:
     if sent.status is not None or isinstance(error, asyncio.CancelledError):
-        return False
+        return sent.status == _PROXY_STATUS
     if _is_one_of(error, _REFUSED_BY_CCXT):
         return True
     cause = error.__cause__

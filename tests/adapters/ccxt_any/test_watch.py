@@ -14,7 +14,7 @@ import pytest
 from orderbridge import OrderRequest
 from orderbridge.adapters.ccxt_any import CcxtGateway
 from orderbridge.adapters.ccxt_any.watch import exact_json
-from orderbridge.errors import ConfigurationError, NotSent, OutcomeUnknown
+from orderbridge.errors import ConfigurationError, NotSent, OutcomeUnknown, VenueUnavailable
 from orderbridge.http.limits import Rate
 from orderbridge.http.retry import Retries
 from tests.adapters.ccxt_any.conftest import MARKET
@@ -154,6 +154,35 @@ async def test_unquoted_numbers_come_back_exactly() -> None:
 
     assert str(order.quantity) == "1234567.1234567890123456"
     assert str(order.filled_quantity) == "1234567.0000000000000000"
+
+
+@pytest.mark.parametrize(
+    ("scheme", "status"),
+    [("https", "403 No"), ("https", "407 No"), ("https", "502 No"), ("http", "407 No")],
+)
+async def test_what_a_proxy_refused_was_not_sent(scheme: str, status: str) -> None:
+    """Neither a CONNECT that is answered with no nor a 407 passes anything on: the order may be sent again."""
+    body = b'{"error": "invalid api key"}'
+
+    async with raw_server(lambda number, head: http(status, body)) as (proxy, heads):
+        config = {f"{scheme}Proxy": proxy.removesuffix("/api")}
+        async with bitso(f"{scheme}://venue.invalid/api", **config) as gateway:
+            with pytest.raises(NotSent):
+                await gateway.submit(BUY)
+            assert len(heads) == 1
+            with pytest.raises(VenueUnavailable):
+                await gateway.open_orders(symbol="BTC/MXN")
+
+
+@pytest.mark.parametrize("status", ["403 No", "502 No"])
+async def test_what_an_exchange_refused_was_sent(status: str) -> None:
+    """Without a proxy's own status, a plain proxy's answer is not told from the exchange's."""
+    async with (
+        raw_server(lambda number, head: http(status)) as (proxy, _),
+        bitso("http://venue.invalid/api", httpProxy=proxy.removesuffix("/api")) as gateway,
+    ):
+        with pytest.raises(OutcomeUnknown):
+            await gateway.submit(BUY)
 
 
 async def test_weights_of_calls_are_paid_in_slots() -> None:
