@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, NoReturn, Protocol
@@ -38,6 +38,7 @@ from orderbridge.gateway import OrderGateway
 from orderbridge.http import limits
 from orderbridge.http.limits import Rate
 from orderbridge.model.basics import EditClass, Idempotency, OrderStatus
+from orderbridge.model.order import Fill, Order
 from orderbridge.model.request import OrderEdit, OrderRequest
 
 
@@ -118,9 +119,37 @@ def own_id(gateway: OrderGateway, client_order_id: str) -> dict[str, str]:
     return {"client_order_id": client_order_id} if gateway.capabilities.client_order_id else {}
 
 
+def holds_up(told: Any) -> Any:
+    """What a call gave, of which each order or fill must be as validation leaves it: adapters make them on trust."""
+    for each in [told] if isinstance(told, (Order, Fill)) else getattr(told, "orders", told):
+        again = type(each).model_validate(dict(each))
+        assert (again, again.raw) == (each, each.raw)
+        assert {name: type(value) for name, value in again} == {name: type(value) for name, value in each}
+    return told
+
+
+def _held(call: Callable[..., Any]) -> Callable[..., Any]:
+    async def checked(*args: Any, **options: Any) -> Any:
+        return holds_up(await call(*args, **options))
+
+    return checked
+
+
 @pytest.mark.asyncio
 class GatewayContract:
-    """The cards. Subclass it, and give the fixture `venue`, a `StandIn`."""
+    """The cards. Subclass it, and give the fixture `venue`, a `StandIn`. Whatever the calls give must `holds_up`."""
+
+    @pytest.fixture(autouse=True)
+    def _every_order_holds_up(self, venue: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Hold every order that a gateway gives out against validation."""
+
+        def held(make: Callable[..., Any] = venue.gateway, **settings: Any) -> Any:
+            gateway = make(**settings)
+            for name in ("submit", "lookup", "get", "open_orders", "cancel", "cancel_all", "edit"):
+                monkeypatch.setattr(gateway, name, _held(getattr(gateway, name)))
+            return gateway
+
+        monkeypatch.setattr(venue, "gateway", held)
 
     @pytest.fixture(autouse=True)
     def _limits_of_its_own(self) -> None:

@@ -40,6 +40,9 @@ def _number(text: str) -> Decimal | str:
         return text
 
 
+_DECODER: Final = json.JSONDecoder(parse_float=_number, parse_int=_whole, parse_constant=str)
+
+
 def load(body: bytes) -> Any:
     """
     Parse JSON with exact decimals. NaN and numbers of absurd length stay text, to fail in their own row.
@@ -52,14 +55,16 @@ def load(body: bytes) -> Any:
     try:
         # Python's own reading of bytes takes UTF-16 and UTF-32 too, and with them what UTF-8 refuses.
         text = body.decode("utf-8-sig")
-        return writable(json.loads(text, parse_float=_number, parse_int=_whole, parse_constant=str), text)
+        return writable(_DECODER.decode(text), text)
     except (ValueError, RecursionError) as error:
         raise Unreadable(describe(body)) from error
 
 
 def writable(loaded: Any, text: str) -> Any:
     """A JSON value that can be written: half a surrogate pair, legal in JSON, can go to no file and no terminal."""
-    return _writable(loaded) if _SURROGATE.search(text) else loaded
+    # Two quick looks first: the pattern alone costs as much as all of the parsing.
+    may_hold = "\\u" in text or not text.isascii()
+    return _writable(loaded) if may_hold and _SURROGATE.search(text) else loaded
 
 
 def _writable(value: Any) -> Any:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from decimal import Context, Decimal, InvalidOperation, localcontext
 from decimal import Inexact as _Inexact
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -201,11 +201,48 @@ class VenueModel(BaseModel):
     # A text with a longest length must be one that can be encoded: no other could be stored or shown.
     model_config = ConfigDict(frozen=True, extra="ignore", str_max_length=_LONGEST)
 
+    _unsaid: ClassVar[Mapping[str, Any]]
+    _said: ClassVar[set[str]]
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        cls._unsaid = {name: each.default for name, each in cls.model_fields.items()}
+        cls._said = set(cls.model_fields)
+
+    @classmethod
+    def of_checked(cls, **values: Any) -> Self:
+        """
+        The model of values that were checked one by one and are of the fields' own types, at a fraction of the price.
+
+        What has no plain default must be given, `raw` too. The gateway contract holds what is made so against
+        `model_validate`.
+        """
+        return _made(cls, {**cls._unsaid, **values}, cls._said)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """As pydantic's, at a third of the price."""
+        if deep:
+            return super().model_copy(update=update, deep=True)
+        return _made(type(self), {**self.__dict__, **(update or {})}, self.__pydantic_fields_set__ | set(update or ()))
+
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
         # What the venue did not say would bury what it did.
         for name, value in super().__repr_args__():
             if name is None or value != type(self).model_fields[name].get_default(call_default_factory=True):
                 yield name, value
+
+
+M = TypeVar("M", bound=BaseModel)
+_put: Final = object.__setattr__
+
+
+def _made(model: type[M], values: dict[str, Any], said: set[str]) -> M:
+    new = model.__new__(model)
+    _put(new, "__dict__", values)
+    _put(new, "__pydantic_fields_set__", said)
+    _put(new, "__pydantic_extra__", None)
+    _put(new, "__pydantic_private__", None)
+    return new
 
 
 def _to_utc(moment: datetime) -> datetime:
@@ -231,6 +268,8 @@ QUOTIENT: Final = Context(prec=40, traps=[InvalidOperation])
 MAX_DIGITS: Final = 100
 MAX_EXPONENT: Final = 100
 ZERO: Final = Decimal(0)
+# Within every bound whatever its digits are, so that nothing more need be looked at.
+_PLAIN: Final = re.compile(r"-?[0-9]{1,50}(?:\.[0-9]{1,50})?")
 
 
 def parse_amount(value: object) -> Decimal:
@@ -241,6 +280,8 @@ def parse_amount(value: object) -> Decimal:
         ValueError: a float or bool, no plain number, NaN or infinite, over 100 digits, or an exponent
             beyond ±100. The message is a sentence.
     """
+    if type(value) is str and _PLAIN.fullmatch(value):
+        return Decimal(value)
     if isinstance(value, bool) or not isinstance(value, (str, int, Decimal)):
         kind = type(value).__name__
         hint = "; write it as text, as in '0.01'" if isinstance(value, float) else ""
@@ -259,6 +300,8 @@ def parse_amount(value: object) -> Decimal:
 
 def check_bounds(number: Decimal) -> Decimal:
     """The number itself if it is finite and small enough to compute with; else a ValueError that says why."""
+    if _PLAIN.fullmatch(str(number)):
+        return number
     if not number.is_finite():
         raise ValueError("the amount is not finite")
     _, digits, exponent = number.as_tuple()

@@ -34,12 +34,12 @@ UNBOUNDED: Final = Decimal("Infinity")
 UNSEEN: Final = "not shown since "
 
 
-def _sorted_once(notes: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(sorted(set(notes)))
+def sorted_once(notes: Iterable[str]) -> tuple[str, ...]:
+    """Notes as `merge` leaves them, so that an observation merged with itself is itself."""
+    return tuple(sorted({*notes}))
 
 
-# Sorted and each once, as `merge` leaves them, so that an observation merged with itself is itself.
-Notes = Annotated[tuple[Told, ...], AfterValidator(_sorted_once)]
+Notes = Annotated[tuple[Told, ...], AfterValidator(sorted_once)]
 
 
 class OrderKey(NamedTuple):
@@ -181,8 +181,8 @@ class Order(VenueModel):
         return self.model_copy(
             update={
                 **changes,
-                "evidence": _sorted_once((*self.evidence, *evidence)),
-                "anomalies": _sorted_once((*self.anomalies, *anomalies)),
+                "evidence": sorted_once((*self.evidence, *evidence)),
+                "anomalies": sorted_once((*self.anomalies, *anomalies)),
             }
         )
 

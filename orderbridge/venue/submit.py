@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from orderbridge.client_ids import mint
-from orderbridge.errors import InvalidOrder, NotSent, OrderBridgeError, OutcomeUnknown
+from orderbridge.errors import InvalidOrder, NotSent, OrderBridgeError, OutcomeUnknown, printable
 from orderbridge.gateway import Capabilities
 from orderbridge.http.retry import Deadline
 from orderbridge.http.session import log_facts
 from orderbridge.model.basics import OrderStatus, OrderType
-from orderbridge.model.order import Order
+from orderbridge.model.order import Order, sorted_once
 from orderbridge.model.permit import Permit
 from orderbridge.model.request import OrderRequest
 from orderbridge.screening import as_asked, differences, refuse_undeclared
@@ -144,6 +144,7 @@ def order_as_asked(
     client_order_id: str | None,
     observed_at: datetime,
     evidence: str = "submit: an id was given",
+    anomalies: Iterable[str] = (),
     **more: Any,
 ) -> Order:
     """
@@ -153,9 +154,10 @@ def order_as_asked(
         more: fields that are otherwise than in the request, or beside it.
     """
     asked = {name: getattr(request, name) for name in _ASKED}
-    told = {"raw_type": request.type.value, "status": OrderStatus.ACCEPTED, "evidence": (evidence,), **more}
+    told = {"raw_type": request.type.value, "status": OrderStatus.ACCEPTED, "raw": {}, **more}
+    told |= {"evidence": (evidence,), "anomalies": sorted_once(map(printable, anomalies))}
     ids = {"order_id": order_id, "client_order_id": client_order_id}
-    return Order(venue=venue, account=account, observed_at=observed_at, **{**asked, **told, **ids})
+    return Order.of_checked(venue=venue, account=account, observed_at=observed_at, **{**asked, **told, **ids})
 
 
 _ASKED: Final = (

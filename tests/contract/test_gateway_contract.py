@@ -5,15 +5,17 @@ from __future__ import annotations
 import copy
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, ClassVar
 
 import pytest
 
-from orderbridge import OrderBridge
+from orderbridge import Order, OrderBridge, Side
 from orderbridge.http.retry import Retries
+from orderbridge.model.basics import Symbol
 from orderbridge.simulator import Simulator
-from orderbridge.testing import Accepted, GatewayContract, StandIn
+from orderbridge.testing import Accepted, GatewayContract, StandIn, holds_up
 from tests.kind import KIND
 
 QUICK = Retries(tries=2, first_wait=0.01, longest_wait=0.01)
@@ -127,3 +129,16 @@ class TestEveryGateway(GatewayContract):
             yield stand_in
             for bridge in stand_in.bridges:
                 await bridge.aclose()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"side": "buy"}, {"quantity": Decimal("NaN")}, {"evidence": ("b", "a")}, {"observed_at": datetime(2026, 1, 1)}],
+)
+def test_an_order_that_validation_would_not_leave_alone_fails(changes: dict[str, Any]) -> None:
+    """What an adapter takes on trust is held against validation by the contract: types, bounds, notes and zones."""
+    fields = {"venue": "norte", "order_id": "1", "symbol": Symbol("BTC/MXN"), "side": Side.BUY, "raw": {}}
+    assert holds_up(Order.of_checked(**fields)).side is Side.BUY
+
+    with pytest.raises((AssertionError, ValueError)):
+        holds_up(Order.of_checked(**{**fields, **changes}))

@@ -9,12 +9,10 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from pydantic import ValidationError
-
 from orderbridge.adapters.bitcain import wire
 from orderbridge.adapters.bitcain.settings import SOURCES, BitcainAccount, Mode
 from orderbridge.adapters.bitcain.wire import as_uuid, brief, pick
-from orderbridge.errors import OrderDenied
+from orderbridge.errors import OrderDenied, printable
 from orderbridge.gateway import Capabilities, ClientIdRule
 from orderbridge.model.basics import (
     EditClass,
@@ -26,11 +24,12 @@ from orderbridge.model.basics import (
     Symbol,
     TimeInForce,
     add,
+    check_bounds,
     parse_amount,
     plain,
     subtract,
 )
-from orderbridge.model.order import Order
+from orderbridge.model.order import Order, sorted_once
 from orderbridge.model.request import OrderEdit, OrderRequest
 from orderbridge.venue.rows import Unusable, fold, moment_of
 
@@ -236,9 +235,6 @@ def order_from_wire(
             observed_at=observed_at,
             cancel_sent=order_id in cancel_sent,
         )
-    except ValidationError as error:
-        # Text that no encoding can carry, such as half a surrogate pair in a field's name.
-        raise Unusable(f"the row cannot be kept: {brief(error.errors()[0]['msg'])}", id=order_id) from error
     except ValueError as error:
         raise Unusable(str(error), id=order_id) from error
 
@@ -322,7 +318,7 @@ class _Row:
         reading = read_status(raw_status, quantity=quantity, filled=filled, cancel_sent=cancel_sent)
         self.anomalies.extend(reading.doubts)
         facts = self._facts(kind, filled)
-        return Order(
+        return Order.of_checked(
             venue=VENUE,
             account=account,
             order_id=order_id,
@@ -333,13 +329,13 @@ class _Row:
             status=reading.status,
             raw_status=raw_status,
             known_by=reading.known_by,
-            evidence=reading.evidence,
+            evidence=sorted_once(reading.evidence),
             quantity=quantity,
             filled_quantity=filled,
             cancel_requested=reading.cancel_requested or (cancel_sent and not reading.status.is_end),
             trigger_waiting=reading.trigger_waiting,
             observed_at=observed_at,
-            anomalies=tuple(dict.fromkeys(self.anomalies)),
+            anomalies=sorted_once(map(printable, self.anomalies)),
             raw=dict(self.row),
             **facts,
         )
@@ -430,7 +426,7 @@ class _Row:
         if remaining > quantity:
             self.anomalies.append(f"remaining {remaining:f} is more than the quantity {quantity:f}")
             return None
-        return subtract(quantity, remaining)
+        return check_bounds(subtract(quantity, remaining))
 
     def _price(self, kind: OrderType) -> Decimal | None:
         price = self._amount(wire.PRICE, "price")
@@ -488,7 +484,7 @@ class _Row:
         return None if as_uuid(other) else _text(other)
 
     def _reason(self) -> str | None:
-        return next((text for name in wire.REASON if (text := _text(pick(self.row, (name,))))), None)
+        return next((printable(text) for name in wire.REASON if (text := _text(pick(self.row, (name,))))), None)
 
     def _moment(self, names: tuple[str, ...], label: str) -> datetime | None:
         value = pick(self.row, names)

@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, Final, TypeVar
+from functools import lru_cache
+from typing import Any, Final
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints
-
-from orderbridge.errors import NotSupported, OrderDenied
+from orderbridge.errors import NotSupported, OrderDenied, printable
 from orderbridge.model.basics import (
     ZERO,
     KnownBy,
@@ -29,12 +28,12 @@ from orderbridge.model.basics import (
     plain,
     subtract,
 )
-from orderbridge.model.order import Fill, Order
+from orderbridge.model.order import Fill, Order, sorted_once
 from orderbridge.model.ref import OrderRef
 from orderbridge.model.request import Market, OrderEdit, OrderRequest
 from orderbridge.venue.lookup import CLIENT, ORDER, Way
 from orderbridge.venue.markets import Warn
-from orderbridge.venue.rows import Unusable, built, fold, moment_of
+from orderbridge.venue.rows import Unusable, fold, moment_of
 from orderbridge.venue.submit import Unclear, order_as_asked
 
 VENUE: Final = "bitso"
@@ -70,77 +69,11 @@ LIFE_FROM_WIRE: Final[Mapping[str, tuple[TimeInForce, bool]]] = {
     "immediateorcancel": (TimeInForce.IOC, False),
     "postonly": (TimeInForce.GTC, True),
 }
+_WORKING: Final = frozenset({OrderStatus.ACCEPTED, OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED})
 
 # Open orders are documented to be of type `limit`: whether stops that wait for their trigger are among them is not.
 # Source: Bitso API v3, "List Open Orders".
 WAITING_MAY_BE_MISSING: Final = frozenset({OrderType.STOP_LOSS, OrderType.STOP_LIMIT})
-
-
-def _id_text(value: object) -> object:
-    # Trade ids come as numbers in the documentation and as text in recordings.
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-def _word(value: object) -> str:
-    return value if isinstance(value, str) else "" if value is None else str(value)
-
-
-_Needed = StringConstraints(min_length=1)
-Id = Annotated[str, _Needed, BeforeValidator(_id_text)]
-Needed = Annotated[str, _Needed]
-# A word that an order can do without: whatever it is, it costs no order its place.
-Text = Annotated[str, BeforeValidator(_word)]
-
-
-class _Row(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class OrderRow(_Row):
-    """
-    One order, as look-up and open orders show it.
-
-    Source: Bitso API v3, "Look Up Orders", "List Open Orders".
-    """
-
-    oid: Id
-    book: Needed
-    side: Needed
-    type: Text = ""
-    status: Text = ""
-    origin_id: Text = ""
-    price: Any = None
-    original_amount: Any = None
-    original_value: Any = None
-    unfilled_amount: Any = None
-    stop: Any = None
-    time_in_force: Text = ""
-    created_at: Any = None
-    updated_at: Any = None
-    triggered_at: Any = None
-
-
-class TradeRow(_Row):
-    """
-    One execution of an own order.
-
-    Source: Bitso API v3, "User Trades", "List Order Trades".
-    """
-
-    tid: Id
-    oid: Id
-    book: Needed
-    side: Needed
-    price: Any
-    major: Any
-    minor: Any
-    origin_id: Text = ""
-    fees_amount: Any = None
-    fees_currency: Text = ""
-    maker_side: Text = ""
-    # As the documentation spelt it before June 2021.
-    make_side: Text = ""
-    created_at: Any = None
 
 
 def could_be_oid(text: str) -> bool:
@@ -168,6 +101,7 @@ def ways_to_ask(ref: OrderRef) -> list[Way]:
     return ways
 
 
+@lru_cache(512)
 def symbol_from_book(book: str) -> Symbol:
     """`btc_mxn` as `BTC/MXN`. ValueError: no such form."""
     if not _BOOK.fullmatch(book):
@@ -193,101 +127,81 @@ def order_from_row(row: Any, *, account: str, source: str, observed_at: datetime
 
     Raises:
         Unusable: no id, book or side that can be read, or an amount that is no number.
+
+    Source: Bitso API v3, "Look Up Orders", "List Open Orders".
     """
-    wire = _checked(OrderRow, row, "oid")
-    anomalies: list[str] = []
-    size = _Size.of(wire, anomalies)
-    waiting_stop = size.stop is not None
-    status = _status(wire, size, anomalies)
-    life, post_only = _life(wire, anomalies)
-    triggered_at = _time("triggered_at", wire.triggered_at, anomalies)
-    return built(
-        Order,
-        wire.oid,
+    oid, book, side = _needed(row, ("oid",), ("book", "side"))
+    word, kind, origin_id = _word(row, "status"), _word(row, "type"), _word(row, "origin_id")
+    quantity, unfilled = _amount(row, "original_amount", oid), _amount(row, "unfilled_amount", oid, signed=True)
+    value, price, stop = _amount(row, "original_value", oid), _amount(row, "price", oid), _amount(row, "stop", oid)
+    symbol, anomalies = _symbol(book, oid), list[str]()
+    in_quote = not quantity and value is not None and fold(kind) == "market"
+    if in_quote:
+        quantity = None
+    filled = None if quantity is None or unfilled is None else _filled(quantity, unfilled, oid, anomalies)
+    status = STATUS_FROM_WIRE.get(fold(word), OrderStatus.UNKNOWN)
+    if filled is not None:
+        status = _by_fills(status, word, anomalies, some=filled > ZERO, complete=filled == quantity)
+    life, post_only = _life(_word(row, "time_in_force"), anomalies)
+    triggered_at = _time(row, "triggered_at", anomalies)
+    return Order.of_checked(
         venue=VENUE,
         account=account,
-        order_id=wire.oid,
-        client_order_id=wire.origin_id or None,
-        symbol=_symbol(wire.book, wire.oid),
-        side=_side(wire.side, wire.oid),
-        type=TYPE_FROM_WIRE.get((fold(wire.type), waiting_stop), OrderType.UNKNOWN),
-        raw_type=wire.type,
+        order_id=oid,
+        client_order_id=origin_id or None,
+        symbol=symbol,
+        side=_side(side, oid),
+        type=TYPE_FROM_WIRE.get((fold(kind), bool(stop)), OrderType.UNKNOWN),
+        raw_type=kind,
         status=status,
-        raw_status=wire.status,
-        evidence=(f"{source}: {wire.status}",),
-        quantity=size.quantity,
-        quote_quantity=size.quote_quantity,
-        filled_quantity=size.filled,
-        price=size.price,
-        stop_price=size.stop,
+        raw_status=word,
+        evidence=(printable(f"{source}: {word}"),),
+        quantity=quantity,
+        quote_quantity=value if in_quote else None,
+        filled_quantity=filled,
+        price=price or None,
+        stop_price=stop or None,
         time_in_force=life,
         post_only=post_only,
-        trigger_waiting=waiting_stop and triggered_at is None and status is OrderStatus.ACCEPTED,
-        created_at=_time("created_at", wire.created_at, anomalies),
-        updated_at=_time("updated_at", wire.updated_at, anomalies),
+        trigger_waiting=bool(stop) and triggered_at is None and status is OrderStatus.ACCEPTED,
+        created_at=_time(row, "created_at", anomalies),
+        updated_at=_time(row, "updated_at", anomalies),
         triggered_at=triggered_at,
         observed_at=observed_at,
-        anomalies=tuple(sorted(anomalies)),
-        raw=dict(row),
+        anomalies=sorted_once(map(printable, anomalies)),
+        raw=row,
     )
 
 
-class _Size:
-    """The amounts of an order row, read once."""
-
-    __slots__ = ("filled", "price", "quantity", "quote_quantity", "stop")
-
-    def __init__(self, quantity: Decimal | None, filled: Decimal | None) -> None:
-        self.quantity = quantity
-        self.filled = filled
-        self.price: Decimal | None = None
-        self.stop: Decimal | None = None
-        self.quote_quantity: Decimal | None = None
-
-    @classmethod
-    def of(cls, wire: OrderRow, anomalies: list[str]) -> _Size:
-        original = _amount("original_amount", wire.original_amount, wire.oid)
-        unfilled = _amount("unfilled_amount", wire.unfilled_amount, wire.oid)
-        value = _amount("original_value", wire.original_value, wire.oid)
-        in_quote = fold(wire.type) == "market" and not original and value is not None
-        size = cls(None if in_quote else original, None)
-        size.quote_quantity = value if in_quote else None
-        size.price = _amount("price", wire.price, wire.oid) or None
-        size.stop = _amount("stop", wire.stop, wire.oid) or None
-        if size.quantity is not None and unfilled is not None:
-            size.filled = _filled(size.quantity, unfilled, anomalies)
-        return size
-
-
-def _filled(original: Decimal, unfilled: Decimal, anomalies: list[str]) -> Decimal | None:
+def _filled(original: Decimal, unfilled: Decimal, oid: str, anomalies: list[str]) -> Decimal | None:
     if not ZERO <= unfilled <= original:
         anomalies.append(f"unfilled_amount {plain(unfilled)} is not within original_amount {plain(original)}")
         return None
-    return subtract(original, unfilled)
+    filled = subtract(original, unfilled)
+    if not is_within_bounds(filled):
+        raise Unusable("unusable fields: filled_quantity (value_error)", id=oid)
+    return filled
 
 
-def _status(wire: OrderRow, size: _Size, anomalies: list[str]) -> OrderStatus:
-    status = STATUS_FROM_WIRE.get(fold(wire.status), OrderStatus.UNKNOWN)
-    if size.quantity is None or size.filled is None:
-        return status
-    complete, some = size.filled == size.quantity, size.filled > 0
+def _by_fills(status: OrderStatus, word: str, anomalies: list[str], *, some: bool, complete: bool) -> OrderStatus:
+    """The status in the light of what is filled."""
     if status is OrderStatus.FILLED and not complete:
-        anomalies.append(f"{wire.status}, but unfilled_amount is above zero")
+        anomalies.append(f"{word}, but unfilled_amount is above zero")
     if status is OrderStatus.PARTIALLY_FILLED and not some:
-        anomalies.append(f"{wire.status}, but nothing is filled")
-    if status in {OrderStatus.ACCEPTED, OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED} and some:
+        anomalies.append(f"{word}, but nothing is filled")
+    if some and status in _WORKING:
         if complete:
-            anomalies.append(f"{wire.status}, but unfilled_amount is zero")
+            anomalies.append(f"{word}, but unfilled_amount is zero")
         return OrderStatus.PARTIALLY_FILLED
     return status
 
 
-def _life(wire: OrderRow, anomalies: list[str]) -> tuple[TimeInForce | None, bool | None]:
-    if not wire.time_in_force:  # absent: not said
+def _life(word: str, anomalies: list[str]) -> tuple[TimeInForce | None, bool | None]:
+    if not word:  # absent: not said
         return None, None
-    known = LIFE_FROM_WIRE.get(fold(wire.time_in_force))
+    known = LIFE_FROM_WIRE.get(fold(word))
     if known is None:
-        anomalies.append(f"time_in_force {wire.time_in_force!r} is not known")
+        anomalies.append(f"time_in_force {word!r} is not known")
         return None, None
     return known
 
@@ -298,29 +212,28 @@ def fill_from_row(row: Any, *, account: str) -> Fill:
 
     Raises:
         Unusable: an id, book, side or amount that cannot be read.
+
+    Source: Bitso API v3, "User Trades", "List Order Trades"; until June 2021 it spelt "make_side".
     """
-    wire = _checked(TradeRow, row, "tid")
-    side = _side(wire.side, wire.tid)
-    maker_side = wire.maker_side or wire.make_side
-    fee = _signed("fees_amount", wire.fees_amount, wire.tid)
-    return built(
-        Fill,
-        wire.tid,
+    tid, oid, book, side = _needed(row, ("tid", "oid"), ("book", "side"), ("price", "major", "minor"))
+    known_side = _side(side, tid)
+    fee, currency = _amount(row, "fees_amount", tid, signed=True), _word(row, "fees_currency")
+    return Fill.of_checked(
         venue=VENUE,
         account=account,
-        fill_id=wire.tid,
-        order_id=wire.oid,
-        client_order_id=wire.origin_id or None,
-        symbol=_symbol(wire.book, wire.tid),
-        side=side,
-        quantity=_magnitude("major", wire.major, wire.tid),
-        price=_magnitude("price", wire.price, wire.tid),
-        quote_quantity=_magnitude("minor", wire.minor, wire.tid),
+        fill_id=tid,
+        order_id=oid,
+        client_order_id=_word(row, "origin_id") or None,
+        symbol=_symbol(book, tid),
+        side=known_side,
+        quantity=_magnitude(row, "major", tid),
+        price=_magnitude(row, "price", tid),
+        quote_quantity=_magnitude(row, "minor", tid),
         fee=None if fee is None else fee.copy_abs(),
-        fee_currency=wire.fees_currency.upper() if wire.fees_currency else None,
-        liquidity=_liquidity(side, maker_side),
-        created_at=_time("created_at", wire.created_at, []),
-        raw=dict(row),
+        fee_currency=currency.upper() or None,
+        liquidity=_liquidity(known_side, _word(row, "maker_side") or _word(row, "make_side")),
+        created_at=_time(row, "created_at", []),
+        raw=row,
     )
 
 
@@ -374,15 +287,35 @@ def order_from_fills(
     )
 
 
-M = TypeVar("M", bound=BaseModel)
+def _needed(row: Any, ids: Sequence[str], words: Sequence[str], values: Sequence[str] = ()) -> list[str]:
+    """
+    The ids and words that a row must have; the first id is its own. Trade ids are numbers in Bitso's documentation.
 
-
-def _checked(model: type[M], row: Any, id_field: str) -> M:
+    Raises:
+        Unusable: it lacks one of them, or one of `values`; or is no object.
+    """
     if not isinstance(row, dict):
         raise Unusable(f"a row is an object, not {type(row).__name__}")
-    known = row.get(id_field)
-    is_id = isinstance(known, (str, int)) and not isinstance(known, bool) and known != ""
-    return built(model, str(known) if is_id else None, **row)
+    texts, faults = {}, []
+    for name in (*ids, *words):
+        value = row.get(name)
+        if type(value) is int and name in ids:
+            value = str(value)
+        if isinstance(value, str) and value:
+            texts[name] = value
+        else:
+            kind = "missing" if name not in row else "string_too_short" if value == "" else "string_type"
+            faults.append(f"{name} ({kind})")
+    faults += [f"{name} (missing)" for name in values if name not in row]
+    if faults:
+        raise Unusable(f"unusable fields: {', '.join(faults)}", id=texts.get(ids[0]))
+    return list(texts.values())
+
+
+def _word(row: dict[str, Any], field: str) -> str:
+    # A word that a row can do without: whatever it is, it costs the row nothing.
+    value = row.get(field)
+    return value if isinstance(value, str) else "" if value is None else str(value)
 
 
 def _symbol(book: str, id: str) -> Symbol:
@@ -399,31 +332,29 @@ def _side(word: str, id: str) -> Side:
         raise Unusable(f"side {word!r} is neither buy nor sell", id=id) from None
 
 
-def _signed(field: str, value: object, id: str) -> Decimal | None:
+def _amount(row: dict[str, Any], field: str, id: str, *, signed: bool = False) -> Decimal | None:
+    value = row.get(field)
     if value is None:
         return None
     try:
-        return parse_amount(value)
+        number = parse_amount(value)
     except ValueError as error:
         raise Unusable(f"{field}: {error}", id=id) from None
-
-
-def _amount(field: str, value: object, id: str) -> Decimal | None:
-    number = _signed(field, value, id)
-    if number is not None and number < 0 and field != "unfilled_amount":
+    if number < 0 and not signed:
         raise Unusable(f"{field} is negative", id=id)
     return number
 
 
-def _magnitude(field: str, value: object, id: str) -> Decimal:
-    number = _signed(field, value, id)
+def _magnitude(row: dict[str, Any], field: str, id: str) -> Decimal:
+    number = _amount(row, field, id, signed=True)
     if number is None:
         raise Unusable(f"{field} is missing", id=id)
     return number.copy_abs()
 
 
-def _time(field: str, value: object, anomalies: list[str]) -> datetime | None:
+def _time(row: dict[str, Any], field: str, anomalies: list[str]) -> datetime | None:
     # Seen: with and without milliseconds, "+00:00" and "+0000", null, and the text "null".
+    value = row.get(field)
     if value is None or (isinstance(value, str) and value.strip().lower() in {"", "null"}):
         return None
     try:
