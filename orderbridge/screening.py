@@ -26,6 +26,31 @@ from orderbridge.model.request import OrderRequest
 SKEW: Final = timedelta(seconds=30)
 
 
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+# An order's options reach the exchange under their own names, over what is put there otherwise. So none of them may say
+# what the request says, by ccxt's name or by an exchange's; nor ask for another act than one spot order, placed once.
+_FIELDS_OF_REQUESTS: Final = _words(
+    "symbol market pair instid instrument product productid side direction buysell price px limitprice rate "
+    "quantity qty amount size sz volume basesize quotesize cost notional funds quoteorderqty quoteqty quoteamount "
+    "clientorderid clientoid clientid clordid newclientorderid orderlinkid clientorderlinkid externaloid originid "
+    "customid identifier userref cloid ordertype ordtype timeinforce tif force postonly po expiretime "
+    "trigger triggerprice triggerpx stop stopprice stoplossprice takeprofitprice slippage slippagetolerance "
+    "book major minor"
+)
+_OTHER_ACTS: Final = _words(
+    "leverage lever reduceonly closeposition closeonfill positionside posside positionidx positionid hedged hedgemode "
+    "margin marginmode ismargin isisolated sideeffecttype crossmargin isolated borrow autoborrow autorepay "
+    "stoploss takeprofit tpsl attachalgoords takeprofitpx stoplosspx slprice tpprice oco trailing trailingamount "
+    "trailingpercent trailingdelta iceberg test validate maxretriesonfailure builder builderfee referrer"
+)
+# What tells one kind of market from another, and the values that mean spot.
+_ACCOUNTS: Final = _words("type category defaulttype accounttype account tdmode producttype wallet markettype")
+_SPOT: Final = _words("spot cash exchange trade")
+
+
 def refuse_undeclared(request: OrderRequest, capabilities: Capabilities, *, gateway: str) -> None:
     """
     Hold a request against the capabilities.
@@ -56,6 +81,12 @@ def refuse_undeclared(request: OrderRequest, capabilities: Capabilities, *, gate
     odd = sorted(set(request.options) - known)
     if odd and not capabilities.any_options:
         raise refuse(f"options {', '.join(odd)}", f"known are, as texts: {_listed(capabilities.options) or 'none'}")
+    for name, value in ((name, request.options[name]) for name in odd):
+        folded = name.replace("_", "").replace("-", "").lower()
+        if folded in _FIELDS_OF_REQUESTS:
+            raise refuse(f"option {name}", "the request has a field for it")
+        if folded in _OTHER_ACTS or (folded in _ACCOUNTS and str(value).lower() not in _SPOT):
+            raise refuse(f"option {name}={value!r:.40}", "it places plain spot orders")
     _check_client_id(request.client_order_id, capabilities, gateway=gateway)
 
 

@@ -206,10 +206,10 @@ def request_of(
     base, lives, triggered = _KINDS[folded]
     at_market = base == "market"
     stop, takes_gain = _trigger(told, market, gain=folded.startswith("takeprofit"))
-    if triggered is not None and triggered is not (stop is not None):
-        raise ccxt.ArgumentsRequired(
-            f"a {type} order needs a triggerPrice" if triggered else f"a {type} order has none"
-        )
+    if triggered and stop is None:
+        raise ccxt.ArgumentsRequired(f"a {type} order needs a triggerPrice")
+    if triggered is False and stop is not None:
+        raise ccxt.BadRequest(f"a {type} order has no triggerPrice")
     if not at_market and price is None:
         raise ccxt.ArgumentsRequired("a limit order needs a price")
     life, post_only = _life(told, lives)

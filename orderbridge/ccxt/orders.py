@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar, get_args
 
@@ -30,11 +30,12 @@ from orderbridge.ccxt.errors import OrderOutcomeUnknown, as_ccxt_errors
 from orderbridge.ccxt.stray import Creates, StrayPolicy
 from orderbridge.errors import ConfigurationError, OrderBridgeError, OrderNotFound, UnexpectedResponse
 from orderbridge.gateway import error_of
-from orderbridge.model.basics import OrderStatus, OrderType, Symbol, TimeInForce
+from orderbridge.model.basics import OrderStatus, OrderType, Symbol, TimeInForce, plain
 from orderbridge.model.order import Fill, Order
 from orderbridge.model.ref import OrderRef
 from orderbridge.model.request import Market, OrderEdit
 from orderbridge.model.results import BadRow
+from orderbridge.screening import refuse_undeclared
 
 T = TypeVar("T")
 # How far back a history goes, and how many trades are read, where the caller says neither.
@@ -69,7 +70,7 @@ class CcxtOrders:
             had anything of it filled, `StrayFilled` is raised in its place, once. `"block"`: nothing is sent until
             the bot was shown the first. `"tell"`: `OrderOutcomeUnknown` is raised with it, once, and then it is sent.
         timeout: seconds for the answer of the venue to one call. send_within: for the right to send an order.
-        number: makes the numbers of the dicts.
+        number: makes the numbers of the dicts out of their text, as the attribute of ccxt's objects.
 
     Raises:
         ConfigurationError: no such gateway, or a setting that is none.
@@ -84,7 +85,7 @@ class CcxtOrders:
         stray: StrayPolicy = "cancel",
         timeout: float = 15.0,
         send_within: float = 5.0,
-        number: Number = float,
+        number: Callable[[str], Any] = float,
     ) -> None:
         if stray not in get_args(StrayPolicy):
             raise ConfigurationError(f"stray is one of {', '.join(get_args(StrayPolicy))}, not {stray!r}")
@@ -95,7 +96,7 @@ class CcxtOrders:
         self._name = self._gateway.name
         self._can = self._gateway.capabilities
         self._bridge = bridge
-        self._number = number
+        self._number: Number = float if number is float else lambda value: number(plain(value))
         self.timeout = timeout
         self._creates = Creates(
             bridge, self._name, resolve_for=resolve_for, stray=stray, send_within=send_within, shown=self._with_trades
@@ -152,7 +153,10 @@ class CcxtOrders:
             raise ccxt.BadRequest(f"an order is a dict of {', '.join(_FIELDS)}, not {order!r}")
         own = {**(params or {}), **(order.get("params") or {})}
         symbol, type, side, amount, price = (order.get(field) for field in _FIELDS[:-1])
-        return await self._asked(symbol, type, side, amount, price, own)
+        asked = await self._asked(symbol, type, side, amount, price, own)
+        with as_ccxt_errors():
+            refuse_undeclared(asked.request, self._can, gateway=self._name)
+        return asked
 
     async def _create(self, asked: Asked) -> Row:
         with as_ccxt_errors():
@@ -389,7 +393,7 @@ class CcxtOrders:
             with as_ccxt_errors():
                 await self._bridge.get(ref, timeout=self.timeout)
             fills = []
-        return self._trade_rows(fills, bad, bounds)
+        return await self._trade_rows(fills, bad, bounds)
 
     async def fetch_my_trades(
         self, symbol: str | None = None, since: Any = None, limit: Any = None, params: Params = None
@@ -402,13 +406,15 @@ class CcxtOrders:
             fills, bad = await self._fills(symbol=wanted, since=moment(start))
         else:
             fills, bad = await self._fills(symbol=wanted, most=most or _TRADES)
-        return self._trade_rows(fills, bad, bounds)
+        return await self._trade_rows(fills, bad, bounds)
 
-    def _trade_rows(
+    async def _trade_rows(
         self, fills: Sequence[Fill], bad: Sequence[BadRow], bounds: tuple[int | None, int | None]
     ) -> list[Row]:
-        rows = (trade_row(fill, number=self._number) for fill in fills)
-        return [*map(bad_trade_row, bad), *windowed(rows, *bounds)]
+        kept = windowed((trade_row(fill, number=self._number) for fill in fills), *bounds)
+        told = {row["id"] for row in kept}
+        await self._creates.shown(fill for fill in fills if fill.fill_id in told)
+        return [*map(bad_trade_row, bad), *kept]
 
     # Behind them.
 

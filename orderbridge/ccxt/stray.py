@@ -35,7 +35,7 @@ from orderbridge.errors import (
     PermissionDenied,
 )
 from orderbridge.model.basics import PlacementState, Side, Symbol
-from orderbridge.model.order import Order
+from orderbridge.model.order import Fill, Order
 from orderbridge.model.placement import Placement
 from orderbridge.model.request import OrderRequest
 from orderbridge.placement.ledger import LEASE_SECONDS, Ledger, log
@@ -368,20 +368,21 @@ class Creates:
         if record is not None and mark not in record.placement.evidence:
             await self._ledger.outcome(record, happened, evidence=mark, when=_LEAVABLE)
 
-    async def shown(self, orders: Iterable[Order]) -> None:
-        """The bot was shown these orders: one whose outcome it did not know is no longer what it would repeat."""
+    async def shown(self, seen: Iterable[Order | Fill]) -> None:
+        """The bot was shown these: an order among them whose outcome it did not know is none that it would repeat."""
         with contextlib.suppress(OrderBridgeError):  # the next create looks back, or says why it cannot
             await self._look_back()
         left = [each for each in self._open if each.left_at is not None]
         if not left:
             return
-        names = {name for order in orders for name in (order.client_order_id, order.identity) if name is not None}
+        rows = list(seen)
+        names: set[object] = {row.client_order_id for row in rows if row.client_order_id is not None}
+        names |= {(row.gateway, row.order_id, row.symbol, row.side) for row in rows}
         for sent in left:
             placement = await self._noted_placement(sent)
             if placement is None or sent not in self._open:
                 continue
-            known = None if placement.order is None else placement.order.identity
-            if names.intersection((placement.client_order_id, known)):
+            if names & {placement.client_order_id, placement.order and placement.order.identity}:
                 await self._tell(sent, placement)
 
 

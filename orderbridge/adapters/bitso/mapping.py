@@ -438,13 +438,14 @@ _FIGURES: Final = (
 )
 
 
-def order_to_wire(request: OrderRequest, *, client_order_id: str) -> dict[str, str]:
+def order_to_wire(request: OrderRequest, *, client_order_id: str) -> dict[str, Any]:
     """
-    The body of a new order. Amounts are plain text; `major` is base, `minor` quote.
+    The body of a new order. Amounts are plain text; `major` is base, `minor` quote. Options go beside them as they are.
 
     Source: Bitso API v3, "Place an Order".
     """
     body = {
+        **request.options,
         "book": book_from_symbol(request.symbol),
         "side": request.side.value,
         "type": TYPE_TO_WIRE[request.type],
@@ -522,6 +523,7 @@ def order_from_answer(
         time_in_force=life,
         post_only=post_only,
         reduce_only=None,
+        raw={"oid": oid},
     )
 
 

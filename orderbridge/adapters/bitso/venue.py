@@ -78,6 +78,7 @@ CAPABILITIES: Final = Capabilities(
     times_in_force=frozenset({TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK}),
     quote_sizing=True,
     slippage_tolerance=True,
+    any_options=True,
     post_only=True,
     client_order_id=ClientIdRule(alphabet="A-Za-z0-9_-", max_length=40),
     idempotency=Idempotency.WHILE_ACTIVE,

@@ -542,40 +542,6 @@ def refuse_side(request: OrderRequest, traits: Traits, gateway: str) -> None:
         raise NotSupported(f"{gateway} cannot size a {request.side} at market in quote: give quantity in base")
 
 
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-# An order's options reach the exchange under their own names, over what ccxt itself puts there. So none of them may say
-# what the request says, by ccxt's name or by an exchange's; nor ask for another act than one spot order, placed once.
-_FIELDS_OF_REQUESTS: Final = _words(
-    "symbol market pair instid instrument product productid side direction buysell price px limitprice rate "
-    "quantity qty amount size sz volume basesize quotesize cost notional funds quoteorderqty quoteqty quoteamount "
-    "clientorderid clientoid clientid clordid newclientorderid orderlinkid clientorderlinkid externaloid originid "
-    "customid identifier userref cloid ordertype ordtype timeinforce tif force postonly po expiretime "
-    "trigger triggerprice triggerpx stopprice stoplossprice takeprofitprice slippage"
-)
-_OTHER_ACTS: Final = _words(
-    "leverage lever reduceonly closeposition closeonfill positionside posside positionidx positionid hedged hedgemode "
-    "margin marginmode ismargin isisolated sideeffecttype crossmargin isolated borrow autoborrow autorepay "
-    "stoploss takeprofit tpsl attachalgoords takeprofitpx stoplosspx slprice tpprice oco trailing trailingamount "
-    "trailingpercent trailingdelta iceberg test validate maxretriesonfailure builder builderfee referrer"
-)
-# What tells one kind of market from another, and the values that mean spot.
-_ACCOUNTS: Final = _words("type category defaulttype accounttype account tdmode producttype wallet markettype")
-_SPOT: Final = _words("spot cash exchange trade")
-
-
-def refuse_options(request: OrderRequest, gateway: str) -> None:
-    """NotSupported: an option that is the request's to say, or that makes the order another act than it is."""
-    for name, value in request.options.items():
-        folded = name.replace("_", "").replace("-", "").lower()
-        if folded in _FIELDS_OF_REQUESTS:
-            raise NotSupported(f"{gateway} takes no option {name}: the request has a field for it")
-        if folded in _OTHER_ACTS or (folded in _ACCOUNTS and str(value).lower() not in _SPOT):
-            raise NotSupported(f"{gateway} places plain spot orders, and takes no option {name}={value!r:.40}")
-
-
 def creation(request: OrderRequest, *, symbol: str, ids: Mapping[str, str]) -> Callable[[Any], Awaitable[Any]]:
     """
     The call that places an order: amounts as plain text, in a dict of params that nobody else holds.

@@ -27,13 +27,7 @@ from orderbridge.adapters.ccxt_any.exchanges import (
     rate_of,
     secrets_of,
 )
-from orderbridge.adapters.ccxt_any.mapping import (
-    creation,
-    order_from_answer,
-    refuse_options,
-    refuse_side,
-    stated_in_answer,
-)
+from orderbridge.adapters.ccxt_any.mapping import creation, order_from_answer, refuse_side, stated_in_answer
 from orderbridge.adapters.ccxt_any.overrides import OVERRIDES
 from orderbridge.adapters.ccxt_any.reads import TRIGGER, CcxtMarkets, CcxtReads, NotInList, check_symbol
 from orderbridge.adapters.ccxt_any.watch import Watch
@@ -202,10 +196,6 @@ class CcxtGateway(VenueGateway):
 def _placing(reads: CcxtReads, clock: Callable[[], float]) -> Placing:
     traits, markets, memory = reads.traits, reads.markets, reads.memory
 
-    def screen(request: OrderRequest) -> None:
-        refuse_side(request, traits, reads.sender.gateway)
-        refuse_options(request, reads.sender.gateway)
-
     def call(request: OrderRequest, client_order_id: str | None) -> CcxtCall:
         ids = traits.client_ids
         sent_as = {ids.sent_as: client_order_id} if ids and client_order_id else {}
@@ -232,7 +222,7 @@ def _placing(reads: CcxtReads, clock: Callable[[], float]) -> Placing:
         sender=reads.sender,
         capabilities=traits.capabilities,
         clock=clock,
-        screen=screen,
+        screen=lambda request: refuse_side(request, traits, reads.sender.gateway),
         markets=markets.store,
         call=call,
         said=said,

@@ -145,7 +145,8 @@ async def test_tiny_amounts_are_written_plain(sim: Simulator) -> None:
     [
         ({"time_in_force": "gtt", "expires_at": "2030-01-01T00:00:00Z"}, NotSupported),
         ({"reduce_only": True}, NotSupported),
-        ({"options": {"portfolio_id": "x"}}, NotSupported),
+        ({"options": {"leverage": 3}}, NotSupported),
+        ({"options": {"major": "5"}}, NotSupported),
         ({"type": "take_profit", "stop_price": "700000"}, NotSupported),
         ({"type": "iceberg"}, NotSupported),
         ({"client_order_id": "with.dot"}, OrderDenied),

@@ -28,9 +28,9 @@ class Wall:
 
 async def earlier(ledger: Ledger) -> list[Any]:
     """What is looked at of everything that is in the journal."""
-    from orderbridge.ccxt_face.unanswered import earlier_orders
+    from orderbridge.ccxt.stray import _earlier_orders
 
-    return await earlier_orders(ledger, "bitso", before=NOW + timedelta(days=1))
+    return await _earlier_orders(ledger, "bitso", before=NOW + timedelta(days=1))
 
 
 def ledger_of(journal: MemoryJournal) -> Ledger:
@@ -39,7 +39,7 @@ def ledger_of(journal: MemoryJournal) -> Ledger:
 
 
 async def kept(journal: MemoryJournal, *, owner: str | None = None, **about: Any) -> None:
-    """Store a placement of a face."""
+    """Store a placement of an exchange."""
     made = record(**about)
     placement = made.placement.model_copy(update={"key": "ccxt-1"})
     await journal.create(made.model_copy(update={"placement": placement, "owner": owner}))

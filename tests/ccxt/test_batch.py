@@ -16,13 +16,15 @@ def batch(*prices: int) -> list[dict[str, Any]]:
     return [{"symbol": "BTC/MXN", "type": "limit", "side": "buy", "amount": 0.01, "price": price} for price in prices]
 
 
-async def test_case_30_a_batch_whose_every_answer_is_lost_is_resolved_order_by_order(sim: Simulator, face: Any) -> None:
+async def test_case_30_a_batch_whose_every_answer_is_lost_is_resolved_order_by_order(
+    sim: Simulator, exchange: Any
+) -> None:
     """All answers lost at once: each order has its own placement, is found by its own id, and is sent once."""
     sim.bitso.fault("accept_then_drop", operation="place")
 
-    orders = await face.create_orders(batch(560000, 570000, 580000))
+    orders = await exchange.create_orders(batch(560000, 570000, 580000))
 
-    placements = await face._bridge.placements()
+    placements = await exchange._bridge.placements()
     assert [order["price"] for order in orders] == [560000.0, 570000.0, 580000.0]
     assert [order["status"] for order in orders] == ["open"] * 3
     assert {order["id"] for order in orders} == {each.oid for each in sim.bitso.accepted()}
@@ -30,39 +32,39 @@ async def test_case_30_a_batch_whose_every_answer_is_lost_is_resolved_order_by_o
     assert sim.bitso.requests[PLACE] == 3
 
 
-async def test_case_30_a_whole_failure_is_unclear_for_each_and_told_of_each(sim: Simulator, face_of: Any) -> None:
+async def test_case_30_a_whole_failure_is_unclear_for_each_and_told_of_each(sim: Simulator, exchange_of: Any) -> None:
     """
     Nothing can be found out of any: no exception hides the others, and the same batch again sends nothing.
 
     Once they show, each create is answered by one of them.
     """
-    face = face_of(horizon=60.0, resolve_for=0.2)
-    await face.load_markets()
+    exchange = exchange_of(horizon=60.0, resolve_for=0.2)
+    await exchange._gateway.markets()
     sim.bitso.fault("drop", operation="place")
 
-    orders = await face.create_orders(batch(560000, 570000))
+    orders = await exchange.create_orders(batch(560000, 570000))
     sim.bitso.clear_faults()
-    again = await face.create_orders(batch(560000, 570000))
+    again = await exchange.create_orders(batch(560000, 570000))
 
     assert [order["info"]["error"] for order in orders + again] == ["OrderOutcomeUnknown"] * 4
-    open_ids = {placement.client_order_id for placement in await face._bridge.placements(state="uncertain")}
+    open_ids = {placement.client_order_id for placement in await exchange._bridge.placements(state="uncertain")}
     assert {order["info"]["clientOrderId"] for order in orders} == open_ids
     assert [(order["id"], order["status"]) for order in orders + again] == [(None, None)] * 4
     assert [order["price"] for order in orders] == [560000.0, 570000.0]
     assert sim.bitso.requests[PLACE] == 2
 
-    for placement in await face._bridge.placements(state="uncertain"):
+    for placement in await exchange._bridge.placements(state="uncertain"):
         price = placement.request.price
         sim.bitso.put(origin_id=placement.client_order_id, status="open", quantity="0.01", price=price)
-    face._creates._resolve_for = 10
-    answered = await face.create_orders(batch(560000, 570000))
+    exchange._creates._resolve_for = 10
+    answered = await exchange.create_orders(batch(560000, 570000))
 
     assert {order["price"] for order in answered} == {560000.0, 570000.0}
     assert {order["id"] for order in answered} == {each.oid for each in sim.bitso.accepted()}
     assert sim.bitso.requests[PLACE] == 2
 
 
-async def test_one_that_fails_is_told_beside_the_others(sim: Simulator, face: Any) -> None:
+async def test_one_that_fails_is_told_beside_the_others(sim: Simulator, exchange: Any) -> None:
     """Refused, never arrived, placed: each stands in its place, and says by ccxt's names what became of it."""
     sim.bitso.fault("drop", operation="place", nth=3)
     sim.bitso.engine.accounts.deposit("bot", "usd", -sim.bitso.balances["usd"].total)
@@ -72,7 +74,7 @@ async def test_one_that_fails_is_told_beside_the_others(sim: Simulator, face: An
         {**batch(580000)[0], "params": {"clientOrderId": "third"}},
     ]
 
-    placed, refused, lost = await face.create_orders(asked)
+    placed, refused, lost = await exchange.create_orders(asked)
 
     assert (placed["status"], placed["price"]) == ("open", 560000.0)
     assert (refused["status"], refused["info"]["error"]) == ("rejected", "InsufficientFunds")
@@ -83,15 +85,15 @@ async def test_one_that_fails_is_told_beside_the_others(sim: Simulator, face: An
     assert [each.oid for each in sim.bitso.accepted()] == [placed["id"]]
 
 
-async def test_a_venue_that_is_down_is_told_of_each_and_nothing_was_sent(sim: Simulator, face_of: Any) -> None:
+async def test_a_venue_that_is_down_is_told_of_each_and_nothing_was_sent(sim: Simulator, exchange_of: Any) -> None:
     """The whole batch may be repeated once the venue is up, and is placed once."""
-    face = face_of(send_within=0.3)
-    await face.load_markets()
+    exchange = exchange_of(send_within=0.3)
+    await exchange._gateway.markets()
     await sim.bitso.stop()
 
-    down = await face.create_orders(batch(560000, 570000))
+    down = await exchange.create_orders(batch(560000, 570000))
     await sim.bitso.start()
-    up = await face.create_orders(batch(560000, 570000))
+    up = await exchange.create_orders(batch(560000, 570000))
 
     assert [(order["status"], order["info"]["error"]) for order in down] == [("rejected", "ExchangeNotAvailable")] * 2
     assert {order["id"] for order in up} == {each.oid for each in sim.bitso.accepted()}
@@ -108,28 +110,28 @@ async def test_a_venue_that_is_down_is_told_of_each_and_nothing_was_sent(sim: Si
     ],
 )
 async def test_what_is_wrong_with_one_is_said_before_any_is_sent(
-    sim: Simulator, face: Any, wrong: dict[str, Any], why: str
+    sim: Simulator, exchange: Any, wrong: dict[str, Any], why: str
 ) -> None:
     """A batch is read whole before its first order leaves."""
     import ccxt
 
     with pytest.raises(getattr(ccxt, why)):
-        await face.create_orders([*batch(560000), {**batch(570000)[0], **wrong}])
+        await exchange.create_orders([*batch(560000), {**batch(570000)[0], **wrong}])
 
     assert sim.bitso.requests[PLACE] == 0
 
 
-async def test_params_of_the_batch_are_for_each(sim: Simulator, face: Any) -> None:
+async def test_params_of_the_batch_are_for_each(sim: Simulator, exchange: Any) -> None:
     """What is told once for all goes into every order."""
-    await face.createOrders(batch(560000, 570000), {"postOnly": True})
+    await exchange.create_orders(batch(560000, 570000), {"postOnly": True})
 
     assert [order.post_only for order in sim.bitso.accepted()] == [True, True]
 
 
 @pytest.mark.parametrize("orders", [None, "BTC/MXN", {"symbol": "BTC/MXN"}, [None], ["x"]])
-async def test_a_batch_is_a_list_of_dicts(face: Any, orders: Any) -> None:
+async def test_a_batch_is_a_list_of_dicts(exchange: Any, orders: Any) -> None:
     """Anything else is refused by ccxt's exceptions."""
     import ccxt
 
     with pytest.raises((ccxt.ArgumentsRequired, ccxt.BadRequest)):
-        await face.create_orders(orders)
+        await exchange.create_orders(orders)

@@ -16,22 +16,22 @@ NUMBERS = st.decimals(min_value="0.000000001", max_value="1000000", allow_nan=Fa
 
 @given(number=NUMBERS, step=st.sampled_from(STEPS))
 def test_steps_are_applied_as_ccxt_applies_them(number: Decimal, step: str) -> None:
-    """Amounts are cut and prices rounded to the very text that ccxt's own function gives."""
+    """Amounts are cut and prices rounded to the very number that ccxt's own function gives."""
     from ccxt.base.decimal_to_precision import ROUND, TICK_SIZE, TRUNCATE, decimal_to_precision
 
-    from orderbridge.ccxt_face.amounts import cut, nearest, text
+    from orderbridge.ccxt.arguments import cut, nearest
 
     with decimal.localcontext():
         amount = decimal_to_precision(number, TRUNCATE, float(step), TICK_SIZE)
         price = decimal_to_precision(number, ROUND, float(step), TICK_SIZE)
 
-    assert text(cut(number, Decimal(step))) == amount
-    assert text(nearest(number, Decimal(step))) == price
+    assert cut(number, Decimal(step)) == Decimal(amount)
+    assert nearest(number, Decimal(step)) == Decimal(price)
 
 
 def test_steps_are_exact_whatever_the_hosts_context_is() -> None:
     """A program that computes with eight digits gets the same steps, and its context back untouched."""
-    from orderbridge.ccxt_face.amounts import cut, exact, nearest
+    from orderbridge.ccxt.arguments import cut, exact, nearest
 
     with decimal.localcontext() as context:
         context.prec = 4
@@ -48,7 +48,7 @@ def test_steps_are_exact_whatever_the_hosts_context_is() -> None:
 
 def test_without_a_step_a_number_stays() -> None:
     """A venue that tells no rules gets what the bot passed."""
-    from orderbridge.ccxt_face.amounts import cut, nearest
+    from orderbridge.ccxt.arguments import cut, nearest
 
     assert cut(Decimal("1.23456789"), None) == nearest(Decimal("1.23456789"), None) == Decimal("1.23456789")
 
@@ -74,7 +74,7 @@ class OddFloat(float):
 )
 def test_a_number_is_what_its_writer_meant(value: Any, meant: str) -> None:
     """A float is its shortest text, never the binary number behind it; text and decimals are exact."""
-    from orderbridge.ccxt_face.amounts import exact
+    from orderbridge.ccxt.arguments import exact
 
     assert exact(value, "amount") == Decimal(meant)
 
@@ -84,7 +84,7 @@ def test_what_is_no_number_is_an_invalid_order(value: Any) -> None:
     """Each is refused by ccxt's own exception, before anything is sent."""
     import ccxt
 
-    from orderbridge.ccxt_face.amounts import exact
+    from orderbridge.ccxt.arguments import exact
 
     with pytest.raises(ccxt.InvalidOrder, match="amount"):
         exact(value, "amount")
