@@ -195,7 +195,7 @@ class CcxtReads:
             if last is not None and last.failed is None and self.traits.order_rows_at is None:
                 raise NotInList(Exception.__str__(error)) from error
             raise
-        rows = await self._orders([done.value], "look-up", "lookup", done)
+        rows = await self._orders([done.value], "look-up", "lookup", done, symbol)
         for order in rows.good:
             self.memory.shown(order.order_id, order.symbol, apart=bool(params.get("trigger")))
         return rows
@@ -347,7 +347,9 @@ class CcxtReads:
         check_whole(done, Listing(exists=True), small_pages=False)
         return await self._fills(done, order_id, symbol)
 
-    async def _orders(self, values: Any, source: str, operation: str, done: Answered) -> Rows[Order]:
+    async def _orders(
+        self, values: Any, source: str, operation: str, done: Answered, symbol: Symbol | None = None
+    ) -> Rows[Order]:
         facts = self.facts()
 
         def to_order(row: Any) -> Order:
@@ -358,6 +360,8 @@ class CcxtReads:
                 info_fields=self.traits.info_fields,
                 **facts,
             )
+            if symbol not in (None, order.symbol):
+                raise Unusable(f"this order of {order.symbol} is another than was asked for", id=order.order_id)
             self.memory.put(order)
             return order
 

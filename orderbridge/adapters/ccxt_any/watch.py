@@ -219,6 +219,8 @@ class Watch:
                 self._put(name, _nothing)
         self._put("parse_order", _row_by_row(with_told(exchange.parse_order)))
         self._put("parse_trade", _row_by_row(exchange.parse_trade))
+        self._put("filter_by_since_limit", _every_row(exchange.filter_by_since_limit, 1))
+        self._put("filter_by_value_since_limit", _every_row(exchange.filter_by_value_since_limit, 2))
         self._fetch = exchange.__dict__["fetch"]
         if not _overrides_json(exchange):
             self._put("on_json_response", exact_json)
@@ -369,6 +371,15 @@ def _row_by_row(parse: Callable[..., Any]) -> Callable[..., Any]:
             return {UNREADABLE: True, "id": None, "symbol": symbol, "timestamp": None, "info": row}
 
     return parse_row
+
+
+def _every_row(keep: Callable[..., Any], first: int) -> Callable[..., Any]:
+    """A filter of ccxt's that keeps all: a row without a time, or of an odd pair, would be dropped without a word."""
+
+    def kept(*rows: Any, **more: Any) -> Any:
+        return keep(*rows, **more) if current_call.get() is None else keep(*rows[:first])
+
+    return kept
 
 
 def _overrides_json(exchange: Any) -> bool:

@@ -14,9 +14,11 @@ from orderbridge.adapters.ccxt_any.codes import is_list_answer
 from orderbridge.errors import ConfigurationError, NotSupported, OrderBridgeError, UnexpectedResponse
 from tests.adapters.ccxt_any.conftest import MARKET
 from tests.adapters.ccxt_any.played import gateway, told_by
+from tests.adapters.ccxt_any.stubbed import stubbed
 
 pytestmark = pytest.mark.ccxt
 START = datetime(2026, 1, 5, 9, tzinfo=UTC)
+NOW = START + timedelta(hours=1)
 
 
 def binance_order(number: int, **more: Any) -> dict[str, Any]:
@@ -80,6 +82,46 @@ async def test_orders_of_a_span_newest_first() -> None:
     assert [order.order_id for order in every] == ["4", "3", "2", "1", "0"]
     assert [order.order_id for order in ended] == ["3", "1"]
     assert none == []
+
+
+async def test_a_row_that_ccxt_would_drop_is_listed() -> None:
+    """ccxt leaves out by itself what tells no time, or is of another pair than its market: here the window decides."""
+    rows = [binance_order(1), binance_order(2, time=None, updateTime=None), binance_order(3, symbol="LTCBTC")]
+
+    async with gateway("binance", fetch=answering(rows)) as binance:
+        of_one = [order.order_id async for order in binance.orders(since=START, symbol="BTC/USDT")]
+        opened = await binance.open_orders()
+
+    assert of_one == ["2", "1"]
+    assert [(order.order_id, order.symbol) for order in opened if order.order_id == "3"] == [("3", "LTC/BTC")]
+
+
+async def test_a_trade_that_tells_no_time_is_listed() -> None:
+    """It may be of the span that was asked for, and nobody could tell that it was left out."""
+    row = {"symbol": "BTCUSDT", "id": 9, "orderId": 1, "price": "2", "qty": "1", "quoteQty": "2", "isBuyer": True}
+
+    async with gateway("binance", fetch=answering([row])) as binance:
+        fills = [fill async for fill in binance.fills(since=NOW, symbol="BTC/USDT")]
+
+    assert [fill.fill_id for fill in fills] == ["9"]
+
+
+@pytest.mark.parametrize("name", ["binance", "coinbase"])
+async def test_an_order_of_another_pair_is_not_the_one_that_was_asked_for(name: str) -> None:
+    """Whether an exchange counts by market or not: what is shown is told, undecided, and not remembered as ours."""
+    number = "11111111"
+    rows = {
+        "binance": binance_order(int(number), symbol="ETHUSDT"),
+        "coinbase": {"order": {"order_id": number, "product_id": "ETH-USDT", "side": "BUY", "status": "OPEN"}},
+    }
+
+    async with stubbed(name, lambda *_: (200, rows[name]), bases=["BTC", "ETH"]) as known:
+        ours = await known.gateway.lookup(known.ref(number))
+        again = await known.gateway.lookup(known.ref(number))
+
+    for result in (ours, again):
+        assert result.undecided == (known.ref(number),)
+        assert [(row.order_id, "ETH/USDT" in row.reason) for row in result.bad_rows] == [(number, True)]
 
 
 async def test_bad_rows_come_after_the_good_ones() -> None:
