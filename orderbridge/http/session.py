@@ -6,8 +6,6 @@ import asyncio
 import copy
 import logging
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
@@ -145,33 +143,17 @@ class Session:
         except Exception as error:  # noqa: BLE001 - a caller's own transport may raise anything
             status = told(error, request)
         finally:
-            took = (time.perf_counter() - started) * 1000
-            extra = log_facts(self.gateway, operation, **ids)
-            path = request.target.partition("?")[0]
-            self.log.debug("%s %s -> %s in %.0f ms", request.method, path, status, took, extra=extra)
+            if self.log.isEnabledFor(logging.DEBUG):
+                took = (time.perf_counter() - started) * 1000
+                extra = log_facts(self.gateway, operation, **ids)
+                path = request.target.partition("?")[0]
+                self.log.debug("%s %s -> %s in %.0f ms", request.method, path, status, took, extra=extra)
         # Bytes may have left by then. Without the error itself: its frames may hold the headers in clear.
         raise NoAnswer(status)
 
-    @asynccontextmanager
-    async def room(self, lane: Lane, seconds: float) -> AsyncIterator[None]:
-        """
-        Hold one of the connections for what this lane sends; `seconds` is the longest wait for it.
-
-        Raises:
-            NothingSent: none was free in time.
-        """
-        if lane in _KEPT_FOR:
-            yield
-            return
-        try:
-            async with asyncio.timeout(None if seconds == float("inf") else seconds):
-                await self._room.acquire()
-        except TimeoutError as error:
-            raise NothingSent("no connection was free in time") from error
-        try:
-            yield
-        finally:
-            self._room.release()
+    def room(self, lane: Lane, seconds: float) -> Room:
+        """One of the connections, held for what this lane sends; `seconds` is the longest wait for it."""
+        return Room(None if lane in _KEPT_FOR else self._room, seconds)
 
     def _say_late(self, operation: str) -> None:
         if not self._said_late:
@@ -217,6 +199,30 @@ class Session:
         self._closed = True
         if self._owns_engine:
             await self._engine.aclose()
+
+
+class Room:
+    """A place among so many, held from entering to leaving. NothingSent: none was free in time."""
+
+    __slots__ = ("_places", "_seconds")
+
+    def __init__(self, places: asyncio.Semaphore | None, seconds: float) -> None:
+        self._places = places
+        self._seconds = None if seconds == float("inf") else seconds
+
+    async def __aenter__(self) -> None:
+        if self._places is not None and self._places.locked():
+            try:
+                async with asyncio.timeout(self._seconds):
+                    await self._places.acquire()
+            except TimeoutError as error:
+                raise NothingSent("no connection was free in time") from error
+        elif self._places is not None:
+            await self._places.acquire()
+
+    async def __aexit__(self, *exc: object) -> None:
+        if self._places is not None:
+            self._places.release()
 
 
 def log_facts(

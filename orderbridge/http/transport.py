@@ -50,8 +50,7 @@ class WireRequest:
     @property
     def target(self) -> str:
         """Path and query as sent: what a signature covers."""
-        parts = urlsplit(self.url)
-        return f"{parts.path}?{parts.query}" if parts.query else parts.path
+        return "/" + self.url.partition("://")[2].partition("/")[2].partition("#")[0]
 
     def __repr__(self) -> str:
         size = len(self.body)
@@ -298,11 +297,10 @@ class OneLoop:
 
     def check(self) -> None:
         """Raise ConfigurationError when the running loop is not the one of first use, or that was before a fork."""
-        if self.is_the_parents:
-            raise ConfigurationError(after_fork(self._owner))
-        self._process = os.getpid()
         loop = asyncio.get_running_loop()
         if self._loop is None:
-            self._loop = loop
+            self._loop, self._process = loop, os.getpid()
+        elif self.is_the_parents:
+            raise ConfigurationError(after_fork(self._owner))
         elif self._loop is not loop:
             raise ConfigurationError(f"{self._owner} was first used in another event loop; make one per loop")

@@ -177,29 +177,8 @@ def _sentence(fault: Mapping[str, Any]) -> str:
     return f"{field}: {text}" if field else text
 
 
-class UserModel(BaseModel, metaclass=_Meta):
-    """
-    A model that users build: frozen, refuses unknown fields, takes text for numbers and words, never a float.
-
-    The constructor and `model_copy` raise an error of ours, in a sentence; `model_validate` and its kin, and a model
-    that has such a field, pydantic's ValidationError. Both are ValueErrors.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
-    _refusal: ClassVar[type[OrderBridgeError]] = OrderDenied
-
-    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """A copy with other values, which are checked as those of a new one are."""
-        if not update:
-            return super().model_copy(deep=deep)
-        return type(self)(**{**self.__dict__, **update})
-
-
-class VenueModel(BaseModel):
-    """A model of what a venue says: frozen, ignores unknown fields, so that a newer file can be read."""
-
-    # A text with a longest length must be one that can be encoded: no other could be stored or shown.
-    model_config = ConfigDict(frozen=True, extra="ignore", str_max_length=_LONGEST)
+class _Model(BaseModel):
+    """What both kinds of models can do."""
 
     _unsaid: ClassVar[Mapping[str, Any]]
     _said: ClassVar[set[str]]
@@ -218,6 +197,31 @@ class VenueModel(BaseModel):
         `model_validate`.
         """
         return _made(cls, {**cls._unsaid, **values}, cls._said)
+
+
+class UserModel(_Model, metaclass=_Meta):
+    """
+    A model that users build: frozen, refuses unknown fields, takes text for numbers and words, never a float.
+
+    The constructor and `model_copy` raise an error of ours, in a sentence; `model_validate` and its kin, and a model
+    that has such a field, pydantic's ValidationError. Both are ValueErrors.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
+    _refusal: ClassVar[type[OrderBridgeError]] = OrderDenied
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy with other values, which are checked as those of a new one are."""
+        if not update:
+            return super().model_copy(deep=deep)
+        return type(self)(**{**self.__dict__, **update})
+
+
+class VenueModel(_Model):
+    """A model of what a venue says: frozen, ignores unknown fields, so that a newer file can be read."""
+
+    # A text with a longest length must be one that can be encoded: no other could be stored or shown.
+    model_config = ConfigDict(frozen=True, extra="ignore", str_max_length=_LONGEST)
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """As pydantic's, at a third of the price."""

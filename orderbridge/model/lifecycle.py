@@ -42,6 +42,7 @@ from orderbridge.model.order import FILL_FIGURES, UNSEEN, Fill, Identity, Order
 _IDS: Final = ("client_order_id", "exchange_order_id", "replaces", "replaced_by")
 _COMBINED: Final = frozenset({*_IDS, *FILL_FIGURES, "numbered_by_market", "evidence", "anomalies", "raw"})
 _WHOLE: Final = tuple(name for name in Order.model_fields if name not in _COMBINED)
+_STATED: Final = tuple(name for name in Order.model_fields if name not in {"raw", "observed_at"})
 _STATUS_RANK: Final = {
     status: rank
     for rank, status in enumerate(
@@ -111,14 +112,14 @@ def _named(order: Order) -> str:
 
 
 class _Rank:
-    """Where an observation stands in the one total order; the costly text key only breaks ties."""
+    """Where an observation stands in the one total order; the costly text key only breaks ties of what we saw last."""
 
     __slots__ = ("_first", "_order")
 
     def __init__(self, order: Order) -> None:
         self._order = order
         venue_time = last_change(order)
-        self._first = (order.is_done, venue_time, _STATUS_RANK[order.status])
+        self._first = (order.is_done, venue_time, _STATUS_RANK[order.status], order.observed_at or EARLIEST)
 
     def __ge__(self, other: _Rank) -> bool:
         if self._first != other._first:
@@ -310,6 +311,8 @@ def advance(current: Order, observation: Order | Sign) -> tuple[Order, tuple[Cha
         return _signed(current, observation)
     if observation == current:
         return current, ()
+    if (seen := _seen_again(current, observation)) is not None:
+        return seen, ()
     merged = merge(current, observation)
     rule = TABLE[_phase(current), _phase(observation)]
     if observation.replaced_by is not None and current.may_be_live and observation.may_be_live:
@@ -329,6 +332,16 @@ def advance(current: Order, observation: Order | Sign) -> tuple[Order, tuple[Cha
         seen_at = observation.observed_at or order.observed_at
         order = order.noted(anomalies=[_undone(current, order, seen_at)], observed_at=seen_at)
     return order, _changes(current, observation, order)
+
+
+def _seen_again(current: Order, seen: Order) -> Order | None:
+    """The later of two observations that differ in nothing but when they were made, as most do; else None."""
+    mine, theirs = current.__dict__, seen.__dict__
+    plain_word = current.known_by is KnownBy.REPORTED and current.replaced_by is None
+    if not plain_word or any(mine[name] != theirs[name] for name in _STATED):
+        return None
+    later = max(seen, current, key=lambda order: order.observed_at or EARLIEST)
+    return later if by_numbers(later) is later else None
 
 
 def lacking(known: Order, lack: Lack, *, settle_time: float) -> tuple[Order, str]:

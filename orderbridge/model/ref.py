@@ -101,7 +101,7 @@ class OrderRef(UserModel):
             raise WrongRef(f"{text!r} names no order: write an id, or gateway:id, or gateway:client:id")
         if not text.strip().isprintable():
             raise WrongRef(f"{text!r} holds a control character, as no id does")
-        return cls(**given)
+        return cls.of_checked(**given)
 
     @classmethod
     def of(cls, ref: RefLike) -> OrderRef:
@@ -114,7 +114,7 @@ class OrderRef(UserModel):
             return cls(gateway=ref.gateway, order_id=ref.order_id, symbol=ref.symbol or None)
         # What a venue said is kept as it is: one odd id of its own must not make an error of a list of orders.
         if isinstance(ref, Order):
-            return cls.model_construct(
+            return cls.of_checked(
                 gateway=ref.gateway,
                 order_id=ref.order_id,
                 client_order_id=ref.client_order_id or None,
@@ -122,7 +122,7 @@ class OrderRef(UserModel):
             )
         if isinstance(ref, Placement):
             order = ref.order
-            return cls.model_construct(
+            return cls.of_checked(
                 gateway=ref.gateway,
                 order_id=order.order_id if order else None,
                 client_order_id=ref.client_order_id or None,

@@ -141,15 +141,20 @@ class Lookup:
         return self.result()
 
     async def _run(self, stage: Sequence[LookupStep]) -> None:
-        async with asyncio.TaskGroup() as group:
-            for step in stage:
-                asks = self.pending(*step.kinds)
-                size = step.size or len(asks) or 1
-                runs = [asks[start : start + size] for start in range(0, len(asks), size)]
-                # Not a task for each: of ten thousand ids they would take the time that the answers need.
-                waiting = iter(runs)
-                for _ in runs[:AT_ONCE]:
-                    group.create_task(_run_each(step, waiting))
+        runs: list[tuple[LookupStep, list[list[Ask]]]] = []
+        for step in stage:
+            if asks := self.pending(*step.kinds):
+                size = step.size or len(asks)
+                runs.append((step, [asks[start : start + size] for start in range(0, len(asks), size)]))
+        if len(runs) == 1 and len(runs[0][1]) == 1:  # as nearly always, and then no task is needed
+            await _run_each(runs[0][0], iter(runs[0][1]))
+        elif runs:
+            async with asyncio.TaskGroup() as group:
+                for step, lists in runs:
+                    # Not a task for each: of ten thousand ids they would take the time that the answers need.
+                    waiting = iter(lists)
+                    for _ in lists[:AT_ONCE]:
+                        group.create_task(_run_each(step, waiting))
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
@@ -193,6 +198,8 @@ class Lookup:
             self._note_hidden(asks, rows)
 
     def _note_hidden(self, asks: Sequence[Ask], rows: Rows[Order]) -> None:
+        if all(ask.answer is Answer.FOUND for ask in asks):
+            return
         # A row without an id, or in a list by client ids, may be that of any ask that was not met.
         unreadable = {row.order_id for row in rows.bad}
         nameless = rows.bad or any(not order.client_order_id for order in rows.good)
@@ -236,7 +243,7 @@ class Lookup:
 
     def found(self, ask: Ask, order: Order) -> None:
         """An order answers to this ask."""
-        ask.orders = united([*ask.orders, order])
+        ask.orders = united([*ask.orders, order]) if ask.orders else (order,)
         ask.answer = Answer.FOUND
 
     def answer(self, asks: Iterable[Ask], answer: Answer, *, note: str = "", proven_absent: bool = False) -> None:
@@ -273,7 +280,7 @@ class Lookup:
         """The result as it is known now. Asks that nothing has come of ran out of time."""
         if self._failure is None and any(ask.is_pending for ask in self._asks.values()):
             self._failure = Failure(kind="timed_out", message="the time limit ended before every id was asked for")
-        return LookupResult(
+        return LookupResult.of_checked(
             refs=self._given,
             found=tuple(self._found(ref, asks) for ref, asks in zip(self.refs, self._by_ref, strict=True)),
             unreachable={self.gateway: self._failure} if self._failure else {},
@@ -283,10 +290,10 @@ class Lookup:
     def _found(self, ref: OrderRef, asks: list[Ask]) -> Found:
         if not asks:
             return no_id_of(self.gateway, ref)
-        orders = united(order for ask in asks for order in ask.orders)
+        orders = asks[0].orders if len(asks) == 1 else united(order for ask in asks for order in ask.orders)
         answers = {ask.answer or Answer.TIMED_OUT for ask in asks}
         worst = next((answer for answer in _WORST_FIRST if answer in answers), Answer.NOT_SEEN)
-        return Found(
+        return Found.of_checked(
             orders=orders,
             answers={self.gateway: Answer.FOUND if orders else worst},
             proven_absent=not orders and all(ask.proven_absent for ask in asks),

@@ -80,7 +80,7 @@ class Meaning(Word):
     UNCLEAR = "unclear"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Said:
     """
     The answer of a venue to one request, with nothing in it that may not be shown.

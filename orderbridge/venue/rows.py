@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Generic, TypeVar
@@ -19,7 +19,7 @@ from orderbridge.venue.bounds import remember
 M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")
 # How long reading rows may hold up everything else, in seconds.
-_TURN: Final = 0.02
+_TURN: Final = 0.002
 # Orders of one answer whose anomalies are told one by one; of more, how many there are.
 _ODD_TOLD: Final = 20
 
@@ -77,17 +77,22 @@ class RowReader:
             message = f"the answer is no list but {type(values).__name__}"
             raise UnexpectedResponse(message, gateway=self._session.gateway, operation=operation)
         rows: Rows[T] = Rows(bad=list(unread))
-        async for position, value in in_turns(values):
+        clock = asyncio.get_running_loop()
+        turn_ends = clock.time() + _TURN
+        for position, value in enumerate(values, first):
             try:
                 row = convert(value)
             except Unusable as error:
                 raw = value if raw_of is None else raw_of(value)
-                rows.bad.append(self.bad_row(first + position, str(error), id=error.id, raw=raw))
+                rows.bad.append(self.bad_row(position, str(error), id=error.id, raw=raw))
             else:
                 if row is not None:
                     rows.good.append(row)
+            if clock.time() > turn_ends:
+                await asyncio.sleep(0)
+                turn_ends = clock.time() + _TURN
         self.warn_bad(rows.bad, operation)
-        self.warn_odd([row for row in rows.good if isinstance(row, Order)], operation)
+        self.warn_odd([row for row in rows.good if isinstance(row, Order) and row.anomalies], operation)
         return rows
 
     def bad_row(self, position: int, reason: str, *, id: str | None = None, raw: Any = None) -> BadRow:
@@ -122,17 +127,6 @@ class RowReader:
             return False
         remember(self._told, (order_id, text), None)
         return True
-
-
-async def in_turns(items: Iterable[T]) -> AsyncIterator[tuple[int, T]]:
-    """The items with their positions, while everything else in the loop gets its turns, however many they are."""
-    loop = asyncio.get_running_loop()
-    since = loop.time()
-    for position, item in enumerate(items):
-        yield position, item
-        if loop.time() - since > _TURN:
-            await asyncio.sleep(0)
-            since = loop.time()
 
 
 def built(model: type[M], id: str | None, /, **fields: Any) -> M:

@@ -190,7 +190,8 @@ class KeyAuth:
 
     def sign(self, request: WireRequest) -> tuple[WireRequest, object]:
         """The request with its headers."""
-        return replace(request, headers={**self._headers(request), **request.headers}), None
+        headers = {**self._headers(request), **request.headers}
+        return WireRequest(request.method, request.url, headers, request.body), None
 
 
 class HttpChannel:
@@ -272,14 +273,14 @@ class HttpChannel:
             said = self._understand(response, call)
         except Exception as error:  # noqa: BLE001 - a defect there must not make an error of what was sent
             said = Said(text=f"an answer that cannot be understood: {type(error).__name__}")
+        said.status = response.status
         if said.ok:
-            return replace(said, status=response.status)
+            return said
         return replace(
             said,
             code=self._safe(said.code),
             text=self._safe(said.text) or "",
             keys=tuple(self._safe(key) or "" for key in said.keys),
-            status=response.status,
             retry_after=retry_after(response.headers.get("retry-after"), now=self._clock()),
             request_id=self._safe(response.headers.get("x-request-id")),
             body=None if call.hides_body else shown(response.body, self._auth.secrets),
@@ -454,6 +455,8 @@ class Sender:
             self._channel.check_usable()  # the waits may have been long
             tries.count, tries.earlier = tries.count + 1, left
             said = await self._channel.send(call, lane=lane, deadline=deadline, not_after=None, tries=tries)
+        if said.ok:
+            return said, Meaning.UNCLEAR
         meaning = read_meaning(self._meaning(said, call, session), said.status_told)
         if is_told(meaning):
             tries.left = left

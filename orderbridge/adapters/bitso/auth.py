@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
+import random
 import re
-import secrets
 import threading
 from collections.abc import Callable
 from typing import Final
@@ -40,8 +40,9 @@ class NonceSource:
     def next(self, now: float) -> str:
         """The next nonce; `now` is epoch seconds."""
         with _lock:
-            by_clock = int(now * 1000) * _RANDOM_DIGITS + secrets.randbelow(_RANDOM_DIGITS)
-            self._last = max(by_clock, self._last + 1 + secrets.randbelow(1000))
+            # So that two processes seldom meet: nothing that must be hard to guess.
+            by_clock = int(now * 1000) * _RANDOM_DIGITS + int(random.random() * _RANDOM_DIGITS)
+            self._last = max(by_clock, self._last + 1 + int(random.random() * 1000))
             return str(self._last)
 
 
@@ -61,7 +62,7 @@ def signature(secret: str, *, nonce: str, method: str, target: str, body: bytes)
     Source: Bitso API v3, "Create signed requests".
     """
     message = f"{nonce}{method}{target}".encode() + body
-    return hmac.new(secret.encode(), message, hashlib.sha256).hexdigest()
+    return hmac.digest(secret.encode(), message, "sha256").hex()
 
 
 class Signer:

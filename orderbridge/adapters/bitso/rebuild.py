@@ -90,7 +90,7 @@ async def look_up(
     rebuild = _Rebuild(look, reads, rebuild_limit, settle_time, listed)
     lists = [LookupStep((ORDER,), rebuild.ask_list, BATCH), LookupStep((CLIENT,), rebuild.ask_list, BATCH)]
     early, late = LookupStep((ORDER,), rebuild.read_early, 0), LookupStep((ORDER, CLIENT), rebuild.run, 0)
-    return await look.run(ways_to_ask, [[early, *lists], [late]])
+    return await look.run(ways_to_ask, [[early, *lists] if listed else lists, [late]])
 
 
 class _Rebuild:
