@@ -168,6 +168,13 @@ def digest_of(exchange: Any) -> str:
     return hashlib.sha256(named.encode()).hexdigest()
 
 
+def making_of(exchange: Any) -> str:
+    """A digest of what its markets depend on: objects that are made alike, for whichever account, have the same."""
+    kind = type(exchange)
+    made = (kind.__module__, kind.__qualname__, exchange.id, exchange.hostname, exchange.urls, exchange.options)
+    return hashlib.sha256(repr(made).encode()).hexdigest()
+
+
 def address_of(exchange: Any) -> str:
     """Where its requests go: the host of the first of its addresses, for messages."""
     urls = exchange.urls.get("api") if isinstance(exchange.urls, Mapping) else None
@@ -276,6 +283,7 @@ class Traits:
         order_rows_at: where the answer to a look-up by id has its rows; None where that is not known.
         cancel_lists: the id in the answer to a cancel is proof that the order was cancelled.
         posts_read, gets_write: paths that only read although they are asked by POST, and that change orders by GET.
+        account_call: a call of ccxt's that learns what an account is like, and is made with the load of markets only.
     """
 
     order_types: frozenset[OrderType] = frozenset()
@@ -304,6 +312,7 @@ class Traits:
     cancel_lists: bool = False
     posts_read: str = ""
     gets_write: str = ""
+    account_call: str | None = None
 
     def could_be_id(self, text: str) -> bool:
         """True if the exchange could have issued this as an order id, and it is safe in a path."""

@@ -154,6 +154,7 @@ _ROWS: Final[Mapping[str, tuple[Row, ...]]] = {
     "bybit": _BYBIT,
     "bybiteu": _BYBIT,
     "bybitid": _BYBIT,
+    "kucoin": (("account_call", "load_migration_status", "which of two spot accounts its orders go to"),),
     "deribit": (_GETS_WRITE,),
     "coinbaseinternational": (
         _GETS_WRITE,

@@ -11,11 +11,12 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mappi
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Context, Decimal, localcontext
+from functools import partial
 from typing import Any, Final, Self, TypeVar
 
 from orderbridge.adapters.ccxt_any.client import Answered, CcxtCall, CcxtClient
 from orderbridge.adapters.ccxt_any.codes import is_list_answer
-from orderbridge.adapters.ccxt_any.exchanges import Listing, Traits
+from orderbridge.adapters.ccxt_any.exchanges import Listing, Traits, making_of
 from orderbridge.adapters.ccxt_any.mapping import (
     UNREADABLE,
     OrderFacts,
@@ -28,6 +29,7 @@ from orderbridge.adapters.ccxt_any.mapping import (
     number,
     order_from_row,
 )
+from orderbridge.adapters.ccxt_any.watch import Markets, Watch
 from orderbridge.errors import NotSupported, OrderNotFound, UnexpectedResponse
 from orderbridge.gateway import order_from
 from orderbridge.http.retry import Deadline
@@ -48,20 +50,29 @@ _LOAD_SECONDS: Final = 60.0
 
 
 class CcxtMarkets:
-    """The markets of one exchange object. What another account's object has loaded may be of other options."""
+    """
+    The markets of one exchange: loaded by one object for all that are made alike, as ccxt's calls need them.
 
-    def __init__(self, client: CcxtClient) -> None:
+    Args:
+        account_call: what else a load tells, of the account.
+    """
+
+    def __init__(self, client: CcxtClient, watch: Watch, *, account_call: str | None = None) -> None:
         self._client = client
+        self._watch = watch
         # ccxt's symbols may hold small letters, ours do not.
         self._spelled: dict[str, str] = {}
         rules = MarketRules(
             public=self._fetch,
             rows=self._rows,
             market=lambda row, own, warn: market_from_ccxt(row, mode=client.exchange.precisionMode),
+            own=partial(self._load, account_call) if account_call else None,
             one=self.one,
             beyond=self._beyond,
         )
-        self.store = MarketStore(rules, gateway=client.gateway, log=client.session.log)
+        # A caller's own markets are no other's.
+        address = None if client.exchange.markets else making_of(client.exchange)
+        self.store = MarketStore(rules, gateway=client.gateway, log=client.session.log, address=address)
 
     def one(self, symbol: Symbol, markets: Mapping[Symbol, Market]) -> Market:
         """The market of a symbol. NotSupported: the exchange has none."""
@@ -115,16 +126,19 @@ class CcxtMarkets:
             nearest = () if sent is None else (sent,)
         return [BrokenRule(rule="precision", message=text, nearest=nearest)]
 
-    async def _fetch(self, fresh: bool) -> Any:
-        exchange = self._client.exchange
-        if fresh or not exchange.markets:
-            await self._client.quietly(
-                lambda known: known.load_markets(fresh), deadline=Deadline(_LOAD_SECONDS), operation="markets"
-            )
-        return exchange.markets or {}
+    async def _fetch(self, fresh: bool) -> Markets:
+        if fresh or not self._client.exchange.markets:
+            await self._load("load_markets", fresh)
+        return self._watch.markets
 
-    def _rows(self, markets: Mapping[str, Any]) -> list[Any]:
-        rows = [row for row in list(markets.values()) if is_spot(row)]
+    async def _load(self, method: str, *args: Any) -> Any:
+        return await self._client.quietly(
+            lambda known: getattr(known, method)(*args), deadline=Deadline(_LOAD_SECONDS), operation="markets"
+        )
+
+    def _rows(self, markets: Markets) -> list[Any]:
+        self._watch.take(markets)
+        rows = [row for row in list((markets.kept["markets"] or {}).values()) if is_spot(row)]
         self._spelled = {row["symbol"].upper(): row["symbol"] for row in rows}
         return rows
 

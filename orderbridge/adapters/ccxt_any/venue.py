@@ -139,7 +139,7 @@ class CcxtGateway(VenueGateway):
             writes_to=traits.writes,
             is_watched=lambda: watch.is_intact,
         )
-        markets = CcxtMarkets(client)
+        markets = CcxtMarkets(client, watch, account_call=traits.account_call)
         reads = CcxtReads(
             sender=client.sender,
             reader=RowReader(session),

@@ -16,12 +16,12 @@ import json
 import logging
 import math
 import socket
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from orderbridge.adapters.ccxt_any.mapping import AMOUNTS, STATED, TOLD, UNREADABLE, number
 from orderbridge.errors import ConfigurationError
@@ -85,6 +85,8 @@ _OF_MARKETS: Final = (
     "codes",
     "markets_loading",
 )
+# What it reads rows by, and knows from no other call than the one that loads them.
+_OPTIONS_OF_MARKETS: Final = ("marketsByNumericId", "currenciesByNumericId", "timeDifference")
 # Marks an object that a gateway has: what two put back would be what the other one put there.
 IN_USE: Final = "orderbridge_in_use"
 
@@ -164,6 +166,13 @@ class Call:
 
 current_call: Final[ContextVar[Call | None]] = ContextVar("orderbridge_ccxt_call", default=None)
 _current_request: Final[ContextVar[Sent | None]] = ContextVar("orderbridge_ccxt_request", default=None)
+
+
+class Markets(NamedTuple):
+    """The markets that one object of ccxt's has loaded, with the options that came of it."""
+
+    kept: Mapping[str, Any]
+    options: Mapping[str, Any]
 
 
 class OneShotSession:
@@ -326,21 +335,42 @@ class Watch:
 
     def _make_load_markets(self, original: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
         async def load_markets(*args: Any, **more: Any) -> Any:
-            exchange = self.exchange
-            kept = {name: getattr(exchange, name, _MISSING) for name in _OF_MARKETS}
-            options = dict(exchange.options)
-            try:
+            with self._put_back():
                 return await original(*args, **more)
-            finally:
-                # What is there before the first load is the caller's; put back, the caller's next use loads anew.
-                for name, value in kept.items():
-                    if getattr(exchange, name, _MISSING) is not value:
-                        self._before.setdefault(name, value)
-                for name, value in exchange.options.items():
-                    if options.get(name, _MISSING) is not value:
-                        self._options_before.setdefault(name, options.get(name, _MISSING))
 
         return load_markets
+
+    @contextmanager
+    def _put_back(self) -> Iterator[None]:
+        """What is there before the first load is the caller's; put back, the caller's next use loads anew."""
+        exchange = self.exchange
+        kept = {name: getattr(exchange, name, _MISSING) for name in _OF_MARKETS}
+        options = dict(exchange.options)
+        try:
+            yield
+        finally:
+            for name, value in kept.items():
+                if getattr(exchange, name, _MISSING) is not value:
+                    self._before.setdefault(name, value)
+            for name, value in exchange.options.items():
+                if options.get(name, _MISSING) is not value:
+                    self._options_before.setdefault(name, options.get(name, _MISSING))
+
+    @property
+    def markets(self) -> Markets:
+        """What the object keeps of the markets that it loaded, for others of its address."""
+        exchange = self.exchange
+        names = (*_OPTIONS_OF_MARKETS, *(exchange.options.get("marketHelperProps") or ()))
+        return Markets(
+            {name: getattr(exchange, name, None) for name in _OF_MARKETS[:-1]},
+            {name: exchange.options[name] for name in names if exchange.options.get(name) is not None},
+        )
+
+    def take(self, markets: Markets) -> None:
+        """Know markets as the object does that loaded them: every call of ccxt's needs them."""
+        with self._put_back():
+            vars(self.exchange).update(markets.kept)
+            self.exchange.options.update(markets.options)
 
     def _make_safe_order(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def safe_order(order: Any, market: Any = None) -> Any:
