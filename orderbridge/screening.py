@@ -36,7 +36,7 @@ _FIELDS_OF_REQUESTS: Final = _words(
     "symbol market pair instid instrument product productid side direction buysell price px limitprice rate "
     "quantity qty amount size sz volume basesize quotesize cost notional funds quoteorderqty quoteqty quoteamount "
     "clientorderid clientoid clientid clordid newclientorderid orderlinkid clientorderlinkid externaloid originid "
-    "customid identifier userref cloid ordertype ordtype timeinforce tif force postonly po expiretime "
+    "customid identifier userref cloid text algoclordid ordertype ordtype timeinforce tif force postonly po expiretime "
     "trigger triggerprice triggerpx stop stopprice stoplossprice takeprofitprice slippage slippagetolerance "
     "book major minor"
 )

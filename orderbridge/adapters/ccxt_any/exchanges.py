@@ -16,8 +16,12 @@ from pydantic import SecretStr
 from orderbridge.errors import ConfigurationError, NotSupported
 from orderbridge.gateway import Capabilities, ClientIdRule
 from orderbridge.http.limits import Rate
-from orderbridge.model.basics import Idempotency, OrderType, Side, TimeInForce
+from orderbridge.model.basics import EditClass, Idempotency, OrderType, Side, TimeInForce
+from orderbridge.model.order import Order
 from orderbridge.venue.meanings import Meaning
+
+# A field of an exchange's `Traits`, its value, and why it is another than what ccxt declares.
+Row = tuple[str, Any, str]
 
 # Ours to ccxt's, so that settings read as those of every other gateway.
 CREDENTIALS: Final[Mapping[str, str]] = {
@@ -226,13 +230,42 @@ class ClientIds:
     Attributes:
         rule: which ids it takes. idempotency: what it makes of one that was used before.
         fetch: `fetchOrder` finds an order by it; otherwise the open orders are searched.
-        sent_as: the parameter under which it reaches the exchange.
+        sent_as: the parameter under which it reaches the exchange. stop_sent_as: that of an order with a stop price.
+        prefix: what the exchange wants before each; in its rows what lacks it is no client id but a label.
     """
 
     rule: ClientIdRule
     idempotency: Idempotency = Idempotency.TAG_ONLY
     fetch: bool = False
     sent_as: str = "clientOrderId"
+    stop_sent_as: str = ""
+    prefix: str = ""
+
+    def sent(self, client_order_id: str, *, with_stop: bool = False) -> dict[str, str]:
+        """The parameter of an order that has this client id."""
+        return {(with_stop and self.stop_sent_as) or self.sent_as: self.prefix + client_order_id}
+
+    def read(self, order: Order) -> Order:
+        """An order with its client id as it was given here."""
+        shown = order.client_order_id
+        if shown is None or not self.prefix:
+            return order
+        id = shown.removeprefix(self.prefix) if shown.startswith(self.prefix) else ""
+        return order.model_copy(update={"client_order_id": id or None})
+
+
+@dataclass(frozen=True, slots=True)
+class Stops:
+    """
+    Orders that wait for a price, at an exchange.
+
+    Attributes:
+        types: which are taken. loss, gain: the parameters of ccxt's that their price goes out by.
+    """
+
+    types: frozenset[OrderType]
+    loss: str = "triggerPrice"
+    gain: str = "triggerPrice"
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +305,8 @@ class Traits:
         quote_sides: sides of market orders that can be sized in quote. base_sides: in base, as was shown: a market buy
             in base goes out as an amount of quote at some exchanges.
         order_needs_symbol: an order is looked up by its symbol too.
+        quote_as: how a size in quote is given to ccxt: by the calls for that (`with_cost`), as `cost`, or as `amount`.
+        stops: orders that wait for a price. edits: an order is changed in its place, and keeps its id.
         trigger_orders_apart: orders that wait for a price have a list and calls of their own. fetches_trigger: one of
             them is looked up there by id.
         fetch_params: what a look-up by id needs besides.
@@ -291,7 +326,10 @@ class Traits:
     post_only: bool = False
     quote_sides: frozenset[Side] = frozenset()
     base_sides: frozenset[Side] = frozenset(Side)
+    quote_as: str = "with_cost"
     client_ids: ClientIds | None = None
+    stops: Stops | None = None
+    edits: bool = False
     fetch_order: bool = False
     order_needs_symbol: bool = False
     open_orders: Listing = Listing()
@@ -327,15 +365,16 @@ class Traits:
     def capabilities(self) -> Capabilities:
         """The same in the words of every gateway."""
         return Capabilities(
-            order_types=self.order_types,
+            order_types=self.order_types | (self.stops.types if self.stops else frozenset()),
             times_in_force=self.times_in_force,
-            quote_sizing=bool(self.quote_sides),
+            quote_sizing=OrderType.MARKET in self.order_types and bool(self.quote_sides),
             any_options=True,
             post_only=self.post_only,
             client_order_id=self.client_ids.rule if self.client_ids else None,
             idempotency=self.client_ids.idempotency if self.client_ids else Idempotency.NONE,
             lookup_batch=1,
             cancel_batch=1,
+            edit=EditClass.IN_PLACE if self.edits else EditClass.NONE,
             history=self.orders.exists,
             fills=self.trades.exists or self.order_trades,
             markets=True,
@@ -385,7 +424,7 @@ def declared(exchange: Any) -> Traits:
     )
 
 
-def corrected(traits: Traits, rows: tuple[tuple[str, Any, str], ...]) -> Traits:
+def corrected(traits: Traits, rows: tuple[Row, ...]) -> Traits:
     """The traits with the override rows (field, value, reason) of an exchange over them."""
     return replace(traits, **{name: value for name, value, _ in rows})
 

@@ -9,15 +9,12 @@ before that (`STATED`, kept by `watch.Watch`). Parsers compute too, so an amount
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from copy import deepcopy
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from functools import partial
 from typing import Any, Final, NotRequired, TypedDict, Unpack
 
-from orderbridge.adapters.ccxt_any.exchanges import Traits
-from orderbridge.errors import NotSupported
 from orderbridge.model.basics import (
     ZERO,
     KnownBy,
@@ -527,52 +524,6 @@ def is_spot(row: Any) -> bool:
 _AS_ASKED: Final = ("time_in_force", "post_only")
 
 
-def refuse_side(request: OrderRequest, traits: Traits, gateway: str) -> None:
-    """NotSupported where the exchange sizes orders at market in one currency only."""
-    if request.type is not OrderType.MARKET:
-        return
-    if request.quantity is not None and request.side not in traits.base_sides:
-        instead = (
-            "give quote_quantity, or use a limit order" if request.side in traits.quote_sides else "use a limit order"
-        )
-        raise NotSupported(
-            f"{gateway} may take the quantity of a {request.side} at market for an amount of quote: {instead}"
-        )
-    if request.quote_quantity is not None and request.side not in traits.quote_sides:
-        raise NotSupported(f"{gateway} cannot size a {request.side} at market in quote: give quantity in base")
-
-
-def creation(request: OrderRequest, *, symbol: str, ids: Mapping[str, str]) -> Callable[[Any], Awaitable[Any]]:
-    """
-    The call that places an order: amounts as plain text, in a dict of params that nobody else holds.
-
-    Args:
-        symbol: as ccxt writes it. ids: the client order id by the parameter that it goes out as.
-
-    A market order is given no price, for there are exchanges where ccxt would multiply by it.
-    """
-    params: dict[str, Any] = {**deepcopy(dict(request.options)), **ids}
-    if request.time_in_force is not TimeInForce.GTC:
-        params["timeInForce"] = request.time_in_force.upper()
-    if request.post_only:
-        params["postOnly"] = True
-    kind, side = request.type.value, request.side.value
-    if request.quote_quantity is not None:
-        cost, one_sided = plain(request.quote_quantity), f"create_market_{side}_order_with_cost"
-
-        def by_cost(exchange: Any) -> Awaitable[Any]:
-            if exchange.has.get("createMarketOrderWithCost") is True:
-                made: Awaitable[Any] = exchange.create_market_order_with_cost(symbol, side, cost, dict(params))
-            else:
-                made = getattr(exchange, one_sided)(symbol, cost, dict(params))
-            return made
-
-        return by_cost
-    quantity = plain(request.quantity or Decimal(0))
-    price = None if request.price is None else plain(request.price)
-    return lambda exchange: exchange.create_order(symbol, kind, side, quantity, price, dict(params))
-
-
 def order_from_answer(
     answer: Any,
     request: OrderRequest,
@@ -606,6 +557,9 @@ def order_from_answer(
         return order_as_asked(request, order_id=order_id, client_order_id=client_order_id, anomalies=(odd,), **facts)
     asked_for = {} if request.type is OrderType.MARKET else {name: getattr(request, name) for name in _AS_ASKED}
     noted = {name: value for name, value in asked_for.items() if getattr(order, name) is None}
+    if request.stop_price is not None and order.stop_price is None:
+        # Of an order that waits the answer may name what it becomes.
+        noted["type"] = request.type
     if order.status is OrderStatus.ACCEPTED:
         noted["evidence"] = ("submit: an id was given",)
     return order.model_copy(update=noted)

@@ -1,27 +1,19 @@
 """
 Where ccxt's declarations are wrong or say too little: one row for each, and why.
 
-Client order ids stand here only: that an exchange's source mentions them does not show that they work. A row says what
-the exchange documents and what was seen to leave ccxt for it; anything beyond a tag needs a round trip on the exchange.
+What leaves for a new order stands in `sending`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
-from orderbridge.adapters.ccxt_any.exchanges import ClientIds, Listing
-from orderbridge.gateway import ClientIdRule
-from orderbridge.model.basics import Side, TimeInForce
+from orderbridge.adapters.ccxt_any.exchanges import Listing, Row
+from orderbridge.adapters.ccxt_any.sending import SENDING
 from orderbridge.venue.meanings import Meaning, rows_of
 
-Row = tuple[str, Any, str]
-
-
 _BITSO: Final[tuple[Row, ...]] = (
-    ("times_in_force", frozenset({TimeInForce.GTC}), "IOC and FOK go out under a name that Bitso does not document"),
-    ("post_only", False, "postOnly goes out under a name that Bitso does not document"),
-    ("client_ids", None, "the unified client id never reaches Bitso, and is not read back"),
     ("order_needs_symbol", False, "declared, and not used: Bitso looks orders up by id alone"),
     (
         "open_orders",
@@ -46,11 +38,6 @@ _BITSO: Final[tuple[Row, ...]] = (
 
 _BINANCE: Final[tuple[Row, ...]] = (
     (
-        "client_ids",
-        ClientIds(ClientIdRule(alphabet="A-Za-z0-9_-", max_length=36), fetch=True),
-        "leaves as newClientOrderId and is found by origClientOrderId; unique among open orders by the documents only",
-    ),
-    (
         "open_orders",
         Listing(exists=True, whole=True, rows_at=()),
         "one answer holds all open orders; there are no pages",
@@ -64,16 +51,6 @@ _BINANCE: Final[tuple[Row, ...]] = (
 )
 
 _KRAKEN: Final[tuple[Row, ...]] = (
-    (
-        "client_ids",
-        ClientIds(ClientIdRule(alphabet="A-Za-z0-9", max_length=18)),
-        "leaves as cl_ord_id (18 characters); QueryOrders takes no cl_ord_id, so open orders are searched for it",
-    ),
-    (
-        "times_in_force",
-        frozenset({TimeInForce.GTC, TimeInForce.IOC}),
-        "Kraken documents GTC, IOC and GTD; `features` declare FOK too",
-    ),
     (
         "open_orders",
         Listing(exists=True, whole=True, rows_at=("result", "open")),
@@ -91,11 +68,6 @@ _KRAKEN: Final[tuple[Row, ...]] = (
 )
 
 _COINBASE: Final[tuple[Row, ...]] = (
-    (
-        "client_ids",
-        ClientIds(ClientIdRule(alphabet="A-Za-z0-9_-", max_length=36), sent_as="client_order_id"),
-        "required by Coinbase; ccxt puts an id of its own in place of clientOrderId, but not of Coinbase's name for it",
-    ),
     (
         "open_orders",
         Listing(exists=True, more="has_next", rows_at=("orders",)),
@@ -161,24 +133,6 @@ _ROWS: Final[Mapping[str, tuple[Row, ...]]] = {
         ("posts_read", "/auth$", "it gets a token by POST before it places an order"),
     ),
     "hyperliquid": (("posts_read", "/info$", "all of its reads are asked by POST"),),
-}
-
-# How a market buy in base leaves ccxt, by exchange: where its field, or one beside it for quote, shows the currency.
-_BASE_BUYS: Final[Mapping[str, str]] = {
-    "alpaca": "as qty, and quote as notional",
-    "binance": "as quantity, and quote as quoteOrderQty",
-    "binanceus": "as quantity, and quote as quoteOrderQty",
-    "bingx": "as quantity, and quote as quoteOrderQty",
-    "bitbank": "as amount, which is of the base",
-    "bitso": "as major, and quote as minor",
-    "coinbaseexchange": "as size, and quote as funds",
-    "deepcoin": "as sz with tgtCcy base_ccy",
-    "independentreserve": "as volume, of the primary currency",
-    "kraken": "as volume, and quote with oflags viqc",
-    "kucoin": "as size, and quote as funds",
-    "mexc": "as quantity, and quote as quoteOrderQty",
-    "phemex": "with qtyType ByBase",
-    "whitebit": "to order/stock_market, which is in base",
 }
 
 _CLASSES: Final = "ccxt has time-outs, duplicates and refusals under the same classes"
@@ -441,12 +395,9 @@ _LIKE: Final = {name: like for like, names in _FAMILIES.items() for name in name
 
 
 def _rows_of(name: str) -> tuple[Row, ...]:
-    rows = (*_ROWS.get(name, ()), *_REFUSALS.get(_LIKE.get(name, name), ()))
-    if name not in _BASE_BUYS:
-        return rows
-    return (*rows, ("base_sides", frozenset(Side), f"a market buy in base goes out {_BASE_BUYS[name]}"))
+    return (*_ROWS.get(name, ()), *SENDING.get(name, ()), *_REFUSALS.get(_LIKE.get(name, name), ()))
 
 
 OVERRIDES: Final[Mapping[str, tuple[Row, ...]]] = {
-    name: _rows_of(name) for name in sorted({*_ROWS, *_BASE_BUYS, *_REFUSALS, *_LIKE})
+    name: _rows_of(name) for name in sorted({*_ROWS, *SENDING, *_REFUSALS, *_LIKE})
 }

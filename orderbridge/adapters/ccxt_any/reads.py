@@ -191,6 +191,10 @@ class CcxtReads:
             numbered_by_market=self.traits.numbers_by_market,
         )
 
+    def own(self, order: Order) -> Order:
+        """An order with the client id that it was given here."""
+        return order if self.traits.client_ids is None else self.traits.client_ids.read(order)
+
     async def ready(self, *, deadline: Deadline) -> Mapping[Symbol, Market]:
         """The markets, which every read of ccxt's needs. VenueUnavailable and the errors of a read."""
         return await self.markets.store.get(deadline=deadline)
@@ -376,6 +380,7 @@ class CcxtReads:
             )
             if symbol not in (None, order.symbol):
                 raise Unusable(f"this order of {order.symbol} is another than was asked for", id=order.order_id)
+            order = self.own(order)
             self.memory.put(order)
             return order
 

@@ -27,9 +27,13 @@ from orderbridge.adapters.ccxt_any.exchanges import (
     rate_of,
     secrets_of,
 )
-from orderbridge.adapters.ccxt_any.mapping import creation, order_from_answer, refuse_side, stated_in_answer
+from orderbridge.adapters.ccxt_any.mapping import (
+    order_from_answer,
+    stated_in_answer,
+)
 from orderbridge.adapters.ccxt_any.overrides import OVERRIDES
 from orderbridge.adapters.ccxt_any.reads import TRIGGER, CcxtMarkets, CcxtReads, NotInList, check_symbol
+from orderbridge.adapters.ccxt_any.sending import creation, refuse_untaken
 from orderbridge.adapters.ccxt_any.watch import Watch
 from orderbridge.errors import (
     NotSent,
@@ -37,6 +41,7 @@ from orderbridge.errors import (
     OrderBridgeError,
     OrderDenied,
     OrderNotFound,
+    OrderRejected,
     UnexpectedResponse,
     VenueError,
     VenueUnavailable,
@@ -47,13 +52,14 @@ from orderbridge.http.limits import LimitsLike, shared_limiter
 from orderbridge.http.retry import Deadline, Retries
 from orderbridge.http.session import Session
 from orderbridge.http.transport import NothingSent, WireRequest, WireResponse
-from orderbridge.model.basics import Symbol
+from orderbridge.model.basics import OrderType, Symbol, plain
 from orderbridge.model.order import Order, gateway_name
-from orderbridge.model.ref import OrderRef, RefLike
-from orderbridge.model.request import OrderRequest
+from orderbridge.model.ref import OrderRef, RefLike, parse_refs
+from orderbridge.model.request import OrderEdit, OrderRequest
 from orderbridge.model.results import Answer, BadRow, LookupResult
 from orderbridge.venue.bounds import after_a_write
 from orderbridge.venue.cancel import UNREADABLE, Cancelled, Cancelling, Listed, Meant, Seeking
+from orderbridge.venue.edit import Editing
 from orderbridge.venue.gateway import Parts, VenueGateway
 from orderbridge.venue.lookup import CLIENT, ORDER, Ask, Lookup, LookupStep, Way, no_id_of
 from orderbridge.venue.memory import OrderMemory
@@ -106,7 +112,7 @@ class CcxtGateway(VenueGateway):
     """
 
     instead: Mapping[str, str] = {
-        "edit": "ccxt cancels and places anew: call cancel, then submit, each with its own outcome",
+        "edit": "it would be cancelled and placed anew: call cancel, then submit, each with its own outcome",
         "orders": "use open_orders, lookup or fills",
     }
     # ccxt's own limit for a request is the caller's to change; this one ends every call, however ccxt connects.
@@ -172,6 +178,7 @@ class CcxtGateway(VenueGateway):
             fills=partial(reads.trades_since, beside) if traits.capabilities.fills else None,
             placing=_placing(reads, clock),
             cancelling=_cancelling(reads),
+            editing=_editing(reads) if traits.edits else None,
             markets=markets.store,
             close=close,
         )
@@ -197,10 +204,9 @@ def _placing(reads: CcxtReads, clock: Callable[[], float]) -> Placing:
     traits, markets, memory = reads.traits, reads.markets, reads.memory
 
     def call(request: OrderRequest, client_order_id: str | None) -> CcxtCall:
-        ids = traits.client_ids
-        sent_as = {ids.sent_as: client_order_id} if ids and client_order_id else {}
         memory.sending(client_order_id, request.symbol)
-        make = creation(request, symbol=markets.spelled(request.symbol) or "", ids=sent_as)
+        symbol = markets.spelled(request.symbol) or ""
+        make = creation(request, traits, symbol=symbol, client_order_id=client_order_id)
         return CcxtCall(operation="submit", make=make, client_order_id=client_order_id)
 
     async def said(done: Answered, request: OrderRequest, call: CcxtCall, deadline: Deadline) -> Order:
@@ -209,7 +215,7 @@ def _placing(reads: CcxtReads, clock: Callable[[], float]) -> Placing:
             raise Unclear("the answer names no order id")
         if not all(sent.status is not None and sent.status < 300 for sent in done.call.writes):
             raise Unclear("the answer is no good one", order_id=order_id)
-        return order_from_answer(
+        order = order_from_answer(
             done.value,
             request,
             order_id=order_id,
@@ -217,17 +223,57 @@ def _placing(reads: CcxtReads, clock: Callable[[], float]) -> Placing:
             step=markets.step(request.symbol),
             **reads.facts(),
         )
+        memory.shown(order_id, request.symbol, apart=traits.trigger_orders_apart and request.stop_price is not None)
+        return reads.own(order)
 
     return Placing(
         sender=reads.sender,
         capabilities=traits.capabilities,
         clock=clock,
-        screen=lambda request: refuse_side(request, traits, reads.sender.gateway),
+        screen=lambda request: refuse_untaken(request, traits, reads.sender.gateway),
         markets=markets.store,
         call=call,
         said=said,
         stated=lambda done: stated_in_answer(done.value),
         known=memory.created,
+    )
+
+
+def _editing(reads: CcxtReads) -> Editing:
+    """Changes in place, of limit orders: quantity and price. An answer is an acknowledgement, so the order is read."""
+    gateway = reads.sender.gateway
+
+    async def find(given: RefLike, deadline: Deadline) -> Order:
+        (ref,) = parse_refs([given], gateways=[gateway], operation="edit")
+        return order_from(
+            await look_up(reads.in_lane("resolve"), [ref], deadline), ref, gateway=gateway, operation="edit"
+        )
+
+    def check(order: Order, changes: OrderEdit) -> OrderEdit:
+        asked = {name for name, value in dict(changes).items() if value is not None}
+        if order.type is not OrderType.LIMIT or asked - {"quantity", "price"}:
+            raise NotSupported(f"{gateway} changes quantity and price of limit orders only")
+        return changes
+
+    def call(order: Order, changes: OrderEdit) -> CcxtCall:
+        amounts = [None if each is None else plain(each) for each in (changes.quantity, changes.price)]
+        symbol = reads.markets.spelled(order.symbol)
+        return CcxtCall(
+            operation="edit",
+            make=lambda exchange: exchange.edit_order(order.order_id, symbol, "limit", order.side.value, *amounts, {}),
+            order_id=order.order_id,
+            client_order_id=order.client_order_id,
+        )
+
+    return Editing(
+        find=find,
+        check=check,
+        sender=reads.sender,
+        call=call,
+        shown=lambda answer, order: None,
+        may_be_state=lambda refused: isinstance(refused, (OrderNotFound, OrderRejected)),
+        markets=reads.markets.store,
+        unconfirmed=reads.memory.update,
     )
 
 
@@ -417,7 +463,8 @@ class _Steps:
         elif rules is None:
             self._look.answer([ask], Answer.CANNOT_ASK, note=self._why(ask))
         elif rules.fetch:
-            await self._fetch(ask, ask.id, symbol, {"clientOrderId": ask.id})
+            # Without an order id: some exchanges would ask for both.
+            await self._fetch(ask, "", symbol, {"clientOrderId": rules.prefix + ask.id})
         else:
             self._later(ask, symbol)
 
@@ -477,7 +524,7 @@ class _Steps:
 
     def _take(self, ask: Ask, order_id: str, rows: Rows[Order]) -> None:
         """An order that answers is the one only if it says so: ccxt gives whatever order came back."""
-        named = ask if order_id == ask.id else Ask(ORDER, order_id, ask.symbol)
+        named = ask if order_id in {ask.id, ""} else Ask(ORDER, order_id, ask.symbol)
         self._look.set_aside(self._look.take([named], rows.good))
         for order in named.orders:
             self._look.found(ask, order)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Final
@@ -15,7 +16,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from orderbridge import OrderRequest
 from orderbridge.adapters.ccxt_any import CcxtGateway
-from orderbridge.adapters.ccxt_any.watch import current_call
+from orderbridge.adapters.ccxt_any.exchanges import corrected, declared
+from orderbridge.adapters.ccxt_any.overrides import OVERRIDES
 from orderbridge.errors import OrderBridgeError
 from orderbridge.http.retry import Retries
 from tests.adapters.ccxt_any.conftest import MARKET
@@ -108,7 +110,7 @@ def exchange_of(name: str) -> Any:
     known.options.update(_OPTIONS.get(name, {}))
     if name == "cex":
         known.options.setdefault("createOrder", {})["accountId"] = "1"
-    places = {2: {"amount": 5, "price": 2}, 3: {"amount": 8, "price": 6}}
+    places = {2: {"amount": 5, "price": 2}, 3: {"amount": 8, "price": 6, "cost": 8}}
     steps = places.get(known.precisionMode, {"amount": "0.00001", "price": "0.01", "cost": "0.01"})
     id = "10107" if name in _NUMBERED else "BTCUSDT"
     ids = {"id": id, "baseId": id if name == "hyperliquid" else "BTC", "quoteId": "USDT", "numericId": 10107}
@@ -121,17 +123,16 @@ def exchange_of(name: str) -> Any:
     return known
 
 
-async def captured(name: str, **order: Any) -> list[Left]:
-    """The requests that an order makes; `edit=` changes are made to an order that is open instead."""
+@asynccontextmanager
+async def capturing(name: str) -> AsyncIterator[tuple[CcxtGateway, list[Left]]]:
+    """A gateway, and what leaves it."""
     known, left = exchange_of(name), []
+    traits = corrected(declared(known), OVERRIDES.get(name, ()))
 
     async def fetch(url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
-        call = current_call.get()
-        assert call is not None
-        fields = _fields(
-            url, body or (headers or {}).get("X-GEMINI-PAYLOAD") or (headers or {}).get("X-COINONE-PAYLOAD")
-        )
-        left.append(Left(method, urlsplit(url).path, fields, call.sent[-1].is_write))
+        told = headers or {}
+        fields = _fields(url, body or told.get("X-GEMINI-PAYLOAD") or told.get("X-COINONE-PAYLOAD"))
+        left.append(Left(method, urlsplit(url).path, fields, traits.writes(method, url.partition("?")[0])))
         answer = next((value for part, value in _ANSWERS.items() if part in url), {})
         known.on_rest_response(200, "", url, method, {}, json.dumps(answer), {}, body)
         return answer
@@ -139,12 +140,24 @@ async def captured(name: str, **order: Any) -> list[Left]:
     known.fetch = fetch
     try:
         async with CcxtGateway(known, limits=None, retries=Retries(tries=1)) as gateway:
-            try:
-                await gateway.submit(OrderRequest(symbol=SYMBOL, **order))
-            except OrderBridgeError:
-                # Nothing here answers as an exchange does: what counts is what had left.
-                if not any(each.is_write for each in left):
-                    raise
+            yield gateway, left
     finally:
         await known.close()
-    return left
+
+
+async def captured(name: str, **order: Any) -> list[Left]:
+    """The requests that an order makes. Raises what a gateway does that sends nothing."""
+    async with capturing(name) as (gateway, left):
+        return await leaving(gateway, left, **order)
+
+
+async def leaving(gateway: CcxtGateway, left: list[Left], **order: Any) -> list[Left]:
+    """The requests that an order makes of a gateway which made others before."""
+    before = len(left)
+    try:
+        await gateway.submit(OrderRequest(symbol=SYMBOL, **order))
+    except OrderBridgeError:
+        # Nothing here answers as an exchange does: what counts is what had left.
+        if not any(each.is_write for each in left[before:]):
+            raise
+    return left[before:]

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import ccxt.async_support
 import pytest
 
+from orderbridge import OrderEdit, OrderRef, OrderRequest
 from orderbridge.adapters.ccxt_any.watch import Watch
+from orderbridge.errors import NotSupported
 from orderbridge.http.limits import Limiter
-from tests.adapters.ccxt_any.captured import captured, exchange_of
+from orderbridge.model.basics import Side
+from orderbridge.venue.submit import order_as_asked
+from tests.adapters.ccxt_any.captured import SYMBOL, Left, captured, capturing, exchange_of, leaving
 from tests.adapters.ccxt_any.test_exchanges import traits_of
 
 pytestmark = pytest.mark.ccxt
@@ -66,3 +72,183 @@ def test_fees_for_ccxt_are_given_back_with_the_object() -> None:
 def test_a_write_is_told_by_its_path(name: str, method: str, path: str, is_write: bool) -> None:
     """What is not known to read by POST, or to write by GET, is told by its method."""
     assert traits_of(name).writes(method, f"https://api.example.com{path}") is is_write
+
+
+ID: Final = "ob1abc0123456789"
+STOP: Final[dict[str, Any]] = {"side": "sell", "quantity": "0.5", "stop_price": "39000"}
+# Fields that every request has anew.
+ANEW: Final = re.compile(r"nonce|sign|sig$|time$|timestamp|expir|id$|^ts$|key|^[rsv]$")
+# Names of ccxt's own, by the exchanges whose own they are too: elsewhere they would stand beside a plain order, unread.
+OWN: Final = {
+    "timeInForce": "aster backpack binance binanceus bingx bitget bitopro bitrue bitvavo blockchaincom btcmarkets btse"
+    " bullish bybit bybiteu bybitid cex coinsph hashkey kucoin mexc poloniex tokocrypto toobit weex xt zebpay",
+    "postOnly": "backpack bitvavo btcmarkets btse kucoin whitebit",
+    "triggerPrice": "bybit bybiteu bybitid",
+    "clientOrderId": "btcmarkets cex latoken poloniex whitebit xt zebpay",
+    # Beside the exchange's own word for it, and beside the field for quote.
+    "postOnly beside": "aster bitopro",
+    "createMarketBuyOrderRequiresPrice": "bitget",
+    "stopLossPrice": "",
+    "takeProfitPrice": "",
+    "cost": "",
+}
+CLIENT_ID_IN: Final = {
+    "newClientOrderId": "aster binance binanceus bingx bitrue btcturk coinsph hashkey mexc toobit weex",
+    "orderLinkId": "bybit bybiteu bybitid",
+    "0.clOrdId": "myokx okx okxus",
+    "text": "gate gateeu",
+    "clientOid": "bitget kucoin",
+    "client-order-id": "bittrade htx",
+    "client_order_id": "alpaca bigone bithumb bitstamp coinbase cryptomus delta foxbit gemini indodax",
+    "cl_ord_id": "kraken",
+    "params.client_oid": "cryptocom",
+    "clOrdId": "blockchaincom deepcoin",
+    "clOrderId": "btse",
+    "clOrdID": "phemex",
+    "custom_id": "lbank",
+    "clientId": "tokocrypto",
+    "identifier": "upbit",
+    "clientOrderId": "btcmarkets cex latoken poloniex whitebit xt",
+}
+QUOTE_IN: Final = {
+    "quoteOrderQty": "binance binanceus bingx coinsph mexc tokocrypto",
+    "notional": "alpaca",
+    "amountQuote": "bitvavo",
+    "counter_volume": "luno",
+    "funds": "coinbaseexchange kucoin",
+    "order_configuration.market_market_ioc.quote_size": "coinbase",
+    "order_configuration.market.quote_size": "revolutx",
+    "quoteOrderSize": "btse",
+    "quoteOrderAmount": "zebpay",
+    "quoteQty": "xt",
+    "total": "coinmate",
+    # Of a market buy these are quote by the exchange's documents, or by a field beside them.
+    "amount": "bigone bittrade digifinex gate gateeu htx poloniex whitebit",
+    "price": "lbank upbit",
+    "qty": "bitget bybit bybiteu bybitid",
+    "quantity": "hashkey toobit",
+    "volume": "kraken",
+    "sz": "deepcoin",
+    "0.sz": "myokx okx okxus",
+}
+
+
+def _names(table: dict[str, str], name: str) -> set[str]:
+    return {field for field, names in table.items() if name in names.split()}
+
+
+def _check_fields(name: str, order: Left) -> None:
+    """Nothing leaves under a name that is ccxt's and not the exchange's."""
+    left = {path.rpartition(".")[2] for path in order.flat}
+    assert left & OWN.keys() <= {field.removesuffix(" beside") for field in _names(OWN, name)}
+
+
+@pytest.mark.parametrize("name", SHOWN)
+async def test_what_is_claimed_leaves_in_a_form_of_its_own(name: str) -> None:
+    """Every life, flag, stop and order at market that is declared changes the request, by the exchange's own names."""
+    traits = traits_of(name)
+    can = traits.capabilities
+    asked: list[dict[str, Any]] = [{**LIMIT, "time_in_force": life} for life in can.times_in_force - {"gtc"}]
+    asked += [{**LIMIT, "post_only": True}] if can.post_only else []
+    if "market" in can.order_types:
+        asked += [{"type": "market", "side": side, "quantity": "0.5"} for side in traits.base_sides]
+    asked += [{**STOP, "type": kind, "price": "38000"} for kind in can.order_types & {"stop_limit", "take_profit"}]
+    if "stop_loss" in can.order_types and Side.SELL in traits.base_sides:
+        asked += [{**STOP, "type": kind} for kind in can.order_types & {"stop_loss", "take_profit"}]
+    mine = {"client_order_id": ID} if can.client_order_id else {}
+    async with capturing(name) as (gateway, left):
+        (*_, plain) = await leaving(gateway, left, **LIMIT, **mine)
+        requests = [(order, (await leaving(gateway, left, **order, **mine))[-1]) for order in asked]
+
+    _check_fields(name, plain)
+    for order, made in requests:
+        _check_fields(name, made)
+        differs = {field for field in {*made.flat, *plain.flat} if made.flat.get(field) != plain.flat.get(field)}
+        told = {field for field in differs if ANEW.search(field.lower().rpartition(".")[2]) is None}
+        assert told or made.path != plain.path, order
+        amounts = {str(value).lstrip("-") for value in made.flat.values()}
+        if order.get("quantity") and name not in {"phemex", "nado"}:
+            assert amounts >= {each for each in (order["quantity"], order.get("stop_price")) if each}, order
+
+
+@pytest.mark.parametrize("name", SHOWN)
+async def test_what_is_not_claimed_stays(name: str) -> None:
+    """It is refused, and nothing leaves."""
+    traits = traits_of(name)
+    can = traits.capabilities
+    lives = [{**LIMIT, "time_in_force": life} for life in {"ioc", "fok"} - can.times_in_force]
+    flags = [] if can.post_only else [{**LIMIT, "post_only": True}]
+    stops = [
+        {**STOP, "type": kind, **({} if kind == "stop_loss" else {"price": "38000"})}
+        for kind in {"stop_loss", "stop_limit", "take_profit"} - can.order_types
+    ]
+    sizes = [{"type": "market", "side": side, "quantity": "0.5"} for side in set(Side) - traits.base_sides]
+    sizes += [{"type": "market", "side": side, "quote_quantity": "100"} for side in set(Side) - traits.quote_sides]
+
+    async with capturing(name) as (gateway, left):
+        for order in [*lives, *flags, *stops, *sizes]:
+            with pytest.raises(NotSupported):
+                await gateway.submit(OrderRequest(symbol=SYMBOL, **order))
+
+    assert left == []
+
+
+@pytest.mark.parametrize("name", [name for name in SHOWN if traits_of(name).client_ids])
+async def test_client_ids_leave_as_the_exchanges_own(name: str) -> None:
+    """In its own field, once, with its prefix, of stops too; and look-ups ask by it and by no order id."""
+    ids = traits_of(name).client_ids
+    assert ids is not None
+    order = (await captured(name, **LIMIT, client_order_id=ID))[-1]
+
+    assert [field for field, value in order.flat.items() if ID in str(value)] == list(_names(CLIENT_ID_IN, name))
+    assert ids.prefix + ID in order.flat.values()
+    if {"stop_limit"} & traits_of(name).capabilities.order_types:
+        stop = (await captured(name, **STOP, type="stop_limit", price="38000", client_order_id=ID))[-1]
+        assert ids.prefix + ID in stop.flat.values()
+    if ids.fetch:
+        async with capturing(name) as (gateway, left):
+            await gateway.lookup(OrderRef(gateway=gateway.name, client_order_id=ID, symbol=SYMBOL))
+        asked = [each for each in left if ID in f"{each.path} {each.fields}"]
+        assert asked
+        for each in asked:
+            texts = [each.path.rpartition("/")[2], *map(str, each.flat.values())]
+            assert texts.count(ids.prefix + ID) == 1
+            assert not {"orderId", "order_id", "ordId", "id"} & {key for key, value in each.flat.items() if value}
+
+
+@pytest.mark.parametrize(
+    ("name", "side"),
+    [
+        (name, side)
+        for name in SHOWN
+        for side in sorted(traits_of(name).quote_sides)
+        if traits_of(name).capabilities.quote_sizing
+    ],
+)
+async def test_a_size_in_quote_leaves_in_a_field_for_quote(name: str, side: str) -> None:
+    """A cost is never taken for a quantity of the base."""
+    order = (await captured(name, type="market", side=side, quote_quantity="100"))[-1]
+    _check_fields(name, order)
+
+    assert [field for field, value in order.flat.items() if str(value) == "100"] == list(_names(QUOTE_IN, name))
+
+
+@pytest.mark.parametrize("name", [name for name in SHOWN if traits_of(name).edits])
+async def test_an_edit_leaves_as_an_amendment(name: str) -> None:
+    """One write, of the order's id and of what changes only: nothing is cancelled and placed anew."""
+    asked = OrderRequest(symbol=SYMBOL, **LIMIT)
+    order = order_as_asked(
+        asked, venue="ccxt", account="default", order_id="12345678", client_order_id=None, observed_at=datetime.now(UTC)
+    )
+    for changes in ({"price": "41000"}, {"quantity": "0.6"}, {"quantity": "0.6", "price": "41000"}):
+        async with capturing(name) as (gateway, left):
+            editing = gateway.parts.editing
+            assert editing is not None
+            call = editing.call(order, OrderEdit(**changes))
+            with suppress(Exception):
+                await call.make(gateway._exchange)
+        (amendment,) = [each for each in left if each.is_write]
+        texts = {str(value) for value in amendment.flat.values()} | set(amendment.path.split("/"))
+        assert texts >= {"12345678", *changes.values()}
+        assert not texts & ({"0.5", "40000"} | ({"0.6", "41000"} - set(changes.values())))
+        assert re.search(r"cancel|replace", f"{amendment.path} {sorted(amendment.flat)}", re.IGNORECASE) is None

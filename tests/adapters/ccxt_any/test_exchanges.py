@@ -28,15 +28,16 @@ def traits_of(name: str) -> Traits:
 
 @pytest.mark.parametrize("name", ccxt.async_support.exchanges)
 def test_every_exchange_has_capabilities(name: str) -> None:
-    """None breaks the reading; none claims an edit, and client ids stand in our table only."""
+    """None breaks the reading; client ids, stops and edits stand in our table only."""
     traits = traits_of(name)
     capabilities = traits.capabilities
 
     assert TimeInForce.GTC in capabilities.times_in_force
-    assert capabilities.order_types <= {OrderType.LIMIT, OrderType.MARKET}
-    assert capabilities.edit is EditClass.NONE
+    assert (capabilities.order_types <= {OrderType.LIMIT, OrderType.MARKET}) is (traits.stops is None)
+    assert capabilities.edit is (EditClass.IN_PLACE if traits.edits else EditClass.NONE)
     assert (capabilities.client_order_id is None) is (traits.client_ids is None)
     if name not in OVERRIDES:
+        assert (traits.client_ids, traits.stops, traits.edits) == (None, None, False)
         assert capabilities.idempotency is Idempotency.NONE
 
 

@@ -9,10 +9,11 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from orderbridge import OrderRequest
+from orderbridge import OrderEdit, OrderRef, OrderRequest
 from orderbridge.errors import ConfigurationError, NotSupported, OutcomeUnknown
 from orderbridge.screening import fingerprint
 from tests.adapters.ccxt_any.played import gateway
+from tests.adapters.ccxt_any.stubbed import stubbed
 
 pytestmark = pytest.mark.ccxt
 
@@ -201,3 +202,58 @@ async def test_options_say_nothing_of_the_order_itself(option: dict[str, Any]) -
         order = OrderRequest(symbol="BTC/USDT", side="buy", type="limit", **LIMIT, options=option)
         with pytest.raises(NotSupported, match=next(iter(option))):
             await known.submit(order)
+
+
+class Gate:
+    """One open order, whose label is as it is told."""
+
+    def __init__(self, text: str) -> None:
+        self.row = {"id": "1234567", "text": text, "currency_pair": "BTC_USDT", "status": "open", "type": "limit"}
+        self.row |= {"side": "buy", "amount": "0.5", "left": "0.5", "price": "40000", "filled_total": "0"}
+        self.row |= {"create_time_ms": "1700000000000", "update_time_ms": "1700000000000", "account": "spot"}
+        self.is_amended = True
+
+    def __call__(self, url: str, method: str, headers: Any, body: Any) -> tuple[int, Any]:
+        if method == "PATCH" and self.is_amended:
+            changes = json.loads(body)
+            self.row |= {**changes, "left": changes.get("amount", self.row["left"])}
+        if "open_orders" in url:
+            return 200, [{"currency_pair": "BTC_USDT", "total": 1, "orders": [self.row]}]
+        return 200, {} if "account" in url and "spot/orders" not in url else self.row
+
+
+@pytest.mark.parametrize(("text", "id"), [("t-mine1", "mine1"), ("apiv4", None), ("t-", None)])
+async def test_a_client_id_is_told_without_what_the_exchange_wants_before_it(text: str, id: str | None) -> None:
+    """What lacks the prefix is a label, and no client id of anyone's."""
+    async with stubbed("gate", Gate(text)) as known:
+        order = await known.get(known.ref("1234567"))
+        found = await known.gateway.lookup(OrderRef(gateway="ccxt.gate", client_order_id="mine1", symbol="BTC/USDT"))
+
+    assert order.client_order_id == id
+    assert [each.order_id for each in found.orders] == (["1234567"] if id else [])
+    assert any("/spot/orders/t-mine1" in url for _, url, _ in known.sent)
+
+
+@pytest.mark.parametrize("is_amended", [True, False])
+async def test_an_edit_is_told_as_the_order_shows_it(is_amended: bool) -> None:
+    """It is one amendment, read back; one that the order does not show is said to be under way."""
+    answer = Gate("t-mine1")
+    answer.is_amended = is_amended
+    async with stubbed("gate", answer) as known:
+        order = await known.gateway.edit(known.ref("1234567"), OrderEdit(quantity="0.6"))
+
+    assert order.replace_requested is not is_amended
+    assert order.quantity == Decimal("0.6" if is_amended else "0.5")
+    assert [json.loads(body) for method, _, body in known.sent if method != "GET"] == [
+        {"currency_pair": "BTCUSDT", "account": "spot", "amount": "0.6"}
+    ]
+
+
+@pytest.mark.parametrize("changes", [{"stop_price": "1"}, {"time_in_force": "ioc", "price": "1"}])
+async def test_an_edit_changes_size_and_price_only(changes: dict[str, Any]) -> None:
+    """Anything else is refused before it leaves."""
+    async with stubbed("gate", Gate("t-mine1")) as known:
+        with pytest.raises(NotSupported, match="quantity and price"):
+            await known.gateway.edit(known.ref("1234567"), OrderEdit(**changes))
+
+    assert {method for method, _, _ in known.sent} == {"GET"}

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from decimal import Decimal
 from typing import Any
 
 import ccxt.async_support
 import pytest
 
-from orderbridge.model.basics import OrderStatus
+from orderbridge import OrderRef, OrderRequest
+from orderbridge.errors import NotSupported
+from orderbridge.model.basics import OrderStatus, OrderType
 from orderbridge.model.results import Answer
 from tests.adapters.ccxt_any.stubbed import stubbed
 
@@ -158,3 +162,45 @@ async def test_a_code_that_says_not_found_is_a_miss() -> None:
         missing = (await known.gateway.lookup(known.ref("C02__123456")))[known.ref("C02__123456")]
 
     assert missing.answers == {"ccxt.mexc": Answer.NOT_SEEN}
+
+
+async def test_a_stop_of_ours_is_asked_for_and_cancelled_where_it_waits() -> None:
+    """It leaves with a client id of its own kind, and another process finds it by that."""
+    okx, placed = Okx(), {}
+
+    def answer(url: str, method: str, headers: Any, body: Any) -> tuple[int, Any]:
+        if method == "POST" and url.endswith("order-algo"):
+            placed.update(json.loads(body))
+            return 200, {"code": "0", "data": [{"algoId": ALGO, "sCode": "0", "sMsg": ""}], "msg": ""}
+        status, value = okx(url, method, headers, body)
+        if "algoClOrdId" in url:
+            value = {"code": "0", "data": [{**ALGO_ROW, "algoClOrdId": "mine1"}], "msg": ""}
+        return status, value
+
+    stop = {"symbol": "BTC/USDT", "side": "sell", "quantity": "1", "stop_price": "40000", "price": "39000"}
+    async with stubbed("okx", answer) as known:
+        order = await known.gateway.submit(OrderRequest.stop_limit(**stop, client_order_id="mine1"))
+        cancelled = await known.gateway.cancel(order)
+    async with stubbed("okx", answer) as other:
+        ref = OrderRef(gateway="ccxt.okx", client_order_id="mine1", symbol="BTC/USDT")
+        await other.gateway.lookup(ref)
+
+    assert (placed["algoClOrdId"], placed["triggerPx"], placed["tdMode"]) == ("mine1", "40000", "cash")
+    assert (order.order_id, order.type, order.stop_price) == (ALGO, OrderType.STOP_LIMIT, Decimal(40000))
+    assert cancelled.status is OrderStatus.CANCELLED
+    assert [url for method, url, _ in known.sent if "cancel" in url and "algos" not in url] == []
+    assert any("algoClOrdId=mine1" in url for _, url, _ in other.sent)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"time_in_force": "ioc"}, {"post_only": True}],
+)
+async def test_a_stop_has_no_life_of_its_own(more: dict[str, Any]) -> None:
+    """What ccxt makes of both together is not known for any exchange: it is refused."""
+    stop = {"symbol": "BTC/USDT", "side": "sell", "quantity": "1", "stop_price": "40000", "price": "39000"}
+    async with stubbed("okx", Okx()) as known:
+        with pytest.raises(NotSupported, match="stop price"):
+            await known.gateway.submit(OrderRequest.stop_limit(**stop, **more))
+
+    assert known.sent == []

@@ -1,0 +1,213 @@
+"""
+New orders on their way out: what each exchange takes, row by row, and the call of ccxt's that places one.
+
+ccxt sends what an exchange does not know beside a plain order, whatever its `features` say. So a row stands for a
+request that was captured, and names what the exchange documents: its field, its words, and the currency of an amount.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from copy import deepcopy
+from typing import Any, Final
+
+from orderbridge.adapters.ccxt_any.exchanges import ClientIds, Row, Stops, Traits
+from orderbridge.errors import NotSupported
+from orderbridge.gateway import ClientIdRule
+from orderbridge.model.basics import OrderType, Side, TimeInForce, plain
+from orderbridge.model.request import OrderRequest
+
+_GTC, _IOC, _FOK = TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK
+_LETTERS, _DASHED, _DOTTED = "A-Za-z0-9", "A-Za-z0-9_-", "A-Za-z0-9_.-"
+
+
+def _ids(alphabet: str = _LETTERS, longest: int = 32, **more: Any) -> ClientIds:
+    return ClientIds(ClientIdRule(alphabet=alphabet, max_length=longest), **more)
+
+
+# Alphabet and length are the exchange's own; where it documents none, letters and digits, of which ours are 26. Not
+# here are those that want a UUID or a number, and those whose rows do not show the id.
+_CLIENT_IDS: Final[Mapping[str, ClientIds]] = {
+    "binance binanceus aster weex": _ids(_DASHED, 36, fetch=True),
+    "bybit bybiteu bybitid": _ids(_DASHED, 36, fetch=True),
+    "okx okxus myokx": _ids(fetch=True, stop_sent_as="algoClOrdId"),
+    "gate gateeu": _ids(_DOTTED, 26, fetch=True, prefix="t-"),
+    "kucoin": _ids(_DASHED, 40, fetch=True),
+    "htx": _ids(_DASHED, 64, fetch=True),
+    "bitget bitstamp mexc bitrue delta hashkey": _ids(fetch=True),
+    "coinsph": _ids(fetch=True, sent_as="newClientOrderId"),
+    "phemex": _ids(longest=40, fetch=True),
+    # It makes small letters of all.
+    "bingx": _ids("a-z0-9", 40, fetch=True),
+    # Of 18 characters; QueryOrders does not take it.
+    "kraken": _ids(longest=18),
+    # ccxt puts an id of its own in place of clientOrderId, but not of Coinbase's name for it.
+    "coinbase": _ids(_DASHED, 36, sent_as="client_order_id"),
+    "cryptocom": _ids(_DASHED, 36, sent_as="client_oid"),
+    "gemini": _ids("A-Za-z0-9:_.#-", 100),
+    "bittrade": _ids(_DASHED, 64),
+    "alpaca": _ids(_DASHED, 48),
+    "bigone latoken": _ids(_DASHED, 36),
+    "whitebit": _ids(_DOTTED),
+    "xt": _ids("A-Za-z0-9_"),
+    "blockchaincom": _ids(longest=20),
+    "toobit btcturk": _ids(sent_as="newClientOrderId"),
+    "indodax": _ids(sent_as="client_order_id"),
+    "bithumb btcmarkets btse cex cryptomus deepcoin foxbit lbank poloniex tokocrypto upbit": _ids(),
+}
+
+_STOP, _STOP_LIMIT, _GAIN = OrderType.STOP_LOSS, OrderType.STOP_LIMIT, OrderType.TAKE_PROFIT
+_BY_SIDE: Final = {"loss": "stopLossPrice", "gain": "takeProfitPrice"}
+# Where the exchange tells by the market's price from which side a trigger is reached, it serves both.
+_BY_PRICE: Final = {"loss": "triggerPrice", "gain": "triggerPrice"}
+_STOPS: Final[Mapping[str, Stops]] = {
+    "binance binanceus kraken bitvavo bingx kucoin": Stops(frozenset({_STOP, _STOP_LIMIT, _GAIN}), **_BY_SIDE),
+    # By stopLossPrice OKX would be asked for margin, and Bybit to reduce only.
+    "okx okxus myokx bybit bybiteu bybitid": Stops(frozenset({_STOP, _STOP_LIMIT, _GAIN}), **_BY_PRICE),
+    "coinbase": Stops(frozenset({_STOP_LIMIT, _GAIN}), **_BY_SIDE),
+    "bitfinex hitbtc bequant fmfwio blockchaincom bigone tokocrypto": Stops(frozenset({_STOP, _STOP_LIMIT})),
+    "alpaca bullish gemini htx onetrading": Stops(frozenset({_STOP_LIMIT})),
+}
+
+_ALL_LIVES: Final = frozenset({_GTC, _IOC, _FOK})
+# What differs from the features that ccxt declares, by exchange.
+_TAKES: Final[tuple[tuple[str, Any, str, str], ...]] = (
+    (
+        "times_in_force",
+        frozenset({_GTC}),
+        "others go out under a name or in a word that is not the exchange's, or were not captured",
+        "bitso bitflyer bitstamp coinbaseinternational coinmate delta independentreserve indodax latoken luno ndax "
+        "onetrading p2b phemex",
+    ),
+    ("times_in_force", frozenset({_GTC, _IOC}), "ccxt refuses FOK, or the exchange has none", "deepcoin kraken"),
+    ("times_in_force", _ALL_LIVES, "FOK leaves in the exchange's own word, and is not declared", "alpaca revolutx"),
+    (
+        "post_only",
+        False,
+        "postOnly goes out under a name that is not the exchange's, or was not captured",
+        "bitbank bitflyer bitrue bitso bitstamp coinbaseinternational coincheck coinmate delta independentreserve luno "
+        "mercado ndax onetrading p2b phemex",
+    ),
+    ("post_only", True, "it leaves as a type of its own, and is not declared", "lbank"),
+    (
+        "order_types",
+        frozenset({OrderType.LIMIT}),
+        "ccxt refuses orders at market, or those without a price",
+        "derive hyperliquid nado",
+    ),
+    ("quote_sides", frozenset(), "a cost goes out as a quantity of the base, or is refused", "backpack bithumb bitrue"),
+    (
+        "quote_sides",
+        frozenset({Side.BUY}),
+        "buys leave in a field for quote; sells cannot, or take a field of ccxt's own along",
+        "btse coinmate luno myokx okx okxus toobit whitebit",
+    ),
+    ("quote_sides", frozenset(Side), "the cost leaves in a field for quote", "coinbaseexchange revolutx zebpay"),
+    ("base_sides", frozenset(), "ccxt wants a cost of every order at market", "zebpay"),
+    ("quote_as", "cost", "ccxt takes it as a parameter only", "btse coinbaseexchange revolutx toobit zebpay"),
+    ("quote_as", "cost", "its own call sends a price along", "mexc"),
+    ("quote_as", "amount", "ccxt sends the amount of such a buy as quote", "coinmate luno"),
+    (
+        "edits",
+        True,
+        "the order is amended in its place and keeps its id",
+        "bitvavo bullish bybit bybiteu bybitid coinbase gate gateeu kraken myokx okx okxus",
+    ),
+)
+
+# How a market buy in base leaves ccxt, by exchange: where its field, or one beside it for quote, shows the currency.
+_BASE_BUYS: Final[Mapping[str, str]] = {
+    "as quantity, and quote as quoteOrderQty": "aster binance binanceus bingx mexc",
+    "as qty, and quote as notional": "alpaca",
+    "as quantity, and quote as amount": "woo",
+    "as amount, and quote as amountQuote": "bitvavo",
+    "as amount, which is of the base": "bitbank",
+    "as amountCcy1, of the first currency": "cex",
+    "as base_size, and quote as quote_size": "revolutx",
+    "as major, and quote as minor": "bitso",
+    "as size, and quote as funds": "coinbaseexchange kucoin",
+    "as sz with tgtCcy base_ccy": "deepcoin",
+    "as volume, of the primary currency": "independentreserve",
+    "as volume, and quote with oflags viqc": "kraken",
+    "with marketUnit baseCoin": "bybit bybiteu bybitid",
+    "with qtyType ByBase": "phemex",
+    "to order/stock_market, which is in base": "whitebit",
+}
+
+
+def _sending() -> dict[str, tuple[Row, ...]]:
+    rows: dict[str, tuple[Row, ...]] = {}
+    told: list[tuple[str, Row]]
+    told = [(names, ("client_ids", ids, "captured as the exchange's own field")) for names, ids in _CLIENT_IDS.items()]
+    told += [(names, ("stops", stops, "captured as a form of its own")) for names, stops in _STOPS.items()]
+    told += [(names, (field, value, why)) for field, value, why, names in _TAKES]
+    base = frozenset(Side)
+    told += [(names, ("base_sides", base, f"a market buy in base goes out {how}")) for how, names in _BASE_BUYS.items()]
+    for names, row in told:
+        for name in names.split():
+            rows[name] = (*rows.get(name, ()), row)
+    return rows
+
+
+SENDING: Final[Mapping[str, tuple[Row, ...]]] = _sending()
+
+
+def refuse_untaken(request: OrderRequest, traits: Traits, gateway: str) -> None:
+    """NotSupported: what the capabilities have no word for, such as the currency of a size, or a stop with a life."""
+    at_market = request.price is None
+    if request.quantity is not None and at_market and request.side not in traits.base_sides:
+        also = "give quote_quantity, or " if request.side in traits.quote_sides else ""
+        raise NotSupported(
+            f"{gateway} may take the quantity of a {request.side} at market for an amount of quote: "
+            f"{also}use a limit order"
+        )
+    if request.quote_quantity is not None and (
+        request.side not in traits.quote_sides or request.type is not OrderType.MARKET
+    ):
+        kind = request.type.replace("_", " ")
+        raise NotSupported(f"{gateway} cannot size a {request.side} {kind} in quote: give quantity in base")
+    if request.stop_price is not None:
+        if request.time_in_force is not _GTC or request.post_only:
+            raise NotSupported(f"{gateway} takes no post_only or time in force of an order with a stop price")
+        if at_market and traits.stops and _STOP not in traits.stops.types:
+            raise NotSupported(f"{gateway} takes orders with a stop price only with a price too")
+
+
+def creation(
+    request: OrderRequest, traits: Traits, *, symbol: str, client_order_id: str | None
+) -> Callable[[Any], Awaitable[Any]]:
+    """
+    The call that places an order: amounts as plain text, in a dict of params that nobody else holds.
+
+    A market order is given no price, for there are exchanges where ccxt would multiply by it.
+
+    Args:
+        symbol: as ccxt writes it.
+    """
+    params: dict[str, Any] = deepcopy(dict(request.options))
+    if traits.client_ids and client_order_id:
+        params |= traits.client_ids.sent(client_order_id, with_stop=request.stop_price is not None)
+    if request.time_in_force is not _GTC:
+        params["timeInForce"] = request.time_in_force.upper()
+    if request.post_only:
+        params["postOnly"] = True
+    if request.stop_price is not None and traits.stops:
+        params[traits.stops.gain if request.type is _GAIN else traits.stops.loss] = plain(request.stop_price)
+    kind, side = "market" if request.price is None else "limit", request.side.value
+    amount = None if request.quantity is None else plain(request.quantity)
+    price = None if request.price is None else plain(request.price)
+    if request.quote_quantity is not None:
+        cost = plain(request.quote_quantity)
+        if traits.quote_as == "with_cost":
+            return lambda exchange: _with_cost(exchange, symbol, side, cost, dict(params))
+        amount = cost if traits.quote_as == "amount" else None
+        params |= {} if amount else {"cost": cost}
+    return lambda exchange: exchange.create_order(symbol, kind, side, amount, price, dict(params))
+
+
+def _with_cost(exchange: Any, symbol: str, side: str, cost: str, params: dict[str, Any]) -> Awaitable[Any]:
+    if exchange.has.get("createMarketOrderWithCost") is True:
+        made: Awaitable[Any] = exchange.create_market_order_with_cost(symbol, side, cost, params)
+    else:
+        made = getattr(exchange, f"create_market_{side}_order_with_cost")(symbol, cost, params)
+    return made
