@@ -43,6 +43,8 @@ _DAYS: Final = timedelta(days=7)
 _TRADES: Final = 100
 _AT_ONCE: Final = (TimeInForce.IOC, TimeInForce.FOK)
 _FIELDS: Final = ("symbol", "type", "side", "amount", "price", "params")
+# What tells one order: by which id, and that it has a trigger, as some exchanges keep those apart. It is found anyway.
+_NAMING: Final = (*CLIENT_IDS, "trigger", "stop")
 
 
 class CcxtOrders:
@@ -237,7 +239,7 @@ class CcxtOrders:
         Raises:
             OrderNotFound: neither cancelled nor shown. RequestTimeout and other NetworkErrors: cancel it again.
         """
-        ref = self._ref(id, told_of(params, *CLIENT_IDS), symbol)
+        ref = self._ref(id, told_of(params, *_NAMING), symbol)
         with as_ccxt_errors(repeatable=True):
             order = await self._bridge.cancel(ref, timeout=self.timeout)
         await self._creates.shown([order])
@@ -304,7 +306,7 @@ class CcxtOrders:
         Raises:
             OrderNotFound: not shown, which is no proof that it never existed. NetworkError: not known.
         """
-        ref = self._ref(id, told_of(params, *CLIENT_IDS), symbol)
+        ref = self._ref(id, told_of(params, *_NAMING), symbol)
         with as_ccxt_errors():
             order = await self._bridge.get(ref, timeout=self.timeout)
         await self._creates.shown([order])
@@ -382,7 +384,7 @@ class CcxtOrders:
         self, id: Any, symbol: str | None = None, since: Any = None, limit: Any = None, params: Params = None
     ) -> list[Row]:
         """The trades of one order; none for an order that is there and has not traded."""
-        ref = self._ref(id, told_of(params, *CLIENT_IDS), symbol)
+        ref = self._ref(id, told_of(params, *_NAMING), symbol)
         bounds = window(since, limit)
         bad: list[BadRow] = []
         try:

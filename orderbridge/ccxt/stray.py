@@ -189,6 +189,7 @@ class Creates:
         deadline = loop.time() + self._resolve_for
         others: list[Unanswered] = []
         while (sent := self._first_open(asked.request, others)) is not None:
+            await self._look_for(sent, timeout=min(timeout, max(0.0, deadline - loop.time())))
             placement = await self._settled(sent, timeout=max(0.0, deadline - loop.time()))
             if placement is not None and _is_open(placement):
                 raise _unknown(placement, "an earlier order of this symbol and side is not known yet; nothing was sent")
@@ -248,6 +249,13 @@ class Creates:
             if same and (sent.is_unclear or sent.has_left) and sent not in others:
                 return sent
         return None
+
+    async def _look_for(self, sent: Unanswered, *, timeout: float) -> None:
+        """Ask for an order that is still open: after a long outage the bridge looks for it every few minutes only."""
+        placement = await self._placement_of(sent)
+        if placement is not None and _is_open(placement):
+            with contextlib.suppress(OrderBridgeError):  # what it finds settles the placement, and all else waits
+                await self._bridge.lookup(placement, gateways=[self._gateway], timeout=timeout)
 
     async def _settled(self, sent: Unanswered, *, timeout: float) -> Placement | None:
         placement = await self._placement_of(sent)

@@ -1,0 +1,183 @@
+"""Cancels and edits."""
+
+from typing import Any
+
+import pytest
+
+from orderbridge.simulator import Simulator
+from tests.ccxt.conftest import bridge_over
+from tests.ccxt.kit import put
+
+pytestmark = pytest.mark.ccxt
+
+
+async def test_a_cancel_tells_how_the_order_ended(sim: Simulator, exchange: Any) -> None:
+    """A resting order is canceled with what it had filled; by either id."""
+    first, second = put(sim), put(sim, origin_id="mine", filled_quantity="0.004")
+
+    one = await exchange.cancel_order(first, "BTC/MXN")
+    two = await exchange.cancel_order("", "BTC/MXN", {"clientOrderId": "mine"})
+
+    assert (one["id"], one["status"], one["filled"]) == (first, "canceled", 0.0)
+    assert (two["id"], two["status"], two["filled"]) == (second, "canceled", 0.004)
+    assert not any(order.active for order in sim.bitso.accepted())
+
+
+async def test_a_cancel_that_comes_too_late_says_closed(sim: Simulator, exchange: Any) -> None:
+    """Defect 13 of ccxt: there a filled order looks cancelled; here it is closed."""
+    oid = put(sim)
+    sim.bitso.fault("fill_first", operation="cancel", nth=1)
+
+    order = await exchange.cancel_order(oid)
+
+    assert (order["status"], order["filled"], order["remaining"]) == ("closed", 0.01, 0.0)
+
+
+@pytest.mark.parametrize("id", ["all", "a/b", "../x", "nosuchorder00000"])
+async def test_a_cancel_of_what_is_no_order_cancels_nothing(sim: Simulator, exchange: Any, id: str) -> None:
+    """Defect 14 of ccxt: there `all` cancels everything. Here it is OrderNotFound, and all orders stay."""
+    import ccxt
+
+    put(sim)
+
+    with pytest.raises(ccxt.OrderNotFound):
+        await exchange.cancel_order(id)
+
+    assert [order.active for order in sim.bitso.accepted()] == [True]
+
+
+async def test_a_cancel_whose_outcome_is_not_known_may_be_repeated(sim: Simulator, exchange_of: Any) -> None:
+    """It is a NetworkError, which bots repeat; a cancel does no harm twice."""
+    import ccxt
+
+    from orderbridge.http.retry import Retries
+
+    exchange = exchange_of(bridge_over(sim, gateway={"retries": Retries(tries=1)}), timeout=1)
+    oid = put(sim)
+    sim.bitso.fault("drop", operation="cancel")
+    sim.bitso.fault("drop", operation="lookup")
+
+    with pytest.raises(ccxt.NetworkError):
+        await exchange.cancel_order(oid)
+    sim.bitso.clear_faults()
+
+    assert (await exchange.cancel_order(oid))["status"] == "canceled"
+
+
+async def test_several_cancels_say_what_became_of_each(sim: Simulator, exchange: Any) -> None:
+    """One per id in the order given; one that is not there says so, and hides none of the others."""
+    first, second = put(sim), put(sim, status="completed")
+
+    orders = await exchange.cancel_orders([first, "nosuchorder00000", second], "BTC/MXN")
+
+    assert [order["status"] for order in orders] == ["canceled", None, "closed"]
+    assert [order["id"] for order in orders] == [first, "nosuchorder00000", second]
+    assert orders[1]["info"]["error"] == "OrderNotFound"
+
+
+async def test_several_cancels_are_all_tried_before_a_failure_is_raised(sim: Simulator, exchange_of: Any) -> None:
+    """One that fails leaves the others cancelled, and is told by its exception."""
+    import ccxt
+
+    exchange = exchange_of()
+    first, last = put(sim, origin_id="a"), put(sim, origin_id="b")
+    put(sim, origin_id="twice"), put(sim, origin_id="twice")
+
+    with pytest.raises(ccxt.BadRequest, match="twice"):
+        await exchange.cancel_orders([], None, {"clientOrderIds": ["a", "twice", "b"]})
+
+    states = {order.oid: order.state for order in sim.bitso.accepted()}
+    assert (states[first], states[last]) == ("cancelled", "cancelled")
+
+
+async def test_all_are_cancelled_or_those_of_a_symbol(sim: Simulator, exchange: Any) -> None:
+    """The answer has each as it is after that; ccxt's Bitso cannot keep to a symbol."""
+    bitcoin, ether = put(sim), put(sim, symbol="ETH/USD", price="2000", quantity="1")
+
+    of_symbol = await exchange.cancel_all_orders("ETH/USD")
+    rest = await exchange.cancel_all_orders()
+
+    assert [(order["id"], order["status"]) for order in of_symbol] == [(ether, "canceled")]
+    assert [(order["id"], order["status"]) for order in rest] == [(bitcoin, "canceled")]
+
+
+async def test_a_venue_that_is_down_cancels_nothing_and_says_so(sim: Simulator, exchange_of: Any) -> None:
+    """A cancel of all that reached nobody is a NetworkError, and never an empty list."""
+    import ccxt
+
+    exchange = exchange_of(timeout=0.5)
+    put(sim)
+    await sim.bitso.stop()
+
+    with pytest.raises(ccxt.NetworkError):
+        await exchange.cancel_all_orders()
+    with pytest.raises(ccxt.NetworkError):
+        await exchange.fetch_open_orders()
+    await sim.bitso.start()
+
+
+# Edit.
+
+
+async def test_an_edit_changes_the_order_in_place(sim: Simulator, exchange: Any) -> None:
+    """It keeps its id; amount and price are brought to the steps; nothing new is placed."""
+    oid = put(sim, origin_id="mine")
+
+    edited = await exchange.edit_order(oid, "BTC/MXN", "limit", "buy", 0.020000000009, 570004.9)
+    by_own = await exchange.edit_order("", "BTC/MXN", "limit", "buy", 0.03, 580000, {"clientOrderId": "mine"})
+
+    assert (edited["id"], edited["amount"], edited["price"]) == (oid, 0.02, 570000.0)
+    assert (by_own["id"], by_own["amount"], by_own["price"]) == (oid, 0.03, 580000.0)
+    assert len(sim.bitso.accepted()) == 1
+
+
+@pytest.mark.parametrize(
+    ("args", "why"),
+    [
+        (("ETH/USD", "limit", "buy", 0.02, 570000), "the symbol of"),
+        (("BTC/MXN", "market", "buy", 0.02, 570000), "the type of"),
+        (("BTC/MXN", "limit", "sell", 0.02, 570000), "the side of"),
+    ],
+)
+async def test_an_edit_of_what_cannot_be_changed_is_refused(
+    sim: Simulator, exchange: Any, args: tuple[Any, ...], why: str
+) -> None:
+    """The bot means another order than the id does: nothing is sent."""
+    import ccxt
+
+    oid = put(sim)
+
+    with pytest.raises(ccxt.InvalidOrder, match=why):
+        await exchange.edit_order(oid, *args)
+
+    assert not any(name.startswith("PATCH") for name in sim.bitso.requests)
+
+
+async def test_an_edit_that_came_too_late_or_means_nothing(sim: Simulator, exchange: Any) -> None:
+    """An ended order is an InvalidOrder, no change ArgumentsRequired, an unknown param NotSupported."""
+    import ccxt
+
+    oid, ended = put(sim), put(sim, status="completed")
+
+    with pytest.raises(ccxt.InvalidOrder, match="filled"):
+        await exchange.edit_order(ended, "BTC/MXN", "limit", "buy", 0.02, 570000)
+    with pytest.raises(ccxt.OrderNotFound):
+        await exchange.edit_order("nosuchorder00000", "BTC/MXN", "limit", "buy", 0.02, 570000)
+    with pytest.raises(ccxt.ArgumentsRequired):
+        await exchange.edit_order(oid, "BTC/MXN", "limit", "buy")
+    with pytest.raises(ccxt.NotSupported, match="postOnly"):
+        await exchange.edit_order(oid, "BTC/MXN", "limit", "buy", 0.02, 570000, {"postOnly": True})
+
+
+async def test_an_edit_whose_outcome_is_not_known_is_no_error_to_retry(sim: Simulator, exchange_of: Any) -> None:
+    """The order may stand as it was or as it was meant: it is an ExchangeError, and no NetworkError."""
+    from orderbridge.ccxt.errors import OrderOutcomeUnknown
+
+    exchange = exchange_of(timeout=1)
+    oid = put(sim)
+    sim.bitso.fault("accept_then_5xx", operation="edit", nth=1)
+
+    with pytest.raises(OrderOutcomeUnknown) as caught:
+        await exchange.edit_order(oid, "BTC/MXN", "limit", "buy", 0.02, 570000)
+
+    assert caught.value.order_id == oid

@@ -1,0 +1,325 @@
+"""
+Outages that last longer than a create waits, and the bots that trade on through them.
+
+Each bot knows ccxt's calls, dicts and exceptions only. While it trades, never are two of its orders live; afterwards it
+was told of everything that its orders traded.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orderbridge.placement import SqliteJournal
+from orderbridge.simulator import Simulator
+from tests.ccxt.conftest import bridge_over
+from tests.ccxt.kit import LIMIT, LONG, PLACE, SOON, appear, patient, put, unknown_create
+
+pytestmark = pytest.mark.ccxt
+
+SYMBOL = "BTC/MXN"
+BID = ("limit", "buy", 0.01)
+
+
+def outage(sim: Simulator, *, place: str = "accept_then_drop") -> None:
+    """From now on orders are taken and not answered, and nothing can be read or cancelled."""
+    sim.bitso.fault(place, operation="place")
+    sim.bitso.fault("error_5xx")
+
+
+def live(sim: Simulator) -> list[str]:
+    """The orders that rest."""
+    return [order.oid for order in sim.bitso.accepted() if order.active]
+
+
+async def re_pricer(exchange: Any, prices: list[float], turn: Callable[[], None]) -> list[str]:
+    """
+    Keeps one bid, at a new price each turn: cancels the order it has, and creates another. Errors end a turn.
+
+    Returns the ids of the orders that it was told of.
+    """
+    import ccxt
+
+    own: Any = None
+    told = []
+    for price in prices:
+        try:
+            if own is not None:
+                await exchange.cancel_order(own["id"], SYMBOL)
+                own = None
+            own = await exchange.create_order(SYMBOL, *BID, price)
+            told.append(own["id"])
+        except ccxt.BaseError:
+            await asyncio.sleep(0.01)
+        turn()
+    return told
+
+
+@pytest.mark.parametrize("place", ["accept_then_drop", "drop"])
+@pytest.mark.parametrize("stray", ["cancel", "block"])
+async def test_a_bot_that_prices_anew_never_has_two_orders(
+    sim: Simulator, exchange_of: Any, stray: str, place: str
+) -> None:
+    """
+    However often it asks for another price during an outage and after it: the first order is cancelled, with proof,
+    before the second is sent; or nothing is sent, as the bot was not shown the first.
+    """
+    exchange = exchange_of(horizon=0.3, resolve_for=0.1, timeout=1, stray=stray)
+    await exchange._gateway.markets()
+    turns: list[int] = []
+
+    def turn() -> None:
+        turns.append(len(live(sim)))
+        if len(turns) == 4:
+            sim.bitso.clear_faults()
+
+    outage(sim, place=place)
+    await re_pricer(exchange, [550000.0 + 1000 * step for step in range(4)], turn)
+    sent_meanwhile = sim.bitso.requests[PLACE]
+    patient(exchange)
+    told = await re_pricer(exchange, [560000.0 + 1000 * step for step in range(4)], turn)
+
+    assert sent_meanwhile == 1
+    assert max(turns) == 1
+    if stray == "cancel" or place == "drop":
+        assert live(sim) == told[-1:]
+        assert len(told) >= 3
+    else:
+        assert told == []
+
+
+async def test_a_bot_that_was_started_again_in_the_outage_never_has_two(
+    sim: Simulator, exchange_of: Any, tmp_path: Path
+) -> None:
+    """The journal tells the next process of the order that nobody saw: it is cancelled before another is sent."""
+
+    def exchange() -> Any:
+        bridge = bridge_over(sim, horizon=LONG, journal=SqliteJournal(tmp_path / "orders.db"))
+        return exchange_of(bridge, resolve_for=0.1, timeout=1)
+
+    first = exchange()
+    await first._gateway.markets()
+    await first._bridge.recover()
+    outage(sim)
+    counts: list[int] = []
+    await re_pricer(first, [550000.0, 551000.0], lambda: counts.append(len(live(sim))))
+    await first._bridge.aclose()
+    second = exchange()
+    await re_pricer(second, [552000.0], lambda: counts.append(len(live(sim))))
+    sim.bitso.clear_faults()
+    patient(second)
+
+    told = await re_pricer(second, [553000.0, 554000.0], lambda: counts.append(len(live(sim))))
+
+    assert counts == [1] * 5
+    assert live(sim) == told[-1:]
+
+
+async def dollar_cost_averager(exchange: Any, buys: list[dict[str, Any]]) -> tuple[list[Any], list[Any]]:
+    """Buys at market each time, and goes on to the next after an error; what it was told, and what it missed."""
+    import ccxt
+
+    told, missed = [], []
+    for buy in buys:
+        try:
+            told.append(await exchange.create_order(SYMBOL, "market", "buy", None, None, buy))
+        except ccxt.BaseError as error:
+            missed.append(error)
+    return told, missed
+
+
+@pytest.mark.parametrize("buys", [[500, 500, 500], [500, 600, 700]])
+async def test_a_bot_that_buys_each_day_is_told_of_every_buy_once(
+    sim: Simulator, exchange_of: Any, buys: list[int]
+) -> None:
+    """
+    A buy at market whose answer was lost fills all the same: the next equal one is answered by it, another one tells it
+    as a stray that filled, once; what the bot was told is what the account bought.
+    """
+    from orderbridge.ccxt.errors import OrderOutcomeUnknown, StrayFilled
+
+    exchange = exchange_of(horizon=LONG, resolve_for=0.1, timeout=1)
+    await exchange._gateway.markets()
+    first, *others = [{"cost": each} for each in buys]
+    outage(sim)
+    _, (lost,) = await dollar_cost_averager(exchange, [first])
+    _, (refused,) = await dollar_cost_averager(exchange, [others[0]])
+    sim.bitso.clear_faults()
+    patient(exchange)
+
+    told, missed = await dollar_cost_averager(exchange, others)
+
+    strays = [error.order for error in missed if isinstance(error, StrayFilled)]
+    known = {row["id"]: row for row in told + strays}
+    assert isinstance(lost, OrderOutcomeUnknown)
+    assert isinstance(refused, OrderOutcomeUnknown)
+    assert len(strays) == len(missed) == (1 if buys[0] != buys[1] else 0)
+    assert len(known) == len(told) + len(strays)
+    assert known.keys() == {order.oid for order in sim.bitso.accepted()}
+    assert {row["status"] for row in known.values()} == {"closed"}
+    assert all(row["filled"] and row["cost"] == pytest.approx(row["filled"] * row["average"]) for row in known.values())
+
+
+async def retrier(exchange: Any, *args: Any) -> Any:
+    """Repeats a create on every error of ccxt's, as often as it takes."""
+    import ccxt
+
+    while True:
+        try:
+            return await exchange.create_order(*args)
+        except ccxt.BaseError:
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("stray", ["cancel", "block", "tell"])
+async def test_a_bot_that_repeats_gets_the_one_order(sim: Simulator, exchange_of: Any, stray: str) -> None:
+    """Through an outage of any length it sends once, and is given that order in the end."""
+    exchange = exchange_of(horizon=LONG, resolve_for=0.05, timeout=1, stray=stray)
+    await exchange._gateway.markets()
+    outage(sim)
+    asyncio.get_running_loop().call_later(1, sim.bitso.clear_faults)
+
+    order = await retrier(exchange, *LIMIT)
+
+    assert live(sim) == [order["id"]]
+    assert sim.bitso.requests[PLACE] == 1
+
+
+Ended = Callable[[Simulator, Any, Any], Awaitable[str]]
+
+
+async def partly(sim: Simulator, exchange: Any, unknown: Any) -> str:
+    """It rests, with a part of it traded."""
+    return appear(sim, unknown, status="partially filled", filled_quantity="0.004")
+
+
+async def wholly(sim: Simulator, exchange: Any, unknown: Any) -> str:
+    """It filled."""
+    return appear(sim, unknown, status="completed", filled_quantity="0.01")
+
+
+async def meanwhile(sim: Simulator, exchange: Any, unknown: Any) -> str:
+    """It rests, and fills before the cancel arrives."""
+    sim.bitso.fault("fill_first", operation="cancel", nth=1)
+    return appear(sim, unknown)
+
+
+@pytest.mark.parametrize(("ended", "filled"), [(partly, 0.004), (wholly, 0.01), (meanwhile, 0.01)])
+async def test_a_stray_that_filled_is_told_once_and_nothing_is_sent(
+    sim: Simulator, exchange_of: Any, ended: Ended, filled: float
+) -> None:
+    """In part too: its rest is cancelled. The error has its dict, and is none that bots repeat or sell on."""
+    import ccxt
+
+    from orderbridge.ccxt.errors import StrayFilled
+
+    exchange = exchange_of(horizon=LONG, resolve_for=SOON)
+    unknown = await unknown_create(sim, exchange)
+    oid = await ended(sim, exchange, unknown)
+    patient(exchange)
+
+    with pytest.raises(StrayFilled, match=oid) as caught:
+        await exchange.create_order(SYMBOL, *BID, 570000)
+    sent_then, live_then = sim.bitso.requests[PLACE], live(sim)
+    order = await exchange.create_order(SYMBOL, *BID, 570000)
+
+    assert isinstance(caught.value, ccxt.ExchangeError)
+    assert not isinstance(caught.value, (ccxt.NetworkError, ccxt.InvalidOrder))
+    assert (caught.value.order["id"], caught.value.order["filled"]) == (oid, filled)
+    assert caught.value.order["status"] in ("closed", "canceled")
+    assert (sent_then, live_then) == (1, [])
+    assert live(sim) == [order["id"]]
+
+
+@pytest.mark.parametrize("lacking", ["cancel", "order_trades"])
+async def test_a_stray_whose_end_is_not_proven_keeps_the_next_from_being_sent(
+    sim: Simulator, exchange_of: Any, lacking: str
+) -> None:
+    """A cancel that is not answered, or a fill that cannot be read: nothing is sent, until that is known."""
+    from orderbridge.ccxt.errors import OrderOutcomeUnknown, StrayFilled
+
+    exchange = exchange_of(horizon=LONG, resolve_for=SOON, timeout=1)
+    first = LIMIT if lacking == "cancel" else (SYMBOL, "market", "buy", None, None, {"cost": 500})
+    if lacking == "cancel":
+        oid = appear(sim, await unknown_create(sim, exchange, *first))
+    else:
+        sim.bitso.fault("error_5xx", operation="lookup")
+        await unknown_create(sim, exchange, *first, kind="accept_then_drop")
+        (oid,) = (order.oid for order in sim.bitso.accepted())
+    patient(exchange)
+    sim.bitso.fault("error_5xx", operation=lacking)
+
+    for _ in range(2):
+        with pytest.raises(OrderOutcomeUnknown, match=oid):
+            await exchange.create_order(SYMBOL, *BID, 570000)
+    sent_meanwhile = sim.bitso.requests[PLACE]
+    sim.bitso.clear_faults()
+    if lacking == "order_trades":
+        with pytest.raises(StrayFilled):
+            await exchange.create_order(SYMBOL, *BID, 570000)
+    order = await exchange.create_order(SYMBOL, *BID, 570000)
+
+    assert sent_meanwhile == 1
+    assert live(sim) == [order["id"]]
+
+
+async def test_blocked_creates_go_on_once_the_bot_was_shown_the_first(sim: Simulator, exchange_of: Any) -> None:
+    """Until then each of them says so; the first order stays as it is all the while."""
+    from orderbridge.ccxt.errors import OrderOutcomeUnknown
+
+    exchange = exchange_of(horizon=LONG, resolve_for=SOON, stray="block")
+    oid = appear(sim, await unknown_create(sim, exchange))
+    patient(exchange)
+
+    for _ in range(3):
+        with pytest.raises(OrderOutcomeUnknown, match=oid):
+            await exchange.create_order(SYMBOL, *BID, 570000)
+    listed = await exchange.fetch_open_orders(SYMBOL)
+    order = await exchange.create_order(SYMBOL, *BID, 570000)
+
+    assert [each["id"] for each in listed] == [oid]
+    assert set(live(sim)) == {oid, order["id"]}
+
+
+async def test_creates_in_flight_are_no_strays(sim: Simulator, exchange_of: Any) -> None:
+    """A grid whose first order is unclear: those that were asked for before anybody was told of that are all placed."""
+    exchange = exchange_of(horizon=LONG, resolve_for=0.5)
+    await exchange._gateway.markets()
+    sim.bitso.fault("drop", operation="place", nth=1)
+    grid = [asyncio.ensure_future(exchange.create_order(*LIMIT))]
+    await asyncio.sleep(0.1)
+    grid += [asyncio.ensure_future(exchange.create_order(SYMBOL, *BID, 560000 + 1000 * step)) for step in (1, 2)]
+    unknown, *others = [grid[0], *grid[1:]]
+    with pytest.raises(Exception, match="may be live") as caught:
+        await unknown
+    oid = appear(sim, caught.value)
+
+    orders = await asyncio.gather(*others)
+
+    assert set(live(sim)) == {oid, *(order["id"] for order in orders)}
+
+
+async def test_other_orders_of_the_account_are_no_strays(sim: Simulator, exchange_of: Any) -> None:
+    """What rests there by somebody else, or on the other side, or of another market, is not touched."""
+    exchange = exchange_of(horizon=LONG, resolve_for=SOON)
+    theirs = put(sim)
+    sell = await exchange.create_order(SYMBOL, "limit", "sell", 0.01, 1300000)
+    oid = appear(sim, await unknown_create(sim, exchange))
+    patient(exchange)
+    other = await exchange.create_order("ETH/USD", "limit", "buy", 1, 2000)
+
+    order = await exchange.create_order(SYMBOL, *BID, 570000)
+
+    assert set(live(sim)) == {theirs, sell["id"], other["id"], order["id"]}
+    assert oid not in live(sim)
+
+
+@pytest.mark.parametrize("stray", ["adopt", None, True])
+async def test_a_policy_that_is_none_is_refused(exchange_of: Any, stray: Any) -> None:
+    """When it is set up, and not when it would be needed."""
+    from orderbridge.errors import ConfigurationError
+
+    with pytest.raises(ConfigurationError, match="stray is one of cancel, block, tell"):
+        exchange_of(stray=stray)
