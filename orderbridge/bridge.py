@@ -194,7 +194,7 @@ class OrderBridge:
         reading = deadline if deadline.allows(_LAST_LOOK) else Deadline(_LAST_LOOK)
         found = [await self._completed(each, reading) for each in found]
         found = [await self._remembered(ref, each, reading) for ref, each in zip(parsed, found, strict=True)]
-        return LookupResult(refs=tuple(refs), found=tuple(found), unreachable=failures, bad_rows=bad_rows)
+        return LookupResult.of_checked(refs=refs, found=tuple(found), unreachable=failures, bad_rows=bad_rows)
 
     async def _ask(
         self, work: Mapping[str, list[OrderRef]], timeout: float | None
@@ -222,7 +222,7 @@ class OrderBridge:
             and all(each.known_by is KnownBy.INFERRED and each.type is OrderType.UNKNOWN for each in result[ref].orders)
             and not _SILENT.intersection(result[ref].answers.values())
         ]
-        return await self._placements.tell(self._gateways[name], *unshown, deadline=deadline)
+        return await self._placements.tell(self._gateways[name], *unshown, deadline=deadline) if unshown else []
 
     async def _completed(self, found: Found, deadline: Deadline) -> Found:
         orders = tuple([await self._placements.completed(order, deadline=deadline) for order in found.orders])

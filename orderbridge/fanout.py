@@ -97,7 +97,7 @@ def combine(
         proven.append(found.proven_absent)
         shown += found.orders
     orders = united(shown)
-    return Found(
+    return Found.of_checked(
         orders=orders,
         answers=answers,
         proven_absent=not orders and all(proven),

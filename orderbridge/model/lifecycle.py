@@ -21,6 +21,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from math import inf
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 from orderbridge.model.basics import (
@@ -42,7 +43,7 @@ from orderbridge.model.order import FILL_FIGURES, UNSEEN, Fill, Identity, Order
 _IDS: Final = ("client_order_id", "exchange_order_id", "replaces", "replaced_by")
 _COMBINED: Final = frozenset({*_IDS, *FILL_FIGURES, "numbered_by_market", "evidence", "anomalies", "raw"})
 _WHOLE: Final = tuple(name for name in Order.model_fields if name not in _COMBINED)
-_STATED: Final = tuple(name for name in Order.model_fields if name not in {"raw", "observed_at"})
+_stated: Final = itemgetter(*(name for name in Order.model_fields if name not in {"raw", "observed_at"}))
 _STATUS_RANK: Final = {
     status: rank
     for rank, status in enumerate(
@@ -309,10 +310,11 @@ def advance(current: Order, observation: Order | Sign) -> tuple[Order, tuple[Cha
     """
     if isinstance(observation, Sign):
         return _signed(current, observation)
-    if observation == current:
-        return current, ()
-    if (seen := _seen_again(current, observation)) is not None:
-        return seen, ()
+    if _stated(current.__dict__) == _stated(observation.__dict__):
+        if observation.observed_at == current.observed_at:
+            return current, ()
+        if (later := _seen_again(current, observation)) is not None:
+            return later, ()
     merged = merge(current, observation)
     rule = TABLE[_phase(current), _phase(observation)]
     if observation.replaced_by is not None and current.may_be_live and observation.may_be_live:
@@ -335,13 +337,10 @@ def advance(current: Order, observation: Order | Sign) -> tuple[Order, tuple[Cha
 
 
 def _seen_again(current: Order, seen: Order) -> Order | None:
-    """The later of two observations that differ in nothing but when they were made, as most do; else None."""
-    mine, theirs = current.__dict__, seen.__dict__
-    plain_word = current.known_by is KnownBy.REPORTED and current.replaced_by is None
-    if not plain_word or any(mine[name] != theirs[name] for name in _STATED):
-        return None
+    """The later of two that differ in nothing but when they were made, where nothing else follows; else None."""
     later = max(seen, current, key=lambda order: order.observed_at or EARLIEST)
-    return later if by_numbers(later) is later else None
+    is_plain = later.known_by is KnownBy.REPORTED and later.replaced_by is None
+    return later if is_plain and by_numbers(later) is later else None
 
 
 def lacking(known: Order, lack: Lack, *, settle_time: float) -> tuple[Order, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
+from operator import itemgetter
 from typing import Annotated, Any, Final, NamedTuple, Self
 
 from pydantic import AfterValidator, Field
@@ -197,14 +198,13 @@ class Order(VenueModel):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Order):
             return NotImplemented
-        mine, theirs = self.__dict__, other.__dict__
-        return all(mine[name] == theirs[name] for name in _COMPARED)
+        return bool(_compared(self.__dict__) == _compared(other.__dict__))
 
     def __hash__(self) -> int:
         return hash(self.key)
 
 
-_COMPARED: Final = tuple(name for name in Order.model_fields if name != "raw")
+_compared: Final = itemgetter(*(name for name in Order.model_fields if name != "raw"))
 
 
 class Fill(VenueModel):

@@ -405,11 +405,9 @@ def _exponent(number: Decimal) -> int:
 
 
 def _off_step(rule: str, field: str, number: Decimal | None, step: Decimal | None) -> list[BrokenRule]:
-    if number is None or step is None or not step:
+    if number is None or step is None or not step or not EXACT.remainder(number, step):
         return []
     below, above = _to_step(number, step, ROUND_FLOOR), _to_step(number, step, ROUND_CEILING)
-    if below == above:
-        return []
     nearest = (below, above) if below else (above,)  # zero is a multiple of every step, and no amount to order
     values = " and ".join(map(plain, nearest))
     message = (

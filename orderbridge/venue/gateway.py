@@ -130,7 +130,8 @@ class VenueGateway(UnsupportedCalls):
     @checked_call
     async def get(self, ref: RefLike, *, timeout: float | None = None) -> Order:
         """The one order that answers to `ref`. Raises as `orderbridge.gateway.order_from` says."""
-        return order_from(await self.lookup(ref, timeout=timeout), ref, gateway=self.name)
+        self.parts.sender.check_usable()
+        return order_from(await self.parts.look_up((ref,), Deadline(timeout)), ref, gateway=self.name)
 
     @checked_call
     async def open_orders(self, *, symbol: str | None = None, timeout: float | None = None) -> OrderList:

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Self
 
 from orderbridge.errors import (
     AuthenticationFailed,
@@ -133,7 +132,7 @@ class Lookup:
             async with asyncio.timeout(self.deadline.as_timeout):
                 for stage in stages:
                     await self._run(stage)
-                self.answer(self.pending(ORDER, CLIENT), Answer.NOT_SEEN)
+                self.answer(self._asks.values(), Answer.NOT_SEEN)
         except TimeoutError:
             pass  # whatever is pending ran out of time, and the result says so
         if isinstance(self.stopped_by, ConfigurationError) and not self.answered(Answer.FOUND):
@@ -156,17 +155,19 @@ class Lookup:
                     for _ in lists[:AT_ONCE]:
                         group.create_task(_run_each(step, waiting))
 
-    @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
-        """One of the places for requests at once. Raises what stopped the others."""
-        async with self._gate:
-            if self.stopped_by is not None:
-                raise self.stopped_by
-            try:
-                yield
-            except VenueError:
-                self._unanswered = 0
-                raise
+    def turn(self) -> Self:
+        """One of the places for requests at once, to be entered. Raises what stopped the others."""
+        return self
+
+    async def __aenter__(self) -> None:
+        await self._gate.acquire()
+        if self.stopped_by is not None:
+            self._gate.release()
+            raise self.stopped_by
+
+    async def __aexit__(self, kind: type[BaseException] | None, *exc: object) -> None:
+        self._gate.release()
+        if kind is None or issubclass(kind, VenueError):
             self._unanswered = 0
 
     async def find(
@@ -220,7 +221,7 @@ class Lookup:
 
     def pending(self, *kinds: str) -> list[Ask]:
         """The asks of these kinds that nothing has come of yet."""
-        return [ask for kind in kinds for ask in self.asked(kind) if ask.is_pending]
+        return [ask for kind in kinds for ask in self._asks.values() if ask.kind == kind and ask.answer is None]
 
     def answered(self, answer: Answer) -> list[Ask]:
         """The asks that got this answer."""

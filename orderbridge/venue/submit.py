@@ -114,7 +114,7 @@ class Placing:
 
     def _doubts(self, order: Order, answer: Any, request: OrderRequest, client_order_id: str | None) -> list[str]:
         names = (*_IDENTITY, *(_MANNER if self.tells_manner else ()))
-        asked = {**dict(request), "client_order_id": client_order_id, "paper": self.paper}
+        asked = {**request.__dict__, "client_order_id": client_order_id, "paper": self.paper}
         shown = {**{name: getattr(order, name) for name in names}, **self.stated(answer)}
         if order.type is OrderType.UNKNOWN:
             del asked["type"]
