@@ -21,21 +21,18 @@ from typing import Any, Final
 from orderbridge.adapters.ccxt_any.exchanges import Traits
 from orderbridge.adapters.ccxt_any.watch import Call, Repeated, Sent, TooLate
 from orderbridge.errors import (
-    AuthenticationFailed,
     ConfigurationError,
     NotSent,
     NotSupported,
     OrderBridgeError,
     OrderDenied,
-    PermissionDenied,
     RateLimited,
-    VenueError,
     Where,
 )
 from orderbridge.http.body import Unreadable, load, shown
 from orderbridge.http.limits import LockedOut, NoPermit
 from orderbridge.http.retry import retry_after
-from orderbridge.venue.meanings import Meaning, Said
+from orderbridge.venue.meanings import WRITE_ERRORS, Meaning, Said
 
 # Throttled without a word of how long.
 LOCK_OUT: Final = 10.0
@@ -59,11 +56,6 @@ _MEANINGS: Final[Mapping[str, Meaning]] = {
     "BadSymbol": Meaning.INVALID,
     "RateLimitExceeded": Meaning.THROTTLED,
     "DDoSProtection": Meaning.THROTTLED,
-}
-# Before the order left, these say that it would be refused too.
-_ABOUT_US: Final[Mapping[Meaning, type[VenueError]]] = {
-    Meaning.CREDENTIALS: AuthenticationFailed,
-    Meaning.PERMISSION: PermissionDenied,
 }
 _PASSING: Final = re.compile(
     r"time[sd]?[\s_-]*out|busy|internal|\bagain\b|retry|processing|in[\s_-]process|pending|unavailable|overload"
@@ -311,8 +303,8 @@ class CcxtCodes:
             return OrderDenied(f"ccxt refused the order: {self.named(error)}", rule="ccxt") if is_denied else None
         meaning = self.meaning(error, before)
         said = self._said(error, before, meaning)
-        if said.status and said.status_told < 500 and meaning in _ABOUT_US:
-            return _ABOUT_US[meaning](said.text, **said.facts(Where()))
+        if said.status and said.status_told < 500 and meaning in {Meaning.CREDENTIALS, Meaning.PERMISSION}:
+            return WRITE_ERRORS[meaning](said.text, **said.facts(Where()))
         made = self._not_sent(error)
         if said.status and meaning is Meaning.THROTTLED:
             seconds = LOCK_OUT if said.retry_after is None else said.retry_after

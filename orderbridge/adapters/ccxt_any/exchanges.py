@@ -346,7 +346,6 @@ class Traits:
     code_at: tuple[str, ...] = ()
     refuses_with_500: bool = False
     order_rows_at: tuple[str, ...] | None = None
-    funds_refusal_is_distinct: bool = True
     cancel_lists: bool = False
     posts_read: str = ""
     gets_write: str = ""
@@ -380,7 +379,7 @@ class Traits:
             markets=True,
             cancel_all=self.open_orders.exists,
             open_orders_by_symbol=self.open_orders.exists and self.open_orders.needs_symbol,
-            funds_refusal_is_distinct=self.funds_refusal_is_distinct,
+            funds_refusal_is_distinct=True,
         )
 
 

@@ -47,7 +47,6 @@ _BINANCE: Final[tuple[Row, ...]] = (
         Listing(exists=True, needs_symbol=True, limit=1000, days_at_once=1, latest=True, rows_at=()),
         "without a start the latest trades are shown, and with one those of a day",
     ),
-    ("funds_refusal_is_distinct", True, "code -2010 with its text is InsufficientFunds"),
 )
 
 _KRAKEN: Final[tuple[Row, ...]] = (
@@ -114,18 +113,14 @@ _GETS_WRITE: Final[Row] = ("gets_write", "/private/(buy|sell|edit|cancel)", "its
 _ROWS: Final[Mapping[str, tuple[Row, ...]]] = {
     "bitso": _BITSO,
     "binance": _BINANCE,
-    "binanceus": _BINANCE,
     "kraken": _KRAKEN,
     "coinbase": _COINBASE,
     "gate": _GATE,
-    "gateeu": _GATE,
     "foxbit": _FOXBIT,
     "bithumb": (
         ("open_orders", Listing(exists=True, needs_symbol=True, limit=100), "ccxt refuses to list without a symbol"),
     ),
     "bybit": _BYBIT,
-    "bybiteu": _BYBIT,
-    "bybitid": _BYBIT,
     "kucoin": (("account_call", "load_migration_status", "which of two spot accounts its orders go to"),),
     "deribit": (_GETS_WRITE,),
     "coinbaseinternational": (
@@ -150,9 +145,9 @@ def _refusals(
     )
 
 
-# By exchange, what is certain to be a refusal before anything could rest in the book, and what only sounds like one.
-# A code that is not here is unclear, and so is one that stands for time-outs too. Each exchange's own time stamps and
-# nonces are checked before a request is looked at: it was not admitted.
+# By exchange, what is certain to be a refusal before anything could rest in the book. What is not here is unclear where
+# ccxt's class decides nothing. Each exchange's own time stamps and nonces are checked before a request is looked at: it
+# was not admitted.
 _REFUSALS: Final[Mapping[str, tuple[Row, ...]]] = {
     # Source: Bitso API v3, "Error codes".
     "bitso": _refusals(
@@ -238,12 +233,9 @@ _REFUSALS: Final[Mapping[str, tuple[Row, ...]]] = {
         (Meaning.CLOSED, "51021 51022 51027-51030"),
         (Meaning.NOT_ADMITTED, "50102 50112"),
         (Meaning.CREDENTIALS, "50101 50103-50107 50111 50113 50114 50119"),
-        (
-            Meaning.PERMISSION,
-            "50007 50009 50012 50027 50030 50033 50035 50060 50100 50110 50120 51009 51010 51024 51155",
-        ),
+        (Meaning.PERMISSION, "50007 50009 50012 50027 50030 50033 50035 50060 50100 50110 50120"),
+        (Meaning.PERMISSION, "51009 51010 51024 51155"),
         (Meaning.THROTTLED, "50011 50040 50061"),
-        (Meaning.UNCLEAR, "50001 50004 50013 50026 51054 51149"),
     ),
     # Source: Bybit API v5, "Error Codes", of the spot market and of all.
     "bybit": _refusals(
@@ -259,7 +251,6 @@ _REFUSALS: Final[Mapping[str, tuple[Row, ...]]] = {
         (Meaning.CREDENTIALS, "10003 10004 10007 33004"),
         (Meaning.PERMISSION, "10005 10008 10009 10010 10024 10027 10028 10029 170201 170209 170224 170241"),
         (Meaning.THROTTLED, "10006 10018 170005 170222"),
-        (Meaning.UNCLEAR, "10014 10016 170001 170007 170032 170035 170146 170147 170149 170234"),
     ),
     # Source: KuCoin API, "Error codes", of the classic and of the high-frequency spot account.
     "kucoin": _refusals(
@@ -274,7 +265,6 @@ _REFUSALS: Final[Mapping[str, tuple[Row, ...]]] = {
         (Meaning.CREDENTIALS, "400001 400003-400005"),
         (Meaning.PERMISSION, "200009 400006 400007 400200 400303 400500 411100"),
         (Meaning.THROTTLED, "1015 429000"),
-        (Meaning.UNCLEAR, "230005 408000 500000"),
     ),
     # Source: Bitget API v2, "RestAPI error codes".
     "bitget": _refusals(
@@ -288,33 +278,25 @@ _REFUSALS: Final[Mapping[str, tuple[Row, ...]]] = {
         (Meaning.CLOSED, "41114 43115 43119 45043"),
         (Meaning.NOT_ADMITTED, "40004 40005 40008 40078"),
         (Meaning.CREDENTIALS, "40001-40003 40006 40009-40012 40036 40037 40041"),
-        (
-            Meaning.PERMISSION,
-            "40014 40016 40018 40024 40031 40035 40038 40061 40068 40085 40100 40101 40111 40199 40301",
-        ),
-        (Meaning.PERMISSION, "40710 40752 45107"),
+        (Meaning.PERMISSION, "40014 40016 40018 40024 40031 40035 40038 40061 40068 40085 40100 40101"),
+        (Meaning.PERMISSION, "40111 40199 40301 40710 40752 45107"),
         (Meaning.THROTTLED, "429"),
-        (Meaning.UNCLEAR, "40015 40200 40725 40910 43002 43003 45001 45023"),
     ),
     # Source: Gate API v4, "Error labels".
     "gate": _refusals(
         "label",
         (Meaning.FUNDS, "BALANCE_NOT_ENOUGH MARGIN_BALANCE_NOT_ENOUGH INSUFFICIENT_AVAILABLE"),
-        (
-            Meaning.INVALID,
-            "INVALID_PARAM_VALUE INVALID_PROTOCOL INVALID_ARGUMENT INVALID_REQUEST_BODY INVALID_PRECISION",
-        ),
+        (Meaning.INVALID, "INVALID_PARAM_VALUE INVALID_PROTOCOL INVALID_ARGUMENT INVALID_REQUEST_BODY"),
         (Meaning.INVALID, "MISSING_REQUIRED_PARAM INVALID_CONTENT_TYPE NOT_ACCEPTABLE METHOD_NOT_ALLOWED"),
-        (Meaning.INVALID, "INVALID_CLIENT_ORDER_ID INVALID_CURRENCY INVALID_CURRENCY_PAIR QUANTITY_NOT_ENOUGH"),
+        (Meaning.INVALID, "INVALID_CLIENT_ORDER_ID INVALID_CURRENCY INVALID_CURRENCY_PAIR INVALID_PRECISION"),
         (Meaning.INVALID, "AMOUNT_TOO_LITTLE AMOUNT_TOO_MUCH SIZE_TOO_SMALL SIZE_TOO_LARGE PRICE_TOO_DEVIATED"),
-        (Meaning.INVALID, "PRICE_THRESHOLD_EXCEEDED POC_FILL_IMMEDIATELY FOK_NOT_FILL"),
+        (Meaning.INVALID, "QUANTITY_NOT_ENOUGH PRICE_THRESHOLD_EXCEEDED POC_FILL_IMMEDIATELY FOK_NOT_FILL"),
         (Meaning.TOO_MANY, "TOO_MANY_ORDERS"),
         (Meaning.NOT_ADMITTED, "REQUEST_EXPIRED"),
         (Meaning.CREDENTIALS, "AUTHENTICATION_FAILED INVALID_CREDENTIALS INVALID_KEY INVALID_SIGNATURE"),
         (Meaning.CREDENTIALS, "MISSING_REQUIRED_HEADER"),
         (Meaning.PERMISSION, "IP_FORBIDDEN READ_ONLY FORBIDDEN ACCOUNT_LOCKED SUB_ACCOUNT_LOCKED TRADE_RESTRICTED"),
         (Meaning.THROTTLED, "TOO_FAST TOO_MANY_REQUESTS"),
-        (Meaning.UNCLEAR, "INTERNAL SERVER_ERROR TOO_BUSY"),
     ),
     # Source: MEXC API v3, "Error Code". ccxt takes an order that does not exist for an error.
     "mexc": _refusals(
@@ -329,7 +311,6 @@ _REFUSALS: Final[Mapping[str, tuple[Row, ...]]] = {
         (Meaning.CREDENTIALS, "602 10072 700001 700002"),
         (Meaning.PERMISSION, "30020 60005 70011 700006 700007"),
         (Meaning.THROTTLED, "429 510"),
-        (Meaning.UNCLEAR, "500 501 503 504 603 20002"),
     ),
     # Source: Bitfinex API v2, "Error/Info Codes". 10001 stands for whatever is wrong with an order.
     "bitfinex": _refusals(
@@ -338,7 +319,6 @@ _REFUSALS: Final[Mapping[str, tuple[Row, ...]]] = {
         (Meaning.NOT_ADMITTED, "10114"),
         (Meaning.CREDENTIALS, "10100 10111-10113"),
         (Meaning.THROTTLED, "11010"),
-        (Meaning.UNCLEAR, "10000 10008 20060"),
         texts=(
             (Meaning.FUNDS, "Invalid order: not enough *"),
             (Meaning.INVALID, "Invalid order: minimum size for *|Invalid order: maximum size for *"),
@@ -356,37 +336,29 @@ _REFUSALS: Final[Mapping[str, tuple[Row, ...]]] = {
         (Meaning.NOT_FOUND, "404.002"),
         (Meaning.CLOSED, "400.003"),
         (Meaning.NOT_ADMITTED, "API0004 API0017"),
-        (
-            Meaning.CREDENTIALS,
-            "API0001 API0005 API0008 API0010 API0011 API0012 API0013 API0014 API0015 API0016 API0018",
-        ),
+        (Meaning.CREDENTIALS, "API0001 API0005 API0008 API0010 API0011 API0012 API0013 API0014 API0015 API0016"),
+        (Meaning.CREDENTIALS, "API0018"),
         (Meaning.PERMISSION, "API0002 API0003 API0006 API0009 403.001 403.002 403.003 403.004 403.006"),
         (Meaning.THROTTLED, "400.002 400.067 400.068"),
-        (Meaning.UNCLEAR, "500.001 500.002 500.003 500.013 500.016"),
         texts=(
             (Meaning.FUNDS, "You *. Check your account balance for details."),
             (Meaning.INVALID, "Minimum order size is *|Price is more than * market price."),
             (Meaning.NOT_ADMITTED, "Invalid nonce"),
-            (Meaning.UNCLEAR, "Order could not be placed.*"),
         ),
     ),
     # Source: Gemini REST API, "Error Codes".
     "gemini": _refusals(
         "reason",
         (Meaning.FUNDS, "InsufficientFunds"),
-        (
-            Meaning.INVALID,
-            "ClientOrderIdTooLong ClientOrderIdMustBeString ConflictingOptions InvalidJson InvalidOrderType",
-        ),
-        (Meaning.INVALID, "InvalidPrice InvalidQuantity InvalidSide InvalidSymbol InvalidTimestampInPayload"),
-        (Meaning.INVALID, "MissingOrderField OptionsMustBeArray UnsupportedOption"),
+        (Meaning.INVALID, "ClientOrderIdTooLong ClientOrderIdMustBeString ConflictingOptions InvalidJson"),
+        (Meaning.INVALID, "InvalidOrderType InvalidPrice InvalidQuantity InvalidSide InvalidSymbol"),
+        (Meaning.INVALID, "InvalidTimestampInPayload MissingOrderField OptionsMustBeArray UnsupportedOption"),
         (Meaning.CLOSED, "MarketNotOpen"),
         (Meaning.NOT_ADMITTED, "InvalidNonce"),
         (Meaning.CREDENTIALS, "InvalidApiKey InvalidSignature"),
         (Meaning.CREDENTIALS, "MissingApikeyHeader MissingPayloadHeader MissingSignatureHeader"),
         (Meaning.PERMISSION, "MissingRole"),
         (Meaning.THROTTLED, "RateLimit"),
-        (Meaning.UNCLEAR, "Maintenance System"),
     ),
 }
 # What answers as another does.
@@ -395,7 +367,8 @@ _LIKE: Final = {name: like for like, names in _FAMILIES.items() for name in name
 
 
 def _rows_of(name: str) -> tuple[Row, ...]:
-    return (*_ROWS.get(name, ()), *SENDING.get(name, ()), *_REFUSALS.get(_LIKE.get(name, name), ()))
+    like = _LIKE.get(name, name)
+    return (*_ROWS.get(like, ()), *SENDING.get(name, ()), *_REFUSALS.get(like, ()))
 
 
 OVERRIDES: Final[Mapping[str, tuple[Row, ...]]] = {
