@@ -15,7 +15,6 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
 from functools import partial, wraps
-from types import TracebackType
 from typing import Any, Concatenate, Final, ParamSpec, Self, TypedDict, TypeVar, Unpack
 
 from orderbridge.bound import BoundGateway, GatewayFacts
@@ -330,9 +329,7 @@ class SyncBridge(_Blocking):
         self._loop.call(self._bridge.__aenter__)  # starts the recovery
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         self.close()
 
     def __repr__(self) -> str:

@@ -146,18 +146,13 @@ async def _order(ledger: Ledger, record: Record, order_id: str | None) -> Order 
             raise ConfigurationError(f"the order {order_id} is another one: {'; '.join(odd)}")
         return seen[0]
     venue, _, account = placement.gateway.partition("/")
+    asked = ("symbol", "side", "type", "quantity", "quote_quantity", "price", "stop_price")
     return Order(
+        **{name: getattr(request, name) for name in asked},
         venue=venue,
         account=account or "default",
         order_id=order_id,
         client_order_id=placement.client_order_id,
-        symbol=request.symbol,
-        side=request.side,
-        type=request.type,
-        quantity=request.quantity,
-        quote_quantity=request.quote_quantity,
-        price=request.price,
-        stop_price=request.stop_price,
         status=OrderStatus.UNKNOWN,
         known_by=KnownBy.ASSUMED,
         evidence=("a person's decision",),

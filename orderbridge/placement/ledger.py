@@ -196,7 +196,8 @@ class Ledger:
         self.unstored = Unstored()
         # Waits, not for ever, until what calls have shown is stored; says whether there was anything to wait for.
         self.catch_up: Callable[[], Awaitable[bool]] | None = None
-        self._waiting: dict[str, list[asyncio.Future[None]]] = {}
+        # Of placements that somebody waits for. Each of them is followed until it is settled, which takes it off.
+        self._changes: dict[str, asyncio.Event] = {}
 
     @property
     def owner(self) -> str:
@@ -312,25 +313,14 @@ class Ledger:
         if self.under_way[placement_id] <= 0:
             del self.under_way[placement_id]
 
-    def change_of(self, placement_id: str) -> asyncio.Future[None]:
-        """Done once something happens to a placement; ask before reading it, and cancel when it is not waited for."""
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(placement_id, []).append(future)
-        future.add_done_callback(lambda done: self._no_longer_waits(placement_id, done))
-        return future
-
-    def _no_longer_waits(self, placement_id: str, future: asyncio.Future[None]) -> None:
-        left = [other for other in self._waiting.get(placement_id, ()) if other is not future]
-        if left:
-            self._waiting[placement_id] = left
-        else:
-            self._waiting.pop(placement_id, None)
+    def change_of(self, placement_id: str) -> asyncio.Event:
+        """Set once something happens to a placement; ask for it before reading that, and whoever waits shares it."""
+        return self._changes.setdefault(placement_id, asyncio.Event())
 
     def wake(self, placement_id: str) -> None:
         """Have those who wait for a placement look at it again."""
-        for future in list(self._waiting.get(placement_id, ())):
-            if not future.done():
-                future.set_result(None)
+        if (change := self._changes.pop(placement_id, None)) is not None:
+            change.set()
 
     async def up_to_date(self, record: Record) -> Record:
         """A record as it is by what calls have returned by now, as far as that can be stored."""

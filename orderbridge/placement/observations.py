@@ -7,8 +7,8 @@ Reads pass through here on their way to the caller: what they show is stored, an
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
@@ -113,7 +113,7 @@ class Observations:
                 self._haunted(after, order, _CONTRADICTED[verdict])
         known = after.placement.order
         if known is not None and known.identity == order.identity:
-            self._settle(order)
+            note_known(self._settled, order.identity)
             if "reply" in after.placement.evidence:
                 return after
             facts = {"order_id": order.order_id}
@@ -130,7 +130,7 @@ class Observations:
         request, since = record.placement.request, made_since(record)
         for order in orders:
             if order.identity == known.identity:
-                self._settle(order)
+                note_known(self._settled, order.identity)
             elif order.identity not in self._doubles and not is_older(order, since):
                 kind = AlarmKind.CONFLICT if disagreements(request, order, since=since) else AlarmKind.DOUBLE
                 why = f"a second order beside {known.order_id} is shown under its id: {order.order_id}"
@@ -174,9 +174,6 @@ class Observations:
         self._ledger.alarm(AlarmKind.GHOST, why, record=record, order=order)
         if self.on_ghost is not None:
             self.on_ghost(record)
-
-    def _settle(self, order: Order) -> None:
-        note_known(self._settled, order.identity)
 
 
 def made_since(record: Record) -> datetime | None:
@@ -232,7 +229,7 @@ class Recorder:
         """Store what is learnt of an order without being shown it."""
         self._spawn(self._sign(OrderRef.of(ref), sign, gateway), in_turn=True)
 
-    async def watching(self, listed: AsyncIterator[Order], *, source: str) -> AsyncIterator[Order]:
+    def watching(self, listed: AsyncIterator[Order], *, source: str) -> AsyncIterator[Order]:
         """Pass orders on, and store them by the hundred."""
         held: list[Order] = []
 
@@ -240,15 +237,14 @@ class Recorder:
             self.orders(held, source=source)
             held.clear()
 
-        with self._storing(store):
-            async with ending(listed) as items:
-                async for order in items:
-                    held.append(order)
-                    if len(held) >= _TOGETHER:
-                        store()
-                    yield order
+        def take(order: Order) -> None:
+            held.append(order)
+            if len(held) >= _TOGETHER:
+                store()
 
-    async def counting(self, listed: AsyncIterator[Fill]) -> AsyncIterator[Fill]:
+        return self._passing(listed, take, store)
+
+    def counting(self, listed: AsyncIterator[Fill]) -> AsyncIterator[Fill]:
         """Pass fills on, and store what they add up to per order: at least so much of it is filled."""
         sums: dict[Identity, list[Fill]] = {}
 
@@ -256,12 +252,10 @@ class Recorder:
             if sums:
                 self._spawn(self._store_fills({key: list(fills) for key, fills in sums.items()}), in_turn=True)
 
-        with self._storing(store):
-            async with ending(listed) as items:
-                async for fill in items:
-                    order = fill.gateway, fill.order_id, fill.symbol, fill.side
-                    sums.setdefault(order, []).append(fill)
-                    yield fill
+        def take(fill: Fill) -> None:
+            sums.setdefault((fill.gateway, fill.order_id, fill.symbol, fill.side), []).append(fill)
+
+        return self._passing(listed, take, store)
 
     def pass_on(self) -> None:
         """Begin to store what open iterators have passed on by now."""
@@ -289,11 +283,15 @@ class Recorder:
             # Not gathered: from Python 3.12 on that gives the loop no turn once all are done, and none is taken off.
             await asyncio.wait(self._stores)
 
-    @contextmanager
-    def _storing(self, store: Callable[[], None]) -> Iterator[None]:
+    async def _passing(
+        self, listed: AsyncIterator[T], take: Callable[[T], None], store: Callable[[], None]
+    ) -> AsyncIterator[T]:
         self._open.add(store)
         try:
-            yield
+            async with ending(listed) as items:
+                async for item in items:
+                    take(item)
+                    yield item
         finally:
             self._open.discard(store)
             store()

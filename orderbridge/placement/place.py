@@ -12,13 +12,13 @@ import secrets
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
 
 from pydantic import BaseModel
 
-from orderbridge.client_ids import LENGTH, mint
+from orderbridge.client_ids import LENGTH
 from orderbridge.errors import (
     AuthenticationFailed,
     ConfigurationError,
@@ -97,6 +97,7 @@ class Sending:
         return max(0.0, self.send_by - asyncio.get_running_loop().time())
 
 
+@dataclass(eq=False)
 class Placer:
     """
     Places orders at one gateway.
@@ -105,26 +106,19 @@ class Placer:
         unsettled: told of each placement whose outcome is not known. `lost`: looks for what the journal lost.
     """
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        observations: Observations,
-        gateway: OrderGateway,
-        *,
-        unsettled: Callable[[Record], object],
-        lost: Lost,
-        ids: MintId = mint,
-    ) -> None:
-        self._lost = lost
-        self._ledger = ledger
-        self._observations = observations
-        self._gateway = gateway
-        self._where: Final[Where] = {"gateway": gateway.name, "operation": "place"}
-        self._unsettled = unsettled
-        self._ids = ids
-        self._running: set[asyncio.Task[Order | None]] = set()
-        self._warned = False
-        self._closed = False
+    ledger: Ledger
+    observations: Observations
+    gateway: OrderGateway
+    unsettled: Callable[[Record], object]
+    lost: Lost
+    ids: MintId
+    _running: set[asyncio.Task[Order | None]] = field(default_factory=set)
+    _warned: bool = False
+    _closed: bool = False
+
+    @property
+    def _where(self) -> Where:
+        return {"gateway": self.gateway.name, "operation": "place"}
 
     async def prepare(self, request: OrderRequest, *, key: str | None, refused_too: bool = False) -> Record:
         """
@@ -158,10 +152,10 @@ class Placer:
         """
         send_by = asyncio.get_running_loop().time() + send_within
         if isinstance(what, Placement):
-            known = await self._ledger.journal.get(what.placement_id)
-            if known is None or known.placement.gateway != self._gateway.name:
-                raise ConfigurationError("this placement is not in the journal", gateway=self._gateway.name)
-            if not known.is_at(self._gateway):
+            known = await self.ledger.journal.get(what.placement_id)
+            if known is None or known.placement.gateway != self.gateway.name:
+                raise ConfigurationError("this placement is not in the journal", gateway=self.gateway.name)
+            if not known.is_at(self.gateway):
                 raise known.elsewhere()
             call = Sending(known, send_by, timeout)
         else:
@@ -203,13 +197,13 @@ class Placer:
         try:
             await self.place(placement, key=None, send_within=_RESEND_WITHIN, timeout=_RESEND_TIMEOUT)
         except OrderBridgeError as error:
-            extra = log_facts(self._gateway.name, "place", client_order_id=placement.client_order_id)
+            extra = log_facts(self.gateway.name, "place", client_order_id=placement.client_order_id)
             log.warning("what was prepared before was sent, which ended in: %s", error, extra=extra)
 
     async def finish(self) -> None:
         """Begin no more attempts, and wait for those that are under way; one that does not end is cut off."""
         self._closed = True
-        await self._lost.aclose()
+        await self.lost.aclose()
         if self._running:
             _, late = await asyncio.wait(list(self._running), timeout=_CLOSE_WITHIN)
             for task in late:
@@ -218,44 +212,44 @@ class Placer:
 
     async def _new(self, request: OrderRequest, key: str | None) -> tuple[Record, Exception | None]:
         """A record that is not stored yet; or, with why, one that was refused here, which is stored."""
-        rule = self._gateway.capabilities.client_order_id
+        rule = self.gateway.capabilities.client_order_id
         client_order_id = request.client_order_id
         if client_order_id is None and rule is not None:
             try:
-                client_order_id = self._ids(self._ledger.clock(), max_length=min(LENGTH, rule.max_length))
+                client_order_id = self.ids(self.ledger.clock(), max_length=min(LENGTH, rule.max_length))
             except ValueError as error:
-                name = self._gateway.name
+                name = self.gateway.name
                 raise ConfigurationError(f"no id can be made for {name} ({error}): give one", gateway=name) from error
-        address, mode = venue_address(self._gateway)
-        print_ = fingerprint(request, gateway=self._gateway.name, mode=mode, address=address)
+        address, mode = venue_address(self.gateway)
+        print_ = fingerprint(request, gateway=self.gateway.name, mode=mode, address=address)
         placement = Placement(
             # By time, so that a journal writes those of one time side by side.
-            placement_id=f"{int(self._ledger.clock() * 1000):012x}{secrets.token_hex(6)}",
-            gateway=self._gateway.name,
+            placement_id=f"{int(self.ledger.clock() * 1000):012x}{secrets.token_hex(6)}",
+            gateway=self.gateway.name,
             key=key,
             # Nothing else changes, and the id is checked by the gateway's own rule: the rest is not validated again.
             request=BaseModel.model_copy(request, update={"client_order_id": client_order_id}),
             client_order_id=client_order_id,
-            created_at=self._ledger.now(),
+            created_at=self.ledger.now(),
         )
-        record = Record(placement=placement, fingerprint=print_, mode=mode, address=address, owner=self._ledger.owner)
+        record = Record(placement=placement, fingerprint=print_, mode=mode, address=address, owner=self.ledger.owner)
         try:
-            refuse_undeclared(placement.request, self._gateway.capabilities, gateway=self._gateway.name)
+            refuse_undeclared(placement.request, self.gateway.capabilities, gateway=self.gateway.name)
         except (OrderDenied, NotSupported) as error:
             # Nothing goes out under its client id, so the caller may use it for the next one.
             nameless = placement.model_copy(update={"client_order_id": None})
             record = record.model_copy(update={"placement": nameless})
-            denied = step(record, Happened.DENIED, at=self._ledger.now(), reason=str(error))
+            denied = step(record, Happened.DENIED, at=self.ledger.now(), reason=str(error))
             return await self._create(record, denied), error
         return record, None
 
     async def _of_a_lost_one(self, record: Record, *, seconds: float) -> Record | None:
         """The placement of a key under which a lost one may have made an order: a person decides, nothing is sent."""
-        gap = await self._ledger.journal.gap(self._gateway.name, record.placement.request.symbol)
-        suspects = None if gap is None else await self._lost.suspects(record, gap, seconds=seconds)
+        gap = await self.ledger.journal.gap(self.gateway.name, record.placement.request.symbol)
+        suspects = None if gap is None else await self.lost.suspects(record, gap, seconds=seconds)
         if suspects is None:
             return None
-        now, names, request = self._ledger.now(), suspects.names, record.placement.request
+        now, names, request = self.ledger.now(), suspects.names, record.placement.request
         shown = ", ".join(
             name or f"a {request.type} that waits for its trigger, which may not be shown"
             for name in names[:_MOST_NAMED]
@@ -273,39 +267,39 @@ class Placer:
             sending = step(record, Happened.SENDING, at=now, facts=facts, sent_at=now, lost=names)
             unclear = step(sending.record, Happened.UNCLEAR, at=now, facts={"why": why}, not_after=now)
             conflict = step(unclear.record, Happened.CONFLICT, at=now, facts={"why": why}, conflicts=(why,))
-            stored = self._same(await self._ledger.journal.create(record, sending, unclear, conflict), record)
+            stored = self._same(await self.ledger.journal.create(record, sending, unclear, conflict), record)
             is_new = stored.id == record.id
         else:
             held, only = self._same(suspects.held, record), [PlacementState.PREPARED]
-            begun = await self._ledger.note(
+            begun = await self.ledger.note(
                 held, Happened.SENDING, facts=facts, when=only, sent_at=now, lost=names, conflicts=(why,)
             )
             is_new = begun.state is PlacementState.SENDING and begun.conflicts == (why,)
             stored = begun
             if is_new:
-                stored = await self._ledger.note(held, Happened.UNCLEAR, facts={"why": why}, not_after=now)
+                stored = await self.ledger.note(held, Happened.UNCLEAR, facts={"why": why}, not_after=now)
         if is_new:
             order = next(iter(suspects.orders), None)
-            self._ledger.alarm(AlarmKind.CONFLICT, why, record=stored, order=order)
+            self.ledger.alarm(AlarmKind.CONFLICT, why, record=stored, order=order)
         return stored
 
     async def _create(self, record: Record, *then: Transition) -> Record:
         """Store a record and what happened to it; the one that holds its key, if that asks for the same."""
-        if not self._warned and not self._ledger.journal.durable:
-            extra = log_facts(self._gateway.name, "place")
+        if not self._warned and not self.ledger.journal.durable:
+            extra = log_facts(self.gateway.name, "place")
             log.warning("placing without a journal: what is under way is forgotten when this process ends", extra=extra)
         self._warned = True
         try:
-            stored = await self._ledger.journal.create(record, *then, alone=keeps_apart(self._gateway))
+            stored = await self.ledger.journal.create(record, *then, alone=keeps_apart(self.gateway))
         except ClientIdUsed as error:
             stored = await self._of_same_id(record, error)
-        self._observations.expect(stored)
+        self.observations.expect(stored)
         return self._same(stored, record)
 
     async def _of_same_id(self, record: Record, error: ClientIdUsed) -> Record:
         """The placement that has this client id already, if it is the same request and was not sent."""
-        client_order_id, gateway = record.placement.client_order_id, self._gateway.name
-        for other in await self._ledger.journal.find(gateway=gateway, client_order_id=client_order_id):
+        client_order_id, gateway = record.placement.client_order_id, self.gateway.name
+        for other in await self.ledger.journal.find(gateway=gateway, client_order_id=client_order_id):
             same = other.fingerprint == record.fingerprint and record.placement.key in (None, other.placement.key)
             if same and other.state is PlacementState.PREPARED:
                 return other
@@ -322,17 +316,17 @@ class Placer:
 
     async def _permit(self, seconds: float) -> Permit:
         try:
-            return await within(self._gateway.permit("place", timeout=seconds), seconds)
+            return await within(self.gateway.permit("place", timeout=seconds), seconds)
         except TimeoutError as error:
             why = f"nothing was sent: the right to send did not come, {error}"
             raise NotSent(why, **self._where) from error
 
     async def _carry_on(self, call: Sending) -> Order:
         """Go on with a placement that is stored, wherever it stands."""
-        record = call.record = await self._ledger.up_to_date(call.record)
+        record = call.record = await self.ledger.up_to_date(call.record)
         if record.state is PlacementState.SENDING:
             record = await self._wait_while_sending(call)
-        placement = await self._ledger.placement(record)
+        placement = await self.ledger.placement(record)
         if record.state is PlacementState.PREPARED:
             if record.conflicts:
                 why = f"it is not sent: {'; '.join(record.conflicts)}"
@@ -355,7 +349,7 @@ class Placer:
         deadline, record = Deadline(call.timeout), call.record
         while record.state is PlacementState.SENDING and deadline.remaining():
             await asyncio.sleep(_POLL)
-            record = await self._ledger.journal.get(record.id) or record
+            record = await self.ledger.journal.get(record.id) or record
         return record
 
     async def _drive(self, call: Sending) -> Order:
@@ -393,7 +387,7 @@ class Placer:
 
     async def _attended(self, call: Sending) -> Order | None:
         placement_id = call.record.id  # the call may come to go on with the one that holds its key
-        self._ledger.under_way[placement_id] += 1
+        self.ledger.under_way[placement_id] += 1
         task = asyncio.ensure_future(self._attempt(call))
         self._running.add(task)
         task.add_done_callback(lambda done: self._ended(call, placement_id, done))
@@ -416,13 +410,13 @@ class Placer:
 
     def _ended(self, call: Sending, placement_id: str, task: asyncio.Task[Order | None]) -> None:
         self._running.discard(task)
-        self._ledger.is_over(placement_id)
+        self.ledger.is_over(placement_id)
         if call.permit is not None:
             call.permit.give_back()
             call.permit = None
         if task.cancelled() or not isinstance(task.exception(), (InFlight, type(None))):
             # Whatever it ended in, and whoever still listens: what it may have stored is looked at, and followed up.
-            self._unsettled(call.record)
+            self.unsettled(call.record)
 
     async def _attempt(self, call: Sending) -> Order | None:
         """Send it once. None when another call came first: `call.record` says how it stands."""
@@ -435,19 +429,19 @@ class Placer:
             return None
         attempt = call.record.attempt
         why = "the caller went away before it was sent" if call.abandoned else None
-        if why is None and call.record.not_after is not None and self._ledger.now() > call.record.not_after:
+        if why is None and call.record.not_after is not None and self.ledger.now() > call.record.not_after:
             # By the wall clock too: a machine that slept does not count the time in its loop.
             why = "the deadline for sending had passed"
         if why is not None:
             facts = {"why": why}
-            call.record = await self._ledger.outcome(call.record, Happened.NOTHING_LEFT, of=attempt, facts=facts)
+            call.record = await self.ledger.outcome(call.record, Happened.NOTHING_LEFT, of=attempt, facts=facts)
             raise NotSent(why, **self._where)
         order = await self._sent(call, not_after)
         try:
             call.record = await self._acknowledged(call.record, order)
         except Exception as error:
             message = f"the reply could not be taken in: {type(error).__name__}: {error}"
-            self._ledger.alarm(AlarmKind.BACKGROUND, message, record=call.record, order=order)
+            self.ledger.alarm(AlarmKind.BACKGROUND, message, record=call.record, order=order)
             raise self._unknown(call.record, message) from error
         known = call.record.placement.order
         return known if known is not None and known.identity == order.identity else order
@@ -457,7 +451,7 @@ class Placer:
         limit = None if call.timeout is None else call.timeout + _OVERTIME
         try:
             async with asyncio.timeout(limit):
-                order: object = await self._gateway.submit(
+                order: object = await self.gateway.submit(
                     call.record.placement.request, permit=call.permit, not_after=not_after, timeout=call.timeout
                 )
             if not isinstance(order, Order):
@@ -472,7 +466,7 @@ class Placer:
         except BaseException as error:
             # Bytes may have left. Nothing that is written here may wait for the network: the program may be ending.
             why = {"why": f"{type(error).__name__} while it was sent"}
-            call.record = await self._ledger.outcome(call.record, Happened.UNCLEAR, of=call.record.attempt, facts=why)
+            call.record = await self.ledger.outcome(call.record, Happened.UNCLEAR, of=call.record.attempt, facts=why)
             task = asyncio.current_task()
             if isinstance(error, asyncio.CancelledError) and task is not None and not task.cancelling():
                 # Nobody cancelled this task: the gateway let a cancellation of its own out.
@@ -490,7 +484,7 @@ class Placer:
 
     async def _acknowledged(self, record: Record, order: Order) -> Record:
         """The record with the order of the reply, and with what a stream may have shown of it before."""
-        after = await self._ledger.outcome(
+        after = await self.ledger.outcome(
             record,
             Happened.ACKNOWLEDGED,
             of=record.attempt,
@@ -502,14 +496,14 @@ class Placer:
             watch_until=None,
         )
         try:
-            return await self._observations.replied(record, after, order)
+            return await self.observations.replied(record, after, order)
         except (JournalError, ValueError) as error:  # the latter: it holds what cannot be stored
             log.error("the reply about %s could not be held against what was seen: %s", order.order_id, error)
             return after
 
     async def _begin(self, call: Sending, *, seconds: float) -> bool:
         """Write down that it is about to be sent. False when another call came first: go on with that one."""
-        ledger, now = self._ledger, self._ledger.now()
+        ledger, now = self.ledger, self.ledger.now()
         number, attempt = call.record.placement.attempts + 1, secrets.token_hex(8)
         how: dict[str, Any] = {"sent_at": now, "not_after": now + timedelta(seconds=seconds)}
         how |= {"owner": ledger.owner, "attempt": attempt, "uptime": time.monotonic(), "kernel": kernel()}
@@ -524,7 +518,7 @@ class Placer:
                 Happened.SENDING,
                 facts=facts,
                 when=[PlacementState.PREPARED],
-                alone=keeps_apart(self._gateway),
+                alone=keeps_apart(self.gateway),
                 placement=changes,
                 **how,
             )
@@ -534,7 +528,7 @@ class Placer:
 
     async def _failed(self, call: Sending, error: Exception) -> Exception:
         """Write down what an error means for the placement; the error to raise."""
-        ledger, facts = self._ledger, {"error": type(error).__name__, "why": str(error)[:500]}
+        ledger, facts = self.ledger, {"error": type(error).__name__, "why": str(error)[:500]}
         for name in ("code", "http_status"):
             facts[name] = str(getattr(error, name, None) or "")
         how: dict[str, Any] = {"of": call.record.attempt, "facts": facts}
@@ -564,6 +558,6 @@ class Placer:
 
     def _unknown(self, record: Record, message: str) -> OutcomeUnknown:
         """The error to raise for an outcome that is not known; it is followed up from now on."""
-        self._unsettled(record)
+        self.unsettled(record)
         placement = record.placement
         return OutcomeUnknown(message, client_order_id=placement.client_order_id, placement=placement, **self._where)

@@ -80,17 +80,9 @@ class Placements:
             self.ledger, self.observations, gateway, probing, resend=lambda record: placer.send_again(record.placement)
         )
         lost = Lost(self.ledger, self.observations, gateway, horizon=probing.horizon)
-        placer = Placer(self.ledger, self.observations, gateway, unsettled=resolver.start, lost=lost, ids=ids)
+        placer = Placer(self.ledger, self.observations, gateway, resolver.start, lost, ids)
         working = Working(self.ledger, self.observations, gateway)
-        recovery = Recovery(
-            self.ledger,
-            self.observations,
-            gateway,
-            placer=placer,
-            resolver=resolver,
-            working=working,
-            on_stale=probing.on_stale,
-        )
+        recovery = Recovery(self.ledger, self.observations, gateway, placer, resolver, working, probing.on_stale)
         return Line(gateway, placer, resolver, working, recovery, asyncio.Event())
 
     def _haunted(self, record: Record) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -222,29 +223,19 @@ class RecoveryReport(VenueModel):
         return RecoveryReport(**lists, unreachable=self.unreachable | other.unreachable)
 
 
+@dataclass(eq=False)
 class Recovery:
     """The recovery of one gateway; it may be run again."""
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        observations: Observations,
-        gateway: OrderGateway,
-        *,
-        placer: Placer,
-        resolver: Resolver,
-        working: Working,
-        on_stale: Stale,
-    ) -> None:
-        self._ledger = ledger
-        self._observations = observations
-        self._gateway = gateway
-        self._placer = placer
-        self._resolver = resolver
-        self._working = working
-        self._on_stale = on_stale
-        self._left_behind: set[str] = set()
-        self._warned = False
+    ledger: Ledger
+    observations: Observations
+    gateway: OrderGateway
+    placer: Placer
+    resolver: Resolver
+    working: Working
+    on_stale: Stale
+    _left_behind: set[str] = field(default_factory=set)
+    _warned: bool = False
 
     async def run(self, *, safe: Callable[[], object]) -> RecoveryReport:
         """
@@ -256,16 +247,16 @@ class Recovery:
         Raises:
             JournalError: nothing can be told from the journal. An unreachable venue is in the report.
         """
-        if not self._gateway.capabilities.order_types:
+        if not self.gateway.capabilities.order_types:
             safe()
             return RecoveryReport()  # nothing can be placed here, so nothing was
         probed, held = await self._take_sent(watched=True)
         report = await self._probe(probed) + _held(held)
         try:
             symbols = await self._symbols()
-            listed = await open_orders_of(self._gateway, symbols, as_of=self._ledger.now(), timeout=PROBE_TIMEOUT)
+            listed = await open_orders_of(self.gateway, symbols, as_of=self.ledger.now(), timeout=PROBE_TIMEOUT)
         except Exception as error:  # noqa: BLE001 - a third party's adapter may raise anything
-            return report + RecoveryReport(unreachable={self._gateway.name: failure_of(error)})
+            return report + RecoveryReport(unreachable={self.gateway.name: failure_of(error)})
         report += await self._sort(listed)
         prepared, held = await self._take_prepared()
         report += _held(held) + await self._stale(prepared, may_send=not report.orphans)
@@ -275,15 +266,15 @@ class Recovery:
     async def _symbols(self) -> list[str]:
         """The symbols of what is under way or was open: where orders are listed by symbol, these are asked for."""
         states = [*UNFINISHED, PlacementState.NOT_PLACED]
-        placed = await self._ledger.journal.find(gateway=self._gateway.name, states=states)
-        working = await self._ledger.journal.working(self._gateway.name)
+        placed = await self.ledger.journal.find(gateway=self.gateway.name, states=states)
+        working = await self.ledger.journal.working(self.gateway.name)
         return [*(record.placement.request.symbol for record in placed), *(order.symbol for order in working)]
 
     async def _ended(self, listed: OrderList) -> tuple[Order, ...]:
         try:
-            return tuple(await self._working.settle(listed))
+            return tuple(await self.working.settle(listed))
         except Exception as error:  # noqa: BLE001 - the next start asks again; nothing waits for it
-            extra = log_facts(self._gateway.name, "recover")
+            extra = log_facts(self.gateway.name, "recover")
             log.warning("what became of older orders is not known: %s", error, extra=extra)
             return ()
 
@@ -291,18 +282,18 @@ class Recovery:
         """Take over what a process that ended since left behind; verdicts that are `watched` too."""
         probed, _ = await self._take_sent(watched=watched)
         for record in probed:
-            self._resolver.start(record)
+            self.resolver.start(record)
         prepared, _ = await self._take_prepared()
         await self._stale(prepared, may_send=True)
 
     async def _find(self, *states: PlacementState) -> list[Record]:
         """The placements of this very place; those made at another address or mode are none of our business."""
-        found = await self._ledger.journal.find(gateway=self._gateway.name, states=states)
-        here = [record for record in found if record.is_at(self._gateway)]
+        found = await self.ledger.journal.find(gateway=self.gateway.name, states=states)
+        here = [record for record in found if record.is_at(self.gateway)]
         if len(here) < len(found) and not self._warned:
             self._warned = True
             message = "%d placements in the journal were made at another address or mode, and are left alone"
-            log.warning(message, len(found) - len(here), extra=log_facts(self._gateway.name, "recover"))
+            log.warning(message, len(found) - len(here), extra=log_facts(self.gateway.name, "recover"))
         return here
 
     async def _take_sent(self, *, watched: bool) -> tuple[list[Record], list[Record]]:
@@ -311,9 +302,9 @@ class Recovery:
         held: list[Record] = []
         for record in await self._find(*IN_FLIGHT, *([PlacementState.NOT_PLACED] if watched else [])):
             if record.state is PlacementState.NOT_PLACED:
-                if record.watch_until is not None and record.watch_until > self._ledger.now():
+                if record.watch_until is not None and record.watch_until > self.ledger.now():
                     probed.append(record)
-            elif (taken := await self._ledger.take(record)) is None:
+            elif (taken := await self.ledger.take(record)) is None:
                 held.append(record)
             else:
                 probed.append(taken)
@@ -324,9 +315,9 @@ class Recovery:
         prepared: list[Record] = []
         held: list[Record] = []
         for record in await self._find(PlacementState.PREPARED):
-            if record.owner == self._ledger.owner and record.id not in self._left_behind:
+            if record.owner == self.ledger.owner and record.id not in self._left_behind:
                 continue
-            taken = await self._ledger.take(record)
+            taken = await self.ledger.take(record)
             if taken is None:
                 held.append(record)
             elif taken.state is PlacementState.PREPARED:
@@ -337,15 +328,15 @@ class Recovery:
 
     async def _probe(self, records: list[Record]) -> RecoveryReport:
         uncertain = [record for record in records if record.state is PlacementState.UNCERTAIN]
-        for some in in_rounds(uncertain, self._gateway.capabilities):
-            await self._resolver.round(some)
+        for some in in_rounds(uncertain, self.gateway.capabilities):
+            await self.resolver.round(some)
         over: list[Placement] = []
         under_way: list[Placement] = []
         for record in records:
-            now = await self._ledger.journal.get(record.id) or record
-            self._resolver.start(now)
+            now = await self.ledger.journal.get(record.id) or record
+            self.resolver.start(now)
             if record.state is not PlacementState.NOT_PLACED:
-                (under_way if now.state in UNFINISHED else over).append(await self._ledger.placement(now))
+                (under_way if now.state in UNFINISHED else over).append(await self.ledger.placement(now))
         return RecoveryReport(settled=tuple(over), uncertain=tuple(under_way))
 
     async def _stale(self, records: list[Record], *, may_send: bool) -> RecoveryReport:
@@ -354,34 +345,34 @@ class Recovery:
         young = [
             record
             for record in records
-            if record.placement.key is not None and abs(self._ledger.now() - record.placement.created_at) <= SEND_UP_TO
+            if record.placement.key is not None and abs(self.ledger.now() - record.placement.created_at) <= SEND_UP_TO
         ]
-        sendable = await self._unseen(young) if self._on_stale == "send" and may_send else []
+        sendable = await self._unseen(young) if self.on_stale == "send" and may_send else []
         denied: list[Placement] = []
         sent: list[Placement] = []
         for record in records:
             if record in sendable:
                 self._left_behind.discard(record.id)
-                await self._placer.send_again(record.placement)
-                sent.append((await self._ledger.journal.get(record.id) or record).placement)
+                await self.placer.send_again(record.placement)
+                sent.append((await self.ledger.journal.get(record.id) or record).placement)
             else:
                 ended = "it was prepared by a process that ended, and "
                 why = ended + ("not sent again after it was proven absent" if record.resends else "never sent")
-                after = await self._ledger.note(record, Happened.DENIED, when=[PlacementState.PREPARED], reason=why)
+                after = await self.ledger.note(record, Happened.DENIED, when=[PlacementState.PREPARED], reason=why)
                 denied.append(after.placement)
                 self._left_behind.discard(record.id)
                 if after.watch_until is not None:  # it was sent before that
-                    self._resolver.start(after)
+                    self.resolver.start(after)
         return RecoveryReport(denied=tuple(denied), sent=tuple(sent))
 
     async def _unseen(self, records: list[Record]) -> list[Record]:
         """Those of which the venue shows nothing: a journal that was restored may have forgotten that it sent one."""
         if not records:
             return []
-        rounds = await self._resolver.ask(records)
+        rounds = await self.resolver.ask(records)
         for record in records:
             if rounds[record.id].orders:
-                await self._observations.sighted(record, rounds[record.id].orders, source="recovery")
+                await self.observations.sighted(record, rounds[record.id].orders, source="recovery")
         return [record for record in records if rounds[record.id].is_negative]
 
     async def _sort(self, listed: OrderList) -> RecoveryReport:
@@ -390,16 +381,16 @@ class Recovery:
         foreign: list[Order] = []
         for order in listed:
             client_order_id = order.client_order_id
-            known = client_order_id is not None and await self._ledger.journal.find(
-                gateway=self._gateway.name, client_order_id=client_order_id
+            known = client_order_id is not None and await self.ledger.journal.find(
+                gateway=self.gateway.name, client_order_id=client_order_id
             )
             if not known:
                 (orphans if client_order_id is not None and is_ours(client_order_id) else foreign).append(order)
-        await self._observations.observe(listed, source="open orders")
+        await self.observations.observe(listed, source="open orders")
         if orphans:
             first = datetime.fromtimestamp(min(minted_at(order.client_order_id or "") for order in orphans), UTC)
             message = "%d open orders with ids of ours are not in the journal, the first made at %s: was it restored?"
-            log.warning(message, len(orphans), first, extra=log_facts(self._gateway.name, "recover"))
+            log.warning(message, len(orphans), first, extra=log_facts(self.gateway.name, "recover"))
         return RecoveryReport(orphans=tuple(orphans), foreign=tuple(foreign))
 
 

@@ -215,13 +215,11 @@ class Resolver:
             async with asyncio.timeout(timeout):
                 while True:
                     change = self._ledger.change_of(record.id)
-                    try:
-                        record = await self._ledger.journal.get(record.id) or record
-                        if self._is_settled(record):
-                            return record
-                        await change
-                    finally:
-                        change.cancel()
+                    record = await self._ledger.journal.get(record.id) or record
+                    if self._is_settled(record):
+                        self._ledger.wake(record.id)
+                        return record
+                    await change.wait()
         except TimeoutError:
             return await self._ledger.journal.get(record.id) or record
 

@@ -38,6 +38,15 @@ def read_row(model: type[M], body: str, what: str) -> M:
         raise JournalError(f"{what} cannot be read: run `orderbridge journal verify`, and settle it by hand") from error
 
 
+def readable(model: type[M], body: str, what: str = "it", *, told: Callable[[str], object] = str) -> M | None:
+    """A row's model; None where it cannot be read, which is told and keeps no other row back."""
+    try:
+        return read_row(model, body, what)
+    except JournalError as error:
+        told(str(error))
+        return None
+
+
 def _listed(states: Sequence[PlacementState]) -> str:
     return ", ".join(f"'{state}'" for state in states)
 
@@ -53,7 +62,7 @@ _TWIN: Final = (
 _CLIENT: Final = "SELECT 1 FROM placements WHERE client_order_id = ? AND gateway = ?"
 _BODY: Final = "SELECT body FROM placements WHERE placement_id = ?"
 _LAST_SEQ: Final = "SELECT COALESCE(MAX(seq), 0) FROM events WHERE placement_id = ?"
-_EVENTS: Final = "SELECT seq, body FROM events WHERE placement_id = ? ORDER BY seq"
+EVENTS: Final = "SELECT seq, body FROM events WHERE placement_id = ? ORDER BY seq"
 _EVENT_ROW: Final = "(?, ?, ?, ?, ?, ?)"
 # One statement looks and stores; what stood in its way is asked for only when it stored nothing.
 _FREE: Final = "NOT EXISTS (SELECT 1 FROM placements WHERE gateway = ? AND held_key = ?)"
@@ -72,12 +81,12 @@ _UPDATE: Final = (
 _FREE_CLIENT: Final = (
     "UPDATE placements SET client_order_id = NULL WHERE placement_id = ? AND client_order_id IS NOT NULL"
 )
-_IS_ORDER: Final = "gateway = ? AND order_id = ? AND symbol = ? AND side = ?"
-_ORDER: Final = f"SELECT body FROM orders WHERE {_IS_ORDER}"
+IS_ORDER: Final = "gateway = ? AND order_id = ? AND symbol = ? AND side = ?"
+ORDER: Final = f"SELECT body FROM orders WHERE {IS_ORDER}"
 _NEW_ORDER: Final = (
     "INSERT INTO orders (client_order_id, working, body, gateway, order_id, symbol, side) VALUES (?, ?, ?, ?, ?, ?, ?)"
 )
-_PUT_ORDER: Final = f"UPDATE orders SET client_order_id = ?, working = ?, body = ? WHERE {_IS_ORDER}"
+_PUT_ORDER: Final = f"UPDATE orders SET client_order_id = ?, working = ?, body = ? WHERE {IS_ORDER}"
 _ORDERS: Final = (
     "SELECT order_id, body, gateway FROM orders WHERE order_id = ? "
     "UNION SELECT order_id, body, gateway FROM orders WHERE client_order_id = ?"
@@ -241,9 +250,7 @@ class SqlJournal:
 
     async def events(self, placement_id: str) -> list[Event]:
         """See `Journal.events`."""
-        rows = await self.engine.rows(
-            "SELECT seq, body FROM events WHERE placement_id = ? ORDER BY seq", (placement_id,)
-        )
+        rows = await self.engine.rows(EVENTS, (placement_id,))
         what = f"of placement {placement_id}"
         return [read_row(Event, body, f"event {seq} {what}").model_copy(update={"seq": seq}) for seq, body in rows]
 
@@ -336,14 +343,16 @@ class SqlJournal:
 
     def _readable(self, model: type[M], rows: Iterable[tuple[Any, ...]], kind: str) -> Iterator[M]:
         """The rows of a list that can be read. Of those that cannot, the first thousand are told, once."""
+
+        def tell(why: str) -> None:
+            if why not in self._told and len(self._told) < _REMEMBERED:
+                self._told.add(why)
+                log.error("the journal %s: %s", self.engine.name, why)
+                self.on_unreadable(why)
+
         for name, body in rows:
-            try:
-                yield read_row(model, body, f"{kind} {name}")
-            except JournalError as error:
-                if str(error) not in self._told and len(self._told) < _REMEMBERED:
-                    self._told.add(str(error))
-                    log.error("the journal %s: %s", self.engine.name, error)
-                    self.on_unreadable(str(error))
+            if (each := readable(model, body, f"{kind} {name}", told=tell)) is not None:
+                yield each
 
     def _remember(self, record: Record, seq: int) -> None:
         """Within a write, as all use of what is remembered."""
@@ -442,7 +451,7 @@ def _sign(db: Connection, order: Order, sign: Sign) -> Order | None:
 
 
 def _known_order(db: Connection, order: Order) -> Order | None:
-    row = db.execute(_ORDER, order.identity).fetchone()
+    row = db.execute(ORDER, order.identity).fetchone()
     if row is None:
         return None
     try:

@@ -73,7 +73,6 @@ STEPS: Final[Sequence[Sequence[str]]] = (
             found TEXT NOT NULL, PRIMARY KEY (gateway, symbol, until)) STRICT""",
     ),
 )
-VERSION: Final = len(STEPS)
 
 
 def version_of(db: sqlite3.Connection) -> int:
@@ -557,13 +556,9 @@ class WriteThread:
         self._guard = Lock()
         self._thread: Thread | None = None
         self._process = 0
-        self._closed = False
+        # Nothing more is written.
+        self.is_closed = False
         self._since_checkpoint = 0
-
-    @property
-    def is_closed(self) -> bool:
-        """True if nothing more is written."""
-        return self._closed
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """
@@ -592,7 +587,7 @@ class WriteThread:
         for each in [each for each in self._waiting if each is loop or each.is_closed()]:
             self._hand_over(each)
         with self._guard:
-            self._closed = True
+            self.is_closed = True
             thread, self._thread = self._thread, None
             if thread is None or self._is_of_another_process():
                 return
@@ -611,7 +606,7 @@ class WriteThread:
         _settle([(job, JournalError(refusal)) for job in jobs])
 
     def _why_not(self) -> str | None:
-        if self._closed:
+        if self.is_closed:
             return "the journal is closed"
         if self._thread is None:
             self._process = os.getpid()
@@ -884,17 +879,16 @@ class SqliteEngine:
         """See `Engine.rows`."""
         if self._writer.is_closed:
             raise JournalError("the journal is closed")
-        if not self._ready:
+        try:
+            rows = await self._reader.rows(query, values)
+        except JournalError:
+            if self._ready:
+                raise
             # The file may have to be made or brought forward; one that can be read need not be writable for that.
-            try:
-                rows = await self._reader.rows(query, values)
-            except JournalError:
-                await self._writer.run(lambda db: None)
-            else:
-                self._ready = True
-                return rows
-            self._ready = True
-        return await self._reader.rows(query, values)
+            await self._writer.run(lambda db: None)
+            rows = await self._reader.rows(query, values)
+        self._ready = True
+        return rows
 
     @contextmanager
     def reading(self) -> Iterator[Callable[..., Iterator[Any]]]:

@@ -8,17 +8,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
-from types import TracebackType
 from typing import Any, Final
 
 from orderbridge.errors import ConfigurationError, JournalError
 from orderbridge.model.basics import PlacementState, Symbol, Told, VenueModel
 from orderbridge.model.order import Order
 from orderbridge.model.ref import OrderRef
-from orderbridge.placement.sql import ORDER_ID, Connection, M, SqlJournal, read_row
+from orderbridge.placement.sql import EVENTS, IS_ORDER, ORDER, ORDER_ID, Connection, SqlJournal, read_row, readable
 from orderbridge.placement.states import HOLDING, NEXT, WATCHED, Event, Happened, Record
-
-_BUSY_SECONDS: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,42 +70,33 @@ class Snapshot:
         self.rows = self._reading.__enter__()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._reading.__exit__(kind, error, trace)
+    def __exit__(self, *error: Any) -> None:
+        self._reading.__exit__(*error)
 
     def records(self, wanted: PlacementFilter | None = None) -> Iterator[Record]:
         """The placements that are wanted, oldest first, each with its order as last known."""
         wanted = wanted or PlacementFilter()
-        tests: list[tuple[str, Any]] = []
-        if wanted.gateway is not None:
-            tests.append(("gateway = ?", wanted.gateway))
-        if wanted.key is not None:
-            tests.append(("key = ?", wanted.key))
-        where = f"WHERE {' AND '.join(test for test, _ in tests)} " if tests else ""
-        query = f"SELECT placement_id, body FROM placements {where}ORDER BY created, placement_id"
-        for name, body in self.rows(query, [value for _, value in tests]):
-            for record in self._readable(Record, body, f"placement {name}"):
-                if wanted.fits(record := self._with_order(record)):
-                    yield record
+        given = {"gateway": wanted.gateway, "key": wanted.key}
+        tests = {f"{name} = ?": value for name, value in given.items() if value is not None}
+        query = f"SELECT placement_id, body FROM placements WHERE {' AND '.join(tests) or 'TRUE'}"
+        for name, body in self.rows(f"{query} ORDER BY created, placement_id", [*tests.values()]):
+            record = readable(Record, body, f"placement {name}", told=self.unreadable.append)
+            if record is not None and wanted.fits(record := self._with_order(record)):
+                yield record
 
     def events(self, record: Record) -> list[Event]:
         """The events of a placement, in order."""
-        query = "SELECT seq, body FROM events WHERE placement_id = ? ORDER BY seq"
-        return [event for seq, body in self.rows(query, [record.id]) for event in self._event(record.id, seq, body)]
-
-    def orders(self) -> Iterator[Order]:
-        """Every order that was seen, as last known."""
-        for name, body in self.rows("SELECT order_id, body FROM orders ORDER BY gateway, order_id, symbol, side"):
-            yield from self._readable(Order, body, f"order {name}")
+        told, events = self.unreadable.append, []
+        for seq, body in self.rows(EVENTS, [record.id]):
+            event = readable(Event, body, f"event {seq} of placement {record.id}", told=told)
+            events += [event.model_copy(update={"seq": seq})] if event is not None else []
+        return events
 
     def known(self, order: Order) -> Order:
         """An order as last known; as it is given where it was never seen."""
-        query = "SELECT body FROM orders WHERE gateway = ? AND order_id = ? AND symbol = ? AND side = ?"
-        rows = self.rows(query, order.identity)
-        found = [each for (body,) in rows for each in self._readable(Order, body, f"order {order.order_id}")]
-        return found[0] if found else order
+        for (body,) in self.rows(ORDER, order.identity):
+            return readable(Order, body, f"order {order.order_id}", told=self.unreadable.append) or order
+        return order
 
     def named(self, text: str) -> list[Record]:
         """
@@ -148,17 +136,6 @@ class Snapshot:
             return record
         placement = record.placement.model_copy(update={"order": self.known(order)})
         return record.model_copy(update={"placement": placement})
-
-    def _event(self, name: str, seq: int, body: str) -> Iterator[Event]:
-        for event in self._readable(Event, body, f"event {seq} of placement {name}"):
-            yield event.model_copy(update={"seq": seq})
-
-    def _readable(self, model: type[M], body: str, what: str) -> Iterator[M]:
-        """The model of a row of a list; nothing where it cannot be read, which keeps no other back."""
-        try:
-            yield read_row(model, body, what)
-        except JournalError as error:
-            self.unreadable.append(str(error))
 
 
 _HELD: Final = ", ".join(f"'{state}'" for state in HOLDING)
@@ -201,7 +178,7 @@ def verify(journal: Snapshot) -> Iterator[Finding]:
                 yield Finding(where=journal.name, what=f"the file is damaged: {said}", advice=_DAMAGED)
         yield from _chains(journal)
         for gateway, order_id, body in journal.rows("SELECT gateway, order_id, body FROM orders"):
-            if _readable(Order, body) is None:
+            if readable(Order, body) is None:
                 yield Finding(where=f"{gateway}:order:{order_id}", what="its row cannot be read", advice=_CHANGED)
         for name, count in journal.rows(_STRAY):
             yield Finding(where=name, what=f"{count} events of a placement that is not there", advice=_LOST)
@@ -230,7 +207,7 @@ def _chains(journal: Snapshot) -> Iterator[Finding]:
 
 def _record(row: _Row) -> Iterator[tuple[str, str]]:
     placement_id, gateway, key, client, state, print_, body = row
-    record = _readable(Record, body)
+    record = readable(Record, body)
     if record is None:
         yield "its record cannot be read", _CHANGED
         return
@@ -257,7 +234,7 @@ def _chain(row: _Row, events: list[_Row]) -> Iterator[tuple[str, str]]:
         if seq != number:
             yield f"event {number} is missing: {seq} stands in its place", _LOST
             return
-        event = _readable(Event, body)
+        event = readable(Event, body)
         if event is None:
             yield f"event {seq} cannot be read", _CHANGED
             return
@@ -297,14 +274,12 @@ _OLD: Final = """SELECT p.body, MAX(e.seq) FROM placements p JOIN events e USING
     GROUP BY p.placement_id HAVING MAX(e.at) < ?"""
 _PLACED: Final = "SELECT placement_id, gateway, {}, {}, {} FROM placements WHERE state = 'placed'"
 _OF_CLIENT: Final = "SELECT placement_id FROM placements WHERE gateway = ? AND client_order_id = ?"
-_IS_ORDER: Final = "gateway = ? AND order_id = ? AND symbol = ? AND side = ?"
-_IS_STORED: Final = f"SELECT 1 FROM orders WHERE {_IS_ORDER}"
 # Not that to which something happened, or whose order was seen again, since it was looked at.
 _DROP_PLACEMENT: Final = f"""DELETE FROM placements WHERE placement_id = ?
     AND (SELECT MAX(seq) FROM events WHERE events.placement_id = placements.placement_id) = ?
-    AND NOT EXISTS (SELECT 1 FROM orders o WHERE o.{_IS_ORDER.replace("AND ", "AND o.")} AND o.body <> ?)"""
+    AND NOT EXISTS (SELECT 1 FROM orders o WHERE o.{IS_ORDER.replace("AND ", "AND o.")} AND o.body <> ?)"""
 _DROP_EVENTS: Final = "DELETE FROM events WHERE placement_id = ?"
-_DROP_ORDER: Final = f"""DELETE FROM orders WHERE {_IS_ORDER} AND body = ? AND NOT EXISTS (
+_DROP_ORDER: Final = f"""DELETE FROM orders WHERE {IS_ORDER} AND body = ? AND NOT EXISTS (
     SELECT 1 FROM placements p WHERE p.client_order_id = orders.client_order_id AND p.gateway = orders.gateway)"""
 _Seen = tuple[str, ...]
 _NO_ORDER: Final = ("", "", "", "")
@@ -392,11 +367,11 @@ def _look(journal: SqlJournal, now: datetime, before: datetime, *, free_keys: bo
     old, clients = _Old(), dict[_Seen, str]()
     with Snapshot(journal) as at_once:
         for *ids, client, body in at_once.rows(_SEEN):
-            order = _readable(Order, body)
+            order = readable(Order, body)
             if order is not None and _is_done(order, before):
                 old.orders[tuple(ids)], clients[tuple(ids)] = body, client
         for body, seq in at_once.rows(_OLD, (before.timestamp(), before.timestamp())):
-            record = _readable(Record, body)
+            record = readable(Record, body)
             if record is None or not _is_over(at_once, old, record, now, before):
                 continue
             placement = record.placement
@@ -421,18 +396,8 @@ def _is_over(at_once: Snapshot, old: _Old, record: Record, now: datetime, before
     order = record.placement.order
     if order is None:
         return False
-    return order.identity in old.orders or (
-        _is_done(order, before) and not list(at_once.rows(_IS_STORED, order.identity))
-    )
+    return order.identity in old.orders or (_is_done(order, before) and not list(at_once.rows(ORDER, order.identity)))
 
 
 def _is_done(order: Order, before: datetime) -> bool:
     return order.is_done and order.observed_at is not None and order.observed_at < before
-
-
-def _readable(model: type[M], body: str) -> M | None:
-    """A row's model; None where it cannot be read: `verify` tells of it, and it is never dropped."""
-    try:
-        return read_row(model, body, "it")
-    except JournalError:
-        return None

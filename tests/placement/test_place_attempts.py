@@ -362,6 +362,23 @@ async def test_a_refusal_while_something_else_speaks_for_the_order_is_no_refusal
     assert (placement.state, len(venue.sent)) == ("placed", 1)
 
 
+async def test_an_error_that_is_raised_as_it_is_keeps_its_own_cause() -> None:
+    """Why nothing left is behind the gateway's own error, which is never made the cause of itself."""
+    venue = Accepting()
+    bot = Bot(venue)
+
+    async def unreachable(request: OrderRequest, **how: Any) -> Order:
+        raise NotSent("no route") from ConnectionError("refused")
+
+    venue.submit = unreachable  # type: ignore[method-assign]
+
+    with pytest.raises(NotSent, match="no route") as caught:
+        await bot.bridge["bitso"].submit(limit_buy())
+    await bot.bridge.aclose()
+
+    assert isinstance(caught.value.__cause__, ConnectionError)
+
+
 async def test_what_was_prepared_is_not_sent_while_another_order_stands_under_its_id() -> None:
     """It is denied with what was seen, at once."""
     venue = Accepting()

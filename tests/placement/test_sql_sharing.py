@@ -234,7 +234,7 @@ def test_no_look_up_reads_the_whole_table(tmp_path: Path) -> None:
     db = JournalFile(tmp_path / "orders.db", busy_timeout=1.0).open_to_write()
     unfinished = f"SELECT body FROM placements WHERE state IN ('uncertain') AND {statements._IS_INDEXED}"
     names = ("_HOLDER", "_TWIN", "_CLIENT", "_BODY", "_LAST_SEQ", "_ORDERS", "_INSERT", "_INSERT_ALONE", "_UPDATE")
-    names += ("_ORDER", "_PUT_ORDER")
+    names += ("ORDER", "EVENTS", "_PUT_ORDER")
     for query in (*(getattr(statements, name) for name in names), unfinished):
         plan = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {query}", [None] * query.count("?"))]
 

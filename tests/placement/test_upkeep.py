@@ -158,7 +158,7 @@ async def test_what_changes_after_it_was_looked_at_stays(tmp_path: Path, monkeyp
     assert (done.placements, done.orders) == (2, 1)
     assert {each.id for each in await bot.find()} == {"p2", "p4"}
     with Snapshot(SqliteJournal(path, read_only=True)) as file:
-        assert [order.order_id for order in file.orders()] == ["o4"]
+        assert [name for (name,) in file.rows("SELECT order_id FROM orders")] == ["o4"]
         assert list(verify(file)) == []
     await bot.aclose()
 
@@ -175,7 +175,7 @@ async def test_the_order_of_a_placement_that_is_kept_is_kept(tmp_path: Path) -> 
 
     assert (done.placements, done.orders, done.kept_for_key) == (1, 1, 1)
     with Snapshot(SqliteJournal(path, read_only=True)) as file:
-        assert [order.order_id for order in file.orders()] == ["o1"]
+        assert [name for (name,) in file.rows("SELECT order_id FROM orders")] == ["o1"]
 
 
 async def test_a_bot_may_prune_its_own_journal(tmp_path: Path) -> None:

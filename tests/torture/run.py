@@ -9,6 +9,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from orderbridge.model.order import Order
 from orderbridge.placement import SqliteJournal
 from orderbridge.placement.upkeep import Snapshot
 from orderbridge.simulator import Simulator
@@ -187,7 +188,8 @@ class Torture:
             counts.check_chain(record, await journal.events(record.id))
         await journal.aclose()
         with Snapshot(SqliteJournal(self._path, read_only=True)) as file:
-            counts.check_ends(file.orders(), {venue: venues[venue].accepted() for venue in plan.venues})
+            orders = [Order.model_validate_json(body) for (body,) in file.rows("SELECT body FROM orders")]
+            counts.check_ends(orders, {venue: venues[venue].accepted() for venue in plan.venues})
         each = range(round(plan.orders / len(plan.venues)))
         keys = [f"{venue} t-{number}" for venue in plan.venues for number in each]
         counts.compare(records, {venue: venues[venue].accepted() for venue in plan.venues}, keys)
