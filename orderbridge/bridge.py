@@ -779,7 +779,7 @@ class OrderBridge:
         """
         self._check_usable()
         (known,) = await self._placements.observations.observe([order], source="observed")
-        known = self._placements.ledger.unstored.over(known)
+        known = self._placements.ledger.over(known)
         self._placements.remember([known])
         return known
 

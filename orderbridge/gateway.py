@@ -104,6 +104,11 @@ class Capabilities(VenueModel):
     open_orders_by_symbol: bool = False
     open_orders_may_lack: frozenset[OrderType] = frozenset()
 
+    @property
+    def ids_are_unique(self) -> bool:
+        """True if a client id keeps a second order away, while the first is active at least, and is always shown."""
+        return self.idempotency in {Idempotency.FOREVER, Idempotency.WHILE_ACTIVE}
+
 
 @runtime_checkable
 class OrderGateway(Protocol):

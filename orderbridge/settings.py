@@ -23,7 +23,6 @@ from orderbridge.bridge import OrderBridge
 from orderbridge.errors import ConfigurationError, NotSupported, OrderBridgeError
 from orderbridge.gateway import OrderGateway
 from orderbridge.http.session import own_logger
-from orderbridge.model.order import gateway_name
 from orderbridge.placement import Journal, SqliteJournal
 
 FILE_NAME: Final = "orderbridge.toml"
@@ -117,7 +116,7 @@ def build_gateway(venue: str, account: str, settings: Mapping[str, Any]) -> Orde
             raise
         except Exception as error:
             message = f"{entry.value} made no gateway of these settings: {type(error).__name__}: {error}"
-            raise ConfigurationError(message, gateway=gateway_name(venue, account)) from error
+            raise ConfigurationError(message) from error
         return gateway
     others = sorted(entry.name for entry in entry_points(group=_ENTRY_POINTS))
     raise ConfigurationError(
@@ -128,57 +127,52 @@ def build_gateway(venue: str, account: str, settings: Mapping[str, Any]) -> Orde
 def _build_ccxt(venue: str, account: str, settings: Mapping[str, Any]) -> OrderGateway:
     adapter = import_module("orderbridge.adapters.ccxt_any").CcxtGateway
     credentials = import_module("orderbridge.adapters.ccxt_any.exchanges").CREDENTIALS
-    table = settings.get("config", {})
-    if not isinstance(table, Mapping):
-        raise ConfigurationError("config is no table", gateway=gateway_name(venue, account))
+    table = _table(settings.get("config", {}), "config")
     unknown = sorted(set(settings) - _CCXT_OWN - set(credentials) - {"account"})
     if unknown:
         known = ", ".join([*credentials, *sorted(_CCXT_OWN)])
-        message = f"unknown settings: {', '.join(unknown)}; known are: {known}; what is ccxt's own goes into config"
-        raise ConfigurationError(message, gateway=gateway_name(venue, account))
+        raise ConfigurationError(
+            f"unknown settings: {', '.join(unknown)}; known are: {known}; what is ccxt's own goes into config"
+        )
     config = {**table, **{key: value for key, value in settings.items() if key not in _CCXT_OWN and key != "account"}}
     own = {key: value for key, value in settings.items() if key in _CCXT_OWN or key == "account"}
-    exchange = venue.removeprefix(_CCXT)
     try:
-        return _construct(partial(adapter, exchange), venue, account, {**own, "config": config})
+        return _construct(partial(adapter, venue.removeprefix(_CCXT)), venue, account, {**own, "config": config})
     except NotSupported as error:
-        raise ConfigurationError(Exception.__str__(error), gateway=gateway_name(venue, account)) from error
+        raise ConfigurationError(Exception.__str__(error)) from error
 
 
 def _construct(
     adapter: Callable[..., OrderGateway], venue: str, account: str, settings: Mapping[str, Any]
 ) -> OrderGateway:
-    name = gateway_name(venue, account)
     parameters = inspect.signature(adapter).parameters
     given = dict(settings)
     if "account" in given:
-        raise ConfigurationError(
-            f'write the account into the name, as in [gateways."{venue}/{given["account"]}"]', gateway=name
-        )
+        raise ConfigurationError(f'write the account into the name, as in [gateways."{venue}/{given["account"]}"]')
     if "scan_since_days" in given and "scan_since" in parameters:
-        given["scan_since"] = _days(given.pop("scan_since_days"), name)
+        given["scan_since"] = _days(given.pop("scan_since_days"))
     unknown = sorted(set(given) - set(parameters))
     if unknown:
         known = ", ".join(key for key in parameters if key != "account")
-        raise ConfigurationError(f"unknown settings: {', '.join(unknown)}; known are: {known}", gateway=name)
+        raise ConfigurationError(f"unknown settings: {', '.join(unknown)}; known are: {known}")
     missing = [
         key
         for key, parameter in parameters.items()
         if parameter.default is parameter.empty and key not in given and key != "account"
     ]
     if missing:
-        raise ConfigurationError(f"missing settings: {', '.join(missing)}", gateway=name)
+        raise ConfigurationError(f"missing settings: {', '.join(missing)}")
     try:
         return adapter(account=account, **given)
     except ConfigurationError:
         raise
     except (TypeError, AttributeError, ValueError) as error:
-        raise ConfigurationError(f"a setting is of the wrong type: {error}", gateway=name) from error
+        raise ConfigurationError(f"a setting is of the wrong type: {error}") from error
 
 
-def _days(number: object, gateway: str) -> timedelta:
+def _days(number: object) -> timedelta:
     if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0 < number < 100_000:
-        raise ConfigurationError(f"scan_since_days is a number of days, not {number!r}", gateway=gateway)
+        raise ConfigurationError(f"scan_since_days is a number of days, not {number!r}")
     return timedelta(days=number)
 
 

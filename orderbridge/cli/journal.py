@@ -58,7 +58,7 @@ from orderbridge.placement.ledger import Ledger
 from orderbridge.placement.recover import RecoveryReport
 from orderbridge.placement.sqlite import SqliteJournal
 from orderbridge.placement.states import Record
-from orderbridge.placement.upkeep import LEAST, Finding, PlacementFilter, Snapshot
+from orderbridge.placement.upkeep import LEAST, Finding, Snapshot
 from orderbridge.placement.upkeep import prune as prune_journal
 from orderbridge.placement.upkeep import verify as findings_of
 
@@ -135,19 +135,21 @@ def list_(
         pair = None if symbol is None else Symbol(symbol)
     except ValueError as error:
         end(f"--symbol: {error}", Exit.WRONG)
-    wanted = PlacementFilter(
-        states=[PlacementState(word) for word in words],
-        gateway=gateway,
-        key=key,
-        symbol=pair,
-        since=moment(since, "--since"),
-        until=moment(until, "--until"),
-        may_be_live=may_be_live,
-    )
+    first, last = moment(since, "--since"), moment(until, "--until")
+
+    def fits(record: Record) -> bool:
+        placement = record.placement
+        return (
+            (not words or record.state in words)
+            and pair in (None, placement.request.symbol)
+            and (first is None or placement.created_at >= first)
+            and (last is None or placement.created_at < last)
+            and may_be_live in (None, placement.may_be_live)
+        )
 
     def list_all(file: Snapshot) -> bool:
         table, any_there = StreamedTable(PLACEMENTS), False
-        for record in file.records(wanted):
+        for record in file.records(fits, gateway=gateway, key=key):
             any_there = True
             if json:
                 known = record.model_dump(mode="json")

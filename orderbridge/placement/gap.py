@@ -24,13 +24,7 @@ from orderbridge.model.ref import OrderRef
 from orderbridge.placement.journal import Gap
 from orderbridge.placement.ledger import Ledger, log
 from orderbridge.placement.observations import Observations
-from orderbridge.placement.probe import (
-    IDS_MAY_BE_LEFT_OUT,
-    PROBE_TIMEOUT,
-    READ_TIMEOUT,
-    open_orders_of,
-    steadily,
-)
+from orderbridge.placement.probe import PROBE_TIMEOUT, READ_TIMEOUT, open_orders_of, steadily
 from orderbridge.placement.resolve import in_rounds
 from orderbridge.placement.states import Record
 from orderbridge.screening import SKEW, disagreements
@@ -207,7 +201,7 @@ class Lost:
         request, client_order_id = record.placement.request, order.client_order_id
         if order.side is not request.side:
             return False
-        if client_order_id is None and self._gateway.capabilities.idempotency in IDS_MAY_BE_LEFT_OUT:
+        if client_order_id is None and not self._gateway.capabilities.ids_are_unique:
             return True
         if client_order_id is not None and (is_ours(client_order_id) or client_order_id == request.client_order_id):
             return True

@@ -11,8 +11,7 @@ import inspect
 import os
 import secrets
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -20,8 +19,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from orderbridge.http.session import log_facts, own_logger
 from orderbridge.model.basics import PlacementState
-from orderbridge.model.lifecycle import advance
-from orderbridge.model.order import Identity, Order
+from orderbridge.model.order import Order
 from orderbridge.model.placement import Alarm, AlarmKind, Placement
 from orderbridge.placement.journal import Journal
 from orderbridge.placement.states import Happened, Record, Transition, step
@@ -80,7 +78,6 @@ T = TypeVar("T")
 log: Final = own_logger("orderbridge.placement")
 LEASE_SECONDS: Final = 10.0
 _LONGER: Final = 60.0
-_MOST_UNSTORED: Final = 10_000
 _MOST_KNOWN: Final = 50_000
 _MOST_OWNERS: Final = 1_000
 
@@ -92,76 +89,6 @@ class _Unwritten(NamedTuple):
     happened: Happened
     how: dict[str, Any]
     after: Record
-
-
-@dataclass(slots=True)
-class _Shown:
-    """The latest news of an order by calls, how many of them are being stored, and what could not be."""
-
-    order: Order
-    source: str
-    stores: int = 0
-    failed: bool = False
-
-
-class Unstored:
-    """
-    News of orders that calls have returned and the journal does not hold yet: every later call sees it all the same.
-
-    What could not be stored stays here, the latest `_MOST_UNSTORED` orders of it, and is tried again.
-    """
-
-    def __init__(self) -> None:
-        self._shown: dict[Identity, _Shown] = {}
-
-    def add(self, orders: Iterable[Order], source: str) -> None:
-        """They were shown, and are about to be stored."""
-        for order in orders:
-            known = self._shown.get(order.identity)
-            if known is None:
-                known = self._shown[order.identity] = _Shown(order, source)
-            else:
-                known.order, known.source = advance(known.order, order)[0], source
-            known.stores += 1
-
-    def done(self, orders: Iterable[Order], *, stored: bool) -> None:
-        """One attempt to store each of them ended."""
-        for identity in [order.identity for order in orders]:
-            known = self._shown.get(identity)
-            if known is None:
-                continue
-            known.stores -= 1
-            known.failed |= not stored
-            if not known.failed and not known.stores:
-                del self._shown[identity]
-        while len(self._shown) > _MOST_UNSTORED and next(iter(self._shown.values())).failed:
-            del self._shown[next(iter(self._shown))]
-
-    def again(self) -> dict[str, list[Order]]:
-        """The orders that could not be stored, by source, to be tried once more; `done` is to be called for each."""
-        failed: dict[str, list[Order]] = {}
-        for known in self._shown.values():
-            if known.failed:
-                known.failed, known.stores = False, known.stores + 1
-                failed.setdefault(known.source, []).append(known.order)
-        return failed
-
-    def over(self, order: Order) -> Order:
-        """An order of the journal with what was shown of it since."""
-        known = self._shown.get(order.identity)
-        return order if known is None else advance(order, known.order)[0]
-
-    def named(self, *, gateway: str | None, order_id: str | None, client_order_id: str | None) -> list[Order]:
-        """As `Journal.orders`, of what is here."""
-        return [
-            known.order
-            for known in self._shown.values()
-            if gateway in (None, known.order.gateway)
-            and (
-                known.order.order_id == order_id
-                or (client_order_id is not None and known.order.client_order_id == client_order_id)
-            )
-        ]
 
 
 class Ledger:
@@ -193,8 +120,9 @@ class Ledger:
         self._unwritten: list[_Unwritten] = []
         # Owners whose lease is longer than any that is given, each with the loop time when that was first read.
         self._too_long: dict[str, float] = {}
-        self.unstored = Unstored()
-        # Waits, not for ever, until what calls have shown is stored; says whether there was anything to wait for.
+        # An order of the journal with what calls have shown of it since, and is not stored yet.
+        self.over: Callable[[Order], Order] = lambda order: order
+        # Waits, not for ever, until that is stored; says whether there was anything to wait for.
         self.catch_up: Callable[[], Awaitable[bool]] | None = None
         # Of placements that somebody waits for. Each of them is followed until it is settled, which takes it off.
         self._changes: dict[str, asyncio.Event] = {}
@@ -346,7 +274,7 @@ class Ledger:
             return record.placement
         known = await self.journal.orders(gateway=order.gateway, order_id=order.order_id)
         same = next((each for each in known if each.identity == order.identity), order)
-        return record.placement.model_copy(update={"order": self.unstored.over(same)})
+        return record.placement.model_copy(update={"order": self.over(same)})
 
     async def take(self, record: Record) -> Record | None:
         """

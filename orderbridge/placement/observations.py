@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
 from orderbridge.client_ids import is_ours
 from orderbridge.errors import JournalError
 from orderbridge.model.basics import PlacementState
-from orderbridge.model.lifecycle import Sign, contradiction, with_fills
+from orderbridge.model.lifecycle import Sign, advance, contradiction, with_fills
 from orderbridge.model.order import Fill, Identity, Order
 from orderbridge.model.placement import AlarmKind
 from orderbridge.model.ref import OrderRef, RefLike
@@ -202,6 +203,77 @@ _TOGETHER: Final = 200
 # How long a call that tells of placements waits for what was shown before to be stored: as long as a write may wait for
 # another process.
 _STORED_WITHIN: Final = 5.0
+_MOST_UNSTORED: Final = 10_000
+
+
+@dataclass(slots=True)
+class _Shown:
+    """The latest news of an order by calls, how many of them are being stored, and what could not be."""
+
+    order: Order
+    source: str
+    stores: int = 0
+    failed: bool = False
+
+
+class Unstored:
+    """
+    News of orders that calls have returned and the journal does not hold yet: every later call sees it all the same.
+
+    What could not be stored stays here, the latest `_MOST_UNSTORED` orders of it, and is tried again.
+    """
+
+    def __init__(self) -> None:
+        self._shown: dict[Identity, _Shown] = {}
+
+    def add(self, orders: Iterable[Order], source: str) -> None:
+        """They were shown, and are about to be stored."""
+        for order in orders:
+            known = self._shown.get(order.identity)
+            if known is None:
+                known = self._shown[order.identity] = _Shown(order, source)
+            else:
+                known.order, known.source = advance(known.order, order)[0], source
+            known.stores += 1
+
+    def done(self, orders: Iterable[Order], *, stored: bool) -> None:
+        """One attempt to store each of them ended."""
+        for identity in [order.identity for order in orders]:
+            known = self._shown.get(identity)
+            if known is None:
+                continue
+            known.stores -= 1
+            known.failed |= not stored
+            if not known.failed and not known.stores:
+                del self._shown[identity]
+        while len(self._shown) > _MOST_UNSTORED and next(iter(self._shown.values())).failed:
+            del self._shown[next(iter(self._shown))]
+
+    def again(self) -> dict[str, list[Order]]:
+        """The orders that could not be stored, by source, to be tried once more; `done` is to be called for each."""
+        failed: dict[str, list[Order]] = {}
+        for known in self._shown.values():
+            if known.failed:
+                known.failed, known.stores = False, known.stores + 1
+                failed.setdefault(known.source, []).append(known.order)
+        return failed
+
+    def over(self, order: Order) -> Order:
+        """An order of the journal with what was shown of it since."""
+        known = self._shown.get(order.identity)
+        return order if known is None else advance(order, known.order)[0]
+
+    def named(self, *, gateway: str | None, order_id: str | None, client_order_id: str | None) -> list[Order]:
+        """As `Journal.orders`, of what is here."""
+        return [
+            known.order
+            for known in self._shown.values()
+            if gateway in (None, known.order.gateway)
+            and (
+                known.order.order_id == order_id
+                or (client_order_id is not None and known.order.client_order_id == client_order_id)
+            )
+        ]
 
 
 class Recorder:
@@ -213,14 +285,15 @@ class Recorder:
         self._stores: set[asyncio.Task[None]] = set()
         # What iterators that are still open would store at their end.
         self._open: set[Callable[[], None]] = set()
-        ledger.catch_up = self.catch_up
+        self.unstored = Unstored()
+        ledger.over, ledger.catch_up = self.unstored.over, self.catch_up
 
     def orders(self, orders: Iterable[Order], *, source: str) -> None:
         """Store what a read has shown of orders."""
         orders = list(orders)
         if orders:
             try:
-                self._ledger.unstored.add(orders, source)
+                self.unstored.add(orders, source)
             except Exception as error:  # noqa: BLE001 - whatever an adapter gave out, its caller gets it
                 self._lost(error)
             self._spawn(self._store(orders, source))
@@ -272,7 +345,7 @@ class Recorder:
 
     def store_again(self) -> None:
         """Try once more to store what could not be stored."""
-        for source, orders in self._ledger.unstored.again().items():
+        for source, orders in self.unstored.again().items():
             self._spawn(self._store(orders, source))
 
     async def finish(self) -> None:
@@ -322,7 +395,7 @@ class Recorder:
             await self._observations.observe(orders, source=source)
             stored = True
         finally:
-            self._ledger.unstored.done(orders, stored=stored)
+            self.unstored.done(orders, stored=stored)
 
     async def _sign(self, ref: OrderRef, sign: Sign, gateway: str) -> None:
         # By the venue's id alone where it is known: another order may have been made under the same client id.

@@ -39,7 +39,7 @@ from orderbridge.errors import (
 from orderbridge.gateway import OrderGateway, within
 from orderbridge.http.retry import Deadline
 from orderbridge.http.session import log_facts
-from orderbridge.model.basics import Idempotency, PlacementState
+from orderbridge.model.basics import PlacementState
 from orderbridge.model.order import Order
 from orderbridge.model.permit import Permit
 from orderbridge.model.placement import AlarmKind, Placement
@@ -70,11 +70,6 @@ NOTHING_LEFT: Final = (NotSent, AuthenticationFailed, PermissionDenied, Configur
 MintId = Callable[..., str]
 # Begins the evidence of an order that a call did not send.
 FOUND: Final = "place: found"
-
-
-def keeps_apart(gateway: OrderGateway) -> bool:
-    """True if equal orders are kept apart at a gateway, as its ids do not keep a second one away."""
-    return gateway.capabilities.idempotency in {Idempotency.TAG_ONLY, Idempotency.NONE}
 
 
 @dataclass(eq=False)
@@ -290,7 +285,7 @@ class Placer:
             log.warning("placing without a journal: what is under way is forgotten when this process ends", extra=extra)
         self._warned = True
         try:
-            stored = await self.ledger.journal.create(record, *then, alone=keeps_apart(self.gateway))
+            stored = await self.ledger.journal.create(record, *then, alone=not self.gateway.capabilities.ids_are_unique)
         except ClientIdUsed as error:
             stored = await self._of_same_id(record, error)
         self.observations.expect(stored)
@@ -518,7 +513,7 @@ class Placer:
                 Happened.SENDING,
                 facts=facts,
                 when=[PlacementState.PREPARED],
-                alone=keeps_apart(self.gateway),
+                alone=not self.gateway.capabilities.ids_are_unique,
                 placement=changes,
                 **how,
             )

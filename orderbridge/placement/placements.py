@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from orderbridge.errors import ConfigurationError, JournalError, NotSent, OrderBridgeError
+from orderbridge.errors import ConfigurationError, JournalError, NotSent, NotSupported, OrderBridgeError
 from orderbridge.gateway import OrderGateway, error_of
 from orderbridge.http.retry import Deadline
 from orderbridge.model.basics import KnownBy, OrderType, PlacementState
@@ -67,6 +67,7 @@ class Placements:
         self.observations.on_ghost = self._haunted
         self.recorder = Recorder(self.ledger, self.observations)
         self._lines = {name: self._line(gateway, probing, ids) for name, gateway in gateways.items()}
+        self._on_uncertain = probing.on_uncertain
         self._tasks: set[asyncio.Task[object]] = set()
         self._alive = asyncio.Lock()
         self._is_alive = False
@@ -112,7 +113,7 @@ class Placements:
             NotSent: it is not over within so many seconds. JournalError: the journal cannot be written.
         """
         line = self.line(name)
-        line.resolver.check_policy()
+        self._check_policy(line.gateway)
         await self.come_alive()
         self.start()
         if self.journal_given and not line.recovered.is_set():
@@ -122,6 +123,14 @@ class Placements:
             except TimeoutError as error:
                 raise _not_ready(line) from error
         return line
+
+    def _check_policy(self, gateway: OrderGateway) -> None:
+        """NotSupported: the policy for unsettled placements needs what this venue lacks."""
+        if self._on_uncertain == "hold" or gateway.capabilities.ids_are_unique:
+            return
+        is_fence = self._on_uncertain == "fence"
+        cannot = "cancel by client order id" if is_fence else "tell a second order of one id from the first"
+        raise NotSupported(f"it cannot {cannot}: use on_uncertain='hold'", gateway=gateway.name, operation="place")
 
     def _retry(self, line: Line, *, wait: float = 0.0) -> None:
         if self._closing is None and (line.retrying is None or line.retrying.done()):
@@ -245,7 +254,7 @@ class Placements:
         except (JournalError, TimeoutError) as error:
             log.warning(_NOT_READ, str(error) or "it did not answer in time")
             stored = []
-        unstored = self.ledger.unstored
+        unstored = self.recorder.unstored
         known = {order.identity: unstored.over(order) for order in stored}
         known = {order.identity: order for order in unstored.named(gateway=ref.gateway, **ids)} | known
         return [order for order in known.values() if ref.symbol in (None, order.symbol)]

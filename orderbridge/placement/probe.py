@@ -14,7 +14,6 @@ from typing import Final, TypeVar
 
 from orderbridge.errors import NotSupported, OrderNotFound
 from orderbridge.gateway import OrderGateway, within
-from orderbridge.model.basics import Idempotency
 from orderbridge.model.order import Order
 from orderbridge.model.ref import OrderRef
 from orderbridge.model.results import Answer, BadRow, OrderList
@@ -65,8 +64,6 @@ async def steadily(items: AsyncIterator[T]) -> list[T]:
 
 # A list is asked for by the venue's clock, which may be behind ours; reading a little more costs little.
 _CLOCKS_APART: Final = timedelta(minutes=5)
-# Where ids are tags at most, a venue may not show them.
-IDS_MAY_BE_LEFT_OUT: Final = frozenset({Idempotency.TAG_ONLY, Idempotency.NONE})
 
 
 @dataclass
@@ -240,7 +237,7 @@ class _Asking:
 
     async def _candidates(self, record: Record, nameless: Sequence[Order]) -> list[str]:
         """Orders that are shown without a client id, and that fit: each may be this one, and none is proven to be."""
-        if self.gateway.capabilities.idempotency not in IDS_MAY_BE_LEFT_OUT:
+        if self.gateway.capabilities.ids_are_unique:
             return []
         request, since = record.placement.request, record.placement.created_at
         fitting = [order for order in nameless if not disagreements(request, order, since=since)]

@@ -18,10 +18,10 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Final, Literal, TypeVar, get_args
 
-from orderbridge.errors import ConfigurationError, NotSupported, OrderNotFound, OutcomeUnknown
+from orderbridge.errors import ConfigurationError, OrderNotFound, OutcomeUnknown
 from orderbridge.gateway import Capabilities, OrderGateway, within
 from orderbridge.http.session import log_facts
-from orderbridge.model.basics import Idempotency, PlacementState
+from orderbridge.model.basics import PlacementState
 from orderbridge.model.order import Order
 from orderbridge.model.placement import AlarmKind
 from orderbridge.model.ref import OrderRef
@@ -182,16 +182,6 @@ class Resolver:
         self._one_at_a_time = asyncio.Lock()
         self._next: dict[str, Record] = {}
         self._closed = False
-
-    def check_policy(self) -> None:
-        """NotSupported: the policy for unsettled placements needs what this venue lacks."""
-        idempotency, policy = self._gateway.capabilities.idempotency, self._probing.on_uncertain
-        if policy == "hold" or idempotency in {Idempotency.FOREVER, Idempotency.WHILE_ACTIVE}:
-            return
-        cannot = "cancel by client order id" if policy == "fence" else "tell a second order of one id from the first"
-        raise NotSupported(
-            f"it cannot {cannot}: use on_uncertain='hold'", gateway=self._gateway.name, operation="place"
-        )
 
     def start(self, record: Record) -> None:
         """Follow a placement up in the background, if nobody does yet."""
@@ -372,8 +362,8 @@ class Resolver:
         weaker = f", without the {' and the '.join(lacking)}, which this server does not serve" if lacking else ""
         proof = f"absent in {tally.negative} complete rounds{weaker}"
         facts = {"rounds": tally.negative, "horizon": self._timetable.horizon(record), "owner": self._ledger.owner}
-        keeps_away = self._gateway.capabilities.idempotency in {Idempotency.FOREVER, Idempotency.WHILE_ACTIVE}
-        again = keeps_away and self._probing.on_uncertain == "resend_if_absent" and record.resends < RESENDS
+        is_unique = self._gateway.capabilities.ids_are_unique
+        again = is_unique and self._probing.on_uncertain == "resend_if_absent" and record.resends < RESENDS
         after = await self._ledger.note(
             record,
             # Prepared again, by proof; whoever follows it sends it, at its next turn.

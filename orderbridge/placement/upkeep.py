@@ -4,50 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Any, Final
 
 from orderbridge.errors import ConfigurationError, JournalError
-from orderbridge.model.basics import PlacementState, Symbol, Told, VenueModel
+from orderbridge.model.basics import PlacementState, Told, VenueModel
 from orderbridge.model.order import Order
 from orderbridge.model.ref import OrderRef
 from orderbridge.placement.sql import EVENTS, IS_ORDER, ORDER, ORDER_ID, Connection, SqlJournal, read_row, readable
 from orderbridge.placement.states import HOLDING, NEXT, WATCHED, Event, Happened, Record
-
-
-@dataclass(frozen=True, slots=True)
-class PlacementFilter:
-    """
-    Which placements: those that fit all that is given.
-
-    Attributes:
-        since, until: of their making; the first is inside, the last is not.
-        may_be_live: only those whose order may trade, or only those whose order cannot.
-    """
-
-    states: Sequence[PlacementState] = ()
-    gateway: str | None = None
-    key: str | None = None
-    symbol: Symbol | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-    may_be_live: bool | None = None
-
-    def fits(self, record: Record) -> bool:
-        """True if a record with its order as last known is one of them."""
-        placement = record.placement
-        return (
-            (not self.states or record.state in self.states)
-            and self.gateway in (None, placement.gateway)
-            and self.key in (None, placement.key)
-            and self.symbol in (None, placement.request.symbol)
-            and (self.since is None or placement.created_at >= self.since)
-            and (self.until is None or placement.created_at < self.until)
-            and self.may_be_live in (None, placement.may_be_live)
-        )
 
 
 class Snapshot:
@@ -73,15 +41,20 @@ class Snapshot:
     def __exit__(self, *error: Any) -> None:
         self._reading.__exit__(*error)
 
-    def records(self, wanted: PlacementFilter | None = None) -> Iterator[Record]:
-        """The placements that are wanted, oldest first, each with its order as last known."""
-        wanted = wanted or PlacementFilter()
-        given = {"gateway": wanted.gateway, "key": wanted.key}
+    def records(
+        self,
+        fits: Callable[[Record], bool] = lambda record: True,
+        *,
+        gateway: str | None = None,
+        key: str | None = None,
+    ) -> Iterator[Record]:
+        """The placements that fit, of one gateway or key or of all, oldest first, with their orders as last known."""
+        given = {"gateway": gateway, "key": key}
         tests = {f"{name} = ?": value for name, value in given.items() if value is not None}
         query = f"SELECT placement_id, body FROM placements WHERE {' AND '.join(tests) or 'TRUE'}"
         for name, body in self.rows(f"{query} ORDER BY created, placement_id", [*tests.values()]):
             record = readable(Record, body, f"placement {name}", told=self.unreadable.append)
-            if record is not None and wanted.fits(record := self._with_order(record)):
+            if record is not None and fits(record := self._with_order(record)):
                 yield record
 
     def events(self, record: Record) -> list[Event]:
