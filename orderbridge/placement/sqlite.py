@@ -20,6 +20,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Lock, RLock, Thread
 from typing import Any, Final, NamedTuple, TypeVar
+from weakref import WeakSet
 
 from orderbridge.errors import ConfigurationError, JournalError
 from orderbridge.gateway import checked_call
@@ -533,6 +534,26 @@ class _Spoilt(Exception):
     """A job failed after it had written."""
 
 
+# A child that was forked while a thread is in SQLite would have SQLite's own locks held for ever, so each thread holds
+# a lock there, and a fork waits for all. A writer's first: it closes what its reader has open.
+_threads: Final[WeakSet[WriteThread | ReadThread]] = WeakSet()
+_held: Final[list[RLock]] = []
+
+
+def _be_quiet() -> None:
+    _held.extend(each.use for each in sorted(_threads, key=lambda each: isinstance(each, ReadThread)))
+    for use in _held:
+        use.acquire()
+
+
+def _go_on() -> None:
+    while _held:
+        _held.pop().release()
+
+
+os.register_at_fork(before=_be_quiet, after_in_parent=_go_on, after_in_child=_go_on)
+
+
 class WriteThread:
     """
     Runs jobs on one connection in one thread. A job that fails is undone by itself, and spoils no neighbour.
@@ -559,6 +580,8 @@ class WriteThread:
         # Nothing more is written.
         self.is_closed = False
         self._since_checkpoint = 0
+        self.use = RLock()
+        _threads.add(self)
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """
@@ -649,19 +672,20 @@ class WriteThread:
         return self._batches.get()
 
     def _release(self) -> None:
-        try:
-            if self._connection is not None:
-                with self._file.turn():
-                    self._file.release(self._connection)
-        except Exception as error:  # noqa: BLE001 - whatever failed, the thread gives back what it holds
-            log.warning("%s", self._file.failure(error, "brought into one file"))
-        self._disconnect()
-        self._file.close_mark()
+        with self.use:
+            try:
+                if self._connection is not None:
+                    with self._file.turn():
+                        self._file.release(self._connection)
+            except Exception as error:  # noqa: BLE001 - whatever failed, the thread gives back what it holds
+                log.warning("%s", self._file.failure(error, "brought into one file"))
+            self._disconnect()
+            self._file.close_mark()
 
     def _commit(self, batch: Sequence[_Job]) -> list[Any]:
         """Do the jobs in one transaction: what came of each. All fail together when the transaction does."""
         try:
-            with self._file.turn():
+            with self.use, self._file.turn():
                 connection = self._connection
                 if connection is None:
                     connection = self._connection = self._file.open_to_write()
@@ -700,8 +724,9 @@ class WriteThread:
     def _checkpoint(self) -> None:
         self._since_checkpoint = 0
         try:
-            if self._connection is not None:
-                checkpoint(self._connection)
+            with self.use:
+                if self._connection is not None:
+                    checkpoint(self._connection)
         except sqlite3.Error:
             # Nothing is lost: what was committed stays in the WAL, and the next write tells what is wrong.
             self._disconnect()
@@ -782,7 +807,8 @@ class ReadThread:
         self._opened_on: tuple[int, int] | None = None
         self._process = 0
         self._guard = Lock()
-        self._use = RLock()
+        self.use = RLock()
+        _threads.add(self)
 
     async def rows(self, query: str, values: Sequence[Any]) -> Rows:
         """The rows that a query finds. JournalError: the file cannot be read."""
@@ -803,13 +829,13 @@ class ReadThread:
 
     def disconnect(self) -> None:
         """Close the file, from any thread; the next read opens it anew."""
-        with self._use:
+        with self.use:
             connection, self._connection = self._connection, None
             if connection is not None:
                 connection.close()
 
     def _read(self, query: str, values: Sequence[Any]) -> Rows:
-        with self._use:
+        with self.use:
             try:
                 if self._connection is not None and self._file.mark()[:2] != self._opened_on:
                     self.disconnect()
