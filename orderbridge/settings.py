@@ -33,7 +33,7 @@ _ADAPTERS: Final[Mapping[str, tuple[str, str]]] = {
 }
 _CCXT: Final = "ccxt."
 # Settings of a `ccxt.…` gateway that are its own; every other goes into the config of ccxt's object.
-_CCXT_OWN: Final = frozenset({"config", "limits", "sandbox", "clock", "retries"})
+_CCXT_OWN: Final = frozenset({"config", "exchange", "limits", "sandbox", "clock", "retries"})
 _ENTRY_POINTS: Final = "orderbridge.gateways"
 # Settings that the environment may hold, as in BITSO_API_KEY, and in CCXT_KRAKEN_SECRET for `ccxt.kraken`. Secrets are
 # those of the account `default` only: another account names its variables in the file, as `api_key_env`.
@@ -136,8 +136,10 @@ def _build_ccxt(venue: str, account: str, settings: Mapping[str, Any]) -> OrderG
         )
     config = {**table, **{key: value for key, value in settings.items() if key not in _CCXT_OWN and key != "account"}}
     own = {key: value for key, value in settings.items() if key in _CCXT_OWN or key == "account"}
+    # A program may give the object itself, in place of what to make it of.
+    exchange = own.pop("exchange", venue.removeprefix(_CCXT))
     try:
-        return _construct(partial(adapter, venue.removeprefix(_CCXT)), venue, account, {**own, "config": config})
+        return _construct(partial(adapter, exchange), venue, account, {**own, "config": config or None})
     except NotSupported as error:
         raise ConfigurationError(Exception.__str__(error)) from error
 

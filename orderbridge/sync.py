@@ -73,7 +73,7 @@ class LoopThread:
             ConfigurationError: it is closed, or was closed meanwhile; or this is the loop's own thread, which
                 would wait for itself; or the process was forked after the first call.
         """
-        return self._result(self._begun(step))
+        return self._result(self.begun(step))
 
     def pull(self, make: Callable[[], AsyncIterator[T]]) -> SyncListing[T]:
         """An asynchronous iterator without `await`. What `make` raises, it raises here and now."""
@@ -129,7 +129,8 @@ class LoopThread:
     def _is_the_parents(self) -> bool:
         return self._process not in {0, os.getpid()}
 
-    def _begun(self, step: Callable[[], Awaitable[T]]) -> Future[T]:
+    def begun(self, step: Callable[[], Awaitable[T]]) -> Future[T]:
+        """Begin to await `step()` in the loop. ConfigurationError: as `call`."""
         if self._is_the_parents:
             raise ConfigurationError(after_fork("this bridge"))
         self._process = os.getpid()
@@ -165,8 +166,13 @@ class LoopThread:
             future.cancel()  # without effect on one that is done, as it is unless we were interrupted
             raise
 
+    @property
+    def is_current(self) -> bool:
+        """True in the loop's own thread."""
+        return self._thread is not None and threading.current_thread() is self._thread
+
     def _check_thread(self) -> None:
-        if self._thread is not None and threading.current_thread() is self._thread:
+        if self.is_current:
             raise ConfigurationError("this is the loop's own thread, as in on_alarm: the call would wait for itself")
 
 

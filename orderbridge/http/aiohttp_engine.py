@@ -100,12 +100,12 @@ os.register_at_fork(after_in_child=_leave_to_the_parent)
 class AiohttpTransport:
     """Sends through one aiohttp session, made at first use. It keeps no cookies."""
 
-    def __init__(self, *, limits: Limits | None = None) -> None:
+    def __init__(self, *, limits: Limits | None = None, proxies: Proxies | None = None) -> None:
         self._limits = limits or Limits()
         self._session: aiohttp.ClientSession | None = None
         self._closed = False
         self._loop = OneLoop("this HTTP transport")
-        self._proxies = Proxies()
+        self._proxies = proxies or Proxies()
 
     async def send(self, request: WireRequest, *, timeout: float, not_after: float | None = None) -> WireResponse:
         self._loop.check()

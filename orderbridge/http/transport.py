@@ -217,6 +217,14 @@ def _proxy_for(scheme: str) -> Proxy | str | None:
     url = named.get(scheme) or named.get("all")
     if not url:
         return None
+    try:
+        return proxy_from(url, named_by="the environment")
+    except ConfigurationError as error:
+        return str(error)
+
+
+def proxy_from(url: str, *, named_by: str) -> Proxy:
+    """The proxy of an address. ConfigurationError: of no address, or of one that is not spoken; nothing shows it."""
     url = url if "://" in url else f"http://{url}"
     try:
         parts = urlsplit(url)
@@ -224,12 +232,12 @@ def _proxy_for(scheme: str) -> Proxy | str | None:
     except ValueError:
         host = port = None
     if not host:
-        return "the environment names a proxy whose address is none"
+        raise ConfigurationError(f"{named_by} names a proxy whose address is none")
     shown = f"{f'[{host}]' if ':' in host else host}{f':{port}' if port else ''}"
     if parts.scheme in {"http", "https"}:
         return Proxy(url, shown)
-    return (
-        f"the environment names the proxy {shown} of a kind that is not spoken here, such as SOCKS: "
+    raise ConfigurationError(
+        f"{named_by} names the proxy {shown} of a kind that is not spoken here, such as SOCKS: "
         "name an HTTP proxy, or except the host in NO_PROXY"
     )
 
