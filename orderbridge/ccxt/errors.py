@@ -119,3 +119,8 @@ def as_ccxt_errors(*, repeatable: bool = False) -> Iterator[None]:
         yield
     except errors.OrderBridgeError as error:
         raise translated(error, repeatable=repeatable) from error
+
+
+def __getattr__(name: str) -> Any:
+    """ccxt has a module of this name too: what is not ours is that one's."""
+    return getattr(ccxt, name)

@@ -1,0 +1,547 @@
+"""
+One bridge for each exchange, address and key of the process, in one thread, whatever kind of object asks for it.
+
+What an object is set to decides. Where orders go and in whose name (`urls`, hostname, sandbox, credentials) makes
+another bridge; how they travel (proxies, timeout, headers, verbose, options) is taken along by each call as it is then,
+since a bridge for each setting would forget its placements.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import os
+import threading
+from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
+from functools import partial
+from importlib import import_module
+from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+from orderbridge.bridge import OrderBridge
+from orderbridge.ccxt.errors import as_ccxt_errors
+from orderbridge.ccxt.orders import CcxtOrders
+from orderbridge.errors import ConfigurationError, NotSupported, OrderBridgeError
+from orderbridge.http.aiohttp_engine import AiohttpTransport
+from orderbridge.http.session import own_logger
+from orderbridge.http.transport import Proxies, Proxy, WireRequest, WireResponse, proxy_from
+from orderbridge.placement import SqliteJournal
+from orderbridge.settings import build_gateway
+from orderbridge.sync import LoopThread
+
+# The settings of ours in `options`.
+OPTION: Final = "orderbridge"
+JOURNAL_VARIABLE: Final = "ORDERBRIDGE_JOURNAL"
+_SETTINGS: Final = frozenset({"journal", "stray", "resolve_for", "spot_only"})
+_NAMES: Final = ("apiKey", "walletAddress", "login", "uid", "accountId", "privateKey", "token")
+_CREDENTIALS: Final = (*_NAMES, "secret", "password", "twofa")
+_PROXIES: Final = tuple(
+    name
+    for stem in ("proxyUrl", "httpProxy", "httpsProxy", "socksProxy")
+    for kind in ("", "Callback")
+    for name in (stem + kind, "".join(f"_{each.lower()}" if each.isupper() else each for each in stem + kind))
+)
+_TRAVELS: Final = ("timeout", "headers", "verbose", "userAgent", "user_agent", "proxy", "aiohttp_proxy", *_PROXIES)
+# Which word means what in a market buy is told here, and not by the object of a gateway.
+_NOT_FOLLOWED: Final = frozenset({OPTION, "createMarketBuyOrderRequiresPrice"})
+# From here on nonces count milliseconds or less, so that one step ahead of the clock does no harm.
+_MILLISECONDS: Final = 10**12
+# An import at the most: a thread that stands still no sooner than that is left as it is.
+_LONGEST_STEP: Final = 10.0
+log = own_logger("orderbridge.ccxt")
+
+
+class Uncovered(Exception):
+    """No gateway covers the exchange: its calls are ccxt's own."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """
+    An object as it was set when a call of it was made.
+
+    Attributes:
+        travels: its settings that go with the call, by name. options: those of its options that were changed since
+            the bridge was made.
+    """
+
+    exchange: Any
+    travels: Mapping[str, Any]
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+current: Final[ContextVar[Call | None]] = ContextVar("orderbridge_ccxt_object", default=None)
+
+
+class _Overlaid(dict[str, Any]):
+    """The options of a gateway's object under those of the caller; what ccxt notes in them is noted in the former."""
+
+    def __init__(self, own: dict[str, Any], over: Mapping[str, Any]) -> None:
+        super().__init__({**own, **over})
+        self._own = own
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        super().__setitem__(name, value)
+        self._own[name] = value
+
+
+def _following(name: str, default: Any) -> property:
+    """A setting of a gateway's object that is, within a call, that of the object that was called."""
+
+    def get(twin: Any) -> Any:
+        call, own = current.get(), vars(twin).get(f"_own_{name}", default)
+        if call is None:
+            return own
+        if name != "options":
+            return call.travels[name]
+        return _Overlaid(own or {}, call.options) if call.options else own
+
+    def put(twin: Any, value: Any) -> None:
+        vars(twin)[f"_own_{name}"] = value
+
+    return property(get, put)
+
+
+def _twin_of(exchange: Any, rise: Callable[[Any], Any]) -> Any:
+    """An object of our own at the exchange of the caller's, set as that one, which stays as ccxt made it."""
+    genuine = getattr(import_module("ccxt.async_support"), name_of(exchange))
+    followed = {name: _following(name, getattr(genuine, name, None)) for name in (*_TRAVELS, "options")}
+    kind = type(genuine.__name__, (genuine,), {**followed, "__module__": genuine.__module__})
+    options = {name: value for name, value in exchange.options.items() if name not in _NOT_FOLLOWED}
+    known = {name: getattr(exchange, name) for name in _CREDENTIALS if getattr(exchange, name, None)}
+    verify, cafile, trusts_env = _connecting(exchange)
+    twin = kind(
+        {
+            **known,
+            "options": copy.deepcopy(options),
+            "rateLimit": exchange.rateLimit,
+            "verify": verify,
+            "aiohttp_trust_env": trusts_env,
+            **({} if cafile is None else {"cafile": cafile}),
+        }
+    )
+    twin.urls, twin.hostname = copy.deepcopy(exchange.urls), exchange.hostname
+    twin.isSandboxModeEnabled = exchange.isSandboxModeEnabled
+    twin.timeout_on_exit = 0  # its pause serves streams, which are not used here
+
+    def nonce() -> Any:
+        call = current.get()
+        own = None if call is None else vars(call.exchange).get("nonce")
+        return rise(own() if own is not None else genuine.nonce(twin))
+
+    twin.nonce = nonce
+    return twin
+
+
+def _connecting(exchange: Any) -> tuple[Any, str | None, bool]:
+    """How an object's connections are made, which cannot change once there are any: TLS, and the environment."""
+    cafile = getattr(exchange, "cafile", None)
+    if cafile is not None and cafile == import_module("certifi").where():
+        cafile = None
+    trusts_env = exchange.requests_trust_env if exchange.synchronous else exchange.aiohttp_trust_env
+    return bool(exchange.verify), cafile, bool(trusts_env)
+
+
+def _check_session(exchange: Any) -> None:
+    """ConfigurationError: the caller gave connections of his own, which orders do not go through."""
+    session = exchange.session
+    if exchange.synchronous:
+        import requests
+
+        is_own = type(session) is not requests.Session or bool(session.proxies or session.cert or session.auth)
+        is_own = is_own or session.verify is not True
+    else:
+        is_own = not exchange.own_session
+    if is_own:
+        raise ConfigurationError(
+            f"{exchange.id} was given a session: orders have connections of their own, and cannot follow what is set "
+            "there; set httpsProxy, headers, verify on the object itself"
+        )
+
+
+class _ObjectsProxies(Proxies):
+    """The proxies that the calling object is set to, by ccxt's own rules."""
+
+    def of(self, url: str) -> Proxy | None:
+        """The proxy for an address. ConfigurationError: one that orders at this exchange cannot go through."""
+        call = current.get()
+        if call is None:
+            return None
+        exchange = call.exchange
+        if exchange.check_proxy_url_settings(url, "", None, None) is not None:
+            raise ConfigurationError("proxyUrl is not followed by orders here: use httpProxy or httpsProxy")
+        http, https, socks = exchange.check_proxy_settings(url, "", None, None)
+        if socks:
+            raise ConfigurationError("a SOCKS proxy may send an order twice: use httpProxy or httpsProxy")
+        named = http or https or call.travels["aiohttp_proxy"]
+        if named:
+            return proxy_from(named, named_by=exchange.id)
+        return super().of(url) if _connecting(exchange)[2] else None
+
+
+class _AsTheObject:
+    """The HTTP engine of a gateway of ours: it sends as the calling object is set."""
+
+    def __init__(self) -> None:
+        self._engine = AiohttpTransport(proxies=_ObjectsProxies())
+
+    async def send(self, request: WireRequest, *, timeout: float, not_after: float | None = None) -> WireResponse:
+        call = current.get()
+        if call is None:
+            return await self._engine.send(request, timeout=timeout, not_after=not_after)
+        travels, show = call.travels, call.exchange.log if call.travels["verbose"] else None
+        agent = travels["userAgent"] if travels["userAgent"] is not None else travels["user_agent"]
+        added = {**(travels["headers"] or {}), **(agent if isinstance(agent, dict) else {"User-Agent": agent})}
+        added = {name: value for name, value in added.items() if value is not None}
+        lower = {name.lower() for name in added}
+        kept = {name: value for name, value in request.headers.items() if name.lower() not in lower}
+        request = replace(request, headers={**kept, **added})
+        if show:
+            show("\nfetch Request:", call.exchange.id, request, request.body.decode(errors="replace"))
+        response = await self._engine.send(
+            request, timeout=min(timeout, travels["timeout"] / 1000), not_after=not_after
+        )
+        if show:
+            show("\nfetch Response:", call.exchange.id, response, response.body.decode(errors="replace"))
+        return response
+
+    async def aclose(self) -> None:
+        await self._engine.aclose()
+
+
+class SharedBridge:
+    """
+    The bridge of one exchange, address and key, and ccxt's calls over it.
+
+    Raises:
+        Uncovered: no gateway has this exchange. ConfigurationError: a setting that cannot be followed.
+    """
+
+    def __init__(self, exchange: Any) -> None:
+        _check_session(exchange)
+        self.id = name_of(exchange)
+        self.journal = settings_of(exchange)["journal"]
+        self.connecting = _connecting(exchange)
+        self.twin: Any = None
+        self._engine: _AsTheObject | None = None
+        self._options = {k: copy.deepcopy(v) for k, v in exchange.options.items() if k not in _NOT_FOLLOWED}
+        self._orders: dict[tuple[Any, ...], CcxtOrders] = {}
+        self._last_nonce = 0
+        self._turn = threading.Lock()
+        gateway = self._gateway(exchange)
+        self.nonces = gateway.nonces_of(exchange.apiKey) if exchange.apiKey else None
+        # What a gateway sets in the options of its object stays as it sets it.
+        told: Mapping[str, Any] = {} if self.twin is None else self.twin.options
+        self._held = _NOT_FOLLOWED | {name for name, value in told.items() if self._options.get(name) != value}
+        journal = None if self.journal is None else SqliteJournal(self.journal)
+        self.bridge = OrderBridge(gateway, journal=journal)
+
+    def _gateway(self, exchange: Any) -> Any:
+        limits = "venue" if exchange.enableRateLimit else None
+        account = _account_of(exchange)
+        if self.id == "bitso":
+            if self.connecting[:2] != (True, None):
+                raise ConfigurationError("verify and cafile are not followed by orders at bitso")
+            self._engine = _AsTheObject()
+            rest = exchange.urls["api"]["rest"]
+            return build_gateway(
+                "bitso",
+                account,
+                {
+                    "api_key": exchange.apiKey,
+                    "api_secret": exchange.secret,
+                    "base_url": f"{rest}/{exchange.version}",
+                    "transport": self._engine,
+                    "limits": limits,
+                },
+            )
+        self.twin = _twin_of(exchange, self.rise)
+        try:
+            return build_gateway(f"ccxt.{self.id}", account, {"exchange": self.twin, "limits": limits})
+        except ConfigurationError as error:
+            if isinstance(error.__cause__, NotSupported):
+                raise Uncovered(str(error.__cause__)) from error
+            raise
+
+    def rise(self, nonce: Any) -> Any:
+        """A nonce that no other object of this key has had, and that is above them all."""
+        if not isinstance(nonce, int) or nonce < _MILLISECONDS:
+            return nonce
+        with self._turn:
+            self._last_nonce = max(nonce, self._last_nonce + 1)
+            return self._last_nonce
+
+    def changed(self, exchange: Any) -> dict[str, Any]:
+        """The options of an object that are not as they were when the bridge was made."""
+        known, held = self._options, self._held
+        return {
+            name: value
+            for name, value in exchange.options.items()
+            if name not in held and (name not in known or known[name] != value)
+        }
+
+    def check(self, exchange: Any) -> None:
+        """ConfigurationError: an object of this key wants what the bridge cannot give any more."""
+        journal = settings_of(exchange)["journal"]
+        if journal is not None and journal != self.journal:
+            raise ConfigurationError(
+                f"{self.id}: orders of this key are kept in {self.journal or 'memory'} already, and not in {journal}"
+            )
+        if _connecting(exchange) != self.connecting:
+            raise ConfigurationError(f"{self.id}: verify, cafile and trust_env cannot change after the first order")
+        _check_session(exchange)
+
+    def orders(self, exchange: Any) -> CcxtOrders:
+        """ccxt's calls as an object wants them. ConfigurationError: it wants what cannot be."""
+        self.check(exchange)
+        wanted, seconds = settings_of(exchange), max(exchange.timeout / 1000, 1.0)
+        key = wanted["resolve_for"], wanted["stray"], seconds, exchange.number
+        if key not in self._orders:
+            self._orders[key] = CcxtOrders(
+                self.bridge,
+                self.bridge.names[0],
+                resolve_for=wanted["resolve_for"],
+                stray=wanted["stray"],
+                timeout=seconds,
+                number=exchange.number,
+            )
+        return self._orders[key]
+
+    async def aclose(self) -> None:
+        """Close the bridge, and the object behind it."""
+        try:
+            await self.bridge.aclose()
+        finally:
+            if self._engine is not None:
+                await self._engine.aclose()
+            if self.twin is not None:
+                await self.twin.close()
+
+    def leave_to_the_parent(self) -> None:
+        """In a forked child: nothing of the parent's connections is closed, not even when it is forgotten here."""
+        session = getattr(self.twin, "session", None)
+        if session is not None and session.connector is not None:
+            session.connector._closed = True
+            self.twin.session = None
+
+
+def settings_of(exchange: Any) -> dict[str, Any]:
+    """
+    Our settings in the options of an object, with the environment's journal.
+
+    Raises:
+        ConfigurationError: one that is not known, or no such value.
+    """
+    told = exchange.options.get(OPTION) or {}
+    if not isinstance(told, Mapping) or set(told) - _SETTINGS:
+        raise ConfigurationError(f'options["{OPTION}"] has {", ".join(sorted(_SETTINGS))}, and nothing else')
+    journal = told.get("journal") or os.environ.get(JOURNAL_VARIABLE) or None
+    if journal is not None and not isinstance(journal, (str, os.PathLike)):
+        raise ConfigurationError(f"a journal is named by its path, not by a {type(journal).__name__}")
+    if not isinstance(told.get("spot_only", False), bool):
+        raise ConfigurationError("spot_only is True or False")
+    return {
+        "journal": None if journal is None else os.path.abspath(journal),
+        "stray": told.get("stray", "cancel"),
+        "resolve_for": told.get("resolve_for", 30.0),
+        "spot_only": told.get("spot_only", False),
+    }
+
+
+def name_of(exchange: Any) -> str:
+    """ccxt's name of the exchange, whatever id a class derived from ccxt's gives itself."""
+    return next(kind.__name__ for kind in type(exchange).__mro__ if kind.__module__.startswith("ccxt."))
+
+
+def _where(exchange: Any) -> str:
+    """Where the orders of an object go, as text."""
+    options = exchange.options
+    flags = (exchange.isSandboxModeEnabled, options.get("sandboxMode"), options.get("enableDemoTrading"))
+    return _place(exchange.urls.get("api"), exchange.hostname, *map(bool, flags))
+
+
+def _place(addresses: Any, *more: Any) -> str:
+    if isinstance(addresses, Mapping) and "ws" in addresses:
+        # Of ccxt's three kinds of objects one has streams, through which no order goes.
+        addresses = {name: address for name, address in addresses.items() if name != "ws"}
+    return json.dumps([addresses, *more], sort_keys=True, default=str)
+
+
+def _account_of(exchange: Any) -> str:
+    """
+    The label by which the journal tells the orders of one key, at one place, from those of another.
+
+    Of a key at the exchange's usual address it is the same in every version of ccxt, whatever that address is by then.
+    """
+    known, place = exchange.describe(), _where(exchange)
+    usual = _place(known["urls"].get("api"), known.get("hostname"), False, False, False)
+    key = next((getattr(exchange, name) for name in _NAMES if getattr(exchange, name, None)), "")
+    told = key if place == usual else f"{key}\n{place}"
+    return hashlib.sha256(told.encode()).hexdigest()[:10]
+
+
+class _Process:
+    """What this process has; a forked child begins anew."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.thread: LoopThread | None = None
+        self.bridges: dict[tuple[Any, ...], SharedBridge] = {}
+        self.uncovered: dict[str, str] = {}
+        self.warned: WeakKeyDictionary[Any, set[str]] = WeakKeyDictionary()
+        self.is_over = False
+        self.goes_on = threading.Event()
+
+
+_process = _Process()
+# A child keeps what its parent had, so that nothing of it is closed there.
+_parents: list[_Process] = []
+
+
+def _be_quiet() -> None:
+    """Before a fork: the thread of the bridges stands still, with no lock that a child would wait for, for ever."""
+    process = _process
+    process.lock.acquire()
+    reached, process.goes_on = threading.Event(), threading.Event()
+    if process.thread is None or process.thread.is_closed or process.thread.is_current:
+        return
+
+    async def step(goes_on: threading.Event) -> None:
+        reached.set()
+        goes_on.wait()
+
+    process.thread.begun(partial(step, process.goes_on))
+    reached.wait(_LONGEST_STEP)
+
+
+def _go_on() -> None:
+    _process.goes_on.set()
+    _process.lock.release()
+
+
+def _begin_anew() -> None:
+    global _process
+    for shared in _process.bridges.values():
+        shared.leave_to_the_parent()
+    _parents.append(_process)
+    _process = _Process()
+
+
+os.register_at_fork(before=_be_quiet, after_in_parent=_go_on, after_in_child=_begin_anew)
+
+
+def thread() -> LoopThread:
+    """The thread of all bridges of this process."""
+    process = _process
+    with process.lock:
+        if process.thread is None or process.thread.is_closed:
+            process.thread = LoopThread()
+        return process.thread
+
+
+def is_over() -> bool:
+    """True once the program is ending and the bridges are closed: what is called then is called on ccxt."""
+    return _process.is_over
+
+
+def calling(exchange: Any, name: str, arguments: Mapping[str, Any]) -> Callable[[], Awaitable[Any]]:
+    """
+    A call of `CcxtOrders`, to be awaited in the thread of the bridges, with the object as it is set now.
+
+    Raises:
+        Uncovered: nothing was done, as no gateway has this exchange. AuthenticationError: a credential is missing.
+    """
+    key = _key_of(exchange)
+    if (why := _process.uncovered.get(key[0])) is not None:
+        raise Uncovered(why)
+    shared = _process.bridges.get(key)
+    if shared is None:
+        exchange.check_required_credentials()
+    travels = {each: getattr(exchange, each, None) for each in _TRAVELS}
+    if exchange.synchronous and exchange.proxies:
+        travels["aiohttp_proxy"] = exchange.proxies.get("https") or exchange.proxies.get("http")
+    call = Call(exchange, travels, {} if shared is None else shared.changed(exchange))
+
+    async def step() -> Any:
+        orders = _shared(exchange, key).orders(exchange)
+        current.set(call)
+        return await getattr(orders, name)(**arguments)
+
+    return step
+
+
+def _key_of(exchange: Any) -> tuple[Any, ...]:
+    return (name_of(exchange), _where(exchange), *(getattr(exchange, name, None) for name in _CREDENTIALS))
+
+
+def _shared(exchange: Any, key: tuple[Any, ...]) -> SharedBridge:
+    """The bridge of an object; in the thread of the bridges only, so that one is made for each key."""
+    process = _process
+    shared = process.bridges.get(key)
+    if shared is None:
+        if _key_of(exchange) != key:
+            raise ConfigurationError(f"{exchange.id} was set to another place or key meanwhile: nothing was done")
+        try:
+            shared = process.bridges[key] = SharedBridge(exchange)
+        except Uncovered as error:
+            process.uncovered[key[0]] = str(error)
+            raise
+    return shared
+
+
+def nonce_of(exchange: Any, genuine: Callable[[], Any]) -> Any:
+    """
+    The next nonce of an object, above those of its orders, which the exchange would refuse it under otherwise.
+
+    Bitso's are taken from the gateway always: an earlier process may have sent some of its long ones.
+    """
+    shared = _process.bridges.get(_key_of(exchange))
+    if shared is None and exchange.id == "bitso" and exchange.apiKey and exchange.secret and not is_over():
+
+        async def made() -> SharedBridge:
+            return _shared(exchange, _key_of(exchange))
+
+        with as_ccxt_errors():
+            shared = thread().call(made)
+    if shared is None:
+        return genuine()
+    return shared.nonces() if shared.nonces is not None else shared.rise(genuine())
+
+
+def warn_once(exchange: Any, what: str, why: str) -> None:
+    """Say once for an object that some of its calls are ccxt's own, and so not protected."""
+    said = _process.warned.setdefault(exchange, set())
+    if what not in said:
+        said.add(what)
+        log.warning("%s: %s: passed to ccxt as it is, where placing is not protected", exchange.id, why)
+
+
+def close_all() -> None:
+    """Close every bridge of this process. What is called after that makes new ones."""
+    process = _process
+    bridges, process.bridges = list(process.bridges.values()), {}
+    if process.thread is None:
+        return
+
+    async def last() -> None:
+        for shared in bridges:
+            try:
+                await shared.aclose()
+            except (OrderBridgeError, BaseExceptionGroup, OSError) as error:
+                log.warning("%s could not be closed: %s", shared.id, error)
+
+    process.thread.close(last)
+
+
+def _close_at_exit() -> None:
+    _process.is_over = True
+    close_all()
+
+
+# By the hook that the thread pools end by, and before them: what is registered later is called earlier. At `atexit` a
+# journal could no longer be closed.
+import_module("concurrent.futures.thread")
+threading._register_atexit(_close_at_exit)  # type: ignore[attr-defined]

@@ -1,0 +1,346 @@
+"""
+ccxt's classes with the order calls taken over: as subclasses at their first use, or patched in place.
+
+What is overridden are the calls that reach an exchange by themselves. ccxt's shorthands, such as
+`create_limit_buy_order`, end in one of these.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import partial, wraps
+from importlib import import_module
+from types import ModuleType
+from typing import Any, Final
+
+from ccxt.base import errors as ccxt
+
+from orderbridge.ccxt import bridges
+from orderbridge.ccxt.arguments import exact
+from orderbridge.ccxt.errors import as_ccxt_errors
+
+# By ccxt's name, the call that answers it. What some exchanges have beside ccxt's own names is the same by another.
+_CALLS: Final[Mapping[str, str]] = {
+    **{
+        name: name
+        for name in (
+            *("create_order", "create_orders", "edit_order", "edit_orders"),
+            *("cancel_order", "cancel_orders", "cancel_all_orders", "cancel_orders_for_symbols"),
+            *("cancel_orders_with_client_order_ids", "fetch_order", "fetch_orders", "fetch_open_orders"),
+            *("fetch_closed_orders", "fetch_canceled_orders", "fetch_canceled_and_closed_orders"),
+            *("fetch_my_trades", "fetch_order_trades"),
+        )
+    },
+    **dict.fromkeys(("create_spot_order", "create_uta_order"), "create_order"),
+    **dict.fromkeys(("create_market_order_with_cost", "create_market_buy_order_with_cost"), "create_order"),
+    "create_market_sell_order_with_cost": "create_order",
+    **dict.fromkeys(("create_spot_orders", "create_uta_orders"), "create_orders"),
+    "edit_spot_order": "edit_order",
+    **dict.fromkeys(("cancel_spot_order", "cancel_uta_order"), "cancel_order"),
+    "cancel_uta_orders": "cancel_orders",
+    **dict.fromkeys(("cancel_all_spot_orders", "cancel_all_uta_orders"), "cancel_all_orders"),
+}
+# Of what several orders are changed by, the call that each is changed by.
+_ROW_BY_ROW: Final[Mapping[str, str]] = {
+    "edit_orders": "edit_order",
+    "cancel_orders_for_symbols": "cancel_order",
+    "cancel_orders_with_client_order_ids": "cancel_order",
+}
+_PACKAGES: Final = ("ccxt", "ccxt.async_support", "ccxt.pro")
+# Where the orders of a call are that are none of a spot market: in `type`, `marginMode`, or as exchanges spell it.
+_ELSEWHERE: Final = frozenset(
+    {"margin", "cross", "isolated", "swap", "future", "futures", "delivery", "option", "linear", "inverse", "contract"}
+)
+_MARKET_WORDS: Final = ("type", "defaultType", "marginMode", "tdMode", "category", "instType", "subType")
+_REQUIRES_PRICE: Final = "createMarketBuyOrderRequiresPrice"
+# What that option means, where it is not the same as everywhere: it is on though not declared; a market buy is in base
+# whatever it says; it is so unless the target is the quote; and it is so unless a price is given.
+_REQUIRE_UNTOLD: Final = frozenset({"btse", "cryptocom"})
+_BUY_IN_BASE: Final = frozenset({"bitrue", "woo"})
+_BUY_BY_TARGET: Final = frozenset({"okx", "okxus", "myokx"})
+_BUY_BY_PRICE: Final = frozenset({"bybit", "bybiteu", "bybitid"})
+_PATCHED: Final = "_orderbridge_patched"
+# What a gateway marks the object by that it has: its calls are the gateway's own.
+_OF_A_GATEWAY: Final = "orderbridge_in_use"
+_OURS: Final = ("OrderNotPlaced", "OrderOutcomeUnknown", "StrayFilled")
+
+_is_passed: Final[ContextVar[bool]] = ContextVar("orderbridge_ccxt_passed", default=False)
+_made: Final[dict[type, type]] = {}
+
+
+@contextmanager
+def _passed() -> Iterator[None]:
+    """What ccxt calls of itself, within a call that is passed to it, goes to ccxt too."""
+    token = _is_passed.set(True)
+    try:
+        yield
+    finally:
+        _is_passed.reset(token)
+
+
+class _NotOurs(Exception):
+    """A call that is no spot market's: it goes to ccxt."""
+
+
+class _Routed:
+    """One order call of one class: whose it is, and what is asked of whom."""
+
+    def __init__(self, name: str, genuine: Callable[..., Any]) -> None:
+        self.name = name
+        self.genuine = genuine
+        self.target = _CALLS[name.removesuffix("_ws")]
+        self._signature = inspect.signature(genuine)
+
+    def is_ccxts(self, exchange: Any) -> bool:
+        """True where a call is ccxt's own from the outset."""
+        if _is_passed.get() or _OF_A_GATEWAY in vars(exchange):
+            return True
+        if not bridges.is_over():
+            return False
+        if self.target.startswith(("create", "edit")):
+            raise ccxt.ExchangeNotAvailable(f"{exchange.id}: the program is ending: nothing was sent")
+        return True
+
+    def told(self, exchange: Any, args: tuple[Any, ...], more: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments by their names."""
+        told = dict(self._signature.bind(exchange, *args, **more).arguments)
+        del told["self"]
+        return told
+
+    def needs_markets(self, exchange: Any, told: Mapping[str, Any]) -> bool:
+        """True where a market is named by its id, and not by a symbol."""
+        named = [row.get("symbol") for row in _rows(told)] or [told.get("symbol")]
+        return not exchange.markets and any(isinstance(each, str) and "/" not in each for each in named)
+
+    def step(self, exchange: Any, told: dict[str, Any]) -> Callable[[], Awaitable[Any]]:
+        """
+        What is to be awaited in the thread of the bridges.
+
+        Raises:
+            _NotOurs, Uncovered: it is a call of ccxt's.
+        """
+        params = told.get("params") or {}
+        rows = [{**row, "params": {**params, **(row.get("params") or {})}} for row in _rows(told)]
+        for each in rows or [told]:
+            self._check_spot(exchange, each, is_mixed=len(rows) > 1)
+        if self.target == "create_order":
+            return bridges.calling(exchange, self.target, self._created(exchange, told))
+        if self.target == "create_orders":
+            created = [self._created(exchange, row) for row in rows]
+            return bridges.calling(exchange, self.target, {"orders": created or told["orders"]})
+        if self.target == "cancel_orders_with_client_order_ids":
+            ids = [{"id": "", "params": {**params, "clientOrderId": each}} for each in told["clientOrderIds"]]
+            rows = [{**each, "symbol": told.get("symbol")} for each in ids]
+        elif self.target not in _ROW_BY_ROW:
+            return bridges.calling(exchange, self.target, told)
+        return partial(_each, [bridges.calling(exchange, _ROW_BY_ROW[self.target], row) for row in rows])
+
+    def _check_spot(self, exchange: Any, told: dict[str, Any], *, is_mixed: bool) -> None:
+        """Spell the symbol as ccxt does. _NotOurs: it is a contract's or on margin; NotSupported: some of many are."""
+        symbol, params = told.get("symbol"), told.get("params") or {}
+        words = {str(params[name]).lower() for name in _MARKET_WORDS if name in params}
+        is_spot = True
+        if isinstance(symbol, str) and ("/" not in symbol or ":" in symbol):
+            is_spot = ":" not in symbol
+            if is_spot:
+                market = exchange.market(symbol)
+                told["symbol"], is_spot = market["symbol"], bool(market["spot"])
+        elif symbol is None:
+            first, *others = self.name.removesuffix("_ws").split("_")
+            words.add(exchange.handle_market_type_and_params(first + "".join(map(str.title, others)), None, params)[0])
+        words |= {str(exchange.options.get(name)) for name in ("marginMode", "defaultMarginMode")}
+        if is_spot and not words & _ELSEWHERE and not params.get("margin"):
+            return
+        if is_mixed:
+            raise ccxt.NotSupported(f"{exchange.id} {self.name}(): several orders at once are all of spot markets here")
+        raise _NotOurs(f"{self.name}() of {symbol or 'contracts or margin'}")
+
+    def _created(self, exchange: Any, told: dict[str, Any]) -> dict[str, Any]:
+        """The arguments of `create_order`, with the size of a market buy as ccxt means it at this exchange."""
+        params = dict(told.get("params") or {})
+        if "_with_cost" in self.name:
+            side = told.get("side") or ("buy" if "_buy_" in self.name else "sell")
+            params["cost"] = told["cost"]
+            return {"symbol": told["symbol"], "type": "market", "side": side, "amount": None, "params": params}
+        requires_price, params = exchange.handle_option_and_params(params, "createOrder", _REQUIRES_PRICE)
+        told = {**told, "params": params}
+        words = [str(told.get(name)).lower() for name in ("type", "side")]
+        name, amount, price = bridges.name_of(exchange), told.get("amount"), told.get("price")
+        if requires_price is None:
+            requires_price = name in _REQUIRE_UNTOLD or None
+        if words != ["market", "buy"] or "cost" in params or requires_price is None or name in _BUY_IN_BASE:
+            return told
+        if name in _BUY_BY_TARGET and params.pop("tgtCcy", exchange.options.get("tgtCcy")) != "quote_ccy":
+            return told
+        if name in _BUY_BY_PRICE:
+            if price is None:
+                return told
+            requires_price = True
+        if requires_price and price is None:
+            raise ccxt.InvalidOrder(
+                f"{exchange.id} createOrder() requires the price of a market buy, as the cost is amount times price: "
+                f"give one, or options['{_REQUIRES_PRICE}'] = False and the cost as the amount"
+            )
+        params["cost"] = exact(amount, "amount") * exact(price, "price") if requires_price else amount
+        return {**told, "amount": None, "price": None}
+
+    def check_passing(self, exchange: Any, why: Exception) -> None:
+        """Warn once that ccxt's own call follows. NotSupported: only spot orders are wanted."""
+        with as_ccxt_errors():
+            spot_only = bridges.settings_of(exchange)["spot_only"]
+        if spot_only:
+            raise ccxt.NotSupported(f"{exchange.id}: {why}: with spot_only nothing is passed to ccxt") from why
+        bridges.warn_once(exchange, type(why).__name__, str(why))
+
+    def may_be_read(self, exchange: Any, error: Exception) -> bool:
+        """True of a read that the gateway does not have: ccxt may."""
+        if not isinstance(error, ccxt.NotSupported) or not self.name.startswith("fetch_"):
+            return False
+        bridges.warn_once(exchange, self.name, f"{self.name}() is not read by the bridge ({error})")
+        return True
+
+
+def _rows(told: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The orders of a call that has several; none where they are no dicts, as they are refused then."""
+    rows = told.get("orders")
+    is_listed = isinstance(rows, (list, tuple)) and all(isinstance(row, Mapping) for row in rows)
+    return [dict(row) for row in rows or ()] if is_listed else []
+
+
+async def _each(steps: Sequence[Callable[[], Awaitable[Any]]]) -> list[Any]:
+    """What came of each. The first error is raised once every one was tried."""
+    done = await asyncio.gather(*(step() for step in steps), return_exceptions=True)
+    for each in done:
+        if isinstance(each, BaseException):
+            raise each
+    return done
+
+
+def _blocking(routed: _Routed) -> Callable[..., Any]:
+    """An order call of a class without `await`."""
+    genuine = routed.genuine
+
+    @wraps(genuine)
+    def call(self: Any, *args: Any, **more: Any) -> Any:
+        if not routed.is_ccxts(self):
+            told = routed.told(self, args, more)
+            if routed.needs_markets(self, told):
+                self.load_markets()
+            try:
+                with as_ccxt_errors():
+                    return bridges.thread().call(routed.step(self, told))
+            except (_NotOurs, bridges.Uncovered) as why:
+                routed.check_passing(self, why)
+            except ccxt.NotSupported as error:
+                if not routed.may_be_read(self, error):
+                    raise
+        with _passed():
+            return genuine(self, *args, **more)
+
+    return call
+
+
+def _awaited(routed: _Routed) -> Callable[..., Any]:
+    """An order call of a class with `await`."""
+    genuine = routed.genuine
+
+    @wraps(genuine)
+    async def call(self: Any, *args: Any, **more: Any) -> Any:
+        if not routed.is_ccxts(self):
+            told = routed.told(self, args, more)
+            if routed.needs_markets(self, told):
+                await self.load_markets()
+            try:
+                with as_ccxt_errors():
+                    return await asyncio.wrap_future(bridges.thread().begun(routed.step(self, told)))
+            except (_NotOurs, bridges.Uncovered) as why:
+                routed.check_passing(self, why)
+            except ccxt.NotSupported as error:
+                if not routed.may_be_read(self, error):
+                    raise
+        with _passed():
+            return await genuine(self, *args, **more)
+
+    return call
+
+
+def _nonce(genuine: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(genuine)
+    def nonce(self: Any) -> Any:
+        if _OF_A_GATEWAY in vars(self):
+            return genuine(self)
+        return bridges.nonce_of(self, partial(genuine, self))
+
+    return nonce
+
+
+def _overrides(kind: type) -> dict[str, Any]:
+    """What takes the orders of a genuine class over, by name."""
+    made: dict[str, Any] = {}
+    ours = _blocking if kind.__module__.rpartition(".")[0] == "ccxt" else _awaited
+    for name in (*_CALLS, *(f"{name}_ws" for name in _CALLS)):
+        genuine = getattr(kind, name, None)
+        if genuine is None or hasattr(genuine, _PATCHED):
+            continue
+        # Where there is no stream for orders there is nothing to be routed: ccxt says that it is not supported.
+        streamed = getattr(kind, "create_order_ws", None) if "_with_cost" in name else genuine
+        if name.endswith("_ws") and str(getattr(streamed, "__module__", "")).endswith("base.exchange"):
+            continue
+        # mexc has one of this name that takes a market.
+        if name == "create_spot_order" and "symbol" not in inspect.signature(genuine).parameters:
+            continue
+        made[name] = ours(_Routed(name, genuine))
+    genuine = getattr(kind, "nonce", None)
+    if genuine is not None and not hasattr(genuine, _PATCHED):
+        made["nonce"] = _nonce(genuine)
+    for each in made.values():
+        setattr(each, _PATCHED, True)
+    return made
+
+
+def _is_exchange(kind: type) -> bool:
+    package, _, name = kind.__module__.rpartition(".")
+    return package in _PACKAGES and name == kind.__name__
+
+
+def made(genuine: type) -> type:
+    """Our class in place of a genuine one, derived as that one is: made once."""
+    if genuine not in _made and _PATCHED not in vars(genuine):
+        parents = [made(each) for each in genuine.__bases__ if _is_exchange(each)]
+        module = f"orderbridge.{genuine.__module__.rpartition('.')[0]}"
+        named = {"__module__": module, "__qualname__": genuine.__name__, "__doc__": genuine.__doc__}
+        _made.setdefault(genuine, type(genuine.__name__, (genuine, *parents), {**_overrides(genuine), **named}))
+    return _made.get(genuine, genuine)
+
+
+def patch(module: ModuleType) -> None:
+    """Take the orders over in ccxt's own class of an exchange's module, where it stands."""
+    kind = vars(module).get(module.__name__.rpartition(".")[2])
+    if isinstance(kind, type) and _is_exchange(kind) and _PATCHED not in vars(kind):
+        for name, override in _overrides(kind).items():
+            setattr(kind, name, override)
+        setattr(kind, _PATCHED, True)
+
+
+def mirror(genuine: str) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """The `__getattr__` and `__dir__` of a module of ours that stands for one of ccxt's."""
+
+    def __getattr__(name: str) -> Any:  # noqa: N807 - a module's own
+        if name in _OURS:
+            return getattr(import_module("orderbridge.ccxt.errors"), name)
+        if genuine == "ccxt" and f"ccxt.{name}" in _PACKAGES:
+            return import_module(f"orderbridge.ccxt.{name}")
+        module = import_module(genuine)
+        if name == "__all__" and not hasattr(module, name):  # what a star import would bring without one
+            return [each for each in dir(module) if not each.startswith("_")]
+        value = getattr(module, name)
+        return made(value) if isinstance(value, type) and _is_exchange(value) else value
+
+    def __dir__() -> list[str]:  # noqa: N807 - a module's own
+        return sorted({*dir(import_module(genuine)), *_OURS})
+
+    return __getattr__, __dir__
