@@ -15,7 +15,7 @@ HEAVY = ("ccxt", "aiohttp", "starlette", "uvicorn", "typer", "rich", "httpx", "r
 ADAPTERS = [f"orderbridge.adapters.{name}" for name in ("bitso", "bitcain", "ccxt_any")]
 
 
-@pytest.mark.parametrize("module", ["orderbridge", "orderbridge.http", "orderbridge.errors", "orderbridge.ccxt_face"])
+@pytest.mark.parametrize("module", ["orderbridge", "orderbridge.http", "orderbridge.errors"])
 def test_importing_loads_nothing_heavy(module: str) -> None:
     """A fresh interpreter that imports us has no HTTP library, no ccxt, no web framework and no terminal in it."""
     code = f"import sys, {module}; print(*sorted({set(HEAVY)!r} & set(sys.modules)))"
@@ -44,22 +44,6 @@ def test_native_gateways_load_no_ccxt() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
 
     assert done.stdout.strip() == "False"
-
-
-def test_the_face_of_ccxt_says_what_to_install_where_ccxt_is_missing() -> None:
-    """Without ccxt it is imported all the same, and making a face is one clear ConfigurationError."""
-    code = (
-        "import sys; sys.modules['ccxt'] = None\n"
-        "from orderbridge.ccxt_face import as_ccxt, as_ccxt_sync\n"
-        "for make in (as_ccxt, as_ccxt_sync):\n"
-        "    try: make(None, 'bitso')\n"
-        "    except Exception as error: print(type(error).__name__, error)\n"
-    )
-
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
-
-    assert done.stdout.count("ConfigurationError") == 2
-    assert "pip install 'orderbridge[ccxt]'" in done.stdout
 
 
 def test_all_is_what_is_public() -> None:

@@ -45,7 +45,6 @@ from orderbridge import (
 from orderbridge.adapters.bitso import BitsoGateway
 from orderbridge.adapters.ccxt_any import CcxtGateway
 from orderbridge.bound import BoundGateway
-from orderbridge.ccxt_face import as_ccxt, as_ccxt_sync
 from orderbridge.http import AiohttpTransport, HttpxTransport, Transport, WireRequest, WireResponse
 from orderbridge.placement import Journal, MemoryJournal, SqliteJournal
 from orderbridge.sync import SyncBridge, SyncGateway
@@ -254,16 +253,6 @@ async def failures(bridge: OrderBridge) -> None:
     except errors.OrderBridgeError as error:
         assert_type(error.gateway, str | None)
         assert_type(error.operation, str | None)
-
-
-async def as_a_ccxt_bot_types(bridge: OrderBridge) -> None:
-    """ccxt's calls are typed, with its dicts; what goes to the rest is not."""
-    async with as_ccxt(bridge, "bitso", rounding="refuse", resolve_for=10) as exchange:
-        assert_type(await exchange.create_order("BTC/MXN", "limit", "buy", 0.01, 560000), dict[str, Any])
-        assert_type(await exchange.fetch_open_orders("BTC/MXN"), list[dict[str, Any]])
-        assert_type(exchange.id, str)
-    with as_ccxt_sync(bridge, "bitso", rest_of=None, rounding=None) as plain:
-        plain.create_market_buy_order("BTC/MXN", 0.01)
 
 
 def journals() -> list[Journal]:

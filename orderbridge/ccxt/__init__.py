@@ -8,6 +8,8 @@ for ccxt's other two modules, and `python -m orderbridge.ccxt PROGRAM` runs a pr
 
 from __future__ import annotations
 
+from typing import Any
+
 try:
     import ccxt as _ccxt  # noqa: F401 - said here, as whoever reads the error has to know what to install
 except ModuleNotFoundError as error:
@@ -15,6 +17,12 @@ except ModuleNotFoundError as error:
         raise
     raise ModuleNotFoundError("ccxt is not installed: pip install 'orderbridge[ccxt]'", name="ccxt") from error
 
-from orderbridge.ccxt.classes import mirror
+from orderbridge.ccxt.classes import mirrored, names_of
 
-__getattr__, __dir__ = mirror("ccxt")
+
+def __getattr__(name: str) -> Any:
+    return mirrored("ccxt", name)
+
+
+def __dir__() -> list[str]:
+    return names_of("ccxt")

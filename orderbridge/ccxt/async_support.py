@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
-from orderbridge.ccxt.classes import mirror
+from typing import Any
 
-__getattr__, __dir__ = mirror("ccxt.async_support")
+from orderbridge.ccxt.classes import mirrored, names_of
+
+
+def __getattr__(name: str) -> Any:
+    return mirrored("ccxt.async_support", name)
+
+
+def __dir__() -> list[str]:
+    return names_of("ccxt.async_support")

@@ -59,7 +59,7 @@ class Uncovered(Exception):
 
 
 @dataclass(frozen=True)
-class Call:
+class CalledObject:
     """
     An object as it was set when a call of it was made.
 
@@ -73,7 +73,7 @@ class Call:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
-current: Final[ContextVar[Call | None]] = ContextVar("orderbridge_ccxt_object", default=None)
+current: Final[ContextVar[CalledObject | None]] = ContextVar("orderbridge_ccxt_object", default=None)
 
 
 class _Overlaid(dict[str, Any]):
@@ -463,7 +463,7 @@ def calling(exchange: Any, name: str, arguments: Mapping[str, Any]) -> Callable[
     travels = {each: getattr(exchange, each, None) for each in _TRAVELS}
     if exchange.synchronous and exchange.proxies:
         travels["aiohttp_proxy"] = exchange.proxies.get("https") or exchange.proxies.get("http")
-    call = Call(exchange, travels, {} if shared is None else shared.changed(exchange))
+    call = CalledObject(exchange, travels, {} if shared is None else shared.changed(exchange))
 
     async def step() -> Any:
         orders = _shared(exchange, key).orders(exchange)

@@ -326,21 +326,19 @@ def patch(module: ModuleType) -> None:
         setattr(kind, _PATCHED, True)
 
 
-def mirror(genuine: str) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """The `__getattr__` and `__dir__` of a module of ours that stands for one of ccxt's."""
+def mirrored(genuine: str, name: str) -> Any:
+    """What has a name in the module of ours that stands for one of ccxt's."""
+    if name in _OURS:
+        return getattr(import_module("orderbridge.ccxt.errors"), name)
+    if genuine == "ccxt" and f"ccxt.{name}" in _PACKAGES:
+        return import_module(f"orderbridge.ccxt.{name}")
+    module = import_module(genuine)
+    if name == "__all__" and not hasattr(module, name):  # what a star import would bring without one
+        return [each for each in dir(module) if not each.startswith("_")]
+    value = getattr(module, name)
+    return made(value) if isinstance(value, type) and _is_exchange(value) else value
 
-    def __getattr__(name: str) -> Any:  # noqa: N807 - a module's own
-        if name in _OURS:
-            return getattr(import_module("orderbridge.ccxt.errors"), name)
-        if genuine == "ccxt" and f"ccxt.{name}" in _PACKAGES:
-            return import_module(f"orderbridge.ccxt.{name}")
-        module = import_module(genuine)
-        if name == "__all__" and not hasattr(module, name):  # what a star import would bring without one
-            return [each for each in dir(module) if not each.startswith("_")]
-        value = getattr(module, name)
-        return made(value) if isinstance(value, type) and _is_exchange(value) else value
 
-    def __dir__() -> list[str]:  # noqa: N807 - a module's own
-        return sorted({*dir(import_module(genuine)), *_OURS})
-
-    return __getattr__, __dir__
+def names_of(genuine: str) -> list[str]:
+    """The names in that module."""
+    return sorted({*dir(import_module(genuine)), *_OURS})

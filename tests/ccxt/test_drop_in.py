@@ -1,5 +1,5 @@
 """
-The drop-in proof: bots written against ccxt run unchanged on `ccxt.bitso` and on a face over BitsoGateway.
+The drop-in proof: bots written against ccxt run unchanged on `ccxt.bitso` and on `orderbridge.ccxt.bitso`.
 
 They do the same trades where ccxt is right. Where it is not, the test names the defect, by its number in the list of
 what ccxt's Bitso does wrong, and shows that ours is right. What was traded and placed is read from the simulator.
@@ -7,13 +7,17 @@ what ccxt's Bitso does wrong, and shows that ours is right. What was traded and 
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
+from importlib import import_module
 from random import Random
 from typing import Any
 
 import pytest
 
+from orderbridge import OrderBridge
+from orderbridge.ccxt import bridges
 from orderbridge.simulator import Simulator
-from tests.ccxt_face.bots import (
+from tests.ccxt.bots import (
     dollar_cost_averager,
     market_maker,
     more_stubborn,
@@ -21,7 +25,7 @@ from tests.ccxt_face.bots import (
     stubborn,
     until_closed,
 )
-from tests.ccxt_face.conftest import bridge_over, ccxt_settings
+from tests.ccxt.conftest import TIMES, ccxt_settings
 from tests.kind import KIND
 
 pytestmark = pytest.mark.ccxt
@@ -55,17 +59,11 @@ class Runs:
                 if helper is not None:
                     await helper
                 await exchange.close()
+                await asyncio.to_thread(bridges.close_all)
 
     async def _exchange(self, side: str, sim: Simulator) -> Any:
-        if side == "ccxt":
-            from ccxt.async_support import bitso
-
-            exchange: Any = bitso(ccxt_settings(sim))
-        else:
-            from orderbridge.ccxt_face import as_ccxt
-
-            # Absence is certain only after a while, as it is at the real Bitso.
-            exchange = as_ccxt(bridge_over(sim, horizon=0.3), "bitso", resolve_for=5, timeout=2)
+        package = import_module("ccxt.async_support" if side == "ccxt" else "orderbridge.ccxt.async_support")
+        exchange = package.bitso({**ccxt_settings(sim), "options": {"orderbridge": {"resolve_for": 5}}})
         await exchange.load_markets()
         return exchange
 
@@ -76,8 +74,10 @@ class Runs:
 
 
 @pytest.fixture
-def runs() -> Runs:
-    """Runs bots."""
+def runs(monkeypatch: pytest.MonkeyPatch) -> Runs:
+    """Runs bots, on bridges to which absence is certain only after a while, as it is at the real Bitso."""
+    soon = partial(OrderBridge, settle_horizon=0.3, probe_times=TIMES)
+    monkeypatch.setattr(bridges, "OrderBridge", soon)
     return Runs()
 
 
@@ -260,14 +260,17 @@ async def test_doubled_orders_in_all(runs: Runs) -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-async def test_every_order_is_told_once_whatever_happens(sim: Simulator, face_of: Any, seed: int) -> None:
+async def test_every_order_is_told_once_whatever_happens(runs: Runs, sim: Simulator, seed: int) -> None:
     """
-    Buys and sells by two bots at once that try again at any error, at a venue that misbehaves two times in five, by a
-    face that gives up waiting almost at once: as many orders as creates, and each is told to one of them.
+    Buys and sells by two bots at once that try again at any error, at a venue that misbehaves two times in five, by an
+    object that gives up waiting almost at once: as many orders as creates, and each is told to one of them.
     """
+    import orderbridge.ccxt.async_support as ccxt
+
     random = Random(seed)
-    face = face_of(horizon=0.3, resolve_for=random.choice([0.0, 0.05, 0.2]), timeout=1)
-    await face.load_markets()
+    wanted = {"resolve_for": random.choice([0.0, 0.05, 0.2])}
+    exchange = ccxt.bitso({**ccxt_settings(sim), "timeout": 1_000, "options": {"orderbridge": wanted}})
+    await exchange.load_markets()
     for kind in ("accept_then_drop", "accept_then_5xx", "html", "drop"):
         sim.bitso.fault(kind, operation="place", probability=0.1)
     sim.bitso.fault("drop", operation="lookup", probability=0.2)
@@ -276,10 +279,12 @@ async def test_every_order_is_told_once_whatever_happens(sim: Simulator, face_of
         kind, told = random.choice(["limit", "market"]), []
         for step in range(12):
             args = (kind, side, 0.01, price + 10 * step)
-            told.append(await more_stubborn(face, "BTC/MXN", *args, tries=200, wait=0.02))
+            told.append(await more_stubborn(exchange, "BTC/MXN", *args, tries=200, wait=0.02))
         return told
 
     bought, sold = await asyncio.gather(bot("buy", 500000), bot("sell", 1300000))
+    await exchange.close()
+    await asyncio.to_thread(bridges.close_all)
 
     ids = [order["id"] for order in [*bought, *sold]]
     assert len(ids) == len(set(ids)) == 24
