@@ -211,10 +211,12 @@ class Placements:
         for line in self._lines.values():
             if not line.recovered.is_set():
                 self._retry(line, wait=_FIRST_RETRY)
-        failed = next((report for report in reports if isinstance(report, BaseException)), None)
-        if failed is not None:
-            raise failed
-        return sum((report for report in reports if isinstance(report, RecoveryReport)), RecoveryReport())
+        whole = RecoveryReport()
+        for report in reports:
+            if isinstance(report, BaseException):
+                raise report
+            whole += report
+        return whole
 
     async def _recover(self, line: Line) -> RecoveryReport:
         report = await line.recovery.run(safe=line.recovered.set)
@@ -226,23 +228,20 @@ class Placements:
             await asyncio.sleep(wait)
             try:
                 await self.come_alive()
-                report = await self._recover(line)
-                failure = report.unreachable.get(line.gateway.name)
-                why = failure.message if failure else ""
+                await self._recover(line)
+                why = line.failure.message if line.failure else ""
             except JournalError as error:
                 why = str(error)
-                self._tell_no_journal(why)
+                # Opening a bridge does not fail for it: what is open can be looked up and cancelled without a journal.
+                if not (self._is_alive or self._told_no_journal):
+                    self._told_no_journal = True
+                    message = f"nothing is placed until it can be used; the rest goes on: {why}"
+                    self.ledger.alarm(AlarmKind.JOURNAL, message)
             except Exception as error:  # noqa: BLE001 - placing waits for this: it is tried for as long as it takes
                 why = f"{type(error).__name__}: {error}"
             if why:
                 log.warning("the recovery of %s is tried again: %s", line.gateway.name, why)
             wait = min(_LONGEST_RETRY, max(_FIRST_RETRY, wait * 2))
-
-    def _tell_no_journal(self, why: str) -> None:
-        # Opening a bridge does not fail for it: what is open can be looked up and cancelled without a journal.
-        if not (self._is_alive or self._told_no_journal):
-            self._told_no_journal = True
-            self.ledger.alarm(AlarmKind.JOURNAL, f"nothing is placed until it can be used; the rest goes on: {why}")
 
     async def remembered(self, ref: OrderRef, *, deadline: Deadline) -> list[Order]:
         """The orders of a ref as the journal knows them, if it answers in time, and what calls have shown since."""

@@ -229,13 +229,11 @@ def step(
 
 def _kept(values: Mapping[str, Any]) -> dict[str, Any]:
     """Values as they can be stored: texts that tell something may be anybody's words."""
-    return {name: _text(value) for name, value in values.items()}
+    return {name: _text(value) if type(value) in (str, tuple) else value for name, value in values.items()}
 
 
-def _text(value: Any) -> Any:
-    if type(value) is str:
-        return printable(value)
-    return tuple(_text(each) for each in value) if type(value) is tuple else value
+def _text(value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+    return printable(value) if isinstance(value, str) else tuple(map(printable, value))
 
 
 def _is_barred(record: Record, happened: Happened) -> bool:

@@ -87,21 +87,17 @@ class Snapshot:
 
     def _by_ref(self, ref: OrderRef) -> list[str]:
         client, order = ref.client_order_id or ref.id, ref.order_id or ref.id
-        found = list(self.rows("SELECT gateway, body FROM placements WHERE client_order_id = ?", [client]))
-        if not found and order is not None:
-            by_client = """SELECT p.gateway, p.body FROM orders o JOIN placements p
-                ON p.client_order_id = o.client_order_id AND p.gateway = o.gateway WHERE o.order_id = ?"""
-            found = list(self.rows(by_client, [order]))
-        if not found and order is not None:
-            # Last, as it reads every placement: an order that a person named, and no venue ever showed.
-            by_body = f"SELECT gateway, body FROM placements WHERE {self.dialect.in_body(ORDER_ID)} = ?"
-            found = list(self.rows(by_body, [order]))
-        if not found and client is not None:
-            # So too, of what was denied: it gave its id back, for the next one.
-            asked_for = self.dialect.in_body("placement.request.client_order_id")
-            denied = f"SELECT gateway, body FROM placements WHERE state = 'denied' AND {asked_for} = ?"
-            found = list(self.rows(denied, [client]))
-        return [body for gateway, body in found if ref.gateway in (None, gateway)]
+        of, order_id = "SELECT gateway, body FROM placements WHERE", self.dialect.in_body(ORDER_ID)
+        asked_for = self.dialect.in_body("placement.request.client_order_id")
+        by_client = """SELECT p.gateway, p.body FROM orders o JOIN placements p
+            ON p.client_order_id = o.client_order_id AND p.gateway = o.gateway WHERE o.order_id = ?"""
+        # The last two read every placement: an order that a person named, and no venue ever showed; and what was
+        # denied, as it gave its id back, for the next one.
+        ways = ((f"{of} client_order_id = ?", client), (by_client, order), (f"{of} {order_id} = ?", order))
+        for query, text in (*ways, (f"{of} state = 'denied' AND {asked_for} = ?", client)):
+            if text is not None and (found := list(self.rows(query, [text]))):
+                return [body for gateway, body in found if ref.gateway in (None, gateway)]
+        return []
 
     def _with_order(self, record: Record) -> Record:
         order = record.placement.order
