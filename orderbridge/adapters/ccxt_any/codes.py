@@ -112,9 +112,9 @@ def of_class(error: BaseException, *, words: str, status: int | None) -> Meaning
         return Meaning.UNCLEAR
     if meaning is Meaning.EXISTS or is_duplicate(words):
         return Meaning.EXISTS
-    if meaning in {Meaning.CREDENTIALS, Meaning.PERMISSION}:
-        is_clear = status in _CREDENTIAL_STATUSES or _CREDENTIALS.search(words) is not None
-        return meaning if is_clear else Meaning.UNCLEAR
+    is_about_us = meaning in {Meaning.CREDENTIALS, Meaning.PERMISSION}
+    if is_about_us and status not in _CREDENTIAL_STATUSES and _CREDENTIALS.search(words) is None:
+        return Meaning.UNCLEAR
     return meaning
 
 
@@ -174,10 +174,6 @@ class CcxtCodes:
         """An error to chain in place of ccxt's own, whose text may hold a request."""
         return CcxtError(self.named(error))
 
-    def code(self, sent: Sent | None) -> str:
-        """The exchange's own code in an answer; empty where there is none that we know the place of."""
-        return next((code for code, _ in self._codes(sent)), "")
-
     def _codes(self, sent: Sent | None) -> list[tuple[str, Meaning | None]]:
         """The text at each place of a code, and its reviewed meaning; of several texts, the one of them all."""
         said, found = payload(sent), []
@@ -230,7 +226,7 @@ class CcxtCodes:
         headers = sent.headers if sent is not None else {}
         return Said(
             key=meaning,
-            code=self.code(sent) or None,
+            code=next((code for code, _ in self._codes(sent)), None),
             text=self.named(error),
             keys=tuple(map(str, told)) if isinstance(told, dict) else (),
             status=(sent.status if sent is not None else None) or 0,
@@ -251,37 +247,26 @@ class CcxtCodes:
         return meaning if is_clear and is_told else Meaning.UNCLEAR
 
     def of_read(self, error: BaseException, sent: Sent | None) -> Meaning:
-        """The meaning of an answer to a read or a cancel."""
-        meaning, said = self.meaning(error, sent), payload(sent)
-        status = 400 if self._is_own(sent) else (sent.status if sent is not None else None) or 500
+        """The meaning of an answer to a read or a cancel: of these a plain refusal will do."""
+        meaning, said, is_answer = self.meaning(error, sent), payload(sent), _is_answer(error, sent)
         if meaning is Meaning.THROTTLED:
             return meaning
-        if status < 500 and self._is_told(error, sent, meaning):
-            is_plain = meaning in {Meaning.CREDENTIALS, Meaning.PERMISSION, Meaning.NOT_FOUND}
-            return meaning if is_plain else Meaning.REFUSED
         if meaning is Meaning.NOT_ADMITTED or type(error).__name__ == "InvalidNonce":
             return Meaning.NOT_ADMITTED
-        if status >= 500:
+        if sent is None or ((sent.status or 500) >= 500 and not self._is_own(sent)):
             return Meaning.UNCLEAR
-        # What ccxt could not read it will not read a second time; a page in place of JSON may pass.
-        is_whole = said is not None and sent is not None and sent.failed is None
-        return Meaning.UNEXPECTED if is_whole else Meaning.GARBLED
-
-    def _is_told(self, error: BaseException, sent: Sent | None, meaning: Meaning) -> bool:
-        """True if an answer is a clear refusal of a read or a cancel."""
-        said, is_answer = payload(sent), _is_answer(error, sent)
-        if meaning is Meaning.NOT_FOUND:
-            # Some exchanges say so by an empty list, of which ccxt makes this error afterwards: but also of no list.
-            return said is not None and (is_answer or is_list_answer(said, self.traits.order_rows_at))
-        if not is_answer or meaning in {Meaning.CREDENTIALS, Meaning.PERMISSION}:
-            return is_answer
-        status = sent.status if sent is not None else None
-        if said is None or meaning is Meaning.NOT_ADMITTED:
-            return False
-        if meaning is Meaning.UNCLEAR and is_passing(sent.body if sent is not None else "", status):
-            return False
+        # Some exchanges say so by an empty list, of which ccxt makes this error afterwards: but also of no list.
+        is_miss = is_answer or is_list_answer(said, self.traits.order_rows_at)
+        if meaning is Meaning.NOT_FOUND and said is not None and is_miss:
+            return meaning
+        if meaning in {Meaning.CREDENTIALS, Meaning.PERMISSION} and is_answer:
+            return meaning
         # ccxt's own class for what an exchange answers; OperationFailed says that it may pass.
-        return "ExchangeError" in _class_names(error)
+        may_pass = meaning is Meaning.UNCLEAR and is_passing(sent.body, sent.status)
+        if said is not None and is_answer and not may_pass and "ExchangeError" in _class_names(error):
+            return Meaning.REFUSED
+        # What ccxt could not read it will not read a second time; a page in place of JSON may pass.
+        return Meaning.UNEXPECTED if said is not None and sent.failed is None else Meaning.GARBLED
 
     def unsent(self, failure: FailedCall) -> OrderBridgeError:
         """The order did not leave: by the lanes, by a request before it, or because ccxt would not build it."""
