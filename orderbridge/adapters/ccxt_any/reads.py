@@ -213,7 +213,12 @@ class CcxtReads:
             if last is not None and last.failed is None and self.traits.order_rows_at is None:
                 raise NotInList(Exception.__str__(error)) from error
             raise
-        rows = await self._orders([done.value], "look-up", "lookup", done, symbol)
+
+        def is_meant(order: Order) -> bool:
+            known = self.memory.orders(order.order_id, order.symbol)
+            return symbol in (None, order.symbol) and all(each.side == order.side for each in known)
+
+        rows = await self._orders([done.value], "look-up", "lookup", done, is_meant)
         for order in rows.good:
             self.memory.shown(order.order_id, order.symbol, apart=bool(params.get("trigger")))
         return rows
@@ -366,7 +371,12 @@ class CcxtReads:
         return await self._fills(done, order_id, symbol)
 
     async def _orders(
-        self, values: Any, source: str, operation: str, done: Answered, symbol: Symbol | None = None
+        self,
+        values: Any,
+        source: str,
+        operation: str,
+        done: Answered,
+        is_meant: Callable[[Order], bool] = lambda order: True,
     ) -> Rows[Order]:
         facts = self.facts()
 
@@ -378,8 +388,9 @@ class CcxtReads:
                 info_fields=self.traits.info_fields,
                 **facts,
             )
-            if symbol not in (None, order.symbol):
-                raise Unusable(f"this order of {order.symbol} is another than was asked for", id=order.order_id)
+            if not is_meant(order):
+                what = f"this order, {order.side} {order.symbol}, is another than was asked for"
+                raise Unusable(what, id=order.order_id)
             order = self.own(order)
             self.memory.put(order)
             return order

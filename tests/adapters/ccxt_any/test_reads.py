@@ -124,6 +124,23 @@ async def test_an_order_of_another_pair_is_not_the_one_that_was_asked_for(name: 
         assert [(row.order_id, "ETH/USDT" in row.reason) for row in result.bad_rows] == [(number, True)]
 
 
+async def test_an_order_of_the_other_side_is_not_the_one_that_was_asked_for() -> None:
+    """A buy that was seen is no sell later: what is shown is another order, and what became of ours is undecided."""
+    rows = [binance_order(1), binance_order(1, side="SELL")]
+
+    async def fetch(url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
+        return rows.pop(0)
+
+    ref = OrderRef(gateway="ccxt.binance", order_id="1", symbol="BTC/USDT")
+    async with gateway("binance", fetch=fetch) as binance:
+        bought = await binance.get(ref)
+        result = await binance.lookup(ref)
+
+    assert bought.side.value == "buy"
+    assert result.undecided == (ref,)
+    assert ["sell BTC/USDT" in row.reason for row in result.bad_rows] == [True]
+
+
 async def test_bad_rows_come_after_the_good_ones() -> None:
     """A row that cannot be read hides none of its neighbours, and is not passed over."""
     rows = [binance_order(1), binance_order(2, side="HOLD"), binance_order(3)]
