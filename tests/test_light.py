@@ -1,13 +1,20 @@
-"""The package is light to import, and its public names are exactly those it lists."""
+"""The package is light to import and to call, and its public names are exactly those it lists."""
 
+import asyncio
+import itertools
 import subprocess
 import sys
 import types
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 from pydantic import BaseModel
 
 import orderbridge
+from orderbridge import OrderBridge
+from orderbridge.adapters.bitso import BitsoGateway
+from tests.benchmarks.instant import AtOnce, limit_buy
 
 HEAVY = ("ccxt", "aiohttp", "starlette", "uvicorn", "typer", "rich", "httpx", "redis", "psycopg", "hypothesis", "yaml")
 
@@ -83,3 +90,33 @@ def test_every_public_method_says_what_it_does() -> None:
     ]
 
     assert silent == []
+
+
+MOST_CALLS = {"get": 250, "bridge.get": 500, "submit": 225, "place": 700}
+
+
+async def test_a_call_enters_few_functions() -> None:
+    """What one call costs above the transport, counted and not timed: functions of Python that it enters."""
+    entered: list[object] = []
+    keys: dict[str, Any] = {"api_key": "key", "api_secret": "secret", "transport": AtOnce(), "limits": None}
+    numbers, request = itertools.count(), limit_buy()
+    async with BitsoGateway(**keys) as gateway, OrderBridge(BitsoGateway(**keys)) as bridge:
+        calls: dict[str, Callable[[], Awaitable[object]]] = {
+            "get": lambda: gateway.get("bitso:Q1"),
+            "bridge.get": lambda: bridge.get("bitso:Q1"),
+            "submit": lambda: gateway.submit(request),
+            "place": lambda: bridge.place("bitso", request, key=f"k{next(numbers)}"),
+        }
+        found = {}
+        for name, call in calls.items():
+            await call()
+            await asyncio.sleep(0.01)  # what is told of it in the background was told
+            entered.clear()
+            sys.setprofile(lambda frame, event, _: entered.append(frame) if event == "call" else None)
+            for _ in range(10):
+                await call()
+            sys.setprofile(None)
+            found[name] = len(entered) // 10
+
+    assert found.keys() == MOST_CALLS.keys()
+    assert all(found[name] <= most for name, most in MOST_CALLS.items()), found

@@ -67,6 +67,12 @@ class OrderMemory:
 
     def put(self, order: Order) -> None:
         """Know an order so from now on."""
+        known = self._orders.get(order.order_id, {})
+        if [*known] == [order.symbol] and known[order.symbol].client_order_id == order.client_order_id:
+            # Seen again, as most are: the newest now, under the names that it has.
+            self._orders[order.order_id] = self._orders.pop(order.order_id)
+            known[order.symbol] = order
+            return
         before = self._forget(order.order_id)
         others = {name: each for name, each in before.items() if order.numbered_by_market and name != order.symbol}
         self._orders[order.order_id] = {**others, order.symbol: order}

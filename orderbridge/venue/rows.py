@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -138,6 +139,7 @@ def built(model: type[M], id: str | None, /, **fields: Any) -> M:
         raise Unusable(f"unusable fields: {what}", id=id) from error
 
 
+@lru_cache(256)
 def fold(word: str) -> str:
     """A status or type word in the form that tables use: lower case, trimmed, `-` and `_` as a space."""
     return " ".join(word.strip().lower().replace("-", " ").replace("_", " ").split())

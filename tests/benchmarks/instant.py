@@ -1,11 +1,13 @@
-"""A gateway in this process that answers at once, so that what is left is the bridge's own work."""
+"""A gateway in this process that answers at once, and one of Bitso's answers: what is left is our own work."""
 
 import itertools
+import json
 from datetime import UTC, datetime
 from typing import Any, Self
 
 from orderbridge import Capabilities, Idempotency, Order, OrderList, OrderRequest, Permit, UnsupportedCalls
 from orderbridge.gateway import ClientIdRule
+from orderbridge.http.transport import WireRequest, WireResponse
 from orderbridge.model.results import Found, LookupResult
 
 NAME = "instant"
@@ -80,3 +82,60 @@ class InstantGateway(UnsupportedCalls):
         return self
 
     async def __aexit__(self, *exc: object) -> None: ...
+
+
+def bitso_order(oid: str) -> dict[str, str]:
+    """A working order as Bitso shows it."""
+    return {
+        "book": "btc_mxn",
+        "original_amount": "0.01000000",
+        "unfilled_amount": "0.00400000",
+        "original_value": "56.00000000",
+        "created_at": "2016-04-08T17:52:31.000+00:00",
+        "updated_at": "2016-04-08T17:52:51.000+00:00",
+        "price": "5600.00",
+        "side": "buy",
+        "status": "partially filled",
+        "type": "limit",
+        "oid": oid,
+        "origin_id": f"bot-{oid}",
+        "time_in_force": "goodtillcancelled",
+    }
+
+
+def _body(payload: object) -> bytes:
+    return json.dumps({"success": True, "payload": payload}).encode()
+
+
+_BOOK = {
+    "book": "btc_mxn",
+    "tick_size": "10",
+    "minimum_amount": ".00001",
+    "maximum_amount": "5000",
+    "minimum_price": "1",
+    "maximum_price": "20000000",
+    "minimum_value": "1",
+    "maximum_value": "200000000",
+    "fees": {"flat_rate": {"maker": "0.500", "taker": "0.650"}, "structure": []},
+}
+_CODES = [{"code": "btc", "precision": 8}, {"code": "mxn", "precision": 2}]
+_ONE, MANY = _body([bitso_order("Q1")]), _body([bitso_order(f"Q{number}") for number in range(499)])
+_BOOKS, _CATALOGUES, _NOTHING = _body([_BOOK]), _body({"currencies": {"metadata": _CODES}}), _body({})
+_oids = itertools.count()
+
+
+def answer(method: str, url: str) -> bytes:
+    """The body of Bitso's answer: one order, or 499, or a new one's id, or the rules of one book."""
+    if method == "POST":
+        return b'{"success": true, "payload": {"oid": "new%d"}}' % next(_oids)
+    known = {"available_books": _BOOKS, "catalogues": _CATALOGUES, "open_orders": MANY, "/orders": _ONE}
+    return next((body for part, body in known.items() if part in url), _NOTHING)
+
+
+class AtOnce:
+    """A transport that gives Bitso's answers at once."""
+
+    async def send(self, request: WireRequest, *, timeout: float, not_after: float | None = None) -> WireResponse:
+        return WireResponse(200, {"content-type": "application/json"}, answer(request.method, request.url))
+
+    async def aclose(self) -> None: ...

@@ -22,6 +22,7 @@ from orderbridge.model.basics import (
     TimeInForce,
     add,
     average,
+    check_bounds,
     divide,
     is_within_bounds,
     parse_amount,
@@ -69,6 +70,7 @@ LIFE_FROM_WIRE: Final[Mapping[str, tuple[TimeInForce, bool]]] = {
     "immediateorcancel": (TimeInForce.IOC, False),
     "postonly": (TimeInForce.GTC, True),
 }
+_SIDES: Final = {side.value: side for side in Side}
 _WORKING: Final = frozenset({OrderStatus.ACCEPTED, OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED})
 
 # Open orders are documented to be of type `limit`: whether stops that wait for their trigger are among them is not.
@@ -168,7 +170,7 @@ def order_from_row(row: Any, *, account: str, source: str, observed_at: datetime
         updated_at=_time(row, "updated_at", anomalies),
         triggered_at=triggered_at,
         observed_at=observed_at,
-        anomalies=sorted_once(map(printable, anomalies)),
+        anomalies=sorted_once(map(printable, anomalies)) if anomalies else (),
         raw=row,
     )
 
@@ -177,10 +179,10 @@ def _filled(original: Decimal, unfilled: Decimal, oid: str, anomalies: list[str]
     if not ZERO <= unfilled <= original:
         anomalies.append(f"unfilled_amount {plain(unfilled)} is not within original_amount {plain(original)}")
         return None
-    filled = subtract(original, unfilled)
-    if not is_within_bounds(filled):
-        raise Unusable("unusable fields: filled_quantity (value_error)", id=oid)
-    return filled
+    try:
+        return check_bounds(subtract(original, unfilled))
+    except ValueError:
+        raise Unusable("unusable fields: filled_quantity (value_error)", id=oid) from None
 
 
 def _by_fills(status: OrderStatus, word: str, anomalies: list[str], *, some: bool, complete: bool) -> OrderStatus:
@@ -327,7 +329,7 @@ def _symbol(book: str, id: str) -> Symbol:
 
 def _side(word: str, id: str) -> Side:
     try:
-        return Side(word)
+        return _SIDES.get(word) or Side(word)
     except ValueError:
         raise Unusable(f"side {word!r} is neither buy nor sell", id=id) from None
 
@@ -355,12 +357,13 @@ def _magnitude(row: dict[str, Any], field: str, id: str) -> Decimal:
 def _time(row: dict[str, Any], field: str, anomalies: list[str]) -> datetime | None:
     # Seen: with and without milliseconds, "+00:00" and "+0000", null, and the text "null".
     value = row.get(field)
-    if value is None or (isinstance(value, str) and value.strip().lower() in {"", "null"}):
+    if value is None:
         return None
     try:
         return moment_of(str(value))
     except ValueError:
-        anomalies.append(f"{field} {value!r} is no time")
+        if not isinstance(value, str) or value.strip().lower() not in {"", "null"}:
+            anomalies.append(f"{field} {value!r} is no time")
         return None
 
 
