@@ -8,8 +8,10 @@ and digits that are not mistaken for one another: 26 in all, and every venue's a
 from __future__ import annotations
 
 import base64
+import re
 import secrets
 from typing import Final
+from uuid import UUID
 
 ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 PREFIX: Final = "ob"
@@ -22,6 +24,13 @@ _LEAST_RANDOM: Final = 5
 SHORTEST: Final = len(PREFIX) + _TIME_LENGTH + _LEAST_RANDOM + 1
 _OURS: Final = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", ALPHABET.encode())
 _VALUE: Final = {letter: value for value, letter in enumerate(ALPHABET)}
+# Of the 122 bits that are free in a UUID, those between prefix and check character take 115. The rest, and that their
+# time is one of our century, tells ours.
+_BODY_LENGTH: Final = LENGTH - len(PREFIX) - 1
+_MARK: Final = 0b1011001 << _BITS * _BODY_LENGTH
+_MOMENTS: Final = range(1 << 40, 1 << 42)
+_LOWEST, _MIDDLE = 62, 12
+_UUID: Final = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
 
 def mint(now: float, *, max_length: int = LENGTH) -> str:
@@ -58,10 +67,38 @@ def minted_at(client_order_id: str) -> float:
     """When one of our ids was made, in epoch seconds. ValueError: it is none of ours."""
     if not is_ours(client_order_id):
         raise ValueError(f"{client_order_id!r} was not made here")
-    milliseconds = 0
-    for letter in client_order_id[len(PREFIX) :][:_TIME_LENGTH]:
-        milliseconds = milliseconds * len(ALPHABET) + _VALUE[letter]
-    return milliseconds / 1000
+    return _decode(client_order_id[len(PREFIX) :][:_TIME_LENGTH]) / 1000
+
+
+def to_uuid(client_order_id: str) -> str | None:
+    """A client order id for a venue that takes UUIDs only: ours as one, a UUID as it is, None for any other."""
+    if not is_ours(client_order_id) or len(client_order_id) != LENGTH:
+        return client_order_id if _UUID.fullmatch(client_order_id) else None
+    value = _MARK | _decode(client_order_id[len(PREFIX) : -1])
+    highest, middle = value >> _LOWEST + _MIDDLE, value >> _LOWEST & (1 << _MIDDLE) - 1
+    lowest = value & (1 << _LOWEST) - 1
+    return str(UUID(int=highest << 80 | 4 << 76 | middle << 64 | 2 << _LOWEST | lowest))
+
+
+def from_uuid(text: str) -> str:
+    """Our client order id behind a UUID; the text as it is where there is none."""
+    if _UUID.fullmatch(text) is None:
+        return text
+    number = UUID(text).int
+    middle, lowest = number >> 64 & (1 << _MIDDLE) - 1, number & (1 << _LOWEST) - 1
+    value = (number >> 80 << _LOWEST + _MIDDLE | middle << _LOWEST | lowest) ^ _MARK
+    if value >> _BITS * (_BODY_LENGTH - _TIME_LENGTH) not in _MOMENTS:
+        return text
+    body = _encode(value, _BODY_LENGTH)
+    id = PREFIX + body + _check(body)
+    return id if to_uuid(id) == text.lower() else text
+
+
+def _decode(letters: str) -> int:
+    number = 0
+    for letter in letters:
+        number = number * len(ALPHABET) + _VALUE[letter]
+    return number
 
 
 def _encode(number: int, length: int) -> str:

@@ -1,12 +1,13 @@
 """Client order ids: unique, sortable, and recognised as ours."""
 
 import itertools
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orderbridge.client_ids import ALPHABET, LENGTH, SHORTEST, is_ours, mint, minted_at
+from orderbridge.client_ids import ALPHABET, LENGTH, SHORTEST, from_uuid, is_ours, mint, minted_at, to_uuid
 
 MOMENTS = st.floats(min_value=0, max_value=4e10, allow_nan=False)
 
@@ -70,3 +71,30 @@ def test_venue_with_ids_too_short_is_refused() -> None:
     """Where an id could not be unique none is made."""
     with pytest.raises(ValueError, match="too few"):
         mint(0.0, max_length=SHORTEST - 1)
+
+
+@given(st.floats(1.2e9, 4e9), st.uuids())
+def test_our_ids_fit_into_uuids_and_back(now: float, other: UUID) -> None:
+    """A venue that takes UUIDs only shows an order of ours by one; a UUID of anyone else's leaves as it is."""
+    made = mint(now)
+    uuid = to_uuid(made)
+
+    assert uuid is not None
+    assert (str(UUID(uuid)), UUID(uuid).version) == (uuid, 4)
+    assert from_uuid(uuid.upper()) == made
+    assert to_uuid(str(other)) == str(other)
+
+
+@pytest.mark.parametrize("id", ["mine-1", "ob00000000005bq4ft", "", "{6f0b7a52-9c1e-4d1b-8f6a-2a4f1d1a7c10}"])
+def test_other_ids_have_no_uuid(id: str) -> None:
+    """What is neither ours in full length nor a UUID has no form for such a venue."""
+    assert to_uuid(id) is None
+    assert from_uuid(id) == id
+
+
+def test_uuids_of_others_are_none_of_ours() -> None:
+    """Of UUIDs that other programs make hardly one in thousands could be taken for ours, whatever they are made by."""
+    others = [str(uuid5(NAMESPACE_URL, str(number))) for number in range(2000)]
+    others += [str(UUID(int=uuid5(NAMESPACE_URL, text).int, version=4)) for text in others]
+
+    assert [from_uuid(uuid) for uuid in others] == others

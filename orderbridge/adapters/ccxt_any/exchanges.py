@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
+from orderbridge.client_ids import from_uuid, to_uuid
 from orderbridge.errors import ConfigurationError, NotSupported
 from orderbridge.gateway import Capabilities, ClientIdRule
 from orderbridge.http.limits import Rate
@@ -232,6 +233,7 @@ class ClientIds:
         fetch: `fetchOrder` finds an order by it; otherwise the open orders are searched.
         sent_as: the parameter under which it reaches the exchange. stop_sent_as: that of an order with a stop price.
         prefix: what the exchange wants before each; in its rows what lacks it is no client id but a label.
+        is_uuid: it takes UUIDs only. row_field: where its rows have it, if ccxt passes over that.
     """
 
     rule: ClientIdRule
@@ -240,18 +242,19 @@ class ClientIds:
     sent_as: str = "clientOrderId"
     stop_sent_as: str = ""
     prefix: str = ""
+    is_uuid: bool = False
+    row_field: str = ""
 
-    def sent(self, client_order_id: str, *, with_stop: bool = False) -> dict[str, str]:
-        """The parameter of an order that has this client id."""
-        return {(with_stop and self.stop_sent_as) or self.sent_as: self.prefix + client_order_id}
+    def wire(self, client_order_id: str) -> str | None:
+        """A client id as the exchange has it; None where it has none such."""
+        return to_uuid(client_order_id) if self.is_uuid else self.prefix + client_order_id
 
     def read(self, order: Order) -> Order:
         """An order with its client id as it was given here."""
-        shown = order.client_order_id
-        if shown is None or not self.prefix:
-            return order
+        shown = str(order.client_order_id or order.raw.get(self.row_field) or "")
         id = shown.removeprefix(self.prefix) if shown.startswith(self.prefix) else ""
-        return order.model_copy(update={"client_order_id": id or None})
+        known = (from_uuid(id) if self.is_uuid else id) or None
+        return order if known == order.client_order_id else order.model_copy(update={"client_order_id": known})
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from copy import deepcopy
 from typing import Any, Final
 
 from orderbridge.adapters.ccxt_any.exchanges import ClientIds, Row, Stops, Traits
-from orderbridge.errors import NotSupported
+from orderbridge.errors import NotSupported, OrderDenied
 from orderbridge.gateway import ClientIdRule
 from orderbridge.model.basics import OrderType, Side, TimeInForce, plain
 from orderbridge.model.request import OrderRequest
@@ -26,11 +26,11 @@ def _ids(alphabet: str = _LETTERS, longest: int = 32, **more: Any) -> ClientIds:
 
 
 # Alphabet and length are the exchange's own; where it documents none, letters and digits, of which ours are 26. Not
-# here are those that want a UUID or a number, and those whose rows do not show the id.
+# here are those that want a number, and those whose rows do not show the id.
 _CLIENT_IDS: Final[Mapping[str, ClientIds]] = {
     "binance binanceus aster weex": _ids(_DASHED, 36, fetch=True),
     "bybit bybiteu bybitid": _ids(_DASHED, 36, fetch=True),
-    "okx okxus myokx": _ids(fetch=True, stop_sent_as="algoClOrdId"),
+    "okx okxus myokx": _ids(fetch=True, stop_sent_as="algoClOrdId", row_field="algoClOrdId"),
     "gate gateeu": _ids(_DOTTED, 26, fetch=True, prefix="t-"),
     "kucoin": _ids(_DASHED, 40, fetch=True),
     "htx": _ids(_DASHED, 64, fetch=True),
@@ -44,6 +44,9 @@ _CLIENT_IDS: Final[Mapping[str, ClientIds]] = {
     # ccxt puts an id of its own in place of clientOrderId, but not of Coinbase's name for it.
     "coinbase": _ids(_DASHED, 36, sent_as="client_order_id"),
     "cryptocom": _ids(_DASHED, 36, sent_as="client_oid"),
+    "coinbaseexchange": _ids("a-z0-9-", 36, fetch=True, is_uuid=True),
+    "bitvavo": _ids("a-z0-9-", 36, fetch=True, is_uuid=True, row_field="clientOrderId"),
+    "onetrading revolutx": _ids("a-z0-9-", 36, is_uuid=True),
     "gemini": _ids("A-Za-z0-9:_.#-", 100),
     "bittrade": _ids(_DASHED, 64),
     "alpaca": _ids(_DASHED, 48),
@@ -166,6 +169,9 @@ def refuse_untaken(request: OrderRequest, traits: Traits, gateway: str) -> None:
     ):
         kind = request.type.replace("_", " ")
         raise NotSupported(f"{gateway} cannot size a {request.side} {kind} in quote: give quantity in base")
+    if request.client_order_id and traits.client_ids and traits.client_ids.wire(request.client_order_id) is None:
+        text = f"client_order_id {request.client_order_id!r} is no UUID, which {gateway} wants"
+        raise OrderDenied(text, rule="client_order_id")
     if request.stop_price is not None:
         if request.time_in_force is not _GTC or request.post_only:
             raise NotSupported(f"{gateway} takes no post_only or time in force of an order with a stop price")
@@ -185,8 +191,8 @@ def creation(
         symbol: as ccxt writes it.
     """
     params: dict[str, Any] = deepcopy(dict(request.options))
-    if traits.client_ids and client_order_id:
-        params |= traits.client_ids.sent(client_order_id, with_stop=request.stop_price is not None)
+    if (ids := traits.client_ids) and client_order_id:
+        params[(request.stop_price and ids.stop_sent_as) or ids.sent_as] = ids.wire(client_order_id)
     if request.time_in_force is not _GTC:
         params["timeInForce"] = request.time_in_force.upper()
     if request.post_only:

@@ -462,9 +462,9 @@ class _Steps:
             await self._fetch(ask, known, symbol, {})
         elif rules is None:
             self._look.answer([ask], Answer.CANNOT_ASK, note=self._why(ask))
-        elif rules.fetch:
+        elif rules.fetch and (wired := rules.wire(ask.id)):
             # Without an order id: some exchanges would ask for both.
-            await self._fetch(ask, "", symbol, {"clientOrderId": rules.prefix + ask.id})
+            await self._fetch(ask, "", symbol, {"clientOrderId": wired})
         else:
             self._later(ask, symbol)
 

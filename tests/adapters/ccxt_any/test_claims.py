@@ -12,6 +12,7 @@ import pytest
 
 from orderbridge import OrderEdit, OrderRef, OrderRequest
 from orderbridge.adapters.ccxt_any.watch import Watch
+from orderbridge.client_ids import mint
 from orderbridge.errors import NotSupported
 from orderbridge.http.limits import Limiter
 from orderbridge.model.basics import Side
@@ -74,7 +75,6 @@ def test_a_write_is_told_by_its_path(name: str, method: str, path: str, is_write
     assert traits_of(name).writes(method, f"https://api.example.com{path}") is is_write
 
 
-ID: Final = "ob1abc0123456789"
 STOP: Final[dict[str, Any]] = {"side": "sell", "quantity": "0.5", "stop_price": "39000"}
 # Fields that every request has anew.
 ANEW: Final = re.compile(r"nonce|sign|sig$|time$|timestamp|expir|id$|^ts$|key|^[rsv]$")
@@ -84,7 +84,7 @@ OWN: Final = {
     " bullish bybit bybiteu bybitid cex coinsph hashkey kucoin mexc poloniex tokocrypto toobit weex xt zebpay",
     "postOnly": "backpack bitvavo btcmarkets btse kucoin whitebit",
     "triggerPrice": "bybit bybiteu bybitid",
-    "clientOrderId": "btcmarkets cex latoken poloniex whitebit xt zebpay",
+    "clientOrderId": "bitvavo btcmarkets cex latoken poloniex whitebit xt zebpay",
     # Beside the exchange's own word for it, and beside the field for quote.
     "postOnly beside": "aster bitopro",
     "createMarketBuyOrderRequiresPrice": "bitget",
@@ -99,7 +99,7 @@ CLIENT_ID_IN: Final = {
     "text": "gate gateeu",
     "clientOid": "bitget kucoin",
     "client-order-id": "bittrade htx",
-    "client_order_id": "alpaca bigone bithumb bitstamp coinbase cryptomus delta foxbit gemini indodax",
+    "client_order_id": "alpaca bigone bithumb bitstamp coinbase cryptomus delta foxbit gemini indodax revolutx",
     "cl_ord_id": "kraken",
     "params.client_oid": "cryptocom",
     "clOrdId": "blockchaincom deepcoin",
@@ -108,7 +108,9 @@ CLIENT_ID_IN: Final = {
     "custom_id": "lbank",
     "clientId": "tokocrypto",
     "identifier": "upbit",
-    "clientOrderId": "btcmarkets cex latoken poloniex whitebit xt",
+    "clientOrderId": "bitvavo btcmarkets cex latoken poloniex whitebit xt",
+    "client_oid": "coinbaseexchange",
+    "client_id": "onetrading",
 }
 QUOTE_IN: Final = {
     "quoteOrderQty": "binance binanceus bingx coinsph mexc tokocrypto",
@@ -155,10 +157,9 @@ async def test_what_is_claimed_leaves_in_a_form_of_its_own(name: str) -> None:
     asked += [{**STOP, "type": kind, "price": "38000"} for kind in can.order_types & {"stop_limit", "take_profit"}]
     if "stop_loss" in can.order_types and Side.SELL in traits.base_sides:
         asked += [{**STOP, "type": kind} for kind in can.order_types & {"stop_loss", "take_profit"}]
-    mine = {"client_order_id": ID} if can.client_order_id else {}
     async with capturing(name) as (gateway, left):
-        (*_, plain) = await leaving(gateway, left, **LIMIT, **mine)
-        requests = [(order, (await leaving(gateway, left, **order, **mine))[-1]) for order in asked]
+        (*_, plain) = await leaving(gateway, left, **LIMIT)
+        requests = [(order, (await leaving(gateway, left, **order))[-1]) for order in asked]
 
     _check_fields(name, plain)
     for order, made in requests:
@@ -198,21 +199,23 @@ async def test_client_ids_leave_as_the_exchanges_own(name: str) -> None:
     """In its own field, once, with its prefix, of stops too; and look-ups ask by it and by no order id."""
     ids = traits_of(name).client_ids
     assert ids is not None
-    order = (await captured(name, **LIMIT, client_order_id=ID))[-1]
+    id = mint(1_767_607_200.0, max_length=ids.rule.max_length)
+    wired = ids.wire(id)
+    order = (await captured(name, **LIMIT, client_order_id=id))[-1]
 
-    assert [field for field, value in order.flat.items() if ID in str(value)] == list(_names(CLIENT_ID_IN, name))
-    assert ids.prefix + ID in order.flat.values()
+    assert [field for field, value in order.flat.items() if wired == value] == list(_names(CLIENT_ID_IN, name))
+    assert sum(str(wired) in str(value) for value in order.flat.values()) == 1
     if {"stop_limit"} & traits_of(name).capabilities.order_types:
-        stop = (await captured(name, **STOP, type="stop_limit", price="38000", client_order_id=ID))[-1]
-        assert ids.prefix + ID in stop.flat.values()
+        stop = (await captured(name, **STOP, type="stop_limit", price="38000", client_order_id=id))[-1]
+        assert wired in stop.flat.values()
     if ids.fetch:
         async with capturing(name) as (gateway, left):
-            await gateway.lookup(OrderRef(gateway=gateway.name, client_order_id=ID, symbol=SYMBOL))
-        asked = [each for each in left if ID in f"{each.path} {each.fields}"]
+            await gateway.lookup(OrderRef(gateway=gateway.name, client_order_id=id, symbol=SYMBOL))
+        asked = [each for each in left if str(wired) in f"{each.path} {each.fields}"]
         assert asked
         for each in asked:
-            texts = [each.path.rpartition("/")[2], *map(str, each.flat.values())]
-            assert texts.count(ids.prefix + ID) == 1
+            texts = [each.path.rpartition("/")[2].removeprefix("client:"), *map(str, each.flat.values())]
+            assert texts.count(str(wired)) == 1
             assert not {"orderId", "order_id", "ordId", "id"} & {key for key, value in each.flat.items() if value}
 
 

@@ -10,7 +10,8 @@ from urllib.parse import parse_qs
 import pytest
 
 from orderbridge import OrderEdit, OrderRef, OrderRequest
-from orderbridge.errors import ConfigurationError, NotSupported, OutcomeUnknown
+from orderbridge.client_ids import from_uuid
+from orderbridge.errors import ConfigurationError, NotSupported, OrderDenied, OutcomeUnknown
 from orderbridge.screening import fingerprint
 from tests.adapters.ccxt_any.played import gateway
 from tests.adapters.ccxt_any.stubbed import stubbed
@@ -257,3 +258,29 @@ async def test_an_edit_changes_size_and_price_only(changes: dict[str, Any]) -> N
             await known.gateway.edit(known.ref("1234567"), OrderEdit(**changes))
 
     assert {method for method, _, _ in known.sent} == {"GET"}
+
+
+async def test_an_exchange_of_uuids_gets_ours_as_one_and_refuses_others() -> None:
+    """A lost order is found by it from another process; an id that is no UUID leaves nothing."""
+    placed: dict[str, Any] = {}
+
+    def coinbase(url: str, method: str, headers: Any, body: Any) -> tuple[int, Any]:
+        if method == "POST":
+            placed.update(json.loads(body))
+        row = {"id": "d0c5340b-6d6c-49d9-b567-48c4bfca13d2", "product_id": "BTCUSDT", "side": "buy", "status": "open"}
+        row |= {"price": "40000", "size": "0.5", "filled_size": "0", "type": "limit", "time_in_force": "GTC"}
+        return 200, {**row, **{name: placed[name] for name in ("client_oid",) if f"client:{placed[name]}" in url}}
+
+    buy = OrderRequest(symbol="BTC/USDT", side="buy", type="limit", quantity="0.5", price="40000")
+    async with stubbed("coinbaseexchange", coinbase) as known:
+        order = await known.gateway.submit(buy)
+        with pytest.raises(OrderDenied, match="UUID"):
+            await known.gateway.submit(buy.model_copy(update={"client_order_id": "mine-1"}))
+    async with stubbed("coinbaseexchange", coinbase) as other:
+        ref = OrderRef(gateway="ccxt.coinbaseexchange", client_order_id=order.client_order_id, symbol="BTC/USDT")
+        found = (await other.gateway.lookup(ref))[ref].order
+
+    assert order.client_order_id == from_uuid(placed["client_oid"]) != placed["client_oid"]
+    assert found is not None
+    assert (found.order_id, found.client_order_id) == (order.order_id, order.client_order_id)
+    assert sum(method == "POST" for method, _, _ in known.sent) == 1

@@ -183,12 +183,14 @@ async def test_a_stop_of_ours_is_asked_for_and_cancelled_where_it_waits() -> Non
         cancelled = await known.gateway.cancel(order)
     async with stubbed("okx", answer) as other:
         ref = OrderRef(gateway="ccxt.okx", client_order_id="mine1", symbol="BTC/USDT")
-        await other.gateway.lookup(ref)
+        found = (await other.gateway.lookup(ref))[ref]
 
     assert (placed["algoClOrdId"], placed["triggerPx"], placed["tdMode"]) == ("mine1", "40000", "cash")
     assert (order.order_id, order.type, order.stop_price) == (ALGO, OrderType.STOP_LIMIT, Decimal(40000))
     assert cancelled.status is OrderStatus.CANCELLED
     assert [url for method, url, _ in known.sent if "cancel" in url and "algos" not in url] == []
+    assert found.order is not None
+    assert (found.order.order_id, found.order.client_order_id) == (ALGO, "mine1")
     assert any("algoClOrdId=mine1" in url for _, url, _ in other.sent)
 
 
