@@ -6,8 +6,8 @@ import asyncio
 import os
 import re
 import selectors
+from contextvars import ContextVar
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Any, Final
 from weakref import WeakSet
 
@@ -32,6 +32,8 @@ except ImportError as missing:  # pragma: no cover - the test install has it
     raise ConfigurationError("the aiohttp engine needs: pip install 'orderbridge[fast]'") from missing
 
 _SENDABLE: Final = re.compile("[!-~]+")
+# Made for one look at one socket: an epoll of its own would be three more system calls.
+_Selector: Final = getattr(selectors, "PollSelector", selectors.SelectSelector)
 
 
 @dataclass(slots=True)
@@ -42,31 +44,45 @@ class _Progress:
     started: bool = False
 
 
-async def _about_to_write(session: aiohttp.ClientSession, context: SimpleNamespace, params: Any) -> None:
-    progress = context.trace_request_ctx
-    assert isinstance(progress, _Progress)  # `send` puts it there
-    if asyncio.get_running_loop().time() > progress.not_after:
-        raise NothingSent("it was too late to send")
-    progress.started = True
+_under_way: Final[ContextVar[_Progress]] = ContextVar("under_way")
 
 
 class _Connector(aiohttp.TCPConnector):
-    """Gives out no kept connection on which bytes came unasked: they would pass for the next answer."""
+    """
+    Gives a request its connection, after which it is written at once: by then a byte may have left, and none too late.
+
+    None is given out on which bytes came unasked: they would pass for the next answer.
+    """
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         self._used: WeakSet[Any] = WeakSet()
 
     async def connect(self, req: Any, traces: Any, timeout: Any) -> Any:
+        progress = _under_way.get()
+        progress.started = False
         while True:
             connection = await super().connect(req, traces, timeout)
             protocol: Any = connection.protocol
-            if protocol not in self._used:
-                self._used.add(protocol)
-                return connection
-            if not protocol.should_close and not _is_readable(connection.transport):
-                return connection
+            is_new = protocol not in self._used
+            if is_new or not (protocol.should_close or _is_readable(connection.transport)):
+                break
             connection.close()
+        self._used.add(protocol)
+        if asyncio.get_running_loop().time() > progress.not_after:
+            connection.release()
+            raise NothingSent("it was too late to send")
+        progress.started = True
+        return connection
+
+
+class _Body(aiohttp.BytesPayload):
+    """Is written a turn of the loop after its request has its connection, and not once that is too late."""
+
+    async def write_with_length(self, writer: Any, content_length: int | None) -> None:
+        if asyncio.get_running_loop().time() > _under_way.get().not_after:
+            raise NothingSent("it was too late to send")
+        await super().write_with_length(writer, content_length)
 
 
 def _is_readable(transport: Any) -> bool:
@@ -74,7 +90,7 @@ def _is_readable(transport: Any) -> bool:
     raw = None if transport is None else transport.get_extra_info("socket")
     if raw is None or raw.fileno() < 0:
         return True
-    with selectors.DefaultSelector() as selector:
+    with _Selector() as selector:
         selector.register(raw, selectors.EVENT_READ)
         return bool(selector.select(0))
 
@@ -119,6 +135,7 @@ class AiohttpTransport:
             # aiohttp would send a space or a line break of an encoded URL as it stands.
             raise NothingSent(f"{request.url!r} holds characters that no URL may hold")
         progress, proxy = _Progress(latest), None
+        _under_way.set(progress)
         try:
             check_headers(request)
             proxy = self._proxies.of(request.url)
@@ -137,11 +154,14 @@ class AiohttpTransport:
         session = self._session = self._session or self._make_session()
         # A connection that is not there by then is given up; by the library's own limit, as it closes its socket.
         waits = progress.not_after - asyncio.get_running_loop().time()
+        url = URL(request.url, encoded=True)
+        # Until the connector says otherwise, which another version of aiohttp might ask in another way.
+        progress.started = bool(url.host)
         async with session.request(
             request.method,
-            URL(request.url, encoded=True),
+            url,
             headers=request.headers,
-            data=request.body or None,
+            data=_Body(request.body) if request.body else None,
             allow_redirects=False,
             # Not by trust_env: that would also read passwords for the venue's host from .netrc, in place of a
             # signature, and asks the environment in a thread at every request.
@@ -149,7 +169,6 @@ class AiohttpTransport:
             timeout=aiohttp.ClientTimeout(
                 connect=max(0.001, waits), sock_connect=self._limits.connect, sock_read=self._limits.read
             ),
-            trace_request_ctx=progress,
         ) as response:
             body = await self._read(response)
             headers = {name.lower(): value for name, value in response.headers.items()}
@@ -163,13 +182,9 @@ class AiohttpTransport:
             await asyncio.sleep(0)
 
     def _make_session(self) -> aiohttp.ClientSession:
-        trace = aiohttp.TraceConfig()
-        trace.on_request_headers_sent.append(_about_to_write)
-        trace.on_request_chunk_sent.append(_about_to_write)
         session = aiohttp.ClientSession(
             connector=_Connector(limit=100, keepalive_timeout=self._limits.keepalive),
             cookie_jar=aiohttp.DummyCookieJar(),
-            trace_configs=[trace],
             # A POST without a body would be called application/octet-stream.
             skip_auto_headers=("Content-Type",),
         )
@@ -183,7 +198,7 @@ class AiohttpTransport:
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
         chunks, size = [], 0
-        async for chunk in response.content.iter_chunked(65536):
+        while chunk := await response.content.readany():
             size += len(chunk)
             if size > self._limits.max_body:
                 response.close()

@@ -199,7 +199,7 @@ class Proxies:
         try:
             parts = urlsplit(url)
             origin = (parts.scheme, parts.netloc)
-            host = parts.hostname or ""
+            host = "" if origin in self._known else parts.hostname or ""
         except ValueError:
             return None  # no address at all, as the engine will say
         if origin not in self._known:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import ssl
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from orderbridge.errors import ConfigurationError
 from orderbridge.http import HttpxTransport, Transport, WireRequest
+from orderbridge.http.aiohttp_engine import AiohttpTransport
 from orderbridge.http.transport import NoAnswer, NothingSent
 
 Serve = Callable[..., Awaitable[Any]]
@@ -180,6 +182,24 @@ async def test_a_deadline_that_passes_at_the_last_moment_sends_nothing(
         with pytest.raises(NothingSent):
             await transport.send(WireRequest("POST", peer.url), timeout=500, not_after=started + 50)
     await transport.send(WireRequest("GET", peer.url), timeout=5)
+
+    assert [line.split()[0] for line in peer.lines] == ["GET", "GET"]
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="there a body leaves in the turn in which its request does")
+async def test_a_stall_before_the_body_leaves_sends_nothing(serve: Serve) -> None:
+    """aiohttp writes a body one turn of the loop later, which may be a long one: the clock is read once more."""
+    peer = await serve(OK)
+    transport, loop = AiohttpTransport(), asyncio.get_running_loop()
+    await transport.send(WireRequest("GET", peer.url), timeout=5)
+
+    late = WireRequest("POST", peer.url, {}, b"{}")
+    sending = asyncio.ensure_future(transport.send(late, timeout=5, not_after=loop.time() + 0.2))
+    loop.call_soon(time.sleep, 0.5)
+    with pytest.raises((NothingSent, NoAnswer)):
+        await sending
+    await transport.send(WireRequest("GET", peer.url), timeout=5)
+    await transport.aclose()
 
     assert [line.split()[0] for line in peer.lines] == ["GET", "GET"]
 
