@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from orderbridge import OrderBridge, OrderRequest
 from orderbridge.adapters.ccxt_any.codes import CcxtCodes
 from orderbridge.adapters.ccxt_any.exchanges import Traits, corrected, declared
 from orderbridge.adapters.ccxt_any.overrides import OVERRIDES
@@ -27,8 +29,10 @@ from orderbridge.errors import (
     TooManyOpenOrders,
     VenueUnavailable,
 )
+from orderbridge.placement import SqliteJournal
 from orderbridge.venue.meanings import Meaning
 from tests.adapters.ccxt_any.failing import error_of
+from tests.adapters.ccxt_any.stubbed import stubbed
 
 pytestmark = pytest.mark.ccxt
 
@@ -389,3 +393,38 @@ async def test_a_wrong_key_is_told_where_all_refusals_come_with_500() -> None:
 
     assert type(await read(["error", 10100, "apikey: invalid"])) is AuthenticationFailed
     assert type(await read(["error", 10000, "unknown"])) is VenueUnavailable
+
+
+NONCES = {
+    "kraken": (200, {"error": ["EAPI:Invalid nonce"]}),
+    "binance": (400, {"code": -1021, "msg": "Timestamp for this request is outside of the recvWindow."}),
+}
+
+
+@pytest.mark.parametrize("name", NONCES)
+async def test_a_nonce_that_is_refused_keeps_no_order_waiting(name: str, tmp_path: Path) -> None:
+    """The exchange did not look at the order: its key is free at once, and the next try may place it."""
+    kraken = {"error": [], "result": {"txid": ["OUF4EM-FRGI2-MQMWZD"], "descr": {"order": "buy 1 BTCUSDT @ limit 100"}}}
+    binance = {"symbol": "BTCUSDT", "orderId": 28, "price": "100", "origQty": "1", "status": "NEW", "side": "BUY"}
+    placed = {
+        "kraken": kraken,
+        "binance": {**binance, "type": "LIMIT"},
+    }
+    answers = [NONCES[name], (200, placed[name])]
+    request = OrderRequest.limit(symbol="BTC/USDT", side="buy", quantity="1", price="100")
+
+    def answer(url: str, method: str, headers: Any, body: Any) -> tuple[int, Any]:
+        if url.endswith("/AddOrder") or (name == "binance" and method == "POST"):
+            return answers.pop(0)
+        return 200, {"error": [], "result": {"open": {}}} if name == "kraken" else []
+
+    async with (
+        stubbed(name, answer) as known,
+        OrderBridge(known.gateway, journal=SqliteJournal(tmp_path / "orders.db")) as bridge,
+    ):
+        with pytest.raises(AuthenticationFailed):
+            await bridge.place(known.gateway.name, request, key="mine")
+        order = await bridge.place(known.gateway.name, request, key="mine")
+
+    assert order.order_id in {"OUF4EM-FRGI2-MQMWZD", "28"}
+    assert answers == []
