@@ -131,7 +131,7 @@ class MarketStore:
     Keeps the markets of one gateway. One load serves every caller, and none that leaves takes it along.
 
     Args:
-        address: of whose accounts the public rules are shared; None where they are this gateway's own.
+        address: of whose accounts the public rules are shared, now; None where they are this gateway's own.
         given: `"lazy"` loads them on first need; None: nothing is held against them.
     """
 
@@ -141,7 +141,7 @@ class MarketStore:
         *,
         gateway: str,
         log: logging.Logger,
-        address: str | None = None,
+        address: str | Callable[[], str] | None = None,
         given: MarketsLike = "lazy",
     ) -> None:
         self.gateway = gateway
@@ -161,7 +161,8 @@ class MarketStore:
     def _public(self) -> PublicRules:
         if self._address is None:
             return self._mine
-        return _public.setdefault(asyncio.get_running_loop(), {}).setdefault(self._address, PublicRules())
+        address = self._address if isinstance(self._address, str) else self._address()
+        return _public.setdefault(asyncio.get_running_loop(), {}).setdefault(address, PublicRules())
 
     @property
     def _age(self) -> float:

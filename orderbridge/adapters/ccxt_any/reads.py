@@ -16,7 +16,7 @@ from typing import Any, Final, Self, TypeVar
 
 from orderbridge.adapters.ccxt_any.client import Answered, CcxtCall, CcxtClient
 from orderbridge.adapters.ccxt_any.codes import is_list_answer
-from orderbridge.adapters.ccxt_any.exchanges import Listing, Traits, making_of
+from orderbridge.adapters.ccxt_any.exchanges import Listing, Traits, address_of, is_sandbox, making_of
 from orderbridge.adapters.ccxt_any.mapping import (
     UNREADABLE,
     OrderFacts,
@@ -70,9 +70,17 @@ class CcxtMarkets:
             one=self.one,
             beyond=self._beyond,
         )
+        self._made = making_of(client.exchange)
+        # Where the markets were loaded that the object has.
+        self._loaded_at = ""
         # A caller's own markets are no other's.
-        address = None if client.exchange.markets else making_of(client.exchange)
+        address = None if client.exchange.markets else self._address
         self.store = MarketStore(rules, gateway=client.gateway, log=client.session.log, address=address)
+
+    def _address(self) -> str:
+        """Of what the markets are: a caller's object may be switched between exchange and sandbox meanwhile."""
+        exchange = self._client.exchange
+        return f"{self._made} {is_sandbox(exchange)} {address_of(exchange)}"
 
     def one(self, symbol: Symbol, markets: Mapping[Symbol, Market]) -> Market:
         """The market of a symbol. NotSupported: the exchange has none."""
@@ -127,8 +135,11 @@ class CcxtMarkets:
         return [BrokenRule(rule="precision", message=text, nearest=nearest)]
 
     async def _fetch(self, fresh: bool) -> Markets:
-        if fresh or not self._client.exchange.markets:
-            await self._load("load_markets", fresh)
+        address = self._address()
+        is_moved = self._loaded_at not in ("", address)
+        if fresh or is_moved or not self._client.exchange.markets:
+            await self._load("load_markets", fresh or is_moved)
+        self._loaded_at = address
         return self._watch.markets
 
     async def _load(self, method: str, *args: Any) -> Any:
@@ -138,6 +149,7 @@ class CcxtMarkets:
 
     def _rows(self, markets: Markets) -> list[Any]:
         self._watch.take(markets)
+        self._loaded_at = self._address()
         rows = [row for row in list((markets.kept["markets"] or {}).values()) if is_spot(row)]
         self._spelled = {row["symbol"].upper(): row["symbol"] for row in rows}
         return rows

@@ -52,6 +52,23 @@ async def test_objects_that_are_made_otherwise_load_their_own(sim: Any, make: Ca
     assert set(mine) == set(still) == {"ETH/MXN"}
 
 
+async def test_an_object_that_is_switched_loads_the_markets_of_where_it_goes(
+    sim: Any, make: Callable[..., CcxtGateway]
+) -> None:
+    """As from an exchange to its sandbox: neither has the other's, before a load or after it."""
+    one, two, other = (make(account=name) for name in ("one", "two", "other"))
+    elsewhere = {"rest": sim.bitso.origin.replace("127.0.0.1", "localhost") + "/api"}
+
+    await one.markets()
+    one._exchange.urls["api"] = other._exchange.urls["api"] = elsewhere
+    await other.markets()
+    moved = sim.bitso.requests[BOOKS]
+    await one.markets()
+    await two.markets()
+
+    assert moved == sim.bitso.requests[BOOKS] == 2
+
+
 async def test_a_callers_object_gives_back_the_markets_of_another(sim: Any, make: Callable[..., CcxtGateway]) -> None:
     """What another account's object loaded is known while the gateway lives, and not after it."""
     known = ccxt.async_support.bitso(config_of(sim))
