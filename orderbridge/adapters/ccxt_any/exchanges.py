@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
+from orderbridge.adapters.ccxt_any.rows import RULES, UNREVIEWED, RowRules
 from orderbridge.client_ids import from_uuid, to_uuid
 from orderbridge.errors import ConfigurationError, NotSupported
 from orderbridge.gateway import Capabilities, ClientIdRule
@@ -315,7 +316,7 @@ class Traits:
         fetch_params: what a look-up by id needs besides.
         id_shape: what order ids look like. numbers_by_market: another market may have an order of the same id. Taken
             to be so unless a row says that ids are unique in the account: a symbol too many in a key harms nobody.
-        info_fields: our fields that ccxt drops, and where the exchange's row has them.
+        rows: how its rows are read.
         refusals: a refusal's meaning by the exchange's own code or text (`*`: whatever stands there); `code_at` are the
             dotted paths to those. refuses_with_500: that status says nothing beside a code of theirs.
         order_rows_at: where the answer to a look-up by id has its rows; None where that is not known.
@@ -344,7 +345,7 @@ class Traits:
     fetch_params: Mapping[str, Any] = field(default_factory=dict)
     id_shape: str = ANY_ID
     numbers_by_market: bool = True
-    info_fields: Mapping[str, str] = field(default_factory=dict)
+    rows: RowRules = UNREVIEWED
     refusals: Mapping[str, Meaning] = field(default_factory=dict)
     code_at: tuple[str, ...] = ()
     refuses_with_500: bool = False
@@ -423,6 +424,7 @@ def declared(exchange: Any) -> Traits:
         order_trades=has.get("fetchOrderTrades") is True,
         fetches_trigger=_dict(spot.get("fetchOrder")).get("trigger") is True,
         trigger_orders_apart=_dict(spot.get("fetchOpenOrders")).get("trigger") is True,
+        rows=RULES.get(exchange.id, UNREVIEWED),
     )
 
 

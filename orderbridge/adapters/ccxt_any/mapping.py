@@ -3,19 +3,23 @@ Between ccxt's dicts and our models: tables and pure functions; long as it is al
 
 ccxt completes what an exchange says: it computes cost, average, filled and remaining from one another, takes a closed
 order for filled, and calls every market order IOC. So an order is read from what the exchange's own parser stated
-before that (`STATED`, kept by `watch.Watch`). Parsers compute too, so an amount counts only where it was told (`TOLD`).
+before that (`STATED`, kept by `watch.Watch`). Parsers compute, drop and mistake amounts too: where that was seen,
+reviewed rows name the field to read (`RowRules`), and an amount that no field has does not count.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from functools import partial
 from typing import Any, Final, NotRequired, TypedDict, Unpack
 
+from orderbridge.adapters.ccxt_any.rows import RowRules
 from orderbridge.model.basics import (
+    EXACT,
     ZERO,
     KnownBy,
     Liquidity,
@@ -31,14 +35,16 @@ from orderbridge.model.basics import (
 )
 from orderbridge.model.order import Fill, Order
 from orderbridge.model.request import BrokenRule, Market, OrderRequest
-from orderbridge.venue.rows import Unusable, built, fold
-from orderbridge.venue.submit import order_as_asked
+from orderbridge.venue.rows import Unusable, built, fold, moment_of
+from orderbridge.venue.submit import Unclear, order_as_asked
 
 # Where the dict of an order keeps what its exchange's parser said, before ccxt completed it.
 STATED: Final = "orderbridge:stated"
-# Where it keeps which of these the exchange told itself (`watch.with_told`): the others were computed.
-TOLD: Final = "orderbridge:told"
-AMOUNTS: Final = ("amount", "filled", "remaining", "price", "cost", "average")
+
+# The source of an order that a list of open orders showed: that it is open needs no other word.
+OPEN_ORDERS: Final = "open orders"
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 # Marks a row that ccxt itself could not read, in the list that it gives; why, stands there.
 UNREADABLE: Final = "orderbridge:unreadable"
@@ -60,71 +66,148 @@ def number(value: object) -> Decimal | None:
     return parse_amount(value)
 
 
-class Reading:
-    """One dict of ccxt's, field by field, as its exchange's parser stated it."""
+def found(row: Any, path: str) -> Any:
+    """The value at the first of the paths that has one; see `RowRules`."""
+    ways, _, scale = path.partition("@")
+    for way in ways.split("|"):
+        value = row
+        for step in filter(None, way.split(".")):
+            if isinstance(value, Mapping):
+                value = value.get(step)
+            else:
+                place = int(step) if step.isdecimal() else -1
+                value = value[place] if isinstance(value, (list, tuple)) and 0 <= place < len(value) else None
+        if way and value not in (None, ""):
+            return _scaled(value, int(scale)) if scale else value
+    return None
 
-    def __init__(self, row: Mapping[str, Any], info_fields: Mapping[str, str], *, is_trade: bool = False) -> None:
+
+def _scaled(value: Any, exponent: int) -> Any:
+    try:
+        amount = number(value)
+    except ValueError:
+        return value
+    return None if amount is None else amount.scaleb(exponent, EXACT)
+
+
+class Reading:
+    """One dict of ccxt's, field by field: as a reviewed row says, else as its exchange's parser stated it."""
+
+    def __init__(self, row: Mapping[str, Any], rules: RowRules, *, is_trade: bool = False) -> None:
         # Of a trade ccxt derives the cost alone, so the rest is as its exchange's parser stated it.
         stated = row if is_trade else row.get(STATED)
         self.stated: Mapping[str, Any] = stated if isinstance(stated, Mapping) else row
         self.is_stated = isinstance(stated, Mapping)
-        self._is_trade = is_trade
-        told = row.get(TOLD)
-        self._told: frozenset[str] = told if isinstance(told, frozenset) else frozenset()
+        self.anomalies: list[str] = []
+        # The amounts that ccxt computed, and that are left out therefore.
+        self.computed: list[str] = []
         self._row = row
         self._info = row.get("info")
-        self._fields = info_fields
+        self._is_trade = is_trade
+        self._rules = rules
+        self._paths = rules.trade if is_trade else rules.order
+        self._texts: frozenset[str] | None = None
         self.id = _id(row.get("id"))
+
+    def value(self, name: str) -> Any:
+        """A field of the order."""
+        return found(self._info, self._paths[name]) if name in self._paths else self.stated.get(name)
 
     def word(self, name: str) -> str:
         """A text of the order, empty where there is none."""
-        value = self.stated.get(name)
+        value = self.value(name)
         return value if isinstance(value, str) else ""
 
-    def own(self, field: str, name: str) -> str | None:
-        """A text that ccxt drops for some exchanges, from the exchange's own row."""
-        value = self.word(name)
-        if not value and field in self._fields and isinstance(self._info, Mapping):
-            found = self._info.get(self._fields[field])
-            value = found if isinstance(found, str) else ""
-        return value or None
+    def status(self, *, is_new: bool) -> str:
+        """ccxt's word for the status. The call of a list may add one after the parser, as one for open orders does."""
+        added = "" if is_new else self._row.get("status")
+        return self.word("status") or (added if isinstance(added, str) else "")
+
+    @property
+    def own_status(self) -> str:
+        """The exchange's own word, folded."""
+        value = found(self._info, self._rules.status)
+        return fold(value) if isinstance(value, str) else ""
+
+    def client_order_id(self) -> str | None:
+        """The client's id, where it is one: exchanges fill the field with labels and zeros."""
+        text = self.word("clientOrderId")
+        is_label = text in {"", "0"} or re.fullmatch(self._rules.labels, text) is not None
+        return None if is_label else text
 
     def flag(self, name: str) -> bool | None:
         """A yes or no of the order."""
-        value = self.stated.get(name)
+        value = self.value(name)
         return value if isinstance(value, bool) else None
 
     def amount(self, name: str) -> Decimal | None:
-        """
-        An amount of the order: what a row of ours names for it, else what the exchange told.
+        """An amount of the order. None: it is not said, or no field says it, or it is none, which is an anomaly."""
+        value = self.value(name)
+        amount = self._number(name, value)
+        is_given = name in self._paths or self._rules.scaled or (self._is_trade and name != "cost")
+        if amount is None or is_given or self._is_stated(value, amount):
+            return amount
+        self.computed.append(name)
+        return None
 
-        None where it is not said, or where ccxt or its parser computed it from others.
-        """
-        if name in self._fields:
-            return self.info_amount(name)
-        value = self._number(name, self.stated.get(name))
-        is_fact = self._is_trade or name not in AMOUNTS or name in self._told
-        return value if is_fact else None
+    def sized_in_quote(self, *, is_buy: bool) -> bool | None:
+        """True if the size of an order at market is an amount of quote. None: that is not told."""
+        quote = self._rules.quote
+        if quote is not None and quote.every_buy and is_buy:
+            return True
+        if quote is not None and quote.when is not None:
+            said = found(self._info, quote.when[0])
+            if isinstance(said, str):
+                return quote.when[1] in said.split(",")
+        elif quote is not None and not quote.every_buy and self.quote_size():
+            return quote.unless is None or not self._number("amount", found(self._info, quote.unless))
+        return None if is_buy and self._rules.base_buys is not True else False
 
-    def worth(self) -> Decimal | None:
-        """The cost of a trade where the exchange's row has that number; ccxt's own is price times amount."""
-        value = self._number("cost", self.stated.get("cost"))
-        return value if value is not None and _holds(self._info, value) else None
+    def quote_size(self) -> Decimal | None:
+        """The amount of quote that an order at market was sized by."""
+        quote = self._rules.quote
+        return (quote and self._number("quote_quantity", found(self._info, quote.at))) or None
 
-    def info_amount(self, field: str) -> Decimal | None:
-        """An amount that ccxt drops for this exchange, from the exchange's own row."""
-        if field not in self._fields or not isinstance(self._info, Mapping):
+    def counts_fills(self, *, in_quote: bool | None) -> bool:
+        """True if the filled amounts of an order at market are known to be of base and quote."""
+        if in_quote and self._rules.quote is not None:
+            return self._rules.quote.fills
+        return in_quote is False or self._rules.base_buys is not None
+
+    def moment(self, name: str) -> datetime | None:
+        """A time of the order. Exchanges count in seconds to nanoseconds, and a zero or less is none."""
+        value = self.value(name)
+        try:
+            if isinstance(value, str) and not value.lstrip("-").replace(".", "", 1).isdecimal():
+                return moment_of(value)
+            count = number(value)
+            if count is None or count <= 0:
+                return None
+            unit = next((digits for digits in (0, 3, 6) if count < 10 ** (11 + digits)), 9)
+            return _EPOCH + timedelta(microseconds=int(count.scaleb(6 - unit, EXACT)))
+        except (ValueError, OverflowError):
+            self.anomalies.append(f"{name} {value!r:.60} is no time")
             return None
-        return self._number(field, self._info.get(self._fields[field]))
 
     def _number(self, name: str, value: object) -> Decimal | None:
         try:
-            found = number(value)
+            amount = number(value)
         except ValueError as error:
-            raise Unusable(f"{name}: {error}", id=self.id) from None
-        if found is not None and found < 0:
-            raise Unusable(f"{name} is negative", id=self.id)
-        return found
+            self.anomalies.append(f"{name}: {error}")
+            return None
+        if amount is not None and amount < 0:
+            self.anomalies.append(f"{name} {plain(amount)} is negative")
+            return None
+        return amount
+
+    def _is_stated(self, value: object, amount: Decimal) -> bool:
+        """True if a field of the exchange's row has this number. Exchanges sign amounts by direction."""
+        if not isinstance(self._info, (Mapping, list, tuple)):
+            return False
+        if self._texts is None:
+            # Some rows tell of an order in a sentence.
+            self._texts = frozenset(word for leaf in _leaves(self._info) for word in str(leaf).split())
+        return str(value) in self._texts or any(_size(text) == amount for text in self._texts)
 
     @property
     def symbol(self) -> Symbol:
@@ -140,8 +223,8 @@ class Reading:
         """Buy or sell. Unusable: neither."""
         value = self._row.get("side")
         try:
-            return Side(value)  # type: ignore[arg-type]  # whatever is no text is refused with a ValueError
-        except ValueError:
+            return Side(value.lower())  # type: ignore[union-attr]  # whatever is no text is refused below
+        except (ValueError, AttributeError):
             raise Unusable(f"side {value!r} is neither buy nor sell", id=self.id) from None
 
 
@@ -152,49 +235,64 @@ def _id(value: object) -> str:
     return str(value)
 
 
-def _holds(info: Any, value: Decimal) -> bool:
-    # Exchanges sign amounts by direction, and ccxt's parsers take the sign off.
-    return any(each.copy_abs() == value for each in _numbers(info, depth=0))
+def _leaves(info: Any, depth: int = 0) -> Iterator[Any]:
+    if isinstance(info, (Mapping, list, tuple)):
+        inner = info.values() if isinstance(info, Mapping) else info
+        yield from (leaf for each in inner for leaf in _leaves(each, depth + 1)) if depth < 6 else ()
+    elif info is not None and not isinstance(info, bool):
+        yield info
 
 
-def _numbers(info: Any, depth: int) -> Iterator[Decimal]:
-    if depth > 6:
-        return
-    if isinstance(info, Mapping):
-        for each in info.values():
-            yield from _numbers(each, depth + 1)
-    elif isinstance(info, (list, tuple)):
-        for each in info:
-            yield from _numbers(each, depth + 1)
-    elif isinstance(info, (str, int, float, Decimal)) and not isinstance(info, bool):
-        try:
-            found = number(info)
-        except ValueError:
-            return
-        if found is not None:
-            yield found
+def _size(text: str) -> Decimal | None:
+    try:
+        amount = number(text)
+    except ValueError:
+        return None
+    return amount and amount.copy_abs()
 
 
-# Source: ccxt's manual, "Order Structure", field `status`. `open` and `closed` are decided by the numbers.
+# Source: ccxt's manual, "Order Structure", field `status`. `open` and `closed` are decided by the numbers. `canceling`
+# is an order whose cancel was asked for. Words that are none of ccxt's leak through, or stand where rules read them.
 STATUS_FROM_CCXT: Final[Mapping[str, OrderStatus]] = {
     "open": OrderStatus.OPEN,
+    "live": OrderStatus.OPEN,
+    "partially filled": OrderStatus.OPEN,
+    "status active": OrderStatus.OPEN,
+    "canceling": OrderStatus.OPEN,
+    "filled": OrderStatus.FILLED,
     "canceled": OrderStatus.CANCELLED,
     "cancelled": OrderStatus.CANCELLED,
     "expired": OrderStatus.EXPIRED,
     "rejected": OrderStatus.REJECTED,
 }
 _CLOSED: Final = "closed"
+# An exchange's own words for what ccxt calls `closed`, where the numbers need not decide.
+ENDS: Final[Mapping[str, OrderStatus]] = {
+    "filled": OrderStatus.FILLED,
+    "fully filled": OrderStatus.FILLED,
+    "executed": OrderStatus.FILLED,
+    "completed": OrderStatus.FILLED,
+    "partiallyfilledcanceled": OrderStatus.CANCELLED,
+    "partial canceled": OrderStatus.CANCELLED,
+}
 # Only `limit` and `market` are promised; the others leak through from exchanges.
 TYPE_FROM_CCXT: Final[Mapping[str, OrderType]] = {
     "market": OrderType.MARKET,
+    "price": OrderType.MARKET,
     "limit": OrderType.LIMIT,
     "limit maker": OrderType.LIMIT,
+    "post only": OrderType.LIMIT,
     "stop loss": OrderType.STOP_LOSS,
     "stop market": OrderType.STOP_LOSS,
+    "stoploss": OrderType.STOP_LOSS,
     "stop limit": OrderType.STOP_LIMIT,
     "stop loss limit": OrderType.STOP_LIMIT,
+    "stoplosslimit": OrderType.STOP_LIMIT,
     "take profit": OrderType.TAKE_PROFIT,
     "take profit limit": OrderType.TAKE_PROFIT,
+    "take profit market": OrderType.TAKE_PROFIT,
+    "takeprofit": OrderType.TAKE_PROFIT,
+    "takeprofitlimit": OrderType.TAKE_PROFIT,
     "trailing stop": OrderType.TRAILING_STOP,
     "trailing stop limit": OrderType.TRAILING_STOP,
     "iceberg": OrderType.ICEBERG,
@@ -207,6 +305,9 @@ LIFE_FROM_CCXT: Final[Mapping[str, tuple[TimeInForce, bool | None]]] = {
     "gtd": (TimeInForce.GTT, None),
     "gtt": (TimeInForce.GTT, None),
     "po": (TimeInForce.GTC, True),
+    "immediate or cancel": (TimeInForce.IOC, None),
+    "fill or kill": (TimeInForce.FOK, None),
+    "maker or cancel": (TimeInForce.GTC, True),
 }
 # Where the raw row of a fill has what a maker was paid, and in which currency.
 REBATE: Final = "orderbridge:rebate"
@@ -233,58 +334,58 @@ def order_from_row(
     *,
     source: str,
     step: Decimal | None = None,
-    info_fields: Mapping[str, str] | None = None,
+    rules: RowRules,
     created: bool = False,
     **facts: Unpack[OrderFacts],
 ) -> Order:
     """
-    Read an order of ccxt's.
+    Read an order of ccxt's. A field that is odd costs itself, and is told by an anomaly.
 
     Args:
         source: which call showed it, for the evidence.
         step: the market's quantity step: less than that may stay unfilled in a filled order.
-        info_fields: of our fields those that ccxt drops, and where the exchange's own row has them.
+        rules: the reviewed rows of the exchange.
         created: the answer to a new order, which may leave the status out.
 
     Raises:
-        Unusable: no id, symbol or side that can be read, or an amount that is no number.
+        Unusable: no id, symbol or side that can be read.
     """
     if not isinstance(row, Mapping):
         raise Unusable(f"an order is a dict, not {type(row).__name__}")
-    reading = Reading(row, info_fields or {})
-    anomalies: list[str] = []
-    quantity = reading.amount("amount") or None
-    filled = _filled(reading, quantity, anomalies)
-    status, known_by = _status(reading.word("status"), quantity, filled, step, anomalies, created=created)
-    life, post_only = _life(reading, anomalies)
+    reading = Reading(row, rules)
+    symbol, side = reading.symbol, reading.side
+    sizes = _sizes(reading, side)
+    raw_status = reading.status(is_new=created)
+    status, known_by = _status(reading, raw_status, sizes, step, created=created)
+    if not raw_status and source == OPEN_ORDERS:
+        status = OrderStatus.PARTIALLY_FILLED if sizes["filled_quantity"] else OrderStatus.OPEN
+    life, post_only = _life(reading)
     kind, stop = _kind(reading)
     price = reading.amount("price") or None
-    raw_status = reading.word("status")
+    unsaid = [f"{', '.join(reading.computed)}: no field of the row says it, so ccxt's figure is left out"]
     return built(
         Order,
         reading.id,
         order_id=reading.id,
-        client_order_id=reading.own("client_order_id", "clientOrderId"),
-        symbol=reading.symbol,
-        side=reading.side,
+        client_order_id=reading.client_order_id(),
+        symbol=symbol,
+        side=side,
         type=kind,
         raw_type=reading.word("type"),
         status=status,
         raw_status=raw_status,
         known_by=known_by,
-        evidence=(f"{source}: {raw_status or 'no status'}",),
-        quantity=quantity,
-        filled_quantity=filled,
-        filled_quote_quantity=reading.amount("cost") if filled or filled is None else None,
-        average_price=(reading.amount("average") or None) if filled or filled is None else None,
+        evidence=(f"{source}: {raw_status or 'no status'}", *(unsaid if reading.computed else [])),
+        **sizes,
         price=None if kind is OrderType.MARKET else price,
         stop_price=stop,
         time_in_force=life,
         post_only=post_only,
         reduce_only=reading.flag("reduceOnly"),
-        created_at=_time("timestamp", reading.stated.get("timestamp"), anomalies),
-        updated_at=_time("lastUpdateTimestamp", reading.stated.get("lastUpdateTimestamp"), anomalies),
-        anomalies=tuple(sorted(set(anomalies))),
+        cancel_requested=fold(raw_status) == "canceling",
+        created_at=reading.moment("timestamp"),
+        updated_at=reading.moment("lastUpdateTimestamp"),
+        anomalies=tuple(reading.anomalies),
         raw=_raw(row),
         **facts,
     )
@@ -293,66 +394,94 @@ def order_from_row(
 def _raw(row: Mapping[str, Any]) -> dict[str, Any]:
     """The exchange's own row; the dict of ccxt's where there is none."""
     info = row.get("info")
-    source = (
-        info if isinstance(info, Mapping) else {key: value for key, value in row.items() if key not in {STATED, TOLD}}
-    )
+    source = info if isinstance(info, Mapping) else {key: value for key, value in row.items() if key != STATED}
     return {str(key): value for key, value in source.items()}
 
 
-def _filled(reading: Reading, quantity: Decimal | None, anomalies: list[str]) -> Decimal | None:
+class _Sizes(TypedDict):
+    quantity: Decimal | None
+    quote_quantity: Decimal | None
+    filled_quantity: Decimal | None
+    filled_quote_quantity: Decimal | None
+    average_price: Decimal | None
+
+
+def _sizes(reading: Reading, side: Side) -> _Sizes:
+    """
+    What was ordered and what was filled. An order at market may be sized in quote, which is never taken for base.
+
+    A market buy of an exchange where nobody looked has no amounts: which currency they are of is not known.
+    """
+    is_buy, quote_quantity = side is Side.BUY, None
+    in_quote: bool | None = False
+    is_counted = True
+    if {"market", "price"} & {*fold(str(reading.stated.get("type") or "")).split()}:
+        in_quote = reading.sized_in_quote(is_buy=is_buy)
+        quote_quantity = reading.quote_size() if in_quote else None
+        is_counted = reading.counts_fills(in_quote=in_quote)
+    quantity = None if in_quote is not False else (reading.amount("amount") or None)
+    filled = _filled(reading, quantity) if is_counted else None
+    has_fills = is_counted and filled != 0
+    return _Sizes(
+        quantity=quantity,
+        quote_quantity=quote_quantity,
+        filled_quantity=filled,
+        filled_quote_quantity=reading.amount("cost") if has_fills else None,
+        average_price=(reading.amount("average") or None) if has_fills else None,
+    )
+
+
+def _filled(reading: Reading, quantity: Decimal | None) -> Decimal | None:
     filled, remaining = reading.amount("filled"), reading.amount("remaining")
     if quantity is not None and remaining is not None:
         left = subtract(quantity, remaining)
         if filled is None and left < 0:
-            anomalies.append(f"remaining {plain(remaining)} is above the amount {plain(quantity)}")
+            reading.anomalies.append(f"remaining {plain(remaining)} is above the amount {plain(quantity)}")
             return None
         if filled is not None and filled != left:
-            anomalies.append(f"filled {plain(filled)} and remaining {plain(remaining)} are not {plain(quantity)}")
+            text = f"filled {plain(filled)} and remaining {plain(remaining)} are not {plain(quantity)}"
+            reading.anomalies.append(text)
         filled = left if filled is None else filled
     if filled is not None and quantity is not None and filled > quantity:
-        anomalies.append(f"filled {plain(filled)} is above the amount {plain(quantity)}")
+        reading.anomalies.append(f"filled {plain(filled)} is above the amount {plain(quantity)}")
     return filled
 
 
 def _status(
-    word: str,
-    quantity: Decimal | None,
-    filled: Decimal | None,
-    step: Decimal | None,
-    anomalies: list[str],
-    *,
-    created: bool,
+    reading: Reading, word: str, sizes: _Sizes, step: Decimal | None, *, created: bool
 ) -> tuple[OrderStatus, KnownBy]:
-    folded = fold(word)
+    folded, quantity, filled = fold(word), sizes["quantity"], sizes["filled_quantity"]
     whole = quantity is not None and filled is not None and subtract(quantity, filled) < (step or ZERO)
     whole = whole or (quantity is not None and filled is not None and filled >= quantity)
-    if folded == _CLOSED:
-        if quantity is None or filled is None:
-            return OrderStatus.ENDED, KnownBy.REPORTED
-        if whole:
-            return OrderStatus.FILLED, KnownBy.REPORTED
-        anomalies.append(f"closed with {plain(filled)} of {plain(quantity)} filled")
-        return OrderStatus.CANCELLED, KnownBy.INFERRED
     if not folded:
         status = OrderStatus.ACCEPTED if created else OrderStatus.UNKNOWN
+    elif folded == _CLOSED:
+        status = ENDS.get(reading.own_status, OrderStatus.ENDED)
     else:
         status = STATUS_FROM_CCXT.get(folded, OrderStatus.UNKNOWN)
+    if status is OrderStatus.ENDED and whole:
+        return OrderStatus.FILLED, KnownBy.REPORTED
+    if status in {OrderStatus.ENDED, OrderStatus.FILLED} and not whole and None not in {quantity, filled}:
+        own = reading.own_status if status is OrderStatus.FILLED else ""
+        reading.anomalies.append(f"{own or folded} with {plain(filled or ZERO)} of {plain(quantity or ZERO)} filled")
+        if status is OrderStatus.ENDED:
+            return OrderStatus.CANCELLED, KnownBy.INFERRED
     if status in _WORKING and filled:
         if filled == quantity:
-            anomalies.append(f"{word or 'no status'}, but all is filled")
+            reading.anomalies.append(f"{word or 'no status'}, but all is filled")
         status = OrderStatus.PARTIALLY_FILLED
     return status, KnownBy.REPORTED
 
 
-def _life(reading: Reading, anomalies: list[str]) -> tuple[TimeInForce | None, bool | None]:
+def _life(reading: Reading) -> tuple[TimeInForce | None, bool | None]:
     word, post_only = reading.word("timeInForce"), reading.flag("postOnly")
     if not reading.is_stated and fold(reading.word("type")) == "market" and fold(word) == "ioc":
         return None, None  # ccxt says so of every market order
-    if not word:
+    if not word or fold(word) in TYPE_FROM_CCXT:
         return None, post_only
     known = LIFE_FROM_CCXT.get(fold(word))
     if known is None:
-        anomalies.append(f"time in force {word!r} is not known")
+        reading.anomalies.append(f"time in force {word!r} is not known")
         return None, post_only
     return known[0], known[1] if known[1] is not None else post_only
 
@@ -361,7 +490,7 @@ def _kind(reading: Reading) -> tuple[OrderType, Decimal | None]:
     """The type and the stop price. Which way a bare trigger points is not told, so neither is the type."""
     kind = TYPE_FROM_CCXT.get(fold(reading.word("type")), OrderType.UNKNOWN)
     loss, profit = reading.amount("stopLossPrice"), reading.amount("takeProfitPrice")
-    trigger = reading.amount("triggerPrice") or reading.amount("stopPrice") or reading.info_amount("stop_price")
+    trigger = reading.amount("triggerPrice") or reading.amount("stopPrice")
     stop = loss or profit or trigger or None
     plain_kinds = {OrderType.MARKET: OrderType.STOP_LOSS, OrderType.LIMIT: OrderType.STOP_LIMIT}
     if stop is None or kind not in plain_kinds:
@@ -371,18 +500,7 @@ def _kind(reading: Reading) -> tuple[OrderType, Decimal | None]:
     return (OrderType.TAKE_PROFIT if profit and not loss else OrderType.UNKNOWN), stop
 
 
-def _time(name: str, value: object, anomalies: list[str]) -> datetime | None:
-    if value is None:
-        return None
-    try:
-        milliseconds = int(value)  # type: ignore[call-overload]  # what is no number is an anomaly
-        return datetime.fromtimestamp(milliseconds / 1000, UTC)
-    except (TypeError, ValueError, OverflowError, OSError):
-        anomalies.append(f"{name} {value!r} is no time")
-        return None
-
-
-def fill_from_row(row: Any, *, venue: str, account: str) -> Fill:
+def fill_from_row(row: Any, *, venue: str, account: str, rules: RowRules) -> Fill:
     """
     Read a trade of ccxt's. Its value is the exchange's own where its row has one, else price times quantity.
 
@@ -393,7 +511,7 @@ def fill_from_row(row: Any, *, venue: str, account: str) -> Fill:
     """
     if not isinstance(row, Mapping):
         raise Unusable(f"a trade is a dict, not {type(row).__name__}")
-    reading = Reading(row, {}, is_trade=True)
+    reading = Reading(row, rules, is_trade=True)
     quantity, price = reading.amount("amount"), reading.amount("price")
     if not quantity or not price:
         raise Unusable("amount or price is missing", id=reading.id)
@@ -401,12 +519,12 @@ def fill_from_row(row: Any, *, venue: str, account: str) -> Fill:
     cost, currency = (fee.get("cost"), fee.get("currency")) if isinstance(fee, Mapping) else (None, None)
     try:
         paid = number(cost)
-    except ValueError as error:
-        raise Unusable(f"fee: {error}", id=reading.id) from None
+    except ValueError:
+        paid = None  # it stands in the raw row
     # A rebate is what the exchange pays: as a fee it would have the wrong sign, and a fill has no other place for it.
     rebate = paid if paid is not None and paid < 0 else None
     paid = None if rebate is not None else paid
-    order = row.get("order")
+    order = reading.value("order")
     return built(
         Fill,
         reading.id,
@@ -418,11 +536,11 @@ def fill_from_row(row: Any, *, venue: str, account: str) -> Fill:
         side=reading.side,
         quantity=quantity,
         price=price,
-        quote_quantity=reading.worth() or multiply(quantity, price),
+        quote_quantity=reading.amount("cost") or multiply(quantity, price),
         fee=paid,
         fee_currency=currency if paid is not None and isinstance(currency, str) and currency else None,
         liquidity=Liquidity(taker) if (taker := row.get("takerOrMaker")) in {"maker", "taker"} else None,
-        created_at=_time("timestamp", row.get("timestamp"), []),
+        created_at=reading.moment("timestamp"),
         raw=_raw(row) if rebate is None else {**_raw(row), REBATE: f"{plain(-rebate)} {currency or ''}".strip()},
     )
 
@@ -531,6 +649,7 @@ def order_from_answer(
     order_id: str,
     client_order_id: str | None,
     step: Decimal | None,
+    rules: RowRules,
     **facts: Unpack[OrderFacts],
 ) -> Order:
     """
@@ -538,23 +657,32 @@ def order_from_answer(
     leaves out. Fills are those that a field of fills states.
 
     The id is the exchange's; an answer that cannot be read beyond it is an order all the same.
+
+    Raises:
+        Unclear: the answer is about another pair or side.
     """
-    asked = {"symbol": str(request.symbol), "side": request.side.value, "type": request.type.value}
-    row = {**answer, "id": order_id, **{name: answer.get(name) or value for name, value in asked.items()}}
+    row = {**answer, "id": order_id, **_identity(answer, request, order_id)}
     stated = row.get(STATED)
     if isinstance(stated, dict):
-        row[STATED] = {**stated, "type": stated.get("type") or asked["type"]}
-    read = partial(order_from_row, source="submit", step=step, created=True, **facts)
+        row[STATED] = {**stated, "type": stated.get("type") or request.type.value}
+    read = partial(order_from_row, source="submit", step=step, rules=rules, created=True, **facts)
     try:
         order = read(row)
         if request.quantity is not None and order.quantity not in (None, request.quantity):
             # What is left of another size says nothing of the fills. The size itself is told below.
             known = row[STATED] if isinstance(row.get(STATED), Mapping) else row
             sized = {**known, "amount": plain(request.quantity), "remaining": None}
-            order = read({**row, STATED: sized}).model_copy(update={"quantity": order.quantity})
+            told, order = order.quantity, read({**row, STATED: sized})
+            if order.status is OrderStatus.FILLED and order.filled_quantity != request.quantity:
+                # Filled is the size of the answer, and not that of the order.
+                order = order.noted(status=OrderStatus.CANCELLED, known_by=KnownBy.INFERRED)
+            order = order.model_copy(update={"quantity": told})
     except Unusable as unusable:
         odd = f"the answer to the new order could not be read: {unusable}"
         return order_as_asked(request, order_id=order_id, client_order_id=client_order_id, anomalies=(odd,), **facts)
+    if request.quote_quantity is None and order.quote_quantity is not None:
+        odd = f"sized in base, and the answer says that it is sized in quote, by {plain(order.quote_quantity)}"
+        order = order.noted(anomalies=[odd], quote_quantity=None)
     asked_for = {} if request.type is OrderType.MARKET else {name: getattr(request, name) for name in _AS_ASKED}
     noted = {name: value for name, value in asked_for.items() if getattr(order, name) is None}
     if request.stop_price is not None and order.stop_price is None:
@@ -565,8 +693,13 @@ def order_from_answer(
     return order.model_copy(update=noted)
 
 
-def stated_in_answer(answer: Any) -> dict[str, object]:
-    """The symbol and side that an answer states. One that could not be read is another one too."""
-    texts = {name: answer.get(name) for name in ("symbol", "side")}
-    texts["symbol"] = texts["symbol"] and str(texts["symbol"]).upper()
-    return {name: str(text) for name, text in texts.items() if text}
+def _identity(answer: Mapping[str, Any], request: OrderRequest, order_id: str) -> dict[str, Any]:
+    """Pair, side and type, as asked for where the answer leaves them out. Unclear: it names another pair or side."""
+    asked = {"symbol": str(request.symbol), "side": request.side.value, "type": request.type.value}
+    said = {name: str(answer.get(name) or value) for name, value in asked.items()}
+    # A market that ccxt does not know keeps the exchange's own name, in which the pair may stand all the same.
+    letters = [re.sub(r"[^A-Z0-9:]", "", text.upper()) for text in (said["symbol"], asked["symbol"])]
+    if letters[0] != letters[1] or said["side"].lower() != asked["side"]:
+        text = f"the answer shows another, {order_id}: a {said['side']} of {said['symbol']}"
+        raise Unclear(text, order_id=order_id)
+    return {**asked, "type": said["type"]}

@@ -27,11 +27,6 @@ _BITSO: Final[tuple[Row, ...]] = (
     ),
     ("id_shape", r"[A-Za-z0-9]{1,64}", "oids are letters and digits, and ccxt puts them into the path as they are"),
     ("numbers_by_market", False, "an order is looked up and cancelled by its oid alone"),
-    (
-        "info_fields",
-        {"client_order_id": "origin_id", "stop_price": "stop"},
-        "ccxt reads `client_id`, which Bitso does not have, and drops the stop",
-    ),
     ("order_rows_at", ("payload",), "an empty payload is a miss, and an answer without one is none"),
     ("cancel_lists", True, "Bitso answers with the oids that it cancelled, and with none when it cancelled none"),
 )
@@ -61,7 +56,6 @@ _KRAKEN: Final[tuple[Row, ...]] = (
         "TradesHistory gives 50 rows at a time, which `features` do not say",
     ),
     ("order_rows_at", ("result",), "an empty result is a miss, and an answer without one is none"),
-    ("info_fields", {"cost": "cost"}, "Kraken states the cost; ccxt does not read it at all"),
     ("id_shape", r"[A-Z0-9]{6}-[A-Z0-9]{5}-[A-Z0-9]{6}", "transaction ids; ccxt would take a comma-separated list"),
     ("numbers_by_market", False, "an order is looked up and cancelled by its transaction id alone"),
 )
@@ -86,26 +80,9 @@ _COINBASE: Final[tuple[Row, ...]] = (
     ("numbers_by_market", False, "order ids are UUIDs"),
 )
 
-# An exchange whose market buys are sized in quote states the quote as the amount.
-_GATE: Final[tuple[Row, ...]] = (
-    (
-        "info_fields",
-        {"filled": "filled_amount", "cost": "filled_total"},
-        "ccxt drops what was filled, and takes the size of a market buy for its cost",
-    ),
-)
-
 _BYBIT: Final[tuple[Row, ...]] = (
     ("fetch_params", {"acknowledged": True}, "ccxt refuses a look-up without it: older orders may not be shown"),
     ("order_rows_at", ("result", "list"), "the list is asked for by one id, so an empty one is a miss"),
-)
-
-_FOXBIT: Final[tuple[Row, ...]] = (
-    (
-        "info_fields",
-        {"amount": "quantity", "remaining": "quantity_remaining"},
-        "ccxt takes the quantity of an order for what remains of it, and adds what was executed",
-    ),
 )
 
 _GETS_WRITE: Final[Row] = ("gets_write", "/private/(buy|sell|edit|cancel)", "its orders are placed and changed by GET")
@@ -115,8 +92,6 @@ _ROWS: Final[Mapping[str, tuple[Row, ...]]] = {
     "binance": _BINANCE,
     "kraken": _KRAKEN,
     "coinbase": _COINBASE,
-    "gate": _GATE,
-    "foxbit": _FOXBIT,
     "bithumb": (
         ("open_orders", Listing(exists=True, needs_symbol=True, limit=100), "ccxt refuses to list without a symbol"),
     ),

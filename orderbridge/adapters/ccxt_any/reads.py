@@ -18,6 +18,7 @@ from orderbridge.adapters.ccxt_any.client import Answered, CcxtCall, CcxtClient
 from orderbridge.adapters.ccxt_any.codes import is_list_answer
 from orderbridge.adapters.ccxt_any.exchanges import Listing, Traits, address_of, is_sandbox, making_of
 from orderbridge.adapters.ccxt_any.mapping import (
+    OPEN_ORDERS,
     UNREADABLE,
     OrderFacts,
     beyond_digits,
@@ -47,6 +48,8 @@ from orderbridge.venue.rows import RowReader, Rows, Unusable
 from orderbridge.venue.sender import Sender
 
 _LOAD_SECONDS: Final = 60.0
+# Where rows name their market.
+_MARKET_FIELDS: Final = ("symbol", "market", "market_symbol", "pair", "instId", "instrument_name", "product_symbol")
 
 
 class CcxtMarkets:
@@ -98,6 +101,15 @@ class CcxtMarkets:
         """The quantity step of a symbol, where it is known."""
         market = self.store.known.get(symbol.upper()) if isinstance(symbol, str) else None  # type: ignore[call-overload]
         return market.quantity_step if isinstance(market, Market) else None
+
+    def named_beside(self, row: Any, symbol: str) -> str | None:
+        """The market that a row names, where it is known as another: some parsers take the one that was asked for."""
+        info, known = row.get("info"), self._client.exchange.markets_by_id or {}
+        said = [info.get(name) for name in _MARKET_FIELDS] if isinstance(info, Mapping) else []
+        name = next((name for name in said if isinstance(name, str) and name in known), None)
+        markets = known.get(name) or []
+        rows = [markets] if isinstance(markets, Mapping) else markets
+        return None if name is None or symbol in {str(each["symbol"]).upper() for each in rows} else name
 
     def _beyond(self, market: Market, amounts: Amounts) -> list[BrokenRule]:
         exchange = self._client.exchange
@@ -280,7 +292,7 @@ class CcxtReads:
         )
         done: Answered = await self.sender.read(call, deadline=deadline)
         check_whole(done, listing)
-        return await self._orders(done.value, "open orders", "open_orders", done)
+        return await self._orders(done.value, OPEN_ORDERS, "open_orders", done)
 
     def orders_since(
         self, window: Window, filters: Mapping[str, Any], timeout: float | None
@@ -397,12 +409,14 @@ class CcxtReads:
                 row,
                 source=source,
                 step=self.markets.step(row.get("symbol")) if isinstance(row, dict) else None,
-                info_fields=self.traits.info_fields,
+                rules=self.traits.rows,
                 **facts,
             )
             if not is_meant(order):
                 what = f"this order, {order.side} {order.symbol}, is another than was asked for"
                 raise Unusable(what, id=order.order_id)
+            if (name := self.markets.named_beside(row, order.symbol)) is not None:
+                raise Unusable(f"it is of {name}, and ccxt says {order.symbol}", id=order.order_id)
             order = self.own(order)
             self.memory.put(order)
             return order
@@ -412,7 +426,7 @@ class CcxtReads:
     async def _fills(self, done: Answered, order_id: str | None = None, symbol: str | None = None) -> Rows[Fill]:
         def to_fill(row: Any) -> Fill:
             named = {**row, "order": row.get("order") or order_id} if isinstance(row, dict) else row
-            fill = fill_from_row(named, venue=self.venue, account=self.account)
+            fill = fill_from_row(named, venue=self.venue, account=self.account, rules=self.traits.rows)
             if order_id not in (None, fill.order_id) or symbol not in (None, fill.symbol):
                 raise Unusable("this trade is of another order than was asked for", id=fill.order_id)
             return fill

@@ -27,10 +27,7 @@ from orderbridge.adapters.ccxt_any.exchanges import (
     rate_of,
     secrets_of,
 )
-from orderbridge.adapters.ccxt_any.mapping import (
-    order_from_answer,
-    stated_in_answer,
-)
+from orderbridge.adapters.ccxt_any.mapping import order_from_answer
 from orderbridge.adapters.ccxt_any.overrides import OVERRIDES
 from orderbridge.adapters.ccxt_any.reads import TRIGGER, CcxtMarkets, CcxtReads, NotInList, check_symbol
 from orderbridge.adapters.ccxt_any.sending import creation, refuse_untaken
@@ -215,12 +212,15 @@ def _placing(reads: CcxtReads, clock: Callable[[], float]) -> Placing:
             raise Unclear("the answer names no order id")
         if not all(sent.status is not None and sent.status < 300 for sent in done.call.writes):
             raise Unclear("the answer is no good one", order_id=order_id)
+        if (name := markets.named_beside(done.value, request.symbol)) is not None:
+            raise Unclear(f"the answer shows another, {order_id}: an order of {name}", order_id=order_id)
         order = order_from_answer(
             done.value,
             request,
             order_id=order_id,
             client_order_id=call.client_order_id,
             step=markets.step(request.symbol),
+            rules=traits.rows,
             **reads.facts(),
         )
         memory.shown(order_id, request.symbol, apart=traits.trigger_orders_apart and request.stop_price is not None)
@@ -234,7 +234,6 @@ def _placing(reads: CcxtReads, clock: Callable[[], float]) -> Placing:
         markets=markets.store,
         call=call,
         said=said,
-        stated=lambda done: stated_in_answer(done.value),
         known=memory.created,
     )
 

@@ -1,12 +1,8 @@
 """
-Requests through an exchange object of ccxt's: watched, paced, never sent twice by itself; rows with what they state.
+Requests through an exchange object of ccxt's: watched, paced, never sent twice by itself; rows as they were stated.
 
 The object is taken over while its gateway lives: exact numbers, our lanes for its limiter, no secrets in its log, no
 redirects, no replay on a stale connection. `release` puts everything back, so all that is changed stands here.
-
-ccxt's parsers compute amounts from one another and do not say which. That a number stands somewhere in the exchange's
-row proves nothing. So the row is read a second time with the fields changed that an amount could have come from: one
-that was told follows its field, digit by digit, and one that was computed does not.
 """
 
 from __future__ import annotations
@@ -16,20 +12,18 @@ import json
 import logging
 import math
 import socket
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
-from orderbridge.adapters.ccxt_any.mapping import AMOUNTS, STATED, TOLD, UNREADABLE, number
+from orderbridge.adapters.ccxt_any.mapping import STATED, UNREADABLE
 from orderbridge.errors import ConfigurationError
 from orderbridge.http.body import writable
 from orderbridge.http.limits import Limiter
 from orderbridge.http.retry import Deadline
 from orderbridge.http.session import own_logger
-from orderbridge.model.basics import add, plain
 from orderbridge.model.permit import Lane
 
 _METHODS: Final = frozenset({"get", "post", "put", "patch", "delete", "head", "options"})
@@ -226,7 +220,8 @@ class Watch:
         for name in _BESIDE:
             if hasattr(exchange, name):
                 self._put(name, _nothing)
-        self._put("parse_order", _row_by_row(with_told(exchange.parse_order)))
+        self._put("sort_by_2", _sorted)
+        self._put("parse_order", _row_by_row(exchange.parse_order))
         self._put("parse_trade", _row_by_row(exchange.parse_trade))
         self._put("filter_by_since_limit", _every_row(exchange.filter_by_since_limit, 1))
         self._put("filter_by_value_since_limit", _every_row(exchange.filter_by_value_since_limit, 2))
@@ -403,6 +398,15 @@ def _row_by_row(parse: Callable[..., Any]) -> Callable[..., Any]:
     return parse_row
 
 
+def _sorted(rows: Iterable[Any], first: str, second: str, descending: bool = False) -> list[Any]:
+    """ccxt's sorting by time and id, where a row has none: by itself it fails, and takes the whole list along."""
+    return sorted(
+        rows,
+        key=lambda row: [(row.get(name) is not None, row.get(name)) for name in (first, second)],
+        reverse=descending,
+    )
+
+
 def _every_row(keep: Callable[..., Any], first: int) -> Callable[..., Any]:
     """A filter of ccxt's that keeps all: a row without a time, or of an odd pair, would be dropped without a word."""
 
@@ -429,96 +433,3 @@ def _is_before_sending(error: BaseException, sent: Sent) -> bool:
 
 def _is_one_of(error: BaseException, names: frozenset[str]) -> bool:
     return any(kind.__name__ in names for kind in type(error).__mro__)
-
-
-Path = tuple[Any, ...]
-_DEEPEST: Final = 6
-# Small beside any amount, so that what compares amounts decides as before. Each field gets another change, and no two
-# of them add up to a third.
-_CHANGE: Final = Decimal("0.000000000001")
-_APART: Final = Decimal("0.000000000000000001")
-_WHOLE_CHANGE: Final = 10**9
-_is_second_reading: Final[ContextVar[bool]] = ContextVar("orderbridge_ccxt_second_reading", default=False)
-
-
-def with_told(parse: Callable[..., Any]) -> Callable[..., Any]:
-    """A parser of ccxt's whose orders name the amounts that the exchange told, under `TOLD`."""
-
-    def parse_told(row: Any, market: Any = None) -> Any:
-        order = parse(row, market)
-        if isinstance(order, dict) and not _is_second_reading.get():
-            order[TOLD] = told(parse, row, market, order)
-        return order
-
-    return parse_told
-
-
-def told(parse: Callable[..., Any], row: Any, market: Any, order: Mapping[str, Any]) -> frozenset[str]:
-    """The amounts of an order that were told; none where the row cannot be read a second time."""
-    claims = _claims(order)
-    values = set(claims.values())
-    changed: dict[Path, Decimal] = {}
-    probe = _changed(row, (), values, changed)
-    if not changed:
-        return frozenset()
-    token = _is_second_reading.set(True)
-    try:
-        again = _claims(parse(probe, market))
-    except Exception:  # noqa: BLE001 - a changed row may break a parser in any way, and then nothing is shown
-        return frozenset()
-    finally:
-        _is_second_reading.reset(token)
-    return frozenset(
-        name
-        for name, value in claims.items()
-        if any(_at(row, path) == value and again.get(name) == new for path, new in changed.items())
-    )
-
-
-def _claims(order: Any) -> dict[str, Decimal]:
-    stated = order.get(STATED) if isinstance(order, Mapping) else None
-    source = stated if isinstance(stated, Mapping) else order
-    found: dict[str, Decimal] = {}
-    for name in AMOUNTS:
-        with suppress(ValueError):
-            value = number(source.get(name)) if isinstance(source, Mapping) else None
-            if value is not None:
-                found[name] = value
-    return found
-
-
-def _at(row: Any, path: Path) -> Decimal | None:
-    for step in path:
-        row = row[step]
-    value = number(row)
-    return None if value is None else value.copy_abs()
-
-
-def _changed(row: Any, path: Path, values: set[Decimal], changed: dict[Path, Decimal]) -> Any:
-    """A copy of a row in which every number that is one of these has another value, and which."""
-    if len(path) <= _DEEPEST and isinstance(row, Mapping):
-        return {name: _changed(value, (*path, name), values, changed) for name, value in row.items()}
-    if len(path) <= _DEEPEST and isinstance(row, (list, tuple)):
-        return [_changed(value, (*path, position), values, changed) for position, value in enumerate(row)]
-    if isinstance(row, bool) or not isinstance(row, (str, int, float)):
-        return row
-    try:
-        value = number(row)
-    except ValueError:
-        return row
-    if value is None or value.copy_abs() not in values:
-        return row
-    return _moved(row, value, path, changed)
-
-
-def _moved(row: Any, value: Decimal, path: Path, changed: dict[Path, Decimal]) -> Any:
-    """A number of a row with another value, in its kind and with its sign: exchanges sign amounts by direction."""
-    nth = len(changed) + 1
-    if isinstance(row, str):
-        new = add(value.copy_abs(), _CHANGE, nth * _APART)
-        moved: Any = plain(-new if value.is_signed() else new)
-    else:
-        new = add(value.copy_abs(), Decimal(_WHOLE_CHANGE + nth))
-        moved = type(row)(-new if value.is_signed() else new)
-    changed[path] = abs(number(moved) or new)
-    return moved

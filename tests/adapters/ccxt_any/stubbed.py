@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from importlib import import_module
 from typing import Any
@@ -36,17 +36,28 @@ class Stubbed:
 
 @asynccontextmanager
 async def stubbed(
-    name: str, answer: Answer, *, bases: Sequence[str] = ("BTC",), **settings: Any
+    name: str,
+    answer: Answer,
+    *,
+    bases: Sequence[str] = ("BTC",),
+    market: Mapping[str, Any] | None = None,
+    secret: str = "c2VjcmV0LXZhbHVlLWxvbmctZW5vdWdo",
+    **settings: Any,
 ) -> AsyncIterator[Stubbed]:
-    """An exchange with a market in USDT of each base; its answers pass through all of ccxt's own reading of errors."""
+    """
+    An exchange with a market in USDT of each base; its answers pass through all of ccxt's own reading of errors.
+
+    Args:
+        market: what ccxt says of the markets besides. secret: each credential that it requires.
+    """
     known = getattr(import_module("ccxt.async_support"), name)()
     for field, is_needed in known.requiredCredentials.items():
         if is_needed:
-            setattr(known, field, "c2VjcmV0LXZhbHVlLWxvbmctZW5vdWdo")
+            setattr(known, field, secret)
     steps = {"amount": 5, "price": 2} if known.precisionMode == 2 else {"amount": "0.00001", "price": "0.01"}
     quoted = {**MARKET, "quote": "USDT", "quoteId": "USDT", "precision": steps, "info": {"orderTypes": ["LIMIT"]}}
     names = [{"id": f"{base}USDT", "symbol": f"{base}/USDT", "base": base, "baseId": base} for base in bases]
-    known.set_markets([known.safe_market_structure({**quoted, **each}) for each in names])
+    known.set_markets([known.safe_market_structure({**quoted, **each, **(market or {})}) for each in names])
     known.timeout_on_exit = 0
     sent: list[Request] = []
 

@@ -80,7 +80,9 @@ def test_client_ids_of_ours_fit_the_rule(name: str) -> None:
 
 
 def exchange(has: dict[str, Any] | None = None, spot: Any = None, **options: Any) -> Any:
-    return SimpleNamespace(has={"createOrder": True, **(has or {})}, features={"spot": spot or {}}, options=options)
+    return SimpleNamespace(
+        id="any", has={"createOrder": True, **(has or {})}, features={"spot": spot or {}}, options=options
+    )
 
 
 def test_none_means_no() -> None:
@@ -96,7 +98,7 @@ def test_none_means_no() -> None:
 
 def test_no_features_at_all() -> None:
     """An exchange without features is read without them."""
-    bare = SimpleNamespace(has={"createOrder": True}, features=None, options=None)
+    bare = SimpleNamespace(id="any", has={"createOrder": True}, features=None, options=None)
 
     assert declared(bare).capabilities.fills is False
 
