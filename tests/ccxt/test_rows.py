@@ -208,7 +208,7 @@ async def test_a_market_buy_by_quote(name: str) -> None:
     assert order.average_price in {None, Decimal(49750), Decimal("49750.1")}
     assert (order.filled_quote_quantity, order.average_price) != (None, None)
     assert order.anomalies == ()
-    assert order.client_order_id == {"gate": "t-mine-1", "woo": None}.get(name, "mine-1")
+    assert order.client_order_id == (None if name == "woo" else "mine-1")
 
 
 # The same orders with other fields, and other orders.

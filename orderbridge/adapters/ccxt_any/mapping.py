@@ -130,10 +130,9 @@ class Reading:
         return fold(value) if isinstance(value, str) else ""
 
     def client_order_id(self) -> str | None:
-        """The client's id, where it is one: exchanges fill the field with labels and zeros."""
+        """The client's id; a zero is none."""
         text = self.word("clientOrderId")
-        is_label = text in {"", "0"} or re.fullmatch(self._rules.labels, text) is not None
-        return None if is_label else text
+        return None if text in {"", "0"} else text
 
     def flag(self, name: str) -> bool | None:
         """A yes or no of the order."""

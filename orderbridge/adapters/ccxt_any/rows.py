@@ -42,7 +42,7 @@ class RowRules:
         order, trade: paths by ccxt's names of the fields.
         quote: the size in quote. base_buys: any other market buy is sized in base (True), or that is not told (False);
             None where nobody looked, and then a market buy has no amounts.
-        labels: texts in the place of the client's id that are none. status: the exchange's own word.
+        status: the exchange's own word.
         scaled: the row has its amounts in other units, which ccxt converts.
     """
 
@@ -50,7 +50,6 @@ class RowRules:
     trade: Mapping[str, str] = field(default_factory=dict)
     quote: QuoteSize | None = None
     base_buys: bool | None = None
-    labels: str = ""
     status: str = "status|state|ordStatus|orderStatus|order_status|order_state"
     scaled: bool = False
 
@@ -73,11 +72,10 @@ _BYBIT: Final = RowRules(
     quote=QuoteSize("qty", when=("marketUnit", "quoteCoin")),
     base_buys=False,
 )
-# A label such as `apiv4` or `web` stands where no `t-` of a client does; ccxt divides what was spent.
+# ccxt divides what was spent.
 _GATE: Final = RowRules(
     order={"filled": "filled_amount", "cost": "filled_total"},
     quote=QuoteSize("amount", every_buy=True),
-    labels="(?!t-).*",
     status="finish_as|status",
 )
 # ccxt reads no amount where the type has the word `market`.
