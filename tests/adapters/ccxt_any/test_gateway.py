@@ -140,13 +140,14 @@ async def test_a_cancelled_caller_takes_nobody_along(sim: Any, make: Callable[..
 
 async def test_the_callers_decimal_context_is_left_alone(gateway: CcxtGateway) -> None:
     """ccxt changes rounding and traps of the thread: after our calls they are as they were, to the last flag."""
-    before = repr(decimal.getcontext())
+    with decimal.localcontext(decimal.DefaultContext):
+        before = repr(decimal.getcontext())
 
-    order = await gateway.submit(buy())
-    await gateway.cancel(order)
+        order = await gateway.submit(buy())
+        await gateway.cancel(order)
 
-    assert repr(decimal.getcontext()) == before
-    assert Decimal("2.5").quantize(Decimal(1)) == 2
+        assert repr(decimal.getcontext()) == before
+        assert Decimal("2.5").quantize(Decimal(1)) == 2
 
 
 async def test_an_odd_context_of_the_caller_disturbs_nothing(sim: Any, gateway: CcxtGateway) -> None:
