@@ -15,7 +15,7 @@ import os
 import threading
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
 from typing import Any, Final
@@ -45,8 +45,10 @@ _PROXIES: Final = tuple(
     for name in (stem + kind, "".join(f"_{each.lower()}" if each.isupper() else each for each in stem + kind))
 )
 _TRAVELS: Final = ("timeout", "headers", "verbose", "userAgent", "user_agent", "proxy", "aiohttp_proxy", *_PROXIES)
-# Which word means what in a market buy is told here, and not by the object of a gateway.
-_NOT_FOLLOWED: Final = frozenset({OPTION, "createMarketBuyOrderRequiresPrice"})
+# What the amount of a market buy means is told here, and not to a gateway; and what ccxt keeps there for itself.
+_NOT_FOLLOWED: Final = frozenset({OPTION, "createMarketBuyOrderRequiresPrice", "cachedCurrencies"})
+# By which some exchanges tell a sandbox, where the address does not.
+_SWITCHES: Final = ("sandboxMode", "enableDemoTrading")
 # From here on nonces count milliseconds or less, so that one step ahead of the clock does no harm.
 _MILLISECONDS: Final = 10**12
 # An import at the most: a thread that stands still no sooner than that is left as it is.
@@ -56,24 +58,6 @@ log = own_logger("orderbridge.ccxt")
 
 class Uncovered(Exception):
     """No gateway covers the exchange: its calls are ccxt's own."""
-
-
-@dataclass(frozen=True)
-class CalledObject:
-    """
-    An object as it was set when a call of it was made.
-
-    Attributes:
-        travels: its settings that go with the call, by name. options: those of its options that were changed since
-            the bridge was made.
-    """
-
-    exchange: Any
-    travels: Mapping[str, Any]
-    options: Mapping[str, Any] = field(default_factory=dict)
-
-
-current: Final[ContextVar[CalledObject | None]] = ContextVar("orderbridge_ccxt_object", default=None)
 
 
 class _Overlaid(dict[str, Any]):
@@ -88,21 +72,40 @@ class _Overlaid(dict[str, Any]):
         self._own[name] = value
 
 
+@dataclass(frozen=True, slots=True)
+class CalledObject:
+    """
+    An object as it was set when a call of it was made.
+
+    Attributes:
+        travels: its settings that go with the call, by name. options: its options over those of the gateway's object;
+            None where they are the same.
+    """
+
+    exchange: Any
+    travels: Mapping[str, Any]
+    options: _Overlaid | None = None
+
+
+current: Final[ContextVar[CalledObject | None]] = ContextVar("orderbridge_ccxt_object", default=None)
+
+
 def _following(name: str, default: Any) -> property:
     """A setting of a gateway's object that is, within a call, that of the object that was called."""
+    own = f"_own_{name}"
 
     def get(twin: Any) -> Any:
-        call, own = current.get(), vars(twin).get(f"_own_{name}", default)
-        if call is None:
-            return own
-        if name != "options":
-            return call.travels[name]
-        return _Overlaid(own or {}, call.options) if call.options else own
+        call = current.get()
+        return vars(twin).get(own, default) if call is None else call.travels[name]
+
+    def get_options(twin: Any) -> Any:
+        call = current.get()
+        return vars(twin).get(own) if call is None or call.options is None else call.options
 
     def put(twin: Any, value: Any) -> None:
-        vars(twin)[f"_own_{name}"] = value
+        vars(twin)[own] = value
 
-    return property(get, put)
+    return property(get_options if name == "options" else get, put)
 
 
 def _twin_of(exchange: Any, rise: Callable[[Any], Any]) -> Any:
@@ -221,13 +224,13 @@ class SharedBridge:
     """
 
     def __init__(self, exchange: Any) -> None:
-        _check_session(exchange)
         self.id = name_of(exchange)
         self.journal = settings_of(exchange)["journal"]
         self.connecting = _connecting(exchange)
         self.twin: Any = None
         self._engine: _AsTheObject | None = None
         self._options = {k: copy.deepcopy(v) for k, v in exchange.options.items() if k not in _NOT_FOLLOWED}
+        self._seen: tuple[dict[str, Any], dict[str, Any]] = {}, {}
         self._orders: dict[tuple[Any, ...], CcxtOrders] = {}
         self._last_nonce = 0
         self._turn = threading.Lock()
@@ -276,16 +279,23 @@ class SharedBridge:
 
     def changed(self, exchange: Any) -> dict[str, Any]:
         """The options of an object that are not as they were when the bridge was made."""
-        known, held = self._options, self._held
-        return {
-            name: value
-            for name, value in exchange.options.items()
-            if name not in held and (name not in known or known[name] != value)
-        }
+        seen, changed = self._seen
+        if seen != exchange.options:
+            known, held, now = self._options, self._held, exchange.options.items()
+            changed = {
+                name: value for name, value in now if name not in held and (name not in known or known[name] != value)
+            }
+            self._seen = {name: copy.deepcopy(value) if name in known else value for name, value in now}, changed
+        return changed
 
-    def check(self, exchange: Any) -> None:
-        """ConfigurationError: an object of this key wants what the bridge cannot give any more."""
-        journal = settings_of(exchange)["journal"]
+    def over_own(self, changed: Mapping[str, Any]) -> _Overlaid | None:
+        """Changed options over those of the gateway's object."""
+        return _Overlaid(self.twin.options, changed) if changed and self.twin is not None else None
+
+    def orders(self, exchange: Any) -> CcxtOrders:
+        """ccxt's calls as an object wants them. ConfigurationError: it wants what the bridge cannot give any more."""
+        wanted, seconds = settings_of(exchange), max(exchange.timeout / 1000, 1.0)
+        journal = wanted["journal"]
         if journal is not None and journal != self.journal:
             raise ConfigurationError(
                 f"{self.id}: orders of this key are kept in {self.journal or 'memory'} already, and not in {journal}"
@@ -293,11 +303,6 @@ class SharedBridge:
         if _connecting(exchange) != self.connecting:
             raise ConfigurationError(f"{self.id}: verify, cafile and trust_env cannot change after the first order")
         _check_session(exchange)
-
-    def orders(self, exchange: Any) -> CcxtOrders:
-        """ccxt's calls as an object wants them. ConfigurationError: it wants what cannot be."""
-        self.check(exchange)
-        wanted, seconds = settings_of(exchange), max(exchange.timeout / 1000, 1.0)
         key = wanted["resolve_for"], wanted["stray"], seconds, exchange.number
         if key not in self._orders:
             self._orders[key] = CcxtOrders(
@@ -358,8 +363,7 @@ def name_of(exchange: Any) -> str:
 
 def _where(exchange: Any) -> str:
     """Where the orders of an object go, as text."""
-    options = exchange.options
-    flags = (exchange.isSandboxModeEnabled, options.get("sandboxMode"), options.get("enableDemoTrading"))
+    flags = (exchange.isSandboxModeEnabled, *(exchange.options.get(name) for name in _SWITCHES))
     return _place(exchange.urls.get("api"), exchange.hostname, *map(bool, flags))
 
 
@@ -391,6 +395,7 @@ class _Process:
         self.thread: LoopThread | None = None
         self.bridges: dict[tuple[Any, ...], SharedBridge] = {}
         self.uncovered: dict[str, str] = {}
+        self.keys: WeakKeyDictionary[Any, tuple[list[Any], tuple[Any, ...]]] = WeakKeyDictionary()
         self.warned: WeakKeyDictionary[Any, set[str]] = WeakKeyDictionary()
         self.is_over = False
         self.goes_on = threading.Event()
@@ -463,18 +468,27 @@ def calling(exchange: Any, name: str, arguments: Mapping[str, Any]) -> Callable[
     travels = {each: getattr(exchange, each, None) for each in _TRAVELS}
     if exchange.synchronous and exchange.proxies:
         travels["aiohttp_proxy"] = exchange.proxies.get("https") or exchange.proxies.get("http")
-    call = CalledObject(exchange, travels, {} if shared is None else shared.changed(exchange))
+    changed = {} if shared is None else shared.changed(exchange)
 
     async def step() -> Any:
-        orders = _shared(exchange, key).orders(exchange)
-        current.set(call)
+        shared = _shared(exchange, key)
+        orders = shared.orders(exchange)
+        current.set(CalledObject(exchange, travels, shared.over_own(changed)))
         return await getattr(orders, name)(**arguments)
 
     return step
 
 
 def _key_of(exchange: Any) -> tuple[Any, ...]:
-    return (name_of(exchange), _where(exchange), *(getattr(exchange, name, None) for name in _CREDENTIALS))
+    """What tells the bridge of an object from every other."""
+    told = [exchange.urls.get("api"), exchange.hostname, exchange.isSandboxModeEnabled]
+    told += [exchange.options.get(name) for name in _SWITCHES]
+    told += [getattr(exchange, name, None) for name in _CREDENTIALS]
+    known = _process.keys.get(exchange)
+    if known is None or known[0] != told:
+        key = (name_of(exchange), _where(exchange), *told[-len(_CREDENTIALS) :])
+        known = _process.keys[exchange] = copy.deepcopy(told), key
+    return known[1]
 
 
 def _shared(exchange: Any, key: tuple[Any, ...]) -> SharedBridge:

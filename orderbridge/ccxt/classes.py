@@ -94,6 +94,10 @@ class _Routed:
         self.genuine = genuine
         self.target = _CALLS[name.removesuffix("_ws")]
         self._signature = inspect.signature(genuine)
+        _, *parameters = self._signature.parameters.values()
+        self._names = tuple(each.name for each in parameters)
+        self._known = frozenset(self._names)
+        self._needed = frozenset(each.name for each in parameters if each.default is each.empty)
 
     def is_ccxts(self, exchange: Any) -> bool:
         """True where a call is ccxt's own from the outset."""
@@ -106,9 +110,10 @@ class _Routed:
         return True
 
     def told(self, exchange: Any, args: tuple[Any, ...], more: Mapping[str, Any]) -> dict[str, Any]:
-        """The arguments by their names."""
-        told = dict(self._signature.bind(exchange, *args, **more).arguments)
-        del told["self"]
+        """The arguments by their names. TypeError: they are not those of the call."""
+        told = {**dict(zip(self._names, args, strict=False)), **more}
+        if len(told) != len(args) + len(more) or not self._needed <= told.keys() <= self._known:
+            self._signature.bind(exchange, *args, **more)
         return told
 
     def needs_markets(self, exchange: Any, told: Mapping[str, Any]) -> bool:
@@ -141,7 +146,7 @@ class _Routed:
 
     def _check_spot(self, exchange: Any, told: dict[str, Any], *, is_mixed: bool) -> None:
         """Spell the symbol as ccxt does. _NotOurs: it is a contract's or on margin; NotSupported: some of many are."""
-        symbol, params = told.get("symbol"), told.get("params") or {}
+        symbol, params, options = told.get("symbol"), told.get("params") or {}, exchange.options
         words = {str(params[name]).lower() for name in _MARKET_WORDS if name in params}
         is_spot = True
         if isinstance(symbol, str) and ("/" not in symbol or ":" in symbol):
@@ -152,7 +157,7 @@ class _Routed:
         elif symbol is None:
             first, *others = self.name.removesuffix("_ws").split("_")
             words.add(exchange.handle_market_type_and_params(first + "".join(map(str.title, others)), None, params)[0])
-        words |= {str(exchange.options.get(name)) for name in ("marginMode", "defaultMarginMode")}
+        words |= {str(options[name]) for name in ("marginMode", "defaultMarginMode") if name in options}
         if is_spot and not words & _ELSEWHERE and not params.get("margin"):
             return
         if is_mixed:
