@@ -294,13 +294,13 @@ class Placer:
     async def _of_same_id(self, record: Record, error: ClientIdUsed) -> Record:
         """The placement that has this client id already, if it is the same request and was not sent."""
         client_order_id, gateway = record.placement.client_order_id, self.gateway.name
+        why = str(error)
         for other in await self.ledger.journal.find(gateway=gateway, client_order_id=client_order_id):
             same = other.fingerprint == record.fingerprint and record.placement.key in (None, other.placement.key)
             if same and other.state is PlacementState.PREPARED:
                 return other
             why = f"{error}, by a placement that is {other.state}; use another id, or a key"
-            raise OrderDenied(why, rule="client_order_id", **self._where) from error
-        raise OrderDenied(str(error), rule="client_order_id", **self._where) from error
+        raise OrderDenied(why, rule="client_order_id", **self._where) from error
 
     def _same(self, held: Record, wanted: Record) -> Record:
         if held.fingerprint == wanted.fingerprint:
@@ -333,10 +333,9 @@ class Placer:
         if record.state is PlacementState.PLACED and placement.order is not None:
             found = f"{FOUND}: sent before, in attempt {placement.attempts}, and not sent again"
             return placement.order.noted(found)
-        if placement.may_be_live and record.lost:
-            raise self._unknown(record, "; ".join(record.conflicts))
         if placement.may_be_live:
-            raise self._unknown(record, "an earlier call sent it, and its outcome is not known")
+            sent = "an earlier call sent it, and its outcome is not known"
+            raise self._unknown(record, "; ".join(record.conflicts) if record.lost else sent)
         message = f"this placement is {record.state}: {record.reason or 'it is over'}; place a new one"
         raise OrderDenied(message, rule="placement", **self._where)
 
@@ -501,25 +500,15 @@ class Placer:
         ledger, now = self.ledger, self.ledger.now()
         number, attempt = call.record.placement.attempts + 1, secrets.token_hex(8)
         how: dict[str, Any] = {"sent_at": now, "not_after": now + timedelta(seconds=seconds)}
+        how |= {"facts": {"attempt": number, "not_after": how["not_after"]}, "placement": {"attempts": number}}
         how |= {"owner": ledger.owner, "attempt": attempt, "uptime": time.monotonic(), "kernel": kernel()}
-        facts = {"attempt": number, "not_after": how["not_after"]}
-        changes = {"attempts": number}
         if call.is_new:
-            about = step(call.record, Happened.SENDING, at=now, facts=facts, placement=changes, **how)
-            stored = await self._create(call.record, about)
+            call.record = await self._create(call.record, step(call.record, Happened.SENDING, at=now, **how))
         else:
-            stored = await ledger.note(
-                call.record,
-                Happened.SENDING,
-                facts=facts,
-                when=[PlacementState.PREPARED],
-                alone=not self.gateway.capabilities.ids_are_unique,
-                placement=changes,
-                **how,
-            )
+            how |= {"when": [PlacementState.PREPARED], "alone": not self.gateway.capabilities.ids_are_unique}
+            call.record = await ledger.note(call.record, Happened.SENDING, **how)
         call.is_new = False
-        call.record = stored
-        return stored.attempt == attempt
+        return call.record.attempt == attempt
 
     async def _failed(self, call: Sending, error: Exception) -> Exception:
         """Write down what an error means for the placement; the error to raise."""

@@ -117,8 +117,9 @@ _DOUBLE: Final = (
     "look both up at the venue, cancel the one too many, then `orderbridge journal settle` what is uncertain"
 )
 
-_PLACEMENTS: Final = """SELECT placement_id, gateway, key, client_order_id, state, fingerprint, body
-    FROM placements ORDER BY placement_id"""
+# Beside its body, what a placement's row says of it.
+_COLUMNS: Final = ("placement_id", "gateway", "key", "client_order_id", "state", "fingerprint")
+_PLACEMENTS: Final = f"SELECT {', '.join(_COLUMNS)}, body FROM placements ORDER BY placement_id"
 _EVENTS: Final = "SELECT placement_id, seq, happened, after, body FROM events ORDER BY placement_id, seq"
 _STRAY: Final = """SELECT placement_id, COUNT(*) FROM events
     WHERE placement_id NOT IN (SELECT placement_id FROM placements) GROUP BY placement_id"""
@@ -175,23 +176,15 @@ def _chains(journal: Snapshot) -> Iterator[Finding]:
 
 
 def _record(row: _Row) -> Iterator[tuple[str, str]]:
-    placement_id, gateway, key, client, state, print_, body = row
+    *columns, body = row
     record = readable(Record, body)
     if record is None:
         yield "its record cannot be read", _CHANGED
         return
-    placement = record.placement
-    pairs = {
-        "placement_id": (placement_id, record.id),
-        "gateway": (gateway, placement.gateway),
-        "key": (key, placement.key),
-        "client_order_id": (client, placement.client_order_id),
-        "state": (state, record.state.value),
-        "fingerprint": (print_, record.fingerprint),
-    }
-    for name, (column, inside) in pairs.items():
-        if column != inside:
-            yield f"its {name} is stored as {column!r} and, in its record, as {inside!r}", _CHANGED
+    inside = {**dict(record.placement), "fingerprint": record.fingerprint}
+    for name, column in zip(_COLUMNS, columns, strict=True):
+        if column != inside[name]:
+            yield f"its {name} is stored as {column!r} and, in its record, as {inside[name]!r}", _CHANGED
 
 
 def _chain(row: _Row, events: list[_Row]) -> Iterator[tuple[str, str]]:

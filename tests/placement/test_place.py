@@ -443,7 +443,7 @@ async def test_many_do_not_stop_one_another(sim: Simulator, bridges: Bridges, jo
         "bitso",
         {
             "good": limit_buy(quantity="0.02"),
-            "denied": limit_buy(options={"portfolio_id": "x"}),
+            "denied": limit_buy(reduce_only=True),
             "refused": refused,
             "held": limit_buy(quantity="0.03"),
         },
