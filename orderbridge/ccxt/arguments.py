@@ -61,6 +61,7 @@ _LIVES: Final[Mapping[str, tuple[TimeInForce, bool]]] = {
     "FOK": (TimeInForce.FOK, False),
     **dict.fromkeys(("PO", "GTX"), (TimeInForce.GTC, True)),
 }
+_NO_MARKS: Final = str.maketrans("", "", "_- ")
 _CENT: Final = Decimal("0.01")
 _TWO: Final = Decimal(2)
 
@@ -150,9 +151,11 @@ def id_of(value: Any) -> str:
 
 def given(params: Params) -> dict[str, Any]:
     """The params that say something: not those that are None, nor those that say what goes without saying at spot."""
-    if params is not None and not isinstance(params, Mapping):
+    if params is None or params == {}:
+        return {}
+    if not isinstance(params, Mapping):
         raise ccxt.BadRequest(f"params is a dict, not {params!r}")
-    told = {str(name): value for name, value in (params or {}).items() if value is not None}
+    told = {str(name): value for name, value in params.items() if value is not None}
     return {name: value for name, value in told.items() if not _goes_without_saying(name, value)}
 
 
@@ -200,7 +203,7 @@ def request_of(
         NotSupported, BadRequest, ArgumentsRequired, InvalidOrder: it means nothing, or nothing that is placed here.
     """
     told = given(params)
-    folded = "".join(each for each in type.lower() if each not in "_- ") if isinstance(type, str) else ""
+    folded = type.lower().translate(_NO_MARKS) if isinstance(type, str) else ""
     if folded not in _KINDS:
         raise ccxt.NotSupported(f"orders of type {type!r} are not placed here")
     base, lives, triggered = _KINDS[folded]

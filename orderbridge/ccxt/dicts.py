@@ -190,5 +190,5 @@ def _time(moment: datetime | None) -> tuple[int | None, str | None]:
     """As ccxt has times: milliseconds, and the same as text."""
     if moment is None:
         return None, None
-    millis = moment.microsecond // 1000
-    return int(moment.timestamp()) * 1000 + millis, f"{moment:%Y-%m-%dT%H:%M:%S}.{millis:03}Z"
+    written = moment.isoformat(timespec="milliseconds")
+    return int(moment.timestamp()) * 1000 + moment.microsecond // 1000, f"{written[:23]}Z"

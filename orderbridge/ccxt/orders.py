@@ -41,6 +41,8 @@ T = TypeVar("T")
 # How far back a history goes, and how many trades are read, where the caller says neither.
 _DAYS: Final = timedelta(days=7)
 _TRADES: Final = 100
+# For how long the rules of the markets are taken from here, and the gateway is not asked whether it has newer ones.
+_RULES_SECONDS: Final = 10.0
 _AT_ONCE: Final = (TimeInForce.IOC, TimeInForce.FOK)
 _FIELDS: Final = ("symbol", "type", "side", "amount", "price", "params")
 # What tells one order: by which id, and that it has a trigger, as some exchanges keep those apart. It is found anyway.
@@ -100,6 +102,8 @@ class CcxtOrders:
         self._bridge = bridge
         self._number: Number = float if number is float else lambda value: number(plain(value))
         self.timeout = timeout
+        self._rules: Mapping[Symbol, Market] = {}
+        self._rules_until = float("-inf")
         self._creates = Creates(
             bridge, self._name, resolve_for=resolve_for, stray=stray, send_within=send_within, shown=self._with_trades
         )
@@ -436,8 +440,13 @@ class CcxtOrders:
         """The rules of a market, or None where the venue tells none. BadSymbol: there is no such market."""
         if not self._can.markets:
             return None
-        with as_ccxt_errors():
-            market = (await self._gateway.markets(timeout=self.timeout)).get(symbol)
+        now = asyncio.get_running_loop().time()
+        market = self._rules.get(symbol) if now < self._rules_until else None
+        if market is None:
+            with as_ccxt_errors():
+                self._rules = await self._gateway.markets(timeout=self.timeout)
+            self._rules_until = now + _RULES_SECONDS
+            market = self._rules.get(symbol)
         if market is None:
             raise ccxt.BadSymbol(f"{self._name} does not have market symbol {symbol}")
         return market

@@ -378,8 +378,9 @@ class Creates:
 
     async def shown(self, seen: Iterable[Order | Fill]) -> None:
         """The bot was shown these: an order among them whose outcome it did not know is none that it would repeat."""
-        with contextlib.suppress(OrderBridgeError):  # the next create looks back, or says why it cannot
-            await self._look_back()
+        if not self._callers.has_looked_back:
+            with contextlib.suppress(OrderBridgeError):  # the next create looks back, or says why it cannot
+                await self._look_back()
         left = [each for each in self._open if each.left_at is not None]
         if not left:
             return
