@@ -33,9 +33,8 @@ CLIENT_IDS: Final = (
 STOPS: Final = ("triggerPrice", "stopPrice", "stopLossPrice")
 _GAIN: Final = "takeProfitPrice"
 _COSTS: Final = ("cost", "quoteOrderQty", "quoteOrderQuantity")
-# Whether the amount of an order at market is in quote, as some exchanges are told.
-_UNITS: Final = {"tgtCcy": ("quote_ccy", "base_ccy"), "marketUnit": ("quoteCoin", "baseCoin")}
-_REQUIRES_PRICE: Final = "createMarketBuyOrderRequiresPrice"
+# What tells some exchanges that the amount of an order at market is in quote.
+_UNITS: Final = {"tgtCcy": "quote_ccy", "marketUnit": "quoteCoin"}
 # What an order without leverage and positions is told not to be; where it is told to be, the gateway refuses it.
 _NO_SPOT: Final = frozenset({"reduceOnly", "reduce_only", "closePosition", "hedged", "isIsolated", "test"})
 # By name, what a spot order is said to be without being asked.
@@ -43,17 +42,15 @@ _OF_SPOT: Final[Mapping[str, str]] = {
     **dict.fromkeys(("type", "category", "defaultType", "accountType", "marketType", "instType"), "spot"),
     "tdMode": "cash",
 }
-# ccxt's words, and those of exchanges: a limit or market order; with which time in force; with a trigger or none.
-_KINDS: Final[Mapping[str, tuple[str, str | None, bool | None]]] = {
-    "limit": ("limit", None, None),
-    "market": ("market", None, None),
-    **dict.fromkeys(("limitmaker", "postonly"), ("limit", "PO", False)),
-    "ioc": ("limit", "IOC", False),
-    "fok": ("limit", "FOK", False),
-    **dict.fromkeys(("stop", "stoploss", "stopmarket", "stoplossmarket"), ("market", None, True)),
-    **dict.fromkeys(("stoplimit", "stoplosslimit"), ("limit", None, True)),
-    **dict.fromkeys(("takeprofit", "takeprofitmarket"), ("market", None, True)),
-    "takeprofitlimit": ("limit", None, True),
+# ccxt's words, and those of exchanges: whether it trades at market, and its time in force. `stop…` and `takeprofit…`
+# need a trigger.
+_KINDS: Final[Mapping[str, tuple[bool, str | None]]] = {
+    **dict.fromkeys(("limit", "stoplimit", "stoplosslimit", "takeprofitlimit"), (False, None)),
+    **dict.fromkeys(("market", "stop", "stoploss", "stopmarket", "stoplossmarket"), (True, None)),
+    **dict.fromkeys(("takeprofit", "takeprofitmarket"), (True, None)),
+    **dict.fromkeys(("limitmaker", "postonly"), (False, "PO")),
+    "ioc": (False, "IOC"),
+    "fok": (False, "FOK"),
 }
 _LIVES: Final[Mapping[str, tuple[TimeInForce, bool]]] = {
     "GTC": (TimeInForce.GTC, False),
@@ -206,24 +203,22 @@ def request_of(
     folded = type.lower().translate(_NO_MARKS) if isinstance(type, str) else ""
     if folded not in _KINDS:
         raise ccxt.NotSupported(f"orders of type {type!r} are not placed here")
-    base, lives, triggered = _KINDS[folded]
-    at_market = base == "market"
+    at_market, lives = _KINDS[folded]
+    if folded == "stop" and price is not None:
+        at_market = False  # as exchanges that have the word take it
     stop, takes_gain = _trigger(told, market, gain=folded.startswith("takeprofit"))
-    if triggered and stop is None:
+    if stop is None and folded.startswith(("stop", "takeprofit")):
         raise ccxt.ArgumentsRequired(f"a {type} order needs a triggerPrice")
-    if triggered is False and stop is not None:
-        raise ccxt.BadRequest(f"a {type} order has no triggerPrice")
     if not at_market and price is None:
         raise ccxt.ArgumentsRequired("a limit order needs a price")
     life, post_only = _life(told, lives)
-    key, way = client_id(told), side_of(side)
-    size = _size(amount, price, told, market, at_market=at_market, buys=way is Side.BUY)
+    key = client_id(told)
     try:
         request = OrderRequest(
             symbol=symbol,
-            side=way,
+            side=side_of(side),
             type=_type(at_market=at_market, stop=stop is not None, gain=takes_gain),
-            **size,
+            **_size(amount, told, market, at_market=at_market),
             # As ccxt documents it: the price of a market order is ignored.
             price=None if at_market else price_of(price, market),
             stop_price=stop,
@@ -254,20 +249,11 @@ def _type(*, at_market: bool, stop: bool, gain: bool) -> OrderType:
     return OrderType.MARKET if at_market else OrderType.LIMIT
 
 
-def _size(
-    amount: Any, price: Any, told: Mapping[str, Any], market: Market | None, *, at_market: bool, buys: bool
-) -> dict[str, Any]:
+def _size(amount: Any, told: Mapping[str, Any], market: Market | None, *, at_market: bool) -> dict[str, Any]:
     """The size in base, or of an order at market in quote; of two sizes the one in quote, as in ccxt."""
     cost = next((told[name] for name in _COSTS if name in told), None)
-    if at_market and cost is None and amount is not None:
-        in_quote = any(told.get(name) == words[0] for name, words in _UNITS.items())
-        requires = told.get(_REQUIRES_PRICE) if buys else None
-        if in_quote or requires is False:
-            cost = amount
-        elif requires and price is None:
-            raise ccxt.InvalidOrder("a market buy whose amount is paid in quote needs a price, or a cost")
-        elif requires:
-            cost = multiply(exact(amount, "amount"), exact(price, "price"))
+    if at_market and cost is None and any(told.get(name) == word for name, word in _UNITS.items()):
+        cost = amount
     if cost is None:
         if amount is None:
             raise ccxt.ArgumentsRequired("an amount is needed, or for an order at market a cost")
@@ -305,9 +291,7 @@ def _flag(told: Mapping[str, Any], name: str) -> bool | None:
     return value
 
 
-_UNDERSTOOD: Final = frozenset(
-    {*CLIENT_IDS, *STOPS, _GAIN, *_COSTS, *_UNITS, _REQUIRES_PRICE, "postOnly", "timeInForce"}
-)
+_UNDERSTOOD: Final = frozenset({*CLIENT_IDS, *STOPS, _GAIN, *_COSTS, *_UNITS, "postOnly", "timeInForce"})
 
 
 def _passed_on(told: Mapping[str, Any], can: Capabilities) -> dict[str, Any]:

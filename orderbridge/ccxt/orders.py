@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar, get_args
 
@@ -30,10 +30,10 @@ from orderbridge.ccxt.errors import OrderOutcomeUnknown, as_ccxt_errors
 from orderbridge.ccxt.stray import Creates, StrayPolicy
 from orderbridge.errors import ConfigurationError, OrderBridgeError, OrderNotFound, UnexpectedResponse
 from orderbridge.gateway import error_of
-from orderbridge.model.basics import OrderStatus, OrderType, Symbol, TimeInForce, plain
+from orderbridge.model.basics import ZERO, EditClass, OrderStatus, OrderType, Symbol, TimeInForce, plain
 from orderbridge.model.order import Fill, Order
 from orderbridge.model.ref import OrderRef
-from orderbridge.model.request import Market, OrderEdit
+from orderbridge.model.request import Market, OrderEdit, OrderRequest
 from orderbridge.model.results import BadRow
 from orderbridge.screening import refuse_undeclared
 
@@ -43,10 +43,34 @@ _DAYS: Final = timedelta(days=7)
 _TRADES: Final = 100
 # For how long the rules of the markets are taken from here, and the gateway is not asked whether it has newer ones.
 _RULES_SECONDS: Final = 10.0
+# What an order has that its successor has too.
+_KEPT: Final = (
+    *("symbol", "side", "type", "quantity", "price", "stop_price", "time_in_force", "expires_at", "post_only"),
+    "reduce_only",
+)
 _AT_ONCE: Final = (TimeInForce.IOC, TimeInForce.FOK)
 _FIELDS: Final = ("symbol", "type", "side", "amount", "price", "params")
 # What tells one order: by which id, and that it has a trigger, as some exchanges keep those apart. It is found anyway.
 _NAMING: Final = (*CLIENT_IDS, "trigger", "stop")
+
+
+def _history(*words: str) -> Callable[..., Coroutine[Any, Any, list[Row]]]:
+    async def call(
+        self: CcxtOrders, symbol: str | None = None, since: Any = None, limit: Any = None, params: Params = None
+    ) -> list[Row]:
+        """
+        The orders created since then, or in the last seven days. NotSupported where the venue lists no ended orders.
+        """
+        told_of(params)
+        bounds = window(since, limit)
+        wanted = None if symbol is None else symbol_of(symbol)
+        start = datetime.now(UTC) - _DAYS if bounds[0] is None else moment(bounds[0])
+        with as_ccxt_errors():
+            pages = self._bridge.orders(since=start, symbol=wanted, gateways=[self._name], timeout=self.timeout)
+            orders, bad = await _read(pages)
+        return await self._shown_rows(orders, bad, bounds, words)
+
+    return call
 
 
 class CcxtOrders:
@@ -200,7 +224,9 @@ class CcxtOrders:
         self, id: Any, symbol: str, type: str, side: str, amount: Any = None, price: Any = None, params: Params = None
     ) -> Row:
         """
-        Change a working order in place; it keeps its id, and nothing is placed.
+        Change a working order in place: it keeps its id, and nothing is placed.
+
+        Where the venue cannot, it is cancelled, and once it is proven that nothing of it filled another is placed.
 
         Args:
             type, side: as the order has them; neither can be changed. amount: the new total, in base.
@@ -208,7 +234,7 @@ class CcxtOrders:
 
         Raises:
             InvalidOrder: it had ended, or the change is none. OrderNotFound. OrderOutcomeUnknown: sent, and perhaps
-                changed: fetch the order.
+                changed: fetch the order. RequestTimeout: perhaps cancelled, and nothing was placed.
         """
         told = told_of(params, *CLIENT_IDS, *STOPS)
         ref = self._ref(id, told, symbol)
@@ -221,7 +247,8 @@ class CcxtOrders:
             "price": None if price is None else price_of(price, market),
             "stop_price": next(iter(stops), None),
         }
-        if not any(changes.values()):
+        changes = {name: value for name, value in changes.items() if value is not None}
+        if not changes:
             raise ccxt.ArgumentsRequired("an edit changes the amount, the price or the trigger")
         with as_ccxt_errors():
             order = await self._bridge.get(ref, timeout=self.timeout)
@@ -229,9 +256,27 @@ class CcxtOrders:
             for name, word in (("symbol", symbol), ("type", type), ("side", side)):
                 if word is not None and str(word).lower() != str(row[name]).lower():
                     raise ccxt.InvalidOrder(f"the {name} of {order.order_id} is {row[name]}, and cannot be made {word}")
+            if self._can.edit is EditClass.NONE:
+                return await self._place_in_its_stead(order, changes)
             edited = await self._bridge.edit(order, OrderEdit(**changes), timeout=self.timeout)
         await self._creates.shown([edited])
         return order_row(edited, number=self._number)
+
+    async def _place_in_its_stead(self, order: Order, changes: Mapping[str, Any]) -> Row:
+        asked = {name: getattr(order, name) for name in _KEPT if getattr(order, name) is not None}
+        request = OrderRequest(**{**asked, **changes})
+        refuse_undeclared(request, self._can, gateway=self._name)
+        if order.is_done:
+            raise ccxt.InvalidOrder(f"{order.order_id} is {order.status}: it cannot be changed any more")
+        with as_ccxt_errors(repeatable=True):
+            order = await self._bridge.cancel(order, wait="done", timeout=self.timeout)
+        await self._creates.shown([order])
+        filled = (await self._with_trades(order))["filled"]
+        if order.may_be_live or filled is None:
+            raise ccxt.RequestTimeout(f"whether {order.order_id} is over is not known yet; nothing was placed")
+        if filled != self._number(ZERO):
+            raise ccxt.InvalidOrder(f"{order.order_id} had filled {filled} before that, and nothing was placed")
+        return await self._create(Asked(request, None))
 
     async def cancel_order(self, id: Any, symbol: str | None = None, params: Params = None) -> Row:
         """
@@ -333,44 +378,6 @@ class CcxtOrders:
                 raise error_of(failure, gateway=self._name, operation="open_orders")
         return await self._shown_rows(listed.orders, listed.bad_rows, bounds)
 
-    async def fetch_orders(
-        self, symbol: str | None = None, since: Any = None, limit: Any = None, params: Params = None
-    ) -> list[Row]:
-        """
-        The orders created since then, or in the last seven days. NotSupported where the venue lists no ended orders.
-        """
-        return await self._history_of((), symbol, since, limit, params)
-
-    async def fetch_closed_orders(
-        self, symbol: str | None = None, since: Any = None, limit: Any = None, params: Params = None
-    ) -> list[Row]:
-        """Of `fetch_orders`, those that are `closed`."""
-        return await self._history_of(("closed",), symbol, since, limit, params)
-
-    async def fetch_canceled_orders(
-        self, symbol: str | None = None, since: Any = None, limit: Any = None, params: Params = None
-    ) -> list[Row]:
-        """Of `fetch_orders`, those that are `canceled`."""
-        return await self._history_of(("canceled",), symbol, since, limit, params)
-
-    async def fetch_canceled_and_closed_orders(
-        self, symbol: str | None = None, since: Any = None, limit: Any = None, params: Params = None
-    ) -> list[Row]:
-        """Of `fetch_orders`, those that are `closed` or `canceled`."""
-        return await self._history_of(("canceled", "closed"), symbol, since, limit, params)
-
-    async def _history_of(
-        self, words: tuple[str, ...], symbol: str | None, since: Any, limit: Any, params: Params
-    ) -> list[Row]:
-        told_of(params)
-        bounds = window(since, limit)
-        wanted = None if symbol is None else symbol_of(symbol)
-        start = datetime.now(UTC) - _DAYS if bounds[0] is None else moment(bounds[0])
-        with as_ccxt_errors():
-            pages = self._bridge.orders(since=start, symbol=wanted, gateways=[self._name], timeout=self.timeout)
-            orders, bad = await _read(pages)
-        return await self._shown_rows(orders, bad, bounds, words)
-
     async def _shown_rows(
         self,
         orders: Sequence[Order],
@@ -421,6 +428,11 @@ class CcxtOrders:
         told = {row["id"] for row in kept}
         await self._creates.shown(fill for fill in fills if fill.fill_id in told)
         return [*map(bad_trade_row, bad), *kept]
+
+    fetch_orders = _history()
+    fetch_closed_orders = _history("closed")
+    fetch_canceled_orders = _history("canceled")
+    fetch_canceled_and_closed_orders = _history("canceled", "closed")
 
     # Behind them.
 

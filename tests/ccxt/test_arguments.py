@@ -43,6 +43,7 @@ CALLS: list[tuple[tuple[Any, ...], dict[str, str]]] = [
     (("stop_limit", "sell", 0.01, 1000000, {"stopPrice": 1100000}), {"stop": "1100000", "price": "1000000"}),
     (("stop-limit", "sell", 0.01, 1000000, {"stopPrice": 1100000}), {"stop": "1100000", "price": "1000000"}),
     (("stop", "sell", 0.01, None, {"triggerPrice": 1100000}), {"stop": "1100000", "type": "market"}),
+    (("stop", "sell", 0.01, 1000000, {"triggerPrice": 1100000}), {"stop": "1100000", "price": "1000000"}),
     (("stop_market", "sell", 0.01, None, {"stopPrice": 1100000}), {"stop": "1100000", "type": "market"}),
     (("market", "sell", 0.01, None, {"stopLossPrice": 1100000}), {"stop": "1100000", "type": "market"}),
     (("market", "buy", None, None, {"cost": 505.5}), {**BY_VALUE, "minor": "505.5"}),
@@ -53,9 +54,6 @@ CALLS: list[tuple[tuple[Any, ...], dict[str, str]]] = [
     (("market", "buy", 500, None, {"tgtCcy": "quote_ccy"}), {**BY_VALUE, "minor": "500"}),
     (("market", "buy", 500, None, {"marketUnit": "quoteCoin"}), {**BY_VALUE, "minor": "500"}),
     (("market", "buy", 0.01, None, {"tgtCcy": "base_ccy"}), MARKET),
-    (("market", "buy", 500, None, {"createMarketBuyOrderRequiresPrice": False}), {**BY_VALUE, "minor": "500"}),
-    (("market", "buy", 0.01, 50000, {"createMarketBuyOrderRequiresPrice": True}), {**BY_VALUE, "minor": "500"}),
-    (("market", "sell", 0.01, None, {"createMarketBuyOrderRequiresPrice": False}), {**MARKET, "side": "sell"}),
 ]
 
 
@@ -135,6 +133,7 @@ NO_SPOT_ORDERS: list[dict[str, Any]] = [
     {"side": "sell"},
     {"major": "5"},
     {"price": 1},
+    {"createMarketBuyOrderRequiresPrice": False},
 ]
 REFUSED: list[tuple[tuple[Any, ...], dict[str, Any], str]] = [
     (("BTC/MXN", "limit", "buy", 0.01, 560000), {"trailingAmount": 3}, "NotSupported"),
@@ -158,7 +157,6 @@ REFUSED: list[tuple[tuple[Any, ...], dict[str, Any], str]] = [
     (("BTC/MXN", "limit", "buy", None, 560000), {}, "ArgumentsRequired"),
     ((None, "limit", "buy", 0.01, 560000), {}, "ArgumentsRequired"),
     (("BTC/MXN", "stop", "buy", 0.01, 560000), {}, "ArgumentsRequired"),
-    (("BTC/MXN", "LIMIT_MAKER", "buy", 0.01, 560000), {"triggerPrice": 570000}, "BadRequest"),
     (("BTC/MXN", "trailing_stop_market", "buy", 0.01, 560000), {}, "NotSupported"),
     (("BTC/MXN", "oco", "buy", 0.01, 560000), {}, "NotSupported"),
     (("BTC/MXN", None, "buy", 0.01, 560000), {}, "NotSupported"),

@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from orderbridge import OrderBridge
+from orderbridge.model.basics import EditClass
 from orderbridge.simulator import Simulator
 from tests.ccxt.conftest import bridge_over
 from tests.ccxt.kit import put
@@ -181,3 +183,53 @@ async def test_an_edit_whose_outcome_is_not_known_is_no_error_to_retry(sim: Simu
         await exchange.edit_order(oid, "BTC/MXN", "limit", "buy", 0.02, 570000)
 
     assert caught.value.order_id == oid
+
+
+# Edits where the venue has none.
+
+
+@pytest.fixture
+def without_edits(sim: Simulator, exchange_of: Any) -> Any:
+    """The calls over a venue that changes no order in place."""
+    gateway = sim.bitso.gateway()
+    gateway.capabilities = gateway.capabilities.model_copy(update={"edit": EditClass.NONE})
+    return exchange_of(OrderBridge(gateway), timeout=2)
+
+
+async def test_where_no_order_is_changed_in_place_another_is_placed(sim: Simulator, without_edits: Any) -> None:
+    """As ccxt does it, and once: the first is cancelled before that, and what was not changed stays as it was."""
+    first = await without_edits.create_order("BTC/MXN", "limit", "buy", 0.01, 560000, {"postOnly": True})
+
+    edited = await without_edits.edit_order(first["id"], "BTC/MXN", "limit", "buy", None, 570000)
+
+    old, new = sim.bitso.accepted()
+    assert (old.oid, old.active) == (first["id"], False)
+    assert (new.oid, new.active) == (edited["id"], True)
+    assert (edited["price"], edited["amount"], edited["timeInForce"]) == (570000.0, 0.01, "PO")
+
+
+@pytest.mark.parametrize(
+    ("about", "fault"),
+    [
+        ({"status": "partially filled", "filled_quantity": "0.004"}, None),
+        ({}, ("fill_first", "cancel")),
+        ({"status": "completed"}, None),
+        ({"status": "cancelled"}, None),
+        ({}, ("error_5xx", "cancel")),
+    ],
+)
+async def test_nothing_is_placed_for_an_order_that_filled_or_may_be_live(
+    sim: Simulator, without_edits: Any, about: dict[str, Any], fault: tuple[str, str] | None
+) -> None:
+    """In whole or in part, before the cancel or by it, or the cancel is not known to have worked: it is an error."""
+    import ccxt
+
+    oid = put(sim, **about)
+    if fault is not None:
+        sim.bitso.fault(fault[0], operation=fault[1])
+
+    with pytest.raises(ccxt.BaseError) as caught:
+        await without_edits.edit_order(oid, "BTC/MXN", "limit", "buy", 0.02, 570000)
+
+    assert isinstance(caught.value, ccxt.NetworkError if fault == ("error_5xx", "cancel") else ccxt.InvalidOrder)
+    assert [order.oid for order in sim.bitso.accepted()] == [oid]
