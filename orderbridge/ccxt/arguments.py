@@ -107,9 +107,9 @@ def nearest(number: Decimal, step: Decimal | None) -> Decimal:
     return multiply(steps, step)
 
 
-def amount_of(value: Any, market: Market | None, name: str = "amount") -> Decimal:
+def amount_of(value: Any, market: Market | None) -> Decimal:
     """An amount in base, cut to the market's step. InvalidOrder: nothing is left of it."""
-    return _to_step(exact(value, name), market.quantity_step if market else None, cut, name)
+    return _to_step(exact(value, "amount"), market.quantity_step if market else None, cut, "amount")
 
 
 def price_of(value: Any, market: Market | None, name: str = "price") -> Decimal:

@@ -26,7 +26,7 @@ from orderbridge.ccxt.arguments import (
     window,
 )
 from orderbridge.ccxt.dicts import Number, Row, bad_row, bad_trade_row, empty_row, order_row, trade_row, windowed
-from orderbridge.ccxt.errors import OrderOutcomeUnknown, as_ccxt_errors
+from orderbridge.ccxt.errors import OrderOutcomeUnknown, StrayFilled, as_ccxt_errors
 from orderbridge.ccxt.stray import Creates, StrayPolicy
 from orderbridge.errors import ConfigurationError, OrderBridgeError, OrderNotFound, UnexpectedResponse
 from orderbridge.gateway import error_of
@@ -519,4 +519,6 @@ def _error(error: BaseException) -> Row:
     if isinstance(error, OrderOutcomeUnknown):
         # Of the order that is not known, which may be an earlier one.
         told["clientOrderId"] = error.client_order_id
+    if isinstance(error, StrayFilled):
+        told["order"] = error.order
     return told

@@ -189,7 +189,8 @@ class Creates:
         deadline = loop.time() + self._resolve_for
         others: list[Unanswered] = []
         while (sent := self._first_open(asked.request, others)) is not None:
-            await self._look_for(sent, timeout=min(timeout, max(0.0, deadline - loop.time())))
+            if sent.has_left:
+                await self._look_for(sent, timeout=min(timeout, max(0.0, deadline - loop.time())))
             placement = await self._settled(sent, timeout=max(0.0, deadline - loop.time()))
             if placement is not None and _is_open(placement):
                 raise _unknown(placement, "an earlier order of this symbol and side is not known yet; nothing was sent")
@@ -235,10 +236,12 @@ class Creates:
             row = await self._shown(order)
         except (OrderBridgeError, BaseError) as error:
             raise _unknown(placement, f"{about}, and could not be cancelled; nothing was sent: {error}") from error
-        if order.may_be_live or row["filled"] is None:
-            raise _unknown(placement, f"{about}; that it is cancelled is not proven yet, and nothing was sent")
+        # How much it filled is asked for again, where that can be told.
+        is_filled = row["status"] == "closed" and not self._bridge[self._gateway].capabilities.fills
+        if order.may_be_live or (row["filled"] is None and not is_filled):
+            raise _unknown(placement, f"{about}; how it ended is not proven yet, and nothing was sent")
         await self._tell(sent, placement)
-        if Decimal(str(row["filled"])):
+        if is_filled or Decimal(str(row["filled"])):
             raise StrayFilled(
                 f"{about} and had filled: count that before creating another; nothing was sent", order=row
             )

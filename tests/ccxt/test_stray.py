@@ -206,13 +206,15 @@ async def meanwhile(sim: Simulator, exchange: Any, unknown: Any) -> str:
     return appear(sim, unknown)
 
 
+@pytest.mark.parametrize("in_batch", [False, True])
 @pytest.mark.parametrize(("ended", "filled"), [(partly, 0.004), (wholly, 0.01), (meanwhile, 0.01)])
 async def test_a_stray_that_filled_is_told_once_and_nothing_is_sent(
-    sim: Simulator, exchange_of: Any, ended: Ended, filled: float
+    sim: Simulator, exchange_of: Any, ended: Ended, filled: float, in_batch: bool
 ) -> None:
     """In part too: its rest is cancelled. The error has its dict, and is none that bots repeat or sell on."""
     import ccxt
 
+    from orderbridge.ccxt import errors
     from orderbridge.ccxt.errors import StrayFilled
 
     exchange = exchange_of(horizon=LONG, resolve_for=SOON)
@@ -220,15 +222,22 @@ async def test_a_stray_that_filled_is_told_once_and_nothing_is_sent(
     oid = await ended(sim, exchange, unknown)
     patient(exchange)
 
-    with pytest.raises(StrayFilled, match=oid) as caught:
-        await exchange.create_order(SYMBOL, *BID, 570000)
+    if in_batch:
+        row = {"symbol": SYMBOL, "type": "limit", "side": "buy", "amount": 0.01, "price": 570000}
+        (refused,) = await exchange.create_orders([row])
+        error, told = getattr(errors, refused["info"]["error"])(), refused["info"]["order"]
+    else:
+        with pytest.raises(StrayFilled, match=oid) as caught:
+            await exchange.create_order(SYMBOL, *BID, 570000)
+        error, told = caught.value, caught.value.order
     sent_then, live_then = sim.bitso.requests[PLACE], live(sim)
     order = await exchange.create_order(SYMBOL, *BID, 570000)
 
-    assert isinstance(caught.value, ccxt.ExchangeError)
-    assert not isinstance(caught.value, (ccxt.NetworkError, ccxt.InvalidOrder))
-    assert (caught.value.order["id"], caught.value.order["filled"]) == (oid, filled)
-    assert caught.value.order["status"] in ("closed", "canceled")
+    assert isinstance(error, StrayFilled)
+    assert isinstance(error, ccxt.ExchangeError)
+    assert not isinstance(error, (ccxt.NetworkError, ccxt.InvalidOrder))
+    assert (told["id"], told["filled"]) == (oid, filled)
+    assert told["status"] in ("closed", "canceled")
     assert (sent_then, live_then) == (1, [])
     assert live(sim) == [order["id"]]
 
