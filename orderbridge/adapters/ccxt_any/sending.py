@@ -102,8 +102,8 @@ _TAKES: Final[tuple[tuple[str, Any, str, str], ...]] = (
     (
         "quote_sides",
         frozenset({Side.BUY}),
-        "buys leave in a field for quote; sells cannot, or take a field of ccxt's own along",
-        "btse coinmate luno myokx okx okxus toobit whitebit",
+        "buys leave in a field for quote; sells cannot, or not of every kind of account, or with a field of ccxt's own",
+        "btse bybit bybiteu bybitid coinmate luno myokx okx okxus toobit whitebit",
     ),
     ("quote_sides", frozenset(Side), "the cost leaves in a field for quote", "coinbaseexchange revolutx zebpay"),
     ("base_sides", frozenset(), "ccxt wants a cost of every order at market", "zebpay"),
@@ -132,7 +132,6 @@ _BASE_BUYS: Final[Mapping[str, str]] = {
     "as sz with tgtCcy base_ccy": "deepcoin",
     "as volume, of the primary currency": "independentreserve",
     "as volume, and quote with oflags viqc": "kraken",
-    "with marketUnit baseCoin": "bybit bybiteu bybitid",
     "with qtyType ByBase": "phemex",
     "to order/stock_market, which is in base": "whitebit",
 }

@@ -124,9 +124,10 @@ def exchange_of(name: str) -> Any:
 
 
 @asynccontextmanager
-async def capturing(name: str) -> AsyncIterator[tuple[CcxtGateway, list[Left]]]:
-    """A gateway, and what leaves it."""
+async def capturing(name: str, **options: Any) -> AsyncIterator[tuple[CcxtGateway, list[Left]]]:
+    """A gateway, and what leaves it; `options` are ccxt's, such as tell one kind of account from another."""
     known, left = exchange_of(name), []
+    known.options.update(options)
     traits = corrected(declared(known), OVERRIDES.get(name, ()))
 
     async def fetch(url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:

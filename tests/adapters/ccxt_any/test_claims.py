@@ -31,6 +31,14 @@ def _is_usable(name: str) -> bool:
     return known.has.get("spot") is not False and bool(known.has.get("fetchOrder") or known.has.get("fetchOpenOrders"))
 
 
+# Accounts of another kind, whose orders go to other addresses or say other things.
+KINDS: Final[list[tuple[str, dict[str, Any]]]] = [
+    ("bitget", {"uta": False}),
+    ("bybit", {"enableUnifiedMargin": False, "enableUnifiedAccount": False}),
+    ("gate", {"unifiedAccount": True}),
+    ("kucoin", {"hf": True}),
+    ("kucoin", {"uta": True}),
+]
 SHOWN: Final = [name for name in ccxt.async_support.exchanges if name not in UNSHOWN and _is_usable(name)]
 
 
@@ -83,7 +91,7 @@ OWN: Final = {
     "timeInForce": "aster backpack binance binanceus bingx bitget bitopro bitrue bitvavo blockchaincom btcmarkets btse"
     " bullish bybit bybiteu bybitid cex coinsph hashkey kucoin mexc poloniex tokocrypto toobit weex xt zebpay",
     "postOnly": "backpack bitvavo btcmarkets btse kucoin whitebit",
-    "triggerPrice": "bybit bybiteu bybitid",
+    "triggerPrice": "bybit bybiteu bybitid kucoin",
     "clientOrderId": "bitvavo btcmarkets cex latoken poloniex whitebit xt zebpay",
     # Beside the exchange's own word for it, and beside the field for quote.
     "postOnly beside": "aster bitopro",
@@ -145,8 +153,8 @@ def _check_fields(name: str, order: Left) -> None:
     assert left & OWN.keys() <= {field.removesuffix(" beside") for field in _names(OWN, name)}
 
 
-@pytest.mark.parametrize("name", SHOWN)
-async def test_what_is_claimed_leaves_in_a_form_of_its_own(name: str) -> None:
+@pytest.mark.parametrize(("name", "account"), [*((name, {}) for name in SHOWN), *KINDS])
+async def test_what_is_claimed_leaves_in_a_form_of_its_own(name: str, account: dict[str, Any]) -> None:
     """Every life, flag, stop and order at market that is declared changes the request, by the exchange's own names."""
     traits = traits_of(name)
     can = traits.capabilities
@@ -157,7 +165,7 @@ async def test_what_is_claimed_leaves_in_a_form_of_its_own(name: str) -> None:
     asked += [{**STOP, "type": kind, "price": "38000"} for kind in can.order_types & {"stop_limit", "take_profit"}]
     if "stop_loss" in can.order_types and Side.SELL in traits.base_sides:
         asked += [{**STOP, "type": kind} for kind in can.order_types & {"stop_loss", "take_profit"}]
-    async with capturing(name) as (gateway, left):
+    async with capturing(name, **account) as (gateway, left):
         (*_, plain) = await leaving(gateway, left, **LIMIT)
         requests = [(order, (await leaving(gateway, left, **order))[-1]) for order in asked]
 
@@ -220,20 +228,36 @@ async def test_client_ids_leave_as_the_exchanges_own(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "side"),
+    ("name", "account", "side"),
     [
-        (name, side)
-        for name in SHOWN
+        (name, account, side)
+        for name, account in [*((name, {}) for name in SHOWN), *KINDS]
         for side in sorted(traits_of(name).quote_sides)
         if traits_of(name).capabilities.quote_sizing
     ],
 )
-async def test_a_size_in_quote_leaves_in_a_field_for_quote(name: str, side: str) -> None:
+async def test_a_size_in_quote_leaves_in_a_field_for_quote(name: str, account: dict[str, Any], side: str) -> None:
     """A cost is never taken for a quantity of the base."""
-    order = (await captured(name, type="market", side=side, quote_quantity="100"))[-1]
+    async with capturing(name, **account) as (gateway, left):
+        order = (await leaving(gateway, left, type="market", side=side, quote_quantity="100"))[-1]
+    expected = {"bitget": "size"} if account == {"uta": False} else {"kucoin": "size"} if "uta" in account else {}
     _check_fields(name, order)
 
-    assert [field for field, value in order.flat.items() if str(value) == "100"] == list(_names(QUOTE_IN, name))
+    assert [field for field, value in order.flat.items() if str(value) == "100"] == [
+        expected.get(name) or next(iter(_names(QUOTE_IN, name)))
+    ]
+
+
+@pytest.mark.parametrize("name", ["bybit", "bybiteu", "bybitid"])
+async def test_bybit_is_given_no_market_buy_in_base(name: str) -> None:
+    """Of accounts that are not unified it would be an amount of quote, and what kind it is is no capability."""
+    async with capturing(name, enableUnifiedMargin=False, enableUnifiedAccount=False) as (gateway, left):
+        with pytest.raises(NotSupported, match="quote_quantity"):
+            await gateway.submit(OrderRequest.market(symbol=SYMBOL, side="buy", quantity="0.5"))
+        with pytest.raises(NotSupported, match="in quote"):
+            await gateway.submit(OrderRequest.market(symbol=SYMBOL, side="sell", quote_quantity="100"))
+
+    assert left == []
 
 
 @pytest.mark.parametrize("name", [name for name in SHOWN if traits_of(name).edits])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,6 +22,7 @@ from tests.adapters.ccxt_any.stubbed import stubbed
 pytestmark = pytest.mark.ccxt
 
 
+@cache
 def traits_of(name: str) -> Traits:
     exchange = getattr(ccxt.async_support, name)()
     return corrected(declared(exchange), OVERRIDES.get(name, ()))
