@@ -44,11 +44,11 @@ class FanOut:
             for task in tasks.values():
                 if not task.done():
                     self._abandon(task)
-        late = Failure(kind="timed_out", message=f"no answer within {timeout} s")
         results: dict[str, T] = {}
         failures: dict[str, Failure] = {}
         for name, task in tasks.items():
-            outcome = task.result() if task.done() and not task.cancelled() else late
+            is_late = not task.done() or task.cancelled()
+            outcome = Failure(kind="timed_out", message=f"no answer within {timeout} s") if is_late else task.result()
             if isinstance(outcome, kind):
                 results[name] = outcome
                 continue

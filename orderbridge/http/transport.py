@@ -308,7 +308,7 @@ class OneLoop:
         loop = asyncio.get_running_loop()
         if self._loop is None:
             self._loop, self._process = loop, os.getpid()
-        elif self.is_the_parents:
+        elif self._process != os.getpid():
             raise ConfigurationError(after_fork(self._owner))
         elif self._loop is not loop:
             raise ConfigurationError(f"{self._owner} was first used in another event loop; make one per loop")

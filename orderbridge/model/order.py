@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 from operator import itemgetter
 from typing import Annotated, Any, Final, NamedTuple, Self
 
@@ -60,6 +61,7 @@ class OrderKey(NamedTuple):
 Identity = tuple[str, str, Symbol, Side]
 
 
+@lru_cache
 def gateway_name(venue: str, account: str) -> str:
     """`venue`, or `venue/account` when the account is not `default`."""
     return venue if account == "default" else f"{venue}/{account}"

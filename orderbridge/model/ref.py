@@ -87,8 +87,8 @@ class OrderRef(UserModel):
         """
         if not isinstance(text, str):
             raise NoRef(f"the text of a ref is a str, not a {type(text).__name__}")
-        head, colon, rest = (part.strip() for part in text.partition(":"))
-        kind, second, last = (part.strip() for part in rest.partition(":"))
+        head, colon, rest = map(str.strip, text.partition(":"))
+        kind, second, last = map(str.strip, rest.partition(":"))
         if not colon:
             given = {"id": head}
         elif head in _KINDS:

@@ -92,8 +92,10 @@ class RowReader:
             if clock.time() > turn_ends:
                 await asyncio.sleep(0)
                 turn_ends = clock.time() + _TURN
-        self.warn_bad(rows.bad, operation)
-        self.warn_odd([row for row in rows.good if isinstance(row, Order) and row.anomalies], operation)
+        if rows.bad:
+            self.warn_bad(rows.bad, operation)
+        if odd := [row for row in rows.good if isinstance(row, Order) and row.anomalies]:
+            self.warn_odd(odd, operation)
         return rows
 
     def bad_row(self, position: int, reason: str, *, id: str | None = None, raw: Any = None) -> BadRow:

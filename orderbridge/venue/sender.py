@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import json
+import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 # What getting credentials may fail with, without anything being wrong with them.
 _NOT_READY: Final = (TimeoutError, VenueUnavailable, UnexpectedResponse, RateLimited)
+_encode: Final = json.JSONEncoder(separators=(",", ":"), default=SecretStr.get_secret_value).encode
 # Refusals of us, and not of what was asked for.
 _ABOUT_US: Final = (AuthenticationFailed, RateLimited)
 
@@ -264,7 +266,7 @@ class HttpChannel:
         headers, content = {"accept": "application/json"}, b""
         if call.fields is not None:
             headers["content-type"] = "application/json"
-            content = json.dumps(dict(call.fields), separators=(",", ":"), default=SecretStr.get_secret_value).encode()
+            content = _encode(dict(call.fields)).encode()
         request = WireRequest(call.method, url, headers, content)
         return (request, None) if call.is_public else self._auth.sign(request)
 
@@ -379,8 +381,9 @@ class Sender:
                 raise
             raise NotSent(f"nothing was sent: {why}", **self._where(call)) from error
         finally:
-            extra = log_facts(**self._about(call))
-            self.session.log.info("%s -> %s at try %d", call.operation, outcome, tries.count, extra=extra)
+            if self.session.log.isEnabledFor(logging.INFO):
+                extra = log_facts(**self._about(call))
+                self.session.log.info("%s -> %s at try %d", call.operation, outcome, tries.count, extra=extra)
 
     def _where(self, call: VenueCall) -> Where:
         return Where(gateway=self.gateway, operation=call.operation)
@@ -559,7 +562,8 @@ class Sender:
                 outcome = "nothing was sent"
             if not tries.paid:
                 self.session.limiter.give_back(permit.lane)
-            self.session.log.info("%s -> %s", call.operation, outcome, extra=log_facts(**self._about(call)))
+            if self.session.log.isEnabledFor(logging.INFO):
+                self.session.log.info("%s -> %s", call.operation, outcome, extra=log_facts(**self._about(call)))
 
     async def _permit(self, permit: Permit | None, deadline: Deadline, not_after: float | None, where: Where) -> Permit:
         """The permit, spent. NotSent, ConfigurationError: it is given back, and nothing may be sent."""
