@@ -403,11 +403,9 @@ def declared(exchange: Any) -> Traits:
         OrderType.LIMIT: has.get("createLimitOrder") is not False,
         OrderType.MARKET: has.get("createMarketOrder") is True,
     }
-    quote = {Side.BUY} if has.get("createMarketBuyOrderWithCost") is True else set()
-    if has.get("createMarketOrderWithCost") is True:
-        quote = set(Side)
-    elif has.get("createMarketSellOrderWithCost") is True:
-        quote |= {Side.SELL}
+    of_side = {side: has.get(f"createMarket{side.title()}OrderWithCost") for side in Side}
+    of_both = has.get("createMarketOrderWithCost") is True
+    quote = {side for side, own in of_side.items() if own is True or (of_both and own is not False)}
     return Traits(
         order_types=frozenset(kind for kind, is_there in kinds.items() if is_there),
         times_in_force=frozenset(

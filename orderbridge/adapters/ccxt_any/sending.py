@@ -103,7 +103,7 @@ _TAKES: Final[tuple[tuple[str, Any, str, str], ...]] = (
         "quote_sides",
         frozenset({Side.BUY}),
         "buys leave in a field for quote; sells cannot, or not of every kind of account, or with a field of ccxt's own",
-        "btse bybit bybiteu bybitid coinmate luno myokx okx okxus toobit whitebit",
+        "btse bybit bybiteu bybitid coinmate luno myokx okx okxus toobit",
     ),
     ("quote_sides", frozenset(Side), "the cost leaves in a field for quote", "coinbaseexchange revolutx zebpay"),
     ("base_sides", frozenset(), "ccxt wants a cost of every order at market", "zebpay"),

@@ -121,6 +121,25 @@ def test_market_buys_in_base_must_be_shown(told: bool | None, sides: set[Side]) 
     assert declared(known).base_sides == sides
 
 
+@pytest.mark.parametrize(
+    ("buy", "sell", "both", "sides"),
+    [
+        (True, None, None, {Side.BUY}),
+        (None, True, None, {Side.SELL}),
+        (None, None, True, set(Side)),
+        (True, False, True, {Side.BUY}),
+        (False, False, False, set()),
+    ],
+)
+def test_sides_that_can_be_sized_in_quote(
+    buy: bool | None, sell: bool | None, both: bool | None, sides: set[Side]
+) -> None:
+    """A side that is denied is not claimed because both are: Kraken would take the quote of a sell for coins."""
+    calls = {"createMarketBuyOrderWithCost": buy, "createMarketSellOrderWithCost": sell}
+
+    assert declared(exchange({**calls, "createMarketOrderWithCost": both})).quote_sides == sides
+
+
 @pytest.mark.parametrize("name", ["luno", "coinmate", "coincheck", "btcbox", "btcturk", "bit2c"])
 async def test_an_exchange_that_spends_the_amount_gets_no_market_buy_in_base(name: str) -> None:
     """Half a coin would be half a dollar: refused before anything is sent, and a limit order is named instead."""

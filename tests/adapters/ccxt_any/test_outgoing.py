@@ -61,7 +61,6 @@ LIMIT = {"quantity": "0.01", "price": "40000", "client_order_id": "mine1"}
         ("kraken", {**LIMIT, "time_in_force": "ioc"}, {"timeinforce": "IOC"}),
         ("kraken", {**LIMIT, "post_only": True}, {"oflags": "post"}),
         ("kraken", {"type": "market", "quote_quantity": "100"}, {"volume": "100", "oflags": "viqc"}),
-        ("kraken", {"type": "market", "side": "sell", "quote_quantity": "100"}, {"type": "sell", "oflags": "viqc"}),
         ("coinbase", LIMIT, {"configuration": "limit_limit_gtc", "base_size": "0.01", "limit_price": "40000"}),
         ("coinbase", LIMIT, {"client_order_id": "mine1", "post_only": False}),
         ("coinbase", {**LIMIT, "time_in_force": "ioc"}, {"configuration": "sor_limit_ioc"}),
