@@ -44,6 +44,8 @@ _SOCKS: Final = ("socksProxy", "socks_proxy", "socksProxyCallback", "socks_proxy
 # Where ccxt names no pace: one request a second.
 _SLOW_MILLISECONDS: Final = 1000.0
 _SHORTEST_SECRET: Final = 4
+# What is declared of ccxt's exchanges was seen to leave this ccxt and later ones; earlier ones place other orders.
+OLDEST: Final = "4.5.84"
 
 
 def exchange_of(exchange: Any, config: Mapping[str, Any] | None, *, sandbox: bool) -> Any:
@@ -60,6 +62,7 @@ def exchange_of(exchange: Any, config: Mapping[str, Any] | None, *, sandbox: boo
         raise ConfigurationError(f"config is a mapping of ccxt's settings, not {type(config).__name__}")
     make = _made if isinstance(exchange, str) else _taken
     known = make(exchange, config, sandbox=sandbox)
+    _check_version()
     _check_calls(known)
     _check_credentials(known)
     check_proxies(known)
@@ -120,6 +123,19 @@ def _taken(exchange: Any, config: Mapping[str, Any] | None, *, sandbox: bool) ->
     if sandbox:
         raise ConfigurationError("an exchange object is set to its sandbox by its own set_sandbox_mode(True)")
     return exchange
+
+
+def _check_version() -> None:
+    """ConfigurationError: a ccxt that is too old."""
+    there = import_module("ccxt").__version__
+    if _numbers(there) < _numbers(OLDEST):
+        raise ConfigurationError(
+            f"ccxt {there} is too old for orders at its exchanges: pip install --upgrade 'ccxt>={OLDEST}'"
+        )
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(map(int, re.findall(r"\d+", version)[:3]))
 
 
 def _check_calls(exchange: Any) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import tomllib
 from functools import cache
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,10 +14,11 @@ import ccxt.async_support
 import pytest
 
 from orderbridge import OrderRequest
-from orderbridge.adapters.ccxt_any.exchanges import ANY_ID, Traits, corrected, declared
+from orderbridge.adapters.ccxt_any import CcxtGateway
+from orderbridge.adapters.ccxt_any.exchanges import ANY_ID, OLDEST, Traits, corrected, declared
 from orderbridge.adapters.ccxt_any.overrides import OVERRIDES
 from orderbridge.client_ids import SHORTEST, is_ours, mint
-from orderbridge.errors import NotSupported
+from orderbridge.errors import ConfigurationError, NotSupported
 from orderbridge.model.basics import EditClass, Idempotency, OrderType, Side, TimeInForce
 from tests.adapters.ccxt_any.stubbed import stubbed
 
@@ -187,3 +190,17 @@ def test_ids_that_may_be_asked_for(id: str) -> None:
 def test_ids_that_are_never_sent(id: str) -> None:
     """Words of a path, anything that would leave the path, and what is too short to be an id without a digit."""
     assert not Traits(id_shape=ANY_ID).could_be_id(id)
+
+
+@pytest.mark.parametrize("version", ["4.5.9", "4.5.83"])
+def test_an_older_ccxt_is_refused_in_words_that_say_what_to_do(version: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bots that pin one would place what nobody looked at; the oldest that is taken is the one that is asked for."""
+    asked_for = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
+
+    monkeypatch.setattr("ccxt.__version__", version)
+    with pytest.raises(ConfigurationError, match=f"ccxt {version} is too old .*>={OLDEST}"):
+        CcxtGateway("kraken", config={"api_key": "k", "api_secret": "s"})
+    monkeypatch.setattr("ccxt.__version__", OLDEST)
+    CcxtGateway("kraken", config={"api_key": "k", "api_secret": "s"})
+
+    assert asked_for["optional-dependencies"]["ccxt"] == [f"ccxt>={OLDEST}"]
