@@ -194,7 +194,7 @@ class CcxtOrders:
         request = asked.request
         if request.type is not OrderType.MARKET and request.time_in_force not in _AT_ONCE:
             return order_row(order, number=self._number)
-        row = await self._with_trades(order)
+        row = await self._with_trades(order, fees=True)
         if order.status is OrderStatus.ACCEPTED:
             row["status"] = None  # nobody saw it since: a bot that reads `open` waits for what may have traded
         return row
@@ -463,10 +463,10 @@ class CcxtOrders:
             raise ccxt.BadSymbol(f"{self._name} does not have market symbol {symbol}")
         return market
 
-    async def _with_trades(self, order: Order) -> Row:
-        """An order with its trades where they tell what it does not; a failure leaves that unknown."""
+    async def _with_trades(self, order: Order, *, fees: bool = False) -> Row:
+        """An order with its trades where they tell what it does not, as they do of fees; else that stays unknown."""
         filled = order.filled_quantity
-        is_told = filled is not None and (not filled or order.average_price is not None)
+        is_told = filled is not None and (not filled or (order.average_price is not None and not fees))
         fills: list[Fill] = []
         if self._can.fills and not is_told:
             try:

@@ -1,0 +1,137 @@
+"""Calls as Binance's bots write them, from the class to what leaves: names, types, ids, and ids after a restart."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from orderbridge.ccxt import bridges
+from tests.ccxt.fake_binance import FakeBinance
+from tests.ccxt.validated import check_order, check_trade
+
+pytestmark = pytest.mark.ccxt
+
+PAIR = "BTC/USDT"
+POST = "POST /api/v3/order"
+
+
+@pytest.fixture
+def venue() -> Iterator[FakeBinance]:
+    """A small Binance; what was made for it is closed."""
+    with FakeBinance() as running:
+        yield running
+        bridges.close_all()
+
+
+def made(venue: FakeBinance) -> Any:
+    """An object of ours, as its bots make it."""
+    import orderbridge.ccxt as ccxt
+
+    return ccxt.binance(venue.config())
+
+
+LIMIT = ("limit", "buy", 0.01, 50000)
+PLAIN = {"type": "LIMIT", "side": "BUY", "quantity": "0.01", "price": "50000", "timeInForce": "GTC"}
+WRITTEN: list[tuple[tuple[Any, ...], dict[str, Any], dict[str, str]]] = [
+    (LIMIT, {}, PLAIN),
+    (LIMIT, {"recvWindow": 5000}, {**PLAIN, "recvWindow": "5000"}),
+    (LIMIT, {"newClientOrderId": "grid-1"}, {**PLAIN, "newClientOrderId": "grid-1"}),
+    (LIMIT, {"type": "spot", "test": False, "tdMode": "cash"}, PLAIN),
+    (LIMIT, {"strategyId": 7, "newOrderRespType": "FULL"}, {**PLAIN, "strategyId": "7"}),
+    (LIMIT, {"timeInForce": "IOC"}, {**PLAIN, "timeInForce": "IOC"}),
+    (("LIMIT_MAKER", "buy", 0.01, 50000), {}, {"type": "LIMIT_MAKER", "price": "50000"}),
+    (("limit", "buy", 0.01, 50000), {"postOnly": True}, {"type": "LIMIT_MAKER", "price": "50000"}),
+    (("STOP_LOSS_LIMIT", "sell", 0.01, 50000), {"stopPrice": 51000}, {"type": "STOP_LOSS_LIMIT", "stopPrice": "51000"}),
+    (("stop_limit", "sell", 0.01, 50000), {"triggerPrice": 51000}, {"type": "STOP_LOSS_LIMIT", "stopPrice": "51000"}),
+    (("market", "buy", 0.01, None), {}, {"type": "MARKET", "quantity": "0.01"}),
+    (("market", "buy", 0.01, 60000), {"cost": 100}, {"type": "MARKET", "quoteOrderQty": "100"}),
+    (("market", "buy", None, None), {"quoteOrderQty": 100}, {"type": "MARKET", "quoteOrderQty": "100"}),
+]
+
+
+@pytest.mark.parametrize(("args", "params", "fields"), WRITTEN)
+def test_what_a_bot_writes_is_what_leaves(
+    venue: FakeBinance, args: tuple[Any, ...], params: dict[str, Any], fields: dict[str, str]
+) -> None:
+    """By the exchange's own names too, once, and nothing of what says that it is a spot order."""
+    order = made(venue).create_order(PAIR, *args, params)
+
+    (sent,) = [each.params for each in venue.seen if each.call == POST]
+    check_order(order, "createOrder")
+    assert sent.items() >= {**fields, "symbol": "BTCUSDT"}.items()
+    assert not {"test", "tdMode", "cost"} & sent.keys()
+    assert ("quantity" in sent) != ("quoteOrderQty" in sent)
+
+
+@pytest.mark.parametrize(
+    ("kind", "params"),
+    [
+        ("TRAILING_STOP_MARKET", {}),
+        ("oco", {}),
+        ("limit", {"stopLoss": {"triggerPrice": 45000}}),
+        ("limit", {"trailingDelta": 100}),
+        ("limit", {"sideEffectType": "MARGIN_BUY"}),
+        ("limit", {"leverage": 5}),
+        ("limit", {"quantity": "5"}),
+        ("limit", {"test": True}),
+    ],
+)
+def test_what_is_no_plain_spot_order_is_not_supported(venue: FakeBinance, kind: str, params: dict[str, Any]) -> None:
+    """It is never an InvalidOrder, on which frameworks end the position at market; nothing leaves."""
+    import ccxt
+
+    with pytest.raises(ccxt.NotSupported):
+        made(venue).create_order(PAIR, kind, "buy", 0.01, 50000, params)
+
+    assert venue.calls[POST] == 0
+
+
+def test_params_tell_equal_orders_apart(venue: FakeBinance) -> None:
+    """Under one client id another param is another order, which is refused, and nothing leaves."""
+    import ccxt
+
+    exchange = made(venue)
+    order = exchange.create_order(PAIR, *LIMIT, {"clientOrderId": "a1", "strategyId": 7})
+    again = exchange.create_order(PAIR, *LIMIT, {"clientOrderId": "a1", "strategyId": 7})
+
+    with pytest.raises(ccxt.DuplicateOrderId):
+        exchange.create_order(PAIR, *LIMIT, {"clientOrderId": "a1", "strategyId": 8})
+
+    assert again["id"] == order["id"]
+    assert venue.calls[POST] == 1
+
+
+@pytest.mark.parametrize("by_number", [False, True])
+def test_an_order_is_found_by_its_symbol_after_a_restart_without_a_journal(venue: FakeBinance, by_number: bool) -> None:
+    """A filled order too, that no list shows any more: the symbol that the bot gives is what Binance asks for."""
+    filled = made(venue).create_order(PAIR, "market", "buy", 0.01)
+    resting = made(venue).create_order(PAIR, *LIMIT, {"clientOrderId": "a1"})
+    bridges.close_all()  # the process ends, and another begins
+    exchange = made(venue)
+    ids = [int(each["id"]) if by_number else each["id"] for each in (filled, resting)]
+
+    orders = [exchange.fetch_order(id, PAIR) for id in ids]
+    trades = exchange.fetch_order_trades(ids[0], PAIR)
+    named = exchange.fetch_order("", PAIR, {"origClientOrderId": "a1"})
+    cancelled = exchange.cancel_order(ids[1], PAIR)
+
+    for order in (*orders, named, cancelled):
+        check_order(order, "fetchOrder")
+    for trade in trades:
+        check_trade(trade, "fetchOrderTrades")
+    assert [order["status"] for order in orders] == ["closed", "open"]
+    assert [trade["order"] for trade in trades] == [filled["id"]]
+    assert named["id"] == resting["id"] == cancelled["id"]
+    assert cancelled["status"] == "canceled"
+
+
+def test_a_market_order_is_told_with_its_fills(venue: FakeBinance) -> None:
+    """Closed, filled, its average and cost, its trades and their fee, as ccxt reads them out of Binance's answer."""
+    order = made(venue).create_order(PAIR, "market", "buy", 0.01)
+
+    assert (order["status"], order["filled"], order["remaining"]) == ("closed", 0.01, 0.0)
+    assert (order["average"], order["cost"]) == (60000.0, 600.0)
+    assert order["info"]["orderId"] == int(order["id"])
+    assert [trade["amount"] for trade in order["trades"]] == [0.01]
+    assert order["fee"] == {"currency": "BTC", "cost": 0.0}
+    assert order["lastTradeTimestamp"] is not None
