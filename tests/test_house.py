@@ -27,7 +27,7 @@ from orderbridge.simulator import Simulator
 PACKAGE = Path(orderbridge.__file__).resolve().parent
 ROOT = PACKAGE.parent
 # A listing that can be read.
-MOST_FILES = 131
+MOST_FILES = 133
 # What one call crosses, from the bridge to the wire and back.
 MOST_FILES_OF_A_LOOK_UP = 34
 MOST_FILES_OF_A_PLACEMENT = 34
