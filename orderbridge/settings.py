@@ -33,7 +33,7 @@ _ADAPTERS: Final[Mapping[str, tuple[str, str]]] = {
 }
 _CCXT: Final = "ccxt."
 # Settings of a `ccxt.…` gateway that are its own; every other goes into the config of ccxt's object.
-_CCXT_OWN: Final = frozenset({"config", "exchange", "limits", "sandbox", "clock", "retries"})
+_CCXT_OWN: Final = frozenset({"config", "limits", "sandbox", "clock", "retries"})
 _ENTRY_POINTS: Final = "orderbridge.gateways"
 # Settings that the environment may hold, as in BITSO_API_KEY, and in CCXT_KRAKEN_SECRET for `ccxt.kraken`. Secrets are
 # those of the account `default` only: another account names its variables in the file, as `api_key_env`.
@@ -97,9 +97,12 @@ def _build_named(name: str, settings: Settings) -> OrderGateway:
         raise ConfigurationError(message, gateway=name) from error
 
 
-def build_gateway(venue: str, account: str, settings: Mapping[str, Any]) -> OrderGateway:
+def build_gateway(venue: str, account: str, settings: Mapping[str, Any], *, exchange: Any = None) -> OrderGateway:
     """
     One gateway from plain settings, by the adapter's constructor or a third party's entry point.
+
+    Args:
+        exchange: the object of a `ccxt.…` gateway, in place of one that is made by its id.
 
     Raises:
         ConfigurationError: no such venue, or settings that its adapter does not take or lacks.
@@ -108,7 +111,7 @@ def build_gateway(venue: str, account: str, settings: Mapping[str, Any]) -> Orde
         module, name = _ADAPTERS[venue]
         return _construct(getattr(import_module(module), name), venue, account, settings)
     if venue.startswith(_CCXT):
-        return _build_ccxt(venue, account, settings)
+        return _build_ccxt(venue, account, settings, exchange)
     for entry in entry_points(group=_ENTRY_POINTS, name=venue):
         try:
             gateway: OrderGateway = entry.load()(account, settings)
@@ -124,7 +127,7 @@ def build_gateway(venue: str, account: str, settings: Mapping[str, Any]) -> Orde
     )
 
 
-def _build_ccxt(venue: str, account: str, settings: Mapping[str, Any]) -> OrderGateway:
+def _build_ccxt(venue: str, account: str, settings: Mapping[str, Any], exchange: Any) -> OrderGateway:
     adapter = import_module("orderbridge.adapters.ccxt_any").CcxtGateway
     credentials = import_module("orderbridge.adapters.ccxt_any.exchanges").CREDENTIALS
     table = _table(settings.get("config", {}), "config")
@@ -136,10 +139,10 @@ def _build_ccxt(venue: str, account: str, settings: Mapping[str, Any]) -> OrderG
         )
     config = {**table, **{key: value for key, value in settings.items() if key not in _CCXT_OWN and key != "account"}}
     own = {key: value for key, value in settings.items() if key in _CCXT_OWN or key == "account"}
-    # A program may give the object itself, in place of what to make it of.
-    exchange = own.pop("exchange", venue.removeprefix(_CCXT))
     try:
-        return _construct(partial(adapter, exchange), venue, account, {**own, "config": config or None})
+        return _construct(
+            partial(adapter, exchange or venue.removeprefix(_CCXT)), venue, account, {**own, "config": config or None}
+        )
     except NotSupported as error:
         raise ConfigurationError(Exception.__str__(error)) from error
 

@@ -49,6 +49,8 @@ _TRAVELS: Final = ("timeout", "headers", "verbose", "userAgent", "user_agent", "
 _NOT_FOLLOWED: Final = frozenset({OPTION, "createMarketBuyOrderRequiresPrice", "cachedCurrencies"})
 # By which some exchanges tell a sandbox, where the address does not.
 _SWITCHES: Final = ("sandboxMode", "enableDemoTrading")
+# Where orders go through a gateway of ours in place of ccxt's object.
+_OWN_GATEWAYS: Final = frozenset({"bitso"})
 # From here on nonces count milliseconds or less, so that one step ahead of the clock does no harm.
 _MILLISECONDS: Final = 10**12
 # An import at the most: a thread that stands still no sooner than that is left as it is.
@@ -78,12 +80,13 @@ class CalledObject:
     An object as it was set when a call of it was made.
 
     Attributes:
-        travels: its settings that go with the call, by name. options: its options over those of the gateway's object;
-            None where they are the same.
+        travels: its settings that go with the call, by name. proxy: told to a gateway of ours. options: its options
+            over those of the gateway's object; None where they are the same.
     """
 
     exchange: Any
     travels: Mapping[str, Any]
+    proxy: Proxy | None
     options: _Overlaid | None = None
 
 
@@ -155,7 +158,7 @@ def _check_session(exchange: Any) -> None:
         import requests
 
         is_own = type(session) is not requests.Session or bool(session.proxies or session.cert or session.auth)
-        is_own = is_own or session.verify is not True
+        is_own = is_own or session.verify is not True or session.headers != requests.utils.default_headers()
     else:
         is_own = not exchange.own_session
     if is_own:
@@ -165,24 +168,40 @@ def _check_session(exchange: Any) -> None:
         )
 
 
+def _proxy_of(exchange: Any) -> Proxy | None:
+    """
+    The proxy that an object is set to, by ccxt's own rules.
+
+    Raises:
+        ConfigurationError: one that orders of a gateway of ours cannot go through.
+    """
+    if exchange.check_proxy_url_settings() is not None:
+        raise ConfigurationError("proxyUrl is not followed by orders here: use httpProxy or httpsProxy")
+    http, https, socks = exchange.check_proxy_settings()
+    if socks:
+        raise ConfigurationError("a SOCKS proxy may send an order twice: use httpProxy or httpsProxy")
+    named = http or https or exchange.aiohttp_proxy or _of_requests(exchange)
+    return proxy_from(named, named_by=exchange.id) if named else None
+
+
+def _of_requests(exchange: Any) -> str | None:
+    """The proxy in `proxies`, which objects without `await` have."""
+    if not exchange.synchronous or not exchange.proxies:
+        return None
+    scheme = "http" if '"http:' in _where(exchange) else "https"
+    named: str | None = exchange.proxies.get(scheme) or exchange.proxies.get("all")
+    return named
+
+
 class _ObjectsProxies(Proxies):
-    """The proxies that the calling object is set to, by ccxt's own rules."""
+    """The proxy of the object that was called, or that of the environment where it looks there."""
 
     def of(self, url: str) -> Proxy | None:
-        """The proxy for an address. ConfigurationError: one that orders at this exchange cannot go through."""
+        """The proxy for an address. ConfigurationError: of the environment, one that is not spoken."""
         call = current.get()
-        if call is None:
-            return None
-        exchange = call.exchange
-        if exchange.check_proxy_url_settings(url, "", None, None) is not None:
-            raise ConfigurationError("proxyUrl is not followed by orders here: use httpProxy or httpsProxy")
-        http, https, socks = exchange.check_proxy_settings(url, "", None, None)
-        if socks:
-            raise ConfigurationError("a SOCKS proxy may send an order twice: use httpProxy or httpsProxy")
-        named = http or https or call.travels["aiohttp_proxy"]
-        if named:
-            return proxy_from(named, named_by=exchange.id)
-        return super().of(url) if _connecting(exchange)[2] else None
+        if call is None or call.proxy is not None:
+            return None if call is None else call.proxy
+        return super().of(url) if _connecting(call.exchange)[2] else None
 
 
 class _AsTheObject:
@@ -245,13 +264,13 @@ class SharedBridge:
     def _gateway(self, exchange: Any) -> Any:
         limits = "venue" if exchange.enableRateLimit else None
         account = _account_of(exchange)
-        if self.id == "bitso":
+        if self.id in _OWN_GATEWAYS:
             if self.connecting[:2] != (True, None):
-                raise ConfigurationError("verify and cafile are not followed by orders at bitso")
+                raise ConfigurationError(f"verify and cafile are not followed by orders at {self.id}")
             self._engine = _AsTheObject()
             rest = exchange.urls["api"]["rest"]
             return build_gateway(
-                "bitso",
+                self.id,
                 account,
                 {
                     "api_key": exchange.apiKey,
@@ -263,7 +282,7 @@ class SharedBridge:
             )
         self.twin = _twin_of(exchange, self.rise)
         try:
-            return build_gateway(f"ccxt.{self.id}", account, {"exchange": self.twin, "limits": limits})
+            return build_gateway(f"ccxt.{self.id}", account, {"limits": limits}, exchange=self.twin)
         except ConfigurationError as error:
             if isinstance(error.__cause__, NotSupported):
                 raise Uncovered(str(error.__cause__)) from error
@@ -466,14 +485,14 @@ def calling(exchange: Any, name: str, arguments: Mapping[str, Any]) -> Callable[
     if shared is None:
         exchange.check_required_credentials()
     travels = {each: getattr(exchange, each, None) for each in _TRAVELS}
-    if exchange.synchronous and exchange.proxies:
-        travels["aiohttp_proxy"] = exchange.proxies.get("https") or exchange.proxies.get("http")
+    travels["aiohttp_proxy"] = exchange.aiohttp_proxy or _of_requests(exchange)
+    proxy = _proxy_of(exchange) if key[0] in _OWN_GATEWAYS else None
     changed = {} if shared is None else shared.changed(exchange)
 
     async def step() -> Any:
         shared = _shared(exchange, key)
         orders = shared.orders(exchange)
-        current.set(CalledObject(exchange, travels, shared.over_own(changed)))
+        current.set(CalledObject(exchange, travels, proxy, shared.over_own(changed)))
         return await getattr(orders, name)(**arguments)
 
     return step
@@ -513,7 +532,7 @@ def nonce_of(exchange: Any, genuine: Callable[[], Any]) -> Any:
     Bitso's are taken from the gateway always: an earlier process may have sent some of its long ones.
     """
     shared = _process.bridges.get(_key_of(exchange))
-    if shared is None and exchange.id == "bitso" and exchange.apiKey and exchange.secret and not is_over():
+    if shared is None and name_of(exchange) in _OWN_GATEWAYS and exchange.apiKey and exchange.secret and not is_over():
 
         async def made() -> SharedBridge:
             return _shared(exchange, _key_of(exchange))

@@ -330,10 +330,11 @@ def test_a_dead_proxy_keeps_an_order_back(venue: FakeBinance, sim: Simulator) ->
     import orderbridge.ccxt as ccxt
 
     for exchange, order in ((ccxt.binance(venue.config()), ORDER), (ccxt.bitso(bitso_config(sim)), MEXICAN)):
-        exchange.httpProxy = "http://127.0.0.1:9"
-        with pytest.raises(ccxt.NetworkError):
-            exchange.create_order(*order)
-        exchange.httpProxy = None
+        for name, proxy in (("httpProxy", "http://127.0.0.1:9"), ("proxies", {"http": "http://127.0.0.1:9"})):
+            setattr(exchange, name, proxy)
+            with pytest.raises(ccxt.NetworkError):
+                exchange.create_order(*order)
+            setattr(exchange, name, None)
         assert exchange.create_order(*order)["status"] == "open"
 
     assert len(venue.placed) == len(sim.bitso.accepted()) == 1
@@ -365,6 +366,7 @@ def test_the_timeout_is_that_of_the_call(sim: Simulator) -> None:
         lambda exchange: setattr(exchange, "socksProxy", "socks5://127.0.0.1:9"),
         lambda exchange: exchange.session.proxies.update(http="http://127.0.0.1:9"),
         lambda exchange: setattr(exchange.session, "verify", False),
+        lambda exchange: exchange.session.headers.update({"X-Desk": "7"}),
         lambda exchange: setattr(exchange, "verify", False),
         lambda exchange: setattr(exchange, "requests_trust_env", True),
     ],
