@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -52,10 +53,9 @@ _ROW_BY_ROW: Final[Mapping[str, str]] = {
 }
 _PACKAGES: Final = ("ccxt", "ccxt.async_support", "ccxt.pro")
 # Where the orders of a call are that are none of a spot market: in `type`, `marginMode`, or as exchanges spell it.
-_ELSEWHERE: Final = frozenset(
-    {"margin", "cross", "isolated", "swap", "future", "futures", "delivery", "option", "linear", "inverse", "contract"}
-)
-_MARKET_WORDS: Final = ("type", "defaultType", "marginMode", "tdMode", "category", "instType", "subType")
+_ELSEWHERE: Final = re.compile("margin|cross|isolated|swap|future|delivery|option|linear|inverse|contract")
+_MARKET_WORDS: Final = ("type", "defaultType", "marginMode", "tdMode", "category", "instType", "subType", "productType")
+_MARGIN: Final = ("margin", "portfolioMargin", "papi")
 _REQUIRES_PRICE: Final = "createMarketBuyOrderRequiresPrice"
 # What that option means, where it is not the same as everywhere: it is on though not declared; a market buy is in base
 # whatever it says; it is so unless the target is the quote; and it is so unless a price is given.
@@ -130,8 +130,11 @@ class _Routed:
         """
         params = told.get("params") or {}
         rows = [{**row, "params": {**params, **(row.get("params") or {})}} for row in _rows(told)]
-        for each in rows or [told]:
-            self._check_spot(exchange, each, is_mixed=len(rows) > 1)
+        are_spot = {self._is_spot(exchange, each) for each in rows or [told]}
+        if len(are_spot) > 1:
+            raise ccxt.NotSupported(f"{exchange.id} {self.name}(): several orders at once are all of spot markets here")
+        if are_spot == {False}:
+            raise _NotOurs(f"{self.name}() of {told.get('symbol') or 'contracts or margin'}")
         if self.target == "create_order":
             return bridges.calling(exchange, self.target, self._created(exchange, told))
         if self.target == "create_orders":
@@ -144,25 +147,26 @@ class _Routed:
             return bridges.calling(exchange, self.target, told)
         return partial(_each, [bridges.calling(exchange, _ROW_BY_ROW[self.target], row) for row in rows])
 
-    def _check_spot(self, exchange: Any, told: dict[str, Any], *, is_mixed: bool) -> None:
-        """Spell the symbol as ccxt does. _NotOurs: it is a contract's or on margin; NotSupported: some of many are."""
+    def _is_spot(self, exchange: Any, told: dict[str, Any]) -> bool:
+        """True of a spot market's order, whose symbol is spelled as ccxt does from here on."""
         symbol, params, options = told.get("symbol"), told.get("params") or {}, exchange.options
-        words = {str(params[name]).lower() for name in _MARKET_WORDS if name in params}
-        is_spot = True
-        if isinstance(symbol, str) and ("/" not in symbol or ":" in symbol):
-            is_spot = ":" not in symbol
-            if is_spot:
-                market = exchange.market(symbol)
-                told["symbol"], is_spot = market["symbol"], bool(market["spot"])
+        words = [params[name] for name in _MARKET_WORDS if name in params]
+        for name in ("marginMode", "defaultMarginMode"):
+            # One that the exchange's own class has by itself does not speak of spot orders.
+            if options.get(name) and options[name] != exchange.describe()["options"].get(name):
+                words.append(options[name])
+        if isinstance(symbol, str) and ":" in symbol:
+            return False
+        if isinstance(symbol, str) and "/" not in symbol:
+            market = exchange.market(symbol)
+            told["symbol"] = market["symbol"]
+            words.append(market["type"])
         elif symbol is None:
             first, *others = self.name.removesuffix("_ws").split("_")
-            words.add(exchange.handle_market_type_and_params(first + "".join(map(str.title, others)), None, params)[0])
-        words |= {str(options[name]) for name in ("marginMode", "defaultMarginMode") if name in options}
-        if is_spot and not words & _ELSEWHERE and not params.get("margin"):
-            return
-        if is_mixed:
-            raise ccxt.NotSupported(f"{exchange.id} {self.name}(): several orders at once are all of spot markets here")
-        raise _NotOurs(f"{self.name}() of {symbol or 'contracts or margin'}")
+            call = first + "".join(map(str.title, others))
+            words.append(exchange.handle_market_type_and_params(call, None, params)[0])
+        on_margin = any(params.get(name) or options.get(name) for name in _MARGIN)
+        return not on_margin and not any(_ELSEWHERE.search(str(word).lower()) for word in words)
 
     def _created(self, exchange: Any, told: dict[str, Any]) -> dict[str, Any]:
         """The arguments of `create_order`, with the size of a market buy as ccxt means it at this exchange."""

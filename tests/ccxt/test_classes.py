@@ -1,6 +1,7 @@
 """Which calls of an object are the bridge's, and what they ask of it; which are left to ccxt."""
 
 import asyncio
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -319,8 +320,42 @@ def test_several_orders_are_all_of_one_kind(venue: FakeBinance, exchange: Any) -
 
     with pytest.raises(ccxt.NotSupported, match="spot"):
         exchange.create_orders([{**row, "symbol": PAIR}, {**row, "symbol": SWAP}])
-    assert [each["status"] for each in exchange.create_orders([{**row, "symbol": PAIR}])] == ["open"]
-    assert len(venue.orders) == 1
+    assert [each["status"] for each in exchange.create_orders([{**row, "symbol": PAIR}] * 2)] == ["open"] * 2
+    assert len(venue.orders) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "call", "arguments"),
+    [
+        ("bybit", "create_orders", ([{"symbol": SWAP, "type": "limit", "side": "buy", "amount": 1, "price": 2}] * 2,)),
+        ("bybit", "edit_orders", ([{"id": "7", "symbol": SWAP}] * 2,)),
+        ("bybit", "fetch_open_orders", (None, None, None, {"category": "linear"})),
+        ("bitget", "fetch_open_orders", (None, None, None, {"productType": "USDT-FUTURES"})),
+        ("okx", "create_order", (PAIR, "limit", "buy", 1, 2, {"tdMode": "cross"})),
+        ("binance", "create_order", (PAIR, "limit", "buy", 1, 2, {"portfolioMargin": True})),
+        ("binance", "cancel_all_orders", (SWAP,)),
+        ("hyperliquid", "fetch_order", ("7",)),
+    ],
+)
+def test_whatever_is_no_spot_markets_is_left_to_ccxt(
+    asked: Asked, monkeypatch: pytest.MonkeyPatch, name: str, call: str, arguments: tuple[Any, ...]
+) -> None:
+    """In several orders at once, by each exchange's words, and where the exchange has contracts first."""
+    import ccxt as theirs
+
+    import orderbridge.ccxt as ccxt
+
+    passed: list[tuple[Any, ...]] = []
+    genuine = getattr(theirs, name)
+    own = getattr(genuine, call)
+    monkeypatch.setattr(genuine, call, functools.wraps(own)(lambda self, *args: passed.append(args)))
+    monkeypatch.setattr("orderbridge.ccxt.classes._made", {})
+    exchange = getattr(ccxt, name)({"apiKey": "k", "secret": "s", "password": "p"})
+
+    getattr(exchange, call)(*arguments)
+
+    assert asked == []
+    assert passed == [arguments]
 
 
 def test_spot_only_refuses_what_is_not_protected(venue: FakeBinance) -> None:
