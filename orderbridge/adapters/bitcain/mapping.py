@@ -84,6 +84,8 @@ TYPE_FROM_WIRE: Final[Mapping[str, OrderType]] = {
     "iceberg": OrderType.ICEBERG,
     "oco": OrderType.OCO,
 }
+_SIDES: Final = {side.value: side for side in Side}
+_LIVES: Final = {life.value: life for life in TimeInForce}
 # Source: Bitcain, "Create Trading Order", query parameter `trading_mode`: whether it is paper.
 PAPER_FROM_WIRE: Final[Mapping[str, bool]] = {"paper": True, "live": False}
 
@@ -368,10 +370,10 @@ class _Row:
 
     def _side(self) -> Side:
         value = pick(self.row, wire.SIDE)
-        word = bare(value) if isinstance(value, str) else ""
-        if word not in set(Side):
+        side = _SIDES.get(bare(value) if isinstance(value, str) else "")
+        if side is None:
             raise ValueError(f"the side is neither buy nor sell: {brief(value)}")
-        return Side(word)
+        return side
 
     def _type(self) -> tuple[OrderType, str]:
         raw = _text(pick(self.row, wire.TYPE)) or ""
@@ -450,12 +452,10 @@ class _Row:
 
     def _time_in_force(self) -> TimeInForce | None:
         value = pick(self.row, wire.TIME_IN_FORCE)
-        word = bare(value) if isinstance(value, str) else ""
-        if word in set(TimeInForce):
-            return TimeInForce(word)
-        if value is not None:
+        known = _LIVES.get(bare(value) if isinstance(value, str) else "")
+        if known is None and value is not None:
             self.anomalies.append(f"the time in force is not known: {brief(value)}")
-        return None
+        return known
 
     def _flag(self, names: tuple[str, ...]) -> bool | None:
         value = pick(self.row, names)

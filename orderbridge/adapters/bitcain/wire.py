@@ -119,25 +119,26 @@ _UUID: Final = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}", re.I
 
 
 @lru_cache(maxsize=512)
-def _spellings(name: str) -> tuple[str, ...]:
-    head, *rest = name.split("_")
-    return (name, head + "".join(part.capitalize() for part in rest)) if rest else (name,)
+def _spellings(*names: str) -> tuple[str, ...]:
+    """Each name, and as camelCase."""
+    words = [(name, *name.split("_")) for name in names]
+    both = ((name, head + "".join(part.capitalize() for part in rest)) for name, head, *rest in words)
+    return tuple(dict.fromkeys(spelled for pair in both for spelled in pair))
 
 
 def pick(row: Mapping[str, Any], names: tuple[str, ...], *, ignore: type | None = None) -> Any:
     """The first value that is present, neither null nor empty text; each name also in camelCase."""
-    for name in names:
-        for spelled in _spellings(name):
-            value = row.get(spelled)
-            if value is None or value == "" or (ignore is not None and isinstance(value, ignore)):
-                continue
-            return value
+    for spelled in _spellings(*names):
+        value = row.get(spelled)
+        if value is None or value == "" or (ignore is not None and isinstance(value, ignore)):
+            continue
+        return value
     return None
 
 
 def without(row: Mapping[str, Any], *names: str) -> dict[str, Any]:
     """The row less these names, in either spelling."""
-    left_out = {spelled for name in names for spelled in _spellings(name)}
+    left_out = _spellings(*names)
     return {name: value for name, value in row.items() if name not in left_out}
 
 
