@@ -11,6 +11,7 @@ from typing import Any, Final
 import pytest
 
 from orderbridge import Order, OrderRequest
+from orderbridge.adapters.ccxt_any.mapping import fill_from_row
 from orderbridge.adapters.ccxt_any.rows import RULES
 from orderbridge.errors import OutcomeUnknown
 from tests.adapters.ccxt_any.stubbed import stubbed
@@ -348,6 +349,49 @@ OTHERS: Final = [
         "time_in_force=null quantity=2 filled_quantity=0.5",
     ),
     (
+        "bitbank",
+        Exchange(
+            f"order_id={ID} pair=BTCUSDT side=buy type=market status=FULLY_FILLED start_amount=2 remaining_amount=0"
+            " executed_amount=2 average_price=40000.5 ordered_at=1767607200123",
+            lambda row: {"success": 1, "data": row},
+        ),
+        "status=filled quantity=2 filled_quantity=2 average_price=40000.5 filled_quote_quantity=null",
+    ),
+    (
+        "cryptocom",
+        Exchange(
+            f"order_id={ID} client_oid=mine-1 instrument_name=BTCUSDT side=BUY order_type=MARKET status=FILLED"
+            " quantity=2 cumulative_quantity=2 cumulative_value=80001 avg_price=40000.5 create_time=1767607200123",
+            lambda row: {"code": 0, "result": row},
+        ),
+        "status=filled quantity=2 filled_quote_quantity=80001 average_price=40000.5 client_order_id=mine-1",
+    ),
+    (
+        "hollaex",
+        Exchange(
+            f"id={ID} symbol=BTCUSDT side=buy type=limit status=new size=2 filled=0 price=40000 average=40000"
+            " created_at=2026-01-05T10:00:00.123Z"
+        ),
+        "status=open quantity=2 filled_quantity=0 average_price=null price=40000",
+    ),
+    (
+        "independentreserve",
+        Exchange(
+            f"OrderGuid={ID} PrimaryCurrencyCode=BTC SecondaryCurrencyCode=USDT Type=LimitBid Status=Open Price=40000"
+            " VolumeOrdered=2 VolumeFilled=0.5 Outstanding=1.5 Value=80000 AvgPrice=39999.5"
+            " CreatedTimestampUtc=2026-01-05T10:00:00.123Z"
+        ),
+        "status=partially_filled quantity=2 filled_quantity=0.5 filled_quote_quantity=null average_price=39999.5",
+    ),
+    (
+        "indodax",
+        Exchange(
+            f"order_id={ID} type=buy price=40000 order_USDT=80000 remain_BTC=2 submit_time=1767607200",
+            lambda row: {"success": 1, "return": {"order": row}},
+        ),
+        "status=unknown filled_quote_quantity=null",
+    ),
+    (
         "mexc",
         Exchange(
             f"orderId={ID} clientOrderId=null symbol=BTCUSDT status=FILLED type=MARKET side=BUY price=40100 origQty=2"
@@ -444,6 +488,47 @@ async def test_open_orders_of_cryptomus_have_neither_status_nor_type() -> None:
     assert told(order, "status=open type=unknown quantity=2 filled_quantity=0 filled_quote_quantity=null") == {}
 
 
+LISTED: Final = [
+    (
+        "btse",
+        f"orderID={ID} symbol=BTCUSDT side=SELL orderType=77 orderState=STATUS_ACTIVE status=2 originalOrderBaseSize=2"
+        " currentOrderBaseSize=2 totalFilledBaseSize=0 timestamp=1767607200123",
+        bare,
+        "status=open quantity=2 filled_quantity=0",
+    ),
+    (
+        "cex",
+        f"orderId={ID} currency1=BTC currency2=USDT side=BUY orderType=Market status=NEW requestedAmountCcy1=null"
+        " requestedAmountCcy2=100 executedAmountCcy1=null executedAmountCcy2=null serverCreateTimestamp=1767607200123",
+        lambda rows: {"ok": "ok", "data": rows},
+        "status=open quantity=null quote_quantity=100 filled_quantity=null",
+    ),
+    (
+        "coincheck",
+        f"id={ID} order_type=buy pair=BTCUSDT rate=40000 pending_amount=1.5 created_at=2026-01-05T10:00:00.123Z",
+        lambda rows: {"success": True, "orders": rows},
+        "status=open quantity=null filled_quantity=null price=40000",
+    ),
+    (
+        "deepcoin",
+        f"ordId={ID} clOrdId='' instId=BTCUSDT ordType=limit side=buy state=live px=40000 sz=2 accFillSz=0 tgtCcy=''"
+        " cTime=1767607200000",
+        lambda rows: {"code": "0", "data": rows},
+        "status=open quantity=2 time_in_force=null price=40000",
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "row", "wrap", "expected"), LISTED)
+async def test_rows_of_open_orders(name: str, row: str, wrap: Callable[[Any], Any], expected: str) -> None:
+    """What is pending is no size, an order at market is open until it is said to be over, a type is no lifetime."""
+    market = {"id": "BTC-USDT" if name == "cex" else "BTCUSDT"}
+    async with stubbed(name, lambda *_: (200, wrap([row_of(row)])), market=market) as stub:
+        (order,) = await stub.gateway.open_orders(symbol="BTC/USDT")
+
+    assert told(order, expected) == {}
+
+
 async def test_one_odd_field_costs_no_order() -> None:
     """An order whose row has a negative price beside good ones is listed with the rest, and so is what is odd of it."""
     rows = [row_of(f"{BOUGHT['binance'].row} orderId={each} status=NEW executedQty=0 type=LIMIT") for each in (1, 2)]
@@ -476,6 +561,16 @@ async def test_a_fill_has_what_ccxt_drops_of_its_row() -> None:
         (fill,) = [each async for each in stub.gateway.fills(symbol="BTC/USDT")]
 
     assert (fill.order_id, fill.quote_quantity) == (ID, Decimal(80000))
+
+
+async def test_a_fill_has_the_value_of_its_row() -> None:
+    """Bullish rounds the price of a trade, so that the price times the quantity is not what was paid."""
+    rules, row = RULES["bullish"], row_of("quantity=2 price=0.9998 quoteAmount=1.9995")
+    trade = {"id": "5", "order": ID, "symbol": "BTC/USDT", "side": "buy", "amount": "2", "price": "0.9998"}
+
+    fill = fill_from_row({**trade, "cost": "1.9996", "info": row}, venue="v", account="default", rules=rules)
+
+    assert fill.quote_quantity == Decimal("1.9995")
 
 
 NEW: Final = f"{BOUGHT['binance'].row} status=NEW type=LIMIT price=40000 origQty=2 executedQty=0 origQuoteOrderQty=0"

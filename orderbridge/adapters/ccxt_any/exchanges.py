@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from orderbridge.adapters.ccxt_any.rows import RULES, UNREVIEWED, RowRules
+from orderbridge.adapters.ccxt_any.rows import UNREVIEWED, RowRules
 from orderbridge.client_ids import from_uuid, to_uuid
 from orderbridge.errors import ConfigurationError, NotSupported
 from orderbridge.gateway import Capabilities, ClientIdRule
@@ -438,7 +438,6 @@ def declared(exchange: Any) -> Traits:
         order_trades=has.get("fetchOrderTrades") is True,
         fetches_trigger=_dict(spot.get("fetchOrder")).get("trigger") is True,
         trigger_orders_apart=_dict(spot.get("fetchOpenOrders")).get("trigger") is True,
-        rows=RULES.get(exchange.id, UNREVIEWED),
     )
 
 

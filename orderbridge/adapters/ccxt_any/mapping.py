@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from functools import partial
-from typing import Any, Final, NotRequired, TypedDict, Unpack
+from typing import Any, Final, NotRequired, TypedDict, TypeVar, Unpack
 
 from orderbridge.adapters.ccxt_any.rows import RowRules
 from orderbridge.model.basics import (
@@ -120,7 +120,7 @@ class Reading:
 
     def status(self, *, is_new: bool) -> str:
         """ccxt's word for the status. The call of a list may add one after the parser, as one for open orders does."""
-        added = "" if is_new else self._row.get("status")
+        added = "" if is_new or self.stated.get("status") else self._row.get("status")
         return self.word("status") or (added if isinstance(added, str) else "")
 
     @property
@@ -250,64 +250,46 @@ def _size(text: str) -> Decimal | None:
     return amount and amount.copy_abs()
 
 
+T = TypeVar("T")
+
+
+def _words(*rows: tuple[T, str]) -> dict[str, T]:
+    return {word: meaning for meaning, words in rows for word in words.split("|")}
+
+
 # Source: ccxt's manual, "Order Structure", field `status`. `open` and `closed` are decided by the numbers. `canceling`
 # is an order whose cancel was asked for. Words that are none of ccxt's leak through, or stand where rules read them.
-STATUS_FROM_CCXT: Final[Mapping[str, OrderStatus]] = {
-    "open": OrderStatus.OPEN,
-    "live": OrderStatus.OPEN,
-    "partially filled": OrderStatus.OPEN,
-    "status active": OrderStatus.OPEN,
-    "canceling": OrderStatus.OPEN,
-    "filled": OrderStatus.FILLED,
-    "canceled": OrderStatus.CANCELLED,
-    "cancelled": OrderStatus.CANCELLED,
-    "expired": OrderStatus.EXPIRED,
-    "rejected": OrderStatus.REJECTED,
-}
+STATUS_FROM_CCXT: Final = _words(
+    (OrderStatus.OPEN, "open|live|partially filled|status active|canceling"),
+    (OrderStatus.FILLED, "filled"),
+    (OrderStatus.CANCELLED, "canceled|cancelled"),
+    (OrderStatus.EXPIRED, "expired"),
+    (OrderStatus.REJECTED, "rejected"),
+)
 _CLOSED: Final = "closed"
 # An exchange's own words for what ccxt calls `closed`, where the numbers need not decide.
-ENDS: Final[Mapping[str, OrderStatus]] = {
-    "filled": OrderStatus.FILLED,
-    "fully filled": OrderStatus.FILLED,
-    "executed": OrderStatus.FILLED,
-    "completed": OrderStatus.FILLED,
-    "partiallyfilledcanceled": OrderStatus.CANCELLED,
-    "partial canceled": OrderStatus.CANCELLED,
-}
-# Only `limit` and `market` are promised; the others leak through from exchanges.
-TYPE_FROM_CCXT: Final[Mapping[str, OrderType]] = {
-    "market": OrderType.MARKET,
-    "price": OrderType.MARKET,
-    "limit": OrderType.LIMIT,
-    "limit maker": OrderType.LIMIT,
-    "post only": OrderType.LIMIT,
-    "stop loss": OrderType.STOP_LOSS,
-    "stop market": OrderType.STOP_LOSS,
-    "stoploss": OrderType.STOP_LOSS,
-    "stop limit": OrderType.STOP_LIMIT,
-    "stop loss limit": OrderType.STOP_LIMIT,
-    "stoplosslimit": OrderType.STOP_LIMIT,
-    "take profit": OrderType.TAKE_PROFIT,
-    "take profit limit": OrderType.TAKE_PROFIT,
-    "take profit market": OrderType.TAKE_PROFIT,
-    "takeprofit": OrderType.TAKE_PROFIT,
-    "takeprofitlimit": OrderType.TAKE_PROFIT,
-    "trailing stop": OrderType.TRAILING_STOP,
-    "trailing stop limit": OrderType.TRAILING_STOP,
-    "iceberg": OrderType.ICEBERG,
-}
+ENDS: Final = _words(
+    (OrderStatus.FILLED, "filled|fully filled|executed|completed"),
+    (OrderStatus.CANCELLED, "partiallyfilledcanceled|partial canceled"),
+)
+# Only `limit` and `market` are promised; the others leak through from exchanges, or stand where rules read them.
+TYPE_FROM_CCXT: Final = _words(
+    (OrderType.MARKET, "market|price"),
+    (OrderType.LIMIT, "limit|limit maker|post only"),
+    (OrderType.STOP_LOSS, "stop loss|stop market|stoploss"),
+    (OrderType.STOP_LIMIT, "stop limit|stop loss limit|stoplosslimit"),
+    (OrderType.TAKE_PROFIT, "take profit|take profit limit|take profit market|takeprofit|takeprofitlimit"),
+    (OrderType.TRAILING_STOP, "trailing stop|trailing stop limit"),
+    (OrderType.ICEBERG, "iceberg"),
+)
 # Source: ccxt's manual, "Order Structure", field `timeInForce`, and whether it says post-only.
-LIFE_FROM_CCXT: Final[Mapping[str, tuple[TimeInForce, bool | None]]] = {
-    "gtc": (TimeInForce.GTC, None),
-    "ioc": (TimeInForce.IOC, None),
-    "fok": (TimeInForce.FOK, None),
-    "gtd": (TimeInForce.GTT, None),
-    "gtt": (TimeInForce.GTT, None),
-    "po": (TimeInForce.GTC, True),
-    "immediate or cancel": (TimeInForce.IOC, None),
-    "fill or kill": (TimeInForce.FOK, None),
-    "maker or cancel": (TimeInForce.GTC, True),
-}
+LIFE_FROM_CCXT: Final = _words(
+    ((TimeInForce.GTC, None), "gtc"),
+    ((TimeInForce.IOC, None), "ioc|immediate or cancel"),
+    ((TimeInForce.FOK, None), "fok|fill or kill"),
+    ((TimeInForce.GTT, None), "gtd|gtt"),
+    ((TimeInForce.GTC, True), "po|maker or cancel"),
+)
 # Where the raw row of a fill has what a maker was paid, and in which currency.
 REBATE: Final = "orderbridge:rebate"
 _WORKING: Final = frozenset({OrderStatus.ACCEPTED, OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED})

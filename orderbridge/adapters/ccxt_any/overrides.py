@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from orderbridge.adapters.ccxt_any.exchanges import Listing, Row
+from orderbridge.adapters.ccxt_any.rows import RULES
 from orderbridge.adapters.ccxt_any.sending import SENDING
 from orderbridge.venue.meanings import Meaning, rows_of
 
@@ -337,15 +338,22 @@ _REFUSALS: Final[Mapping[str, tuple[Row, ...]]] = {
     ),
 }
 # What answers as another does.
-_FAMILIES: Final = {"binance": "binanceus", "okx": "okxus myokx", "bybit": "bybiteu bybitid", "gate": "gateeu"}
+_FAMILIES: Final = {
+    "binance": "binanceus",
+    "okx": "okxus myokx",
+    "bybit": "bybiteu bybitid",
+    "gate": "gateeu",
+    "hitbtc": "bequant fmfwio",
+}
 _LIKE: Final = {name: like for like, names in _FAMILIES.items() for name in names.split()}
 
 
 def _rows_of(name: str) -> tuple[Row, ...]:
     like = _LIKE.get(name, name)
-    return (*_ROWS.get(like, ()), *SENDING.get(name, ()), *_REFUSALS.get(like, ()))
+    reads = (("rows", RULES[like], "its own rows were read beside what ccxt makes of them"),) if like in RULES else ()
+    return (*_ROWS.get(like, ()), *SENDING.get(name, ()), *_REFUSALS.get(like, ()), *reads)
 
 
 OVERRIDES: Final[Mapping[str, tuple[Row, ...]]] = {
-    name: _rows_of(name) for name in sorted({*_ROWS, *SENDING, *_REFUSALS, *_LIKE})
+    name: _rows_of(name) for name in sorted({*_ROWS, *SENDING, *_REFUSALS, *RULES, *_LIKE})
 }

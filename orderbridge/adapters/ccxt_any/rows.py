@@ -59,41 +59,23 @@ UNREVIEWED: Final = RowRules()
 
 # What ccxt computes into the row, or takes from a default, has an empty path.
 _BASE: Final = RowRules(base_buys=True)
-# Milliseconds of a stop that waits are -1 there, and one of the types says which way a trigger points.
-_BINANCE: Final = RowRules(
-    order={"type": "type", "filled": "executedQty", "timestamp": "time|transactTime"},
-    quote=QuoteSize("origQuoteOrderQty"),
-    base_buys=True,
-)
-# Without the field the exchange's default counts, which is the quote for a buy at market.
-_BYBIT: Final = RowRules(
-    # Nothing remains of what was cancelled, filled or not.
-    order={"remaining": ""},
-    quote=QuoteSize("qty", when=("marketUnit", "quoteCoin")),
-    base_buys=False,
-)
-# ccxt divides what was spent.
-_GATE: Final = RowRules(
-    order={"filled": "filled_amount", "cost": "filled_total"},
-    quote=QuoteSize("amount", every_buy=True),
-    status="finish_as|status",
-)
 # ccxt reads no amount where the type has the word `market`.
 _HTX: Final = RowRules(
     order={"amount": "amount", "cost": "filled-cash-amount|field-cash-amount"},
     quote=QuoteSize("amount", every_buy=True),
 )
-# What was ordered in quote is ccxt's cost.
-_OKX: Final = RowRules(order={"cost": ""}, quote=QuoteSize("sz", when=("tgtCcy", "quote_ccy")), base_buys=False)
 
 RULES: Final[Mapping[str, RowRules]] = {
     "alpaca": RowRules(quote=QuoteSize("notional", unless="qty"), base_buys=True),
     "aster": RowRules(order={"type": "type"}, base_buys=True),
     # It states quantity and quoteQuantity, whichever was ordered.
     "backpack": RowRules(base_buys=False),
-    "bequant": _BASE,
-    "binance": _BINANCE,
-    "binanceus": _BINANCE,
+    # Milliseconds of a stop that waits are -1 there, and one of the types says which way a trigger points.
+    "binance": RowRules(
+        order={"type": "type", "filled": "executedQty", "timestamp": "time|transactTime"},
+        quote=QuoteSize("origQuoteOrderQty"),
+        base_buys=True,
+    ),
     "bingx": RowRules(quote=QuoteSize("origQuoteOrderQty"), base_buys=True),
     "bitbank": _BASE,
     # ccxt takes the time of the last change for that of the creation.
@@ -121,9 +103,13 @@ RULES: Final[Mapping[str, RowRules]] = {
     # ccxt calls every open order at market closed.
     "btse": RowRules(order={"status": "orderState"}),
     "bullish": RowRules(trade={"cost": "quoteAmount"}, base_buys=True),
-    "bybit": _BYBIT,
-    "bybiteu": _BYBIT,
-    "bybitid": _BYBIT,
+    # Without the field the exchange's default counts, which is the quote for a buy at market.
+    "bybit": RowRules(
+        # Nothing remains of what was cancelled, filled or not.
+        order={"remaining": ""},
+        quote=QuoteSize("qty", when=("marketUnit", "quoteCoin")),
+        base_buys=False,
+    ),
     "cex": RowRules(quote=QuoteSize("requestedAmountCcy2"), base_buys=True),
     "coinbase": RowRules(
         order={"cost": "filled_value"},
@@ -151,11 +137,14 @@ RULES: Final[Mapping[str, RowRules]] = {
     ),
     "deribit": RowRules(order={"cost": ""}, base_buys=True),
     "derive": _BASE,
-    "fmfwio": _BASE,
     # The cost is the price times all of it, and the order of a trade is dropped.
     "foxbit": RowRules(order={"cost": ""}, trade={"order": "order_id"}, base_buys=True),
-    "gate": _GATE,
-    "gateeu": _GATE,
+    # ccxt divides what was spent.
+    "gate": RowRules(
+        order={"filled": "filled_amount", "cost": "filled_total"},
+        quote=QuoteSize("amount", every_buy=True),
+        status="finish_as|status",
+    ),
     # A lifetime is one of the options, and no option is no GTC.
     "gemini": RowRules(order={"timeInForce": "options.0"}),
     "hashkey": RowRules(quote=QuoteSize("reqAmount"), base_buys=True),
@@ -166,7 +155,7 @@ RULES: Final[Mapping[str, RowRules]] = {
     # `Value` is of what was ordered.
     "independentreserve": RowRules(order={"cost": ""}, base_buys=True),
     # The cost is what was ordered, and a missing status an open one.
-    "indodax": RowRules(order={"cost": "", "status": "status"}),
+    "indodax": RowRules(order={"cost": "", "status": "status|return.order.status"}),
     # Zero stands for no `userref`, which is no id of an order anyway. Of an order sized in quote, documents and rows
     # differ in which currency its other amounts are.
     "kraken": RowRules(
@@ -180,10 +169,9 @@ RULES: Final[Mapping[str, RowRules]] = {
     ),
     # Every order at market is an IOC to ccxt; the value of a sale stands where that of a buy by quote would.
     "mexc": RowRules(order={"timeInForce": "timeInForce|type"}, base_buys=False),
-    "myokx": _OKX,
     "nado": RowRules(scaled=True),
-    "okx": _OKX,
-    "okxus": _OKX,
+    # What was ordered in quote is ccxt's cost.
+    "okx": RowRules(order={"cost": ""}, quote=QuoteSize("sz", when=("tgtCcy", "quote_ccy")), base_buys=False),
     # A missing status is an open one to ccxt.
     "pacifica": RowRules(order={"status": "order_status|os"}),
     "phemex": RowRules(
