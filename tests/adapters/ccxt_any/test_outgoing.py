@@ -8,10 +8,12 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
+from ccxt.base.errors import RequestTimeout
 
-from orderbridge import OrderEdit, OrderRef, OrderRequest
+from orderbridge import OrderBridge, OrderEdit, OrderRef, OrderRequest
 from orderbridge.client_ids import from_uuid
 from orderbridge.errors import ConfigurationError, NotSupported, OrderDenied, OutcomeUnknown
+from orderbridge.model.basics import PlacementState
 from orderbridge.screening import fingerprint
 from tests.adapters.ccxt_any.played import gateway
 from tests.adapters.ccxt_any.stubbed import stubbed
@@ -282,4 +284,28 @@ async def test_an_exchange_of_uuids_gets_ours_as_one_and_refuses_others() -> Non
     assert order.client_order_id == from_uuid(placed["client_oid"]) != placed["client_oid"]
     assert found is not None
     assert (found.order_id, found.client_order_id) == (order.order_id, order.client_order_id)
+    assert sum(method == "POST" for method, _, _ in known.sent) == 1
+
+
+async def test_an_order_whose_answer_is_lost_is_found_by_its_client_id() -> None:
+    """Where nobody could be asked before, one order is placed, and found, without a person."""
+    gate = Gate("")
+
+    def losing(url: str, method: str, headers: Any, body: Any) -> tuple[int, Any]:
+        if method == "POST":
+            gate.row |= {"text": json.loads(body)["text"], "amount": "0.5", "left": "0.5"}
+            raise RequestTimeout("no answer in time")
+        return gate(url, method, headers, body)
+
+    buy = OrderRequest.limit(symbol="BTC/USDT", side="buy", quantity="0.5", price="40000")
+    async with stubbed("gate", losing) as known, OrderBridge(known.gateway) as bridge:
+        with pytest.raises(OutcomeUnknown) as unknown:
+            await bridge.place("ccxt.gate", buy, key="once")
+        assert unknown.value.placement is not None
+        placement = await bridge.resolve(unknown.value.placement, timeout=30)
+        again = await bridge.place("ccxt.gate", buy, key="once")
+
+    assert placement.state is PlacementState.PLACED
+    assert placement.order is not None
+    assert placement.order.order_id == again.order_id == "1234567"
     assert sum(method == "POST" for method, _, _ in known.sent) == 1
