@@ -527,7 +527,6 @@ class OrderBridge:
         *,
         strict: bool,
     ) -> BridgeListing[T]:
-        self._check_usable()
         left_out: dict[str, str] = {}
         calls: list[AsyncIterator[T]] = []
         for name in self._asked(gateways):

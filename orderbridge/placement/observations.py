@@ -135,8 +135,7 @@ class Observations:
             elif order.identity not in self._doubles and not is_older(order, since):
                 kind = AlarmKind.CONFLICT if disagreements(request, order, since=since) else AlarmKind.DOUBLE
                 why = f"a second order beside {known.order_id} is shown under its id: {order.order_id}"
-                facts = {"source": source, "why": why}
-                record = await self._ledger.note(record, Happened.CONFLICT, facts=facts, conflicts=_with(record, why))
+                record = await self._contradicted(record, why, source=source)
                 if order.identity not in self._doubles:  # told by another sighting while this one was written down
                     note_known(self._doubles, order.identity)
                     self._ledger.alarm(kind, why, record=record, order=order)
@@ -151,16 +150,14 @@ class Observations:
             why = f"{order.order_id}: " + "; ".join(disagreements(request, order, since=since))
         if why in record.conflicts:
             return record
-        after = await self._ledger.note(
-            record,
-            Happened.CONFLICT,
-            facts={"source": source, "why": why},
-            conflicts=_with(record, why),
-            several=several or record.several,
-        )
+        after = await self._contradicted(record, why, source=source, several=several or record.several)
         kind = AlarmKind.DOUBLE if several else AlarmKind.CONFLICT
         self._ledger.alarm(kind, f"what is shown under its id does not fit: {why}", record=after, order=orders[0])
         return after
+
+    async def _contradicted(self, record: Record, why: str, *, source: str, **changes: Any) -> Record:
+        facts, conflicts = {"source": source, "why": why}, tuple(dict.fromkeys([*record.conflicts, why]))
+        return await self._ledger.note(record, Happened.CONFLICT, facts=facts, conflicts=conflicts, **changes)
 
     def _tell_of_contradictions(self, orders: Iterable[Order]) -> None:
         """Row 32: an order that was concluded to be over is shown after all, or more of it was filled."""
@@ -192,10 +189,6 @@ def made_since(record: Record) -> datetime | None:
 def is_older(order: Order, since: datetime | None) -> bool:
     """True if an order was certainly made before, so that it is another's: venues forget ids, and people reuse them."""
     return since is not None and order.created_at is not None and order.created_at < since - SKEW
-
-
-def _with(record: Record, why: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys([*record.conflicts, why]))
 
 
 # So many orders of a long history are stored together.
