@@ -117,7 +117,8 @@ class Ledger:
         self.under_way: Counter[str] = Counter()
         self._on_alarm = on_alarm
         self._telling: set[asyncio.Task[None]] = set()
-        self._unwritten: list[_Unwritten] = []
+        # What happened and is known in memory only.
+        self.unwritten: list[_Unwritten] = []
         # Owners whose lease is longer than any that is given, each with the loop time when that was first read.
         self._too_long: dict[str, float] = {}
         # An order of the journal with what calls have shown of it since, and is not stored yet.
@@ -199,17 +200,12 @@ class Ledger:
             for name in ("facts", "evidence", "fenced", "when", "alone", "placement"):
                 told.pop(name, None)
             after = step(record, happened, at=self.now(), placement=placement, **told).record
-            self._unwritten.append(_Unwritten(record, happened, how, after))
+            self.unwritten.append(_Unwritten(record, happened, how, after))
             return after
-
-    @property
-    def has_unwritten(self) -> bool:
-        """True if something that happened is known in memory only."""
-        return bool(self._unwritten)
 
     def _is_unwritten(self, record: Record) -> bool:
         """True if something that happened to a placement is known in memory only."""
-        return any(each.record.id == record.id for each in self._unwritten)
+        return any(each.record.id == record.id for each in self.unwritten)
 
     async def write_again(self) -> None:
         """
@@ -219,7 +215,7 @@ class Ledger:
             The first error there was. What still cannot be stored is kept.
         """
         failed: dict[str, Exception] = {}
-        for each in list(self._unwritten):
+        for each in list(self.unwritten):
             if each.record.id in failed:
                 continue
             try:
@@ -231,7 +227,7 @@ class Ledger:
                 failed[each.record.id] = error
                 continue
             # Another call may have stored it meanwhile: it is taken from the list by what it is, not by its place.
-            self._unwritten = [other for other in self._unwritten if other is not each]
+            self.unwritten = [other for other in self.unwritten if other is not each]
         for first in failed.values():
             raise first
 
@@ -258,7 +254,7 @@ class Ledger:
 
     def as_it_happened(self, record: Record) -> Record:
         """A record of the journal with what happened to it since and could not be stored."""
-        for each in self._unwritten:
+        for each in self.unwritten:
             if each.record.id != record.id:
                 continue
             is_next = (each.record.state, each.record.attempt) == (record.state, record.attempt)

@@ -320,7 +320,7 @@ class Placements:
     ) -> list[Placement]:
         """The placements that fit, oldest first, each with its order as last known."""
         await self.recorder.catch_up()
-        states = None if state is None or self.ledger.has_unwritten else [state]
+        states = None if state is None or self.ledger.unwritten else [state]
         found = await self.ledger.journal.find(gateway=gateway, key=key, states=states)
         records = [self.ledger.as_it_happened(record) for record in found]
         placements = [await self.ledger.placement(record) for record in records if state in (None, record.state)]
