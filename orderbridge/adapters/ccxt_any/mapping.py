@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from functools import partial
@@ -70,14 +70,14 @@ def found(row: Any, path: str) -> Any:
     """The value at the first of the paths that has one; see `RowRules`."""
     ways, _, scale = path.partition("@")
     for way in ways.split("|"):
-        value = row
-        for step in filter(None, way.split(".")):
-            if isinstance(value, Mapping):
+        value: Any = row if way else None
+        for step in way.split("."):
+            if isinstance(value, dict):
                 value = value.get(step)
             else:
-                place = int(step) if step.isdecimal() else -1
-                value = value[place] if isinstance(value, (list, tuple)) and 0 <= place < len(value) else None
-        if way and value not in (None, ""):
+                is_place = isinstance(value, list) and step.isdecimal() and int(step) < len(value)
+                value = value[int(step)] if is_place else None
+        if value not in (None, ""):
             return _scaled(value, int(scale)) if scale else value
     return None
 
@@ -106,7 +106,7 @@ class Reading:
         self._is_trade = is_trade
         self._rules = rules
         self._paths = rules.trade if is_trade else rules.order
-        self._texts: frozenset[str] | None = None
+        self._texts: set[str] | None = None
         self.id = _id(row.get("id"))
 
     def value(self, name: str) -> Any:
@@ -179,8 +179,7 @@ class Reading:
         try:
             if isinstance(value, str) and not value.lstrip("-").replace(".", "", 1).isdecimal():
                 return moment_of(value)
-            count = number(value)
-            if count is None or count <= 0:
+            if (count := number(value)) is None or count <= 0:
                 return None
             unit = next((digits for digits in (0, 3, 6) if count < 10 ** (11 + digits)), 9)
             return _EPOCH + timedelta(microseconds=int(count.scaleb(6 - unit, EXACT)))
@@ -201,11 +200,8 @@ class Reading:
 
     def _is_stated(self, value: object, amount: Decimal) -> bool:
         """True if a field of the exchange's row has this number. Exchanges sign amounts by direction."""
-        if not isinstance(self._info, (Mapping, list, tuple)):
-            return False
         if self._texts is None:
-            # Some rows tell of an order in a sentence.
-            self._texts = frozenset(word for leaf in _leaves(self._info) for word in str(leaf).split())
+            self._texts = _texts(self._info)
         return str(value) in self._texts or any(_size(text) == amount for text in self._texts)
 
     @property
@@ -234,12 +230,19 @@ def _id(value: object) -> str:
     return str(value)
 
 
-def _leaves(info: Any, depth: int = 0) -> Iterator[Any]:
-    if isinstance(info, (Mapping, list, tuple)):
-        inner = info.values() if isinstance(info, Mapping) else info
-        yield from (leaf for each in inner for leaf in _leaves(each, depth + 1)) if depth < 6 else ()
-    elif info is not None and not isinstance(info, bool):
-        yield info
+def _texts(info: Any) -> set[str]:
+    """Every text and number of a row. Some rows tell of an order in a sentence, whose words count each."""
+    texts: set[str] = set()
+    waiting = [info] if isinstance(info, (dict, list)) else []
+    while waiting:
+        for value in inner if isinstance(inner := waiting.pop(), list) else inner.values():
+            if isinstance(value, (dict, list)):
+                waiting.append(value)
+            elif isinstance(value, str) and " " in value:
+                texts.update(value.split())
+            elif value is not None:
+                texts.add(str(value))
+    return texts
 
 
 def _size(text: str) -> Decimal | None:
