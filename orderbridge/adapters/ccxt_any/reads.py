@@ -301,7 +301,7 @@ class CcxtReads:
         self._check_span(window, self.traits.orders, "orders")
         if filters:
             raise NotSupported(f"{self.sender.gateway} takes no filters {', '.join(filters)}")
-        return self._order_pages(window, timeout)
+        return self._page(partial(self._orders_in, window), timeout)
 
     def trades_since(
         self, look_up: LookUp, window: Window, ref: RefLike | None, timeout: float | None
@@ -309,10 +309,10 @@ class CcxtReads:
         """The trades of a window, or of one order, as one page. NotSupported, at once: they cannot be had."""
         self._check_span(window, self.traits.trades, "fills", is_of_order=ref is not None)
         if ref is not None:
-            return self._trades_by_ref(ref, look_up, window, timeout)
+            return self._page(partial(self._trades_by_ref, ref, look_up, window), timeout)
         if not self.traits.trades.exists:
             raise NotSupported(f"{self.sender.gateway} has no fills")
-        return self._trade_pages(window, timeout)
+        return self._page(partial(self._trades_since, window), timeout)
 
     def _check_span(self, window: Window, listing: Listing, operation: str, *, is_of_order: bool = False) -> None:
         """NotSupported: further back than the exchange shows; or the list is by symbol only, and there is none."""
@@ -322,22 +322,20 @@ class CcxtReads:
         if listing.needs_symbol and window.symbol is None and not is_of_order:
             raise NotSupported(f"{self.sender.gateway} lists {operation} by symbol only: give symbol")
 
-    async def _order_pages(self, window: Window, timeout: float | None) -> AsyncGenerator[Rows[Order], None]:
+    async def _page(
+        self, read: Callable[[Deadline], Awaitable[Rows[T]]], timeout: float | None
+    ) -> AsyncGenerator[Rows[T], None]:
         self.sender.check_usable()
-        answers = await self._since("fetch_orders", self.traits.orders, window, Deadline(timeout), "orders")
+        yield await read(Deadline(timeout))
+
+    async def _orders_in(self, window: Window, deadline: Deadline) -> Rows[Order]:
+        answers = await self._since("fetch_orders", self.traits.orders, window, deadline, "orders")
         rows = joined([await self._orders(done.value, "orders", "orders", done) for done in answers])
-        yield Rows(newest_first(rows.good), rows.bad)
+        return Rows(newest_first(rows.good), rows.bad)
 
-    async def _trade_pages(self, window: Window, timeout: float | None) -> AsyncGenerator[Rows[Fill], None]:
-        self.sender.check_usable()
-        yield await self._trades_since(window, Deadline(timeout))
-
-    async def _trades_by_ref(
-        self, ref: RefLike, look_up: LookUp, window: Window, timeout: float | None
-    ) -> AsyncGenerator[Rows[Fill], None]:
+    async def _trades_by_ref(self, ref: RefLike, look_up: LookUp, window: Window, deadline: Deadline) -> Rows[Fill]:
         """It is looked up only where the ref does not name it whole: an ended order may be shown no longer."""
-        self.sender.check_usable()
-        deadline, known = Deadline(timeout), OrderRef.of(ref)
+        known = OrderRef.of(ref)
         shown = [ref] if isinstance(ref, Order) else self.memory.orders(known.order_id or "", known.symbol)
         if len(shown) == 1:
             seen = shown[0]
@@ -345,11 +343,10 @@ class CcxtReads:
             result = await look_up([known], deadline)
             seen = order_from(result, known, gateway=self.sender.gateway, operation="fills")
         if self.traits.order_trades:
-            yield await self._trades_of(seen.order_id, seen.symbol, deadline)
-            return
+            return await self._trades_of(seen.order_id, seen.symbol, deadline)
         rows = await self._trades_since(Window(seen.created_at, window.until, seen.symbol), deadline)
         mine = [fill for fill in rows.good if (fill.order_id, fill.symbol) == (seen.order_id, seen.symbol)]
-        yield Rows(mine, rows.bad)
+        return Rows(mine, rows.bad)
 
     async def _trades_since(self, window: Window, deadline: Deadline) -> Rows[Fill]:
         answers = await self._since("fetch_my_trades", self.traits.trades, window, deadline, "fills")
