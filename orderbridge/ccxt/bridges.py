@@ -15,7 +15,7 @@ import os
 import threading
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from typing import Any, Final
@@ -175,9 +175,11 @@ def _proxy_of(exchange: Any) -> Proxy | None:
     Raises:
         ConfigurationError: one that orders of a gateway of ours cannot go through.
     """
-    if exchange.check_proxy_url_settings() is not None:
+    # Callbacks of the caller's are told as much as ccxt tells them.
+    about: tuple[str, str, dict[str, str], str] = (str(exchange.urls["api"]), "GET", {}, "")
+    if exchange.check_proxy_url_settings(*about) is not None:
         raise ConfigurationError("proxyUrl is not followed by orders here: use httpProxy or httpsProxy")
-    http, https, socks = exchange.check_proxy_settings()
+    http, https, socks = exchange.check_proxy_settings(*about)
     if socks:
         raise ConfigurationError("a SOCKS proxy may send an order twice: use httpProxy or httpsProxy")
     named = http or https or exchange.aiohttp_proxy or _of_requests(exchange)
@@ -217,10 +219,10 @@ class _AsTheObject:
         travels, show = call.travels, call.exchange.log if call.travels["verbose"] else None
         agent = travels["userAgent"] if travels["userAgent"] is not None else travels["user_agent"]
         added = {**(travels["headers"] or {}), **(agent if isinstance(agent, dict) else {"User-Agent": agent})}
-        added = {name: value for name, value in added.items() if value is not None}
         lower = {name.lower() for name in added}
         kept = {name: value for name, value in request.headers.items() if name.lower() not in lower}
-        request = replace(request, headers={**kept, **added})
+        kept |= {name: value for name, value in added.items() if value is not None}
+        request = WireRequest(request.method, request.url, kept, request.body)
         if show:
             show("\nfetch Request:", call.exchange.id, request, request.body.decode(errors="replace"))
         response = await self._engine.send(
