@@ -58,6 +58,7 @@ _LIVES: Final[Mapping[str, tuple[TimeInForce, bool]]] = {
     "FOK": (TimeInForce.FOK, False),
     **dict.fromkeys(("PO", "GTX"), (TimeInForce.GTC, True)),
 }
+_SIDES: Final = {side.value: side for side in Side}
 _NO_MARKS: Final = str.maketrans("", "", "_- ")
 _CENT: Final = Decimal("0.01")
 _TWO: Final = Decimal(2)
@@ -78,10 +79,10 @@ def exact(value: Any, name: str) -> Decimal:
     Raises:
         InvalidOrder: no number, or none that can be sent.
     """
-    if isinstance(value, bool) or not isinstance(value, (str, Decimal, Real)):
-        raise ccxt.InvalidOrder(f"{name} is a number, not {value!r}")
     if isinstance(value, float):
         value = float.__repr__(value)  # numpy's own repr names its class
+    elif isinstance(value, bool) or not isinstance(value, (str, Decimal, Real)):
+        raise ccxt.InvalidOrder(f"{name} is a number, not {value!r}")
     elif isinstance(value, Integral):
         value = int(value)
     elif not isinstance(value, (str, Decimal)):
@@ -206,13 +207,13 @@ def request_of(
     at_market, lives = _KINDS[folded]
     if folded == "stop" and price is not None:
         at_market = False  # as exchanges that have the word take it
-    stop, takes_gain = _trigger(told, market, gain=folded.startswith("takeprofit"))
+    stop, takes_gain = _trigger(told, market, gain=folded.startswith("takeprofit")) if told else (None, False)
     if stop is None and folded.startswith(("stop", "takeprofit")):
         raise ccxt.ArgumentsRequired(f"a {type} order needs a triggerPrice")
     if not at_market and price is None:
         raise ccxt.ArgumentsRequired("a limit order needs a price")
     life, post_only = _life(told, lives)
-    key = client_id(told)
+    key = client_id(told) if told else None
     try:
         request = OrderRequest(
             symbol=symbol,
@@ -226,7 +227,7 @@ def request_of(
             post_only=post_only,
             reduce_only=can.reduce_only and bool(_flag(told, "reduceOnly")),
             client_order_id=key,
-            options=_passed_on(told, can),
+            options=_passed_on(told, can) if told else {},
         )
     except OrderDenied as error:
         raise ccxt.InvalidOrder(str(error)) from error
@@ -235,10 +236,10 @@ def request_of(
 
 def side_of(value: Any) -> Side:
     """Buy or sell, in any case of letters. InvalidOrder: neither."""
-    try:
-        return Side(value.strip().lower() if isinstance(value, str) else value)
-    except ValueError:
-        raise ccxt.InvalidOrder(f"side is buy or sell, not {value!r}") from None
+    side = _SIDES.get(value.strip().lower()) if isinstance(value, str) else None
+    if side is None:
+        raise ccxt.InvalidOrder(f"side is buy or sell, not {value!r}")
+    return side
 
 
 def _type(*, at_market: bool, stop: bool, gain: bool) -> OrderType:
@@ -251,8 +252,8 @@ def _type(*, at_market: bool, stop: bool, gain: bool) -> OrderType:
 
 def _size(amount: Any, told: Mapping[str, Any], market: Market | None, *, at_market: bool) -> dict[str, Any]:
     """The size in base, or of an order at market in quote; of two sizes the one in quote, as in ccxt."""
-    cost = next((told[name] for name in _COSTS if name in told), None)
-    if at_market and cost is None and any(told.get(name) == word for name, word in _UNITS.items()):
+    cost = next((told[name] for name in _COSTS if name in told), None) if told else None
+    if at_market and told and cost is None and any(told.get(name) == word for name, word in _UNITS.items()):
         cost = amount
     if cost is None:
         if amount is None:
