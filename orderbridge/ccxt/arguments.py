@@ -28,7 +28,7 @@ Params = Mapping[str, Any] | None
 # ccxt's name of the caller's own id, and those that exchanges have for it.
 CLIENT_IDS: Final = (
     *("clientOrderId", "client_order_id", "origin_id", "newClientOrderId", "origClientOrderId", "clientOid"),
-    *("client_oid", "clOrdId", "clOrdID", "cl_ord_id", "clOrderId", "orderLinkId"),
+    *("client_oid", "clOrdId", "clOrdID", "cl_ord_id", "clOrderId", "orderLinkId", "client-order-id", "clientId"),
 )
 STOPS: Final = ("triggerPrice", "stopPrice", "stopLossPrice")
 _GAIN: Final = "takeProfitPrice"

@@ -134,6 +134,7 @@ NO_SPOT_ORDERS: list[dict[str, Any]] = [
     {"major": "5"},
     {"price": 1},
     {"createMarketBuyOrderRequiresPrice": False},
+    {"text": "t-1"},
 ]
 REFUSED: list[tuple[tuple[Any, ...], dict[str, Any], str]] = [
     (("BTC/MXN", "limit", "buy", 0.01, 560000), {"trailingAmount": 3}, "NotSupported"),
