@@ -437,6 +437,8 @@ def _status(
     folded, quantity, filled = fold(word), sizes["quantity"], sizes["filled_quantity"]
     whole = quantity is not None and filled is not None and subtract(quantity, filled) < (step or ZERO)
     whole = whole or (quantity is not None and filled is not None and filled >= quantity)
+    if not folded and whole:
+        return OrderStatus.FILLED, KnownBy.INFERRED
     if not folded:
         status = OrderStatus.ACCEPTED if created else OrderStatus.UNKNOWN
     elif folded == _CLOSED:

@@ -125,6 +125,8 @@ RULES: Final[Mapping[str, RowRules]] = {
     ),
     # ccxt takes what is pending for what was ordered.
     "coincheck": RowRules(order={"amount": "", "remaining": "pending_amount"}),
+    # The currency of a size is named by its id. Newer versions of ccxt have this exchange no more.
+    "coinex": RowRules(base_buys=False),
     # ccxt calls a live order that filled in part cancelled, and every order a limit one.
     "coinone": RowRules(order={"status": "status", "type": "type"}),
     "coinsph": RowRules(quote=QuoteSize("origQuoteOrderQty"), base_buys=True),

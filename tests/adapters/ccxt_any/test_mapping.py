@@ -119,6 +119,13 @@ def test_a_closed_order_is_what_the_exchange_calls_it(own: str, filled: str, sta
     assert bool(order.anomalies) is ((status is OrderStatus.FILLED and filled == "0.2") or own == "done")
 
 
+def test_an_order_without_a_word_that_filled_whole_is_over() -> None:
+    """Nothing of it is left to trade, which is our conclusion."""
+    order = read({"status": None, "filled": "0.5"})
+
+    assert (order.status, order.known_by) == (OrderStatus.FILLED, KnownBy.INFERRED)
+
+
 def test_an_order_whose_cancel_was_asked_for_may_be_live() -> None:
     """ccxt's `canceling` is an open order that a cancel was sent for."""
     order = read({"status": "canceling"})
