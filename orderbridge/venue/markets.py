@@ -185,8 +185,8 @@ class MarketStore:
             self._given = self._own = None
         if self._given is not None:
             return self._given
-        if self._own is not None and self._public.known is not None:
-            return self._laid_over(self._public.known)
+        if self._own is not None and (public := self._public.known) is not None:
+            return self._laid_over(public)
         load = self._begin(fresh=refresh)
         try:
             async with asyncio.timeout(deadline.as_timeout):
