@@ -100,7 +100,7 @@ class Reading:
         self.is_stated = isinstance(stated, Mapping)
         self.anomalies: list[str] = []
         # The amounts that ccxt computed, and that are left out therefore.
-        self.computed: list[str] = []
+        self.computed: set[str] = set()
         self._row = row
         self._info = row.get("info")
         self._is_trade = is_trade
@@ -146,7 +146,7 @@ class Reading:
         is_given = name in self._paths or self._rules.scaled or (self._is_trade and name != "cost")
         if amount is None or is_given or self._is_stated(value, amount):
             return amount
-        self.computed.append(name)
+        self.computed.add(name)
         return None
 
     def sized_in_quote(self, *, is_buy: bool) -> bool | None:
@@ -247,7 +247,7 @@ def _texts(info: Any) -> set[str]:
 
 def _size(text: str) -> Decimal | None:
     try:
-        amount = number(text)
+        amount = number(text.replace(",", ""))
     except ValueError:
         return None
     return amount and amount.copy_abs()
@@ -346,7 +346,8 @@ def order_from_row(
     life, post_only = _life(reading)
     kind, stop = _kind(reading)
     price = reading.amount("price") or None
-    unsaid = [f"{', '.join(reading.computed)}: no field of the row says it, so ccxt's figure is left out"]
+    computed = ", ".join(sorted(reading.computed - {"remaining"}))
+    unsaid = [f"{computed}: no field of the row says it, so ccxt's figure is left out"] if computed else []
     return built(
         Order,
         reading.id,
@@ -359,7 +360,7 @@ def order_from_row(
         status=status,
         raw_status=raw_status,
         known_by=known_by,
-        evidence=(f"{source}: {raw_status or 'no status'}", *(unsaid if reading.computed else [])),
+        evidence=(f"{source}: {raw_status or 'no status'}", *unsaid),
         **sizes,
         price=None if kind is OrderType.MARKET else price,
         stop_price=stop,
@@ -426,6 +427,7 @@ def _filled(reading: Reading, quantity: Decimal | None) -> Decimal | None:
             text = f"filled {plain(filled)} and remaining {plain(remaining)} are not {plain(quantity)}"
             reading.anomalies.append(text)
         filled = left if filled is None else filled
+        reading.computed.discard("filled")  # what ccxt subtracted is what we do
     if filled is not None and quantity is not None and filled > quantity:
         reading.anomalies.append(f"filled {plain(filled)} is above the amount {plain(quantity)}")
     return filled

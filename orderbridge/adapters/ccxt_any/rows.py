@@ -190,7 +190,10 @@ RULES: Final[Mapping[str, RowRules]] = {
     "upbit": RowRules(order={"cost": "executed_funds"}, quote=QuoteSize("price", when=("ord_type", "price"))),
     # ccxt takes what was filled for the size of a buy.
     "whitebit": RowRules(base_buys=False),
-    "woo": RowRules(order={"type": "algoType|type"}, quote=QuoteSize("amount", unless="quantity"), base_buys=True),
+    # Older versions of ccxt take what was ordered for the cost.
+    "woo": RowRules(
+        order={"type": "algoType|type", "cost": ""}, quote=QuoteSize("amount", unless="quantity"), base_buys=True
+    ),
     # ccxt does not read the value.
     "xt": RowRules(order={"cost": "tradeQuote"}, quote=QuoteSize("origQuoteQty", unless="origQty"), base_buys=True),
     # ccxt does not read what was filled.

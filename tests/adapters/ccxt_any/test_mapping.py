@@ -239,6 +239,16 @@ def test_fills_in_a_currency_that_is_not_told_are_left_out() -> None:
     assert order.filled_quote_quantity is None
 
 
+def test_a_fill_that_follows_from_what_remains_is_told_as_ours() -> None:
+    """A difference that a parser took is one that we take too; nor is a number with commas another one."""
+    own = {"size": "1,000.5", "left": "1000.2"}
+
+    order = read({"amount": "1000.5", "filled": "0.3", "remaining": "1000.2"}, info={**own, "price": "100"})
+
+    assert (order.quantity, order.filled_quantity) == (Decimal("1000.5"), Decimal("0.3"))
+    assert order.evidence == ("look-up: open",)
+
+
 def test_filled_by_what_remains() -> None:
     """Amount less remaining is the fill; a remaining above the amount is an anomaly and no negative fill."""
     assert read({"filled": None, "remaining": "0.3"}).filled_quantity == Decimal("0.2")
