@@ -149,7 +149,11 @@ class LoopThread:
             started.set_result(asyncio.get_running_loop())
             await self._stopped.wait()
 
-        self._thread = threading.Thread(target=asyncio.run, args=(serve(),), name="orderbridge-sync", daemon=True)
+        def run() -> None:
+            with asyncio.Runner(loop_factory=_new_loop) as runner:
+                runner.run(serve())
+
+        self._thread = threading.Thread(target=run, name="orderbridge-sync", daemon=True)
         self._thread.start()
         return started.result()
 
@@ -174,6 +178,16 @@ class LoopThread:
     def _check_thread(self) -> None:
         if self.is_current:
             raise ConfigurationError("this is the loop's own thread, as in on_alarm: the call would wait for itself")
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    async def leave(timeout: float | None = None) -> None:
+        """The threads of its pool end when it is closed."""
+
+    loop = asyncio.new_event_loop()
+    # It would wait for them in one more thread, and none can be begun any more while Python 3.12 ends.
+    loop.shutdown_default_executor = leave  # type: ignore[method-assign]
+    return loop
 
 
 async def _awaited(step: Callable[[], Awaitable[T]]) -> T:

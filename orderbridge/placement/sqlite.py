@@ -520,6 +520,7 @@ MOST_TOGETHER: Final = 500
 # told, so that none waits for it. A job writes up to ten pages.
 JOBS_BETWEEN_CHECKPOINTS: Final = 250
 IDLE: Final = 0.25
+_UNTIL_ENDED: Final = 0.001
 
 
 class _Job(NamedTuple):
@@ -615,7 +616,9 @@ class WriteThread:
             if thread is None or self._is_of_another_process():
                 return
             self._batches.put(None)
-        await loop.run_in_executor(None, thread.join)
+        # Not joined by a thread of a pool: none can be begun where a journal is closed while Python 3.12 ends.
+        while thread.is_alive():  # noqa: ASYNC110 - a thread tells nobody that it is over
+            await asyncio.sleep(_UNTIL_ENDED)
 
     def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
         jobs = self._waiting.pop(loop, None)

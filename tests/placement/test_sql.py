@@ -6,7 +6,9 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -50,6 +52,24 @@ async def test_what_was_written_is_there_after_the_process(tmp_path: Path) -> No
     assert await second.get("p1") == made
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     await second.aclose()
+
+
+async def test_it_is_closed_where_no_thread_can_be_begun_any_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As while Python 3.12 ends: whole, so that nobody takes its process for one that still lives."""
+
+    def refused(thread: Thread) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    journal = SqliteJournal(tmp_path / "orders.db")
+    await journal.create(record(key="k"))
+    with monkeypatch.context() as ending:
+        ending.setattr(Thread, "start", refused)
+
+        await journal.aclose()
+
+    assert not [thread for thread in threading.enumerate() if thread.name == "orderbridge-journal"]
 
 
 async def test_every_record_that_was_confirmed_survives_sigkill(tmp_path: Path) -> None:

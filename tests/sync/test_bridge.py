@@ -16,7 +16,7 @@ from orderbridge import OrderBridge, OrderEdit, OrderRequest, OrderStatus
 from orderbridge.adapters.bitso import BitsoGateway
 from orderbridge.errors import ConfigurationError, NotSupported, OrderNotFound
 from orderbridge.simulator import Simulator
-from orderbridge.sync import SyncBridge
+from orderbridge.sync import LoopThread, SyncBridge
 
 BUY = OrderRequest.limit(symbol="BTC/MXN", side="buy", quantity="0.01", price="560000")
 
@@ -116,6 +116,21 @@ def test_closed_bridge_says_so_and_leaves_no_thread(venue: Simulator) -> None:
     assert not [thread for thread in threading.enumerate() if thread.name == "orderbridge-sync"]
     with pytest.raises(ConfigurationError, match="closed"):
         bridge.lookup("bitso:x1")
+
+
+def test_its_loop_ends_where_no_thread_can_be_begun_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As while Python 3.12 ends a program that did not close: without a word, though it has threads of its own."""
+
+    def refused(thread: threading.Thread) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    loop = LoopThread()
+    loop.call(lambda: asyncio.to_thread(int))
+    monkeypatch.setattr(threading.Thread, "start", refused)
+
+    loop.close(lambda: asyncio.sleep(0))
+
+    assert not [thread for thread in threading.enumerate() if thread.name == "orderbridge-sync"]
 
 
 def test_program_that_forgets_to_close_still_ends() -> None:
