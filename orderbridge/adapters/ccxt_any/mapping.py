@@ -383,37 +383,28 @@ def _raw(row: Mapping[str, Any]) -> dict[str, Any]:
     return {str(key): value for key, value in source.items()}
 
 
-class _Sizes(TypedDict):
-    quantity: Decimal | None
-    quote_quantity: Decimal | None
-    filled_quantity: Decimal | None
-    filled_quote_quantity: Decimal | None
-    average_price: Decimal | None
-
-
-def _sizes(reading: Reading, side: Side) -> _Sizes:
+def _sizes(reading: Reading, side: Side) -> dict[str, Decimal | None]:
     """
     What was ordered and what was filled. An order at market may be sized in quote, which is never taken for base.
 
     A market buy of an exchange where nobody looked has no amounts: which currency they are of is not known.
     """
-    is_buy, quote_quantity = side is Side.BUY, None
+    quote_quantity, is_counted = None, True
     in_quote: bool | None = False
-    is_counted = True
     if {"market", "price"} & {*fold(str(reading.stated.get("type") or "")).split()}:
-        in_quote = reading.sized_in_quote(is_buy=is_buy)
+        in_quote = reading.sized_in_quote(is_buy=side is Side.BUY)
         quote_quantity = reading.quote_size() if in_quote else None
         is_counted = reading.counts_fills(in_quote=in_quote)
     quantity = None if in_quote is not False else (reading.amount("amount") or None)
     filled = _filled(reading, quantity) if is_counted else None
     has_fills = is_counted and filled != 0
-    return _Sizes(
-        quantity=quantity,
-        quote_quantity=quote_quantity,
-        filled_quantity=filled,
-        filled_quote_quantity=reading.amount("cost") if has_fills else None,
-        average_price=(reading.amount("average") or None) if has_fills else None,
-    )
+    return {
+        "quantity": quantity,
+        "quote_quantity": quote_quantity,
+        "filled_quantity": filled,
+        "filled_quote_quantity": reading.amount("cost") if has_fills else None,
+        "average_price": (reading.amount("average") or None) if has_fills else None,
+    }
 
 
 def _filled(reading: Reading, quantity: Decimal | None) -> Decimal | None:
@@ -434,11 +425,11 @@ def _filled(reading: Reading, quantity: Decimal | None) -> Decimal | None:
 
 
 def _status(
-    reading: Reading, word: str, sizes: _Sizes, step: Decimal | None, *, created: bool
+    reading: Reading, word: str, sizes: Mapping[str, Decimal | None], step: Decimal | None, *, created: bool
 ) -> tuple[OrderStatus, KnownBy]:
     folded, quantity, filled = fold(word), sizes["quantity"], sizes["filled_quantity"]
-    whole = quantity is not None and filled is not None and subtract(quantity, filled) < (step or ZERO)
-    whole = whole or (quantity is not None and filled is not None and filled >= quantity)
+    left = None if quantity is None or filled is None else subtract(quantity, filled)
+    whole = left is not None and (left <= 0 or left < (step or ZERO))
     if not folded and whole:
         return OrderStatus.FILLED, KnownBy.INFERRED
     if not folded:
@@ -449,7 +440,7 @@ def _status(
         status = STATUS_FROM_CCXT.get(folded, OrderStatus.UNKNOWN)
     if status is OrderStatus.ENDED and whole:
         return OrderStatus.FILLED, KnownBy.REPORTED
-    if status in {OrderStatus.ENDED, OrderStatus.FILLED} and not whole and None not in {quantity, filled}:
+    if status in {OrderStatus.ENDED, OrderStatus.FILLED} and left is not None and not whole:
         own = reading.own_status if status is OrderStatus.FILLED else ""
         reading.anomalies.append(f"{own or folded} with {plain(filled or ZERO)} of {plain(quantity or ZERO)} filled")
         if status is OrderStatus.ENDED:
