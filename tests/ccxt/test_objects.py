@@ -155,6 +155,29 @@ def test_a_lost_answer_places_one_order(venue: FakeBinance) -> None:
 # One bridge for each key.
 
 
+def test_every_exchange_has_a_bridge_or_is_left_to_ccxt() -> None:
+    """Of ccxt's hundred each is one or the other; those that trade contracts only have none."""
+    import orderbridge.ccxt as ccxt
+
+    keys = dict.fromkeys(ccxt.Exchange().requiredCredentials, "c2VjcmV0")
+    keys |= {"walletAddress": "0x" + "1" * 40, "privateKey": "0x" + "2" * 64, "accountId": "1"}
+    left = []
+    for name in ccxt.exchanges:
+        exchange = getattr(ccxt, name)(keys)
+
+        async def made(exchange: Any = exchange) -> bridges.SharedBridge:
+            return bridges.SharedBridge(exchange)
+
+        try:
+            bridges._process.bridges[name,] = bridges.thread().call(made)
+        except bridges.Uncovered:
+            left.append(name)
+
+    assert len(bridges._process.bridges) > 80
+    assert {"binanceusdm", "krakenfutures", "coinspot"} <= set(left)
+    assert not {"binance", "bitso", "kraken", "coinbase", "okx", "bybit", "kucoin", "gate", "mexc"} & set(left)
+
+
 def test_objects_of_one_key_share_a_bridge(venue: FakeBinance) -> None:
     """Whatever their kind: each sees the others' orders, and all are in one thread."""
     import orderbridge.ccxt as ccxt
