@@ -33,11 +33,7 @@ _BITSO: Final[tuple[Row, ...]] = (
 )
 
 _BINANCE: Final[tuple[Row, ...]] = (
-    (
-        "open_orders",
-        Listing(exists=True, whole=True, rows_at=()),
-        "one answer holds all open orders; there are no pages",
-    ),
+    ("open_orders", Listing(exists=True, whole=True, rows_at=()), "one answer holds all; there are no pages"),
     (
         "trades",
         Listing(exists=True, needs_symbol=True, limit=1000, days_at_once=1, latest=True, rows_at=()),
@@ -46,37 +42,17 @@ _BINANCE: Final[tuple[Row, ...]] = (
 )
 
 _KRAKEN: Final[tuple[Row, ...]] = (
-    (
-        "open_orders",
-        Listing(exists=True, whole=True, rows_at=("result", "open")),
-        "one answer holds all open orders; there are no pages",
-    ),
-    (
-        "trades",
-        Listing(exists=True, limit=50, rows_at=("result", "trades")),
-        "TradesHistory gives 50 rows at a time, which `features` do not say",
-    ),
+    ("open_orders", Listing(exists=True, whole=True, rows_at=("result", "open")), "one answer holds all open orders"),
+    ("trades", Listing(exists=True, limit=50, rows_at=("result", "trades")), "50 rows at a time; `features` lack it"),
     ("order_rows_at", ("result",), "an empty result is a miss, and an answer without one is none"),
     ("id_shape", r"[A-Z0-9]{6}-[A-Z0-9]{5}-[A-Z0-9]{6}", "transaction ids; ccxt would take a comma-separated list"),
     ("numbers_by_market", False, "an order is looked up and cancelled by its transaction id alone"),
 )
 
 _COINBASE: Final[tuple[Row, ...]] = (
-    (
-        "open_orders",
-        Listing(exists=True, more="has_next", rows_at=("orders",)),
-        "the answer says whether there are further pages",
-    ),
-    (
-        "orders",
-        Listing(exists=True, more="has_next", rows_at=("orders",)),
-        "the answer says whether there are further pages",
-    ),
-    (
-        "trades",
-        Listing(exists=True, limit=100, rows_at=("fills",)),
-        "ccxt asks for 100 fills where `features` say 3000",
-    ),
+    ("open_orders", Listing(exists=True, more="has_next", rows_at=("orders",)), "the answer tells of further pages"),
+    ("orders", Listing(exists=True, more="has_next", rows_at=("orders",)), "the answer tells of further pages"),
+    ("trades", Listing(exists=True, limit=100, rows_at=("fills",)), "ccxt asks for 100 where `features` say 3000"),
     ("id_shape", r"[A-Za-z0-9-]{8,64}", "order ids are UUIDs in a path"),
     ("numbers_by_market", False, "order ids are UUIDs"),
 )
@@ -99,10 +75,7 @@ _ROWS: Final[Mapping[str, tuple[Row, ...]]] = {
     "bybit": _BYBIT,
     "kucoin": (("account_call", "load_migration_status", "which of two spot accounts its orders go to"),),
     "deribit": (_GETS_WRITE,),
-    "coinbaseinternational": (
-        _GETS_WRITE,
-        ("posts_read", "/auth$", "it gets a token by POST before it places an order"),
-    ),
+    "coinbaseinternational": (_GETS_WRITE, ("posts_read", "/auth$", "its token is got by POST before an order")),
     "hyperliquid": (("posts_read", "/info$", "all of its reads are asked by POST"),),
 }
 
