@@ -192,11 +192,12 @@ class CcxtOrders:
         with as_ccxt_errors():
             order = await self._creates.place(asked, timeout=self.timeout)
         request = asked.request
-        if request.type is not OrderType.MARKET and request.time_in_force not in _AT_ONCE:
+        trades_at_once = request.type is OrderType.MARKET or request.time_in_force in _AT_ONCE
+        if not trades_at_once or request.stop_price is not None:
             return order_row(order, number=self._number)
         row = await self._with_trades(order, fees=True)
         if order.status is OrderStatus.ACCEPTED:
-            row["status"] = None  # nobody saw it since: a bot that reads `open` waits for what may have traded
+            row["status"] = None  # taken, and no more is known: a bot that reads `open` waits for what may have traded
         return row
 
     async def _verdict(self, asked: Asked) -> Row:

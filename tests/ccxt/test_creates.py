@@ -512,6 +512,13 @@ async def test_what_trades_at_once_and_is_not_seen_is_not_called_open(sim: Simul
     assert order["info"] == {"oid": order["id"]}
 
 
+async def test_a_stop_waits_for_its_trigger_whatever_its_life(sim: Simulator, exchange: Any) -> None:
+    """It is open, also one that is to trade at once then."""
+    stop = ("BTC/MXN", "limit", "sell", 0.01, 300000, {"triggerPrice": 310000, "timeInForce": "IOC"})
+
+    assert (await exchange.create_order(*stop))["status"] == "open"
+
+
 async def test_what_rests_is_returned_as_it_was_answered(sim: Simulator, exchange: Any) -> None:
     """An order that rests costs the one request; its `info` is the answer."""
     before = dict(sim.bitso.requests)
