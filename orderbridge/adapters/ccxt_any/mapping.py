@@ -341,7 +341,7 @@ def order_from_row(
     sizes = _sizes(reading, side)
     raw_status = reading.status(is_new=created)
     status, known_by = _status(reading, raw_status, sizes, step, created=created)
-    if not raw_status and source == OPEN_ORDERS:
+    if status is OrderStatus.UNKNOWN and not raw_status and source == OPEN_ORDERS:
         status = OrderStatus.PARTIALLY_FILLED if sizes["filled_quantity"] else OrderStatus.OPEN
     life, post_only = _life(reading)
     kind, stop = _kind(reading)

@@ -139,6 +139,7 @@ def test_a_listed_open_order_needs_no_word() -> None:
 
     assert read({"status": None}, **listed).status is OrderStatus.OPEN
     assert read({"status": None, "filled": "0.2"}, **listed).status is OrderStatus.PARTIALLY_FILLED
+    assert read({"status": None, "filled": "0.5"}, **listed).status is OrderStatus.FILLED
     assert read({"status": None}).status is OrderStatus.UNKNOWN
 
 
