@@ -50,7 +50,8 @@ def mint(now: float, *, max_length: int = LENGTH) -> str:
     if length < SHORTEST:
         raise ValueError(f"{max_length} characters are too few for a unique id; {SHORTEST} are needed")
     random_length = length - len(PREFIX) - _TIME_LENGTH - 1
-    body = _encode(int(now * 1000), _TIME_LENGTH) + _encode(secrets.randbits(_BITS * random_length), random_length)
+    random_bits = _BITS * random_length
+    body = _encode(int(now * 1000) << random_bits | secrets.randbits(random_bits), _TIME_LENGTH + random_length)
     return PREFIX + body + _check(body)
 
 

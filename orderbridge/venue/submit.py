@@ -82,8 +82,9 @@ class Placing:
             if self.markets is not None:
                 await self.markets.hold(request.symbol, amounts_of(request), deadline=deadline, operation="submit")
             rule = self.capabilities.client_order_id
-            minted = mint(self.clock(), max_length=rule.max_length) if rule else None
-            client_order_id = request.client_order_id or minted
+            client_order_id = request.client_order_id
+            if rule and not client_order_id:
+                client_order_id = mint(self.clock(), max_length=rule.max_length)
             call = self.call(request, client_order_id)
         try:
             answer = await self.sender.write(call, permit=permit, not_after=not_after, deadline=deadline)
