@@ -20,7 +20,7 @@ from ccxt.base import errors as ccxt
 
 from orderbridge.errors import OrderDenied
 from orderbridge.gateway import Capabilities
-from orderbridge.model.basics import EXACT, OrderType, Side, Symbol, TimeInForce, multiply, parse_amount, plain
+from orderbridge.model.basics import EXACT, OrderType, Side, Symbol, TimeInForce, add, multiply, parse_amount, plain
 from orderbridge.model.request import Market, OrderRequest
 
 Params = Mapping[str, Any] | None
@@ -61,7 +61,7 @@ _LIVES: Final[Mapping[str, tuple[TimeInForce, bool]]] = {
 _SIDES: Final = {side.value: side for side in Side}
 _NO_MARKS: Final = str.maketrans("", "", "_- ")
 _CENT: Final = Decimal("0.01")
-_TWO: Final = Decimal(2)
+_HALF: Final = Decimal("0.5")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +99,8 @@ def cut(number: Decimal, step: Decimal | None) -> Decimal:
 
 
 def nearest(number: Decimal, step: Decimal | None) -> Decimal:
-    """To the nearest multiple of the step, half of it away from zero, as ccxt does with prices."""
-    if not step:
-        return number
-    steps, rest = EXACT.divmod(number, step)
-    if multiply(rest.copy_abs(), _TWO) >= step:
-        steps = EXACT.add(steps, Decimal(1).copy_sign(number))
-    return multiply(steps, step)
+    """To the nearest multiple of the step, half of it upwards, as ccxt does with prices."""
+    return cut(add(number, multiply(step, _HALF)), step) if step else number
 
 
 def amount_of(value: Any, market: Market | None) -> Decimal:
@@ -207,7 +202,7 @@ def request_of(
     at_market, lives = _KINDS[folded]
     if folded == "stop" and price is not None:
         at_market = False  # as exchanges that have the word take it
-    stop, takes_gain = _trigger(told, market, gain=folded.startswith("takeprofit")) if told else (None, False)
+    stop, takes_gain = trigger_of(told, market, gain=folded.startswith("takeprofit")) if told else (None, False)
     if stop is None and folded.startswith(("stop", "takeprofit")):
         raise ccxt.ArgumentsRequired(f"a {type} order needs a triggerPrice")
     if not at_market and price is None:
@@ -265,7 +260,8 @@ def _size(amount: Any, told: Mapping[str, Any], market: Market | None, *, at_mar
     return {"quote_quantity": _to_step(exact(cost, "cost"), min(tick, _CENT) if tick else None, cut, "cost")}
 
 
-def _trigger(told: Mapping[str, Any], market: Market | None, *, gain: bool) -> tuple[Decimal | None, bool]:
+def trigger_of(told: Mapping[str, Any], market: Market | None, *, gain: bool = False) -> tuple[Decimal | None, bool]:
+    """The price that an order waits for, if any, and whether it takes a gain there. BadRequest: several."""
     prices = {name: price_of(told[name], market, name) for name in (*STOPS, _GAIN) if name in told}
     if len(set(prices.values())) > 1 or (_GAIN in prices and len(prices) > 1):
         raise ccxt.BadRequest(f"one trigger is possible, not {', '.join(prices)}")

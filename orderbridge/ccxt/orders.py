@@ -23,6 +23,7 @@ from orderbridge.ccxt.arguments import (
     request_of,
     symbol_of,
     told_of,
+    trigger_of,
     window,
 )
 from orderbridge.ccxt.dicts import Number, Row, bad_row, bad_trade_row, empty_row, order_row, trade_row, windowed
@@ -36,6 +37,7 @@ from orderbridge.model.ref import OrderRef
 from orderbridge.model.request import Market, OrderEdit, OrderRequest
 from orderbridge.model.results import BadRow
 from orderbridge.screening import refuse_undeclared
+from orderbridge.venue.submit import order_as_asked
 
 T = TypeVar("T")
 # How far back a history goes, and how many trades are read, where the caller says neither.
@@ -205,21 +207,16 @@ class CcxtOrders:
             return await self._create(asked)
         except Exception as error:  # noqa: BLE001 - whatever happens to one hides none of the others
             is_over = isinstance(error, ccxt.BaseError) and not isinstance(error, OrderOutcomeUnknown)
-            request = asked.request
-            known = request.quantity, request.price, request.stop_price
-            amount, price, stop = (None if each is None else self._number(each) for each in known)
-            return empty_row(
-                clientOrderId=asked.key,
-                symbol=str(request.symbol),
-                type="market" if request.price is None else "limit",
-                side=request.side.value,
-                amount=amount,
-                price=price,
-                stopPrice=stop,
-                triggerPrice=stop,
-                status="rejected" if is_over else None,
-                info=_error(error),
+            order = order_as_asked(
+                asked.request,
+                venue=self._gateway.venue,
+                account=self._gateway.account,
+                order_id="",
+                client_order_id=asked.key,
+                observed_at=datetime.now(UTC),
             )
+            row = order_row(order, number=self._number)
+            return {**row, "id": None, "status": "rejected" if is_over else None, "info": _error(error)}
 
     async def edit_order(
         self, id: Any, symbol: str, type: str, side: str, amount: Any = None, price: Any = None, params: Params = None
@@ -240,15 +237,12 @@ class CcxtOrders:
         told = told_of(params, *CLIENT_IDS, *STOPS)
         ref = self._ref(id, told, symbol)
         market = await self._market_of(symbol_of(symbol))
-        stops = {price_of(told[name], market, name) for name in STOPS if name in told}
-        if len(stops) > 1:
-            raise ccxt.BadRequest("one trigger is possible")
-        changes: dict[str, Any] = {
-            "quantity": None if amount is None else amount_of(amount, market),
-            "price": None if price is None else price_of(price, market),
-            "stop_price": next(iter(stops), None),
-        }
-        changes = {name: value for name, value in changes.items() if value is not None}
+        stop, _ = trigger_of(told, market)
+        changes: dict[str, Any] = {} if stop is None else {"stop_price": stop}
+        if amount is not None:
+            changes["quantity"] = amount_of(amount, market)
+        if price is not None:
+            changes["price"] = price_of(price, market)
         if not changes:
             raise ccxt.ArgumentsRequired("an edit changes the amount, the price or the trigger")
         with as_ccxt_errors():
