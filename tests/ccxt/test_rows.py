@@ -13,7 +13,7 @@ import pytest
 from orderbridge import Order, OrderRequest
 from orderbridge.adapters.ccxt_any.mapping import fill_from_row
 from orderbridge.adapters.ccxt_any.rows import RULES
-from orderbridge.errors import OutcomeUnknown
+from orderbridge.errors import OutcomeUnknown, UnexpectedResponse
 from tests.adapters.ccxt_any.stubbed import stubbed
 
 pytestmark = pytest.mark.ccxt
@@ -244,6 +244,53 @@ VARIED: Final = [
     ("woo", "quantity=0.002 amount=110", "quantity=0.002 quote_quantity=null"),
     ("xt", "origQty=0.002 origQuoteQty=null", "quantity=0.002 filled_quote_quantity=99.5"),
 ]
+
+
+# Orders with a trigger, where the row says from which side it is reached.
+TRIGGERED: Final = [
+    (name, side, rule, kind)
+    for name, rises, falls in [
+        ("gate", ">=", "<="),
+        ("kucoin", "entry", "loss"),
+        ("bybit", "1", "2"),
+        ("coinbase", "STOP_DIRECTION_STOP_UP", "STOP_DIRECTION_STOP_DOWN"),
+    ]
+    for side, rule, kind in [
+        ("buy", rises, "stop_limit"),
+        ("buy", falls, "take_profit"),
+        ("sell", falls, "stop_limit"),
+        ("sell", rises, "take_profit"),
+        ("sell", "neither", "unknown"),
+    ]
+]
+
+
+def triggered(name: str, side: str, rule: str) -> Exchange:
+    """A limit order of 2 at 40000 that waits for 41000."""
+    wrap = BOUGHT[name].wrap
+    if name == "gate":
+        put = row_of(f"type=limit side={side} price=40000 amount=2 time_in_force=gtc text=apiv4")
+        names = row_of(f"id={ID} market=BTCUSDT status=open ctime=1767607200")
+        return Exchange({**names, "trigger": {"price": "41000", "rule": rule}, "put": put}, wrap)
+    if name == "coinbase":
+        names = row_of(f"order_id={ID} product_id=BTCUSDT side={side.upper()} status=OPEN order_type=STOP_LIMIT")
+        stop = row_of(f"base_size=2 limit_price=40000 stop_price=41000 stop_direction={rule}")
+        return Exchange({**names, "order_configuration": {"stop_limit_stop_limit_gtc": stop}}, wrap)
+    rows = {
+        "kucoin": f"id={ID} symbol=BTCUSDT type=limit side={side} size=2 price=40000 stop={rule} stopPrice=41000"
+        " status=NEW createdAt=1767607200123",
+        "bybit": f"orderId={ID} symbol=BTCUSDT orderStatus=Untriggered orderType=Limit side={side.title()} qty=2"
+        f" price=40000 triggerPrice=41000 triggerDirection={rule} cumExecQty=0 createdTime=1767607200123",
+    }
+    return Exchange(rows[name], wrap)
+
+
+@pytest.mark.parametrize(("name", "side", "rule", "kind"), TRIGGERED)
+async def test_a_trigger_says_whether_it_stops_a_loss(name: str, side: str, rule: str, kind: str) -> None:
+    """A price that a sale waits for from above, or a buy from below, is a stop; the other way it takes a profit."""
+    order = await shown(name, triggered(name, side, rule))
+
+    assert told(order, f"type={kind} stop_price=41000 price=40000 quantity=2 status=open") == {}
 
 
 @pytest.mark.parametrize(("name", "changes", "expected"), VARIED)
@@ -564,6 +611,17 @@ async def test_a_fill_has_what_ccxt_drops_of_its_row() -> None:
     assert (fill.order_id, fill.quote_quantity) == (ID, Decimal(80000))
 
 
+async def test_a_fill_of_a_market_that_is_not_known_is_not_one_of_another() -> None:
+    """A trade that names another pair than ccxt does is told as one that could not be read."""
+    rows = [row_of(f"{FILL} id={each} time=1767607200123 isBuyer=true isMaker=false") for each in (1, 2)]
+    rows[1]["symbol"] = "BTCUSD"
+    async with stubbed("binance", lambda *_: (200, rows)) as stub:
+        with pytest.raises(UnexpectedResponse) as caught:
+            [each async for each in stub.gateway.fills(symbol="BTC/USDT")]
+
+    assert [bad.reason for bad in caught.value.bad_rows] == ["it is of BTCUSD, and ccxt says BTC/USDT"]
+
+
 async def test_a_fill_has_the_value_of_its_row() -> None:
     """Bullish rounds the price of a trade, so that the price times the quantity is not what was paid."""
     rules, row = RULES["bullish"], row_of("quantity=2 price=0.9998 quoteAmount=1.9995")
@@ -594,6 +652,40 @@ async def test_an_answer_about_another_pair_is_unclear_where_ccxt_names_the_one_
     async with stubbed("foxbit", lambda *_: (200, row_of(row)), bases=("BTC", "ETH")) as stub:
         with pytest.raises(OutcomeUnknown):
             await stub.gateway.submit(request)
+
+
+DELTA: Final = (
+    f"id={ID} state=open side=buy order_type=limit_order limit_price=40000 size=2 unfilled_size=2 product_id=27"
+    " created_at=1767607200000000"
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "row", "wrap"),
+    [
+        ("delta", f"{DELTA} product_symbol=BTCUSD", in_result),
+        ("binance", f"{BOUGHT['binance'].row} symbol=BTCUSD", bare),
+    ],
+)
+async def test_an_order_of_a_market_that_is_not_known_is_not_that_of_another(name: str, row: str, wrap: Any) -> None:
+    """Where ccxt puts in the pair that was asked for: what was looked up is not shown, and what was placed unclear."""
+    request = OrderRequest.limit(symbol="BTC/USDT", side="buy", quantity="2", price="40000")
+    async with stubbed(name, lambda *_: (200, wrap(row_of(row))), market={"numericId": 84}) as stub:
+        result = await stub.gateway.lookup(stub.ref(ID))
+        with pytest.raises(OutcomeUnknown):
+            await stub.gateway.submit(request)
+
+    assert [bad.reason for bad in result.bad_rows] == ["it is of BTCUSD, and ccxt says BTC/USDT"]
+    assert result.orders == ()
+
+
+@pytest.mark.parametrize("said", ["BTCUSDT", "btc-usdt", "BTC/USDT", "BTC_USDT"])
+async def test_a_market_may_be_named_in_other_letters(said: str) -> None:
+    """The pair that was asked for stays the one, however the exchange parts or writes it."""
+    async with stubbed("delta", lambda *_: (200, in_result(row_of(f"{DELTA} product_symbol={said}")))) as stub:
+        order = await stub.get(stub.ref(ID))
+
+    assert (order.symbol, order.quantity) == ("BTC/USDT", 2)
 
 
 async def test_an_order_in_base_that_was_taken_for_one_in_quote_is_told() -> None:

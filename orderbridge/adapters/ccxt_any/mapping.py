@@ -129,6 +129,11 @@ class Reading:
         value = found(self._info, self._rules.status)
         return fold(value) if isinstance(value, str) else ""
 
+    @property
+    def trigger(self) -> str:
+        """The exchange's word for the side from which the trigger is reached."""
+        return fold(str(found(self._info, self._rules.trigger)))
+
     def client_order_id(self) -> str | None:
         """The client's id; a zero is none."""
         text = self.word("clientOrderId")
@@ -293,9 +298,18 @@ LIFE_FROM_CCXT: Final = _words(
     ((TimeInForce.GTT, None), "gtd|gtt"),
     ((TimeInForce.GTC, True), "po|maker or cancel"),
 )
+# True: the price rises to the trigger.
+TRIGGERS: Final = _words(
+    (True, ">=|up|1|entry|stop direction stop up"), (False, "<=|down|2|loss|stop direction stop down")
+)
 # Where the raw row of a fill has what a maker was paid, and in which currency.
 REBATE: Final = "orderbridge:rebate"
 _WORKING: Final = frozenset({OrderStatus.ACCEPTED, OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED})
+
+
+def letters(name: str) -> str:
+    """The name of a market without what exchanges part and write it by."""
+    return re.sub(r"[^A-Z0-9:]", "", name.upper())
 
 
 def is_contract(row: Any) -> bool:
@@ -344,7 +358,7 @@ def order_from_row(
     if status is OrderStatus.UNKNOWN and not raw_status and source == OPEN_ORDERS:
         status = OrderStatus.PARTIALLY_FILLED if sizes["filled_quantity"] else OrderStatus.OPEN
     life, post_only = _life(reading)
-    kind, stop = _kind(reading)
+    kind, stop = _kind(reading, side)
     price = reading.amount("price") or None
     computed = ", ".join(sorted(reading.computed - {"remaining"}))
     unsaid = [f"{computed}: no field of the row says it, so ccxt's figure is left out"] if computed else []
@@ -465,8 +479,8 @@ def _life(reading: Reading) -> tuple[TimeInForce | None, bool | None]:
     return known[0], known[1] if known[1] is not None else post_only
 
 
-def _kind(reading: Reading) -> tuple[OrderType, Decimal | None]:
-    """The type and the stop price. Which way a bare trigger points is not told, so neither is the type."""
+def _kind(reading: Reading, side: Side) -> tuple[OrderType, Decimal | None]:
+    """The type and the stop price. A bare trigger has no type, unless the row says from which side it is reached."""
     kind = TYPE_FROM_CCXT.get(fold(reading.word("type")), OrderType.UNKNOWN)
     loss, profit = reading.amount("stopLossPrice"), reading.amount("takeProfitPrice")
     trigger = reading.amount("triggerPrice") or reading.amount("stopPrice")
@@ -474,9 +488,10 @@ def _kind(reading: Reading) -> tuple[OrderType, Decimal | None]:
     plain_kinds = {OrderType.MARKET: OrderType.STOP_LOSS, OrderType.LIMIT: OrderType.STOP_LIMIT}
     if stop is None or kind not in plain_kinds:
         return kind, stop
-    if loss and not profit:
+    rises = None if loss or profit else TRIGGERS.get(reading.trigger)
+    if (loss and not profit) or rises is (side is Side.BUY):
         return plain_kinds[kind], stop
-    return (OrderType.TAKE_PROFIT if profit and not loss else OrderType.UNKNOWN), stop
+    return (OrderType.TAKE_PROFIT if (profit and not loss) or rises is not None else OrderType.UNKNOWN), stop
 
 
 def fill_from_row(row: Any, *, venue: str, account: str, rules: RowRules) -> Fill:
@@ -677,8 +692,7 @@ def _identity(answer: Mapping[str, Any], request: OrderRequest, order_id: str) -
     asked = {"symbol": str(request.symbol), "side": request.side.value, "type": request.type.value}
     said = {name: str(answer.get(name) or value) for name, value in asked.items()}
     # A market that ccxt does not know keeps the exchange's own name, in which the pair may stand all the same.
-    letters = [re.sub(r"[^A-Z0-9:]", "", text.upper()) for text in (said["symbol"], asked["symbol"])]
-    if letters[0] != letters[1] or said["side"].lower() != asked["side"]:
+    if letters(said["symbol"]) != letters(asked["symbol"]) or said["side"].lower() != asked["side"]:
         text = f"the answer shows another, {order_id}: a {said['side']} of {said['symbol']}"
         raise Unclear(text, order_id=order_id)
     return {**asked, "type": said["type"]}

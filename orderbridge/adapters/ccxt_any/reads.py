@@ -26,6 +26,7 @@ from orderbridge.adapters.ccxt_any.mapping import (
     fill_from_row,
     is_contract,
     is_spot,
+    letters,
     market_from_ccxt,
     number,
     order_from_row,
@@ -103,13 +104,21 @@ class CcxtMarkets:
         return market.quantity_step if isinstance(market, Market) else None
 
     def named_beside(self, row: Any, symbol: str) -> str | None:
-        """The market that a row names, where it is known as another: some parsers take the one that was asked for."""
-        info, known = row.get("info"), self._client.exchange.markets_by_id or {}
-        said = [info.get(name) for name in _MARKET_FIELDS] if isinstance(info, Mapping) else []
-        name = next((name for name in said if isinstance(name, str) and name in known), None)
-        markets = known.get(name) or []
-        rows = [markets] if isinstance(markets, Mapping) else markets
-        return None if name is None or symbol in {str(each["symbol"]).upper() for each in rows} else name
+        """The market that a row names, where it is another: most parsers fall back on the one that was asked for."""
+        info, exchange = row.get("info"), self._client.exchange
+        said = [info.get(field) for field in _MARKET_FIELDS] if isinstance(info, Mapping) else []
+        names = [name for name in said if isinstance(name, str) and not letters(name).isdecimal()]
+        known = exchange.markets_by_id or {}
+        name = next((name for name in names if name in known), next(iter(names), None))
+        if not name:
+            return None
+        if name in known:
+            markets = [known[name]] if isinstance(known[name], Mapping) else known[name]
+            return None if symbol in {str(each["symbol"]).upper() for each in markets} else name
+        own = exchange.markets.get(self._spelled.get(Symbol(symbol))) or {}
+        info = own.get("info")
+        texts = [symbol, *own.values(), *(info.values() if isinstance(info, Mapping) else ())]
+        return None if letters(name) in {letters(text) for text in texts if isinstance(text, str)} else name
 
     def _beyond(self, market: Market, amounts: Amounts) -> list[BrokenRule]:
         exchange = self._client.exchange
@@ -167,7 +176,7 @@ class CcxtMarkets:
         return rows
 
 
-T = TypeVar("T")
+T = TypeVar("T", Order, Fill)
 LookUp = Callable[[Sequence[RefLike], Deadline], Awaitable[LookupResult]]
 # An exchange that lists open orders by symbol only is asked for each of its markets, if there are no more than this.
 SWEPT_MARKETS: Final = 100
@@ -412,13 +421,12 @@ class CcxtReads:
             if not is_meant(order):
                 what = f"this order, {order.side} {order.symbol}, is another than was asked for"
                 raise Unusable(what, id=order.order_id)
-            if (name := self.markets.named_beside(row, order.symbol)) is not None:
-                raise Unusable(f"it is of {name}, and ccxt says {order.symbol}", id=order.order_id)
-            order = self.own(order)
-            self.memory.put(order)
-            return order
+            return self.own(order)
 
-        return await self._rows(values, to_order, operation, done)
+        rows = await self._rows(values, to_order, operation, done)
+        for order in rows.good:
+            self.memory.put(order)
+        return rows
 
     async def _fills(self, done: Answered, order_id: str | None = None, symbol: str | None = None) -> Rows[Fill]:
         def to_fill(row: Any) -> Fill:
@@ -435,8 +443,12 @@ class CcxtReads:
         unread = [self.reader.bad_row(-1, reason, raw=raw) for raw, reason in done.call.unreadable]
 
         def read(row: Any) -> T | None:
-            is_told = isinstance(row, dict) and UNREADABLE in row
-            return None if is_told or is_contract(row) else convert(row)
+            if is_contract(row) or (isinstance(row, dict) and UNREADABLE in row):
+                return None
+            made = convert(row)
+            if (name := self.markets.named_beside(row, made.symbol)) is not None:
+                raise Unusable(f"it is of {name}, and ccxt says {made.symbol}", id=made.order_id)
+            return made
 
         return await self.reader.read(values, read, operation, raw_of=_as_sent, unread=unread)
 

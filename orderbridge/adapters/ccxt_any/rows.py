@@ -42,7 +42,7 @@ class RowRules:
         order, trade: paths by ccxt's names of the fields.
         quote: the size in quote. base_buys: any other market buy is sized in base (True), or that is not told (False);
             None where nobody looked, and then a market buy has no amounts.
-        status: the exchange's own word.
+        status: the exchange's own word. trigger: its word for the side from which a trigger is reached.
         scaled: the row has its amounts in other units, which ccxt converts.
     """
 
@@ -51,6 +51,7 @@ class RowRules:
     quote: QuoteSize | None = None
     base_buys: bool | None = None
     status: str = "status|state|ordStatus|orderStatus|order_status|order_state"
+    trigger: str = ""
     scaled: bool = False
 
 
@@ -109,12 +110,14 @@ RULES: Final[Mapping[str, RowRules]] = {
         order={"remaining": ""},
         quote=QuoteSize("qty", when=("marketUnit", "quoteCoin")),
         base_buys=False,
+        trigger="triggerDirection",
     ),
     "cex": RowRules(quote=QuoteSize("requestedAmountCcy2"), base_buys=True),
     "coinbase": RowRules(
         order={"cost": "filled_value"},
         quote=QuoteSize("order_configuration.market_market_ioc.quote_size"),
         base_buys=True,
+        trigger="|".join(f"order_configuration.stop_limit_stop_limit_{each}.stop_direction" for each in ("gtc", "gtd")),
     ),
     # ccxt takes what was filled for the size of an order that was sized in funds.
     "coinbaseexchange": RowRules(
@@ -146,6 +149,7 @@ RULES: Final[Mapping[str, RowRules]] = {
         order={"filled": "filled_amount", "cost": "filled_total"},
         quote=QuoteSize("amount", every_buy=True),
         status="finish_as|status",
+        trigger="trigger.rule",
     ),
     # A lifetime is one of the options, and no option is no GTC.
     "gemini": RowRules(order={"timeInForce": "options.0"}),
@@ -167,7 +171,10 @@ RULES: Final[Mapping[str, RowRules]] = {
     ),
     # Nanoseconds lose their last digits in ccxt.
     "kucoin": RowRules(
-        order={"timestamp": "orderTime|ts|createdAt"}, quote=QuoteSize("funds", unless="size"), base_buys=True
+        order={"timestamp": "orderTime|ts|createdAt"},
+        quote=QuoteSize("funds", unless="size"),
+        base_buys=True,
+        trigger="stop|triggerDirection",
     ),
     # Every order at market is an IOC to ccxt; the value of a sale stands where that of a buy by quote would.
     "mexc": RowRules(order={"timeInForce": "timeInForce|type"}, base_buys=False),
