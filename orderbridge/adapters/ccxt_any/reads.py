@@ -50,7 +50,10 @@ from orderbridge.venue.sender import Sender
 
 _LOAD_SECONDS: Final = 60.0
 # Where rows name their market.
-_MARKET_FIELDS: Final = ("symbol", "market", "market_symbol", "pair", "instId", "instrument_name", "product_symbol")
+_MARKET_FIELDS: Final = (
+    *("symbol", "market", "market_symbol", "pair", "pairSymbol", "asset_pair_name", "product_code", "product_symbol"),
+    *("instId", "instrument_name", "instrument_code"),
+)
 
 
 class CcxtMarkets:
