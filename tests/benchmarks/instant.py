@@ -84,18 +84,18 @@ class InstantGateway(UnsupportedCalls):
     async def __aexit__(self, *exc: object) -> None: ...
 
 
-def bitso_order(oid: str) -> dict[str, str]:
+def bitso_order(oid: str, *, unfilled: str = "0.00400000", status: str = "partially filled") -> dict[str, str]:
     """A working order as Bitso shows it."""
     return {
         "book": "btc_mxn",
         "original_amount": "0.01000000",
-        "unfilled_amount": "0.00400000",
+        "unfilled_amount": unfilled,
         "original_value": "56.00000000",
         "created_at": "2016-04-08T17:52:31.000+00:00",
         "updated_at": "2016-04-08T17:52:51.000+00:00",
         "price": "5600.00",
         "side": "buy",
-        "status": "partially filled",
+        "status": status,
         "type": "limit",
         "oid": oid,
         "origin_id": f"bot-{oid}",
@@ -120,15 +120,17 @@ _BOOK = {
 }
 _CODES = [{"code": "btc", "precision": 8}, {"code": "mxn", "precision": 2}]
 _ONE, MANY = _body([bitso_order("Q1")]), _body([bitso_order(f"Q{number}") for number in range(499)])
+_UNTOUCHED = _body([bitso_order("new1", unfilled="0.01000000", status="queued")])
 _BOOKS, _CATALOGUES, _NOTHING = _body([_BOOK]), _body({"currencies": {"metadata": _CODES}}), _body({})
 _oids = itertools.count()
 
 
 def answer(method: str, url: str) -> bytes:
-    """The body of Bitso's answer: one order, or 499, or a new one's id, or the rules of one book."""
+    """The body of Bitso's answer: one order, traded in part or not, or 499, or a new one's id, or one book's rules."""
     if method == "POST":
         return b'{"success": true, "payload": {"oid": "new%d"}}' % next(_oids)
-    known = {"available_books": _BOOKS, "catalogues": _CATALOGUES, "open_orders": MANY, "/orders": _ONE}
+    known = {"available_books": _BOOKS, "catalogues": _CATALOGUES, "open_orders": MANY}
+    known |= {"new1": _UNTOUCHED, "/orders": _ONE}
     return next((body for part, body in known.items() if part in url), _NOTHING)
 
 
