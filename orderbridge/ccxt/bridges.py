@@ -315,7 +315,7 @@ class SharedBridge:
 
     def orders(self, exchange: Any) -> CcxtOrders:
         """ccxt's calls as an object wants them. ConfigurationError: it wants what the bridge cannot give any more."""
-        wanted, seconds = settings_of(exchange), max(exchange.timeout / 1000, 1.0)
+        wanted = settings_of(exchange)
         journal = wanted["journal"]
         if journal is not None and journal != self.journal:
             raise ConfigurationError(
@@ -324,16 +324,11 @@ class SharedBridge:
         if _connecting(exchange) != self.connecting:
             raise ConfigurationError(f"{self.id}: verify, cafile and trust_env cannot change after the first order")
         _check_session(exchange)
-        key = wanted["resolve_for"], wanted["stray"], seconds, exchange.number
+        how = {name: wanted[name] for name in ("resolve_for", "stray")}
+        how |= {"timeout": max(exchange.timeout / 1000, 1.0), "number": exchange.number}
+        key = tuple(how.values())
         if key not in self._orders:
-            self._orders[key] = CcxtOrders(
-                self.bridge,
-                self.bridge.names[0],
-                resolve_for=wanted["resolve_for"],
-                stray=wanted["stray"],
-                timeout=seconds,
-                number=exchange.number,
-            )
+            self._orders[key] = CcxtOrders(self.bridge, self.bridge.names[0], **how)
         return self._orders[key]
 
     async def aclose(self) -> None:

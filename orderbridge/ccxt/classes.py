@@ -198,19 +198,23 @@ class _Routed:
         return {**told, "amount": None, "price": None}
 
     def check_passing(self, exchange: Any, why: Exception) -> None:
-        """Warn once that ccxt's own call follows. NotSupported: only spot orders are wanted."""
+        """
+        Warn once that ccxt's own call follows.
+
+        Raises:
+            NotSupported: that is what it is, of another call than a read, which ccxt may have where the gateway does
+                not; or only spot orders are wanted.
+        """
+        if isinstance(why, ccxt.NotSupported):
+            if not self.name.startswith("fetch_"):
+                raise why
+            bridges.warn_once(exchange, self.name, f"{self.name}() is not read by the bridge ({why})")
+            return
         with as_ccxt_errors():
             spot_only = bridges.settings_of(exchange)["spot_only"]
         if spot_only:
             raise ccxt.NotSupported(f"{exchange.id}: {why}: with spot_only nothing is passed to ccxt") from why
         bridges.warn_once(exchange, type(why).__name__, str(why))
-
-    def may_be_read(self, exchange: Any, error: Exception) -> bool:
-        """True of a read that the gateway does not have: ccxt may."""
-        if not isinstance(error, ccxt.NotSupported) or not self.name.startswith("fetch_"):
-            return False
-        bridges.warn_once(exchange, self.name, f"{self.name}() is not read by the bridge ({error})")
-        return True
 
 
 def _rows(told: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -242,11 +246,8 @@ def _blocking(routed: _Routed) -> Callable[..., Any]:
             try:
                 with as_ccxt_errors():
                     return bridges.thread().call(routed.step(self, told))
-            except (_NotOurs, bridges.Uncovered) as why:
+            except (_NotOurs, bridges.Uncovered, ccxt.NotSupported) as why:
                 routed.check_passing(self, why)
-            except ccxt.NotSupported as error:
-                if not routed.may_be_read(self, error):
-                    raise
         with _passed():
             return genuine(self, *args, **more)
 
@@ -266,11 +267,8 @@ def _awaited(routed: _Routed) -> Callable[..., Any]:
             try:
                 with as_ccxt_errors():
                     return await asyncio.wrap_future(bridges.thread().begun(routed.step(self, told)))
-            except (_NotOurs, bridges.Uncovered) as why:
+            except (_NotOurs, bridges.Uncovered, ccxt.NotSupported) as why:
                 routed.check_passing(self, why)
-            except ccxt.NotSupported as error:
-                if not routed.may_be_read(self, error):
-                    raise
         with _passed():
             return await genuine(self, *args, **more)
 
