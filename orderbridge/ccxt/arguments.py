@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from numbers import Integral, Real
@@ -20,7 +19,7 @@ from ccxt.base import errors as ccxt
 
 from orderbridge.errors import OrderDenied
 from orderbridge.gateway import Capabilities
-from orderbridge.model.basics import EXACT, OrderType, Side, Symbol, TimeInForce, add, multiply, parse_amount, plain
+from orderbridge.model.basics import EXACT, OrderType, Symbol, TimeInForce, add, multiply, parse_amount, plain
 from orderbridge.model.request import Market, OrderRequest
 
 Params = Mapping[str, Any] | None
@@ -58,18 +57,9 @@ _LIVES: Final[Mapping[str, tuple[TimeInForce, bool]]] = {
     "FOK": (TimeInForce.FOK, False),
     **dict.fromkeys(("PO", "GTX"), (TimeInForce.GTC, True)),
 }
-_SIDES: Final = {side.value: side for side in Side}
 _NO_MARKS: Final = str.maketrans("", "", "_- ")
 _CENT: Final = Decimal("0.01")
 _HALF: Final = Decimal("0.5")
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """An order to be placed; `key` is the caller's clientOrderId, which is the key of its placement too."""
-
-    request: OrderRequest
-    key: str | None
 
 
 def exact(value: Any, name: str) -> Decimal:
@@ -188,9 +178,9 @@ def request_of(
     *,
     market: Market | None,
     can: Capabilities,
-) -> Asked:
+) -> OrderRequest:
     """
-    The request that a call of `create_order` asks for.
+    The request that a call of `create_order` asks for; the client order id is the key of its placement too.
 
     Raises:
         NotSupported, BadRequest, ArgumentsRequired, InvalidOrder: it means nothing, or nothing that is placed here.
@@ -208,11 +198,10 @@ def request_of(
     if not at_market and price is None:
         raise ccxt.ArgumentsRequired("a limit order needs a price")
     life, post_only = _life(told, lives)
-    key = client_id(told) if told else None
     try:
-        request = OrderRequest(
+        return OrderRequest(
             symbol=symbol,
-            side=side_of(side),
+            side=side,
             type=_type(at_market=at_market, stop=stop is not None, gain=takes_gain),
             **_size(amount, told, market, at_market=at_market),
             # As ccxt documents it: the price of a market order is ignored.
@@ -221,20 +210,11 @@ def request_of(
             time_in_force=life,
             post_only=post_only,
             reduce_only=can.reduce_only and bool(_flag(told, "reduceOnly")),
-            client_order_id=key,
+            client_order_id=client_id(told) if told else None,
             options=_passed_on(told, can) if told else {},
         )
     except OrderDenied as error:
         raise ccxt.InvalidOrder(str(error)) from error
-    return Asked(request, key)
-
-
-def side_of(value: Any) -> Side:
-    """Buy or sell, in any case of letters. InvalidOrder: neither."""
-    side = _SIDES.get(value.strip().lower()) if isinstance(value, str) else None
-    if side is None:
-        raise ccxt.InvalidOrder(f"side is buy or sell, not {value!r}")
-    return side
 
 
 def _type(*, at_market: bool, stop: bool, gain: bool) -> OrderType:

@@ -22,13 +22,6 @@ _ENDS: Final[Mapping[OrderStatus, str]] = {
     OrderStatus.REJECTED: "rejected",
     OrderStatus.FAILED: "rejected",
 }
-_LIVES: Final[Mapping[TimeInForce | None, str | None]] = {
-    None: None,
-    TimeInForce.GTC: "GTC",
-    TimeInForce.IOC: "IOC",
-    TimeInForce.FOK: "FOK",
-    TimeInForce.GTT: "GTD",
-}
 _TYPES: Final[Mapping[OrderType, str]] = {
     OrderType.MARKET: "market",
     OrderType.LIMIT: "limit",
@@ -87,7 +80,7 @@ def order_row(order: Order, fills: Sequence[Fill] = (), *, number: Number = floa
         "lastUpdateTimestamp": _time(order.updated_at)[0],
         "symbol": str(order.symbol),
         "type": word,
-        "timeInForce": "PO" if order.post_only else _LIVES[order.time_in_force],
+        "timeInForce": "PO" if order.post_only else _life(order.time_in_force),
         "postOnly": order.post_only,
         "reduceOnly": order.reduce_only,
         "side": order.side.value,
@@ -106,6 +99,10 @@ def order_row(order: Order, fills: Sequence[Fill] = (), *, number: Number = floa
         "fees": fees,
         "trades": [trade_row(fill, number=number) for fill in fills],
     }
+
+
+def _life(known: TimeInForce | None) -> str | None:
+    return "GTD" if known is TimeInForce.GTT else known and known.value.upper()
 
 
 def _ended(status: OrderStatus, filled: Decimal | None) -> str:

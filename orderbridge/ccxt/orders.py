@@ -13,7 +13,6 @@ from orderbridge.bridge import OrderBridge
 from orderbridge.ccxt.arguments import (
     CLIENT_IDS,
     STOPS,
-    Asked,
     Params,
     amount_of,
     client_id,
@@ -158,12 +157,12 @@ class CcxtOrders:
         """
         return await self._create(await self._asked(symbol, type, side, amount, price, params))
 
-    async def create_orders(self, orders: Sequence[Mapping[str, Any]], params: Params = None) -> list[Row]:
+    async def create_orders(self, orders: Sequence[Mapping[str, Any]]) -> list[Row]:
         """
         Place several orders at once, each of them as `create_order` does; each has its own verdict.
 
         Args:
-            orders: dicts of symbol, type, side, amount, price and params. params: for each of them.
+            orders: dicts of symbol, type, side, amount, price and params.
 
         Returns:
             In the order given. One that failed is told: `info["error"]` names ccxt's exception, and its status is
@@ -172,28 +171,25 @@ class CcxtOrders:
         Raises:
             What is wrong with one of them before anything is sent.
         """
-        asked = [await self._asked_of(order, params) for order in _listed(orders, "orders")]
-        return list(await asyncio.gather(*(self._verdict(each) for each in asked)))
+        requests = [await self._asked_of(order) for order in _listed(orders, "orders")]
+        return list(await asyncio.gather(*map(self._verdict, requests)))
 
-    async def _asked(self, symbol: Any, type: Any, side: Any, amount: Any, price: Any, params: Params) -> Asked:
+    async def _asked(self, symbol: Any, type: Any, side: Any, amount: Any, price: Any, params: Params) -> OrderRequest:
         known = symbol_of(symbol)
         market = await self._market_of(known)
         return request_of(known, type, side, amount, price, params, market=market, can=self._can)
 
-    async def _asked_of(self, order: Any, params: Params) -> Asked:
+    async def _asked_of(self, order: Any) -> OrderRequest:
         if not isinstance(order, Mapping) or set(order) - set(_FIELDS):
             raise ccxt.BadRequest(f"an order is a dict of {', '.join(_FIELDS)}, not {order!r}")
-        own = {**(params or {}), **(order.get("params") or {})}
-        symbol, type, side, amount, price = (order.get(field) for field in _FIELDS[:-1])
-        asked = await self._asked(symbol, type, side, amount, price, own)
+        request = await self._asked(*(order.get(field) for field in _FIELDS))
         with as_ccxt_errors():
-            refuse_undeclared(asked.request, self._can, gateway=self._name)
-        return asked
+            refuse_undeclared(request, self._can, gateway=self._name)
+        return request
 
-    async def _create(self, asked: Asked) -> Row:
+    async def _create(self, request: OrderRequest) -> Row:
         with as_ccxt_errors():
-            order = await self._creates.place(asked, timeout=self.timeout)
-        request = asked.request
+            order = await self._creates.place(request, timeout=self.timeout)
         trades_at_once = request.type is OrderType.MARKET or request.time_in_force in _AT_ONCE
         if not trades_at_once or request.stop_price is not None:
             return order_row(order, number=self._number)
@@ -202,17 +198,17 @@ class CcxtOrders:
             row["status"] = None  # taken, and no more is known: a bot that reads `open` waits for what may have traded
         return row
 
-    async def _verdict(self, asked: Asked) -> Row:
+    async def _verdict(self, request: OrderRequest) -> Row:
         try:
-            return await self._create(asked)
+            return await self._create(request)
         except Exception as error:  # noqa: BLE001 - whatever happens to one hides none of the others
             is_over = isinstance(error, ccxt.BaseError) and not isinstance(error, OrderOutcomeUnknown)
             order = order_as_asked(
-                asked.request,
+                request,
                 venue=self._gateway.venue,
                 account=self._gateway.account,
                 order_id="",
-                client_order_id=asked.key,
+                client_order_id=request.client_order_id,
                 observed_at=datetime.now(UTC),
             )
             row = order_row(order, number=self._number)
@@ -271,7 +267,7 @@ class CcxtOrders:
             raise ccxt.RequestTimeout(f"whether {order.order_id} is over is not known yet; nothing was placed")
         if filled != self._number(ZERO):
             raise ccxt.InvalidOrder(f"{order.order_id} had filled {filled} before that, and nothing was placed")
-        return await self._create(Asked(request, None))
+        return await self._create(request)
 
     async def cancel_order(self, id: Any, symbol: str | None = None, params: Params = None) -> Row:
         """

@@ -22,7 +22,6 @@ from weakref import WeakKeyDictionary
 from ccxt.base.errors import BaseError, DuplicateOrderId, ExchangeNotAvailable, InvalidOrder
 
 from orderbridge.bridge import OrderBridge
-from orderbridge.ccxt.arguments import Asked
 from orderbridge.ccxt.dicts import Row
 from orderbridge.ccxt.errors import OrderNotPlaced, OrderOutcomeUnknown, StrayFilled
 from orderbridge.errors import (
@@ -140,7 +139,7 @@ class Creates:
         self._callers = known.setdefault(gateway, Callers(self._ledger.now()))
         self._open = self._callers.open
 
-    async def place(self, asked: Asked, *, timeout: float) -> Order:
+    async def place(self, request: OrderRequest, *, timeout: float) -> Order:
         """
         Place an order at most once, whoever repeats it.
 
@@ -157,14 +156,15 @@ class Creates:
                 self._leave(sent)
         began = asyncio.get_running_loop().time()
         await self._look_back()
-        held = None if asked.key is None else await self._bridge.placement(key=asked.key, gateway=self._gateway)
+        key = request.client_order_id
+        held = None if key is None else await self._bridge.placement(key=key, gateway=self._gateway)
         if held is not None and not held.holds_key and held.client_order_id is not None:
-            raise InvalidOrder(f"clientOrderId {asked.key} is that of an order that is {held.state}; use a new one")
+            raise InvalidOrder(f"clientOrderId {key} is that of an order that is {held.state}; use a new one")
         if self._open and (held is None or held.state is PlacementState.PREPARED or not held.holds_key):
-            earlier = await self._answer_by_earlier(asked, began, timeout)
+            earlier = await self._answer_by_earlier(request, began, timeout)
             if earlier is not None:
                 return earlier
-        return await self._send(asked, timeout)
+        return await self._send(request, timeout)
 
     async def _look_back(self) -> None:
         """Take up what the journal holds from before the first create: its bot may be about to repeat it."""
@@ -178,7 +178,7 @@ class Creates:
                 self._open += await _earlier_orders(self._ledger, self._gateway, before=callers.made_at)
                 callers.has_looked_back = True
 
-    async def _answer_by_earlier(self, asked: Asked, began: float, timeout: float) -> Order | None:
+    async def _answer_by_earlier(self, request: OrderRequest, began: float, timeout: float) -> Order | None:
         """
         Wait for the earlier orders of this symbol and side whose outcome is open; the one that answers this call.
 
@@ -188,7 +188,7 @@ class Creates:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._resolve_for
         others: list[Unanswered] = []
-        while (sent := self._first_open(asked.request, others)) is not None:
+        while (sent := self._first_open(request, others)) is not None:
             if sent.has_left:
                 await self._look_for(sent, timeout=min(timeout, max(0.0, deadline - loop.time())))
             placement = await self._settled(sent, timeout=max(0.0, deadline - loop.time()))
@@ -203,7 +203,7 @@ class Creates:
                     self._forget(sent)  # to whoever sent it, in another process
                 elif sent.left_at is None or sent.left_at > began:
                     others.append(sent)
-                elif _asks_for(asked, placement) and placement.order is not None:
+                elif _asks_for(request, placement) and placement.order is not None:
                     await self._tell(sent, placement)
                     return placement.order
                 else:
@@ -269,12 +269,11 @@ class Creates:
             return sent.placement
         return await self._bridge.placement(key=sent.key, gateway=self._gateway)
 
-    async def _send(self, asked: Asked, timeout: float) -> Order:
-        request = asked.request
-        unsent = self._callers.unsent
+    async def _send(self, request: OrderRequest, timeout: float) -> Order:
+        given, unsent = request.client_order_id, self._callers.unsent
         # What was not sent and is tried again was marked as left.
-        again = unsent.pop(request.model_dump_json(), None) if unsent and not asked.key else None
-        key = asked.key or again or f"{_KEY_PREFIX}{secrets.token_hex(12)}"
+        again = unsent.pop(request.model_dump_json(), None) if unsent and not given else None
+        key = given or again or f"{_KEY_PREFIX}{secrets.token_hex(12)}"
         sent = next((each for each in self._open if each.key == key), None)
         is_new = sent is None
         if sent is None:
@@ -294,7 +293,7 @@ class Creates:
             # Of what an earlier call left open, a refusal of this one says nothing.
             if is_new:
                 self._forget(sent)
-            if asked.key is None and isinstance(error, _UNSENT):
+            if given is None and isinstance(error, _UNSENT):
                 # The same order tried again goes on with its placement, so that a night of retries leaves one.
                 unsent[request.model_dump_json()] = key
                 if len(unsent) > _MOST_UNSENT:
@@ -455,12 +454,12 @@ async def _lives(ledger: Ledger, record: Record) -> bool:
     return False
 
 
-def _asks_for(asked: Asked, placement: Placement) -> bool:
+def _asks_for(request: OrderRequest, placement: Placement) -> bool:
     """True where a call asks for the order that a placement asked for: the same in all, and not by another id."""
-    if asked.key is not None and asked.key != placement.client_order_id:
+    if request.client_order_id not in (None, placement.client_order_id):
         return False
     nameless = {"client_order_id": None}
-    return asked.request.model_copy(update=nameless) == placement.request.model_copy(update=nameless)
+    return request.model_copy(update=nameless) == placement.request.model_copy(update=nameless)
 
 
 def _unknown(placement: Placement | None, why: str) -> OrderOutcomeUnknown:

@@ -1,10 +1,13 @@
 """`create_orders`: one placement per order, each with its own verdict (case 30 of the failure cases of placing)."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
+from orderbridge.ccxt import bridges
 from orderbridge.simulator import Simulator
+from tests.ccxt.conftest import ccxt_settings
 
 pytestmark = pytest.mark.ccxt
 
@@ -121,11 +124,18 @@ async def test_what_is_wrong_with_one_is_said_before_any_is_sent(
     assert sim.bitso.requests[PLACE] == 0
 
 
-async def test_params_of_the_batch_are_for_each(sim: Simulator, exchange: Any) -> None:
-    """What is told once for all goes into every order."""
-    await exchange.create_orders(batch(560000, 570000), {"postOnly": True})
+async def test_params_of_the_batch_are_for_each(sim: Simulator) -> None:
+    """What is told once for all goes into every order, and what one says itself goes before it."""
+    import orderbridge.ccxt.async_support as ccxt
 
-    assert [order.post_only for order in sim.bitso.accepted()] == [True, True]
+    first, second = batch(560000, 570000)
+    client = ccxt.bitso(ccxt_settings(sim))
+
+    await client.create_orders([first, {**second, "params": {"postOnly": False}}], {"postOnly": True})
+
+    assert [order.post_only for order in sim.bitso.accepted()] == [True, False]
+    await client.close()
+    await asyncio.to_thread(bridges.close_all)
 
 
 @pytest.mark.parametrize("orders", [None, "BTC/MXN", {"symbol": "BTC/MXN"}, [None], ["x"]])
