@@ -130,7 +130,7 @@ class CcxtOrders:
         self._rules: Mapping[Symbol, Market] = {}
         self._rules_until = float("-inf")
         self._creates = Creates(
-            bridge, self._name, resolve_for=resolve_for, stray=stray, send_within=send_within, shown=self._with_trades
+            bridge, self._name, resolve_for, stray=stray, send_within=send_within, as_shown=self._with_trades
         )
 
     # Creating, changing and cancelling.

@@ -108,6 +108,7 @@ class Callers:
 _CALLERS: Final[WeakKeyDictionary[OrderBridge, dict[str, Callers]]] = WeakKeyDictionary()
 
 
+@dataclass(eq=False)
 class Creates:
     """
     Places orders at one gateway for bots that repeat what failed.
@@ -115,28 +116,20 @@ class Creates:
     Args:
         resolve_for: seconds for which an unknown outcome is waited for.
         stray: what becomes of an order that its bot believes to be gone; see `CcxtOrders`.
-        shown: an order as the bot is shown it, with its trades.
+        as_shown: an order as the bot is shown it, with its trades.
     """
 
-    def __init__(
-        self,
-        bridge: OrderBridge,
-        gateway: str,
-        *,
-        resolve_for: float,
-        stray: StrayPolicy,
-        send_within: float,
-        shown: Callable[[Order], Awaitable[Row]],
-    ) -> None:
-        self._bridge = bridge
-        self._gateway = gateway
-        self._resolve_for = resolve_for
-        self._stray = stray
-        self._send_within = send_within
-        self._shown = shown
-        self._ledger: Ledger = bridge._placements.ledger
-        known = _CALLERS.setdefault(bridge, {})
-        self._callers = known.setdefault(gateway, Callers(self._ledger.now()))
+    bridge: OrderBridge
+    gateway: str
+    resolve_for: float
+    stray: StrayPolicy
+    send_within: float
+    as_shown: Callable[[Order], Awaitable[Row]]
+
+    def __post_init__(self) -> None:
+        self._ledger: Ledger = self.bridge._placements.ledger
+        known = _CALLERS.setdefault(self.bridge, {})
+        self._callers = known.setdefault(self.gateway, Callers(self._ledger.now()))
         self._open = self._callers.open
 
     async def place(self, request: OrderRequest, *, timeout: float) -> Order:
@@ -157,7 +150,7 @@ class Creates:
         began = asyncio.get_running_loop().time()
         await self._look_back()
         key = request.client_order_id
-        held = None if key is None else await self._bridge.placement(key=key, gateway=self._gateway)
+        held = None if key is None else await self.bridge.placement(key=key, gateway=self.gateway)
         if held is not None and not held.holds_key and held.client_order_id is not None:
             raise InvalidOrder(f"clientOrderId {key} is that of an order that is {held.state}; use a new one")
         if self._open and (held is None or held.state is PlacementState.PREPARED or not held.holds_key):
@@ -174,8 +167,8 @@ class Creates:
         async with callers.looking_back:
             if not callers.has_looked_back:
                 # What the recovery sends is looked at too, so it has to be over.
-                await self._bridge._placements.ready(self._gateway, within=self._send_within)
-                self._open += await _earlier_orders(self._ledger, self._gateway, before=callers.made_at)
+                await self.bridge._placements.ready(self.gateway, within=self.send_within)
+                self._open += await _earlier_orders(self._ledger, self.gateway, before=callers.made_at)
                 callers.has_looked_back = True
 
     async def _answer_by_earlier(self, request: OrderRequest, began: float, timeout: float) -> Order | None:
@@ -186,7 +179,7 @@ class Creates:
         not. Another only has to be known first: it is its own caller's.
         """
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._resolve_for
+        deadline = loop.time() + self.resolve_for
         others: list[Unanswered] = []
         while (sent := self._first_open(request, others)) is not None:
             if sent.has_left:
@@ -225,19 +218,19 @@ class Creates:
         about = (
             f"an earlier create of this symbol and side, which asked for another order, was placed as {order.order_id}"
         )
-        if self._stray == "block":
+        if self.stray == "block":
             raise _unknown(placement, f"{about}; nothing is sent until that one was fetched or cancelled")
-        if self._stray == "tell":
+        if self.stray == "tell":
             await self._tell(sent, placement)
             raise _unknown(placement, f"{about}; nothing was sent for this one, and the next create is sent")
         try:
             if order.may_be_live:
-                order = await self._bridge.cancel(order, wait="done", timeout=timeout)
-            row = await self._shown(order)
+                order = await self.bridge.cancel(order, wait="done", timeout=timeout)
+            row = await self.as_shown(order)
         except (OrderBridgeError, BaseError) as error:
             raise _unknown(placement, f"{about}, and could not be cancelled; nothing was sent: {error}") from error
         # How much it filled is asked for again, where that can be told.
-        is_filled = row["status"] == "closed" and not self._bridge[self._gateway].capabilities.fills
+        is_filled = row["status"] == "closed" and not self.bridge[self.gateway].capabilities.fills
         if order.may_be_live or (row["filled"] is None and not is_filled):
             raise _unknown(placement, f"{about}; how it ended is not proven yet, and nothing was sent")
         await self._tell(sent, placement)
@@ -258,16 +251,16 @@ class Creates:
         placement = await self._placement_of(sent)
         if placement is not None and _is_open(placement):
             with contextlib.suppress(OrderBridgeError):  # what it finds settles the placement, and all else waits
-                await self._bridge.lookup(placement, gateways=[self._gateway], timeout=timeout)
+                await self.bridge.lookup(placement, gateways=[self.gateway], timeout=timeout)
 
     async def _settled(self, sent: Unanswered, *, timeout: float) -> Placement | None:
         placement = await self._placement_of(sent)
-        return None if placement is None else await self._bridge.resolve(placement, timeout=timeout)
+        return None if placement is None else await self.bridge.resolve(placement, timeout=timeout)
 
     async def _placement_of(self, sent: Unanswered) -> Placement | None:
         if sent.key is None:
             return sent.placement
-        return await self._bridge.placement(key=sent.key, gateway=self._gateway)
+        return await self.bridge.placement(key=sent.key, gateway=self.gateway)
 
     async def _send(self, request: OrderRequest, timeout: float) -> Order:
         given, unsent = request.client_order_id, self._callers.unsent
@@ -281,8 +274,8 @@ class Creates:
             cancels = 0 if task is None else task.cancelling()
             self._open.append(sent := Unanswered(request.symbol, request.side, key, task=task, cancels=cancels))
         try:
-            order = await self._bridge.place(
-                self._gateway, request, key=key, send_within=self._send_within, timeout=timeout
+            order = await self.bridge.place(
+                self.gateway, request, key=key, send_within=self.send_within, timeout=timeout
             )
         except OutcomeUnknown as unknown:
             sent.is_unclear = True
@@ -303,7 +296,7 @@ class Creates:
             raise
         except BaseException:
             self._leave(sent)
-            self._bridge._placements._spawn(self._note_left(sent))
+            self.bridge._placements._spawn(self._note_left(sent))
             raise
         if is_new and again is None:
             self._forget(sent)
@@ -316,7 +309,7 @@ class Creates:
         try:
             # Durable at once: should this process end here, the next one knows that nobody was told.
             await self._note(unknown.placement, Happened.LEFT, LEFT)
-            placement = await self._settled(sent, timeout=self._resolve_for) or unknown.placement
+            placement = await self._settled(sent, timeout=self.resolve_for) or unknown.placement
         except OrderBridgeError as error:
             self._leave(sent)
             raise _unknown(unknown.placement, f"{unknown}; and then: {error}") from error

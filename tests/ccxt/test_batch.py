@@ -59,7 +59,7 @@ async def test_case_30_a_whole_failure_is_unclear_for_each_and_told_of_each(sim:
     for placement in await exchange._bridge.placements(state="uncertain"):
         price = placement.request.price
         sim.bitso.put(origin_id=placement.client_order_id, status="open", quantity="0.01", price=price)
-    exchange._creates._resolve_for = 10
+    exchange._creates.resolve_for = 10
     answered = await exchange.create_orders(batch(560000, 570000))
 
     assert {order["price"] for order in answered} == {560000.0, 570000.0}
