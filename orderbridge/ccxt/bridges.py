@@ -206,16 +206,13 @@ class _ObjectsProxies(Proxies):
         return super().of(url) if _connecting(call.exchange)[2] else None
 
 
-class _AsTheObject:
+class _AsTheObject(AiohttpTransport):
     """The HTTP engine of a gateway of ours: it sends as the calling object is set."""
-
-    def __init__(self) -> None:
-        self._engine = AiohttpTransport(proxies=_ObjectsProxies())
 
     async def send(self, request: WireRequest, *, timeout: float, not_after: float | None = None) -> WireResponse:
         call = current.get()
         if call is None:
-            return await self._engine.send(request, timeout=timeout, not_after=not_after)
+            return await super().send(request, timeout=timeout, not_after=not_after)
         travels, show = call.travels, call.exchange.log if call.travels["verbose"] else None
         agent = travels["userAgent"] if travels["userAgent"] is not None else travels["user_agent"]
         added = {**(travels["headers"] or {}), **(agent if isinstance(agent, dict) else {"User-Agent": agent})}
@@ -225,15 +222,11 @@ class _AsTheObject:
         request = WireRequest(request.method, request.url, kept, request.body)
         if show:
             show("\nfetch Request:", call.exchange.id, request, request.body.decode(errors="replace"))
-        response = await self._engine.send(
-            request, timeout=min(timeout, travels["timeout"] / 1000), not_after=not_after
-        )
+        timeout = min(timeout, travels["timeout"] / 1000)
+        response = await super().send(request, timeout=timeout, not_after=not_after)
         if show:
             show("\nfetch Response:", call.exchange.id, response, response.body.decode(errors="replace"))
         return response
-
-    async def aclose(self) -> None:
-        await self._engine.aclose()
 
 
 class SharedBridge:
@@ -269,19 +262,10 @@ class SharedBridge:
         if self.id in _OWN_GATEWAYS:
             if self.connecting[:2] != (True, None):
                 raise ConfigurationError(f"verify and cafile are not followed by orders at {self.id}")
-            self._engine = _AsTheObject()
-            rest = exchange.urls["api"]["rest"]
-            return build_gateway(
-                self.id,
-                account,
-                {
-                    "api_key": exchange.apiKey,
-                    "api_secret": exchange.secret,
-                    "base_url": f"{rest}/{exchange.version}",
-                    "transport": self._engine,
-                    "limits": limits,
-                },
-            )
+            self._engine = _AsTheObject(proxies=_ObjectsProxies())
+            keys = {"api_key": exchange.apiKey, "api_secret": exchange.secret}
+            way = {"base_url": f"{exchange.urls['api']['rest']}/{exchange.version}", "transport": self._engine}
+            return build_gateway(self.id, account, {**keys, **way, "limits": limits})
         self.twin = _twin_of(exchange, self.rise)
         try:
             return build_gateway(f"ccxt.{self.id}", account, {"limits": limits}, exchange=self.twin)
