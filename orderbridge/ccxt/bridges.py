@@ -38,13 +38,13 @@ JOURNAL_VARIABLE: Final = "ORDERBRIDGE_JOURNAL"
 _SETTINGS: Final = frozenset({"journal", "stray", "resolve_for", "spot_only"})
 _NAMES: Final = ("apiKey", "walletAddress", "login", "uid", "accountId", "privateKey", "token")
 _CREDENTIALS: Final = (*_NAMES, "secret", "password", "twofa")
-_PROXIES: Final = tuple(
-    name
-    for stem in ("proxyUrl", "httpProxy", "httpsProxy", "socksProxy")
-    for kind in ("", "Callback")
-    for name in (stem + kind, "".join(f"_{each.lower()}" if each.isupper() else each for each in stem + kind))
+_PROXIES: Final = (
+    *("proxy", "aiohttp_proxy", "proxyUrl", "httpProxy", "httpsProxy", "socksProxy"),
+    *("proxy_url", "http_proxy", "https_proxy", "socks_proxy"),
+    *("proxyUrlCallback", "httpProxyCallback", "httpsProxyCallback", "socksProxyCallback"),
+    *("proxy_url_callback", "http_proxy_callback", "https_proxy_callback", "socks_proxy_callback"),
 )
-_TRAVELS: Final = ("timeout", "headers", "verbose", "userAgent", "user_agent", "proxy", "aiohttp_proxy", *_PROXIES)
+_TRAVELS: Final = ("timeout", "headers", "verbose", "userAgent", "user_agent", *_PROXIES)
 # What the amount of a market buy means is told here, and not to a gateway; and what ccxt keeps there for itself.
 _NOT_FOLLOWED: Final = frozenset({OPTION, "createMarketBuyOrderRequiresPrice", "cachedCurrencies"})
 # By which some exchanges tell a sandbox, where the address does not.
@@ -467,7 +467,8 @@ def calling(exchange: Any, name: str, arguments: Mapping[str, Any]) -> Callable[
         exchange.check_required_credentials()
     travels = {each: getattr(exchange, each, None) for each in _TRAVELS}
     travels["aiohttp_proxy"] = exchange.aiohttp_proxy or _of_requests(exchange)
-    proxy = _proxy_of(exchange) if key[0] in _OWN_GATEWAYS else None
+    is_told_here = key[0] in _OWN_GATEWAYS and any(map(travels.get, _PROXIES))
+    proxy = _proxy_of(exchange) if is_told_here else None
     changed = {} if shared is None else shared.changed(exchange)
 
     async def step() -> Any:

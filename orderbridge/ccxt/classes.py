@@ -94,10 +94,6 @@ class _Routed:
         self.genuine = genuine
         self.target = _CALLS[name.removesuffix("_ws")]
         self._signature = inspect.signature(genuine)
-        _, *parameters = self._signature.parameters.values()
-        self._names = tuple(each.name for each in parameters)
-        self._known = frozenset(self._names)
-        self._needed = frozenset(each.name for each in parameters if each.default is each.empty)
 
     def is_ccxts(self, exchange: Any) -> bool:
         """True where a call is ccxt's own from the outset."""
@@ -111,10 +107,8 @@ class _Routed:
 
     def told(self, exchange: Any, args: tuple[Any, ...], more: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments by their names. TypeError: they are not those of the call."""
-        told = {**dict(zip(self._names, args, strict=False)), **more}
-        if len(told) != len(args) + len(more) or not self._needed <= told.keys() <= self._known:
-            self._signature.bind(exchange, *args, **more)
-        return told
+        _, *told = self._signature.bind(exchange, *args, **more).arguments.items()
+        return dict(told)
 
     def needs_markets(self, exchange: Any, told: Mapping[str, Any]) -> bool:
         """True where a market is named by its id, and not by a symbol."""
