@@ -25,7 +25,7 @@ T = TypeVar("T")
 # ccxt has its own time limit for each request; a call may make several.
 CALL_SECONDS: Final = 30.0
 # Room for every amount that may be ordered, whatever context the caller computes in.
-_CONTEXT: Final = Context(
+CONTEXT: Final = Context(
     prec=210, rounding=ROUND_HALF_EVEN, Emin=-9999, Emax=9999, traps=[InvalidOperation, DivisionByZero, Overflow]
 )
 
@@ -177,7 +177,7 @@ class CcxtClient:
             self._under_way.add(under_way)
         error: BaseException
         try:
-            with localcontext(_CONTEXT):
+            with localcontext(CONTEXT):
                 async with asyncio.timeout(call.deadline.within(CALL_SECONDS).as_timeout):
                     return Answered(await make(self.exchange), call)
         except Exception as raised:  # noqa: BLE001 - ccxt lets KeyError, TypeError and their like through

@@ -19,7 +19,7 @@ from fnmatch import fnmatchcase
 from typing import Any, Final
 
 from orderbridge.adapters.ccxt_any.exchanges import Traits
-from orderbridge.adapters.ccxt_any.watch import Call, Repeated, Sent, TooLate
+from orderbridge.adapters.ccxt_any.watch import Call, Repeated, Sent, TooLate, class_names
 from orderbridge.errors import (
     ConfigurationError,
     NotSent,
@@ -51,7 +51,6 @@ _MEANINGS: Final[Mapping[str, Meaning]] = {
     "InsufficientFunds": Meaning.FUNDS,
     "DuplicateOrderId": Meaning.EXISTS,
     "OrderNotFound": Meaning.NOT_FOUND,
-    "OrderNotCached": Meaning.UNCLEAR,
     "OrderImmediatelyFillable": Meaning.INVALID,
     "BadSymbol": Meaning.INVALID,
     "RateLimitExceeded": Meaning.THROTTLED,
@@ -263,7 +262,7 @@ class CcxtCodes:
             return meaning
         # ccxt's own class for what an exchange answers; OperationFailed says that it may pass.
         may_pass = meaning is Meaning.UNCLEAR and is_passing(sent.body, sent.status)
-        if said is not None and is_answer and not may_pass and "ExchangeError" in _class_names(error):
+        if said is not None and is_answer and not may_pass and "ExchangeError" in class_names(error):
             return Meaning.REFUSED
         # What ccxt could not read it will not read a second time; a page in place of JSON may pass.
         return Meaning.UNEXPECTED if said is not None and sent.failed is None else Meaning.GARBLED
@@ -284,7 +283,7 @@ class CcxtCodes:
         """The meaning of the request before the order for it; None where it has none."""
         if before.failed is None:
             # Not by itself: ccxt that could not read an answer before the order says nothing about the order.
-            is_denied = payload(before) is not None and bool(_class_names(error) & _DENIALS)
+            is_denied = payload(before) is not None and bool(class_names(error) & _DENIALS)
             return OrderDenied(f"ccxt refused the order: {self.named(error)}", rule="ccxt") if is_denied else None
         meaning = self.meaning(error, before)
         said = self._said(error, before, meaning)
@@ -301,7 +300,7 @@ class CcxtCodes:
 
     def unbuilt(self, error: BaseException) -> OrderBridgeError:
         """ccxt made no request at all of a call."""
-        text, names = self.named(error), _class_names(error)
+        text, names = self.named(error), class_names(error)
         if names & {"AuthenticationError", "InvalidProxySettings", "ExchangeClosedByUser"}:
             return ConfigurationError(text)
         if names & {"NotSupported", "ArgumentsRequired", "BadSymbol"}:
@@ -311,10 +310,6 @@ class CcxtCodes:
         return OrderDenied(f"ccxt could not make a request of this: {text}", rule="ccxt")
 
 
-def _class_names(error: BaseException) -> set[str]:
-    return {kind.__name__ for kind in type(error).__mro__}
-
-
 def _is_answer(error: BaseException, sent: Sent | None) -> bool:
     """
     True if one of ccxt's errors is what the request was answered with.
@@ -322,7 +317,7 @@ def _is_answer(error: BaseException, sent: Sent | None) -> bool:
     One that is raised after a good answer, or a bare KeyError, comes from code that could not read it.
     """
     return (
-        "BaseError" in _class_names(error) and sent is not None and sent.status is not None and sent.failed is not None
+        "BaseError" in class_names(error) and sent is not None and sent.status is not None and sent.failed is not None
     )
 
 

@@ -310,7 +310,7 @@ _REFUSALS: Final[Mapping[str, tuple[Row, ...]]] = {
         (Meaning.THROTTLED, "RateLimit"),
     ),
 }
-# What answers as another does.
+# Exchanges of one house, which take and answer what the first of each does.
 _FAMILIES: Final = {
     "binance": "binanceus",
     "okx": "okxus myokx",
@@ -324,7 +324,7 @@ _LIKE: Final = {name: like for like, names in _FAMILIES.items() for name in name
 def _rows_of(name: str) -> tuple[Row, ...]:
     like = _LIKE.get(name, name)
     reads = (("rows", RULES[like], "its own rows were read beside what ccxt makes of them"),) if like in RULES else ()
-    return (*_ROWS.get(like, ()), *SENDING.get(name, ()), *_REFUSALS.get(like, ()), *reads)
+    return (*_ROWS.get(like, ()), *SENDING.get(like, ()), *_REFUSALS.get(like, ()), *reads)
 
 
 OVERRIDES: Final[Mapping[str, tuple[Row, ...]]] = {

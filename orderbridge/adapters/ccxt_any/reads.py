@@ -10,11 +10,11 @@ import difflib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from decimal import Context, Decimal, localcontext
+from decimal import Decimal, localcontext
 from functools import partial
 from typing import Any, Final, Self, TypeVar
 
-from orderbridge.adapters.ccxt_any.client import Answered, CcxtCall, CcxtClient
+from orderbridge.adapters.ccxt_any.client import CONTEXT, Answered, CcxtCall, CcxtClient
 from orderbridge.adapters.ccxt_any.codes import is_list_answer
 from orderbridge.adapters.ccxt_any.exchanges import Listing, Traits, address_of, is_sandbox, making_of
 from orderbridge.adapters.ccxt_any.mapping import (
@@ -146,7 +146,7 @@ class CcxtMarkets:
         exchange = self._client.exchange
         nearest: tuple[Decimal, ...] = ()
         try:
-            with localcontext(Context(prec=210)):
+            with localcontext(CONTEXT):
                 sent = number(getattr(exchange, helper)(self.spelled(market.symbol), plain(amount)))
         except Exception as error:  # noqa: BLE001 - ccxt refuses with its own classes, or fails with bare ones
             said = self._client.codes.stand_in(error)
@@ -298,13 +298,17 @@ class CcxtReads:
 
     async def _open_page(self, symbol: Symbol | None, params: Mapping[str, Any], deadline: Deadline) -> Rows[Order]:
         asked, listing = self.markets.spelled(symbol), self.traits.open_orders
-        call = CcxtCall(
-            operation="open_orders",
-            make=lambda exchange: exchange.fetch_open_orders(asked, None, listing.limit, dict(params)),
-        )
-        done: Answered = await self.sender.read(call, deadline=deadline)
+        done = await self._ask("open_orders", deadline, "fetch_open_orders", asked, None, listing.limit, params=params)
         check_whole(done, listing)
         return await self._orders(done.value, OPEN_ORDERS, "open_orders", done)
+
+    async def _ask(
+        self, operation: str, deadline: Deadline, method: str, *args: Any, params: Mapping[str, Any]
+    ) -> Answered:
+        """One read; `params` are a dict that nobody else holds, each time that it is tried."""
+        call = CcxtCall(operation=operation, make=lambda exchange: getattr(exchange, method)(*args, dict(params)))
+        done: Answered = await self.sender.read(call, deadline=deadline)
+        return done
 
     def orders_since(
         self, window: Window, filters: Mapping[str, Any], timeout: float | None
@@ -381,12 +385,7 @@ class CcxtReads:
         answers = []
         for start, end in spans:
             params = {} if end is None else {"until": end}
-
-            def make(exchange: Any, start: int | None = start, params: dict[str, Any] = params) -> Any:
-                return getattr(exchange, method)(asked, start, listing.limit, dict(params))
-
-            call = CcxtCall(operation=operation, make=make)
-            done: Answered = await self.sender.read(call, deadline=deadline)
+            done = await self._ask(operation, deadline, method, asked, start, listing.limit, params=params)
             if not reaches_back(done.value, window.since, listing):
                 check_whole(done, listing)
             answers.append(done)
@@ -395,10 +394,7 @@ class CcxtReads:
     async def _trades_of(self, order_id: str, symbol: Symbol | None, deadline: Deadline) -> Rows[Fill]:
         await self.ready(deadline=deadline)
         asked = self.markets.spelled(symbol)
-        call = CcxtCall(
-            operation="fills", make=lambda exchange: exchange.fetch_order_trades(order_id, asked, None, None, {})
-        )
-        done: Answered = await self.sender.read(call, deadline=deadline)
+        done = await self._ask("fills", deadline, "fetch_order_trades", order_id, asked, None, None, params={})
         # Few orders trade in as many pieces as a page holds, so only a usual large page is suspect.
         check_whole(done, Listing(exists=True), small_pages=False)
         return await self._fills(done, order_id, symbol)

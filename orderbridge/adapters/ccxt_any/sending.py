@@ -28,10 +28,10 @@ def _ids(alphabet: str = _LETTERS, longest: int = 32, **more: Any) -> ClientIds:
 # Alphabet and length are the exchange's own; where it documents none, letters and digits, of which ours are 26. Not
 # here are those that want a number, and those whose rows do not show the id.
 _CLIENT_IDS: Final[Mapping[str, ClientIds]] = {
-    "binance binanceus aster weex": _ids(_DASHED, 36, fetch=True),
-    "bybit bybiteu bybitid": _ids(_DASHED, 36, fetch=True),
-    "okx okxus myokx": _ids(fetch=True, stop_sent_as="algoClOrdId", row_field="algoClOrdId"),
-    "gate gateeu": _ids(_DOTTED, 26, fetch=True, prefix="t-"),
+    "binance aster weex": _ids(_DASHED, 36, fetch=True),
+    "bybit": _ids(_DASHED, 36, fetch=True),
+    "okx": _ids(fetch=True, stop_sent_as="algoClOrdId", row_field="algoClOrdId"),
+    "gate": _ids(_DOTTED, 26, fetch=True, prefix="t-"),
     "kucoin": _ids(_DASHED, 40, fetch=True),
     "htx": _ids(_DASHED, 64, fetch=True),
     "bitget bitstamp mexc bitrue delta hashkey": _ids(fetch=True),
@@ -64,11 +64,11 @@ _BY_SIDE: Final = {"loss": "stopLossPrice", "gain": "takeProfitPrice"}
 # Where the exchange tells by the market's price from which side a trigger is reached, it serves both.
 _BY_PRICE: Final = {"loss": "triggerPrice", "gain": "triggerPrice"}
 _STOPS: Final[Mapping[str, Stops]] = {
-    "binance binanceus kraken bitvavo bingx kucoin": Stops(frozenset({_STOP, _STOP_LIMIT, _GAIN}), **_BY_SIDE),
+    "binance kraken bitvavo bingx kucoin": Stops(frozenset({_STOP, _STOP_LIMIT, _GAIN}), **_BY_SIDE),
     # By stopLossPrice OKX would be asked for margin, and Bybit to reduce only.
-    "okx okxus myokx bybit bybiteu bybitid": Stops(frozenset({_STOP, _STOP_LIMIT, _GAIN}), **_BY_PRICE),
+    "okx bybit": Stops(frozenset({_STOP, _STOP_LIMIT, _GAIN}), **_BY_PRICE),
     "coinbase": Stops(frozenset({_STOP_LIMIT, _GAIN}), **_BY_SIDE),
-    "bitfinex hitbtc bequant fmfwio blockchaincom bigone tokocrypto": Stops(frozenset({_STOP, _STOP_LIMIT})),
+    "bitfinex hitbtc blockchaincom bigone tokocrypto": Stops(frozenset({_STOP, _STOP_LIMIT})),
     "alpaca bullish gemini htx onetrading": Stops(frozenset({_STOP_LIMIT})),
 }
 
@@ -103,7 +103,7 @@ _TAKES: Final[tuple[tuple[str, Any, str, str], ...]] = (
         "quote_sides",
         frozenset({Side.BUY}),
         "buys leave in a field for quote; sells cannot, or not of every kind of account, or with a field of ccxt's own",
-        "btse bybit bybiteu bybitid coinmate luno myokx okx okxus toobit",
+        "btse bybit coinmate luno okx toobit",
     ),
     ("quote_sides", frozenset(Side), "the cost leaves in a field for quote", "coinbaseexchange revolutx zebpay"),
     ("base_sides", frozenset(), "ccxt wants a cost of every order at market", "zebpay"),
@@ -114,13 +114,13 @@ _TAKES: Final[tuple[tuple[str, Any, str, str], ...]] = (
         "edits",
         True,
         "the order is amended in its place and keeps its id",
-        "bitvavo bullish bybit bybiteu bybitid coinbase gate gateeu kraken myokx okx okxus",
+        "bitvavo bullish bybit coinbase gate kraken okx",
     ),
 )
 
 # How a market buy in base leaves ccxt, by exchange: where its field, or one beside it for quote, shows the currency.
 _BASE_BUYS: Final[Mapping[str, str]] = {
-    "as quantity, and quote as quoteOrderQty": "aster binance binanceus bingx mexc",
+    "as quantity, and quote as quoteOrderQty": "aster binance bingx mexc",
     "as qty, and quote as notional": "alpaca",
     "as quantity, and quote as amount": "woo",
     "as amount, and quote as amountQuote": "bitvavo",

@@ -209,8 +209,8 @@ class Watch:
         self._limiter = limiter
         if IN_USE in vars(exchange):
             raise ConfigurationError("another gateway has this exchange object: make one for each gateway")
-        self._before: dict[str, Any] = {}
-        self._options_before: dict[str, Any] = {}
+        # By where it stands, the object itself or its options, and its name.
+        self._before: dict[tuple[str, str], Any] = {}
         logger = own_logger(f"{log}.wire")
         logger.setLevel(logging.INFO)  # at DEBUG ccxt logs whole requests, keys and signatures included
         for name, value in {**_SETTINGS, "logger": logger, IN_USE: True}.items():
@@ -229,7 +229,7 @@ class Watch:
         if not _overrides_json(exchange):
             self._put("on_json_response", exact_json)
         for name, value in _OPTIONS.items():
-            self._options_before[name] = exchange.options.get(name, _MISSING)
+            self._before["options", name] = exchange.options.get(name, _MISSING)
             exchange.options[name] = value
 
     @property
@@ -242,20 +242,20 @@ class Watch:
         exchange = self.exchange
         if isinstance(getattr(exchange, "session", None), OneShotSession):
             exchange.session = exchange.session.release()
-        for name, value in self._before.items():
+        for (place, name), value in self._before.items():
+            holder = self._held(place)
             if value is _MISSING:
-                exchange.__dict__.pop(name, None)
+                holder.pop(name, None)
             else:
-                setattr(exchange, name, value)
-        for name, value in self._options_before.items():
-            if value is _MISSING:
-                exchange.options.pop(name, None)
-            else:
-                exchange.options[name] = value
-        self._before, self._options_before = {}, {}
+                holder[name] = value
+        self._before = {}
+
+    def _held(self, place: str) -> dict[str, Any]:
+        held: dict[str, Any] = self.exchange.options if place else vars(self.exchange)
+        return held
 
     def _put(self, name: str, value: Any) -> None:
-        self._before[name] = self.exchange.__dict__.get(name, _MISSING)
+        self._before["", name] = vars(self.exchange).get(name, _MISSING)
         setattr(self.exchange, name, value)
 
     def _make_nonce(self, original: Callable[[], Any]) -> Callable[[], Any]:
@@ -338,18 +338,14 @@ class Watch:
     @contextmanager
     def _put_back(self) -> Iterator[None]:
         """What is there before the first load is the caller's; put back, the caller's next use loads anew."""
-        exchange = self.exchange
-        kept = {name: getattr(exchange, name, _MISSING) for name in _OF_MARKETS}
-        options = dict(exchange.options)
+        kept = {"": dict(vars(self.exchange)), "options": dict(self.exchange.options)}
         try:
             yield
         finally:
-            for name, value in kept.items():
-                if getattr(exchange, name, _MISSING) is not value:
-                    self._before.setdefault(name, value)
-            for name, value in exchange.options.items():
-                if options.get(name, _MISSING) is not value:
-                    self._options_before.setdefault(name, options.get(name, _MISSING))
+            for place, before in kept.items():
+                for name, value in self._held(place).items():
+                    if (place or name in _OF_MARKETS) and before.get(name, _MISSING) is not value:
+                        self._before.setdefault((place, name), before.get(name, _MISSING))
 
     @property
     def markets(self) -> Markets:
@@ -425,11 +421,12 @@ def _overrides_json(exchange: Any) -> bool:
 def _is_before_sending(error: BaseException, sent: Sent) -> bool:
     if sent.status is not None or isinstance(error, asyncio.CancelledError):
         return sent.status == _PROXY_STATUS
-    if _is_one_of(error, _REFUSED_BY_CCXT):
+    if class_names(error) & _REFUSED_BY_CCXT:
         return True
     cause = error.__cause__
-    return isinstance(cause, socket.gaierror) or (cause is not None and _is_one_of(cause, _BEFORE_SENDING))
+    return isinstance(cause, socket.gaierror) or (cause is not None and bool(class_names(cause) & _BEFORE_SENDING))
 
 
-def _is_one_of(error: BaseException, names: frozenset[str]) -> bool:
-    return any(kind.__name__ in names for kind in type(error).__mro__)
+def class_names(error: BaseException) -> set[str]:
+    """The names of an error's classes: ccxt and aiohttp are loaded on first need only."""
+    return {kind.__name__ for kind in type(error).__mro__}
