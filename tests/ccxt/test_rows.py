@@ -236,6 +236,17 @@ VARIED: Final = [
     ("hashkey", "reqAmount=0 origQty=0.0021", "status=filled quantity=0.0021 filled_quantity=0.002"),
     ("htx", "type=sell-market amount=0.002", "quantity=0.002 quote_quantity=null status=filled"),
     ("htx", "state=partial-canceled", "status=cancelled quote_quantity=100 filled_quote_quantity=99.5"),
+    ("htx", "type=buy-limit-maker state=submitted amount=2 price=40000", "type=limit price=40000 quantity=2"),
+    *(
+        ("htx", f"type={way} operator={rule} stop-price=41000 state=submitted amount=2 price=40000", f"type={kind}")
+        for way, rule, kind in [
+            ("buy-stop-limit", "gte", "stop_limit stop_price=41000 price=40000 quantity=2"),
+            ("buy-stop-limit", "lte", "take_profit"),
+            ("sell-stop-limit", "lte", "stop_limit side=sell"),
+            ("sell-stop-limit", "gte", "take_profit"),
+            ("sell-stop-limit", "null", "stop_limit"),
+        ]
+    ),
     ("kucoin", "funds=0 size=0.002", "quantity=0.002 quote_quantity=null status=filled"),
     ("okx", "tgtCcy=base_ccy sz=0.002", "quantity=0.002 quote_quantity=null filled_quote_quantity=null"),
     ("okx", "tgtCcy=''", "quantity=null quote_quantity=null filled_quantity=0.002"),
@@ -686,6 +697,24 @@ async def test_a_market_may_be_named_in_other_letters(said: str) -> None:
         order = await stub.get(stub.ref(ID))
 
     assert (order.symbol, order.quantity) == ("BTC/USDT", 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        ("htx", {"status": "ok", "data": "356501383558845"}),
+        ("coinone", {"result": "success", "error_code": "0", "order_id": "8a82c561-40b4-4cb3-9bc0-9ac9ffc1d63b"}),
+        ("woo", {"success": True, "data": {"orderId": "60780315704", "clientOrderId": "0", "type": None}}),
+    ],
+)
+async def test_an_answer_without_a_type_is_of_the_type_that_was_asked_for(name: str, answer: Any) -> None:
+    """That its rows have a field for the type does not mean that the answer to a new order has one."""
+    accounts = {"status": "ok", "data": [{"id": 1, "type": "spot", "state": "working"}]}
+    request = OrderRequest.limit(symbol="BTC/USDT", side="buy", quantity="2", price="40000")
+    async with stubbed(name, lambda url, *_: (200, accounts if "account/accounts" in url else answer)) as stub:
+        order = await stub.gateway.submit(request)
+
+    assert told(order, "type=limit quantity=2 price=40000 status=accepted") == {}
 
 
 async def test_an_order_in_base_that_was_taken_for_one_in_quote_is_told() -> None:

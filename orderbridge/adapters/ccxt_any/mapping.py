@@ -298,9 +298,16 @@ LIFE_FROM_CCXT: Final = _words(
     ((TimeInForce.GTT, None), "gtd|gtt"),
     ((TimeInForce.GTC, True), "po|maker or cancel"),
 )
+# What becomes of a type beside a price that stops a loss.
+_STOPPED: Final = {
+    OrderType.MARKET: OrderType.STOP_LOSS,
+    OrderType.LIMIT: OrderType.STOP_LIMIT,
+    OrderType.STOP_LOSS: OrderType.STOP_LOSS,
+    OrderType.STOP_LIMIT: OrderType.STOP_LIMIT,
+}
 # True: the price rises to the trigger.
 TRIGGERS: Final = _words(
-    (True, ">=|up|1|entry|stop direction stop up"), (False, "<=|down|2|loss|stop direction stop down")
+    (True, ">=|gte|up|1|entry|stop direction stop up"), (False, "<=|lte|down|2|loss|stop direction stop down")
 )
 # Where the raw row of a fill has what a maker was paid, and in which currency.
 REBATE: Final = "orderbridge:rebate"
@@ -481,17 +488,19 @@ def _life(reading: Reading) -> tuple[TimeInForce | None, bool | None]:
 
 def _kind(reading: Reading, side: Side) -> tuple[OrderType, Decimal | None]:
     """The type and the stop price. A bare trigger has no type, unless the row says from which side it is reached."""
-    kind = TYPE_FROM_CCXT.get(fold(reading.word("type")), OrderType.UNKNOWN)
+    # Some types have the side before them.
+    kind = TYPE_FROM_CCXT.get(fold(reading.word("type")).removeprefix(f"{side} "), OrderType.UNKNOWN)
     loss, profit = reading.amount("stopLossPrice"), reading.amount("takeProfitPrice")
     trigger = reading.amount("triggerPrice") or reading.amount("stopPrice")
     stop = loss or profit or trigger or None
-    plain_kinds = {OrderType.MARKET: OrderType.STOP_LOSS, OrderType.LIMIT: OrderType.STOP_LIMIT}
-    if stop is None or kind not in plain_kinds:
+    if stop is None or kind not in _STOPPED:
         return kind, stop
     rises = None if loss or profit else TRIGGERS.get(reading.trigger)
-    if (loss and not profit) or rises is (side is Side.BUY):
-        return plain_kinds[kind], stop
-    return (OrderType.TAKE_PROFIT if (profit and not loss) or rises is not None else OrderType.UNKNOWN), stop
+    if rises is not None:
+        return (_STOPPED[kind] if rises is (side is Side.BUY) else OrderType.TAKE_PROFIT), stop
+    if kind is _STOPPED[kind] or (loss and not profit):
+        return _STOPPED[kind], stop
+    return (OrderType.TAKE_PROFIT if profit and not loss else OrderType.UNKNOWN), stop
 
 
 def fill_from_row(row: Any, *, venue: str, account: str, rules: RowRules) -> Fill:
@@ -679,7 +688,7 @@ def order_from_answer(
         order = order.noted(anomalies=[odd], quote_quantity=None)
     asked_for = {} if request.type is OrderType.MARKET else {name: getattr(request, name) for name in _AS_ASKED}
     noted = {name: value for name, value in asked_for.items() if getattr(order, name) is None}
-    if request.stop_price is not None and order.stop_price is None:
+    if not order.raw_type or (request.stop_price is not None and order.stop_price is None):
         # Of an order that waits the answer may name what it becomes.
         noted["type"] = request.type
     if order.status is OrderStatus.ACCEPTED:

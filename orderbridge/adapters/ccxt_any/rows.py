@@ -60,10 +60,11 @@ UNREVIEWED: Final = RowRules()
 
 # What ccxt computes into the row, or takes from a default, has an empty path.
 _BASE: Final = RowRules(base_buys=True)
-# ccxt reads no amount where the type has the word `market`.
+# ccxt reads no amount where the type has the word `market`, and of the type but one word.
 _HTX: Final = RowRules(
-    order={"amount": "amount", "cost": "filled-cash-amount|field-cash-amount"},
+    order={"amount": "amount", "cost": "filled-cash-amount|field-cash-amount", "type": "type"},
     quote=QuoteSize("amount", every_buy=True),
+    trigger="operator",
 )
 
 RULES: Final[Mapping[str, RowRules]] = {
