@@ -67,23 +67,19 @@ class StrayFilled(ccxt.ExchangeError):  # type: ignore[misc]
         self.order = order
 
 
-KINDS: Final[Mapping[type[errors.OrderBridgeError], Any]] = {
-    errors.ConfigurationError: ccxt.ExchangeError,
+# What is not here is what the class above it is.
+_KINDS: Final[Mapping[type[errors.OrderBridgeError], Any]] = {
     errors.OrderDenied: ccxt.InvalidOrder,
     errors.KeyInUse: ccxt.DuplicateOrderId,
     errors.NotSupported: ccxt.NotSupported,
     errors.AmbiguousRef: ccxt.BadRequest,
     errors.NotSent: ccxt.ExchangeNotAvailable,
-    errors.OutcomeUnknown: OrderOutcomeUnknown,
     errors.VenueUnavailable: ccxt.ExchangeNotAvailable,
     errors.UnexpectedResponse: ccxt.BadResponse,
-    errors.JournalError: ccxt.ExchangeError,
-    errors.VenueError: ccxt.ExchangeError,
     errors.AuthenticationFailed: ccxt.AuthenticationError,
     errors.PermissionDenied: ccxt.PermissionDenied,
     errors.OrderRejected: ccxt.InvalidOrder,
     errors.InsufficientFunds: ccxt.InsufficientFunds,
-    errors.InvalidOrder: ccxt.InvalidOrder,
     errors.MarketClosed: ccxt.MarketClosed,
     errors.TooManyOpenOrders: ccxt.OperationRejected,
     errors.DuplicateClientOrderId: ccxt.DuplicateOrderId,
@@ -108,7 +104,7 @@ def translated(error: errors.OrderBridgeError, *, repeatable: bool = False) -> A
         return OrderOutcomeUnknown(str(error), placement=error.placement, **ids)
     if isinstance(error, errors.OrderDenied) and error.rule == "symbol":
         return ccxt.BadSymbol(str(error))
-    kind = next(KINDS[each] for each in type(error).__mro__ if each in KINDS)
+    kind = next(_KINDS[each] for each in type(error).__mro__ if each in _KINDS)
     return kind(str(error))
 
 
