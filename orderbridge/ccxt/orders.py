@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar, get_args
 
@@ -69,7 +69,7 @@ def _history(*words: str) -> Callable[..., Coroutine[Any, Any, list[Row]]]:
         with as_ccxt_errors():
             pages = self._bridge.orders(since=start, symbol=wanted, gateways=[self._name], timeout=self.timeout)
             orders, bad = await _read(pages)
-        return await self._shown_rows(orders, bad, bounds, words)
+        return await self._shown_rows(orders, order_row, map(bad_row, bad), bounds, words)
 
     return call
 
@@ -367,20 +367,22 @@ class CcxtOrders:
             listed = await self._bridge.open_orders(wanted, gateways=[self._name], timeout=self.timeout)
             for failure in listed.unreachable.values():
                 raise error_of(failure, gateway=self._name, operation="open_orders")
-        return await self._shown_rows(listed.orders, listed.bad_rows, bounds)
+        return await self._shown_rows(listed.orders, order_row, map(bad_row, listed.bad_rows), bounds)
 
     async def _shown_rows(
         self,
-        orders: Sequence[Order],
-        bad: Sequence[BadRow],
+        seen: Sequence[Order | Fill],
+        row_of: Callable[..., Row],
+        bad: Iterable[Row],
         bounds: tuple[int | None, int | None],
         words: tuple[str, ...] = (),
     ) -> list[Row]:
-        rows = [order_row(order, number=self._number) for order in orders]
+        """A list as the bot is shown it: what could not be read, and the rows within its bounds, oldest first."""
+        rows = [row_of(each, number=self._number) for each in seen]
         kept = windowed((row for row in rows if not words or row["status"] in words), *bounds)
-        told = {(row["id"], row["symbol"], row["side"]) for row in kept}
-        await self._creates.shown(each for each in orders if (each.order_id, each.symbol, each.side) in told)
-        return [*map(bad_row, bad), *kept]
+        told = set(map(id, kept))
+        await self._creates.shown(each for each, row in zip(seen, rows, strict=True) if id(row) in told)
+        return [*bad, *kept]
 
     async def fetch_order_trades(
         self, id: Any, symbol: str | None = None, since: Any = None, limit: Any = None, params: Params = None
@@ -397,7 +399,7 @@ class CcxtOrders:
             with as_ccxt_errors():
                 await self._bridge.get(ref, timeout=self.timeout)
             fills = []
-        return await self._trade_rows(fills, bad, bounds)
+        return await self._shown_rows(fills, trade_row, map(bad_trade_row, bad), bounds)
 
     async def fetch_my_trades(
         self, symbol: str | None = None, since: Any = None, limit: Any = None, params: Params = None
@@ -410,15 +412,7 @@ class CcxtOrders:
             fills, bad = await self._fills(symbol=wanted, since=moment(start))
         else:
             fills, bad = await self._fills(symbol=wanted, most=most or _TRADES)
-        return await self._trade_rows(fills, bad, bounds)
-
-    async def _trade_rows(
-        self, fills: Sequence[Fill], bad: Sequence[BadRow], bounds: tuple[int | None, int | None]
-    ) -> list[Row]:
-        kept = windowed((trade_row(fill, number=self._number) for fill in fills), *bounds)
-        told = {row["id"] for row in kept}
-        await self._creates.shown(fill for fill in fills if fill.fill_id in told)
-        return [*map(bad_trade_row, bad), *kept]
+        return await self._shown_rows(fills, trade_row, map(bad_trade_row, bad), bounds)
 
     fetch_orders = _history()
     fetch_closed_orders = _history("closed")
