@@ -61,12 +61,11 @@ _CLIENT_IDS: Final[Mapping[str, ClientIds]] = {
 
 _STOP, _STOP_LIMIT, _GAIN = OrderType.STOP_LOSS, OrderType.STOP_LIMIT, OrderType.TAKE_PROFIT
 _BY_SIDE: Final = {"loss": "stopLossPrice", "gain": "takeProfitPrice"}
-# Where the exchange tells by the market's price from which side a trigger is reached, it serves both.
-_BY_PRICE: Final = {"loss": "triggerPrice", "gain": "triggerPrice"}
 _STOPS: Final[Mapping[str, Stops]] = {
     "binance kraken bitvavo bingx kucoin": Stops(frozenset({_STOP, _STOP_LIMIT, _GAIN}), **_BY_SIDE),
-    # By stopLossPrice OKX would be asked for margin, and Bybit to reduce only.
-    "okx bybit": Stops(frozenset({_STOP, _STOP_LIMIT, _GAIN}), **_BY_PRICE),
+    # By stopLossPrice OKX would be asked for margin, and Bybit to reduce only. Both tell by the market's price from
+    # which side a trigger is reached.
+    "okx bybit": Stops(frozenset({_STOP, _STOP_LIMIT, _GAIN})),
     "coinbase": Stops(frozenset({_STOP_LIMIT, _GAIN}), **_BY_SIDE),
     "bitfinex hitbtc blockchaincom bigone tokocrypto": Stops(frozenset({_STOP, _STOP_LIMIT})),
     "alpaca bullish gemini htx onetrading": Stops(frozenset({_STOP_LIMIT})),
@@ -138,16 +137,16 @@ _BASE_BUYS: Final[Mapping[str, str]] = {
 
 
 def _sending() -> dict[str, tuple[Row, ...]]:
+    told = [
+        *(("client_ids", ids, "captured as the exchange's own field", names) for names, ids in _CLIENT_IDS.items()),
+        *(("stops", stops, "captured as a form of its own", names) for names, stops in _STOPS.items()),
+        *_TAKES,
+        *(("base_sides", frozenset(Side), f"a buy in base leaves {how}", names) for how, names in _BASE_BUYS.items()),
+    ]
     rows: dict[str, tuple[Row, ...]] = {}
-    told: list[tuple[str, Row]]
-    told = [(names, ("client_ids", ids, "captured as the exchange's own field")) for names, ids in _CLIENT_IDS.items()]
-    told += [(names, ("stops", stops, "captured as a form of its own")) for names, stops in _STOPS.items()]
-    told += [(names, (field, value, why)) for field, value, why, names in _TAKES]
-    base = frozenset(Side)
-    told += [(names, ("base_sides", base, f"a market buy in base goes out {how}")) for how, names in _BASE_BUYS.items()]
-    for names, row in told:
+    for field, value, why, names in told:
         for name in names.split():
-            rows[name] = (*rows.get(name, ()), row)
+            rows[name] = (*rows.get(name, ()), (field, value, why))
     return rows
 
 
