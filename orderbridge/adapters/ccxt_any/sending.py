@@ -98,6 +98,7 @@ _TAKES: Final[tuple[tuple[str, Any, str, str], ...]] = (
         "derive hyperliquid nado",
     ),
     ("quote_sides", frozenset(), "a cost goes out as a quantity of the base, or is refused", "backpack bithumb bitrue"),
+    ("quote_sides", frozenset(), "a cost goes out as an amount that names no currency", "coinex"),
     (
         "quote_sides",
         frozenset({Side.BUY}),

@@ -94,8 +94,8 @@ OWN: Final = {
     "postOnly": "backpack bitvavo btcmarkets btse kucoin whitebit",
     "triggerPrice": "bybit bybiteu bybitid kucoin",
     "clientOrderId": "bitvavo btcmarkets cex latoken poloniex whitebit xt zebpay",
-    # Beside the exchange's own word for it, and beside the field for quote.
-    "postOnly beside": "aster bitopro",
+    # Beside the exchange's own word for it (Tokocrypto's by the oldest ccxt only), and beside the field for quote.
+    "postOnly beside": "aster bitopro tokocrypto",
     "createMarketBuyOrderRequiresPrice": "bitget",
     "stopLossPrice": "",
     "takeProfitPrice": "",
