@@ -674,7 +674,7 @@ DELTA: Final = (
 @pytest.mark.parametrize(
     ("name", "row", "wrap"),
     [
-        ("delta", f"{DELTA} product_symbol=BTCUSD", in_result),
+        ("delta", f"{DELTA} symbol='' product_symbol=BTCUSD", in_result),
         ("binance", f"{BOUGHT['binance'].row} symbol=BTCUSD", bare),
     ],
 )

@@ -110,10 +110,10 @@ class CcxtMarkets:
         """The market that a row names, where it is another: most parsers fall back on the one that was asked for."""
         info, exchange = row.get("info"), self._client.exchange
         said = [info.get(field) for field in _MARKET_FIELDS] if isinstance(info, Mapping) else []
-        names = [name for name in said if isinstance(name, str) and not letters(name).isdecimal()]
+        names = [name for name in said if isinstance(name, str) and name and not name.isdecimal()]
         known = exchange.markets_by_id or {}
         name = next((name for name in names if name in known), next(iter(names), None))
-        if not name:
+        if name is None:
             return None
         if name in known:
             markets = [known[name]] if isinstance(known[name], Mapping) else known[name]
