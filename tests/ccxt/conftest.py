@@ -57,12 +57,21 @@ async def theirs(sim: Simulator) -> AsyncIterator[Any]:
     """ccxt.async_support.bitso itself, on the simulated Bitso, its markets loaded."""
     from ccxt.async_support import bitso
 
-    client = bitso(ccxt_settings(sim))
-    # Beside another client of its key it needs that one's long nonces: Bitso takes no shorter ones after them.
-    client.nonce = lambda: time.time_ns()
+    client = with_long_nonces(bitso(ccxt_settings(sim)))
     await client.load_markets()
     yield client
     await client.close()
+
+
+def with_long_nonces(client: Any) -> Any:
+    """
+    An object of ccxt's own, with nanoseconds for nonces.
+
+    By itself it has one number for all requests of a millisecond, of which Bitso takes the first, and no shorter one
+    after those of another client of its key.
+    """
+    client.nonce = lambda: time.time_ns()
+    return client
 
 
 def ccxt_settings(sim: Simulator) -> dict[str, Any]:

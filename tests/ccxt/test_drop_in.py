@@ -6,7 +6,6 @@ what ccxt's Bitso does wrong, and shows that ours is right. What was traded and 
 """
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from importlib import import_module
@@ -26,7 +25,7 @@ from tests.ccxt.bots import (
     stubborn,
     until_closed,
 )
-from tests.ccxt.conftest import TIMES, ccxt_settings
+from tests.ccxt.conftest import TIMES, ccxt_settings, with_long_nonces
 from tests.kind import KIND
 
 pytestmark = pytest.mark.ccxt
@@ -66,8 +65,7 @@ class Runs:
         package = import_module("ccxt.async_support" if side == "ccxt" else "orderbridge.ccxt.async_support")
         exchange = package.bitso({**ccxt_settings(sim), "options": {"orderbridge": {"resolve_for": 5}}})
         if side == "ccxt":
-            # By itself it has one nonce for all requests of a millisecond, of which Bitso takes the first.
-            exchange.nonce = lambda: time.time_ns()
+            with_long_nonces(exchange)
         await exchange.load_markets()
         return exchange
 

@@ -11,7 +11,7 @@ import pytest
 from orderbridge.ccxt import bridges
 from orderbridge.simulator import Simulator
 from tests.ccxt.bots import stubborn_without_await, until_closed_without_await
-from tests.ccxt.conftest import ccxt_settings
+from tests.ccxt.conftest import ccxt_settings, with_long_nonces
 from tests.ccxt.kit import LIMIT
 from tests.kind import KIND
 
@@ -31,7 +31,7 @@ def theirs(venue: Simulator) -> Any:
     """Plain ccxt.bitso on the simulated Bitso."""
     import ccxt
 
-    return ccxt.bitso(ccxt_settings(venue))
+    return with_long_nonces(ccxt.bitso(ccxt_settings(venue)))
 
 
 @pytest.fixture
