@@ -268,17 +268,19 @@ def _words(*rows: tuple[T, str]) -> dict[str, T]:
 # Source: ccxt's manual, "Order Structure", field `status`. `open` and `closed` are decided by the numbers. `canceling`
 # is an order whose cancel was asked for. Words that are none of ccxt's leak through, or stand where rules read them.
 STATUS_FROM_CCXT: Final = _words(
-    (OrderStatus.OPEN, "open|live|partially filled|status active|canceling"),
-    (OrderStatus.FILLED, "filled"),
-    (OrderStatus.CANCELLED, "canceled|cancelled"),
+    (OrderStatus.OPEN, "open|live|partially filled|status active|canceling|order inserted|order partially transacted"),
+    (OrderStatus.FILLED, "filled|order fully transacted"),
+    (OrderStatus.CANCELLED, "canceled|cancelled|order cancelled"),
     (OrderStatus.EXPIRED, "expired"),
-    (OrderStatus.REJECTED, "rejected"),
+    (OrderStatus.REJECTED, "rejected|order rejected"),
+    # It is over, and how is decided by the exchange's own word or by the numbers.
+    (OrderStatus.ENDED, "closed|complete|failed|invalid|refunded|order refunded"),
 )
-_CLOSED: Final = "closed"
-# An exchange's own words for what ccxt calls `closed`, where the numbers need not decide.
+# An exchange's own words for how an order ended, where the numbers need not decide.
 ENDS: Final = _words(
     (OrderStatus.FILLED, "filled|fully filled|executed|completed"),
     (OrderStatus.CANCELLED, "partiallyfilledcanceled|partial canceled"),
+    (OrderStatus.EXPIRED, "expired"),
 )
 # Only `limit` and `market` are promised; the others leak through from exchanges, or stand where rules read them.
 TYPE_FROM_CCXT: Final = _words(
@@ -455,10 +457,10 @@ def _status(
         return OrderStatus.FILLED, KnownBy.INFERRED
     if not folded:
         status = OrderStatus.ACCEPTED if created else OrderStatus.UNKNOWN
-    elif folded == _CLOSED:
-        status = ENDS.get(reading.own_status, OrderStatus.ENDED)
     else:
         status = STATUS_FROM_CCXT.get(folded, OrderStatus.UNKNOWN)
+    if status is OrderStatus.ENDED:
+        status = ENDS.get(reading.own_status, status)
     if status is OrderStatus.ENDED and whole:
         return OrderStatus.FILLED, KnownBy.REPORTED
     if status in {OrderStatus.ENDED, OrderStatus.FILLED} and left is not None and not whole:

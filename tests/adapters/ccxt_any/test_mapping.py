@@ -67,6 +67,18 @@ def read(
         ("cancelled", "0.5", "0", OrderStatus.CANCELLED),
         ("expired", "0.5", "0", OrderStatus.EXPIRED),
         ("rejected", "0.5", "0", OrderStatus.REJECTED),
+        ("COMPLETE", "0.5", "0.5", OrderStatus.FILLED),
+        ("COMPLETE", "0.5", "0", OrderStatus.CANCELLED),
+        ("COMPLETE", "0.5", None, OrderStatus.ENDED),
+        ("INVALID", "0.5", "0", OrderStatus.CANCELLED),
+        ("failed", "0.5", "0", OrderStatus.CANCELLED),
+        ("refunded", "0.5", "0.2", OrderStatus.CANCELLED),
+        ("ORDER_INSERTED", "0.5", "0", OrderStatus.OPEN),
+        ("ORDER_PARTIALLY_TRANSACTED", "0.5", "0.2", OrderStatus.PARTIALLY_FILLED),
+        ("ORDER_FULLY_TRANSACTED", "0.5", "0.5", OrderStatus.FILLED),
+        ("ORDER_CANCELLED", "0.5", "0", OrderStatus.CANCELLED),
+        ("ORDER_REJECTED", "0.5", "0", OrderStatus.REJECTED),
+        ("ORDER_REFUNDED", "0.5", "0", OrderStatus.CANCELLED),
         ("filled", "0.5", "0.5", OrderStatus.FILLED),
         ("filled", "0.5", None, OrderStatus.FILLED),
         ("canceling", "0.5", "0", OrderStatus.OPEN),
@@ -75,7 +87,7 @@ def read(
     ],
 )
 def test_status_by_word_and_numbers(word: str | None, amount: str | None, filled: str | None, status: str) -> None:
-    """Every word of ccxt's is a row; closed is decided by the fills; whatever else is unknown and may be live."""
+    """Every word of an end is final, decided by the fills where it does not say which; any other may be live."""
     order = read({"status": word, "amount": amount, "filled": filled})
 
     assert order.status == status
@@ -100,6 +112,14 @@ def test_closed_within_the_step_of_its_amount_is_filled() -> None:
 def test_no_status_after_a_create_is_accepted() -> None:
     """An id was given and nothing else: the exchange has it."""
     assert read({"status": None}, created=True).status is OrderStatus.ACCEPTED
+
+
+@pytest.mark.parametrize(("own", "status"), [("expired", OrderStatus.EXPIRED), ("failed", OrderStatus.CANCELLED)])
+def test_what_ccxt_calls_failed_is_what_the_exchange_calls_it(own: str, status: OrderStatus) -> None:
+    """HitBTC's expired orders are `failed` to ccxt."""
+    order = read({"status": "failed"}, info={"status": own, "qty": "0.5", "done": "0"})
+
+    assert (order.status, order.may_be_live) == (status, False)
 
 
 @pytest.mark.parametrize(
