@@ -94,7 +94,7 @@ def order_row(order: Order, fills: Sequence[Fill] = (), *, number: Number = floa
         "average": None if average is None else number(average),
         "filled": None if filled is None else number(filled),
         "remaining": number(Decimal(0)) if is_filled else None if remaining is None else number(remaining),
-        "status": "open" if live else _ended(order.status, filled),
+        "status": "open" if live else _ended(order, filled),
         "fee": fees[0] if len(fees) == 1 else None,
         "fees": fees,
         "trades": [trade_row(fill, number=number) for fill in fills],
@@ -105,14 +105,19 @@ def _life(known: TimeInForce | None) -> str | None:
     return "GTD" if known is TimeInForce.GTT else known and known.value.upper()
 
 
-def _ended(status: OrderStatus, filled: Decimal | None) -> str:
+def _ended(order: Order, filled: Decimal | None) -> str | None:
     """
-    ccxt's word for how an order ended.
+    ccxt's word for how an order ended; None where that is not known.
 
-    One that is over, of which it is not known whether it filled whole, is `closed` if something of it did. Whatever
-    may still trade is `open`, a status that we do not know too: a bot that took it for over would replace it.
+    One that is over, of which it is not known whether it filled whole, is `closed` if something of it did, and if
+    ccxt's row calls it so. Whatever may still trade is `open`, a status that we do not know too: a bot that took it
+    for over would replace it, and so would one that is told `canceled` of what may have filled.
     """
-    return _ENDS.get(status) or ("closed" if filled else "canceled")
+    if order.status in _ENDS:
+        return _ENDS[order.status]
+    if filled is None:
+        return "closed" if order.raw_status == "closed" else None
+    return "closed" if filled else "canceled"
 
 
 def _average_and_cost(

@@ -33,7 +33,7 @@ from orderbridge.errors import (
     OutcomeUnknown,
     PermissionDenied,
 )
-from orderbridge.model.basics import PlacementState, Side, Symbol
+from orderbridge.model.basics import OrderStatus, PlacementState, Side, Symbol
 from orderbridge.model.order import Fill, Order
 from orderbridge.model.placement import Placement
 from orderbridge.model.request import OrderRequest
@@ -230,7 +230,7 @@ class Creates:
         except (OrderBridgeError, BaseError) as error:
             raise _unknown(placement, f"{about}, and could not be cancelled; nothing was sent: {error}") from error
         # How much it filled is asked for again, where that can be told.
-        is_filled = row["status"] == "closed" and not self.bridge[self.gateway].capabilities.fills
+        is_filled = order.status is OrderStatus.FILLED and not self.bridge[self.gateway].capabilities.fills
         if order.may_be_live or (row["filled"] is None and not is_filled):
             raise _unknown(placement, f"{about}; how it ended is not proven yet, and nothing was sent")
         await self._tell(sent, placement)

@@ -97,13 +97,15 @@ async def test_lists_and_creates_have_ccxts_keys(sim: Simulator, exchange: Any, 
         ({"status": "rejected"}, "rejected"),
         ({"status": "failed"}, "rejected"),
         ({"status": "ended", "filled_quantity": "0.004"}, "closed"),
-        ({"status": "ended", "filled_quantity": None}, "canceled"),
+        ({"status": "ended", "filled_quantity": "0"}, "canceled"),
+        ({"status": "ended", "filled_quantity": None}, None),
+        ({"status": "ended", "filled_quantity": None, "raw_status": "closed"}, "closed"),
         ({"status": "unknown", "raw_status": "pending_review"}, "open"),
         ({"status": "cancelled", "known_by": "assumed"}, "open"),
     ],
 )
-def test_status_words(changes: dict[str, Any], word: str) -> None:
-    """What may still trade is open, whatever it is called; the ends have ccxt's words, in ccxt's spelling."""
+def test_status_words(changes: dict[str, Any], word: str | None) -> None:
+    """What may still trade is open; the ends have ccxt's words, and none is `canceled` that may have filled."""
     from orderbridge.ccxt.dicts import order_row
 
     assert order_row(order(**changes))["status"] == word
