@@ -31,7 +31,8 @@ CLIENT_IDS: Final = (
 )
 STOPS: Final = ("triggerPrice", "stopPrice", "stopLossPrice")
 _GAIN: Final = "takeProfitPrice"
-_COSTS: Final = ("cost", "quoteOrderQty", "quoteOrderQuantity")
+TRIGGERS: Final = (*STOPS, _GAIN)
+COSTS: Final = ("cost", "quoteOrderQty", "quoteOrderQuantity")
 # What tells some exchanges that the amount of an order at market is in quote.
 _UNITS: Final = {"tgtCcy": "quote_ccy", "marketUnit": "quoteCoin"}
 # What an order without leverage and positions is told not to be; where it is told to be, the gateway refuses it.
@@ -227,7 +228,7 @@ def _type(*, at_market: bool, stop: bool, gain: bool) -> OrderType:
 
 def _size(amount: Any, told: Mapping[str, Any], market: Market | None, *, at_market: bool) -> dict[str, Any]:
     """The size in base, or of an order at market in quote; of two sizes the one in quote, as in ccxt."""
-    cost = next((told[name] for name in _COSTS if name in told), None) if told else None
+    cost = next((told[name] for name in COSTS if name in told), None) if told else None
     if at_market and told and cost is None and any(told.get(name) == word for name, word in _UNITS.items()):
         cost = amount
     if cost is None:
@@ -242,7 +243,7 @@ def _size(amount: Any, told: Mapping[str, Any], market: Market | None, *, at_mar
 
 def trigger_of(told: Mapping[str, Any], market: Market | None, *, gain: bool = False) -> tuple[Decimal | None, bool]:
     """The price that an order waits for, if any, and whether it takes a gain there. BadRequest: several."""
-    prices = {name: price_of(told[name], market, name) for name in (*STOPS, _GAIN) if name in told}
+    prices = {name: price_of(told[name], market, name) for name in TRIGGERS if name in told}
     if len(set(prices.values())) > 1 or (_GAIN in prices and len(prices) > 1):
         raise ccxt.BadRequest(f"one trigger is possible, not {', '.join(prices)}")
     return next(iter(prices.values()), None), bool(prices) and (gain or _GAIN in prices)
@@ -268,7 +269,7 @@ def _flag(told: Mapping[str, Any], name: str) -> bool | None:
     return value
 
 
-_UNDERSTOOD: Final = frozenset({*CLIENT_IDS, *STOPS, _GAIN, *_COSTS, *_UNITS, "postOnly", "timeInForce"})
+_UNDERSTOOD: Final = frozenset({*CLIENT_IDS, *TRIGGERS, *COSTS, *_UNITS, "postOnly", "timeInForce"})
 
 
 def _passed_on(told: Mapping[str, Any], can: Capabilities) -> dict[str, Any]:

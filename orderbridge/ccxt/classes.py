@@ -21,7 +21,7 @@ from typing import Any, Final
 from ccxt.base import errors as ccxt
 
 from orderbridge.ccxt import bridges
-from orderbridge.ccxt.arguments import exact
+from orderbridge.ccxt.arguments import COSTS, TRIGGERS, exact
 from orderbridge.ccxt.errors import as_ccxt_errors
 
 # By ccxt's name, the call that answers it. What some exchanges have beside ccxt's own names is the same by another.
@@ -58,11 +58,20 @@ _MARKET_WORDS: Final = ("type", "defaultType", "marginMode", "tdMode", "category
 _MARGIN: Final = ("margin", "portfolioMargin", "papi")
 _REQUIRES_PRICE: Final = "createMarketBuyOrderRequiresPrice"
 # What that option means, where it is not the same as everywhere: it is on though not declared; a market buy is in base
-# whatever it says; it is so unless the target is the quote; and it is so unless a price is given.
+# whatever it says; and it is so unless the target is the quote.
 _REQUIRE_UNTOLD: Final = frozenset({"btse", "cryptocom"})
-_BUY_IN_BASE: Final = frozenset({"bitrue", "woo"})
+_BUY_IN_BASE: Final = frozenset({"bitrue"})
 _BUY_BY_TARGET: Final = frozenset({"okx", "okxus", "myokx"})
-_BUY_BY_PRICE: Final = frozenset({"bybit", "bybiteu", "bybitid"})
+# Where a price beside an order at market, of either side, makes amount times price its cost, whatever the option says;
+# those of them where it does not where the order waits for a trigger; and where ccxt refuses such a price.
+_COST_BY_PRICE: Final = frozenset(
+    {
+        *("aster", "binance", "binanceus", "bingx", "bitvavo", "bybit", "bybiteu", "bybitid", "coinbaseexchange"),
+        *("mexc", "phemex", "woo"),
+    }
+)
+_STOPS_IN_BASE: Final = frozenset({"aster", "binance", "binanceus"})
+_NO_PRICE: Final = frozenset({"deepcoin"})
 _PATCHED: Final = "_orderbridge_patched"
 # What a gateway marks the object by that it has: its calls are the gateway's own.
 _OF_A_GATEWAY: Final = "orderbridge_in_use"
@@ -171,25 +180,28 @@ class _Routed:
             return {"symbol": told["symbol"], "type": "market", "side": side, "amount": None, "params": params}
         requires_price, params = exchange.handle_option_and_params(params, "createOrder", _REQUIRES_PRICE)
         told = {**told, "params": params}
-        words = [str(told.get(name)).lower() for name in ("type", "side")]
         name, amount, price = bridges.name_of(exchange), told.get("amount"), told.get("price")
+        type, side = (str(told.get(each)).lower() for each in ("type", "side"))
+        if type != "market" or any(params.get(each) is not None for each in COSTS):
+            return told
+        if price is not None and name in _NO_PRICE:
+            raise ccxt.NotSupported(f"{exchange.id} createOrder() takes no price beside an order at market")
+        if name in _COST_BY_PRICE:
+            is_stop = any(params.get(each) is not None for each in TRIGGERS)
+            is_in_base = price is None or (is_stop and name in _STOPS_IN_BASE)
+            return told if is_in_base else _sized(told, exact(amount, "amount") * exact(price, "price"))
         if requires_price is None:
             requires_price = name in _REQUIRE_UNTOLD or None
-        if words != ["market", "buy"] or "cost" in params or requires_price is None or name in _BUY_IN_BASE:
+        if side != "buy" or requires_price is None or name in _BUY_IN_BASE:
             return told
         if name in _BUY_BY_TARGET and params.pop("tgtCcy", exchange.options.get("tgtCcy")) != "quote_ccy":
             return told
-        if name in _BUY_BY_PRICE:
-            if price is None:
-                return told
-            requires_price = True
         if requires_price and price is None:
             raise ccxt.InvalidOrder(
                 f"{exchange.id} createOrder() requires the price of a market buy, as the cost is amount times price: "
                 f"give one, or options['{_REQUIRES_PRICE}'] = False and the cost as the amount"
             )
-        params["cost"] = exact(amount, "amount") * exact(price, "price") if requires_price else amount
-        return {**told, "amount": None, "price": None}
+        return _sized(told, exact(amount, "amount") * exact(price, "price") if requires_price else amount)
 
     def check_passing(self, exchange: Any, why: Exception) -> None:
         """
@@ -209,6 +221,11 @@ class _Routed:
         if spot_only:
             raise ccxt.NotSupported(f"{exchange.id}: {why}: with spot_only nothing is passed to ccxt") from why
         bridges.warn_once(exchange, type(why).__name__, str(why))
+
+
+def _sized(told: dict[str, Any], cost: Any) -> dict[str, Any]:
+    """The order by its cost in place of an amount."""
+    return {**told, "amount": None, "price": None, "params": {**told["params"], "cost": cost}}
 
 
 def _rows(told: Mapping[str, Any]) -> list[dict[str, Any]]:

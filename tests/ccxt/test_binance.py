@@ -44,6 +44,8 @@ WRITTEN: list[tuple[tuple[Any, ...], dict[str, Any], dict[str, str]]] = [
     (("STOP_LOSS_LIMIT", "sell", 0.01, 50000), {"stopPrice": 51000}, {"type": "STOP_LOSS_LIMIT", "stopPrice": "51000"}),
     (("stop_limit", "sell", 0.01, 50000), {"triggerPrice": 51000}, {"type": "STOP_LOSS_LIMIT", "stopPrice": "51000"}),
     (("market", "buy", 0.01, None), {}, {"type": "MARKET", "quantity": "0.01"}),
+    (("market", "buy", 100, 1), {}, {"type": "MARKET", "quoteOrderQty": "100"}),
+    (("market", "sell", 0.01, 60000), {}, {"type": "MARKET", "quoteOrderQty": "600"}),
     (("market", "buy", 0.01, 60000), {"cost": 100}, {"type": "MARKET", "quoteOrderQty": "100"}),
     (("market", "buy", None, None), {"quoteOrderQty": 100}, {"type": "MARKET", "quoteOrderQty": "100"}),
 ]

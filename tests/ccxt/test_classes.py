@@ -3,6 +3,7 @@
 import asyncio
 import functools
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -109,9 +110,10 @@ BUYS = {
     "upbit": ("200", "refused", 2),
     "okx": ("base", "base", "base"),
     "bybit": ("200", "base", "base"),
-    "woo": ("base", "base", "base"),
+    "woo": ("200", "base", "base"),
     "bitrue": ("base", "base", "base"),
-    "binance": ("base", "base", "base"),
+    "binance": ("200", "base", "base"),
+    "mexc": ("200", "base", "base"),
     "kraken": ("base", "base", "base"),
 }
 
@@ -142,6 +144,46 @@ def test_the_amount_of_a_market_buy_means_what_ccxt_says(asked: Asked, name: str
 
     at_a_price = bought(100)
     assert (at_a_price if at_a_price == "base" else str(at_a_price), bought(None), bought(None, **off)) == BUYS[name]
+
+
+COST_BY_PRICE = (
+    *("aster", "binance", "binanceus", "bingx", "bitvavo", "bybit", "bybiteu", "bybitid", "coinbaseexchange", "mexc"),
+    *("phemex", "woo"),
+)
+
+
+@pytest.mark.parametrize("name", COST_BY_PRICE)
+def test_a_price_beside_an_order_at_market_makes_its_cost(asked: Asked, name: str) -> None:
+    """Of either side, where ccxt multiplies the two; what is told as a cost goes before it."""
+    import orderbridge.ccxt as ccxt
+
+    exchange = getattr(ccxt, name)({"apiKey": "k", "secret": "s"})
+    exchange.create_order(PAIR, "market", "buy", 100, 1)
+    exchange.create_order(PAIR, "market", "sell", 0.1, 3, {"cost": None})
+    exchange.create_order(PAIR, "market", "buy", 100, 1, {"quoteOrderQty": 7})
+    exchange.create_order(PAIR, "limit", "buy", 100, 1)
+
+    sizes = [(each["amount"], each["price"], each["params"]) for _, each in asked]
+    assert sizes == [
+        (None, None, {"cost": 100}),
+        (None, None, {"cost": Decimal("0.3")}),
+        (100, 1, {"quoteOrderQty": 7}),
+        (100, 1, {}),
+    ]
+
+
+def test_a_price_makes_no_cost_where_ccxt_makes_none(asked: Asked) -> None:
+    """Of a stop at Binance, and of a sell at others; Deepcoin takes no such price at all."""
+    import orderbridge.ccxt as ccxt
+
+    for name, params in (("binance", {"stopLossPrice": 4}), ("kraken", {}), ("gate", {}), ("okx", {})):
+        exchange = getattr(ccxt, name)({"apiKey": "k", "secret": "s", "password": "p"})
+        exchange.create_order(PAIR, "market", "sell", 2, 5, params)
+        assert (asked[-1][1]["amount"], asked[-1][1]["params"]) == (2, params)
+    sent = len(asked)
+    with pytest.raises(ccxt.NotSupported, match="price"):
+        ccxt.deepcoin({"apiKey": "k", "secret": "s"}).create_order(PAIR, "market", "buy", 100, 1)
+    assert len(asked) == sent
 
 
 def test_the_target_of_okx_decides(asked: Asked) -> None:
