@@ -29,12 +29,12 @@ from orderbridge.ccxt.dicts import Number, Row, bad_row, bad_trade_row, empty_ro
 from orderbridge.ccxt.errors import OrderOutcomeUnknown, StrayFilled, as_ccxt_errors
 from orderbridge.ccxt.stray import Creates, StrayPolicy
 from orderbridge.errors import ConfigurationError, OrderBridgeError, OrderNotFound, UnexpectedResponse
-from orderbridge.gateway import error_of
+from orderbridge.gateway import error_of, order_from
 from orderbridge.model.basics import ZERO, EditClass, OrderStatus, OrderType, Symbol, TimeInForce, plain
 from orderbridge.model.order import Fill, Order
 from orderbridge.model.ref import OrderRef
 from orderbridge.model.request import Market, OrderEdit, OrderRequest
-from orderbridge.model.results import BadRow
+from orderbridge.model.results import Answer, BadRow, LookupResult
 from orderbridge.screening import refuse_undeclared
 from orderbridge.venue.submit import order_as_asked
 
@@ -344,11 +344,17 @@ class CcxtOrders:
         there only, and some (Bitso, of orders at market) how much was filled.
 
         Raises:
-            OrderNotFound: not shown, which is no proof that it never existed. NetworkError: not known.
+            OrderNotFound: not shown, or no longer, which is no proof that it never existed. NetworkError: not known.
         """
         ref = self._ref(id, told_of(params, *_NAMING), symbol)
         with as_ccxt_errors():
-            order = await self._bridge.get(ref, timeout=self.timeout)
+            result = await self._bridge.lookup(ref, timeout=self.timeout)
+            order = order_from(result, ref, gateway=None)
+            if order.may_be_live and result[ref].answers.get(self._name) is not Answer.FOUND:
+                # From the journal, which would tell it as open for ever: what the venue answers is what is told.
+                unseen = result[ref].model_copy(update={"orders": ()})
+                told = LookupResult(refs=(ref,), found=(unseen,), unreachable=result.unreachable)
+                order = order_from(told, ref, gateway=None)
         await self._creates.shown([order])
         return await self._with_trades(order)
 

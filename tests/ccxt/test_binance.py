@@ -1,6 +1,7 @@
 """Calls as Binance's bots write them, from the class to what leaves: names, types, ids, and ids after a restart."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,11 +24,11 @@ def venue() -> Iterator[FakeBinance]:
         bridges.close_all()
 
 
-def made(venue: FakeBinance) -> Any:
+def made(venue: FakeBinance, **more: Any) -> Any:
     """An object of ours, as its bots make it."""
     import orderbridge.ccxt as ccxt
 
-    return ccxt.binance(venue.config())
+    return ccxt.binance(venue.config(**more))
 
 
 LIMIT = ("limit", "buy", 0.01, 50000)
@@ -125,6 +126,30 @@ def test_an_order_is_found_by_its_symbol_after_a_restart_without_a_journal(venue
     assert [trade["order"] for trade in trades] == [filled["id"]]
     assert named["id"] == resting["id"] == cancelled["id"]
     assert cancelled["status"] == "canceled"
+
+
+def test_an_order_that_the_venue_shows_no_more_is_not_told_as_open(venue: FakeBinance, tmp_path: Path) -> None:
+    """By this process, and by the next from its journal, as by ccxt: OrderNotFound; of an odd row it is not known."""
+    import ccxt
+
+    kept = {"options": {"orderbridge": {"journal": str(tmp_path / "journal.db")}}}
+    exchange = made(venue, **kept)
+    exchange.create_order(PAIR, *LIMIT)
+    row = venue.orders[1000]
+    odd = {**row, "side": None}
+
+    venue.orders[1000] = odd
+    with pytest.raises(ccxt.NetworkError):
+        exchange.fetch_order("1000", PAIR)
+    venue.orders.clear()
+    with pytest.raises(ccxt.OrderNotFound):
+        exchange.fetch_order("1000", PAIR)
+    bridges.close_all()  # the process ends, and another begins
+    exchange = made(venue, **kept)
+    with pytest.raises(ccxt.OrderNotFound):
+        exchange.fetch_order("1000", PAIR)
+    venue.orders[1000] = row
+    assert exchange.fetch_order("1000", PAIR)["status"] == "open"
 
 
 def test_a_market_order_is_told_with_its_fills(venue: FakeBinance) -> None:
