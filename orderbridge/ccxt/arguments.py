@@ -100,8 +100,9 @@ def amount_of(value: Any, market: Market | None) -> Decimal:
 
 
 def price_of(value: Any, market: Market | None, name: str = "price") -> Decimal:
-    """A price, brought to the market's step. InvalidOrder: nothing is left of it."""
-    return _to_step(exact(value, name), market.price_tick if market else None, nearest, name)
+    """A price, brought to the market's step there. InvalidOrder: nothing is left of it."""
+    number = exact(value, name)
+    return _to_step(number, market.tick_at(number) if market else None, nearest, name)
 
 
 def _to_step(number: Decimal, step: Decimal | None, way: Any, name: str) -> Decimal:
@@ -237,8 +238,11 @@ def _size(amount: Any, told: Mapping[str, Any], market: Market | None, *, at_mar
         return {"quantity": amount_of(amount, market)}
     if not at_market:
         raise ccxt.InvalidOrder("cost sizes orders at market; a limit order has an amount")
-    tick = market.price_tick if market else None
-    return {"quote_quantity": _to_step(exact(cost, "cost"), min(tick, _CENT) if tick else None, cut, "cost")}
+    number = exact(cost, "cost")
+    tick = market.tick_at(number) if market else None
+    if tick and market and market.price_digits is None:
+        tick = min(tick, _CENT)
+    return {"quote_quantity": _to_step(number, tick, cut, "cost")}
 
 
 def trigger_of(told: Mapping[str, Any], market: Market | None, *, gain: bool = False) -> tuple[Decimal | None, bool]:

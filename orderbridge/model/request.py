@@ -310,11 +310,14 @@ class Market(VenueModel):
     """
     The rules of one market. Prices are quote per base, quantities base, values quote; None: no rule known.
 
-    `maker_fee` and `taker_fee` are fractions: 0.0065 is 0.65 %.
+    `maker_fee` and `taker_fee` are fractions: 0.0065 is 0.65 %. Where `price_digits` are counted, a price has no more
+    significant ones, unless it is whole and `any_whole_price` is so.
     """
 
     symbol: Symbol
     price_tick: Amount | None = None
+    price_digits: int | None = None
+    any_whole_price: bool = False
     quantity_step: Amount | None = None
     min_quantity: Amount | None = None
     max_quantity: Amount | None = None
@@ -324,6 +327,14 @@ class Market(VenueModel):
     max_value: Amount | None = None
     maker_fee: Amount | None = None
     taker_fee: Amount | None = None
+
+    def tick_at(self, price: Decimal | None) -> Decimal | None:
+        """What a price there is a multiple of: the tick, or where digits are counted the place of the last of them."""
+        if self.price_digits is None or not price:
+            return self.price_tick
+        place = Decimal((0, (1,), price.adjusted() + 1 - self.price_digits))
+        place = min(place, Decimal(1)) if self.any_whole_price else place
+        return max(place, self.price_tick or place)
 
     def round_price(self, price: AmountLike, side: Side | str) -> Decimal:
         """
@@ -336,7 +347,8 @@ class Market(VenueModel):
             down = Side(side) is Side.BUY
         except ValueError as error:
             raise ConfigurationError(f"a side is buy or sell: {error}") from error
-        rounded = _to_step(_amount(price), self.price_tick, ROUND_FLOOR if down else ROUND_CEILING)
+        asked = _amount(price)
+        rounded = _to_step(asked, self.tick_at(asked), ROUND_FLOOR if down else ROUND_CEILING)
         if rounded <= ZERO:
             lowest = f"; the lowest price there is: {plain(self.price_tick)}" if self.price_tick else ""
             raise OrderDenied(f"price {price} rounds to no price for a {Side(side)}{lowest}", rule="price_tick")
@@ -371,8 +383,8 @@ class Market(VenueModel):
             value = multiply(price, quantity)
         # At market, sized in base, the value is known only once it has traded.
         return [
-            *_off_step("price_tick", "price", price, self.price_tick),
-            *_off_step("price_tick", "stop_price", stop_price, self.price_tick),
+            *_off_step("price_tick", "price", price, self.tick_at(price)),
+            *_off_step("price_tick", "stop_price", stop_price, self.tick_at(stop_price)),
             *_off_step("quantity_step", "quantity", quantity, self.quantity_step),
             *_out_of("price", price, self.min_price, self.max_price),
             *_out_of("quantity", quantity, self.min_quantity, self.max_quantity),

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 pytestmark = pytest.mark.ccxt
@@ -88,3 +88,35 @@ def test_what_is_no_number_is_an_invalid_order(value: Any) -> None:
 
     with pytest.raises(ccxt.InvalidOrder, match="amount"):
         exact(value, "amount")
+
+
+COUNTED = {"bitfinex": (8, 5), "bithumb": (4, 4), "hyperliquid": (0.01, 0.0001)}
+
+
+@pytest.mark.parametrize("name", COUNTED)
+@given(value=st.floats(min_value=0.011, max_value=1e6))
+@example(value=61234.5)
+@example(value=0.30000000000000004)
+@example(value=1.00012)
+@example(value=99999.96)
+def test_raw_floats_are_rounded_to_what_ccxt_sends_where_digits_count(name: str, value: float) -> None:
+    """Its own functions would round the price to the same, and change neither it nor the amount any more."""
+    import ccxt
+
+    from orderbridge.adapters.ccxt_any.mapping import market_from_ccxt
+    from orderbridge.adapters.ccxt_any.overrides import OVERRIDES
+    from orderbridge.ccxt.arguments import amount_of, price_of
+
+    exchange = getattr(ccxt, name)()
+    amount_precision, price_precision = COUNTED[name]
+    row = {"id": "AB", "symbol": "A/B", "base": "A", "quote": "B", "spot": True, "type": "spot"}
+    row["precision"] = {"amount": amount_precision, "price": price_precision}
+    exchange.set_markets([row])
+    digits = {each[0]: each[1] for each in OVERRIDES.get(name, ())}.get("price_digits")
+    market = market_from_ccxt(row, mode=exchange.precisionMode, price_digits=digits)
+
+    price, amount = price_of(value, market), amount_of(value, market)
+
+    assert price == Decimal(exchange.price_to_precision("A/B", value))
+    assert amount == Decimal(exchange.amount_to_precision("A/B", str(amount)))
+    assert market.check_amounts(price=price, quantity=amount) == []

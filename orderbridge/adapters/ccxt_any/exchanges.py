@@ -339,6 +339,7 @@ class Traits:
         cancel_lists: the id in the answer to a cancel is proof that the order was cancelled.
         posts_read, gets_write: paths that only read although they are asked by POST, and that change orders by GET.
         account_call: a call of ccxt's that learns what an account is like, and is made with the load of markets only.
+        price_digits: the significant digits of a price that is not whole, where ccxt has but the tick of one price.
     """
 
     order_types: frozenset[OrderType] = frozenset()
@@ -370,6 +371,7 @@ class Traits:
     posts_read: str = ""
     gets_write: str = ""
     account_call: str | None = None
+    price_digits: int | None = None
 
     def could_be_id(self, text: str) -> bool:
         """True if the exchange could have issued this as an order id, and it is safe in a path."""

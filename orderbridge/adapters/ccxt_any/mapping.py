@@ -13,7 +13,7 @@ import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
+from decimal import Decimal
 from functools import partial
 from typing import Any, Final, NotRequired, TypedDict, TypeVar, Unpack
 
@@ -28,13 +28,14 @@ from orderbridge.model.basics import (
     Side,
     Symbol,
     TimeInForce,
+    divide,
     multiply,
     parse_amount,
     plain,
     subtract,
 )
 from orderbridge.model.order import Fill, Order
-from orderbridge.model.request import BrokenRule, Market, OrderRequest
+from orderbridge.model.request import Market, OrderRequest
 from orderbridge.venue.rows import Unusable, built, fold, moment_of
 from orderbridge.venue.submit import Unclear, order_as_asked
 
@@ -555,6 +556,8 @@ DECIMAL_PLACES: Final = 2
 SIGNIFICANT_DIGITS: Final = 3
 TICK_SIZE: Final = 4
 _PLACES: Final = 60
+# The last place of a price whose digits are counted; at Hyperliquid one less for each place of the amount.
+_PRICE_PLACE: Final = Decimal("0.00000001")
 
 
 def step_of(precision: object, mode: int) -> Decimal | None:
@@ -589,32 +592,24 @@ def digits_of(precision: object, mode: int) -> int | None:
     return int(told) if told is not None and told == int(told) and told > 0 else None
 
 
-def beyond_digits(field: str, amount: Decimal | None, digits: int | None) -> list[BrokenRule]:
-    """The broken rule where a number has more significant digits than it may, with the nearest that has not."""
-    if amount is None or digits is None:
-        return []
-    context = Context(prec=digits, Emin=-9999, Emax=9999)
-    nearest = []
-    for rounding in (ROUND_FLOOR, ROUND_CEILING):
-        context.rounding = rounding
-        nearest.append(context.plus(amount))
-    if nearest[0] == nearest[1]:
-        return []
-    values = " and ".join(map(plain, nearest))
-    message = f"{field} {plain(amount)} has more than {digits} significant digits; the nearest are {values}"
-    return [BrokenRule(rule="significant_digits", message=message, nearest=tuple(nearest))]
-
-
-def market_from_ccxt(row: Any, *, mode: int) -> Market:
+def market_from_ccxt(row: Any, *, mode: int, price_digits: int | None = None) -> Market:
     """
     The rules of one of ccxt's spot markets. Its fees are ccxt's defaults and no account's, so they are left out.
+
+    Args:
+        price_digits: the significant digits of a price that is not whole, where ccxt has but the tick of one price.
 
     Raises:
         ValueError, TypeError, KeyError, AttributeError: a market that cannot be read.
     """
     precision, limits = row.get("precision") or {}, row.get("limits")
-    for name in ("amount", "price"):
-        digits_of(precision.get(name), mode)  # orders are held against it: one that cannot be read is told here
+    # Exchanges that count the digits of prices count the places of amounts.
+    step = step_of(precision.get("amount"), DECIMAL_PLACES if mode == SIGNIFICANT_DIGITS else mode)
+    tick, digits = step_of(precision.get("price"), mode), digits_of(precision.get("price"), mode)
+    if price_digits is not None:
+        tick = divide(_PRICE_PLACE, step) if step else None
+    elif digits is not None:
+        tick = _PRICE_PLACE
 
     def bound(kind: str, end: str) -> Decimal | None:
         # What is no amount bounds nothing: the exchange holds orders against its own rules all the same.
@@ -626,8 +621,10 @@ def market_from_ccxt(row: Any, *, mode: int) -> Market:
 
     return Market(
         symbol=Symbol(row["symbol"]),
-        price_tick=step_of(precision.get("price"), mode),
-        quantity_step=step_of(precision.get("amount"), mode),
+        price_tick=tick,
+        price_digits=price_digits or digits,
+        any_whole_price=price_digits is not None,
+        quantity_step=step,
         min_quantity=bound("amount", "min"),
         max_quantity=bound("amount", "max"),
         min_price=bound("price", "min"),

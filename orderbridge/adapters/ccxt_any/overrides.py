@@ -76,7 +76,10 @@ _ROWS: Final[Mapping[str, tuple[Row, ...]]] = {
     "kucoin": (("account_call", "load_migration_status", "which of two spot accounts its orders go to"),),
     "deribit": (_GETS_WRITE,),
     "coinbaseinternational": (_GETS_WRITE, ("posts_read", "/auth$", "its token is got by POST before an order")),
-    "hyperliquid": (("posts_read", "/info$", "all of its reads are asked by POST"),),
+    "hyperliquid": (
+        ("posts_read", "/info$", "all of its reads are asked by POST"),
+        ("price_digits", 5, "ccxt has the tick of the price at the load of the markets"),
+    ),
 }
 
 _CLASSES: Final = "ccxt has time-outs, duplicates and refusals under the same classes"

@@ -21,8 +21,6 @@ from orderbridge.adapters.ccxt_any.mapping import (
     OPEN_ORDERS,
     UNREADABLE,
     OrderFacts,
-    beyond_digits,
-    digits_of,
     fill_from_row,
     is_contract,
     is_spot,
@@ -61,10 +59,12 @@ class CcxtMarkets:
     The markets of one exchange: loaded by one object for all that are made alike, as ccxt's calls need them.
 
     Args:
-        account_call: what else a load tells, of the account.
+        account_call: what else a load tells, of the account. price_digits: see `market_from_ccxt`.
     """
 
-    def __init__(self, client: CcxtClient, watch: Watch, *, account_call: str | None = None) -> None:
+    def __init__(
+        self, client: CcxtClient, watch: Watch, *, account_call: str | None = None, price_digits: int | None = None
+    ) -> None:
         self._client = client
         self._watch = watch
         # ccxt's symbols may hold small letters, ours do not.
@@ -72,7 +72,9 @@ class CcxtMarkets:
         rules = MarketRules(
             public=self._fetch,
             rows=self._rows,
-            market=lambda row, own, warn: market_from_ccxt(row, mode=client.exchange.precisionMode),
+            market=lambda row, own, warn: market_from_ccxt(
+                row, mode=client.exchange.precisionMode, price_digits=price_digits
+            ),
             own=partial(self._load, account_call) if account_call else None,
             one=self.one,
             beyond=self._beyond,
@@ -124,19 +126,12 @@ class CcxtMarkets:
         return None if letters(name) in {letters(text) for text in texts if isinstance(text, str)} else name
 
     def _beyond(self, market: Market, amounts: Amounts) -> list[BrokenRule]:
-        exchange = self._client.exchange
-        precision = (exchange.markets.get(self.spelled(market.symbol)) or {}).get("precision") or {}
-        mode = exchange.precisionMode
         helpers = {
             "quantity": "amount_to_precision",
             "price": "price_to_precision",
             "quote_quantity": "cost_to_precision",
         }
-        return [
-            *beyond_digits("quantity", amounts.get("quantity"), digits_of(precision.get("amount"), mode)),
-            *beyond_digits("price", amounts.get("price"), digits_of(precision.get("price"), mode)),
-            *(rule for field, helper in helpers.items() for rule in self._changed(field, amounts, helper, market)),
-        ]
+        return [rule for field, helper in helpers.items() for rule in self._changed(field, amounts, helper, market)]
 
     def _changed(self, field: str, amounts: Amounts, helper: str, market: Market) -> list[BrokenRule]:
         """ccxt rounds what it sends by rules of each exchange's own: what it would change is refused."""

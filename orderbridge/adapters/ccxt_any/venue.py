@@ -142,7 +142,7 @@ class CcxtGateway(VenueGateway):
             writes_to=traits.writes,
             is_watched=lambda: watch.is_intact,
         )
-        markets = CcxtMarkets(client, watch, account_call=traits.account_call)
+        markets = CcxtMarkets(client, watch, account_call=traits.account_call, price_digits=traits.price_digits)
         reads = CcxtReads(
             sender=client.sender,
             reader=RowReader(session),

@@ -6,19 +6,19 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from orderbridge.adapters.ccxt_any.mapping import (
     DECIMAL_PLACES,
     SIGNIFICANT_DIGITS,
     TICK_SIZE,
-    beyond_digits,
     digits_of,
     is_spot,
     market_from_ccxt,
     step_of,
 )
+from orderbridge.model.basics import EXACT
 
 
 @pytest.mark.parametrize(
@@ -48,18 +48,41 @@ def test_a_precision_that_is_none(precision: Any, mode: int) -> None:
         step_of(precision, mode)
 
 
-@given(amount=st.decimals(min_value="1e-20", max_value="1e20"), digits=st.integers(min_value=1, max_value=12))
-def test_significant_digits(amount: Decimal, digits: int) -> None:
-    """A number passes exactly if it has no more digits; else the nearest on both sides have not, and enclose it."""
-    broken = beyond_digits("price", amount, digits)
+@given(price=st.decimals(min_value="1e-7", max_value="1e20", places=30), digits=st.integers(min_value=1, max_value=7))
+@example(price=Decimal("61234.5"), digits=5)
+@example(price=Decimal("0.30000000000000004"), digits=5)
+def test_significant_digits(price: Decimal, digits: int) -> None:
+    """A price passes exactly if it has no more digits and places; else its neighbours have not, and enclose it."""
+    market = market_from_ccxt({"symbol": "A/B", "precision": {"amount": 8, "price": digits}}, mode=SIGNIFICANT_DIGITS)
 
-    text = "".join(map(str, amount.as_tuple().digits)).strip("0")
-    assert bool(broken) is (len(text) > digits)
+    broken = market.check_amounts(price=price)
+
+    text = "".join(map(str, price.as_tuple().digits)).strip("0")
+    assert bool(broken) is (len(text) > digits or EXACT.remainder(price, Decimal("1e-8")) != 0)
     for rule in broken:
-        low, high = rule.nearest
-        assert low < amount < high
-        assert not beyond_digits("price", low, digits)
-        assert not beyond_digits("price", high, digits)
+        assert all(market.check_amounts(price=near) == [] for near in rule.nearest)
+        assert rule.nearest[0] < price < rule.nearest[-1]
+    assert market.quantity_step == Decimal("1e-8")
+
+
+@pytest.mark.parametrize(
+    ("price", "nearest"),
+    [
+        ("123456", ()),
+        ("100.123", ("100.12", "100.13")),
+        ("1.00012", ("1.0001", "1.0002")),
+        ("0.1234567", ("0.12345", "0.12346")),
+    ],
+)
+def test_digits_of_a_price_that_is_not_whole(price: str, nearest: tuple[str, ...]) -> None:
+    """ccxt's tick is of the price at the load: another price has the place of its own last digit."""
+    row = {"symbol": "A/B", "precision": {"amount": "0.01", "price": "0.0001"}}
+    market = market_from_ccxt(row, mode=TICK_SIZE, price_digits=5)
+
+    broken = market.check_amounts(price=Decimal(price))
+
+    assert [each for rule in broken for each in rule.nearest] == [Decimal(each) for each in nearest]
+    assert market.price_tick == Decimal("0.000001")
 
 
 @given(places=st.integers(min_value=-8, max_value=18), count=st.integers(min_value=1, max_value=10**12))
