@@ -57,13 +57,18 @@ _ELSEWHERE: Final = re.compile("margin|cross|isolated|swap|future|delivery|optio
 _MARKET_WORDS: Final = ("type", "defaultType", "marginMode", "tdMode", "category", "instType", "subType", "productType")
 _MARGIN: Final = ("margin", "portfolioMargin", "papi")
 _REQUIRES_PRICE: Final = "createMarketBuyOrderRequiresPrice"
-# What that option means, where it is not the same as everywhere: it is on though not declared; a market buy is in base
-# whatever it says; and it is so unless the target is the quote.
-_REQUIRE_UNTOLD: Final = frozenset({"btse", "cryptocom"})
-_BUY_IN_BASE: Final = frozenset({"bitrue"})
+# Where ccxt reads that option, which is on unless it is switched off; elsewhere it is ignored. And where of those a
+# market buy is by its cost only if the target is the quote.
+_READS_IT: Final = frozenset(
+    {
+        *("bigone", "bitget", "bithumb", "bittrade", "btse", "coinbase", "coinex", "coinsph", "cryptocom"),
+        *("cryptomus", "digifinex", "gate", "gateeu", "htx", "lbank", "myokx", "okx", "okxus"),
+        *("poloniex", "tokocrypto", "upbit", "xt"),
+    }
+)
 _BUY_BY_TARGET: Final = frozenset({"okx", "okxus", "myokx"})
-# Where a price beside an order at market, of either side, makes amount times price its cost, whatever the option says;
-# those of them where it does not where the order waits for a trigger; and where ccxt refuses such a price.
+# Where a price beside an order at market, of either side, makes amount times price its cost; those of them where it
+# does not if the order waits for a trigger; and where ccxt refuses such a price.
 _COST_BY_PRICE: Final = frozenset(
     {
         *("aster", "binance", "binanceus", "bingx", "bitvavo", "bybit", "bybiteu", "bybitid", "coinbaseexchange"),
@@ -178,7 +183,7 @@ class _Routed:
             side = told.get("side") or ("buy" if "_buy_" in self.name else "sell")
             params["cost"] = told["cost"]
             return {"symbol": told["symbol"], "type": "market", "side": side, "amount": None, "params": params}
-        requires_price, params = exchange.handle_option_and_params(params, "createOrder", _REQUIRES_PRICE)
+        requires_price, params = exchange.handle_option_and_params(params, "createOrder", _REQUIRES_PRICE, True)
         told = {**told, "params": params}
         name, amount, price = bridges.name_of(exchange), told.get("amount"), told.get("price")
         type, side = (str(told.get(each)).lower() for each in ("type", "side"))
@@ -190,9 +195,7 @@ class _Routed:
             is_stop = any(params.get(each) is not None for each in TRIGGERS)
             is_in_base = price is None or (is_stop and name in _STOPS_IN_BASE)
             return told if is_in_base else _sized(told, exact(amount, "amount") * exact(price, "price"))
-        if requires_price is None:
-            requires_price = name in _REQUIRE_UNTOLD or None
-        if side != "buy" or requires_price is None or name in _BUY_IN_BASE:
+        if side != "buy" or name not in _READS_IT:
             return told
         if name in _BUY_BY_TARGET and params.pop("tgtCcy", exchange.options.get("tgtCcy")) != "quote_ccy":
             return told

@@ -2,6 +2,8 @@
 
 import asyncio
 import functools
+import inspect
+import re
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
@@ -112,6 +114,10 @@ BUYS = {
     "bybit": ("200", "base", "base"),
     "woo": ("200", "base", "base"),
     "bitrue": ("base", "base", "base"),
+    **dict.fromkeys(("alpaca", "whitebit"), ("base", "base", "base")),
+    **dict.fromkeys(("bingx", "binanceus", "coinbaseexchange"), ("200", "base", "base")),
+    "bigone": ("200", "refused", 2),
+    "btse": ("200", "refused", 2),
     "binance": ("200", "base", "base"),
     "mexc": ("200", "base", "base"),
     "kraken": ("base", "base", "base"),
@@ -139,11 +145,27 @@ def test_the_amount_of_a_market_buy_means_what_ccxt_says(asked: Asked, name: str
         return told["params"]["cost"]
 
     switched = {"createMarketBuyOrderRequiresPrice": False}
-    off = {"createOrder": switched} if name in {"bitget", "bybit", "bitrue"} else switched
-    off = {} if name in {"binance", "kraken"} else off
+    off = {"createOrder": switched} if name in {"bigone", "bitget", "bybit", "bitrue"} else switched
 
     at_a_price = bought(100)
     assert (at_a_price if at_a_price == "base" else str(at_a_price), bought(None), bought(None, **off)) == BUYS[name]
+
+
+def test_the_price_is_required_where_ccxt_reads_that_it_is() -> None:
+    """By the source of its classes; Bitrue reads it of contracts, and Bybit of accounts of before."""
+    import ccxt
+
+    from orderbridge.ccxt.classes import _READS_IT
+
+    def reads(name: str) -> bool:
+        kinds = [kind for kind in getattr(ccxt, name).__mro__ if kind.__module__.count(".") == 1]
+        source = "".join(inspect.getsource(kind) for kind in kinds if kind.__module__.startswith("ccxt."))
+        return (
+            re.search(r"(_and_params|safe_bool|safe_value)\(.*'createMarketBuyOrderRequiresPrice'", source) is not None
+        )
+
+    others = {"bitrue", "bybit", "bybiteu", "bybitid"}
+    assert {name for name in ccxt.exchanges if reads(name)} - others == _READS_IT.intersection(ccxt.exchanges)
 
 
 COST_BY_PRICE = (
