@@ -77,6 +77,8 @@ _COST_BY_PRICE: Final = frozenset(
 )
 _STOPS_IN_BASE: Final = frozenset({"aster", "binance", "binanceus"})
 _NO_PRICE: Final = frozenset({"deepcoin"})
+# Where ccxt takes a pair for the contract of it, if the object is set to contracts.
+_PAIR_BY_TYPE: Final = frozenset({"binance", "binanceus"})
 _PATCHED: Final = "_orderbridge_patched"
 # What a gateway marks the object by that it has: its calls are the gateway's own.
 _OF_A_GATEWAY: Final = "orderbridge_in_use"
@@ -125,9 +127,9 @@ class _Routed:
         return dict(told)
 
     def needs_markets(self, exchange: Any, told: Mapping[str, Any]) -> bool:
-        """True where a market is named by its id, and not by a symbol."""
+        """True where it takes the markets to tell which is named."""
         named = [row.get("symbol") for row in _rows(told)] or [told.get("symbol")]
-        return not exchange.markets and any(isinstance(each, str) and "/" not in each for each in named)
+        return not exchange.markets and any(_is_looked_up(exchange, each) for each in named)
 
     def step(self, exchange: Any, told: dict[str, Any]) -> Callable[[], Awaitable[Any]]:
         """
@@ -165,7 +167,7 @@ class _Routed:
                 words.append(options[name])
         if isinstance(symbol, str) and ":" in symbol:
             return False
-        if isinstance(symbol, str) and "/" not in symbol:
+        if _is_looked_up(exchange, symbol):
             market = exchange.market(symbol)
             told["symbol"] = market["symbol"]
             words.append(market["type"])
@@ -224,6 +226,14 @@ class _Routed:
         if spot_only:
             raise ccxt.NotSupported(f"{exchange.id}: {why}: with spot_only nothing is passed to ccxt") from why
         bridges.warn_once(exchange, type(why).__name__, str(why))
+
+
+def _is_looked_up(exchange: Any, symbol: Any) -> bool:
+    """True of a symbol that is a market's id, or that means another market by what the object is set to."""
+    if not isinstance(symbol, str) or ":" in symbol:
+        return False
+    is_set = exchange.options.get("defaultType") not in (None, "spot")
+    return "/" not in symbol or (is_set and bridges.name_of(exchange) in _PAIR_BY_TYPE)
 
 
 def _sized(told: dict[str, Any], cost: Any) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -83,8 +84,6 @@ def test_ccxts_shorthands_end_in_our_create(asked: Asked) -> None:
 @pytest.mark.parametrize("package", ["ccxt", "ccxt.async_support", "ccxt.pro"])
 def test_a_cost_is_a_cost_at_every_exchange(asked: Asked, package: str, name: str) -> None:
     """ccxt's base sends it as the amount, at a price of one, and others otherwise."""
-    from importlib import import_module
-
     exchange = getattr(import_module(f"orderbridge.{package}"), name)({"apiKey": "k", "secret": "s", "password": "p"})
 
     def called(call: Any) -> None:
@@ -363,17 +362,50 @@ def test_a_default_type_of_contracts_is_followed(venue: FakeBinance, caplog: pyt
 
     quiet = {"fetchOpenOrders": {"warnWithoutSymbol": False}}
     exchange = ccxt.binance(venue.config(options={"defaultType": "swap", **quiet}))
-    spot = exchange.create_order(PAIR, "limit", "buy", 0.01, 50000)
-    assert "passed" not in caplog.text
-
     exchange.fetch_open_orders()
     passed = caplog.text.count("passed")
     other = ccxt.binance(venue.config(options=quiet))
     other.fetch_open_orders(None, None, None, {"type": "swap"})
 
     assert (passed, caplog.text.count("passed")) == (1, 2)
-    assert [each["orderId"] for each in venue.placed] == [int(spot["id"])]
     assert venue.calls["GET /fapi/v1/openOrders"] == 1
+
+
+@pytest.mark.parametrize("package", ["ccxt", "ccxt.async_support"])
+@pytest.mark.parametrize(
+    ("kind", "symbol", "is_spot"),
+    [
+        ("swap", PAIR, False),
+        ("swap", "BTCUSDT", False),
+        ("future", PAIR, True),
+        ("future", "BTCUSDT", False),
+        ("spot", PAIR, True),
+        ("spot", "BTCUSDT", True),
+    ],
+)
+def test_a_pair_is_the_market_that_ccxts_binance_takes_it_for(
+    venue: FakeBinance, package: str, kind: str, symbol: str, is_spot: bool
+) -> None:
+    """By `defaultType`: an order for the perpetual is placed, read and cancelled there, as ccxt does."""
+
+    async def ran() -> None:
+        exchange = import_module(f"orderbridge.{package}").binance(venue.config(options={"defaultType": kind}))
+
+        async def done(result: Any) -> Any:
+            return result if package == "ccxt" else await result
+
+        order = await done(exchange.create_order(symbol, "limit", "buy", 0.01, 50000))
+        await done(exchange.fetch_open_orders(symbol))
+        await done(exchange.cancel_order(order["id"], symbol))
+        if package != "ccxt":
+            await exchange.close()
+
+    asyncio.run(ran())
+
+    at, other = ("api/v3", "fapi/v1") if is_spot else ("fapi/v1", "api/v3")
+    calls = ("POST /{}/order", "GET /{}/openOrders", "DELETE /{}/order")
+    assert [venue.calls[each.format(at)] for each in calls] == [1, 1, 1]
+    assert not [call for call in venue.calls if f"/{other}/" in call and "rder" in call]
 
 
 def test_several_orders_are_all_of_one_kind(venue: FakeBinance, exchange: Any) -> None:
