@@ -11,6 +11,7 @@ Everything orderbridge raises. Each docstring ends in what the caller does next.
     ├─ OutcomeUnknown                 sent, outcome not known
     ├─ VenueUnavailable               a read without a usable answer
     ├─ UnexpectedResponse             an answer that fits no documented shape
+    │  └─ PartialList                 a list that may be one page of several
     ├─ JournalError                   the journal cannot be written
     └─ VenueError                     the venue answered with an error
        ├─ AuthenticationFailed  PermissionDenied
@@ -179,6 +180,14 @@ class UnexpectedResponse(OrderBridgeError):
         self.keys = keys
         self.bad_rows = bad_rows
         self.body = body
+
+
+class PartialList(UnexpectedResponse):
+    """
+    A list that may be one page of several, so that it cannot be shown to be whole.
+
+    Ask for one symbol or a shorter time, or look orders up by id.
+    """
 
 
 class JournalError(OrderBridgeError):

@@ -32,6 +32,7 @@ from orderbridge.errors import (
     NotSupported,
     OrderBridgeError,
     OrderNotFound,
+    PartialList,
     PermissionDenied,
     RateLimited,
     UnexpectedResponse,
@@ -356,6 +357,7 @@ _ERRORS: Final[Mapping[FailureKind, type[OrderBridgeError]]] = {
     "throttled": RateLimited,
     "unreachable": VenueUnavailable,
     "timed_out": VenueUnavailable,
+    "partial": PartialList,
     "unexpected": UnexpectedResponse,
 }
 

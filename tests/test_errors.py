@@ -26,6 +26,7 @@ TREE = {
     "OutcomeUnknown": "OrderBridgeError",
     "VenueUnavailable": "OrderBridgeError",
     "UnexpectedResponse": "OrderBridgeError",
+    "PartialList": "UnexpectedResponse",
     "JournalError": "OrderBridgeError",
     "VenueError": "OrderBridgeError",
     "AuthenticationFailed": "VenueError",

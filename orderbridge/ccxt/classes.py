@@ -11,7 +11,7 @@ import asyncio
 import inspect
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import partial, wraps
 from importlib import import_module
@@ -23,6 +23,7 @@ from ccxt.base import errors as ccxt
 from orderbridge.ccxt import bridges
 from orderbridge.ccxt.arguments import COSTS, TRIGGERS, exact
 from orderbridge.ccxt.errors import as_ccxt_errors
+from orderbridge.errors import PartialList
 
 # By ccxt's name, the call that answers it. What some exchanges have beside ccxt's own names is the same by another.
 _CALLS: Final[Mapping[str, str]] = {
@@ -51,6 +52,10 @@ _ROW_BY_ROW: Final[Mapping[str, str]] = {
     "cancel_orders_for_symbols": "cancel_order",
     "cancel_orders_with_client_order_ids": "cancel_order",
 }
+# The bridge's go back as far as they are told to, and ccxt's as far as the exchange shows.
+_HISTORIES: Final = frozenset(
+    {"fetch_orders", "fetch_closed_orders", "fetch_canceled_orders", "fetch_canceled_and_closed_orders"}
+)
 _PACKAGES: Final = ("ccxt", "ccxt.async_support", "ccxt.pro")
 # Where the orders of a call are that are none of a spot market: in `type`, `marginMode`, or as exchanges spell it.
 _ELSEWHERE: Final = re.compile("margin|cross|isolated|swap|future|delivery|option|linear|inverse|contract")
@@ -145,6 +150,8 @@ class _Routed:
             raise ccxt.NotSupported(f"{exchange.id} {self.name}(): several orders at once are all of spot markets here")
         if are_spot == {False}:
             raise _NotOurs(f"{self.name}() of {told.get('symbol') or 'contracts or margin'}")
+        if self.target in _HISTORIES and told.get("since") is None:
+            raise ccxt.NotSupported("without since the whole history is meant")
         if self.target == "create_order":
             return bridges.calling(exchange, self.target, self._created(exchange, told))
         if self.target == "create_orders":
@@ -208,24 +215,28 @@ class _Routed:
             )
         return _sized(told, exact(amount, "amount") * exact(price, "price") if requires_price else amount)
 
-    def check_passing(self, exchange: Any, why: Exception) -> None:
+    def check_passing(self, exchange: Any, why: Exception) -> bool:
         """
-        Warn once that ccxt's own call follows.
+        Warn once that ccxt's own call follows. True where that is one that the bridge could not answer.
 
         Raises:
             NotSupported: that is what it is, of another call than a read, which ccxt may have where the gateway does
-                not; or only spot orders are wanted.
+                not; or only spot orders are wanted. BadResponse: it is of no list that may be one page of several.
         """
-        if isinstance(why, ccxt.NotSupported):
-            if not self.name.startswith("fetch_"):
+        if isinstance(why, (ccxt.NotSupported, ccxt.BadResponse)):
+            is_partial = isinstance(why.__cause__, PartialList)
+            # A cancel of all orders may be sent again, and needs no list at most exchanges.
+            passed = ("fetch_", "cancel_all_") if is_partial else ("fetch_",)
+            if not self.name.startswith(passed) or not (is_partial or isinstance(why, ccxt.NotSupported)):
                 raise why
-            bridges.warn_once(exchange, self.name, f"{self.name}() is not read by the bridge ({why})")
-            return
+            bridges.warn_once(exchange, self.name, f"{self.name}() is not answered by the bridge ({why})")
+            return True
         with as_ccxt_errors():
             spot_only = bridges.settings_of(exchange)["spot_only"]
         if spot_only:
             raise ccxt.NotSupported(f"{exchange.id}: {why}: with spot_only nothing is passed to ccxt") from why
         bridges.warn_once(exchange, type(why).__name__, str(why))
+        return False
 
 
 def _is_looked_up(exchange: Any, symbol: Any) -> bool:
@@ -263,6 +274,7 @@ def _blocking(routed: _Routed) -> Callable[..., Any]:
 
     @wraps(genuine)
     def call(self: Any, *args: Any, **more: Any) -> Any:
+        is_noted = False
         if not routed.is_ccxts(self):
             told = routed.told(self, args, more)
             if routed.needs_markets(self, told):
@@ -270,10 +282,14 @@ def _blocking(routed: _Routed) -> Callable[..., Any]:
             try:
                 with as_ccxt_errors():
                     return bridges.thread().call(routed.step(self, told))
-            except (_NotOurs, bridges.Uncovered, ccxt.NotSupported) as why:
-                routed.check_passing(self, why)
+            except (_NotOurs, bridges.Uncovered, ccxt.NotSupported, ccxt.BadResponse) as why:
+                is_noted = routed.check_passing(self, why)
         with _passed():
-            return genuine(self, *args, **more)
+            done = genuine(self, *args, **more)
+        if is_noted:
+            with as_ccxt_errors(), suppress(bridges.Uncovered):
+                bridges.thread().call(bridges.calling(self, "_note_shown", {"rows": done}))
+        return done
 
     return call
 
@@ -284,6 +300,7 @@ def _awaited(routed: _Routed) -> Callable[..., Any]:
 
     @wraps(genuine)
     async def call(self: Any, *args: Any, **more: Any) -> Any:
+        is_noted = False
         if not routed.is_ccxts(self):
             told = routed.told(self, args, more)
             if routed.needs_markets(self, told):
@@ -291,10 +308,14 @@ def _awaited(routed: _Routed) -> Callable[..., Any]:
             try:
                 with as_ccxt_errors():
                     return await asyncio.wrap_future(bridges.thread().begun(routed.step(self, told)))
-            except (_NotOurs, bridges.Uncovered, ccxt.NotSupported) as why:
-                routed.check_passing(self, why)
+            except (_NotOurs, bridges.Uncovered, ccxt.NotSupported, ccxt.BadResponse) as why:
+                is_noted = routed.check_passing(self, why)
         with _passed():
-            return await genuine(self, *args, **more)
+            done = await genuine(self, *args, **more)
+        if is_noted:
+            with as_ccxt_errors(), suppress(bridges.Uncovered):
+                await asyncio.wrap_future(bridges.thread().begun(bridges.calling(self, "_note_shown", {"rows": done})))
+        return done
 
     return call
 

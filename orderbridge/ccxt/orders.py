@@ -427,6 +427,15 @@ class CcxtOrders:
 
     # Behind them.
 
+    async def _note_shown(self, rows: Any) -> None:
+        """The bot was shown these by ccxt itself: orders, or trades, which name theirs."""
+        told = [row for row in (rows if isinstance(rows, list) else [rows]) if isinstance(row, Mapping)]
+        names: set[object] = {row["clientOrderId"] for row in told if row.get("clientOrderId")}
+        for row in told:
+            order_id = row["order"] if "order" in row else row.get("id")
+            names.add((self._name, order_id, str(row.get("symbol")).upper(), row.get("side")))
+        await self._creates.named(names)
+
     def _ref(self, id: Any, told: Mapping[str, Any], symbol: Any) -> OrderRef:
         """The order that is meant: by the exchange's id, and its symbol if it is given, or by the caller's own id."""
         own = client_id(told)

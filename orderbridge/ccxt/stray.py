@@ -373,20 +373,23 @@ class Creates:
 
     async def shown(self, seen: Iterable[Order | Fill]) -> None:
         """The bot was shown these: an order among them whose outcome it did not know is none that it would repeat."""
+        rows = list(seen)
+        names: set[object] = {row.client_order_id for row in rows if row.client_order_id is not None}
+        await self.named(names | {(row.gateway, row.order_id, row.symbol, row.side) for row in rows})
+
+    async def named(self, names: Collection[object]) -> None:
+        """The bot was shown orders of these client ids and identities."""
         if not self._callers.has_looked_back:
             with contextlib.suppress(OrderBridgeError):  # the next create looks back, or says why it cannot
                 await self._look_back()
         left = [each for each in self._open if each.left_at is not None]
         if not left:
             return
-        rows = list(seen)
-        names: set[object] = {row.client_order_id for row in rows if row.client_order_id is not None}
-        names |= {(row.gateway, row.order_id, row.symbol, row.side) for row in rows}
         for sent in left:
             placement = await self._noted_placement(sent)
             if placement is None or sent not in self._open:
                 continue
-            if names & {placement.client_order_id, placement.order and placement.order.identity}:
+            if {placement.client_order_id, placement.order and placement.order.identity}.intersection(names):
                 await self._tell(sent, placement)
 
 

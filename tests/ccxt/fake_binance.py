@@ -184,6 +184,11 @@ class FakeBinance:
                 order["status"] = "CANCELED"
         return 200, {"code": 200, "msg": "The operation of cancel all open order is done."}
 
+    def _delete_openOrders(self, at: str, params: dict[str, str]) -> tuple[int, Any]:  # noqa: N802
+        open_now = [order for order in self.orders.values() if order["at"] == at and order["status"] == "NEW"]
+        self._delete_allOpenOrders(at, params)
+        return 200, open_now
+
     def _get_openOrders(self, at: str, params: dict[str, str]) -> tuple[int, Any]:  # noqa: N802
         return 200, [order for order in self.orders.values() if order["status"] == "NEW" and order["at"] == at]
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from orderbridge.ccxt import bridges
+from orderbridge.errors import PartialList, UnexpectedResponse
 from tests.ccxt.fake_binance import FakeBinance
 
 pytestmark = pytest.mark.ccxt
@@ -276,7 +277,7 @@ async def test_orders_by_stream_are_the_same_calls(asked: Asked, name: str) -> N
         ("binance", "edit_orders", ([{"id": "7", "symbol": PAIR}, {"id": "8", "symbol": PAIR}],), ["edit_order"] * 2),
         ("bybit", "cancel_orders_for_symbols", ([{"id": "7", "symbol": PAIR}],), ["cancel_order"]),
         ("okx", "cancel_orders_with_client_order_ids", (["a", "b"], PAIR), ["cancel_order"] * 2),
-        ("binance", "fetch_canceled_and_closed_orders", (PAIR,), ["fetch_canceled_and_closed_orders"]),
+        ("binance", "fetch_canceled_and_closed_orders", (PAIR, 1), ["fetch_canceled_and_closed_orders"]),
     ],
 )
 def test_what_some_exchanges_have_beside_is_ours_too(
@@ -511,6 +512,88 @@ def test_a_read_that_no_gateway_has_is_ccxts_own(
 
     assert len([record for record in caplog.records if "fetch_orders" in record.getMessage()]) == 1
     assert venue.calls["DELETE /api/v3/order"] == 0
+
+
+def test_what_may_be_one_page_of_several_is_ccxts_own(
+    venue: FakeBinance, exchange: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Open orders, trades, history, and a cancel of all orders, with one warning each; no other BadResponse is."""
+    import ccxt
+
+    def suspected(*_: Any, **__: Any) -> None:
+        raise reasons[0]("what came is not whole")
+
+    reasons: list[type[UnexpectedResponse]] = [UnexpectedResponse]
+    monkeypatch.setattr("orderbridge.adapters.ccxt_any.reads.check_whole", suspected)
+    exchange.create_order(PAIR, "market", "buy", 0.01)
+    exchange.create_order(PAIR, "limit", "buy", 0.01, 50000)
+
+    def calls() -> list[Any]:
+        since = venue.placed[0]["time"]
+        return [
+            lambda: exchange.fetch_open_orders(PAIR),
+            lambda: exchange.fetch_my_trades(PAIR, None, 5),
+            lambda: exchange.fetch_orders(PAIR, since),
+            lambda: exchange.cancel_all_orders(PAIR),
+        ]
+
+    for call in calls():
+        with pytest.raises(ccxt.BadResponse):
+            call()
+    reasons[0] = PartialList
+
+    assert [len(call()) for call in calls()[:3] * 2] == [1, 1, 2] * 2
+    calls()[3]()
+    assert [order["status"] for order in venue.placed] == ["FILLED", "CANCELED"]
+    assert len([record for record in caplog.records if "not answered by the bridge" in record.getMessage()]) == 4
+
+
+@pytest.mark.parametrize("name", ["fetch_orders", "fetch_closed_orders"])
+def test_a_history_without_since_is_ccxts_own(
+    venue: FakeBinance, exchange: Any, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    """What is older than a week is in it, as on ccxt; from `since` on it is the bridge's."""
+    exchange.load_markets()
+    exchange.create_order(PAIR, "market", "buy", 0.01)
+    (old,) = venue.placed
+    old["time"] -= 30 * 86_400_000
+
+    from_then = getattr(exchange, name)(PAIR, old["time"] - 1)
+    warned = [record for record in caplog.records if name in record.getMessage()]
+    whole = getattr(exchange, name)(PAIR)
+
+    assert [row["id"] for row in from_then] == [row["id"] for row in whole] == ["1000"]
+    assert warned == []
+
+
+@pytest.mark.parametrize("is_awaited", [False, True])
+async def test_an_order_that_ccxts_own_read_shows_is_no_stray(venue: FakeBinance, is_awaited: bool) -> None:
+    """The bot knows of it then: the next create of that symbol and side is sent, and it is left alone."""
+    import orderbridge.ccxt as plain
+    import orderbridge.ccxt.async_support as awaited
+
+    options = {"orderbridge": {"resolve_for": 0.2, "stray": "cancel"}}
+    exchange = (awaited if is_awaited else plain).binance(venue.config(options=options, timeout=1_000))
+
+    async def of(name: str, *args: Any) -> Any:
+        call = functools.partial(getattr(exchange, name), *args)
+        return await (call() if is_awaited else asyncio.to_thread(call))
+
+    await of("load_markets")
+    await of("create_order", PAIR, "limit", "sell", 0.01, 70000)
+    answer, venue.lose = venue.answer, 1
+    venue.answer = lambda call, params: answer(call, params) if call == POST else (200, None)  # type: ignore[method-assign]
+    with pytest.raises(plain.OrderOutcomeUnknown):
+        await of("create_order", PAIR, "limit", "buy", 0.01, 50000)
+    venue.answer = answer  # type: ignore[method-assign]
+
+    shown = await of("fetch_open_orders", PAIR, None, None, {"unknown": 1})
+    await of("create_order", PAIR, "limit", "buy", 0.01, 49000)
+    if is_awaited:
+        await exchange.close()
+
+    assert [order["id"] for order in shown] == ["1000", "1001"]
+    assert [order["status"] for order in venue.placed] == ["NEW", "NEW", "NEW"]
 
 
 def test_what_ccxt_calls_of_itself_within_a_passed_call_stays_with_ccxt(

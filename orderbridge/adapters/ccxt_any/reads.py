@@ -30,7 +30,7 @@ from orderbridge.adapters.ccxt_any.mapping import (
     order_from_row,
 )
 from orderbridge.adapters.ccxt_any.watch import Markets, Watch
-from orderbridge.errors import NotSupported, OrderNotFound, UnexpectedResponse
+from orderbridge.errors import NotSupported, OrderNotFound, PartialList, UnexpectedResponse
 from orderbridge.gateway import order_from
 from orderbridge.http.retry import Deadline
 from orderbridge.model.basics import Symbol, plain
@@ -260,7 +260,7 @@ class CcxtReads:
 
         Raises:
             NotSupported: by symbol only, and there are too many symbols to ask for each.
-            UnexpectedResponse: an answer that may be a page of more. VenueUnavailable and the errors of a read.
+            PartialList: an answer that may be a page of more. VenueUnavailable and the errors of a read.
         """
         listing = self.traits.open_orders
         if not listing.exists:
@@ -448,7 +448,7 @@ class CcxtReads:
 
 
 def check_whole(done: Answered, listing: Listing, *, small_pages: bool = True) -> None:
-    """UnexpectedResponse where an answer may be one page of several, or where ccxt made an empty list of no list."""
+    """PartialList where an answer may be one page of several, UnexpectedResponse where ccxt made a list of no list."""
     payloads = done.payloads
     if not length(done.value) and not any(is_list_answer(payload, listing.rows_at) for payload in payloads):
         keys = sorted({str(key) for payload in payloads if isinstance(payload, dict) for key in payload})
@@ -465,7 +465,7 @@ def check_whole(done: Answered, listing: Listing, *, small_pages: bool = True) -
     else:
         hidden = (small_pages and count in _SMALL_PAGES) or (count > 0 and count % 50 == 0)
     if hidden:
-        raise UnexpectedResponse(
+        raise PartialList(
             f"{count} rows may be one page of several, so the list cannot be shown to be complete: ask for one"
             " symbol or a shorter time, or look orders up by id"
         )

@@ -11,7 +11,7 @@ import pytest
 from orderbridge import OrderRef
 from orderbridge.adapters.ccxt_any import CcxtGateway
 from orderbridge.adapters.ccxt_any.codes import is_list_answer
-from orderbridge.errors import ConfigurationError, NotSupported, OrderBridgeError, UnexpectedResponse
+from orderbridge.errors import ConfigurationError, NotSupported, OrderBridgeError, PartialList, UnexpectedResponse
 from tests.adapters.ccxt_any.conftest import MARKET
 from tests.adapters.ccxt_any.played import gateway, told_by
 from tests.adapters.ccxt_any.stubbed import stubbed
@@ -57,7 +57,7 @@ async def undeclared(count: int) -> Any:
 @pytest.mark.parametrize("count", [10, 20, 25, 50, 100, 150, 500, 1000])
 async def test_a_usual_page_length_proves_nothing(count: int) -> None:
     """Where nobody tells a limit, as many rows as pages usually have may be one page of several."""
-    with pytest.raises(UnexpectedResponse, match="complete"):
+    with pytest.raises(PartialList, match="complete"):
         await undeclared(count)
 
 
@@ -76,7 +76,7 @@ async def test_orders_of_a_span_newest_first() -> None:
         none = [order async for order in binance.orders(since=START + timedelta(days=1), symbol="BTC/USDT")]
     full = [binance_order(number) for number in range(1000)]
     async with gateway("binance", fetch=answering(full)) as binance:
-        with pytest.raises(UnexpectedResponse):
+        with pytest.raises(PartialList):
             _ = [order async for order in binance.orders(since=START, symbol="BTC/USDT")]
 
     assert [order.order_id for order in every] == ["4", "3", "2", "1", "0"]
