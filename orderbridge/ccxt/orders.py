@@ -456,7 +456,7 @@ class CcxtOrders:
         market = self._rules.get(symbol) if now < self._rules_until else None
         if market is None:
             with as_ccxt_errors():
-                self._rules = await self._gateway.markets(timeout=self.timeout)
+                self._rules = await self._gateway.markets(having=symbol, timeout=self.timeout)
             self._rules_until = now + _RULES_SECONDS
             market = self._rules.get(symbol)
         if market is None:

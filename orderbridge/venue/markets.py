@@ -30,8 +30,10 @@ Amounts = Mapping[str, Decimal | None]
 Warn = Callable[[str], object]
 # Before rules this old refuse an order, they are read again: the venue may have changed them.
 _OLD: Final = 600.0
-# After a refusal by a rule they are loaded anew, so often at most.
+# After a refusal by a rule, or for a market that is not known, they are loaded anew, so often at most.
 _LEAST_AGE: Final = 60.0
+# Rules this old are loaded anew beside their use: a step that the venue has changed may refuse nothing, and round all.
+_STALE: Final = 3600.0
 
 
 def amounts_of(given: OrderRequest | OrderEdit) -> dict[str, Decimal | None]:
@@ -70,9 +72,9 @@ class PublicRules:
     """
 
     def __init__(self) -> None:
-        # What was loaded last, and when: it holds while a newer load is on its way or has failed.
+        # What was loaded last, and when: it holds while a newer load is on its way or has failed. When one was begun.
         self.known: Any = None
-        self.loaded_at = float("-inf")
+        self.loaded_at = self.asked_at = float("-inf")
         self._load: asyncio.Future[Any] | None = None
         self._loader: object = None
 
@@ -89,7 +91,7 @@ class PublicRules:
                 self._loaded(self._load)  # its callback is still to come, and nothing else would let it run
                 continue
             if self._load is None:
-                self._load, self._loader = asyncio.ensure_future(fetch()), loader
+                self._load, self._loader, self.asked_at = asyncio.ensure_future(fetch()), loader, time.monotonic()
                 self._load.add_done_callback(self._loaded)
             load, is_ours = self._load, self._loader is loader
             try:
@@ -174,9 +176,14 @@ class MarketStore:
         """The markets as far as they were loaded."""
         return self._given or self._markets
 
-    async def get(self, *, refresh: bool = False, deadline: Deadline) -> Mapping[Symbol, Market]:
+    async def get(
+        self, *, refresh: bool = False, having: Symbol | None = None, deadline: Deadline
+    ) -> Mapping[Symbol, Market]:
         """
         The markets, from memory where they are known.
+
+        Args:
+            having: where this one is not known they are loaded anew, once a minute at most.
 
         Raises:
             VenueUnavailable, UnexpectedResponse and the other errors of a read.
@@ -186,8 +193,19 @@ class MarketStore:
         if self._given is not None:
             return self._given
         if self._own is not None and (public := self._public.known) is not None:
-            return self._laid_over(public)
-        load = self._begin(fresh=refresh)
+            markets = self._laid_over(public)
+        else:
+            markets = await self._wait_for(self._begin(fresh=refresh), deadline)
+        may_load = time.monotonic() - self._public.asked_at > _LEAST_AGE
+        if may_load and having is not None and having not in markets:
+            return await self._wait_for(self._begin(fresh=True), deadline)
+        if may_load and self._age > _STALE:
+            self._begin(fresh=True)
+        return markets
+
+    async def _wait_for(
+        self, load: asyncio.Task[Mapping[Symbol, Market]], deadline: Deadline
+    ) -> Mapping[Symbol, Market]:
         try:
             async with asyncio.timeout(deadline.as_timeout):
                 return await asyncio.shield(load)
@@ -222,7 +240,7 @@ class MarketStore:
         self, symbol: Symbol, amounts: Amounts, *, deadline: Deadline, operation: str, refresh: bool
     ) -> None:
         try:
-            markets = await self.get(refresh=refresh, deadline=deadline)
+            markets = await self.get(refresh=refresh, having=symbol, deadline=deadline)
         except (VenueUnavailable, UnexpectedResponse, VenueError) as error:
             message = f"nothing was sent: the markets' rules could not be loaded: {error}"
             raise NotSent(message, gateway=self.gateway, operation=operation) from error

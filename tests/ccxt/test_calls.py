@@ -233,3 +233,23 @@ async def test_nothing_is_placed_for_an_order_that_filled_or_may_be_live(
 
     assert isinstance(caught.value, ccxt.NetworkError if fault == ("error_5xx", "cancel") else ccxt.InvalidOrder)
     assert [order.oid for order in sim.bitso.accepted()] == [oid]
+
+
+async def test_a_market_that_is_listed_later_is_traded(
+    sim: Simulator, exchange_of: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An unknown symbol is BadSymbol only after the markets were loaded anew, which happens once a minute at most."""
+    import ccxt
+
+    listed = sim.bitso.engine.instruments.pop("eth_mxn")
+    exchange = exchange_of()
+    for _ in range(2):
+        with pytest.raises(ccxt.BadSymbol):
+            await exchange.create_order("ETH/MXN", "limit", "buy", 0.1, 30000)
+    sim.bitso.engine.instruments["eth_mxn"] = listed
+    monkeypatch.setattr("orderbridge.venue.markets._LEAST_AGE", 0.0)
+
+    row = await exchange.create_order("ETH/MXN", "limit", "buy", 0.1, 30000)
+
+    assert (row["symbol"], row["status"]) == ("ETH/MXN", "open")
+    assert sim.bitso.requests["GET /api/v3/available_books"] == 2

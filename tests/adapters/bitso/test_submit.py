@@ -35,6 +35,7 @@ from orderbridge.simulator import Simulator
 from orderbridge.venue.meanings import Meaning
 
 PLACE = "POST /api/v3/orders"
+BOOKS = "GET /api/v3/available_books"
 _keys = itertools.count()
 
 
@@ -187,7 +188,7 @@ async def test_markets_cost_the_hot_path_nothing(sim: Simulator) -> None:
         before = sum(sim.bitso.requests.values())
         await gateway.submit(limit_buy())
 
-    assert sim.bitso.requests["GET /api/v3/available_books"] == 1
+    assert sim.bitso.requests[BOOKS] == 1
     assert sum(sim.bitso.requests.values()) == before + 1
 
 
@@ -209,7 +210,7 @@ async def test_rules_that_bitso_has_changed_are_loaded_anew(sim: Simulator, monk
         with pytest.raises(OrderDenied):
             await gateway.submit(limit_buy())
 
-    assert sim.bitso.requests["GET /api/v3/available_books"] == 2
+    assert sim.bitso.requests[BOOKS] == 2
 
 
 async def test_refusals_in_a_row_load_the_rules_once(sim: Simulator) -> None:
@@ -224,7 +225,7 @@ async def test_refusals_in_a_row_load_the_rules_once(sim: Simulator) -> None:
             with pytest.raises(InvalidOrder):
                 await gateway.submit(limit_buy())
 
-    assert sim.bitso.requests["GET /api/v3/available_books"] == 1
+    assert sim.bitso.requests[BOOKS] == 1
 
 
 async def test_old_rules_are_read_again_before_they_refuse(sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -243,6 +244,47 @@ async def test_old_rules_are_read_again_before_they_refuse(sim: Simulator, monke
         order = await gateway.submit(limit_buy())
 
     assert order.status is OrderStatus.ACCEPTED
+
+
+async def test_a_market_that_is_listed_later_is_found(sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before a symbol is refused as unknown the markets are loaded anew, but not for each order of that symbol."""
+    listed = sim.bitso.engine.instruments.pop("eth_mxn")
+    order = OrderRequest.limit(symbol="ETH/MXN", side="buy", quantity="0.1", price="30000")
+
+    async with sim.bitso.gateway() as gateway:
+        for _ in range(3):
+            with pytest.raises(OrderDenied):
+                await gateway.submit(order)
+        asked = sim.bitso.requests[BOOKS]
+        sim.bitso.engine.instruments["eth_mxn"] = listed
+        monkeypatch.setattr("orderbridge.venue.markets._LEAST_AGE", 0.0)
+        placed = await gateway.submit(order)
+
+    assert placed.status is OrderStatus.ACCEPTED
+    assert (asked, sim.bitso.requests[BOOKS]) == (1, 2)
+
+
+async def test_stale_rules_are_loaded_beside_their_use(sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An hour after their load the markets are answered from memory, and loaded once for all accounts meanwhile."""
+    known = sim.bitso.engine.market("btc_mxn").instrument
+
+    async with sim.bitso.gateway() as gateway, sim.bitso.gateway(account="other") as other:
+        first = await gateway.markets()
+        await other.markets()
+        sim.bitso.engine.instruments["btc_mxn"] = replace(known, minimum_amount=Decimal("0.5"))
+        monkeypatch.setattr("orderbridge.venue.markets._LEAST_AGE", 0.0)
+        monkeypatch.setattr("orderbridge.venue.markets._STALE", 0.0)
+        stale = await gateway.markets()
+        monkeypatch.setattr("orderbridge.venue.markets._STALE", 3600.0)
+        for _ in range(200):
+            await asyncio.sleep(0.01)
+            if (await other.markets())["BTC/MXN"].min_quantity == Decimal("0.5"):
+                break
+        renewed = await gateway.markets()
+
+    assert stale["BTC/MXN"] == first["BTC/MXN"]
+    assert renewed["BTC/MXN"].min_quantity == Decimal("0.5")
+    assert sim.bitso.requests[BOOKS] == 2
 
 
 async def test_unreachable_rules_keep_the_order_from_leaving(sim: Simulator) -> None:
