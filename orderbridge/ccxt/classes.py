@@ -84,6 +84,8 @@ _STOPS_IN_BASE: Final = frozenset({"aster", "binance", "binanceus"})
 _NO_PRICE: Final = frozenset({"deepcoin"})
 # Where ccxt takes a pair for the contract of it, if the object is set to contracts.
 _PAIR_BY_TYPE: Final = frozenset({"binance", "binanceus"})
+# Where ccxt places on margin if the object is set to it.
+_MARGIN_BY_TYPE: Final = frozenset({"bequant", "cryptocom", "digifinex", "fmfwio", "hitbtc"})
 _PATCHED: Final = "_orderbridge_patched"
 # What a gateway marks the object by that it has: its calls are the gateway's own.
 _OF_A_GATEWAY: Final = "orderbridge_in_use"
@@ -172,6 +174,8 @@ class _Routed:
             # One that the exchange's own class has by itself does not speak of spot orders.
             if options.get(name) and options[name] != exchange.describe()["options"].get(name):
                 words.append(options[name])
+        if options.get("defaultType") == "margin" and bridges.name_of(exchange) in _MARGIN_BY_TYPE:
+            return False
         if isinstance(symbol, str) and ":" in symbol:
             return False
         if _is_looked_up(exchange, symbol):

@@ -455,6 +455,38 @@ def test_whatever_is_no_spot_markets_is_left_to_ccxt(
     assert passed == [arguments]
 
 
+@pytest.mark.parametrize("name", ["bequant", "cryptocom", "digifinex", "fmfwio", "hitbtc", "binance", "kraken"])
+def test_an_object_set_to_margin_is_ccxts_where_ccxt_places_on_margin(
+    asked: Asked, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """With `spot_only` it is refused; elsewhere ccxt places such an order at spot, and the bridge does."""
+    import ccxt as theirs
+
+    import orderbridge.ccxt as ccxt
+
+    passed: list[str] = []
+    own = getattr(theirs, name).create_order
+    monkeypatch.setattr(
+        getattr(theirs, name), "create_order", functools.wraps(own)(lambda self, *args: passed.append(args[0]))
+    )
+    monkeypatch.setattr("orderbridge.ccxt.classes._made", {})
+
+    def bought(**settings: Any) -> None:
+        exchange = getattr(ccxt, name)(
+            {"apiKey": "k", "secret": "s", "options": {"defaultType": "margin", "orderbridge": settings}}
+        )
+        exchange.markets = {PAIR: {"symbol": PAIR, "type": "spot", "spot": True}}
+        exchange.create_order(PAIR, "limit", "buy", 1, 2)
+
+    is_spot = name in {"binance", "kraken"}
+    bought()
+    assert ([each for each, _ in asked], passed) == ((["create_order"], []) if is_spot else ([], [PAIR]))
+    if not is_spot:
+        with pytest.raises(ccxt.NotSupported, match="spot_only"):
+            bought(spot_only=True)
+        assert passed == [PAIR]
+
+
 def test_spot_only_refuses_what_is_not_protected(venue: FakeBinance) -> None:
     """Then no contract is placed at all."""
     import orderbridge.ccxt as ccxt
