@@ -216,12 +216,19 @@ class _Asking:
             return
         since = min(record.placement.created_at for record in records) - _CLOCKS_APART
         try:
-            listed = self.gateway.orders(since=since, timeout=self.timeout)
-            orders = await within(all_of(listed), READ_TIMEOUT)
+            try:
+                orders = await self._history(since)
+            except NotSupported:  # of a venue that lists by symbol only
+                symbols = sorted({record.placement.request.symbol for record in records})
+                orders = [order for symbol in symbols for order in await self._history(since, symbol)]
         except Exception as error:  # noqa: BLE001 - whatever an adapter raises, it is no negative
             self._block(records, f"history: {error}")
             return
         await self._take(records, orders, "history")
+
+    async def _history(self, since: datetime, symbol: str | None = None) -> list[Order]:
+        listed = self.gateway.orders(since=since, symbol=symbol, timeout=self.timeout)
+        return await within(all_of(listed), READ_TIMEOUT)
 
     async def _take(self, records: Sequence[Record], orders: Sequence[Order], source: str) -> None:
         by_client: dict[str | None, list[Order]] = {}

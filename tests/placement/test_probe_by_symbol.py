@@ -1,11 +1,12 @@
 """Venues that list open orders by symbol only: what recovery and probing ask them for."""
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from orderbridge import OrderBridge, OrderList, OrderRequest, OrderType
+from orderbridge import Order, OrderBridge, OrderList, OrderRequest, OrderType
 from orderbridge.errors import NotSupported, OutcomeUnknown
 from orderbridge.placement import SqliteJournal
 from orderbridge.placement.probe import open_orders_of
@@ -60,6 +61,36 @@ async def test_a_lost_order_is_proven_absent_by_the_list_of_its_symbol(tmp_path:
 
     assert placement.state == "not_placed"
     assert set(venue.asked) == {"BTC/MXN"}
+
+
+class HistoryBySymbol(BySymbol):
+    """Refuses a history without a symbol too."""
+
+    async def orders(self, *, symbol: str | None = None, **_: Any) -> AsyncIterator[Order]:  # type: ignore[override]
+        if symbol is None:
+            raise NotSupported("give a symbol")
+        self.asked.append(f"history of {symbol}")
+        async for order in super().orders():
+            yield order
+
+
+@pytest.mark.parametrize("state", ["not_placed", "placed"])
+async def test_a_lost_order_is_settled_by_the_history_of_its_symbol(state: str, tmp_path: Path) -> None:
+    """That is whole as far as the order could be in it: it shows the order, or proves that there is none."""
+    venue = HistoryBySymbol()
+    bridge = bridge_over(venue, tmp_path / "a.db")
+    with pytest.raises(OutcomeUnknown) as caught:
+        await bridge.place("bitso", limit_buy())
+    lost = caught.value.placement
+    assert lost is not None
+    if state == "placed":
+        venue.history = [seen(client_order_id=lost.client_order_id, status="filled", filled_quantity="0.01")]
+
+    placement = await bridge.resolve(lost, timeout=60)
+    await bridge.aclose()
+
+    assert placement.state == state
+    assert set(venue.asked) == {"BTC/MXN", "history of BTC/MXN"}
 
 
 async def test_a_restart_lists_the_symbols_of_what_was_under_way(tmp_path: Path) -> None:
