@@ -15,6 +15,7 @@ Everything orderbridge raises. Each docstring ends in what the caller does next.
     ├─ JournalError                   the journal cannot be written
     └─ VenueError                     the venue answered with an error
        ├─ AuthenticationFailed  PermissionDenied
+       │  └─ NotAdmitted              a nonce or time stamp that may be right the next time
        ├─ OrderRejected
        │  └─ InsufficientFunds  InvalidOrder  MarketClosed  TooManyOpenOrders
        ├─ DuplicateClientOrderId
@@ -213,6 +214,14 @@ class VenueError(OrderBridgeError):
 
 class AuthenticationFailed(VenueError):
     """The venue refused the credentials. Nothing was done: check key, secret, token and their address."""
+
+
+class NotAdmitted(AuthenticationFailed):
+    """
+    The venue refused the nonce or the time stamp of a request, and did not look at it.
+
+    Nothing was done: try again, and if that does not help check the clock, and whether others use the key.
+    """
 
 
 class PermissionDenied(VenueError):

@@ -28,6 +28,7 @@ from pydantic import SecretStr
 from orderbridge.errors import (
     AuthenticationFailed,
     ConfigurationError,
+    NotAdmitted,
     NotSent,
     NotSupported,
     OrderBridgeError,
@@ -354,6 +355,7 @@ def order_from(result: LookupResult, ref: RefLike, *, gateway: str | None, opera
 
 # The first that fits is what an error of a read is told as.
 _ERRORS: Final[Mapping[FailureKind, type[OrderBridgeError]]] = {
+    "not_admitted": NotAdmitted,
     "credentials": AuthenticationFailed,
     "permission": PermissionDenied,
     "throttled": RateLimited,

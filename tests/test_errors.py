@@ -30,6 +30,7 @@ TREE = {
     "JournalError": "OrderBridgeError",
     "VenueError": "OrderBridgeError",
     "AuthenticationFailed": "VenueError",
+    "NotAdmitted": "AuthenticationFailed",
     "PermissionDenied": "VenueError",
     "OrderRejected": "VenueError",
     "InsufficientFunds": "OrderRejected",

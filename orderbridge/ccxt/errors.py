@@ -77,6 +77,7 @@ _KINDS: Final[Mapping[type[errors.OrderBridgeError], Any]] = {
     errors.VenueUnavailable: ccxt.ExchangeNotAvailable,
     errors.UnexpectedResponse: ccxt.BadResponse,
     errors.AuthenticationFailed: ccxt.AuthenticationError,
+    errors.NotAdmitted: ccxt.InvalidNonce,
     errors.PermissionDenied: ccxt.PermissionDenied,
     errors.OrderRejected: ccxt.InvalidOrder,
     errors.InsufficientFunds: ccxt.InsufficientFunds,

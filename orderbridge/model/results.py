@@ -14,7 +14,9 @@ from orderbridge.model.lifecycle import united
 from orderbridge.model.order import Order
 from orderbridge.model.ref import RefLike
 
-FailureKind = Literal["unreachable", "timed_out", "throttled", "credentials", "permission", "partial", "unexpected"]
+FailureKind = Literal[
+    "unreachable", "timed_out", "throttled", "not_admitted", "credentials", "permission", "partial", "unexpected"
+]
 
 
 class Answer(Word):

@@ -18,6 +18,7 @@ from orderbridge.errors import (
     InsufficientFunds,
     InvalidOrder,
     MarketClosed,
+    NotAdmitted,
     OrderBridgeError,
     OrderNotActive,
     OrderNotFound,
@@ -45,10 +46,10 @@ class Meaning(Word):
     """
     The meaning of an answer for the request that got it.
 
-    The first block proves that nothing was done: `not_admitted` before the request was looked at, so that it may go
-    out again; `rule` by a rule of its markets, of which ours may be old; `bad_id` for one id of a list. `not_found`
-    does not show the order, `absent` proves that there is none. `exists`: the client id is taken. `no_trades`: the
-    order has none; `not_ready`: they cannot be read yet.
+    The first block proves that nothing was done: `not_admitted` for its nonce or time stamp, and `stale` for its token,
+    before the request was looked at, so that it may go out again; `rule` by a rule of its markets, of which ours may be
+    old; `bad_id` for one id of a list. `not_found` does not show the order, `absent` proves that there is none.
+    `exists`: the client id is taken. `no_trades`: the order has none; `not_ready`: they cannot be read yet.
 
     The second block tells nothing of an order. `elsewhere`: the address is not this venue's; `hidden`: this server does
     not serve that list; `unexpected`: an answer that another try would get again; `garbled`: one that it might not;
@@ -56,6 +57,7 @@ class Meaning(Word):
     """
 
     NOT_ADMITTED = "not_admitted"
+    STALE = "stale"
     CREDENTIALS = "credentials"
     PERMISSION = "permission"
     REFUSED = "refused"
@@ -172,7 +174,8 @@ class ListHidden(UnexpectedResponse):
 
 # The errors of reads, and of cancels, which may be repeated as reads are. What is not here is a VenueError.
 READ_ERRORS: Final[Mapping[Meaning, type[OrderBridgeError]]] = {
-    Meaning.NOT_ADMITTED: AuthenticationFailed,
+    Meaning.NOT_ADMITTED: NotAdmitted,
+    Meaning.STALE: AuthenticationFailed,
     Meaning.CREDENTIALS: AuthenticationFailed,
     Meaning.PERMISSION: PermissionDenied,
     Meaning.NOT_FOUND: OrderNotFound,
@@ -187,7 +190,8 @@ READ_ERRORS: Final[Mapping[Meaning, type[OrderBridgeError]]] = {
 }
 # An allow-list: whatever is not here leaves the outcome of a write unknown.
 WRITE_ERRORS: Final[Mapping[Meaning, type[VenueError]]] = {
-    Meaning.NOT_ADMITTED: AuthenticationFailed,
+    Meaning.NOT_ADMITTED: NotAdmitted,
+    Meaning.STALE: AuthenticationFailed,
     Meaning.CREDENTIALS: AuthenticationFailed,
     Meaning.PERMISSION: PermissionDenied,
     Meaning.REFUSED: OrderRejected,
@@ -203,10 +207,13 @@ WRITE_ERRORS: Final[Mapping[Meaning, type[VenueError]]] = {
     Meaning.NO_TRADES: OrderRejected,
     Meaning.NOT_READY: OrderRejected,
 }
+# After these a request goes out once more, with newer credentials.
+RENEWED: Final = frozenset({Meaning.NOT_ADMITTED, Meaning.STALE})
 # What a venue says in its own code counts on a read, whatever status a proxy gave it.
 _WHATEVER_THE_STATUS: Final = frozenset(
     {
         Meaning.NOT_ADMITTED,
+        Meaning.STALE,
         Meaning.CREDENTIALS,
         Meaning.PERMISSION,
         Meaning.NOT_FOUND,

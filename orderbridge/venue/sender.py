@@ -39,6 +39,7 @@ from orderbridge.http.transport import NoAnswer, NothingSent, WireRequest, WireR
 from orderbridge.model.order import gateway_name
 from orderbridge.model.permit import Lane, Permit
 from orderbridge.venue.meanings import (
+    RENEWED,
     Judge,
     Meaning,
     Said,
@@ -432,7 +433,7 @@ class Sender:
         """The payload of one try, and of those that follow newer credentials. TryAgain where another may help."""
         said, meaning = await self._try(call, session, deadline, lane, tries)
         for number in range(1, self._channel.renewals + 1):
-            if meaning is not Meaning.NOT_ADMITTED or not await self._channel.renew(said.stamp):
+            if meaning not in RENEWED or not await self._channel.renew(said.stamp):
                 break
             wait = session.retries.wait_before(number)
             if not deadline.allows(wait):
@@ -501,9 +502,7 @@ class Sender:
         until = deadline if not_after is None else deadline.within(not_after - Deadline(0).at)
         await self._with_credentials(self._channel.ready(), until, call, permit)
         said, meaning = await self._send(call, permit, deadline, not_after)
-        renewed = meaning is Meaning.NOT_ADMITTED and await self._with_credentials(
-            self._channel.renew(said.stamp), until, call
-        )
+        renewed = meaning in RENEWED and await self._with_credentials(self._channel.renew(said.stamp), until, call)
         if renewed:
             fresh = await self.session.permit("place", timeout=until.as_timeout)
             said, meaning = await self._send(call, fresh, deadline, not_after)

@@ -72,6 +72,7 @@ RAISED: list[tuple[BaseException, str]] = [
     (errors.VenueUnavailable("down"), "unreachable"),
     (errors.NotSent("no permit in time"), "unreachable"),
     (errors.AuthenticationFailed("wrong key", code="0201", http_status=401), "credentials"),
+    (errors.NotAdmitted("too late", code="0206", http_status=401), "not_admitted"),
     (errors.PermissionDenied("may not"), "permission"),
     (errors.RateLimited("slow down", retry_after=7.0), "throttled"),
     (errors.UnexpectedResponse("odd"), "unexpected"),

@@ -9,7 +9,7 @@ import pytest
 from orderbridge import errors
 from orderbridge.simulator import Simulator
 from tests.ccxt.conftest import bridge_over
-from tests.ccxt.kit import LIMIT, LONG, SOON, unknown_create
+from tests.ccxt.kit import LIMIT, LONG, SOON, put, unknown_create
 
 pytestmark = pytest.mark.ccxt
 
@@ -23,7 +23,7 @@ def below(kind: type[errors.OrderBridgeError]) -> Iterator[type[errors.OrderBrid
 
 
 # What a bot repeats as it is; and what it takes for the word of the exchange that the order is wrong.
-REPEATED = {"NotSent", "VenueUnavailable", "RateLimited", "OutcomeUnknown"}
+REPEATED = {"NotSent", "NotAdmitted", "VenueUnavailable", "RateLimited", "OutcomeUnknown"}
 WRONG = {"OrderDenied", "OrderRejected", "InvalidOrder", "OrderNotActive", "KeyInUse", "DuplicateClientOrderId"}
 WRONG |= {"OrderNotFound"}  # a class of theirs below it
 
@@ -79,6 +79,31 @@ async def test_credentials_that_are_refused_are_ccxts_error(sim: Simulator, exch
     with pytest.raises(ccxt.AuthenticationError):
         await exchange.fetch_open_orders()
     assert sim.bitso.accepted() == []
+
+
+async def test_a_nonce_that_is_refused_is_ccxts_invalid_nonce(sim: Simulator, exchange_of: Any) -> None:
+    """Of every call: nothing was done, and bots try again, after which one order is there."""
+    import ccxt
+
+    exchange = exchange_of()
+    oid = put(sim)
+    sim.bitso.fault("wrong_nonce")
+    calls = [
+        lambda: exchange.create_order(*LIMIT),
+        lambda: exchange.fetch_order(oid),
+        exchange.fetch_open_orders,
+        exchange.fetch_my_trades,
+        lambda: exchange.cancel_order(oid),
+        exchange.cancel_all_orders,
+    ]
+
+    for call in calls:
+        with pytest.raises(ccxt.InvalidNonce):
+            await call()
+    sim.bitso.clear_faults()
+
+    order = await exchange.create_order(*LIMIT)
+    assert [each.oid for each in sim.bitso.accepted()] == [oid, order["id"]]
 
 
 async def test_refusals_have_ccxts_classes(sim: Simulator, exchange: Any) -> None:

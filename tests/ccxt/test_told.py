@@ -126,7 +126,7 @@ async def test_what_the_restart_sent_answers_the_bot(sim: Simulator, exchange_of
     first = exchange_of(bridge())
     await first._gateway.markets()
     sim.bitso.fault("wrong_nonce", operation="place")
-    with pytest.raises(ccxt.AuthenticationError):
+    with pytest.raises(ccxt.InvalidNonce):
         await first.create_order(*LIMIT)
     await first._bridge.aclose()
     sim.bitso.clear_faults()
@@ -145,7 +145,7 @@ async def test_what_was_not_sent_and_then_was_is_told(sim: Simulator, exchange_o
     first = exchange_of(bridge_on(sim, tmp_path))
     await first._gateway.markets()
     sim.bitso.fault("wrong_nonce", operation="place")
-    with pytest.raises(ccxt.AuthenticationError):
+    with pytest.raises(ccxt.InvalidNonce):
         await first.create_order(*LIMIT)
     sim.bitso.clear_faults()
     order = await first.create_order(*LIMIT)

@@ -75,7 +75,7 @@ def test_some_statuses_are_throttling_whatever_else_is_said(meaning: Meaning, st
 @pytest.mark.parametrize(
     ("meaning", "kind"),
     [
-        (Meaning.NOT_ADMITTED, errors.AuthenticationFailed),
+        (Meaning.NOT_ADMITTED, errors.NotAdmitted),
         (Meaning.CREDENTIALS, errors.AuthenticationFailed),
         (Meaning.PERMISSION, errors.PermissionDenied),
         (Meaning.NOT_FOUND, errors.OrderNotFound),

@@ -41,7 +41,7 @@ _SESSION: Final = rows_of(
 # Statuses, and what tells answers of one status apart. Of a write only what is said in a `detail` of the server's own
 # has a key. A 409 to a new order may mean that its id exists, so it refuses nothing.
 CODES: Final = Codes(
-    both=rows_of((Meaning.NOT_ADMITTED, "401 403-bearer")),
+    both=rows_of((Meaning.STALE, "401 403-bearer")),
     reads=rows_of(
         (Meaning.PERMISSION, "403"),
         (Meaning.ABSENT, "404-own"),

@@ -20,6 +20,7 @@ from orderbridge.errors import (
     InsufficientFunds,
     InvalidOrder,
     MarketClosed,
+    NotAdmitted,
     NotSent,
     NotSupported,
     OrderBridgeError,
@@ -392,7 +393,7 @@ async def test_throttled_submit_is_unknown_and_locks_the_lanes(sim: Simulator) -
 
 EXPECTED = {
     Meaning.CREDENTIALS: AuthenticationFailed,
-    Meaning.NOT_ADMITTED: AuthenticationFailed,
+    Meaning.NOT_ADMITTED: NotAdmitted,
     Meaning.PERMISSION: PermissionDenied,
     Meaning.FUNDS: InsufficientFunds,
     Meaning.INVALID: InvalidOrder,
