@@ -427,7 +427,9 @@ class OrderBridge:
         """
         self._check_usable()
         wanted = self._symbol(symbol)
-        market = (await self[gateway].markets(having=wanted, timeout=timeout)).get(wanted)
+        market = (await self[gateway].markets(timeout=timeout)).get(wanted)
+        if market is None:  # it may have been listed since they were loaded
+            market = (await self[gateway].markets(refresh=True, timeout=timeout)).get(wanted)
         if market is None:
             raise ConfigurationError(f"there is no market {wanted}", gateway=gateway, operation="market")
         return market

@@ -237,10 +237,8 @@ class OrderGateway(Protocol):
     ) -> AsyncIterator[Fill]:
         """The executions of one order, or of the account, newest first; `timeout` is per page."""
 
-    async def markets(
-        self, *, refresh: bool = False, having: str | None = None, timeout: float | None = None
-    ) -> Mapping[Symbol, Market]:
-        """The markets of the venue and their rules; read anew where the one that is to be `having` is not known."""
+    async def markets(self, *, refresh: bool = False, timeout: float | None = None) -> Mapping[Symbol, Market]:
+        """The markets of the venue and their rules."""
 
     async def retry_failed(self, ref: RefLike, *, timeout: float | None = None) -> Order:
         """Have the venue try a failed order again: a new act, of a person who asks for it."""
@@ -444,7 +442,7 @@ _ARGUMENTS: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
     "order": _kind("an Order", Order),
     "orders": (lambda value: _are(Order, value), "a collection of Orders"),
     "permit": _kind('a Permit, as permit("place") gives one', Permit),
-    **dict.fromkeys(("symbol", "having"), _kind("a text, as in BTC/MXN", str)),
+    "symbol": _kind("a text, as in BTC/MXN", str),
     "gateways": (lambda value: isinstance(value, str) or _are(str, value), "names of gateways"),
     "account": (_is_label, "a text without spaces and colons"),
     "key": (_is_key, "a text that is not empty and can be stored"),

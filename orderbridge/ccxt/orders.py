@@ -44,6 +44,8 @@ _DAYS: Final = timedelta(days=7)
 _TRADES: Final = 100
 # For how long the rules of the markets are taken from here, and the gateway is not asked whether it has newer ones.
 _RULES_SECONDS: Final = 10.0
+# How often an unknown symbol has them loaded anew, at the most.
+_ANEW_SECONDS: Final = 60.0
 # What an order has that its successor has too.
 _KEPT: Final = (
     *("symbol", "side", "type", "quantity", "price", "stop_price", "time_in_force", "expires_at", "post_only"),
@@ -128,7 +130,7 @@ class CcxtOrders:
         self._number: Number = float if number is float else lambda value: number(plain(value))
         self.timeout = timeout
         self._rules: Mapping[Symbol, Market] = {}
-        self._rules_until = float("-inf")
+        self._rules_until = self._anew_at = float("-inf")
         self._creates = Creates(
             bridge, self._name, resolve_for, stray=stray, send_within=send_within, as_shown=self._with_trades
         )
@@ -456,7 +458,10 @@ class CcxtOrders:
         market = self._rules.get(symbol) if now < self._rules_until else None
         if market is None:
             with as_ccxt_errors():
-                self._rules = await self._gateway.markets(having=symbol, timeout=self.timeout)
+                self._rules = await self._gateway.markets(timeout=self.timeout)
+                if symbol not in self._rules and now - self._anew_at > _ANEW_SECONDS:
+                    self._anew_at = now  # it may have been listed since they were loaded
+                    self._rules = await self._gateway.markets(refresh=True, timeout=self.timeout)
             self._rules_until = now + _RULES_SECONDS
             market = self._rules.get(symbol)
         if market is None:

@@ -258,22 +258,16 @@ class VenueGateway(UnsupportedCalls):
         return stream(pages_of(window, ref, timeout), window, gateway=self.name, operation="fills")
 
     @checked_call
-    async def markets(
-        self, *, refresh: bool = False, having: str | None = None, timeout: float | None = None
-    ) -> Mapping[Symbol, Market]:
+    async def markets(self, *, refresh: bool = False, timeout: float | None = None) -> Mapping[Symbol, Market]:
         """
         The markets and their rules: kept once loaded, loaded anew with `refresh`, and beside their use once an hour.
-
-        Args:
-            having: where this one is not among them they are loaded anew, once a minute at most.
 
         Raises:
             VenueUnavailable, UnexpectedResponse, RateLimited.
         """
         markets = self.parts.markets or self._lacks("markets")
         self.parts.sender.check_usable()
-        wanted = self._symbol(having, "markets")
-        return await markets.get(refresh=refresh, having=wanted, deadline=Deadline(timeout))
+        return await markets.get(refresh=refresh, deadline=Deadline(timeout))
 
     def _symbol(self, text: str | None, operation: str) -> Symbol | None:
         if text is not None:

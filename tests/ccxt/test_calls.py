@@ -247,9 +247,9 @@ async def test_a_market_that_is_listed_later_is_traded(
         with pytest.raises(ccxt.BadSymbol):
             await exchange.create_order("ETH/MXN", "limit", "buy", 0.1, 30000)
     sim.bitso.engine.instruments["eth_mxn"] = listed
-    monkeypatch.setattr("orderbridge.venue.markets._LEAST_AGE", 0.0)
+    monkeypatch.setattr("orderbridge.ccxt.orders._ANEW_SECONDS", 0.0)
 
     row = await exchange.create_order("ETH/MXN", "limit", "buy", 0.1, 30000)
 
     assert (row["symbol"], row["status"]) == ("ETH/MXN", "open")
-    assert sim.bitso.requests["GET /api/v3/available_books"] == 2
+    assert sim.bitso.requests["GET /api/v3/available_books"] == 3
