@@ -15,7 +15,8 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Lock, RLock, Thread
@@ -520,7 +521,6 @@ MOST_TOGETHER: Final = 500
 # told, so that none waits for it. A job writes up to ten pages.
 JOBS_BETWEEN_CHECKPOINTS: Final = 250
 IDLE: Final = 0.25
-_UNTIL_ENDED: Final = 0.001
 
 
 class _Job(NamedTuple):
@@ -580,6 +580,7 @@ class WriteThread:
         self._process = 0
         # Nothing more is written.
         self.is_closed = False
+        self._tell_over: Callable[[], object] | None = None
         self._since_checkpoint = 0
         self.use = RLock()
         _threads.add(self)
@@ -615,10 +616,12 @@ class WriteThread:
             thread, self._thread = self._thread, None
             if thread is None or self._is_of_another_process():
                 return
+            over = asyncio.Event()
+            self._tell_over = partial(loop.call_soon_threadsafe, over.set)
             self._batches.put(None)
         # Not joined by a thread of a pool: none can be begun where a journal is closed while Python 3.12 ends.
-        while thread.is_alive():  # noqa: ASYNC110 - a thread tells nobody that it is over
-            await asyncio.sleep(_UNTIL_ENDED)
+        await over.wait()
+        thread.join()
 
     def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
         jobs = self._waiting.pop(loop, None)
@@ -664,6 +667,9 @@ class WriteThread:
             if self._since_checkpoint >= JOBS_BETWEEN_CHECKPOINTS:
                 self._checkpoint()
         self._release()
+        with suppress(RuntimeError):  # the loop that waited is closed
+            if self._tell_over is not None:
+                self._tell_over()
 
     def _first(self) -> list[_Job] | None:
         """The job to be written next, whenever it comes; None at the end."""
