@@ -54,7 +54,9 @@ async def stubbed(
     for field, is_needed in known.requiredCredentials.items():
         if is_needed:
             setattr(known, field, secret)
-    steps = {"amount": 5, "price": 2} if known.precisionMode == 2 else {"amount": "0.00001", "price": "0.01"}
+    # By decimal places, by significant digits of the price, or by steps.
+    counted = {2: {"amount": 5, "price": 2}, 3: {"amount": 8, "price": 5}}
+    steps = counted.get(known.precisionMode, {"amount": "0.00001", "price": "0.01"})
     quoted = {**MARKET, "quote": "USDT", "quoteId": "USDT", "precision": steps, "info": {"orderTypes": ["LIMIT"]}}
     names = [{"id": f"{base}USDT", "symbol": f"{base}/USDT", "base": base, "baseId": base} for base in bases]
     known.set_markets([known.safe_market_structure({**quoted, **each, **(market or {})}) for each in names])
