@@ -38,7 +38,8 @@ def test_what_imports_ccxt_passes_in_a_process_of_its_own(tmp_path: Path) -> Non
     Nor was anything skipped, but for a card of the contract that an exchange's capabilities exclude.
     """
     report = tmp_path / "report.txt"
-    command = [sys.executable, "-m", "pytest", "-m", "ccxt", "-q", "-rps", "--color=no", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", "-m", "ccxt", "-q", "-n", "2", "-rps", "--color=no"]
+    command += ["-p", "no:cacheprovider"]
 
     with report.open("w") as file:
         try:
@@ -82,7 +83,8 @@ def test_no_test_without_the_marker_imports_ccxt() -> None:
     importing = {
         path.relative_to(ROOT).as_posix()
         for path in TESTS.rglob("*.py")
-        if any(name.split(".")[0] == "ccxt" for name in imports(path))
+        # Benchmarks are run by hand only.
+        if "benchmarks" not in path.parts and any(name.split(".")[0] == "ccxt" for name in imports(path))
     }
 
     assert importing
