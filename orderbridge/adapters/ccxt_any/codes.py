@@ -270,6 +270,8 @@ class CcxtCodes:
     def unsent(self, failure: FailedCall) -> OrderBridgeError:
         """The order did not leave: by the lanes, by a request before it, or because ccxt would not build it."""
         error, before = failure.error, failure.call.sent[-1] if failure.call.sent else None
+        if isinstance(error, NotSupported):
+            return error  # ours, of what the account is
         made = None
         if before is None and not isinstance(error, (LockedOut, NoPermit, TooLate, TimeoutError)):
             made = self.unbuilt(error)

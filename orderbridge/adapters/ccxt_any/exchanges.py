@@ -323,9 +323,11 @@ class Traits:
 
     Attributes:
         quote_sides: sides of market orders that can be sized in quote. base_sides: in base, as was shown: a market buy
-            in base goes out as an amount of quote at some exchanges.
+            in base goes out as an amount of quote at some exchanges. base_buys_if: a call of ccxt's about the account,
+            the last of whose answers says whether that is so of a market buy.
         order_needs_symbol: an order is looked up by its symbol too.
-        quote_as: how a size in quote is given to ccxt: by the calls for that (`with_cost`), as `cost`, or as `amount`.
+        quote_as: how a size in quote is given to ccxt: by the calls for that (`with_cost`), as `amount`, or as the
+            parameters of these names.
         stops: orders that wait for a price. edits: an order is changed in its place, and keeps its id.
         trigger_orders_apart: orders that wait for a price have a list and calls of their own. fetches_trigger: one of
             them is looked up there by id.
@@ -347,6 +349,7 @@ class Traits:
     post_only: bool = False
     quote_sides: frozenset[Side] = frozenset()
     base_sides: frozenset[Side] = frozenset(Side)
+    base_buys_if: str = ""
     quote_as: str = "with_cost"
     client_ids: ClientIds | None = None
     stops: Stops | None = None

@@ -19,6 +19,7 @@ from orderbridge.adapters.ccxt_any.codes import is_list_answer
 from orderbridge.adapters.ccxt_any.exchanges import Listing, Traits, address_of, is_sandbox, making_of
 from orderbridge.adapters.ccxt_any.mapping import (
     OPEN_ORDERS,
+    SIGNIFICANT_DIGITS,
     UNREADABLE,
     OrderFacts,
     fill_from_row,
@@ -126,10 +127,12 @@ class CcxtMarkets:
         return None if letters(name) in {letters(text) for text in texts if isinstance(text, str)} else name
 
     def _beyond(self, market: Market, amounts: Amounts) -> list[BrokenRule]:
+        # Its helper for costs fails where digits count.
+        is_counted = self._client.exchange.precisionMode == SIGNIFICANT_DIGITS
         helpers = {
             "quantity": "amount_to_precision",
             "price": "price_to_precision",
-            "quote_quantity": "cost_to_precision",
+            "quote_quantity": "price_to_precision" if is_counted else "cost_to_precision",
         }
         return [rule for field, helper in helpers.items() for rule in self._changed(field, amounts, helper, market)]
 

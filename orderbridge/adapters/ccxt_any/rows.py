@@ -102,6 +102,7 @@ RULES: Final[Mapping[str, RowRules]] = {
         base_buys=True,
     ),
     "blockchaincom": _BASE,
+    "btcmarkets": RowRules(quote=QuoteSize("targetAmount", unless="amount"), base_buys=True),
     # ccxt calls every open order at market closed.
     "btse": RowRules(order={"status": "orderState"}),
     "bullish": RowRules(trade={"cost": "quoteAmount"}, base_buys=True),
@@ -180,10 +181,12 @@ RULES: Final[Mapping[str, RowRules]] = {
     # Every order at market is an IOC to ccxt; the value of a sale stands where that of a buy by quote would.
     "mexc": RowRules(order={"timeInForce": "timeInForce|type"}, base_buys=False),
     "nado": RowRules(scaled=True),
+    "ndax": _BASE,
     # What was ordered in quote is ccxt's cost.
     "okx": RowRules(order={"cost": ""}, quote=QuoteSize("sz", when=("tgtCcy", "quote_ccy")), base_buys=False),
+    "onetrading": _BASE,
     # A missing status is an open one to ccxt.
-    "pacifica": RowRules(order={"status": "order_status|os"}),
+    "pacifica": RowRules(order={"status": "order_status|os"}, base_buys=True),
     "phemex": RowRules(
         # The cost is what was ordered, where nothing was filled yet.
         order={"cost": "cumQuoteValueEv@-8", "timestamp": "createTimeNs"},

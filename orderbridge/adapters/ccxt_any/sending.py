@@ -97,18 +97,33 @@ _TAKES: Final[tuple[tuple[str, Any, str, str], ...]] = (
         "ccxt refuses orders at market, or those without a price",
         "derive hyperliquid nado",
     ),
-    ("quote_sides", frozenset(), "a cost goes out as a quantity of the base, or is refused", "backpack bithumb bitrue"),
+    ("order_types", frozenset({OrderType.LIMIT}), "ccxt sends one at market without its price as a limit", "btcbox"),
+    (
+        "order_types",
+        frozenset({OrderType.LIMIT, OrderType.MARKET}),
+        "orders at market are not declared, and leave as such",
+        "cryptomus woo",
+    ),
+    ("quote_sides", frozenset(), "a cost goes out as a quantity of the base, or is refused", "bitrue"),
     ("quote_sides", frozenset(), "a cost goes out as an amount that names no currency", "coinex"),
     (
         "quote_sides",
         frozenset({Side.BUY}),
         "buys leave in a field for quote; sells cannot, or not of every kind of account, or with a field of ccxt's own",
-        "btse bybit coinmate luno okx toobit",
+        "bithumb btse bybit coincheck coinmate cryptomus indodax luno okx toobit",
     ),
     ("quote_sides", frozenset(Side), "the cost leaves in a field for quote", "coinbaseexchange revolutx zebpay"),
     ("base_sides", frozenset(), "ccxt wants a cost of every order at market", "zebpay"),
-    ("quote_as", "cost", "ccxt takes it as a parameter only", "btse coinbaseexchange revolutx toobit zebpay"),
+    (
+        "quote_as",
+        "cost",
+        "ccxt takes it as a parameter only",
+        "backpack btse coinbaseexchange cryptomus indodax revolutx toobit zebpay",
+    ),
     ("quote_as", "cost", "its own call sends a price along", "mexc"),
+    ("quote_as", "cost price", "ccxt forgets a cost that has no price beside it", "bithumb"),
+    ("quote_as", "market_buy_amount", "ccxt refuses the cost that it asks for, and not the field for it", "coincheck"),
+    ("base_buys_if", "is_unified_enabled", "of other accounts the amount would be one of quote", "bybit"),
     ("quote_as", "amount", "ccxt sends the amount of such a buy as quote", "coinmate luno"),
     (
         "edits",
@@ -121,10 +136,19 @@ _TAKES: Final[tuple[tuple[str, Any, str, str], ...]] = (
 # How a market buy in base leaves ccxt, by exchange: where its field, or one beside it for quote, shows the currency.
 _BASE_BUYS: Final[Mapping[str, str]] = {
     "as quantity, and quote as quoteOrderQty": "aster binance bingx mexc",
+    "as quantity, and quote as quoteQuantity": "backpack",
     "as qty, and quote as notional": "alpaca",
-    "as quantity, and quote as amount": "woo",
+    "as quantity, and quote as amount": "foxbit woo",
+    "as quantity, and quote as notional": "cryptocom",
+    "as quantity, which is of the base": "bullish hitbtc ndax",
+    "as quantity to v1.1, and quote to v1": "hashkey",
     "as amount, and quote as amountQuote": "bitvavo",
-    "as amount, which is of the base": "bitbank",
+    "as amount, and quote as targetAmount": "btcmarkets",
+    "as amount, which is of the base": "bitbank bitfinex bitteam deribit onetrading pacifica",
+    "as amount to buy/market, and quote to buy/instant": "bitstamp",
+    "as size or orderQty, which is of the base": "bitflyer blockchaincom hollaex",
+    "as qty with marketUnit baseCoin": "bybit",
+    "to placeMarketOrderQnty, which is in base": "bitbns",
     "as amountCcy1, of the first currency": "cex",
     "as base_size, and quote as quote_size": "revolutx",
     "as major, and quote as minor": "bitso",
@@ -157,7 +181,8 @@ SENDING: Final[Mapping[str, tuple[Row, ...]]] = _sending()
 def refuse_untaken(request: OrderRequest, traits: Traits, gateway: str) -> None:
     """NotSupported: what the capabilities have no word for, such as the currency of a size, or a stop with a life."""
     at_market = request.price is None
-    if request.quantity is not None and at_market and request.side not in traits.base_sides:
+    takes_market = OrderType.MARKET in traits.order_types
+    if takes_market and request.quantity is not None and at_market and request.side not in traits.base_sides:
         also = "give quote_quantity, or " if request.side in traits.quote_sides else ""
         raise NotSupported(
             f"{gateway} may take the quantity of a {request.side} at market for an amount of quote: "
@@ -206,8 +231,15 @@ def creation(
         if traits.quote_as == "with_cost":
             return lambda exchange: _with_cost(exchange, symbol, side, cost, dict(params))
         amount = cost if traits.quote_as == "amount" else None
-        params |= {} if amount else {"cost": cost}
-    return lambda exchange: exchange.create_order(symbol, kind, side, amount, price, dict(params))
+        params |= {} if amount else dict.fromkeys(traits.quote_as.split(), cost)
+
+    async def create(exchange: Any) -> Any:
+        is_base_buy = kind == "market" and side == "buy" and request.quantity is not None
+        if is_base_buy and (asked := traits.base_buys_if) and not (await getattr(exchange, asked)())[-1]:
+            raise NotSupported("the account takes the amount of a market buy in quote: give quote_quantity")
+        return await exchange.create_order(symbol, kind, side, amount, price, dict(params))
+
+    return create
 
 
 def _with_cost(exchange: Any, symbol: str, side: str, cost: str, params: dict[str, Any]) -> Awaitable[Any]:

@@ -121,8 +121,41 @@ CLIENT_ID_IN: Final = {
     "client_oid": "coinbaseexchange",
     "client_id": "onetrading",
 }
+# The field of a market buy's size in base, or the path that says so, and of one in quote: every exchange's own words.
+BASE_IN: Final = {
+    "qty": "alpaca bybit bybiteu bybitid",
+    "quantity": "aster backpack bequant binance binanceus bingx bitbns bullish fmfwio foxbit hashkey hitbtc mexc woo",
+    "Quantity": "ndax",
+    "amount": "bitbank bitfinex bitstamp bitteam bitvavo btcmarkets deribit onetrading pacifica whitebit",
+    "size": "bitflyer coinbaseexchange hollaex kucoin",
+    "major": "bitso",
+    "orderQty": "blockchaincom",
+    "amountCcy1": "cex",
+    "params.quantity": "cryptocom",
+    "sz": "deepcoin",
+    "0.sz": "myokx okx okxus",
+    "volume": "independentreserve kraken",
+    "baseQtyEv": "phemex",
+    "order_configuration.market.base_size": "revolutx",
+}
+# What stands beside a field that has quote in it elsewhere.
+SAID_TO_BE_BASE: Final = {
+    "bybit bybiteu bybitid": "marketUnit baseCoin",
+    "deepcoin": "tgtCcy base_ccy",
+    "myokx okx okxus": "0.tgtCcy base_ccy",
+    "phemex": "qtyType ByBase",
+    "hashkey": "/api/v1.1/spot/order",
+    "whitebit": "/api/v4/order/stock_market",
+    "bitstamp": "/api/v2/buy/market/BTCUSDT/",
+    "bitbns": "/api/trade/v1/placeMarketOrderQnty/BTCUSDT",
+}
+# Orders at market that ccxt refuses, sends as others, or wants a price of.
+NO_MARKET: Final = frozenset(["btcbox", "coinone", "derive", "gemini", "hyperliquid", "nado", "p2b", "zaif"])
+# The amount of a market buy is of a currency that neither a field nor a document known here names.
+NOT_TOLD: Final = frozenset(["bit2c", "bitopro", "bitrue", "btcturk", "delta", "latoken", "mercado", "weex"])
 QUOTE_IN: Final = {
     "quoteOrderQty": "binance binanceus bingx coinsph mexc tokocrypto",
+    "quoteQuantity": "backpack",
     "notional": "alpaca",
     "amountQuote": "bitvavo",
     "counter_volume": "luno",
@@ -133,9 +166,12 @@ QUOTE_IN: Final = {
     "quoteOrderAmount": "zebpay",
     "quoteQty": "xt",
     "total": "coinmate",
+    "market_buy_amount": "coincheck",
+    "value": "cryptomus",
+    "USDT": "indodax",
     # Of a market buy these are quote by the exchange's documents, or by a field beside them.
-    "amount": "bigone bittrade digifinex gate gateeu htx poloniex whitebit",
-    "price": "lbank upbit",
+    "amount": "bigone bittrade digifinex gate gateeu htx poloniex whitebit woo",
+    "price": "bithumb lbank upbit",
     "qty": "bitget bybit bybiteu bybitid",
     "quantity": "hashkey toobit",
     "volume": "kraken",
@@ -161,8 +197,10 @@ async def test_what_is_claimed_leaves_in_a_form_of_its_own(name: str, account: d
     can = traits.capabilities
     asked: list[dict[str, Any]] = [{**LIMIT, "time_in_force": life} for life in can.times_in_force - {"gtc"}]
     asked += [{**LIMIT, "post_only": True}] if can.post_only else []
+    # Of an account that takes a market buy in quote the one in base is refused.
+    sides = traits.base_sides - ({Side.BUY} if "enableUnifiedAccount" in account else set())
     if "market" in can.order_types:
-        asked += [{"type": "market", "side": side, "quantity": "0.5"} for side in traits.base_sides]
+        asked += [{"type": "market", "side": side, "quantity": "0.5"} for side in sides]
     asked += [{**STOP, "type": kind, "price": "38000"} for kind in can.order_types & {"stop_limit", "take_profit"}]
     if "stop_loss" in can.order_types and Side.SELL in traits.base_sides:
         asked += [{**STOP, "type": kind} for kind in can.order_types & {"stop_loss", "take_profit"}]
@@ -249,16 +287,42 @@ async def test_a_size_in_quote_leaves_in_a_field_for_quote(name: str, account: d
     ]
 
 
+@pytest.mark.parametrize("name", SHOWN)
+async def test_a_market_buy_leaves_as_base_where_that_is_said(name: str) -> None:
+    """Elsewhere it is refused with what to do instead, and a size in quote goes out where the exchange takes that."""
+    buy = {"type": "market", "side": "buy", "quantity": "0.5"}
+    if not (field := next(iter(_names(BASE_IN, name)), None)):
+        by_quote = bool(_names(QUOTE_IN, name))
+        assert by_quote is not (name in NO_MARKET | NOT_TOLD)
+        hint = "no market orders" if name in NO_MARKET else "give quote_quantity, or use" if by_quote else "use a limit"
+        with pytest.raises(NotSupported, match=hint):
+            await captured(name, **buy)
+        return
+    order = (await captured(name, **buy))[-1]
+    said = next((said for names, said in SAID_TO_BE_BASE.items() if name in names.split()), "")
+    key, _, word = said.partition(" ")
+
+    assert field in [each for each, value in order.flat.items() if str(value) in {"0.5", "50000000"}]
+    assert (order.flat.get(key) == word) if word else not said or order.path == said
+
+
 @pytest.mark.parametrize("name", ["bybit", "bybiteu", "bybitid"])
-async def test_bybit_is_given_no_market_buy_in_base(name: str) -> None:
-    """Of accounts that are not unified it would be an amount of quote, and what kind it is is no capability."""
-    async with capturing(name, enableUnifiedMargin=False, enableUnifiedAccount=False) as (gateway, left):
+async def test_what_the_currency_hangs_on_is_asked_for_once(name: str) -> None:
+    """Of accounts that are not unified the amount of a market buy would be one of quote: refused, nothing is placed."""
+    unified = {"enableUnifiedMargin": True, "enableUnifiedAccount": False}
+    async with capturing(name, **unified) as (gateway, left):
         with pytest.raises(NotSupported, match="quote_quantity"):
             await gateway.submit(OrderRequest.market(symbol=SYMBOL, side="buy", quantity="0.5"))
         with pytest.raises(NotSupported, match="in quote"):
             await gateway.submit(OrderRequest.market(symbol=SYMBOL, side="sell", quote_quantity="100"))
+        assert left == []
+        await leaving(gateway, left, type="market", side="sell", quantity="0.5")
+    async with capturing(name) as (gateway, asked):
+        for _ in range(2):
+            await leaving(gateway, asked, type="market", side="buy", quantity="0.5")
 
-    assert left == []
+    assert [each.path for each in left] == ["/v5/order/create"]
+    assert [each.is_write for each in asked].count(False) == 2
 
 
 @pytest.mark.parametrize("name", [name for name in SHOWN if traits_of(name).edits])

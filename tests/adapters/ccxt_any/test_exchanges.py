@@ -144,7 +144,7 @@ def test_sides_that_can_be_sized_in_quote(
     assert declared(exchange({**calls, "createMarketOrderWithCost": both})).quote_sides == sides
 
 
-@pytest.mark.parametrize("name", ["luno", "coinmate", "coincheck", "btcbox", "btcturk", "bit2c"])
+@pytest.mark.parametrize("name", ["luno", "coinmate", "coincheck", "btcturk", "bit2c"])
 async def test_an_exchange_that_spends_the_amount_gets_no_market_buy_in_base(name: str) -> None:
     """Half a coin would be half a dollar: refused before anything is sent, and a limit order is named instead."""
     async with stubbed(name, lambda *_: (200, {"id": "12345678"})) as known:
