@@ -64,6 +64,7 @@ class Unanswered:
         is_earlier: the journal held it from before this process placed anything.
         left_at: loop time at which its caller went without a verdict; None while it waits.
         is_unclear: its outcome is not known, and its caller waits for it.
+        seen: what the bot was shown since its caller left, of which it is not known yet whether it is this order.
         task: of its caller; `cancels` is how often that had been cancelled before.
         answering: held while a create is answered by it, so that no two are.
     """
@@ -75,6 +76,7 @@ class Unanswered:
     is_earlier: bool = False
     left_at: float | None = None
     is_unclear: bool = False
+    seen: set[object] = field(default_factory=set)
     task: asyncio.Task[object] | None = None
     cancels: int = 0
     answering: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -131,6 +133,9 @@ class Creates:
         known = _CALLERS.setdefault(self.bridge, {})
         self._callers = known.setdefault(self.gateway, Callers(self._ledger.now()))
         self._open = self._callers.open
+        # One key, symbol and side is one bot's: what the bridge places is all that there is.
+        self._resolver = self.bridge._placements.line(self.gateway).resolver
+        self._resolver.adopts = True
 
     async def place(self, request: OrderRequest, *, timeout: float) -> Order:
         """
@@ -186,7 +191,9 @@ class Creates:
                 await self._look_for(sent, timeout=min(timeout, max(0.0, deadline - loop.time())))
             placement = await self._settled(sent, timeout=max(0.0, deadline - loop.time()))
             if placement is not None and _is_open(placement):
-                raise _unknown(placement, "an earlier order of this symbol and side is not known yet; nothing was sent")
+                raise _unknown(
+                    placement, f"an earlier order of this symbol and side {_pending(placement)}; nothing was sent"
+                )
             async with sent.answering:
                 if sent not in self._open:
                     continue  # another call was answered by it meanwhile
@@ -194,6 +201,8 @@ class Creates:
                     self._forget(sent)
                 elif sent.is_earlier and _was_answered(placement.evidence):
                     self._forget(sent)  # to whoever sent it, in another process
+                elif placement.order is not None and placement.order.identity in sent.seen:
+                    await self._tell(sent, placement)
                 elif sent.left_at is None or sent.left_at > began:
                     others.append(sent)
                 elif _asks_for(request, placement) and placement.order is not None:
@@ -249,9 +258,14 @@ class Creates:
     async def _look_for(self, sent: Unanswered, *, timeout: float) -> None:
         """Ask for an order that is still open: after a long outage the bridge looks for it every few minutes only."""
         placement = await self._placement_of(sent)
-        if placement is not None and _is_open(placement):
-            with contextlib.suppress(OrderBridgeError):  # what it finds settles the placement, and all else waits
+        if placement is None or not _is_open(placement):
+            return
+        with contextlib.suppress(OrderBridgeError, TimeoutError):  # what is found settles it, and all else waits
+            if placement.client_order_id is not None:
                 await self.bridge.lookup(placement, gateways=[self.gateway], timeout=timeout)
+            elif placement.state is PlacementState.UNCERTAIN:
+                async with asyncio.timeout(timeout):
+                    await self._resolver.round([await self.bridge._placements.record_of(placement)])
 
     async def _settled(self, sent: Unanswered, *, timeout: float) -> Placement | None:
         placement = await self._placement_of(sent)
@@ -391,6 +405,8 @@ class Creates:
                 continue
             if {placement.client_order_id, placement.order and placement.order.identity}.intersection(names):
                 await self._tell(sent, placement)
+            elif placement.client_order_id is None:
+                sent.seen.update(names)
 
 
 async def _earlier_orders(ledger: Ledger, gateway: str, *, before: datetime) -> list[Unanswered]:
@@ -456,6 +472,15 @@ def _asks_for(request: OrderRequest, placement: Placement) -> bool:
         return False
     nameless = {"client_order_id": None}
     return request.model_copy(update=nameless) == placement.request.model_copy(update=nameless)
+
+
+def _pending(placement: Placement) -> str:
+    if not placement.gave_up:
+        return "is not known yet"
+    return (
+        "could not be told by any list: look at the exchange, and have `orderbridge journal settle "
+        f"{placement.placement_id}` say what became of it; without a journal cancel what there is, and start anew"
+    )
 
 
 def _unknown(placement: Placement | None, why: str) -> OrderOutcomeUnknown:

@@ -3,6 +3,8 @@ One round of asking a venue about placements whose outcome is not known.
 
 The reads go in the order look-up, open list, trades or history, look-up: an order that fills between two reads cannot
 hide from all four. Only an answer counts as a negative; an error, a short page or an unreadable row counts as nothing.
+
+What has no client id is sought among all that the venue shows of its symbol and side and that no placement is known of.
 """
 
 from __future__ import annotations
@@ -14,7 +16,8 @@ from typing import Final, TypeVar
 
 from orderbridge.errors import NotSupported, OrderNotFound
 from orderbridge.gateway import OrderGateway, within
-from orderbridge.model.order import Order
+from orderbridge.model.lifecycle import with_fills
+from orderbridge.model.order import Fill, Identity, Order
 from orderbridge.model.ref import OrderRef
 from orderbridge.model.results import Answer, BadRow, OrderList
 from orderbridge.placement.states import Record
@@ -62,6 +65,8 @@ async def steadily(items: AsyncIterator[T]) -> list[T]:
     return found
 
 
+# What an order must show to be taken for one that was asked for.
+_FIGURES: Final = ("quantity", "quote_quantity", "price", "stop_price")
 # A list is asked for by the venue's clock, which may be behind ours; reading a little more costs little.
 _CLOCKS_APART: Final = timedelta(minutes=5)
 
@@ -74,20 +79,37 @@ class Round:
     Attributes:
         orders: those seen under its client id, and where. `blocked`: why the round proves nothing, if so.
         exists: its trades were seen, so there is an order, though none could be shown.
+        candidates: where it has no client id, the orders of no other placement that it may have become.
     """
 
     orders: list[Order] = field(default_factory=list)
     source: str = ""
     blocked: list[str] = field(default_factory=list)
     exists: bool = False
+    candidates: dict[Identity, Order] = field(default_factory=dict)
 
     @property
     def is_negative(self) -> bool:
         """True if every way of asking was answered, and none showed anything."""
-        return not (self.orders or self.blocked or self.exists)
+        return not (self.orders or self.doubts or self.exists)
+
+    @property
+    def doubts(self) -> list[str]:
+        """Why the round proves nothing."""
+        ids = ", ".join(order.order_id for order in self.candidates.values())
+        return [*self.blocked, *([f"without a client id, so it may be any of {ids}"] if ids else [])]
+
+    def only_fitting(self, record: Record) -> Order | None:
+        """The one candidate that is all that was asked for, if every way of asking was answered."""
+        request, since = record.placement.request, record.placement.created_at
+        fitting = [order for order in self.candidates.values() if not disagreements(request, order, since=since)]
+        asked = [name for name in _FIGURES if getattr(request, name) is not None]
+        if self.blocked or len(fitting) != 1 or any(getattr(fitting[0], name) is None for name in asked):
+            return None
+        return fitting[0] if fitting[0].created_at and fitting[0].type is request.type else None
 
 
-IsKnown = Callable[[Order], Awaitable[bool]]
+IsKnown = Callable[[Record, Order], Awaitable[bool]]
 
 
 async def probe(
@@ -97,18 +119,18 @@ async def probe(
     Ask once about each placement, together where the venue can; what each round said, by placement id.
 
     Args:
-        known: whether an order, shown without a client id, is some other placement's.
+        known: whether an order, which is not shown under the client id of a placement, is certainly another's.
     """
     rounds = {record.id: Round() for record in records}
-    for record in records:
-        if record.placement.client_order_id is None:
-            rounds[record.id].blocked.append("the venue takes no client order id: nothing can be asked for by it")
     asking = _Asking(gateway, rounds, known, timeout)
     await asking.look_up(asking.named(records), "look-up")
     await asking.read_open_orders(asking.open(records))
     for record in asking.named(records):
         await asking.read_trades(record)
-    await asking.read_history(asking.open(records))
+    if gateway.capabilities.history:
+        await asking.read_history(asking.open(records))
+    else:
+        await asking.read_account_trades(asking.nameless(records))
     await asking.look_up([each for each in asking.named(records) if asking.may_be_absent(each)], "second look-up")
     return rounds
 
@@ -122,7 +144,7 @@ async def glance(gateway: OrderGateway, records: Sequence[Record], *, timeout: f
     return rounds
 
 
-async def _nobodys(order: Order) -> bool:
+async def _nobodys(record: Record, order: Order) -> bool:
     return False
 
 
@@ -149,6 +171,10 @@ class _Asking:
     def named(self, records: Sequence[Record]) -> list[Record]:
         """Those of them that have a client id."""
         return [record for record in self.open(records) if record.placement.client_order_id is not None]
+
+    def nameless(self, records: Sequence[Record]) -> list[Record]:
+        """Those that have none, and that the round may still prove something of."""
+        return [each for each in records if each.placement.client_order_id is None and not self.rounds[each.id].blocked]
 
     def may_be_absent(self, record: Record) -> bool:
         """True if nothing kept the round from being a negative so far, and the venue can be asked by id again."""
@@ -211,24 +237,50 @@ class _Asking:
         except Exception as error:  # noqa: BLE001 - whatever an adapter raises, it is no negative
             round_.blocked.append(f"trades: {error}")
 
-    async def read_history(self, records: Sequence[Record]) -> None:
-        if not records or not self.gateway.capabilities.history:
+    async def read_account_trades(self, records: Sequence[Record]) -> None:
+        """The trades of the account, where no list has ended orders and none can be asked for by an id of ours."""
+        if not records:
             return
-        since = min(record.placement.created_at for record in records) - _CLOCKS_APART
+        sides = {(record.placement.request.symbol, record.placement.request.side) for record in records}
+        by_order: dict[object, list[Fill]] = {}
         try:
-            try:
-                orders = await self._history(since)
-            except NotSupported:  # of a venue that lists by symbol only
-                symbols = sorted({record.placement.request.symbol for record in records})
-                orders = [order for symbol in symbols for order in await self._history(since, symbol)]
+            for fill in await self._since(records, self.gateway.fills):
+                if (fill.symbol, fill.side) in sides:
+                    by_order.setdefault((fill.order_id, fill.symbol, fill.side), []).append(fill)
+            for order in map(_traded, by_order.values()):
+                if not await self.known(records[0], order):
+                    await self._take(records, [await self._as_shown(order)], "trades")
+        except Exception as error:  # noqa: BLE001 - whatever an adapter raises, it is no negative
+            self._block(records, f"trades: {error}")
+
+    async def _as_shown(self, order: Order) -> Order:
+        """An order that its trades told of, as the venue shows it, if it does."""
+        ref = OrderRef(gateway=order.gateway, order_id=order.order_id, symbol=order.symbol)
+        result = await within(self.gateway.lookup(ref, timeout=self.timeout), self.timeout)
+        return next(iter(result[ref].orders), order)
+
+    async def read_history(self, records: Sequence[Record]) -> None:
+        if not records:
+            return
+        try:
+            orders = await self._since(records, self.gateway.orders)
         except Exception as error:  # noqa: BLE001 - whatever an adapter raises, it is no negative
             self._block(records, f"history: {error}")
             return
         await self._take(records, orders, "history")
 
-    async def _history(self, since: datetime, symbol: str | None = None) -> list[Order]:
-        listed = self.gateway.orders(since=since, symbol=symbol, timeout=self.timeout)
-        return await within(all_of(listed), READ_TIMEOUT)
+    async def _since(self, records: Sequence[Record], listed: Callable[..., AsyncIterator[T]]) -> list[T]:
+        """All of a list since the first of some placements; by symbol, of a venue that lists so only."""
+        since = min(record.placement.created_at for record in records) - _CLOCKS_APART
+
+        async def read(symbol: str | None) -> list[T]:
+            return await within(all_of(listed(since=since, symbol=symbol, timeout=self.timeout)), READ_TIMEOUT)
+
+        try:
+            return await read(None)
+        except NotSupported:
+            symbols = sorted({record.placement.request.symbol for record in records})
+            return [each for symbol in symbols for each in await read(symbol)]
 
     async def _take(self, records: Sequence[Record], orders: Sequence[Order], source: str) -> None:
         by_client: dict[str | None, list[Order]] = {}
@@ -236,16 +288,36 @@ class _Asking:
             by_client.setdefault(order.client_order_id, []).append(order)
         for record in records:
             round_, client_order_id = self.rounds[record.id], record.placement.client_order_id
-            mine = by_client.get(client_order_id) if client_order_id is not None else None
-            if mine:
+            if client_order_id is None:
+                round_.candidates |= await self._candidates(record, orders)
+            elif mine := by_client.get(client_order_id):
                 round_.orders, round_.source = mine, source
-            elif candidates := await self._candidates(record, by_client.get(None, ())):
-                round_.blocked.append(f"{source}: without a client id, so it may be any of {', '.join(candidates)}")
+            elif not self.gateway.capabilities.ids_are_unique and (
+                candidates := await self._candidates(record, by_client.get(None, ()))
+            ):
+                ids = ", ".join(order.order_id for order in candidates.values())
+                round_.blocked.append(f"{source}: without a client id, so it may be any of {ids}")
 
-    async def _candidates(self, record: Record, nameless: Sequence[Order]) -> list[str]:
-        """Orders that are shown without a client id, and that fit: each may be this one, and none is proven to be."""
-        if self.gateway.capabilities.ids_are_unique:
-            return []
-        request, since = record.placement.request, record.placement.created_at
-        fitting = [order for order in nameless if not disagreements(request, order, since=since)]
-        return [order.order_id for order in fitting if not await self.known(order)]
+    async def _candidates(self, record: Record, orders: Iterable[Order]) -> dict[Identity, Order]:
+        """
+        Orders that each may be this one, and that none is proven to be: they fit; or, where it can be told by nothing
+        else, they are of its side and not certainly older.
+        """
+        request, placement = record.placement.request, record.placement
+        nameless = placement.client_order_id is None
+        found: dict[Identity, Order] = {}
+        for order in orders:
+            since = None if nameless else placement.created_at
+            is_late = order.created_at is None or order.created_at >= placement.created_at - _CLOCKS_APART
+            is_of_side = nameless and is_late and (order.symbol, order.side) == (request.symbol, request.side)
+            if (is_of_side or not disagreements(request, order, since=since)) and not await self.known(record, order):
+                found[order.identity] = order
+        return found
+
+
+def _traded(fills: Sequence[Fill]) -> Order:
+    """An order as its trades tell of it."""
+    names = ("venue", "account", "order_id", "client_order_id", "symbol", "side", "created_at")
+    first = min(fills, key=lambda fill: fill.created_at or datetime.max.replace(tzinfo=UTC))
+    told = Order(**{name: getattr(first, name) for name in names})
+    return with_fills(told, fills)

@@ -373,7 +373,9 @@ class Recovery:
         for record in records:
             if rounds[record.id].orders:
                 await self.observations.sighted(record, rounds[record.id].orders, source="recovery")
-        return [record for record in records if rounds[record.id].is_negative]
+        # What has no id might be shown a while later, and nothing would tell it then.
+        named = (record for record in records if record.placement.client_order_id is not None)
+        return [record for record in named if rounds[record.id].is_negative]
 
     async def _sort(self, listed: OrderList) -> RecoveryReport:
         """The open orders with an id of ours that the journal does not know, and those of others."""

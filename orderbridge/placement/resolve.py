@@ -29,6 +29,7 @@ from orderbridge.placement.ledger import LEASE_SECONDS, Ledger, kernel, log
 from orderbridge.placement.observations import Observations
 from orderbridge.placement.probe import PROBE_TIMEOUT, Round, glance, probe
 from orderbridge.placement.states import IN_FLIGHT, WATCHED, Happened, Record
+from orderbridge.screening import disagreements
 
 T = TypeVar("T")
 PROBE_TIMES: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 120.0)
@@ -40,6 +41,9 @@ ROUNDS: Final = 3
 _TOGETHER: Final = 50
 # How often one placement is sent again, under `resend_if_absent`; after that it stays as it is proven to be.
 RESENDS: Final = 3
+# A placement that was made so long before an order may have waited to be sent; so many are looked through at first.
+_MAY_HAVE_WAITED: Final = timedelta(days=1)
+_FEW: Final = 256
 # So that the probe for the certificate begins after the horizon, whatever the clock's grain.
 _PAST: Final = 0.01
 Uncertain = Literal["hold", "fence", "resend_if_absent"]
@@ -182,6 +186,9 @@ class Resolver:
         self._one_at_a_time = asyncio.Lock()
         self._next: dict[str, Record] = {}
         self._closed = False
+        # Whether the only order that fits a placement without a client id is taken for it: where nobody else places
+        # orders of its symbol and side.
+        self.adopts = False
 
     def start(self, record: Record) -> None:
         """Follow a placement up in the background, if nobody does yet."""
@@ -327,10 +334,27 @@ class Resolver:
         """One round of reads about placements; what it means is for the caller."""
         return await probe(self._gateway, records, known=self._is_known, timeout=PROBE_TIMEOUT)
 
-    async def _is_known(self, shown: Order) -> bool:
-        """True if an order without a client id is some placement's already."""
-        known = await self._ledger.journal.orders(gateway=self._gateway.name, order_id=shown.order_id)
-        return any(order.client_order_id is not None for order in known if order.identity == shown.identity)
+    async def _is_known(self, record: Record, shown: Order) -> bool:
+        """True if an order that is shown without a placement's client id is another's already."""
+        journal, gateway = self._ledger.journal, self._gateway.name
+        if record.placement.client_order_id is not None:
+            known = await journal.orders(gateway=gateway, order_id=shown.order_id)
+            return any(order.client_order_id is not None for order in known if order.identity == shown.identity)
+        limit, oldest = _FEW, (shown.created_at or record.placement.created_at) - _MAY_HAVE_WAITED
+        while True:
+            placed = await journal.find(gateway=gateway, states=[PlacementState.PLACED], limit=limit, newest_first=True)
+            orders = (each.placement.order for each in placed)
+            if any(order is not None and order.identity == shown.identity for order in orders):
+                return True
+            if len(placed) < limit or placed[-1].placement.created_at < oldest:
+                return False
+            limit *= 8
+
+    async def _is_nobody_elses(self, record: Record, order: Order) -> bool:
+        """True if no other placement under way may have become an order that has no client id."""
+        others = await self._ledger.journal.find(gateway=self._gateway.name, states=IN_FLIGHT)
+        may_be = (each for each in others if each.id != record.id and each.placement.client_order_id is None)
+        return all(disagreements(each.placement.request, order, since=None) for each in may_be)
 
     async def _conclude(self, record: Record, said: Round, *, past: bool) -> None:
         tally = self._tallies.setdefault(record.id, Tally())
@@ -344,12 +368,16 @@ class Resolver:
             return
         if record.state is not PlacementState.UNCERTAIN:
             return
+        only = said.only_fitting(record) if self.adopts else None
+        if only is not None and await self._is_nobody_elses(record, only):
+            await self._observations.sighted(record, [only], source="the only order that fits")
+            return
         if said.exists and not record.exists:
             record = await self._ledger.note(record, Happened.EXISTS, facts={"source": "trades"}, exists=True)
         if said.is_negative:
             tally.negative += 1
         else:
-            tally.blocked = said.blocked
+            tally.blocked = said.doubts
             tally.blocked_after_horizon += past
         provable = not (record.exists or record.conflicts)
         if provable and said.is_negative and past and tally.negative >= ROUNDS:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from orderbridge import OrderBridge
+from orderbridge.http.retry import Retries
 from orderbridge.simulator import Simulator
 from tests.ccxt.validated import validated
 from tests.kind import KIND
@@ -22,8 +23,16 @@ async def sim() -> AsyncIterator[Simulator]:
 
 
 def bridge_over(sim: Simulator, *, horizon: float = 0.1, venue: str = "bitso", **settings: Any) -> OrderBridge:
-    """A bridge over a simulated venue that asks at once, and is soon certain."""
-    gateway = getattr(sim, venue).gateway(**settings.pop("gateway", {}))
+    """A bridge over a simulated venue that asks at once, and is soon certain. ccxt's Bitso takes no client ids."""
+    if venue == "ccxt.bitso":
+        from orderbridge.adapters.ccxt_any import CcxtGateway
+
+        config, quick = ccxt_settings(sim), Retries(tries=2, first_wait=0.01, longest_wait=0.01)
+        gateway: Any = CcxtGateway("bitso", config=config, limits=None, retries=quick)
+        # What was sent to the simulator has arrived.
+        gateway.__class__ = type("OnLoopback", (CcxtGateway,), {"longest_attempt": 0.0})
+    else:
+        gateway = getattr(sim, venue).gateway(**settings.pop("gateway", {}))
     return OrderBridge(gateway, settle_horizon=horizon, probe_times=TIMES, **settings)
 
 
@@ -35,7 +44,7 @@ async def exchange_of(sim: Simulator) -> AsyncIterator[Callable[..., Any]]:
     made = []
 
     def make(bridge: OrderBridge | None = None, name: str = "bitso", *, horizon: float = 0.1, **settings: Any) -> Any:
-        made.append(bridge := bridge or bridge_over(sim, horizon=horizon))
+        made.append(bridge := bridge or bridge_over(sim, horizon=horizon, venue=name))
         orders = CcxtOrders(bridge, name, **{"resolve_for": 2, **settings})
         return validated(orders, settings.get("number", float))
 

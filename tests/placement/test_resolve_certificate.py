@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -261,13 +261,77 @@ async def test_no_certificate_before_the_horizon() -> None:
     await settled.bridge.aclose()
 
 
-async def test_a_venue_without_client_ids_gives_no_certificate() -> None:
-    """Nothing can be asked for by an id that does not exist: it is given up, for a person."""
-    settled = Settled(Venue(client_order_id=None, idempotency="none"))
+NAMELESS: dict[str, Any] = {"client_order_id": None, "idempotency": "none"}
+
+
+@pytest.mark.parametrize("history", [True, False])
+async def test_without_client_ids_whole_lists_without_a_strange_order_certify(history: bool) -> None:
+    """Neither open nor ended, by the history or else by the trades of the account: it is not there."""
+    venue = Venue(history=history, **NAMELESS)
+
+    placement = await Settled(venue).run()
+
+    assert (placement.client_order_id, placement.state) == (None, "not_placed")
+
+
+def strange(**changes: Any) -> Order:
+    """An order that no placement is known of, made a moment ago."""
+    return seen(**{"client_order_id": None, "type": "limit", "created_at": datetime.now(UTC), **changes})
+
+
+STRANGE_FILL = Fill(**{**fill().model_dump(include=set(fill().model_fields_set)), "created_at": datetime.now(UTC)})
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "history"),
+    [
+        ({"open": [strange()]}, True),
+        ({"open": [strange(created_at=NOW)]}, True),
+        ({"open": [strange(price="99999.9")]}, True),
+        ({"open": [strange(client_order_id="not-ours")]}, True),
+        ({"history": [strange(status="cancelled")]}, True),
+        ({"trades": [STRANGE_FILL]}, False),
+        ({"open": VenueUnavailable("down")}, True),
+        ({"bad_rows": (BadRow(gateway="bitso", position=0, reason="no id"),)}, True),
+        ({"trades": VenueUnavailable("down")}, False),
+        ({"trades": NotSupported("there are none")}, False),
+    ],
+    ids=("open", "old", "odd", "tagged", "ended", "traded", "no-list", "bad-row", "no-trades", "no-such-call"),
+)
+async def test_without_client_ids_whatever_it_may_be_keeps_it_from_being_certified(
+    spoilt: dict[str, Any], history: bool
+) -> None:
+    """A strange order of its side, of whatever price and age, or a list that is not whole: it is given up."""
+    venue = Venue(history=history, **NAMELESS)
+    for name, value in spoilt.items():
+        setattr(venue, name, value)
+
+    placement = await Settled(venue).run()
+
+    assert (placement.state, placement.gave_up, placement.order) == ("uncertain", True, None)
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        [strange(order_id="o2", side="sell")],
+        [strange(order_id="o2", symbol="ETH/MXN")],
+        [strange(order_id="o2", price="90000", created_at=NOW)],
+    ],
+    ids=["sell", "market", "old"],
+)
+async def test_without_client_ids_orders_that_it_cannot_be_keep_nothing_back(others: list[Order]) -> None:
+    """Of another side or market, or older and at another price; and those that are of other placements."""
+    venue = Venue(**NAMELESS)
+    settled = Settled(venue)
+    venue.placing = strange(order_id="o1", price="110000")
+    own = await settled.bridge.place("bitso", limit_buy(price="110000"))
+    venue.placing = OutcomeUnknown("lost")
+    venue.open = [own, *others]
 
     placement = await settled.run()
 
-    assert (placement.client_order_id, placement.gave_up) == (None, True)
+    assert placement.state == "not_placed"
 
 
 async def test_equal_orders_are_kept_apart_where_ids_are_only_tags() -> None:
