@@ -260,12 +260,12 @@ class Creates:
         placement = await self._placement_of(sent)
         if placement is None or not _is_open(placement):
             return
-        with contextlib.suppress(OrderBridgeError, TimeoutError):  # what is found settles it, and all else waits
-            if placement.client_order_id is not None:
+        with contextlib.suppress(OrderBridgeError):  # what it finds settles the placement, and all else waits
+            if placement.client_order_id is not None and not placement.gave_up:
                 await self.bridge.lookup(placement, gateways=[self.gateway], timeout=timeout)
             elif placement.state is PlacementState.UNCERTAIN:
-                async with asyncio.timeout(timeout):
-                    await self._resolver.round([await self.bridge._placements.record_of(placement)])
+                record = await self.bridge._placements.record_of(placement)
+                await asyncio.wait([self.bridge._placements._spawn(self._resolver.look_again(record))], timeout=timeout)
 
     async def _settled(self, sent: Unanswered, *, timeout: float) -> Placement | None:
         placement = await self._placement_of(sent)

@@ -330,6 +330,16 @@ class Resolver:
         for record in [*unsettled, *watched]:
             await self._conclude(record, rounds[record.id], past=past[record.id])
 
+    async def look_again(self, record: Record) -> None:
+        """One round at once; of a placement that was given up as many as a verdict takes, while they are silent."""
+        for _ in range(ROUNDS if record.placement.gave_up else 1):
+            tally = self._tallies.setdefault(record.id, Tally())
+            before = tally.negative
+            await self.round([record])
+            record = await self._ledger.journal.get(record.id) or record
+            if record.state is not PlacementState.UNCERTAIN or tally.negative == before:
+                return
+
     async def ask(self, records: Sequence[Record]) -> dict[str, Round]:
         """One round of reads about placements; what it means is for the caller."""
         return await probe(self._gateway, records, known=self._is_known, timeout=PROBE_TIMEOUT)

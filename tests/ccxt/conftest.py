@@ -33,7 +33,7 @@ def bridge_over(sim: Simulator, *, horizon: float = 0.1, venue: str = "bitso", *
         gateway.__class__ = type("OnLoopback", (CcxtGateway,), {"longest_attempt": 0.0})
     else:
         gateway = getattr(sim, venue).gateway(**settings.pop("gateway", {}))
-    return OrderBridge(gateway, settle_horizon=horizon, probe_times=TIMES, **settings)
+    return OrderBridge(gateway, settle_horizon=horizon, **{"probe_times": TIMES, **settings})
 
 
 @pytest.fixture

@@ -299,6 +299,25 @@ async def test_blocked_creates_go_on_once_the_bot_was_shown_the_first(sim: Simul
     assert set(live(sim)) == {oid, order["id"]}
 
 
+@VENUES
+async def test_after_an_outage_that_outlasted_all_probing_one_create_tells_it_absent(
+    sim: Simulator, exchange_of: Any, venue: str
+) -> None:
+    """It was given up, so the bridge looks every few minutes only: the next create looks as often as a proof takes."""
+    bridge = bridge_over(sim, horizon=0.05, venue=venue, probe_times=(0.01,))
+    exchange = exchange_of(bridge, venue, resolve_for=20, timeout=1)
+    await exchange._gateway.markets()
+    outage(sim, place="drop")
+    with pytest.raises(Exception, match="may be live") as caught:
+        await exchange.create_order(*LIMIT)
+    sim.bitso.clear_faults()
+
+    order = await exchange.create_order(SYMBOL, *BID, 570000)
+
+    assert caught.value.placement.gave_up
+    assert live(sim) == [order["id"]]
+
+
 NAMELESS = "ccxt.bitso"
 
 
