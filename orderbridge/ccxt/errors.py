@@ -15,6 +15,7 @@ from typing import Any, Final
 from ccxt.base import errors as ccxt
 
 from orderbridge import errors
+from orderbridge.http.limits import LockedOut
 from orderbridge.model.placement import Placement
 
 
@@ -105,6 +106,8 @@ def translated(error: errors.OrderBridgeError, *, repeatable: bool = False) -> A
         return OrderOutcomeUnknown(str(error), placement=error.placement, **ids)
     if isinstance(error, errors.OrderDenied) and error.rule == "symbol":
         return ccxt.BadSymbol(str(error))
+    if isinstance(error, errors.NotSent) and isinstance(error.__cause__, (errors.RateLimited, LockedOut)):
+        return ccxt.RateLimitExceeded(str(error))
     kind = next(_KINDS[each] for each in type(error).__mro__ if each in _KINDS)
     return kind(str(error))
 

@@ -44,7 +44,7 @@ async def exchange_of(sim: Simulator) -> AsyncIterator[Callable[..., Any]]:
     made = []
 
     def make(bridge: OrderBridge | None = None, name: str = "bitso", *, horizon: float = 0.1, **settings: Any) -> Any:
-        made.append(bridge := bridge or bridge_over(sim, horizon=horizon, venue=name))
+        made.append(bridge := bridge or bridge_over(sim, horizon=horizon, venue=name if "." in name else "bitso"))
         orders = CcxtOrders(bridge, name, **{"resolve_for": 2, **settings})
         return validated(orders, settings.get("number", float))
 

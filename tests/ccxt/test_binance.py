@@ -162,3 +162,40 @@ def test_a_market_order_is_told_with_its_fills(venue: FakeBinance) -> None:
     assert [trade["amount"] for trade in order["trades"]] == [0.01]
     assert order["fee"] == {"currency": "BTC", "cost": 0.0}
     assert order["lastTradeTimestamp"] is not None
+
+
+class Throttling(FakeBinance):
+    """It turns away so many orders."""
+
+    turned_away = 0
+
+    def answer(self, call: str, params: dict[str, str]) -> tuple[int, Any]:
+        if call != POST or not self.turned_away:
+            return super().answer(call, params)
+        self.turned_away -= 1
+        return 429, {"code": -1015, "msg": "Too many new orders; current limit is 50 orders per TEN_SECOND."}
+
+
+@pytest.mark.parametrize("seconds", [0.1, 10.0])
+def test_an_order_that_the_limiter_turned_away_holds_nothing_up(
+    monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    """Binance documents that nothing comes of it: it is sent once the lock-out is over, or is ccxt's own error then."""
+    import ccxt as genuine
+
+    monkeypatch.setattr("orderbridge.adapters.ccxt_any.codes.LOCK_OUT", seconds)
+    with Throttling() as venue:
+        exchange = made(venue)
+        exchange.load_markets()
+        venue.turned_away = 1
+        if seconds > 1:
+            with pytest.raises(genuine.RateLimitExceeded):
+                exchange.create_order(PAIR, *LIMIT)
+        else:
+            exchange.create_order(PAIR, *LIMIT)
+        calls, placed = venue.calls[POST], len(venue.placed)
+        bridges.close_all()
+
+    assert (calls, placed) == ((1, 0) if seconds > 1 else (2, 1))
+    ids = {each.params["newClientOrderId"] for each in venue.seen if each.call == POST}
+    assert len(ids) == 1

@@ -137,7 +137,7 @@ class CcxtClient:
         error, sent = failure.cause, failure.last
         text = self.codes.named(error)
         made: Exception | None = None
-        if failure.call.is_write and not failure.may_have_left:
+        if failure.call.is_write and (not failure.may_have_left or self.codes.is_turned_away(failure)):
             made = self.codes.unsent(failure)
             if isinstance(throttled := made.__cause__, RateLimited):
                 self.session.lock_out(throttled.retry_after or 0.0, operation=call.operation)

@@ -267,8 +267,14 @@ class CcxtCodes:
         # What ccxt could not read it will not read a second time; a page in place of JSON may pass.
         return Meaning.UNEXPECTED if said is not None and sent.failed is None else Meaning.GARBLED
 
+    def is_turned_away(self, failure: FailedCall) -> bool:
+        """True if the exchange's own limiter stopped a write, and it is documented that nothing comes of that."""
+        sent = failure.last
+        is_throttled = sent is not None and sent.status in _THROTTLE_STATUSES and _is_answer(failure.cause, sent)
+        return self.traits.turns_away and is_throttled and self._known(sent) is Meaning.THROTTLED
+
     def unsent(self, failure: FailedCall) -> OrderBridgeError:
-        """The order did not leave: by the lanes, by a request before it, or because ccxt would not build it."""
+        """The order did not get in: by the lanes, by a request before it, or because ccxt would not build it."""
         error, before = failure.error, failure.call.sent[-1] if failure.call.sent else None
         if isinstance(error, NotSupported):
             return error  # ours, of what the account is

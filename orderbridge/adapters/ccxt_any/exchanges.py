@@ -336,7 +336,8 @@ class Traits:
             to be so unless a row says that ids are unique in the account: a symbol too many in a key harms nobody.
         rows: how its rows are read.
         refusals: a refusal's meaning by the exchange's own code or text (`*`: whatever stands there); `code_at` are the
-            dotted paths to those. refuses_with_500: that status says nothing beside a code of theirs.
+            dotted paths to those. refuses_with_500: that status says nothing beside a code of theirs. turns_away: what
+            its limiter stops, by its status and a code, is documented to come to nothing.
         order_rows_at: where the answer to a look-up by id has its rows; None where that is not known.
         cancel_lists: the id in the answer to a cancel is proof that the order was cancelled.
         posts_read, gets_write: paths that only read although they are asked by POST, and that change orders by GET.
@@ -369,6 +370,7 @@ class Traits:
     refusals: Mapping[str, Meaning] = field(default_factory=dict)
     code_at: tuple[str, ...] = ()
     refuses_with_500: bool = False
+    turns_away: bool = False
     order_rows_at: tuple[str, ...] | None = None
     cancel_lists: bool = False
     posts_read: str = ""

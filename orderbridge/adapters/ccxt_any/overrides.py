@@ -33,6 +33,7 @@ _BITSO: Final[tuple[Row, ...]] = (
 )
 
 _BINANCE: Final[tuple[Row, ...]] = (
+    ("turns_away", True, "requests beyond its limits fail, with status 429; only what a 5xx did is not known"),
     ("open_orders", Listing(exists=True, whole=True, rows_at=()), "one answer holds all; there are no pages"),
     (
         "trades",

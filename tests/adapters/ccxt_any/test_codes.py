@@ -22,6 +22,7 @@ from orderbridge.errors import (
     InvalidOrder,
     MarketClosed,
     NotAdmitted,
+    NotSent,
     OrderBridgeError,
     OrderNotFound,
     OrderRejected,
@@ -174,7 +175,10 @@ ANSWERS: dict[str, list[tuple[int, Any, type[OrderBridgeError]]]] = {
     "binance": [
         (400, {"code": -2010, "msg": "Market is closed."}, MarketClosed),
         (400, {"code": -2010, "msg": "Quote quantity market orders are not supported for this symbol."}, InvalidOrder),
-        (429, {"code": -1015, "msg": "Too many new orders."}, OutcomeUnknown),
+        (429, {"code": -1015, "msg": "Too many new orders."}, NotSent),
+        (418, {"code": -1003, "msg": "Way too much request weight used; IP banned until 1."}, NotSent),
+        (429, {"msg": "Too many new orders."}, OutcomeUnknown),
+        (503, {"code": -1003, "msg": "Too many requests queued."}, OutcomeUnknown),
     ],
     "kraken": [
         (200, {"error": ["EAPI:Invalid nonce"]}, NotAdmitted),
