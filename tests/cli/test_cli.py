@@ -129,14 +129,14 @@ def test_demo_is_right_in_every_line() -> None:
 
 def test_demo_fails_when_an_answer_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     """The demo's exit code is earned: a venue that shows something else makes it 1."""
-    from orderbridge.simulator.bitso.queries import BitsoQueries
+    from orderbridge.simulator.bitso.trading import BitsoTrading
 
-    real = BitsoQueries._row
+    real = BitsoTrading._row
 
-    def lie(self: BitsoQueries, order: object, call: object) -> dict[str, object]:
+    def lie(self: BitsoTrading, order: object, call: object) -> dict[str, object]:
         return {**real(self, order, call), "status": "completed"}  # type: ignore[arg-type]
 
-    monkeypatch.setattr(BitsoQueries, "_row", lie)
+    monkeypatch.setattr(BitsoTrading, "_row", lie)
 
     result = run("demo")
 

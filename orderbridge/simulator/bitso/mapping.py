@@ -1,5 +1,5 @@
 """
-Bitso's words: its books and currencies, its error codes, the fields of bodies, and the rows of orders and trades.
+Bitso's words: its books and currencies, its error codes, the fields of bodies, and the rows of its answers.
 
 The books' bounds are as ccxt's static markets and the documents give them.
 """
@@ -9,17 +9,21 @@ import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
+from itertools import islice
 from typing import Any, Final, NoReturn
 
-from orderbridge.simulator.basics import PLACES, ZERO, is_reasonable, plain, value_of
+from orderbridge.simulator.basics import PLACES, ZERO, add, is_reasonable, mul, plain, ratio, sub, value_of
 from orderbridge.simulator.engine.engine import MatchingEngine
-from orderbridge.simulator.engine.market import Instrument
+from orderbridge.simulator.engine.market import Half, Instrument, PublicTrade, SimMarket
+from orderbridge.simulator.engine.money import Balance
 from orderbridge.simulator.engine.order import SimFill, SimOrder, State
 from orderbridge.simulator.message import Request
 from orderbridge.simulator.settings import BitsoSettings
 from orderbridge.simulator.venue import SimRefusal
 
 DEPTH = 2_000
+LEVELS = 50
+HUNDRED = Decimal(100)
 # The first tier as seen in production in 2026.
 MAKER_FEE, TAKER_FEE = Decimal("0.006"), Decimal("0.0078")
 
@@ -322,3 +326,114 @@ def when(moment: datetime, settings: BitsoSettings) -> str:
         return moment.isoformat(timespec="milliseconds")
     text = moment.isoformat(timespec="seconds")
     return text[:-6] + "+0000" if settings.time_format == "compact" else text
+
+
+def balance_row(currency: str, balance: Balance) -> dict[str, str]:
+    """One row of the account's money."""
+    nothing = plain(ZERO, PLACES)
+    return {
+        "currency": currency,
+        "available": plain(balance.available, PLACES),
+        "locked": plain(balance.locked, PLACES),
+        "total": plain(balance.total, PLACES),
+        "pending_deposit": nothing,
+        "pending_withdrawal": nothing,
+    }
+
+
+def currency_row(code: str) -> dict[str, Any]:
+    """One row of the catalogue of currencies."""
+    places, name, kind = CURRENCIES[code]
+    return {"code": code, "full_name": name, "precision": places, "display_ticker": code.upper(), "type": kind}
+
+
+def public_trade_row(trade: PublicTrade, market: Instrument, settings: BitsoSettings) -> dict[str, Any]:
+    """One row of the trades that everybody sees."""
+    return {
+        "book": market.name,
+        "created_at": when(trade.created_at, settings),
+        "amount": plain(trade.quantity, PLACES),
+        "maker_side": trade.maker_side,
+        "price": plain(trade.price, 2),
+        "tid": trade.trade_id,
+    }
+
+
+def ticker_row(market: SimMarket, settings: BitsoSettings, *, now: datetime) -> dict[str, str]:
+    """One book's last day."""
+    day = [trade for trade in market.trades if trade.created_at > now - timedelta(days=1)]
+    prices = [trade.price for trade in day] or [market.last]
+    volume, value = ZERO, ZERO
+    for trade in day:
+        volume, value = add(volume, trade.quantity), add(value, mul(trade.quantity, trade.price))
+    return {
+        "book": market.instrument.name,
+        "volume": plain(volume, PLACES),
+        "high": plain(max(prices), 2),
+        "low": plain(min(prices), 2),
+        "last": plain(market.last, 2),
+        "vwap": plain(ratio(value, volume, PLACES) if volume else market.last, 2),
+        "ask": plain(market.book.asks.best() or market.last, 2),
+        "bid": plain(market.book.bids.best() or market.last, 2),
+        "change_24": plain(sub(market.last, prices[0]), 2),
+        "created_at": when(now, settings),
+    }
+
+
+def best_levels(book: str, half: Half) -> list[dict[str, str]]:
+    """One side of a book: its best 50 prices."""
+    return [
+        {"book": book, "price": plain(price, 2), "amount": plain(amount, PLACES)}
+        for price, amount in islice(half.sizes(), LEVELS)
+    ]
+
+
+def every_order(book: str, half: Half) -> list[dict[str, str]]:
+    """One side of a book, order by order."""
+    return [
+        {
+            "book": book,
+            "price": plain(order.price or ZERO, 2),
+            "amount": plain(order.remaining, PLACES),
+            "oid": order.order_id,
+        }
+        for order in half.orders()
+    ]
+
+
+def book_row(book: Instrument) -> dict[str, Any]:
+    """One row of the available books: bounds, tick and fees."""
+    percent = {
+        "maker": plain(mul(book.maker_fee, HUNDRED), 3),
+        "taker": plain(mul(book.taker_fee, HUNDRED), 3),
+    }
+    first = {"volume": "1500000", "maker": plain(book.maker_fee, 5), "taker": plain(book.taker_fee, 5)}
+    second = {"volume": "2000000", "maker": "0.00550", "taker": "0.00700"}  # shown, never reached
+    return {
+        "book": book.name,
+        "default_chart": "candle",
+        "minimum_amount": plain(book.minimum_amount),
+        "maximum_amount": plain(book.maximum_amount),
+        "minimum_price": plain(book.minimum_price),
+        "maximum_price": plain(book.maximum_price),
+        "minimum_value": plain(book.minimum_value),
+        "maximum_value": plain(book.maximum_value),
+        "tick_size": plain(book.tick),
+        "margin_enabled": False,
+        "fees": {"flat_rate": percent, "structure": [first, second]},
+    }
+
+
+def fee_row(book: Instrument) -> dict[str, str]:
+    """One row of the fees; the deprecated fields equal the maker's."""
+    maker, taker = plain(book.maker_fee, PLACES), plain(book.taker_fee, PLACES)
+    maker_percent, taker_percent = (plain(mul(fee, HUNDRED), 4) for fee in (book.maker_fee, book.taker_fee))
+    return {
+        "book": book.name,
+        "maker_fee_decimal": maker,
+        "maker_fee_percent": maker_percent,
+        "taker_fee_decimal": taker,
+        "taker_fee_percent": taker_percent,
+        "fee_decimal": maker,
+        "fee_percent": maker_percent,
+    }

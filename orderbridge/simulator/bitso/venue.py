@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Unpack
 from orderbridge.simulator.basics import Amount, SimClock
 from orderbridge.simulator.bitso.auth import Keys, Lockouts
 from orderbridge.simulator.bitso.mapping import BOOKS, CURRENCIES, TIME_IN_FORCE, BitsoRefusal, error_body
-from orderbridge.simulator.bitso.orders import BitsoOrders
-from orderbridge.simulator.bitso.queries import BitsoQueries
+from orderbridge.simulator.bitso.trading import BitsoTrading
 from orderbridge.simulator.engine.engine import MatchingEngine, NotEnough
 from orderbridge.simulator.engine.money import Balance
 from orderbridge.simulator.engine.order import SimOrder
@@ -77,25 +76,25 @@ class BitsoApp:
         self._settings = settings
         self._keys = Keys()
         self._lockouts = Lockouts(settings, engine.clock)
-        told, orders = BitsoQueries(engine, settings), BitsoOrders(engine, settings, new_id)
+        calls = BitsoTrading(engine, settings, new_id)
         self.routes: Routes = {
             "v3/orders": {
-                "GET": Endpoint("lookup", told.lookup, rest=True),
-                "POST": Endpoint("place", orders.place),
-                "DELETE": Endpoint("cancel", orders.cancel, rest=True),
-                "PATCH": Endpoint("replace", orders.replace, rest=True),
+                "GET": Endpoint("lookup", calls.lookup, rest=True),
+                "POST": Endpoint("place", calls.place),
+                "DELETE": Endpoint("cancel", calls.cancel, rest=True),
+                "PATCH": Endpoint("replace", calls.replace, rest=True),
             },
-            "v4/orders": {"PATCH": Endpoint("edit", orders.modify, rest=True)},
-            "v3/open_orders": {"GET": Endpoint("open_orders", told.open_orders)},
-            "v3/order_trades": {"GET": Endpoint("order_trades", told.order_trades, rest=True)},
-            "v3/user_trades": {"GET": Endpoint("user_trades", told.user_trades, rest=True)},
-            "v3/balance": {"GET": Endpoint("balance", told.balance)},
-            "v3/fees": {"GET": Endpoint("fees", told.fees)},
-            "v3/order_book": {"GET": Endpoint("order_book", told.order_book, private=False)},
-            "v3/trades": {"GET": Endpoint("trades", told.trades, private=False)},
-            "v3/ticker": {"GET": Endpoint("ticker", told.ticker, private=False)},
-            "v3/available_books": {"GET": Endpoint("books", told.available_books, private=False)},
-            "v3/catalogues": {"GET": Endpoint("catalogues", told.catalogues, private=False)},
+            "v4/orders": {"PATCH": Endpoint("edit", calls.modify, rest=True)},
+            "v3/open_orders": {"GET": Endpoint("open_orders", calls.open_orders)},
+            "v3/order_trades": {"GET": Endpoint("order_trades", calls.order_trades, rest=True)},
+            "v3/user_trades": {"GET": Endpoint("user_trades", calls.user_trades, rest=True)},
+            "v3/balance": {"GET": Endpoint("balance", calls.balance)},
+            "v3/fees": {"GET": Endpoint("fees", calls.fees)},
+            "v3/order_book": {"GET": Endpoint("order_book", calls.order_book, private=False)},
+            "v3/trades": {"GET": Endpoint("trades", calls.trades, private=False)},
+            "v3/ticker": {"GET": Endpoint("ticker", calls.ticker, private=False)},
+            "v3/available_books": {"GET": Endpoint("books", calls.available_books, private=False)},
+            "v3/catalogues": {"GET": Endpoint("catalogues", calls.catalogues, private=False)},
         }
 
     def find(self, call: SimCall) -> None:
