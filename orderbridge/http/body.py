@@ -14,6 +14,8 @@ _READ: Final = 4 * _SHOWN
 # No list of a venue's comes near, within the cap of an answer; millions of empty rows would fill it.
 _MAX_OBJECTS: Final = 50_000
 _MAX_VALUES: Final = 500_000
+# What fewer bytes hold is read in a moment, whatever it is.
+_FEW_BYTES: Final = 256 * 1024
 _SECRET_FIELD: Final = re.compile(
     r'("[a-z_-]*(?:token|password|secret|api[_-]?key|signature|authorization)"\s*:\s*)"(?:[^"\\]|\\.)*"?',
     re.IGNORECASE,
@@ -50,7 +52,9 @@ def load(body: bytes) -> Any:
     Raises:
         Unreadable: no JSON, not in UTF-8, or so many values that reading them would hold everything up.
     """
-    if body.count(b"{") + body.count(b"[") > _MAX_OBJECTS or body.count(b",") > _MAX_VALUES:
+    if len(body) > _FEW_BYTES and (
+        body.count(b"{") + body.count(b"[") > _MAX_OBJECTS or body.count(b",") > _MAX_VALUES
+    ):
         raise Unreadable(f"{len(body)} bytes that are no JSON of a venue's: more rows than any sends")
     try:
         # Python's own reading of bytes takes UTF-16 and UTF-32 too, and with them what UTF-8 refuses.
@@ -63,7 +67,7 @@ def load(body: bytes) -> Any:
 def writable(loaded: Any, text: str) -> Any:
     """A JSON value that can be written: half a surrogate pair, legal in JSON, can go to no file and no terminal."""
     # Two quick looks first: the pattern alone costs as much as all of the parsing.
-    may_hold = "\\u" in text or not text.isascii()
+    may_hold = "\\" in text or not text.isascii()
     return _writable(loaded) if may_hold and _SURROGATE.search(text) else loaded
 
 

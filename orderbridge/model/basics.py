@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from decimal import Context, Decimal, InvalidOperation, localcontext
+from decimal import Context, Decimal, DecimalException, InvalidOperation, Overflow, Rounded, Subnormal, localcontext
 from decimal import Inexact as _Inexact
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Self, TypeVar
@@ -180,7 +180,7 @@ def _sentence(fault: Mapping[str, Any]) -> str:
 class _Model(BaseModel):
     """What both kinds of models can do."""
 
-    _unsaid: ClassVar[Mapping[str, Any]]
+    _unsaid: ClassVar[dict[str, Any]]
     _said: ClassVar[set[str]]
 
     @classmethod
@@ -196,7 +196,17 @@ class _Model(BaseModel):
         What has no plain default must be given, `raw` too. The gateway contract holds what is made so against
         `model_validate`.
         """
-        return _made(cls, {**cls._unsaid, **values}, cls._said)
+        return cls.of_all_checked({**cls._unsaid, **values})
+
+    @classmethod
+    def unsaid(cls) -> dict[str, Any]:
+        """A value for each field, as where nothing is said of it: to be filled in for `of_all_checked`."""
+        return cls._unsaid.copy()
+
+    @classmethod
+    def of_all_checked(cls, values: dict[str, Any]) -> Self:
+        """As `of_checked`, of a value for each field: they become the model's own. For rows that come by the page."""
+        return _made(cls, values, cls._said)
 
 
 class UserModel(_Model, metaclass=_Meta):
@@ -227,7 +237,9 @@ class VenueModel(_Model):
         """As pydantic's, at a third of the price."""
         if deep:
             return super().model_copy(update=update, deep=True)
-        return _made(type(self), {**self.__dict__, **(update or {})}, self.__pydantic_fields_set__ | set(update or ()))
+        update, said = update or {}, self.__pydantic_fields_set__
+        # One set for all that say everything: it would be the largest part of an order.
+        return _made(type(self), {**self.__dict__, **update}, said if said >= update.keys() else said | update.keys())
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
         # What the venue did not say would bury what it did.
@@ -237,15 +249,20 @@ class VenueModel(_Model):
 
 
 M = TypeVar("M", bound=BaseModel)
-_put: Final = object.__setattr__
+_new: Final = object.__new__
+# What pydantic keeps of a model, each at its place: its own way to set them takes twice as long.
+_put_values, _put_said, _put_extra, _put_private = (
+    vars(BaseModel)[name].__set__
+    for name in ("__dict__", "__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__")
+)
 
 
 def _made(model: type[M], values: dict[str, Any], said: set[str]) -> M:
-    new = model.__new__(model)
-    _put(new, "__dict__", values)
-    _put(new, "__pydantic_fields_set__", said)
-    _put(new, "__pydantic_extra__", None)
-    _put(new, "__pydantic_private__", None)
+    new = _new(model)
+    _put_values(new, values)
+    _put_said(new, said)
+    _put_extra(new, None)
+    _put_private(new, None)
     return new
 
 
@@ -272,8 +289,19 @@ QUOTIENT: Final = Context(prec=40, traps=[InvalidOperation])
 MAX_DIGITS: Final = 100
 MAX_EXPONENT: Final = 100
 ZERO: Final = Decimal(0)
-# Within every bound whatever its digits are, so that nothing more need be looked at.
-_PLAIN: Final = re.compile(r"-?[0-9]{1,50}(?:\.[0-9]{1,50})?")
+# So many digits are within every bound, wherever the point stands.
+_FEW_DIGITS: Final = 50
+# In it a result is exact and has the bounds of an amount, or raises.
+_BOUNDED: Final = Context(
+    prec=MAX_DIGITS, Emin=-MAX_EXPONENT, Emax=MAX_EXPONENT, traps=[Rounded, Overflow, Subnormal, InvalidOperation]
+)
+
+
+def plain_amount(value: object) -> Decimal | None:
+    """The amount of a text of a few digits and a point at most, as nearly every one is; None of anything else."""
+    if type(value) is str and len(value) <= _FEW_DIGITS and value.isascii() and value.replace(".", "", 1).isdigit():
+        return Decimal(value)
+    return None
 
 
 def parse_amount(value: object) -> Decimal:
@@ -284,8 +312,8 @@ def parse_amount(value: object) -> Decimal:
         ValueError: a float or bool, no plain number, NaN or infinite, over 100 digits, or an exponent
             beyond ±100. The message is a sentence.
     """
-    if type(value) is str and _PLAIN.fullmatch(value):
-        return Decimal(value)
+    if (number := plain_amount(value)) is not None:
+        return number
     if isinstance(value, bool) or not isinstance(value, (str, int, Decimal)):
         kind = type(value).__name__
         hint = "; write it as text, as in '0.01'" if isinstance(value, float) else ""
@@ -304,7 +332,7 @@ def parse_amount(value: object) -> Decimal:
 
 def check_bounds(number: Decimal) -> Decimal:
     """The number itself if it is finite and small enough to compute with; else a ValueError that says why."""
-    if _PLAIN.fullmatch(str(number)):
+    if plain_amount(str(number)) is not None:
         return number
     if not number.is_finite():
         raise ValueError("the amount is not finite")
@@ -340,6 +368,14 @@ def add(*numbers: Decimal) -> Decimal:
 def subtract(a: Decimal, b: Decimal) -> Decimal:
     """The exact difference; zero as plain 0, which reads better than `0E-8`."""
     return EXACT.subtract(a, b) or ZERO
+
+
+def subtract_amounts(a: Decimal, b: Decimal) -> Decimal:
+    """The exact difference, as `subtract` gives it. ValueError: one that is no amount."""
+    try:
+        return _BOUNDED.subtract(a, b) or ZERO
+    except DecimalException:
+        return check_bounds(subtract(a, b))
 
 
 def multiply(a: Decimal, b: Decimal) -> Decimal:

@@ -22,12 +22,12 @@ from orderbridge.model.basics import (
     TimeInForce,
     add,
     average,
-    check_bounds,
     divide,
     is_within_bounds,
     parse_amount,
     plain,
-    subtract,
+    plain_amount,
+    subtract_amounts,
 )
 from orderbridge.model.order import Fill, Order, sorted_once
 from orderbridge.model.ref import OrderRef
@@ -71,7 +71,10 @@ LIFE_FROM_WIRE: Final[Mapping[str, tuple[TimeInForce, bool]]] = {
     "postonly": (TimeInForce.GTC, True),
 }
 _SIDES: Final = {side.value: side for side in Side}
-_WORKING: Final = frozenset({OrderStatus.ACCEPTED, OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED})
+# Words of a row that is read by the hundred: by their names here, as an enumeration takes its time to give one.
+_ACCEPTED, _IN_PART, _FILLED = OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED, OrderStatus.FILLED
+_NO_STATUS, _NO_TYPE = OrderStatus.UNKNOWN, OrderType.UNKNOWN
+_WORKING: Final = frozenset({_ACCEPTED, OrderStatus.OPEN, _IN_PART})
 
 # Open orders are documented to be of type `limit`: whether stops that wait for their trigger are among them is not.
 # Source: Bitso API v3, "List Open Orders".
@@ -132,69 +135,55 @@ def order_from_row(row: Any, *, account: str, source: str, observed_at: datetime
 
     Source: Bitso API v3, "Look Up Orders", "List Open Orders".
     """
-    oid, book, side = _needed(row, ("oid",), ("book", "side"))
-    word, kind, origin_id = _word(row, "status"), _word(row, "type"), _word(row, "origin_id")
+    oid, book, side = map(row.get, ("oid", "book", "side")) if isinstance(row, dict) else ("", "", "")
+    if not (oid and book and side and type(oid) is type(book) is type(side) is str):
+        oid, book, side = _needed(row, ("oid",), ("book", "side"))
+    word, kind, anomalies = _word(row, "status"), _word(row, "type"), list[str]()
     quantity, unfilled = _amount(row, "original_amount", oid), _amount(row, "unfilled_amount", oid, signed=True)
     value, price, stop = _amount(row, "original_value", oid), _amount(row, "price", oid), _amount(row, "stop", oid)
-    symbol, anomalies = _symbol(book, oid), list[str]()
-    in_quote = not quantity and value is not None and fold(kind) == "market"
-    if in_quote:
-        quantity = None
-    filled = None if quantity is None or unfilled is None else _filled(quantity, unfilled, oid, anomalies)
-    status = STATUS_FROM_WIRE.get(fold(word), OrderStatus.UNKNOWN)
-    if filled is not None:
-        status = _by_fills(status, word, anomalies, some=filled > ZERO, complete=filled == quantity)
-    life, post_only = _life(_word(row, "time_in_force"), anomalies)
-    triggered_at = _time(row, "triggered_at", anomalies)
-    return Order.of_checked(
-        venue=VENUE,
-        account=account,
-        order_id=oid,
-        client_order_id=origin_id or None,
-        symbol=symbol,
-        side=_side(side, oid),
-        type=TYPE_FROM_WIRE.get((fold(kind), bool(stop)), OrderType.UNKNOWN),
-        raw_type=kind,
-        status=status,
-        raw_status=word,
-        evidence=(printable(f"{source}: {word}"),),
-        quantity=quantity,
-        quote_quantity=value if in_quote else None,
-        filled_quantity=filled,
-        price=price or None,
-        stop_price=stop or None,
-        time_in_force=life,
-        post_only=post_only,
-        trigger_waiting=bool(stop) and triggered_at is None and status is OrderStatus.ACCEPTED,
-        created_at=_time(row, "created_at", anomalies),
-        updated_at=_time(row, "updated_at", anomalies),
-        triggered_at=triggered_at,
-        observed_at=observed_at,
-        anomalies=sorted_once(map(printable, anomalies)) if anomalies else (),
-        raw=row,
-    )
+    order = Order.unsaid()
+    order["venue"], order["account"], order["observed_at"], order["raw"] = VENUE, account, observed_at, row
+    order["order_id"], order["client_order_id"] = oid, _word(row, "origin_id") or None
+    order["symbol"], order["side"] = _symbol(book, oid), _side(side, oid)
+    order["raw_type"], order["type"] = kind, TYPE_FROM_WIRE.get((fold(kind), bool(stop)), _NO_TYPE)
+    if not quantity and value is not None and fold(kind) == "market":
+        order["quote_quantity"], quantity = value, None
+    order["quantity"], order["price"], order["stop_price"] = quantity, price or None, stop or None
+    status = STATUS_FROM_WIRE.get(fold(word), _NO_STATUS)
+    if quantity is not None and unfilled is not None:
+        if ZERO <= unfilled <= quantity:
+            order["filled_quantity"] = filled = _difference(quantity, unfilled, oid)
+            status = _by_fills(status, word, anomalies, some=bool(filled), complete=not unfilled)
+        else:
+            anomalies.append(f"unfilled_amount {plain(unfilled)} is not within original_amount {plain(quantity)}")
+    order["status"], order["raw_status"], order["evidence"] = status, word, (printable(f"{source}: {word}"),)
+    order["time_in_force"], order["post_only"] = _life(_word(row, "time_in_force"), anomalies)
+    order["triggered_at"] = triggered_at = _time(row, "triggered_at", anomalies)
+    order["trigger_waiting"] = bool(stop) and triggered_at is None and status is _ACCEPTED
+    order["created_at"] = _time(row, "created_at", anomalies)
+    order["updated_at"] = _time(row, "updated_at", anomalies)
+    if anomalies:
+        order["anomalies"] = sorted_once(map(printable, anomalies))
+    return Order.of_all_checked(order)
 
 
-def _filled(original: Decimal, unfilled: Decimal, oid: str, anomalies: list[str]) -> Decimal | None:
-    if not ZERO <= unfilled <= original:
-        anomalies.append(f"unfilled_amount {plain(unfilled)} is not within original_amount {plain(original)}")
-        return None
+def _difference(original: Decimal, unfilled: Decimal, oid: str) -> Decimal:
     try:
-        return check_bounds(subtract(original, unfilled))
+        return subtract_amounts(original, unfilled)
     except ValueError:
         raise Unusable("unusable fields: filled_quantity (value_error)", id=oid) from None
 
 
 def _by_fills(status: OrderStatus, word: str, anomalies: list[str], *, some: bool, complete: bool) -> OrderStatus:
     """The status in the light of what is filled."""
-    if status is OrderStatus.FILLED and not complete:
+    if status is _FILLED and not complete:
         anomalies.append(f"{word}, but unfilled_amount is above zero")
-    if status is OrderStatus.PARTIALLY_FILLED and not some:
+    if status is _IN_PART and not some:
         anomalies.append(f"{word}, but nothing is filled")
     if some and status in _WORKING:
         if complete:
             anomalies.append(f"{word}, but unfilled_amount is zero")
-        return OrderStatus.PARTIALLY_FILLED
+        return _IN_PART
     return status
 
 
@@ -336,8 +325,8 @@ def _side(word: str, id: str) -> Side:
 
 def _amount(row: dict[str, Any], field: str, id: str, *, signed: bool = False) -> Decimal | None:
     value = row.get(field)
-    if value is None:
-        return None
+    if value is None or (number := plain_amount(value)) is not None:
+        return None if value is None else number
     try:
         number = parse_amount(value)
     except ValueError as error:
