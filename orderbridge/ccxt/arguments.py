@@ -9,7 +9,7 @@ then part of what makes two orders the same.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from numbers import Integral, Real
@@ -37,6 +37,8 @@ COSTS: Final = ("cost", "quoteOrderQty", "quoteOrderQuantity")
 _UNITS: Final = {"tgtCcy": "quote_ccy", "marketUnit": "quoteCoin"}
 # What an order without leverage and positions is told not to be; where it is told to be, the gateway refuses it.
 _NO_SPOT: Final = frozenset({"reduceOnly", "reduce_only", "closePosition", "hedged", "isIsolated", "test"})
+# What asks for orders that wait for a price, of exchanges that keep those apart.
+_APART: Final = frozenset({"trigger", "stop"})
 # By name, what a spot order is said to be without being asked.
 _OF_SPOT: Final[Mapping[str, str]] = {
     **dict.fromkeys(("type", "category", "defaultType", "accountType", "marketType", "instType"), "spot"),
@@ -145,7 +147,7 @@ def given(params: Params) -> dict[str, Any]:
 
 
 def _goes_without_saying(name: str, value: Any) -> bool:
-    if name in _NO_SPOT:
+    if name in _NO_SPOT or name in _APART:
         return value is False
     return name in _OF_SPOT and isinstance(value, str) and value.lower() == _OF_SPOT[name]
 
@@ -154,10 +156,14 @@ def told_of(params: Params, *known: str) -> dict[str, Any]:
     """The params of a call that passes none on. NotSupported: one that is not known would be ignored."""
     told = given(params)
     told.pop("recvWindow", None)
-    unknown = sorted(set(told) - set(known))
-    if unknown:
-        raise ccxt.NotSupported(f"params {', '.join(unknown)} are not known here, and are not ignored")
+    refuse(set(told) - set(known))
     return told
+
+
+def refuse(unknown: Collection[str]) -> None:
+    """NotSupported: there are such params."""
+    if unknown:
+        raise ccxt.NotSupported(f"params {', '.join(sorted(unknown))} are not known here, and are not ignored")
 
 
 def client_id(params: Mapping[str, Any]) -> str | None:
@@ -188,10 +194,7 @@ def request_of(
         NotSupported, BadRequest, ArgumentsRequired, InvalidOrder: it means nothing, or nothing that is placed here.
     """
     told = given(params)
-    folded = type.lower().translate(_NO_MARKS) if isinstance(type, str) else ""
-    if folded not in _KINDS:
-        raise ccxt.NotSupported(f"orders of type {type!r} are not placed here")
-    at_market, lives = _KINDS[folded]
+    folded, at_market, lives = _kind_of(type)
     if folded == "stop" and price is not None:
         at_market = False  # as exchanges that have the word take it
     stop, takes_gain = trigger_of(told, market, gain=folded.startswith("takeprofit")) if told else (None, False)
@@ -217,6 +220,42 @@ def request_of(
         )
     except OrderDenied as error:
         raise ccxt.InvalidOrder(str(error)) from error
+
+
+def _kind_of(type: Any) -> tuple[str, bool, str | None]:
+    folded = type.lower().translate(_NO_MARKS) if isinstance(type, str) else ""
+    if folded not in _KINDS:
+        raise ccxt.NotSupported(f"orders of type {type!r} are not placed here")
+    return folded, *_KINDS[folded]
+
+
+def is_at_market(type: Any) -> bool:
+    """True of a word for orders that trade at market, at once or by a trigger. NotSupported: it is none of ours."""
+    return _kind_of(type)[1]
+
+
+def changes_of(type: Any, amount: Any, price: Any, told: Mapping[str, Any], market: Market | None) -> dict[str, Any]:
+    """
+    The fields of a request that a call of `edit_order` wants to be otherwise.
+
+    Raises:
+        NotSupported, BadRequest, InvalidOrder: it means nothing. ArgumentsRequired: it changes nothing.
+    """
+    stop, _ = trigger_of(told, market)
+    changes: dict[str, Any] = {} if stop is None else {"stop_price": stop}
+    if amount is not None:
+        changes["quantity"] = amount_of(amount, market)
+    if price is not None:
+        changes["price"] = price_of(price, market)
+    of_type = None if type is None else _kind_of(type)[2]
+    life, post_only = _life(told, of_type)
+    if of_type in ("IOC", "FOK") or "timeInForce" in told:
+        changes["time_in_force"] = life
+    if post_only or "postOnly" in told:
+        changes["post_only"] = post_only
+    if not changes:
+        raise ccxt.ArgumentsRequired("an edit changes the amount, the price, the trigger or how it trades")
+    return changes
 
 
 def _type(*, at_market: bool, stop: bool, gain: bool) -> OrderType:
@@ -273,6 +312,8 @@ def _flag(told: Mapping[str, Any], name: str) -> bool | None:
     return value
 
 
+# What an edit may say of an order.
+EDITED: Final = frozenset({*CLIENT_IDS, *STOPS, "postOnly", "timeInForce"})
 _UNDERSTOOD: Final = frozenset({*CLIENT_IDS, *TRIGGERS, *COSTS, *_UNITS, "postOnly", "timeInForce"})
 
 

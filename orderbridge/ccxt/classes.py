@@ -32,7 +32,7 @@ _CALLS: Final[Mapping[str, str]] = {
         for name in (
             *("create_order", "create_orders", "edit_order", "edit_orders"),
             *("cancel_order", "cancel_orders", "cancel_all_orders", "cancel_orders_for_symbols"),
-            *("cancel_orders_with_client_order_ids", "fetch_order", "fetch_orders", "fetch_open_orders"),
+            *("fetch_order", "fetch_orders", "fetch_open_orders"),
             *("fetch_closed_orders", "fetch_canceled_orders", "fetch_canceled_and_closed_orders"),
             *("fetch_my_trades", "fetch_order_trades"),
         )
@@ -43,14 +43,8 @@ _CALLS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("create_spot_orders", "create_uta_orders"), "create_orders"),
     "edit_spot_order": "edit_order",
     **dict.fromkeys(("cancel_spot_order", "cancel_uta_order"), "cancel_order"),
-    "cancel_uta_orders": "cancel_orders",
+    **dict.fromkeys(("cancel_uta_orders", "cancel_orders_with_client_order_ids"), "cancel_orders"),
     **dict.fromkeys(("cancel_all_spot_orders", "cancel_all_uta_orders"), "cancel_all_orders"),
-}
-# Of what several orders are changed by, the call that each is changed by.
-_ROW_BY_ROW: Final[Mapping[str, str]] = {
-    "edit_orders": "edit_order",
-    "cancel_orders_for_symbols": "cancel_order",
-    "cancel_orders_with_client_order_ids": "cancel_order",
 }
 # The bridge's go back as far as they are told to, and ccxt's as far as the exchange shows.
 _HISTORIES: Final = frozenset(
@@ -159,12 +153,14 @@ class _Routed:
         if self.target == "create_orders":
             created = [self._created(exchange, row) for row in rows]
             return bridges.calling(exchange, self.target, {"orders": created or told["orders"]})
-        if self.target == "cancel_orders_with_client_order_ids":
-            ids = [{"id": "", "params": {**params, "clientOrderId": each}} for each in told["clientOrderIds"]]
-            rows = [{**each, "symbol": told.get("symbol")} for each in ids]
-        elif self.target not in _ROW_BY_ROW:
-            return bridges.calling(exchange, self.target, told)
-        return partial(_each, [bridges.calling(exchange, _ROW_BY_ROW[self.target], row) for row in rows])
+        if self.target == "edit_orders":
+            return partial(_each, [bridges.calling(exchange, "edit_order", row) for row in rows])
+        if self.target == "cancel_orders_for_symbols":
+            told = {**told, "orders": rows or told["orders"]}
+        elif "clientOrderIds" in told:
+            params = {**params, "clientOrderIds": told["clientOrderIds"]}
+            told = {"ids": [], "symbol": told.get("symbol"), "params": params}
+        return bridges.calling(exchange, self.target, told)
 
     def _is_spot(self, exchange: Any, told: dict[str, Any]) -> bool:
         """True of a spot market's order, whose symbol is spelled as ccxt does from here on."""

@@ -12,17 +12,18 @@ from ccxt.base import errors as ccxt
 from orderbridge.bridge import OrderBridge
 from orderbridge.ccxt.arguments import (
     CLIENT_IDS,
-    STOPS,
+    EDITED,
     Params,
-    amount_of,
+    changes_of,
     client_id,
+    given,
     id_of,
+    is_at_market,
     moment,
-    price_of,
+    refuse,
     request_of,
     symbol_of,
     told_of,
-    trigger_of,
     window,
 )
 from orderbridge.ccxt.dicts import Number, Row, bad_row, bad_trade_row, empty_row, order_row, trade_row, windowed
@@ -51,7 +52,13 @@ _KEPT: Final = (
     *("symbol", "side", "type", "quantity", "price", "stop_price", "time_in_force", "expires_at", "post_only"),
     "reduce_only",
 )
+# What no order is changed in, where it stands: by our name, ccxt's, and what it is if it does not say.
+_MANNER: Final[Mapping[str, tuple[str, Any]]] = {
+    "time_in_force": ("timeInForce", TimeInForce.GTC),
+    "post_only": ("postOnly", False),
+}
 _AT_ONCE: Final = (TimeInForce.IOC, TimeInForce.FOK)
+_NAMED: Final = ("id", "clientOrderId", "symbol")
 _FIELDS: Final = ("symbol", "type", "side", "amount", "price", "params")
 # What tells one order: by which id, and that it has a trigger, as some exchanges keep those apart. It is found anyway.
 _NAMING: Final = (*CLIENT_IDS, "trigger", "stop")
@@ -226,39 +233,50 @@ class CcxtOrders:
 
         Args:
             type, side: as the order has them; neither can be changed. amount: the new total, in base.
-            params: triggerPrice (stopPrice) for a new trigger; clientOrderId with an empty id.
+            params: triggerPrice (stopPrice) for a new trigger; clientOrderId with an empty id. What else the order was
+                created with stays so; where another is placed it may be told anew: postOnly, timeInForce, the
+                exchange's own params that it has, and with an id the clientOrderId of the other.
 
         Raises:
-            InvalidOrder: it had ended, or the change is none. OrderNotFound. OrderOutcomeUnknown: sent, and perhaps
-                changed: fetch the order. RequestTimeout: perhaps cancelled, and nothing was placed.
+            InvalidOrder: it had ended, or the change is none. NotSupported: no such change is made. OrderNotFound.
+            OrderOutcomeUnknown: sent, and perhaps changed: fetch the order. RequestTimeout: perhaps cancelled, and
+                nothing was placed.
         """
-        told = told_of(params, *CLIENT_IDS, *STOPS)
-        ref = self._ref(id, told, symbol)
-        market = await self._market_of(symbol_of(symbol))
-        stop, _ = trigger_of(told, market)
-        changes: dict[str, Any] = {} if stop is None else {"stop_price": stop}
-        if amount is not None:
-            changes["quantity"] = amount_of(amount, market)
-        if price is not None:
-            changes["price"] = price_of(price, market)
-        if not changes:
-            raise ccxt.ArgumentsRequired("an edit changes the amount, the price or the trigger")
+        told = given(params)
+        told.pop("recvWindow", None)
+        ref = self._ref(id, {} if id else told, symbol)
+        own, market = client_id(told), await self._market_of(symbol_of(symbol))
+        changes = changes_of(type, amount, price, told, market)
+        extra = {name: value for name, value in told.items() if name not in EDITED}
         with as_ccxt_errors():
             order = await self._bridge.get(ref, timeout=self.timeout)
             row = order_row(order)
-            for name, word in (("symbol", symbol), ("type", type), ("side", side)):
+            kind = None if type is None else "market" if is_at_market(type) else "limit"
+            for name, word in (("symbol", symbol), ("type", kind), ("side", side)):
                 if word is not None and str(word).lower() != str(row[name]).lower():
                     raise ccxt.InvalidOrder(f"the {name} of {order.order_id} is {row[name]}, and cannot be made {word}")
+            if own == order.client_order_id:
+                own = None
             if self._can.edit is EditClass.NONE:
-                return await self._place_in_its_stead(order, changes)
+                return await self._place_in_its_stead(order, {**changes, "client_order_id": own}, extra)
+            manner = {name: changes.pop(name) for name in _MANNER if name in changes}
+            others = {
+                _MANNER[name][0]
+                for name, value in manner.items()
+                if value != (getattr(order, name) or _MANNER[name][1])
+            }
+            refuse(others | set(extra) | ({"clientOrderId"} if own else set()))
             edited = await self._bridge.edit(order, OrderEdit(**changes), timeout=self.timeout)
         await self._creates.shown([edited])
         return order_row(edited, number=self._number)
 
-    async def _place_in_its_stead(self, order: Order, changes: Mapping[str, Any]) -> Row:
-        asked = {name: getattr(order, name) for name in _KEPT if getattr(order, name) is not None}
-        request = OrderRequest(**{**asked, **changes})
+    async def _place_in_its_stead(self, order: Order, changes: Mapping[str, Any], extra: Mapping[str, Any]) -> Row:
+        request = await self._request_behind(order)
+        refuse(set(extra) - set(request.options))
+        request = OrderRequest(**{**dict(request), **changes, "options": {**request.options, **extra}})
         refuse_undeclared(request, self._can, gateway=self._name)
+        if request.client_order_id and await self._bridge.placement(key=request.client_order_id, gateway=self._name):
+            raise ccxt.DuplicateOrderId(f"an order of the clientOrderId {request.client_order_id} was placed before")
         if order.is_done:
             raise ccxt.InvalidOrder(f"{order.order_id} is {order.status}: it cannot be changed any more")
         with as_ccxt_errors(repeatable=True):
@@ -270,6 +288,13 @@ class CcxtOrders:
         if filled != self._number(ZERO):
             raise ccxt.InvalidOrder(f"{order.order_id} had filled {filled} before that, and nothing was placed")
         return await self._create(request)
+
+    async def _request_behind(self, order: Order) -> OrderRequest:
+        """What an order was asked for by, as far as it was placed here, and as it stands now."""
+        placed = await self._bridge._placements.line(self._name).resolver.placed_as(order)
+        asked = {} if placed is None else dict(placed.placement.request)
+        shown = {name: getattr(order, name) for name in _KEPT if getattr(order, name) not in (None, OrderType.UNKNOWN)}
+        return OrderRequest(**{**asked, **shown})
 
     async def cancel_order(self, id: Any, symbol: str | None = None, params: Params = None) -> Row:
         """
@@ -300,19 +325,32 @@ class CcxtOrders:
             The first other failure, once every one was tried.
         """
         told = told_of(params, "clientOrderIds")
-        named: list[tuple[Any, Params]] = [(id_of(id), None) for id in _listed(ids, "ids")]
+        named = [{"id": id_of(id), "symbol": symbol} for id in _listed(ids, "ids")]
         if "clientOrderIds" in told:
-            named += [("", {"clientOrderId": id}) for id in _listed(told["clientOrderIds"], "clientOrderIds")]
-        for id, own in named:
-            self._ref(id, own or {}, symbol)
-        calls = (self.cancel_order(id, symbol, own) for id, own in named)
+            own = _listed(told["clientOrderIds"], "clientOrderIds")
+            named += [{"clientOrderId": id, "symbol": symbol} for id in own]
+        return await self.cancel_orders_for_symbols(named)
+
+    async def cancel_orders_for_symbols(self, orders: Sequence[Mapping[str, Any]], params: Params = None) -> list[Row]:
+        """As `cancel_orders`, of dicts of an id, or the caller's own as clientOrderId, and a symbol."""
+        told_of(params)
+        calls = []
+        for each in _listed(orders, "orders"):
+            id, own = (
+                each.get("id") or "",
+                {} if each.get("id") else given({"clientOrderId": each.get("clientOrderId")}),
+            )
+            self._ref(id, own, each.get("symbol"))
+            calls.append(self.cancel_order(id, each.get("symbol"), own))
         done = await asyncio.gather(*calls, return_exceptions=True)
         for error in done:
             if isinstance(error, BaseException) and not isinstance(error, ccxt.OrderNotFound):
                 raise error
         return [
-            empty_row(id=id or None, **(own or {}), info=_error(each)) if isinstance(each, BaseException) else each
-            for (id, own), each in zip(named, done, strict=True)
+            empty_row(**{name: row.get(name) for name in _NAMED}, info=_error(each))
+            if isinstance(each, BaseException)
+            else each
+            for row, each in zip(orders, done, strict=True)
         ]
 
     async def cancel_all_orders(self, symbol: str | None = None, params: Params = None) -> list[Row]:

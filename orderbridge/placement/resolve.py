@@ -41,9 +41,9 @@ ROUNDS: Final = 3
 _TOGETHER: Final = 50
 # How often one placement is sent again, under `resend_if_absent`; after that it stays as it is proven to be.
 RESENDS: Final = 3
-# A placement that was made so long before an order may have waited to be sent; so many are looked through at first.
+# A placement that was made so long before its order may have waited to be sent; so many are looked through at first.
 _MAY_HAVE_WAITED: Final = timedelta(days=1)
-_FEW: Final = 256
+_FEW: Final = 500
 # So that the probe for the certificate begins after the horizon, whatever the clock's grain.
 _PAST: Final = 0.01
 Uncertain = Literal["hold", "fence", "resend_if_absent"]
@@ -154,6 +154,10 @@ class Timetable:
     def _times(self, record: Record) -> list[float]:
         past_horizon = self.horizon(record).timestamp() - self._sent(record) + _PAST
         return sorted({*self._probing.times, past_horizon})
+
+
+def _is_of(record: Record, order: Order) -> bool:
+    return record.placement.order is not None and record.placement.order.identity == order.identity
 
 
 # After a failure of our own side, such as a journal that cannot be read.
@@ -350,15 +354,20 @@ class Resolver:
         if record.placement.client_order_id is not None:
             known = await journal.orders(gateway=gateway, order_id=shown.order_id)
             return any(order.client_order_id is not None for order in known if order.identity == shown.identity)
-        limit, oldest = _FEW, (shown.created_at or record.placement.created_at) - _MAY_HAVE_WAITED
-        while True:
-            placed = await journal.find(gateway=gateway, states=[PlacementState.PLACED], limit=limit, newest_first=True)
-            orders = (each.placement.order for each in placed)
-            if any(order is not None and order.identity == shown.identity for order in orders):
-                return True
-            if len(placed) < limit or placed[-1].placement.created_at < oldest:
-                return False
-            limit *= 8
+        return await self.placed_as(shown) is not None
+
+    async def placed_as(self, order: Order) -> Record | None:
+        """The placement that became an order; None where the journal knows of none."""
+        find, gateway, own = self._ledger.journal.find, self._gateway.name, order.client_order_id
+        placed = [] if own is None else await find(gateway=gateway, client_order_id=own)
+        known = next((each for each in placed if _is_of(each, order)), None)
+        for limit in (_FEW, None) if known is None else ():
+            placed = await find(gateway=gateway, states=[PlacementState.PLACED], limit=limit, newest_first=True)
+            known = next((each for each in placed if _is_of(each, order)), None)
+            first = placed[-1].placement.created_at if len(placed) == limit else None
+            if known is not None or first is None or (order.created_at or first) > first + _MAY_HAVE_WAITED:
+                break
+        return known
 
     async def _is_nobody_elses(self, record: Record, order: Order) -> bool:
         """True if no other placement under way may have become an order that has no client id."""

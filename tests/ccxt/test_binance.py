@@ -164,6 +164,49 @@ def test_a_market_order_is_told_with_its_fills(venue: FakeBinance) -> None:
     assert order["lastTradeTimestamp"] is not None
 
 
+def test_an_edited_order_keeps_what_it_was_created_with(venue: FakeBinance) -> None:
+    """Binance's is cancelled and placed anew: its own params, what the edit changes, and a name for the new one."""
+    exchange = made(venue)
+    first = exchange.create_order(PAIR, *LIMIT, {"selfTradePreventionMode": "EXPIRE_MAKER", "strategyId": 7})
+
+    second = exchange.edit_order(first["id"], PAIR, "limit", "buy", None, 50001)
+    params = {"postOnly": True, "strategyId": 8, "newClientOrderId": "grid-1"}
+    exchange.edit_order(second["id"], PAIR, "limit", "buy", 0.02, 50002, params)
+
+    _, one, two = [each.params for each in venue.seen if each.call == POST]
+    kept = {"selfTradePreventionMode": "EXPIRE_MAKER", "strategyId": "7", "price": "50001", "quantity": "0.01"}
+    told = {"selfTradePreventionMode": "EXPIRE_MAKER", "strategyId": "8", "price": "50002", "quantity": "0.02"}
+    assert {name: one.get(name) for name in kept} == kept
+    assert {name: two.get(name) for name in told} == told
+    assert (two["type"], two["newClientOrderId"]) == ("LIMIT_MAKER", "grid-1")
+    assert [order["status"] for order in venue.placed] == ["CANCELED", "CANCELED", "NEW"]
+
+
+@pytest.mark.parametrize(
+    ("params", "error"),
+    [
+        ({"cancelReplaceMode": "STOP_ON_FAILURE"}, "NotSupported"),
+        ({"selfTradePreventionMode": "NONE"}, "NotSupported"),
+        ({"newClientOrderId": "used"}, "DuplicateOrderId"),
+        ({"leverage": 3}, "NotSupported"),
+    ],
+)
+def test_an_edit_that_cannot_be_placed_leaves_the_order_alone(
+    venue: FakeBinance, params: dict[str, Any], error: str
+) -> None:
+    """What the exchange may refuse, or was placed before, is refused before anything is cancelled."""
+    import ccxt as genuine
+
+    exchange = made(venue)
+    exchange.create_order(PAIR, "limit", "sell", 0.01, 70000, {"clientOrderId": "used"})
+    order = exchange.create_order(PAIR, *LIMIT)
+
+    with pytest.raises(getattr(genuine, error), match=next(iter(params)) if error == "NotSupported" else "used"):
+        exchange.edit_order(order["id"], PAIR, "limit", "buy", 0.01, 50001, params)
+
+    assert [each["status"] for each in venue.placed] == ["NEW", "NEW"]
+
+
 class Throttling(FakeBinance):
     """It turns away so many orders."""
 

@@ -77,6 +77,34 @@ async def test_several_cancels_say_what_became_of_each(sim: Simulator, exchange:
     assert orders[1]["info"]["error"] == "OrderNotFound"
 
 
+async def test_several_cancels_are_told_alike_however_they_are_named(sim: Simulator, exchange: Any) -> None:
+    """By the exchange's ids, by the caller's own, or each with its symbol: one that is not there is a row."""
+    first, second = put(sim, origin_id="a"), put(sim, origin_id="b")
+
+    by_own = await exchange.cancel_orders([], "BTC/MXN", {"clientOrderIds": ["a", "none"]})
+    each = await exchange.cancel_orders_for_symbols(
+        [{"id": second, "symbol": "BTC/MXN"}, {"clientOrderId": "none", "symbol": "BTC/MXN"}]
+    )
+
+    assert [row["id"] for row in (*by_own, *each)] == [first, None, second, None]
+    assert [row["status"] for row in (*by_own, *each)] == ["canceled", None, "canceled", None]
+    assert [by_own[1]["clientOrderId"], each[1]["clientOrderId"]] == ["none", "none"]
+    assert [by_own[1]["info"]["error"], each[1]["info"]["error"]] == ["OrderNotFound", "OrderNotFound"]
+
+
+async def test_a_cancel_of_all_takes_a_trigger_that_says_no(sim: Simulator, exchange: Any) -> None:
+    """`trigger: False` is what goes without saying; asked for the others only, it refuses to cancel all."""
+    import ccxt
+
+    oid = put(sim)
+
+    with pytest.raises(ccxt.NotSupported, match="trigger"):
+        await exchange.cancel_all_orders("BTC/MXN", {"trigger": True})
+    rows = await exchange.cancel_all_orders("BTC/MXN", {"trigger": False, "stop": False})
+
+    assert [row["id"] for row in rows] == [oid]
+
+
 async def test_several_cancels_are_all_tried_before_a_failure_is_raised(sim: Simulator, exchange_of: Any) -> None:
     """One that fails leaves the others cancelled, and is told by its exception."""
     import ccxt
@@ -167,8 +195,47 @@ async def test_an_edit_that_came_too_late_or_means_nothing(sim: Simulator, excha
         await exchange.edit_order("nosuchorder00000", "BTC/MXN", "limit", "buy", 0.02, 570000)
     with pytest.raises(ccxt.ArgumentsRequired):
         await exchange.edit_order(oid, "BTC/MXN", "limit", "buy")
-    with pytest.raises(ccxt.NotSupported, match="postOnly"):
-        await exchange.edit_order(oid, "BTC/MXN", "limit", "buy", 0.02, 570000, {"postOnly": True})
+    with pytest.raises(ccxt.BadRequest, match="contradict"):
+        await exchange.edit_order(
+            oid, "BTC/MXN", "limit", "buy", 0.02, 570000, {"timeInForce": "PO", "postOnly": False}
+        )
+
+
+@pytest.mark.parametrize(
+    ("type", "params", "why"),
+    [
+        ("limit", {"postOnly": True}, "postOnly"),
+        ("LIMIT_MAKER", {}, "postOnly"),
+        ("limit", {"timeInForce": "IOC"}, "timeInForce"),
+        ("limit", {"clientOrderId": "another"}, "clientOrderId"),
+        ("limit", {"newClientOrderId": "another"}, "clientOrderId"),
+        ("limit", {"selfTradePreventionMode": "NONE"}, "selfTradePreventionMode"),
+        ("limit", {"takeProfitPrice": 590000}, "takeProfitPrice"),
+        ("oco", {}, "oco"),
+    ],
+)
+async def test_an_edit_in_place_refuses_what_it_cannot_change(
+    sim: Simulator, exchange: Any, type: str, params: dict[str, Any], why: str
+) -> None:
+    """By its name, and nothing is sent: none of it is dropped on the way."""
+    import ccxt
+
+    oid = put(sim, origin_id="mine")
+
+    with pytest.raises(ccxt.NotSupported, match=why):
+        await exchange.edit_order(oid, "BTC/MXN", type, "buy", 0.02, 570000, params)
+
+    assert not any(name.startswith("PATCH") for name in sim.bitso.requests)
+
+
+async def test_an_edit_may_say_what_the_order_is_already(sim: Simulator, exchange: Any) -> None:
+    """Bots give the params of the create again: of those that change nothing none is in the way."""
+    first = await exchange.create_order("BTC/MXN", "limit", "buy", 0.01, 560000, {"postOnly": True})
+    params = {"postOnly": True, "timeInForce": "GTC", "clientOrderId": first["clientOrderId"], "recvWindow": 5000}
+
+    edited = await exchange.edit_order(first["id"], "BTC/MXN", "LIMIT_MAKER", "buy", None, 570000, params)
+
+    assert (edited["id"], edited["price"]) == (first["id"], 570000.0)
 
 
 async def test_an_edit_whose_outcome_is_not_known_is_no_error_to_retry(sim: Simulator, exchange_of: Any) -> None:
