@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any, TypeVar
 
+import aiohttp  # noqa: F401 - a first request would load it, within the time that a test gives it
 import pytest
 from hypothesis import settings
 

@@ -1,11 +1,13 @@
 """The package is light to import and to call, and its public names are exactly those it lists."""
 
+import ast
 import asyncio
 import itertools
 import subprocess
 import sys
 import types
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,54 +18,134 @@ from orderbridge import OrderBridge
 from orderbridge.adapters.bitso import BitsoGateway
 from tests.benchmarks.instant import AtOnce, limit_buy
 
-HEAVY = ("ccxt", "aiohttp", "starlette", "uvicorn", "typer", "rich", "httpx", "redis", "psycopg", "hypothesis", "yaml")
+HEAVY = {"ccxt", "aiohttp", "starlette", "uvicorn", "typer", "rich", "httpx", "redis", "psycopg", "hypothesis", "yaml"}
 
 
+# Of the package, by one gateway that was made.
+MOST_MODULES = 42
 ADAPTERS = [f"orderbridge.adapters.{name}" for name in ("bitso", "bitcain", "ccxt_any")]
 
 
-@pytest.mark.parametrize("module", ["orderbridge", "orderbridge.http", "orderbridge.errors"])
+def loaded_by(code: str) -> set[str]:
+    """The modules in a fresh interpreter that ran this, and wrote nothing to stderr."""
+    code = f"import sys\n{code}\nprint(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stderr == ""
+    return set(done.stdout.split())
+
+
+def ours(modules: set[str]) -> set[str]:
+    """Those of the package."""
+    return {name for name in modules if name.partition(".")[0] == "orderbridge"}
+
+
+@pytest.mark.parametrize("module", ["orderbridge.http", "orderbridge.errors", "orderbridge.bridge"])
 def test_importing_loads_nothing_heavy(module: str) -> None:
     """A fresh interpreter that imports us has no HTTP library, no ccxt, no web framework and no terminal in it."""
-    code = f"import sys, {module}; print(*sorted({set(HEAVY)!r} & set(sys.modules)))"
-
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
-
-    assert done.stdout.strip() == ""
-    assert done.stderr == ""
+    assert loaded_by(f"import {module}") & HEAVY == set()
 
 
 @pytest.mark.parametrize("module", [*ADAPTERS, "orderbridge.settings"])
 def test_importing_an_adapter_loads_no_ccxt(module: str) -> None:
     """Not even ccxt's own adapter brings ccxt with it: a gateway does, when it is made."""
-    code = f"import sys, {module}; print(*sorted({{'ccxt', 'aiohttp', 'typer', 'rich'}} & set(sys.modules)))"
+    assert loaded_by(f"import {module}") & HEAVY == set()
 
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
 
-    assert done.stdout.strip() == ""
+def test_importing_the_package_loads_no_other_module_of_it() -> None:
+    """A name is loaded when it is first used, and only with what it needs itself: errors need no model."""
+    assert ours(loaded_by("import orderbridge")) == {"orderbridge"}
+    assert ours(loaded_by("import orderbridge; orderbridge.errors.NotSent")) == {"orderbridge", "orderbridge.errors"}
+    assert "orderbridge.bridge" not in loaded_by("from orderbridge import Order, OrderRequest")
 
 
 def test_native_gateways_load_no_ccxt() -> None:
-    """Made and named by `connect`, they leave ccxt out."""
+    """Made and named by `connect`, they leave ccxt out, and their HTTP library is left to the first request."""
     settings = {"gateways": {"bitso": {"api_key": "k", "api_secret": "s"}}}
-    code = f"import sys, orderbridge; orderbridge.connect('bitso', settings={settings!r}); print('ccxt' in sys.modules)"
+    code = f"import orderbridge; orderbridge.connect('bitso', settings={settings!r})"
 
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert loaded_by(code) & HEAVY == set()
 
-    assert done.stdout.strip() == "False"
+
+def test_a_gateway_loads_what_it_needs() -> None:
+    """One that is made has neither the bridge nor the journal nor another venue beside it."""
+    loaded = ours(loaded_by(f"from {ADAPTERS[0]} import BitsoGateway; BitsoGateway(api_key='k', api_secret='s')"))
+
+    assert loaded & {"orderbridge.bridge", "orderbridge.placement", ADAPTERS[1], ADAPTERS[2]} == set()
+    assert len(loaded) <= MOST_MODULES
+
+
+def test_an_engine_that_was_closed_unused_stays_closed() -> None:
+    """The library that was left to the first request is not loaded by one that comes too late."""
+    code = """
+import asyncio
+from orderbridge.errors import ConfigurationError
+from orderbridge.http.transport import WireRequest, make_transport
+
+async def use():
+    engine, _ = make_transport("aiohttp")
+    await engine.aclose()
+    try:
+        await engine.send(WireRequest("GET", "http://127.0.0.1:1/"), timeout=5)
+    except ConfigurationError as error:
+        assert "closed" in str(error)
+    else:
+        raise AssertionError("it was sent")
+
+asyncio.run(use())
+"""
+
+    assert "aiohttp" not in loaded_by(code)
 
 
 def test_all_is_what_is_public() -> None:
-    """`__all__` holds every public name that is no submodule, and each of its names is there."""
+    """`__all__` holds every public name that is no submodule, in order; each is there, and `import *` brings it."""
     public = {
         name
-        for name, value in vars(orderbridge).items()
-        if not name.startswith("_") and not isinstance(value, types.ModuleType)
+        for name in dir(orderbridge)
+        if not name.startswith("_") and not isinstance(getattr(orderbridge, name), types.ModuleType)
     }
+    starred: dict[str, Any] = {}
+    exec("from orderbridge import *", starred)
 
     assert public | {"errors"} == set(orderbridge.__all__)
     assert list(orderbridge.__all__) == sorted(orderbridge.__all__, key=str)
-    assert all(getattr(orderbridge, name) is not None for name in orderbridge.__all__)
+    assert {name: starred[name] for name in orderbridge.__all__} == {
+        name: getattr(orderbridge, name) for name in orderbridge.__all__
+    }
+
+
+def test_type_checkers_are_told_of_the_names_that_are_there() -> None:
+    """What stands under TYPE_CHECKING is, name by name, what is loaded: from the same module, and nothing more."""
+    tree = ast.parse(Path(orderbridge.__file__).read_text())
+    told = {
+        alias.name: node.module
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("orderbridge")
+        for alias in node.names
+    }
+
+    assert told.pop("errors") == "orderbridge"
+    assert told == orderbridge._HOMES
+    assert {*told, "errors"} == set(orderbridge.__all__)
+
+
+def test_public_names_behave_as_if_they_had_been_imported() -> None:
+    """They pickle, help() shows them, submodules are found by attribute, and another name is an AttributeError."""
+    code = """
+import orderbridge, pickle, pydoc
+assert pickle.loads(pickle.dumps([orderbridge.Order, orderbridge.connect])) == [orderbridge.Order, orderbridge.connect]
+assert "class OrderBridge" in pydoc.plain(pydoc.render_doc(orderbridge))
+assert orderbridge.placement.SqliteJournal
+assert not hasattr(orderbridge, "nothing")
+try:
+    from orderbridge import nothing
+except ImportError as error:
+    assert "nothing" in str(error)
+else:
+    raise AssertionError
+"""
+
+    assert "orderbridge.placement.sqlite" in loaded_by(code)
 
 
 def test_every_public_class_says_what_it_is() -> None:

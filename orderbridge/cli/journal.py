@@ -69,7 +69,10 @@ _OPEN: Final = frozenset({PlacementState.SENDING, PlacementState.UNCERTAIN})
 _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
 app = typer.Typer(
-    help="See what stands in the journal, check it, and decide what no proof could.", no_args_is_help=True
+    help="See what stands in the journal, check it, and decide what no proof could.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
 )
 
 

@@ -6,13 +6,12 @@ import asyncio
 import inspect
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Final, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 from orderbridge.errors import ConfigurationError
 from orderbridge.http.body import CREDENTIALS
@@ -110,9 +109,7 @@ def make_transport(engine: EngineLike) -> tuple[Transport, bool]:
     if engine == "auto":
         engine = "aiohttp" if find_spec("aiohttp") else "httpx"
     if engine == "aiohttp":
-        from orderbridge.http.aiohttp_engine import AiohttpTransport
-
-        return AiohttpTransport(), True
+        return (_Late() if find_spec("aiohttp") else _aiohttp()), True
     if engine == "httpx":
         from orderbridge.http.httpx_engine import HttpxTransport
 
@@ -126,6 +123,34 @@ def make_transport(engine: EngineLike) -> tuple[Transport, bool]:
     if hasattr(engine, "send") and hasattr(engine, "aclose"):
         return engine, False
     raise ConfigurationError(f"{type(engine).__name__} is no transport: it has no send and aclose")
+
+
+def _aiohttp() -> Transport:
+    from orderbridge.http.aiohttp_engine import AiohttpTransport
+
+    return AiohttpTransport()
+
+
+class _Late:
+    """aiohttp's engine, loaded with the first request: its library takes longer than all else that a gateway loads."""
+
+    def __init__(self) -> None:
+        self._engine: Transport | None = None
+        self._closed = False
+
+    def send(
+        self, request: WireRequest, *, timeout: float, not_after: float | None = None
+    ) -> Coroutine[Any, Any, WireResponse]:
+        if self._engine is None:
+            if self._closed:
+                raise ConfigurationError("this HTTP transport is closed; make a new one")
+            self._engine = _aiohttp()
+        return self._engine.send(request, timeout=timeout, not_after=not_after)
+
+    async def aclose(self) -> None:
+        self._closed = True
+        if self._engine is not None:
+            await self._engine.aclose()
 
 
 def keeps_deadline(transport: Transport) -> bool:
@@ -203,16 +228,19 @@ class Proxies:
         except ValueError:
             return None  # no address at all, as the engine will say
         if origin not in self._known:
-            excepted = proxy_bypass(host) or proxy_bypass(parts.netloc)
-            self._known[origin] = None if excepted else _proxy_for(parts.scheme)
+            self._known[origin] = _proxy_for(parts.scheme, host, parts.netloc)
         proxy = self._known[origin]
         if isinstance(proxy, str):
             raise ConfigurationError(proxy)
         return proxy
 
 
-def _proxy_for(scheme: str) -> Proxy | str | None:
-    """The environment's proxy for a scheme; text: what is wrong with it. Raises nothing that would show it."""
+def _proxy_for(scheme: str, *places: str) -> Proxy | str | None:
+    """The environment's proxy for an address; text: what is wrong with it. Raises nothing that would show it."""
+    from urllib.request import getproxies, proxy_bypass
+
+    if any(map(proxy_bypass, places)):
+        return None
     named = getproxies()
     url = named.get(scheme) or named.get("all")
     if not url:

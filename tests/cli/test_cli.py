@@ -4,12 +4,13 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from pkgutil import resolve_name
 
 import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from orderbridge.cli.app import app
+from orderbridge.cli.app import COMMANDS, app
 from orderbridge.simulator import Simulator
 
 README = Path(__file__).parents[2] / "README.md"
@@ -142,6 +143,34 @@ def test_demo_fails_when_an_answer_is_wrong(monkeypatch: pytest.MonkeyPatch) -> 
 
     assert result.exit_code == 1
     assert "Some answers were wrong" in result.output
+
+
+def test_the_list_of_commands_says_what_each_says_of_itself() -> None:
+    """The list is written without what the commands load, so each line is held to the command's own first sentence."""
+    for name, (place, line) in COMMANDS.items():
+        written = resolve_name(f"orderbridge.cli.{place.replace('.', ':')}")
+        told = written.info.help if isinstance(written, typer.Typer) else written.__doc__
+
+        assert " ".join(told.split()).startswith(line.removesuffix(".")), name
+        assert f"Usage: root {name} " in run(name, "--help").output, name
+
+
+def test_the_help_loads_no_models() -> None:
+    """Neither pydantic nor an HTTP library is in a process that prints the list of commands."""
+    code = """
+import sys, orderbridge.cli
+try:
+    orderbridge.cli.main()
+finally:
+    print(*{"pydantic", "asyncio", "orderbridge.errors"} & {*sys.modules})
+"""
+
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--help"], capture_output=True, text=True, check=True, timeout=60
+    )
+
+    assert "Commands" in done.stdout
+    assert done.stdout.splitlines()[-1] == ""
 
 
 def test_the_readme_names_every_command() -> None:
