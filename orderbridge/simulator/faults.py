@@ -116,19 +116,6 @@ class Fault:
         return True
 
 
-class FaultPlan:
-    """The rules of one venue; the first that strikes is the one that counts."""
-
-    def __init__(self, rng: Random) -> None:
-        self.rules: list[Fault] = []
-        self._rng = rng
-
-    def pick(self, operation: str) -> Fault | None:
-        """The rule that hits this request. Every rule that matches counts it, hit or not."""
-        matching = [rule for rule in self.rules if rule.counts(operation)]
-        return next((rule for rule in matching if rule.strikes(self._rng)), None)
-
-
 def spoil(response: Response, fault: Fault) -> Response:
     """Turn a good answer into what an `AFTER` fault leaves of it."""
     match fault.kind:

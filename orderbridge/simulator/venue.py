@@ -4,6 +4,7 @@ ground truth; and a lock around the whole of it.
 """
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,12 +12,14 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from random import Random
 from threading import RLock
-from typing import TYPE_CHECKING, Any, Protocol
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from orderbridge.simulator.basics import SimClock
 from orderbridge.simulator.engine.engine import MatchingEngine, NotEnough
+from orderbridge.simulator.engine.market import Instrument
 from orderbridge.simulator.engine.order import SimOrder
-from orderbridge.simulator.faults import AFTER, BEFORE, Fault, FaultPlan, spoil
+from orderbridge.simulator.faults import AFTER, BEFORE, Fault, spoil
 from orderbridge.simulator.message import DROPPED, Request, Response
 from orderbridge.simulator.page import Console
 from orderbridge.simulator.settings import BitcainSettings, BitsoSettings
@@ -113,28 +116,6 @@ class SimCall:
         return rows
 
 
-class App(Protocol):
-    """A venue's HTTP face."""
-
-    routes: Routes
-    aliases: Mapping[str, str]
-
-    def find(self, call: SimCall) -> None:
-        """Tell the call its endpoint, or what is wrong with its path."""
-
-    def admit(self, call: SimCall, endpoint: Endpoint) -> None:
-        """Check who asks, how often, and what; raises a `SimRefusal`."""
-
-    def answer(self, call: SimCall, found: Any) -> Response:
-        """The answer with what the handler found."""
-
-    def refused(self, call: SimCall, refusal: SimRefusal | NotEnough) -> Response:
-        """The answer to a request that is refused."""
-
-    def broken(self, fault: Fault) -> Response:
-        """The venue's own error for `error_5xx`, `throttle`, `wrong_nonce` and `not_success`."""
-
-
 class RequestLog:
     """
     Counts and remembers the requests that a venue has seen; within bounds, since a simulation may run for weeks.
@@ -171,42 +152,73 @@ class RequestLog:
             self._bytes -= len(self.recent.popleft().body)
 
 
-class Venue:
+class Venue(ABC):
     """
-    One simulated exchange on one port.
+    One simulated exchange on one port. A venue's class adds its HTTP face: routes, admission and words.
 
     Attributes:
+        name: as the venue is called.
+        books: the names of its exchanges, which share nothing: one, or one for each mode.
+        aliases: other words for operations that a fault rule may name.
         settings: every knob; may be changed at any time.
         engines: the exchanges themselves by the name of their book, for tests that go below HTTP.
     """
 
+    name: ClassVar[str]
+    books: ClassVar[Sequence[str]]
+    instruments: ClassVar[Mapping[str, Instrument]]
+    currencies: ClassVar[Iterable[str]]
+    accounts: ClassVar[Sequence[str]]
+    aliases: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    _routes: Routes
+
     def __init__(
-        self,
-        name: str,
-        app: App,
-        settings: BitsoSettings | BitcainSettings,
-        engines: Mapping[str, MatchingEngine],
-        accounts: Sequence[str],
-        *,
-        clock: SimClock,
-        rng: Random,
-        port: int,
-        host: str,
+        self, settings: BitsoSettings | BitcainSettings, *, clock: SimClock, rng: Random, port: int, host: str
     ) -> None:
-        self.name = name
         self.settings = settings
-        self.engines = engines
         self.clock = clock
         self.lock = RLock()
-        self._app = app
-        self._accounts = accounts
+        self._ids = Random(rng.random())
+        self.engines = {
+            book: MatchingEngine(instruments=dict(self.instruments), clock=clock, rng=Random(rng.random()))
+            for book in self.books
+        }
+        for account in self.accounts:
+            self.fund(account)
+        self._rng = Random(rng.random())
         self._host = host
         self._port = port
         self._server: Server | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._plan = FaultPlan(rng)
+        self._rules: list[Fault] = []
         self._log = RequestLog()
         self._console: Console | None = None
+
+    @abstractmethod
+    def _find(self, call: SimCall) -> None:
+        """Tell the call its endpoint, or what is wrong with its path."""
+
+    @abstractmethod
+    def _admit(self, call: SimCall, endpoint: Endpoint) -> None:
+        """Check who asks, how often, and what; raises a `SimRefusal`."""
+
+    @abstractmethod
+    def _answer(self, call: SimCall, found: Any) -> Response:
+        """The answer with what the handler found."""
+
+    @abstractmethod
+    def _refused(self, call: SimCall, refusal: SimRefusal | NotEnough) -> Response:
+        """The answer to a request that is refused."""
+
+    @abstractmethod
+    def _broken(self, fault: Fault) -> Response:
+        """The venue's own error for `error_5xx`, `throttle`, `wrong_nonce` and `not_success`."""
+
+    def fund(self, account: str) -> None:
+        """Give an account ample money in every book."""
+        for engine in self.engines.values():
+            for currency in self.currencies:
+                engine.accounts.deposit(account, currency, FUNDS)
 
     def show_page(self) -> None:
         """Show a page at `/` and take controls below `/_simulator/`; they are not counted as requests."""
@@ -221,7 +233,7 @@ class Venue:
             return [
                 order
                 for engine in self.engines.values()
-                for account in self._accounts
+                for account in self.accounts
                 for order in engine.ledger.select(account, client_order_id=client_order_id, order_id=order_id)
             ]
 
@@ -242,26 +254,26 @@ class Venue:
         Raises:
             ValueError: an unknown kind or operation.
         """
-        aliases = self._app.aliases
-        operations = {each.operation for verbs in self._app.routes.values() for each in verbs.values()}
+        aliases = self.aliases
+        operations = {each.operation for verbs in self._routes.values() for each in verbs.values()}
         operation = aliases.get(operation or "", operation)
         if operation is not None and operation not in operations:
             known = ", ".join(sorted(operations | aliases.keys()))
             raise ValueError(f"unknown operation {operation!r}; known: {known}")
         rule = Fault(kind, operation, **how)
         with self.lock:
-            self._plan.rules.append(rule)
+            self._rules.append(rule)
         return rule
 
     def clear_faults(self) -> None:
         """Behave again."""
         with self.lock:
-            self._plan.rules.clear()
+            self._rules.clear()
 
     @property
     def faults(self) -> list[Fault]:
         """The rules in force, with how often each was asked and struck."""
-        return list(self._plan.rules)
+        return list(self._rules)
 
     # Requests.
 
@@ -272,19 +284,23 @@ class Venue:
                 return self._console.answer(request)
             self._log.note(request, self.clock.time())
             call = SimCall(request, self.clock.now())
-            self._app.find(call)
-            if self._plan.rules:
-                call.fault = self._plan.pick(call.operation)
+            self._find(call)
+            call.fault = self._struck(call.operation)
             return self._act(call) if call.fault is None else self._misbehave(call, call.fault)
+
+    def _struck(self, operation: str) -> Fault | None:
+        """The first rule that hits the request. Every rule that matches counts it, hit or not."""
+        matching = [rule for rule in self._rules if rule.counts(operation)]
+        return next((rule for rule in matching if rule.strikes(self._rng)), None)
 
     def _misbehave(self, call: SimCall, fault: Fault) -> Response:
         if fault.kind == "drop":
             return Response(500, b"", delivery=DROPPED)
         if fault.kind in BEFORE:
-            return self._app.broken(fault)
+            return self._broken(fault)
         response = self._act(call)
         if fault.kind in ("accept_then_5xx", "not_success"):
-            return self._app.broken(fault)
+            return self._broken(fault)
         return spoil(response, fault) if fault.kind in AFTER else response
 
     def _act(self, call: SimCall) -> Response:
@@ -294,10 +310,10 @@ class Venue:
             for engine in self.engines.values():
                 engine.set_liquidity(self.settings.liquidity)
                 engine.tick()
-            self._app.admit(call, call.endpoint)
-            return self._app.answer(call, call.endpoint.handler(call))
+            self._admit(call, call.endpoint)
+            return self._answer(call, call.endpoint.handler(call))
         except (SimRefusal, NotEnough) as refusal:
-            return self._app.refused(call, refusal)
+            return self._refused(call, refusal)
 
     @property
     def requests(self) -> Counter[str]:
@@ -357,10 +373,3 @@ class Venue:
             await step
         else:
             await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(step, self._loop))
-
-
-def fund(engines: Iterable[MatchingEngine], account: str, currencies: Iterable[str]) -> None:
-    """Give an account ample money in every book."""
-    for engine in engines:
-        for currency in currencies:
-            engine.accounts.deposit(account, currency, FUNDS)

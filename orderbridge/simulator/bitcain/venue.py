@@ -5,7 +5,6 @@ The order of checks is the framework's: route (404, 405), JSON of the body (422)
 everything that is wrong with path, query and body in one 422.
 """
 
-from collections.abc import Callable, Mapping
 from random import Random
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Unpack
@@ -33,14 +32,14 @@ from orderbridge.simulator.bitcain.mapping import (
     status_field,
 )
 from orderbridge.simulator.bitcain.trading import MODES, BitcainOrders
-from orderbridge.simulator.engine.engine import MatchingEngine, NotEnough
+from orderbridge.simulator.engine.engine import NotEnough
 from orderbridge.simulator.engine.money import Balance
 from orderbridge.simulator.engine.order import SimOrder
 from orderbridge.simulator.faults import Fault
 from orderbridge.simulator.message import Response, json_response
 from orderbridge.simulator.putting import STATES, MarketHandle, Moment, Put, PutWords, put
 from orderbridge.simulator.settings import BitcainSettings
-from orderbridge.simulator.venue import LOOPBACK, Endpoint, Routes, SimCall, SimRefusal, Venue, fund
+from orderbridge.simulator.venue import LOOPBACK, Endpoint, SimCall, SimRefusal, Venue
 
 if TYPE_CHECKING:
     from orderbridge.gateway import OrderGateway
@@ -77,27 +76,25 @@ _PRICED: Final = frozenset({"limit", "stop_limit", "iceberg", "oco"})
 _FACTS: Final = ("exchange_order_id", "portfolio_id", "reduce_only", "source", "agent_id", "retry_count")
 
 
-class BitcainApp:
-    """Finds the operation, checks the token, validates, answers."""
+class SimBitcain(Venue):
+    """A simulated Bitcain account, with paper and live books apart: its engines are `paper` and `live`."""
 
-    aliases: Mapping[str, str] = MappingProxyType({"open_orders": "list", "orders": "list", "get": "lookup"})
+    name = "Bitcain"
+    books = MODES
+    instruments, currencies = MARKETS, CURRENCIES
+    accounts = (BOT,)
+    aliases = MappingProxyType({"open_orders": "list", "orders": "list", "get": "lookup"})
+    settings: BitcainSettings
 
     def __init__(
-        self,
-        engines: Mapping[str, MatchingEngine],
-        settings: BitcainSettings,
-        *,
-        clock: SimClock,
-        rng: Random,
-        new_id: Callable[[], str],
+        self, settings: BitcainSettings, *, clock: SimClock, rng: Random, port: int = 0, host: str = LOOPBACK
     ) -> None:
-        self._engines = engines
-        self._settings = settings
-        self.tokens = Tokens(settings, clock=clock, rng=rng)
-        orders = BitcainOrders(engines, settings, new_id)
-        self.routes: Routes = {
-            "auth/login": {"POST": Endpoint("login", self.tokens.login, private=False, body=LoginBody)},
-            "auth/refresh": {"POST": Endpoint("refresh", self.tokens.refresh, private=False, body=RefreshBody)},
+        super().__init__(settings, clock=clock, rng=rng, port=port, host=host)
+        self._tokens = Tokens(settings, clock=clock, rng=Random(rng.random()))
+        orders = BitcainOrders(self.engines, settings, self.new_id)
+        self._routes = {
+            "auth/login": {"POST": Endpoint("login", self._tokens.login, private=False, body=LoginBody)},
+            "auth/refresh": {"POST": Endpoint("refresh", self._tokens.refresh, private=False, body=RefreshBody)},
             "auth/signup": {"POST": Endpoint("signup", self._signup, private=False, body=SignupBody)},
             ORDERS: {
                 "GET": Endpoint("list", orders.list_orders, query=ListQuery),
@@ -111,85 +108,6 @@ class BitcainApp:
             },
             f"{ONE}/retry": {"POST": Endpoint("retry", orders.retry, rest=True)},
         }
-
-    def find(self, call: SimCall) -> None:
-        parts = call.request.segments()
-        path = "/".join(parts)
-        if path == HISTORY and self._settings.history == "shadowed":
-            call.endpoint, call.rest = self.routes[ONE]["GET"], parts[3:]
-            return
-        if path != HISTORY and path.startswith(f"{ORDERS}/"):
-            path, call.rest = "/".join([ONE, *parts[4:]]), parts[3:4]
-        verbs = self.routes.get(path)
-        if verbs is None:
-            call.refusal = BitcainRefusal(404, "Not Found")
-            return
-        call.endpoint = verbs.get(call.request.method)
-        if call.endpoint is None:
-            call.refusal = BitcainRefusal(405, "Method Not Allowed", {"allow": ", ".join(verbs)})
-
-    def admit(self, call: SimCall, endpoint: Endpoint) -> None:
-        body = read_body(call.request) if endpoint.body is not None else None
-        if endpoint.private:
-            call.account = self.tokens.account(call.request)
-        faults: list[Row] = []
-        if endpoint.rest:
-            path = checked(OrderPath, {"order_id": call.rest[0]}, "path", faults)
-            call.rest = [] if path is None else [str(path.order_id)]
-        if endpoint.query is not None:
-            words = [spelled(word, self._settings) for word in STATUSES]
-            context = None if self._settings.order_status_type == "text" else dict.fromkeys(words)
-            call.query = checked(endpoint.query, call.parameters, "query", faults, context=context)
-        if endpoint.body is not None:
-            call.body = checked(endpoint.body, body, "body", faults)
-        if faults:
-            raise invalid(*faults)
-
-    def answer(self, call: SimCall, found: Any) -> Response:
-        return json_response(call.status, found)
-
-    def refused(self, call: SimCall, refusal: SimRefusal | NotEnough) -> Response:
-        if not isinstance(refusal, BitcainRefusal):
-            refusal = BitcainRefusal(self._settings.funds_status, "Insufficient funds")
-        return refusal.response()
-
-    def broken(self, fault: Fault) -> Response:
-        match fault.kind:
-            case "throttle":
-                headers = {"retry-after": str(1 if fault.retry_after is None else fault.retry_after)}
-                return json_response(fault.status or 429, {"detail": "Too Many Requests"}, headers)
-            case "wrong_nonce":
-                return BitcainRefusal(fault.status or 401, "Invalid or expired token").response()
-            case "not_success":
-                return json_response(fault.status or 200, {"success": False, "error": "Internal error"})
-            case "accept_then_5xx":
-                return Response(fault.status or 502, b"Internal Server Error", "text/plain; charset=utf-8")
-        return json_response(fault.status or 503, {"detail": "Service Unavailable"})
-
-    def _signup(self, call: SimCall) -> Row:
-        answer, account = self.tokens.signup(call)
-        fund(self._engines.values(), account, CURRENCIES)
-        return answer
-
-
-class SimBitcain(Venue):
-    """A simulated Bitcain account, with paper and live books apart: its engines are `paper` and `live`."""
-
-    settings: BitcainSettings
-
-    def __init__(
-        self, settings: BitcainSettings, *, clock: SimClock, rng: Random, port: int = 0, host: str = LOOPBACK
-    ) -> None:
-        self._ids = Random(rng.random())
-        engines = {
-            mode: MatchingEngine(instruments=dict(MARKETS), clock=clock, rng=Random(rng.random())) for mode in MODES
-        }
-        fund(engines.values(), BOT, CURRENCIES)
-        app = BitcainApp(engines, settings, clock=clock, rng=Random(rng.random()), new_id=self.new_id)
-        self._tokens = app.tokens
-        super().__init__(
-            "Bitcain", app, settings, engines, (BOT,), clock=clock, rng=Random(rng.random()), port=port, host=host
-        )
 
     @property
     def base_url(self) -> str:
@@ -266,3 +184,64 @@ class SimBitcain(Venue):
                 facts={**facts, "type": native, "trading_mode": mode},
             )
             return put(self.engines[mode], told, account=BOT, market=market, new_id=self.new_id)
+
+    # Over HTTP.
+
+    def _find(self, call: SimCall) -> None:
+        parts = call.request.segments()
+        path = "/".join(parts)
+        if path == HISTORY and self.settings.history == "shadowed":
+            call.endpoint, call.rest = self._routes[ONE]["GET"], parts[3:]
+            return
+        if path != HISTORY and path.startswith(f"{ORDERS}/"):
+            path, call.rest = "/".join([ONE, *parts[4:]]), parts[3:4]
+        verbs = self._routes.get(path)
+        if verbs is None:
+            call.refusal = BitcainRefusal(404, "Not Found")
+            return
+        call.endpoint = verbs.get(call.request.method)
+        if call.endpoint is None:
+            call.refusal = BitcainRefusal(405, "Method Not Allowed", {"allow": ", ".join(verbs)})
+
+    def _admit(self, call: SimCall, endpoint: Endpoint) -> None:
+        body = read_body(call.request) if endpoint.body is not None else None
+        if endpoint.private:
+            call.account = self._tokens.account(call.request)
+        faults: list[Row] = []
+        if endpoint.rest:
+            path = checked(OrderPath, {"order_id": call.rest[0]}, "path", faults)
+            call.rest = [] if path is None else [str(path.order_id)]
+        if endpoint.query is not None:
+            words = [spelled(word, self.settings) for word in STATUSES]
+            context = None if self.settings.order_status_type == "text" else dict.fromkeys(words)
+            call.query = checked(endpoint.query, call.parameters, "query", faults, context=context)
+        if endpoint.body is not None:
+            call.body = checked(endpoint.body, body, "body", faults)
+        if faults:
+            raise invalid(*faults)
+
+    def _answer(self, call: SimCall, found: Any) -> Response:
+        return json_response(call.status, found)
+
+    def _refused(self, call: SimCall, refusal: SimRefusal | NotEnough) -> Response:
+        if not isinstance(refusal, BitcainRefusal):
+            refusal = BitcainRefusal(self.settings.funds_status, "Insufficient funds")
+        return refusal.response()
+
+    def _broken(self, fault: Fault) -> Response:
+        match fault.kind:
+            case "throttle":
+                headers = {"retry-after": str(1 if fault.retry_after is None else fault.retry_after)}
+                return json_response(fault.status or 429, {"detail": "Too Many Requests"}, headers)
+            case "wrong_nonce":
+                return BitcainRefusal(fault.status or 401, "Invalid or expired token").response()
+            case "not_success":
+                return json_response(fault.status or 200, {"success": False, "error": "Internal error"})
+            case "accept_then_5xx":
+                return Response(fault.status or 502, b"Internal Server Error", "text/plain; charset=utf-8")
+        return json_response(fault.status or 503, {"detail": "Service Unavailable"})
+
+    def _signup(self, call: SimCall) -> Row:
+        answer, account = self._tokens.signup(call)
+        self.fund(account)
+        return answer

@@ -7,23 +7,21 @@ trailing slash is accepted. A path that does not exist is 404 with code `0322`, 
 """
 
 import string
-from collections.abc import Callable, Mapping
 from random import Random
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Unpack
 
 from orderbridge.simulator.basics import Amount, SimClock
 from orderbridge.simulator.bitso.auth import Keys, Lockouts
 from orderbridge.simulator.bitso.mapping import BOOKS, CURRENCIES, TIME_IN_FORCE, BitsoRefusal, error_body
 from orderbridge.simulator.bitso.trading import BitsoTrading
-from orderbridge.simulator.engine.engine import MatchingEngine, NotEnough
+from orderbridge.simulator.engine.engine import NotEnough
 from orderbridge.simulator.engine.money import Balance
 from orderbridge.simulator.engine.order import SimOrder
 from orderbridge.simulator.faults import Fault
 from orderbridge.simulator.message import Response, json_response
 from orderbridge.simulator.putting import MarketHandle, Moment, Put, PutWords, put
 from orderbridge.simulator.settings import BitsoSettings
-from orderbridge.simulator.venue import LOOPBACK, Endpoint, Routes, SimCall, SimRefusal, Venue, fund
+from orderbridge.simulator.venue import LOOPBACK, Endpoint, SimCall, SimRefusal, Venue
 
 if TYPE_CHECKING:
     from orderbridge.gateway import OrderGateway
@@ -66,18 +64,29 @@ _PUT: Final = PutWords(
 )
 
 
-class BitsoApp:
-    """Finds the endpoint, checks signature and limits, wraps the answer."""
+class SimBitso(Venue):
+    """
+    A simulated Bitso and two accounts there: `bot`, which all calls here mean unless told, and `mm`.
 
-    aliases: Mapping[str, str] = MappingProxyType({})
+    Attributes:
+        engine: the exchange itself, for tests that go below HTTP.
+    """
 
-    def __init__(self, engine: MatchingEngine, settings: BitsoSettings, new_id: Callable[[], str]) -> None:
-        self._engine = engine
-        self._settings = settings
+    name = "Bitso"
+    books = ("bitso",)
+    instruments, currencies = BOOKS, CURRENCIES
+    accounts = (ACCOUNT, SECOND_ACCOUNT)
+    settings: BitsoSettings
+
+    def __init__(
+        self, settings: BitsoSettings, *, clock: SimClock, rng: Random, port: int = 0, host: str = LOOPBACK
+    ) -> None:
+        super().__init__(settings, clock=clock, rng=rng, port=port, host=host)
+        self.engine = self.engines["bitso"]
         self._keys = Keys()
-        self._lockouts = Lockouts(settings, engine.clock)
-        calls = BitsoTrading(engine, settings, new_id)
-        self.routes: Routes = {
+        self._lockouts = Lockouts(settings, clock)
+        calls = BitsoTrading(self.engine, settings, self.new_id)
+        self._routes = {
             "v3/orders": {
                 "GET": Endpoint("lookup", calls.lookup, rest=True),
                 "POST": Endpoint("place", calls.place),
@@ -96,79 +105,6 @@ class BitsoApp:
             "v3/available_books": {"GET": Endpoint("books", calls.available_books, private=False)},
             "v3/catalogues": {"GET": Endpoint("catalogues", calls.catalogues, private=False)},
         }
-
-    def find(self, call: SimCall) -> None:
-        parts = call.request.segments()
-        if parts[0] == "api":
-            parts = parts[1:]
-        verbs = self.routes.get("/".join(parts[:2]), {})
-        call.endpoint, call.rest = verbs.get(call.request.method), parts[2:]
-        if verbs and call.endpoint is None:
-            call.refusal = BitsoRefusal("0901")
-        elif call.endpoint is None or (call.rest and not call.endpoint.rest):
-            call.endpoint, call.refusal = None, BitsoRefusal("0322", status=404)
-
-    def admit(self, call: SimCall, endpoint: Endpoint) -> None:
-        """Check the signature and count the request, by user or by address."""
-        settings, request = self._settings, call.request
-        self._engine.settlement.stop_locks = settings.stop_locks
-        if not endpoint.private:
-            self._lockouts.count(request.peer, most=settings.public_per_minute, is_cancel=False)
-            return
-        secrets = {settings.second_key: settings.second_secret, settings.api_key: settings.api_secret}
-        key = self._keys.check(request, secrets=secrets)
-        call.account = ACCOUNT if key == settings.api_key else SECOND_ACCOUNT
-        is_cancel = endpoint.operation == "cancel"
-        self._lockouts.count(call.account, most=settings.private_per_minute, is_cancel=is_cancel)
-
-    def answer(self, call: SimCall, found: Any) -> Response:
-        return json_response(200, {"success": True, "payload": found})
-
-    def refused(self, call: SimCall, refusal: SimRefusal | NotEnough) -> Response:
-        refused = refusal if isinstance(refusal, BitsoRefusal) else BitsoRefusal("0379")
-        languages = call.request.headers.get("accept-language", "")
-        language = languages.partition(",")[0].strip().partition("-")[0].lower()
-        return json_response(refused.status, self._error(refused.code, about=refused.about, language=language))
-
-    def broken(self, fault: Fault) -> Response:
-        headers = {} if fault.retry_after is None else {"retry-after": str(fault.retry_after)}
-        code, status = {
-            "throttle": ("0801", 420),
-            "wrong_nonce": ("0207", 401),
-            "not_success": ("1002", 200),
-            "accept_then_5xx": ("0101", 502),
-        }.get(fault.kind, ("0101", 503))
-        return json_response(fault.status or status, self._error(code), headers)
-
-    def _error(self, code: str, *, about: str = "", language: str = "") -> dict[str, Any]:
-        if language not in ("en", "es"):
-            language = self._settings.language
-        return error_body(code, about=about, language=language, style=self._settings.error_style)
-
-
-class SimBitso(Venue):
-    """
-    A simulated Bitso and two accounts there: `bot`, which all calls here mean unless told, and `mm`.
-
-    Attributes:
-        engine: the exchange itself, for tests that go below HTTP.
-    """
-
-    settings: BitsoSettings
-
-    def __init__(
-        self, settings: BitsoSettings, *, clock: SimClock, rng: Random, port: int = 0, host: str = LOOPBACK
-    ) -> None:
-        self._ids = Random(rng.random())
-        self.engine = MatchingEngine(instruments=dict(BOOKS), clock=clock, rng=Random(rng.random()))
-        accounts = (ACCOUNT, SECOND_ACCOUNT)
-        for account in accounts:
-            fund([self.engine], account, CURRENCIES)
-        app = BitsoApp(self.engine, settings, self.new_id)
-        engines = {"bitso": self.engine}
-        super().__init__(
-            "Bitso", app, settings, engines, accounts, clock=clock, rng=Random(rng.random()), port=port, host=host
-        )
 
     @property
     def base_url(self) -> str:
@@ -236,3 +172,53 @@ class SimBitso(Venue):
         with self.lock:
             told = _PUT.read(about, time_in_force=time_in_force, post_only=post_only)
             return put(self.engine, told, account=account, market=book, new_id=self.new_id)
+
+    # Over HTTP.
+
+    def _find(self, call: SimCall) -> None:
+        parts = call.request.segments()
+        if parts[0] == "api":
+            parts = parts[1:]
+        verbs = self._routes.get("/".join(parts[:2]), {})
+        call.endpoint, call.rest = verbs.get(call.request.method), parts[2:]
+        if verbs and call.endpoint is None:
+            call.refusal = BitsoRefusal("0901")
+        elif call.endpoint is None or (call.rest and not call.endpoint.rest):
+            call.endpoint, call.refusal = None, BitsoRefusal("0322", status=404)
+
+    def _admit(self, call: SimCall, endpoint: Endpoint) -> None:
+        """Check the signature and count the request, by user or by address."""
+        settings, request = self.settings, call.request
+        self.engine.settlement.stop_locks = settings.stop_locks
+        if not endpoint.private:
+            self._lockouts.count(request.peer, most=settings.public_per_minute, is_cancel=False)
+            return
+        secrets = {settings.second_key: settings.second_secret, settings.api_key: settings.api_secret}
+        key = self._keys.check(request, secrets=secrets)
+        call.account = ACCOUNT if key == settings.api_key else SECOND_ACCOUNT
+        is_cancel = endpoint.operation == "cancel"
+        self._lockouts.count(call.account, most=settings.private_per_minute, is_cancel=is_cancel)
+
+    def _answer(self, call: SimCall, found: Any) -> Response:
+        return json_response(200, {"success": True, "payload": found})
+
+    def _refused(self, call: SimCall, refusal: SimRefusal | NotEnough) -> Response:
+        refused = refusal if isinstance(refusal, BitsoRefusal) else BitsoRefusal("0379")
+        languages = call.request.headers.get("accept-language", "")
+        language = languages.partition(",")[0].strip().partition("-")[0].lower()
+        return json_response(refused.status, self._error(refused.code, about=refused.about, language=language))
+
+    def _broken(self, fault: Fault) -> Response:
+        headers = {} if fault.retry_after is None else {"retry-after": str(fault.retry_after)}
+        code, status = {
+            "throttle": ("0801", 420),
+            "wrong_nonce": ("0207", 401),
+            "not_success": ("1002", 200),
+            "accept_then_5xx": ("0101", 502),
+        }.get(fault.kind, ("0101", 503))
+        return json_response(fault.status or status, self._error(code), headers)
+
+    def _error(self, code: str, *, about: str = "", language: str = "") -> dict[str, Any]:
+        if language not in ("en", "es"):
+            language = self.settings.language
+        return error_body(code, about=about, language=language, style=self.settings.error_style)
