@@ -1,8 +1,16 @@
-"""The units of everything here: exact amounts, whatever the caller's decimal context is, and simulated time."""
+"""
+The units of everything here: exact amounts, whatever the caller's decimal context is, simulated time, and what a user
+may set.
+"""
 
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import ROUND_DOWN, ROUND_HALF_UP, Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
+from functools import cache
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+from pydantic import AfterValidator, ConfigDict, Field, PlainValidator, TypeAdapter, ValidationError
 
 # Traps Inexact: a result that would need rounding is a bug here and must not pass silently.
 EXACT = Context(prec=400, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])
@@ -118,3 +126,57 @@ class SimClock:
         if self.time() + seconds >= END:
             raise ValueError("a simulated clock ends with the year 9900")
         self._base += seconds
+
+
+def _sendable(text: str) -> str:
+    text.encode()  # half a surrogate pair cannot be sent, nor signed with
+    return text
+
+
+def _names(given: Any) -> frozenset[str]:
+    if not isinstance(given, list | tuple | set | frozenset) or not all(isinstance(each, str) for each in given):
+        raise ValueError("a list of names is wanted")
+    return frozenset(given)
+
+
+MOST = 1_000_000_000
+Count = Annotated[int, Field(ge=0, le=MOST)]
+Seconds = Annotated[float, Field(ge=0, le=MOST)]
+Text = Annotated[str, AfterValidator(_sendable)]
+Names = Annotated[frozenset[str], PlainValidator(_names)]  # JSON knows no sets
+
+
+@dataclass(slots=True, eq=False)
+class Checked:
+    """
+    A dataclass that refuses a value which the field's annotation does not allow, whenever it is set, so that neither a
+    typo nor a strange number is a silent default.
+    """
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        kinds = _kinds(type(self))  # type: ignore[arg-type]  # mypy takes no class for hashable
+        if name not in kinds:
+            raise AttributeError(f"no setting {name!r}; there are: {', '.join(kinds)}")
+        object.__setattr__(self, name, _fitting(name, value, *kinds[name]))
+
+
+@cache
+def _kinds(checked: type[Checked]) -> dict[str, tuple[Any, TypeAdapter[Any]]]:
+    """What each field takes, and how that is checked."""
+    kinds = get_type_hints(checked, include_extras=True)
+    return {name: (kind, TypeAdapter(kind, config=ConfigDict(strict=True))) for name, kind in kinds.items()}
+
+
+def _fitting(name: str, value: Any, kind: Any, adapter: TypeAdapter[Any]) -> Any:
+    """The value as it is to be kept."""
+    if get_origin(kind) is Literal:
+        allowed = get_args(kind)
+        if not any(type(value) is type(each) and value == each for each in allowed):
+            raise ValueError(f"{name}={value!r}; allowed: {', '.join(map(repr, allowed))}")
+        return value
+    try:
+        kept = adapter.validate_python(value)
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise ValueError(f"{name}={value!r}: {reason}") from error
+    return value if kept == value else kept  # a whole number of seconds stays one

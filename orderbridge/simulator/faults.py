@@ -28,7 +28,11 @@ retry, login, refresh, signup.
 
 from dataclasses import dataclass, field, replace
 from random import Random
+from typing import Annotated
 
+from pydantic import Field
+
+from orderbridge.simulator.basics import MOST, Checked, Count, Seconds
 from orderbridge.simulator.message import DROPPED, Delivery, Response
 
 BEFORE = frozenset({"drop", "error_5xx", "throttle", "wrong_nonce"})
@@ -39,25 +43,12 @@ AFTER = frozenset(
 INSIDE = frozenset({"late_visibility", "duplicate_rows", "unknown_word", "fill_first"})
 KINDS = BEFORE | AFTER | INSIDE
 
-MOST = 1_000_000_000
-_WHOLE, _ANY = (int,), (int, float)
-_RANGES: dict[str, tuple[tuple[type, ...], int, int]] = {
-    "nth": (_WHOLE, 1, MOST),
-    "times": (_WHOLE, 0, MOST),
-    "probability": (_ANY, 0, 1),
-    "status": (_WHOLE, 200, 599),
-    "seconds": (_ANY, 0, MOST),
-    "retry_after": (_ANY, 0, MOST),
-    "share": (_ANY, 0, 1),
-    "piece": (_WHOLE, 1, MOST),
-    "size": (_WHOLE, 0, MOST),
-}
-_OPTIONAL = frozenset({"nth", "times", "probability", "status", "seconds", "retry_after"})
+Share = Annotated[float, Field(ge=0, le=1)]
 _HTML = b"<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
 
 
 @dataclass(slots=True)
-class Fault:
+class Fault(Checked):
     """
     One rule. It counts the requests of its operation and strikes at some of them.
 
@@ -70,31 +61,20 @@ class Fault:
 
     kind: str
     operation: str | None = None
-    nth: int | None = None
-    times: int | None = None
-    probability: float | None = None
-    status: int | None = None
-    seconds: float | None = None
-    share: float = 0.5
-    piece: int = 16
-    size: int = 30_000_000
-    retry_after: float | None = None
+    nth: Annotated[int, Field(ge=1, le=MOST)] | None = None
+    times: Count | None = None
+    probability: Share | None = None
+    status: Annotated[int, Field(ge=200, le=599)] | None = None
+    seconds: Seconds | None = None
+    share: Share = 0.5
+    piece: Annotated[int, Field(ge=1, le=MOST)] = 16
+    size: Count = 30_000_000
+    retry_after: Seconds | None = None
     word: str = "pending_review"
     seen: int = field(default=0, repr=False, init=False)
     struck: int = field(default=0, repr=False, init=False)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.kind, str) or self.kind not in KINDS:
-            raise ValueError(f"unknown fault {self.kind!r}; known: {', '.join(sorted(KINDS))}")
-        if not isinstance(self.word, str):
-            raise ValueError(f"word={self.word!r} of a fault is no text")
-        for name, (kind, least, most) in _RANGES.items():
-            value = getattr(self, name)
-            if value is None and name in _OPTIONAL:
-                continue
-            fits = isinstance(value, kind) and not isinstance(value, bool)
-            if not (fits and least <= value <= most):  # NaN is in no range
-                raise ValueError(f"{name}={value!r} of a fault; {least} to {most} is wanted")
         if self.nth is not None and self.times is None:
             self.times = 1
 

@@ -4,30 +4,16 @@ The knobs of both venues. Each may be set at any time, or at the start: `Simulat
 Defaults are what the facts pages name; where they name nothing, the first value listed.
 """
 
-from dataclasses import dataclass, fields
-from typing import Any, Literal, get_args, get_origin
+from dataclasses import dataclass
+from typing import Literal
+
+from orderbridge.simulator.basics import Checked, Count, Names, Seconds, Text
 
 TimeFormat = Literal["millis", "seconds", "compact"]
-MOST = 1_000_000_000
-
-
-class _Checked:
-    """
-    Refuses a value that the field's annotation does not allow, so that neither a typo nor a strange number is a
-    silent default.
-    """
-
-    __slots__ = ()
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        kind = _KINDS[type(self).__name__].get(name)
-        if kind is None:
-            raise AttributeError(unknown(name, type(self)))
-        object.__setattr__(self, name, _checked(name, kind, value))
 
 
 @dataclass(slots=True)
-class BitsoSettings(_Checked):
+class BitsoSettings(Checked):
     """
     Bitso's knobs. Unless told, what was seen of production counts, then what is
     documented: an order that ended is not shown, and its trades come late.
@@ -59,17 +45,17 @@ class BitsoSettings(_Checked):
         language: of error messages, unless `Accept-Language` says otherwise.
     """
 
-    api_key: str = "simulated-key"
-    api_secret: str = "simulated-secret"
-    second_key: str = "simulated-mm-key"
-    second_secret: str = "simulated-mm-secret"
-    visibility_window: float = 0.0
+    api_key: Text = "simulated-key"
+    api_secret: Text = "simulated-secret"
+    second_key: Text = "simulated-mm-key"
+    second_secret: Text = "simulated-mm-secret"
+    visibility_window: Seconds = 0.0
     miss: Literal["seen", "empty", "0312", "0357"] = "seen"
     mixed_miss: Literal["hits", "refuse"] = "hits"
     cancel_miss: Literal["omit", "0312"] = "omit"
     no_trades: Literal["0378", "empty"] = "0378"
-    trade_lag: float = 1.0
-    queued_for: float = 0.0
+    trade_lag: Seconds = 1.0
+    queued_for: Seconds = 0.0
     fee_sign: Literal["positive", "negative"] = "positive"
     tid_as: Literal["text", "number"] = "text"
     unfilled_zero_as_number: bool = True
@@ -83,21 +69,21 @@ class BitsoSettings(_Checked):
     stop_locks: bool = True
     liquidity: bool = True
     pacing: bool = True
-    public_per_minute: int = 60
-    private_per_minute: int = 300
-    lockout: float = 60.0
+    public_per_minute: Count = 60
+    private_per_minute: Count = 300
+    lockout: Seconds = 60.0
     lockout_spares_cancels: bool = True
-    most_open_orders: int = 1_000_000
+    most_open_orders: Count = 1_000_000
     bad_time_in_force: Literal["0302", "0304"] = "0302"
     unknown_fields: Literal["ignored", "refused"] = "ignored"
     market_price: Literal["ignored", "refused"] = "ignored"
     trading: Literal["on", "off"] = "on"
     market_orders: Literal["on", "off"] = "on"
-    closed_books: frozenset[str] = frozenset()
+    closed_books: Names = frozenset()
 
 
 @dataclass(slots=True)
-class BitcainSettings(_Checked):
+class BitcainSettings(Checked):
     """
     Bitcain's knobs: one for each thing that its documentation leaves open; the faults are rules.
 
@@ -115,10 +101,10 @@ class BitcainSettings(_Checked):
         show_mode: whether an order's row has `trading_mode`.
     """
 
-    email: str = "bot@example.com"
-    password: str = "simulated-password"
-    ready_token: str = "simulated-token"
-    token_lifetime: float = 3600.0
+    email: Text = "bot@example.com"
+    password: Text = "simulated-password"
+    ready_token: Text = "simulated-token"
+    token_lifetime: Seconds = 3600.0
     envelope: Literal["success", "bare", "data", "success_data", "items"] = "success"
     names: Literal["canonical", "variants", "camel"] = "canonical"
     decimals: Literal["strings", "numbers"] = "strings"
@@ -136,49 +122,6 @@ class BitcainSettings(_Checked):
     login_session: Literal["given", "mfa"] = "given"
     routing: Literal["works", "fails", "rejects"] = "works"
     funds_status: Literal[400, 402] = 400
-    cancel_takes: float = 2.0
+    cancel_takes: Seconds = 2.0
     show_mode: bool = True
     liquidity: bool = True
-
-
-def unknown(name: str, settings: type[Any]) -> str:
-    """The sentence about a setting that there is not."""
-    return f"no setting {name!r}; there are: {', '.join(each.name for each in fields(settings))}"
-
-
-def is_text(name: str, settings: type[Any], value: str) -> bool:
-    """True if the setting takes this text as it is, even if it could be read as a number."""
-    kind = _KINDS[settings.__name__].get(name)
-    return kind is str or (get_origin(kind) is Literal and value in get_args(kind))
-
-
-def _checked(name: str, kind: Any, value: Any) -> Any:
-    """The value as it is to be kept."""
-    if get_origin(kind) is Literal:
-        allowed = get_args(kind)
-        if not any(type(value) is type(each) and value == each for each in allowed):
-            raise ValueError(f"{name}={value!r}; allowed: {', '.join(map(repr, allowed))}")
-    elif kind in (int, float):
-        right = isinstance(value, int if kind is int else int | float) and not isinstance(value, bool)
-        if not (right and 0 <= value <= MOST):  # NaN is in no range
-            raise ValueError(f"{name}={value!r}; a {kind.__name__} from 0 to {MOST} is wanted")
-    elif kind in (bool, str):
-        if not isinstance(value, kind):
-            raise ValueError(f"{name}={value!r}; a {kind.__name__} is wanted")
-        if isinstance(value, str):
-            value.encode()  # half a surrogate pair cannot be sent, nor signed with
-    else:
-        return _words(name, value)
-    return value
-
-
-def _words(name: str, value: Any) -> frozenset[str]:
-    if not isinstance(value, list | tuple | set | frozenset) or not all(isinstance(each, str) for each in value):
-        raise ValueError(f"{name}={value!r}; a list of names is wanted")
-    return frozenset(value)
-
-
-_KINDS = {
-    settings.__name__: {each.name: each.type for each in fields(settings)}
-    for settings in (BitsoSettings, BitcainSettings)
-}

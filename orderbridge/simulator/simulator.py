@@ -6,19 +6,18 @@ import ipaddress
 import json
 import signal
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
-from dataclasses import fields
 from random import Random
 from threading import Thread
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from orderbridge.simulator.basics import SimClock
+from orderbridge.simulator.basics import Checked, SimClock
 from orderbridge.simulator.bitcain.venue import SimBitcain
 from orderbridge.simulator.bitso.venue import SimBitso
-from orderbridge.simulator.settings import BitcainSettings, BitsoSettings, is_text, unknown
+from orderbridge.simulator.settings import BitcainSettings, BitsoSettings
 
 T = TypeVar("T")
-_SETTINGS: dict[str, type[Any]] = {"bitso": BitsoSettings, "bitcain": BitcainSettings}
+_SETTINGS: dict[str, type[Checked]] = {"bitso": BitsoSettings, "bitcain": BitcainSettings}
 
 
 class Simulator:
@@ -53,18 +52,10 @@ class Simulator:
         self.clock = clock or SimClock()
         rng = Random(seed)
         self.bitso = SimBitso(
-            BitsoSettings(**(bitso or {})),
-            clock=self.clock,
-            rng=Random(rng.random()),
-            port=bitso_port,
-            host=host,
+            BitsoSettings(**(bitso or {})), clock=self.clock, rng=Random(rng.random()), port=bitso_port, host=host
         )
         self.bitcain = SimBitcain(
-            BitcainSettings(**(bitcain or {})),
-            clock=self.clock,
-            rng=Random(rng.random()),
-            port=bitcain_port,
-            host=host,
+            BitcainSettings(**(bitcain or {})), clock=self.clock, rng=Random(rng.random()), port=bitcain_port, host=host
         )
         if page:
             self.bitso.show_page()
@@ -180,19 +171,21 @@ def read_settings(texts: Iterable[str]) -> dict[str, dict[str, Any]]:
         venue, dot, name = where.partition(".")
         if not (equals and dot) or venue not in found:
             raise ValueError(f"a setting is written venue.name=value, for bitso or bitcain; not {text!r}")
-        kind = _SETTINGS[venue]
-        if name not in {each.name for each in fields(kind)}:
-            raise ValueError(f"{venue}: {unknown(name, kind)}")
-        found[venue][name] = value if is_text(name, kind, value) else _value(value)
+        try:
+            found[venue][name] = _value(_SETTINGS[venue](), name, value)
+        except AttributeError as error:
+            raise ValueError(f"{venue}: {error}") from error
     return found
 
 
-def _value(text: str) -> Any:
-    """Numbers and true/false as such; codes such as 0312 have a leading zero and stay text, as any other word."""
-    try:
-        return json.loads(text)
-    except ValueError:
+def _value(settings: Checked, name: str, text: str) -> Any:
+    """The text, where the setting takes it, such as the code 0312; else what it is as JSON: a number, true, a list."""
+    with contextlib.suppress(ValueError):
+        setattr(settings, name, text)
         return text
+    with contextlib.suppress(ValueError):
+        return json.loads(text)
+    return text  # to be refused where the settings are made, with what is allowed
 
 
 def banner(sim: Simulator) -> list[str]:

@@ -19,7 +19,7 @@ from orderbridge.simulator.basics import SimClock
 from orderbridge.simulator.engine.engine import MatchingEngine, NotEnough
 from orderbridge.simulator.engine.market import Instrument
 from orderbridge.simulator.engine.order import SimOrder
-from orderbridge.simulator.faults import AFTER, BEFORE, Fault, spoil
+from orderbridge.simulator.faults import AFTER, BEFORE, KINDS, Fault, spoil
 from orderbridge.simulator.message import DROPPED, Request, Response
 from orderbridge.simulator.page import Console
 from orderbridge.simulator.settings import BitcainSettings, BitsoSettings
@@ -254,6 +254,8 @@ class Venue(ABC):
         Raises:
             ValueError: an unknown kind or operation.
         """
+        if kind not in sorted(KINDS):
+            raise ValueError(f"unknown fault {kind!r}; known: {', '.join(sorted(KINDS))}")
         aliases = self.aliases
         operations = {each.operation for verbs in self._routes.values() for each in verbs.values()}
         operation = aliases.get(operation or "", operation)
