@@ -14,7 +14,7 @@ from typing import Any, Final, NoReturn
 
 from orderbridge.simulator.basics import PLACES, ZERO, add, is_reasonable, mul, plain, ratio, sub, value_of
 from orderbridge.simulator.engine.engine import MatchingEngine
-from orderbridge.simulator.engine.market import Half, Instrument, PublicTrade, SimMarket
+from orderbridge.simulator.engine.market import Bounds, Half, Instrument, PublicTrade, SimMarket
 from orderbridge.simulator.engine.money import Balance
 from orderbridge.simulator.engine.order import SimFill, SimOrder, State
 from orderbridge.simulator.message import Request
@@ -44,17 +44,18 @@ def _book(
         reference=Decimal(reference),
         tick=Decimal(tick),
         step=Decimal(1).scaleb(-CURRENCIES[base][0]),
-        minimum_amount=Decimal(amounts[0]),
-        maximum_amount=Decimal(amounts[1]),
-        minimum_price=Decimal(prices[0]),
-        maximum_price=Decimal(prices[1]),
-        minimum_value=Decimal(values[0]),
-        maximum_value=Decimal(values[1]),
         maker_fee=MAKER_FEE,
         taker_fee=TAKER_FEE,
         depth=Decimal(values[0]) * DEPTH,
         quote_places=CURRENCIES[quote][0],
+        amounts=_bounds(*amounts),
+        prices=_bounds(*prices),
+        values=_bounds(*values),
     )
+
+
+def _bounds(least: str, most: str) -> Bounds:
+    return Decimal(least), Decimal(most)
 
 
 # Of a currency its decimals, name and kind, as `catalogues` tells them.
@@ -412,12 +413,12 @@ def book_row(book: Instrument) -> dict[str, Any]:
     return {
         "book": book.name,
         "default_chart": "candle",
-        "minimum_amount": plain(book.minimum_amount),
-        "maximum_amount": plain(book.maximum_amount),
-        "minimum_price": plain(book.minimum_price),
-        "maximum_price": plain(book.maximum_price),
-        "minimum_value": plain(book.minimum_value),
-        "maximum_value": plain(book.maximum_value),
+        "minimum_amount": plain(book.amounts[0]),
+        "maximum_amount": plain(book.amounts[1]),
+        "minimum_price": plain(book.prices[0]),
+        "maximum_price": plain(book.prices[1]),
+        "minimum_value": plain(book.values[0]),
+        "maximum_value": plain(book.values[1]),
         "tick_size": plain(book.tick),
         "margin_enabled": False,
         "fees": {"flat_rate": percent, "structure": [first, second]},

@@ -518,10 +518,10 @@ def _check_bounds(market: Instrument, *, major: Decimal | None, minor: Decimal |
     if minor is not None and floor_to(minor, Decimal(1).scaleb(-market.quote_places)) != minor:
         raise BitsoRefusal("0407", about="minor")
     value = mul(major, price) if major is not None and price is not None else minor
-    for found, least, most, codes in (
-        (price, market.minimum_price, market.maximum_price, ("0401", "0402")),
-        (major, market.minimum_amount, market.maximum_amount, ("0403", "0404")),
-        (value, market.minimum_value, market.maximum_value, ("0405", "0406")),
+    for found, (least, most), codes in (
+        (price, market.prices, ("0401", "0402")),
+        (major, market.amounts, ("0403", "0404")),
+        (value, market.values, ("0405", "0406")),
     ):
         if found is not None and found < least:
             raise BitsoRefusal(codes[0])
@@ -533,8 +533,8 @@ def _check_stop(market: Instrument, stop: Decimal | None) -> None:
     """A stop within the price bounds, and on the tick."""
     if stop is None:
         return
-    if stop < market.minimum_price:
+    if stop < market.prices[0]:
         raise BitsoRefusal("0412")
-    if stop > market.maximum_price:
+    if stop > market.prices[1]:
         raise BitsoRefusal("0413")
     _check_tick(market, stop)

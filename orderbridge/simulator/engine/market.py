@@ -19,6 +19,9 @@ RUNGS = 8
 SPACING = Decimal("0.001")
 LEAST_SHARE, MOST_SHARE = 1, 10
 
+Bounds = tuple[Decimal, Decimal]
+UNBOUNDED: Bounds = (ZERO, Decimal("Infinity"))
+
 
 @dataclass(frozen=True, slots=True)
 class Instrument:
@@ -31,6 +34,7 @@ class Instrument:
         reference: the price around which the counter-party quotes until a trade moves it.
         depth: the least value of one of the counter-party's quotes.
         quote_places: decimals with which prices and values are shown.
+        amounts, prices, values: the least and the most of each, where the venue tells them.
     """
 
     name: str
@@ -39,16 +43,13 @@ class Instrument:
     reference: Decimal
     tick: Decimal
     step: Decimal
-    minimum_amount: Decimal
-    maximum_amount: Decimal
-    minimum_price: Decimal
-    maximum_price: Decimal
-    minimum_value: Decimal
-    maximum_value: Decimal
     maker_fee: Decimal
     taker_fee: Decimal
     depth: Decimal
     quote_places: int = 2
+    amounts: Bounds = UNBOUNDED
+    prices: Bounds = UNBOUNDED
+    values: Bounds = UNBOUNDED
 
 
 class Half:
