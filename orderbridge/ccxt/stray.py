@@ -37,6 +37,7 @@ from orderbridge.model.basics import OrderStatus, PlacementState, Side, Symbol
 from orderbridge.model.order import Fill, Order
 from orderbridge.model.placement import Placement
 from orderbridge.model.request import OrderRequest
+from orderbridge.placement.journal import MemoryJournal
 from orderbridge.placement.ledger import LEASE_SECONDS, Ledger, log
 from orderbridge.placement.states import IN_FLIGHT, UNFINISHED, Happened, Record
 
@@ -348,6 +349,9 @@ class Creates:
     def _forget(self, sent: Unanswered) -> None:
         if sent in self._open:
             self._open.remove(sent)
+        journal = self._ledger.journal
+        if isinstance(journal, MemoryJournal) and sent.key is not None and sent.key.startswith(_KEY_PREFIX):
+            journal.let_go(self.gateway, sent.key)
 
     def _leave(self, sent: Unanswered) -> None:
         if sent in self._open and sent.left_at is None:

@@ -21,6 +21,10 @@ Change = Callable[[Record], Transition | None]
 ChangeSeeing = Callable[[Record, Order], Transition | None]
 
 
+# So many placements that are over are kept, where none is asked for again.
+_MOST_LET_GO: Final = 500
+
+
 class InFlight(Exception):
     """Another placement of the same fingerprint may be live: `record`."""
 
@@ -158,7 +162,7 @@ class MemoryJournal:
     Dictionaries, and not the SQL journal over `:memory:`: placing would take 1.65 times as long with that.
 
     It forgets the oldest placements that are over, and the oldest orders that are, beyond `most` of each; never one
-    that holds its key, as that key would place again.
+    that holds its key, as that key would place again, but for a key that is let go.
     """
 
     durable: Final = False
@@ -180,6 +184,14 @@ class MemoryJournal:
         # So that many which cannot be forgotten are not walked over at every write.
         self._sweep_at = most
         self._latest: datetime | None = None
+        self._let_go: set[str] = set()
+
+    def let_go(self, gateway: str, key: str) -> None:
+        """Nobody places by a key again: what stands under it is forgotten once its order is over, and few are kept."""
+        if (placement_id := self._keys.get((gateway, key))) is not None:
+            self._let_go.add(placement_id)
+            self._most = min(self._most, _MOST_LET_GO)
+            self._sweep_at = min(self._sweep_at, 2 * self._most)
 
     async def create(self, record: Record, *then: Transition, alone: bool = False) -> Record:
         """See `Journal.create`."""
@@ -362,6 +374,7 @@ class MemoryJournal:
         for record in over[: len(self._records) - self._most]:
             placement = record.placement
             del self._records[record.id], self._events[record.id]
+            self._let_go.discard(record.id)
             self._clients.pop((placement.gateway, placement.client_order_id or ""), None)
             if self._keys.get((placement.gateway, placement.key or "")) == record.id:
                 del self._keys[placement.gateway, placement.key or ""]
@@ -376,7 +389,8 @@ class MemoryJournal:
         if record.state is not PlacementState.PLACED:
             return True
         order = placement.order and self._orders.get(placement.order.identity, placement.order)
-        return placement.key is None and order is not None and order.is_done
+        is_free = placement.key is None or record.id in self._let_go
+        return is_free and order is not None and order.is_done
 
 
 def _ids_of(order: Order) -> set[str]:

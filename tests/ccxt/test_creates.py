@@ -542,3 +542,23 @@ async def test_a_create_after_a_long_outage_looks_at_once(sim: Simulator, exchan
     answered = await asyncio.wait_for(exchange.create_order(*LIMIT), 5)
 
     assert answered["id"] == oid
+
+
+async def test_ended_orders_are_forgotten_but_for_those_with_a_key_of_their_bots(
+    sim: Simulator, exchange: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In memory a few are kept of the placements that nobody asks for again; what is live or has an id stays."""
+    monkeypatch.setattr("orderbridge.placement.journal._MOST_LET_GO", 3)
+    own = ("BTC/MXN", "limit", "buy", 0.01, 550000, {"clientOrderId": "mine"})
+    named, live = await exchange.create_order(*own), await exchange.create_order(*LIMIT)
+    await exchange.cancel_order(named["id"])
+    for _ in range(20):
+        await exchange.cancel_order((await exchange.create_order(*LIMIT))["id"])
+
+    placements = await exchange._bridge.placements()
+    again = await exchange.create_order(*own)
+
+    assert len(placements) <= 10
+    assert {named["id"], live["id"]} <= {each.order.order_id for each in placements if each.order}
+    assert again["id"] == named["id"]
+    assert sim.bitso.requests[PLACE] == 22
