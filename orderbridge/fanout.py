@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Final, TypeVar
 
@@ -25,6 +26,8 @@ class FanOut:
 
     def __init__(self) -> None:
         self._late: set[asyncio.Task[object]] = set()
+        # Lists that are partial are so at every call: each is told of once.
+        self._told: set[tuple[str, str]] = set()
 
     async def all(
         self,
@@ -58,7 +61,11 @@ class FanOut:
                 message = f"{operation} gave a {type(outcome).__name__} instead of a {kind.__name__}"
                 outcome = Failure(kind="unexpected", message=message)
             failures[name] = outcome
-            _log.warning("%s failed: %s", operation, outcome.message, extra=log_facts(name, operation))
+            is_told = outcome.kind == "partial" and (name, operation) in self._told
+            if outcome.kind == "partial":
+                self._told.add((name, operation))
+            level = logging.DEBUG if is_told else logging.WARNING
+            _log.log(level, "%s failed: %s", operation, outcome.message, extra=log_facts(name, operation))
         return results, failures
 
     def _abandon(self, task: asyncio.Task[object]) -> None:

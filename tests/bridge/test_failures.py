@@ -215,3 +215,19 @@ async def test_open_orders_of_all_name_who_is_missing(stub: Any) -> None:
         "down": "unreachable", "slow": "timed_out",
     }  # fmt: skip
     assert [row.gateway for row in listed.bad_rows] == ["untidy"]
+
+
+@pytest.mark.parametrize(
+    ("error", "lines"), [(errors.PartialList("one page of several"), 2), (errors.VenueUnavailable("down"), 6)]
+)
+async def test_a_list_that_is_partial_is_logged_once(
+    stub: Any, caplog: pytest.LogCaptureFixture, error: Exception, lines: int
+) -> None:
+    """It is so at every call, of each gateway; whatever else fails is told each time, as it passes."""
+    bridge = OrderBridge(stub("one", first=raising(error)), stub("other", first=raising(error)))
+
+    with caplog.at_level("WARNING", logger="orderbridge.bridge"):
+        for _ in range(3):
+            await bridge.open_orders()
+
+    assert len([each for each in caplog.messages if each.startswith("open_orders failed")]) == lines
