@@ -38,6 +38,7 @@ _FIELDS_OF_REQUESTS: Final = _words(
     "clientorderid clientoid clientid clordid newclientorderid orderlinkid clientorderlinkid externaloid originid "
     "customid identifier userref cloid text algoclordid ordertype ordtype timeinforce tif force postonly po expiretime "
     "trigger triggerprice triggerpx stop stopprice stoplossprice takeprofitprice slippage slippagetolerance "
+    "stopdirection triggerdirection operator tgtccy marketunit qtytype "
     "book major minor createmarketbuyorderrequiresprice"
 )
 _OTHER_ACTS: Final = _words(

@@ -61,11 +61,13 @@ _REQUIRES_PRICE: Final = "createMarketBuyOrderRequiresPrice"
 _READS_IT: Final = frozenset(
     {
         *("bigone", "bitget", "bithumb", "bittrade", "btse", "coinbase", "coinex", "coinsph", "cryptocom"),
-        *("cryptomus", "digifinex", "gate", "gateeu", "htx", "lbank", "myokx", "okx", "okxus"),
+        *("cryptomus", "digifinex", "gate", "gateeu", "htx", "indodax", "lbank", "myokx", "okx", "okxus"),
         *("poloniex", "tokocrypto", "upbit", "xt"),
     }
 )
 _BUY_BY_TARGET: Final = frozenset({"okx", "okxus", "myokx"})
+# Where ccxt reads it of several orders only: the amount of one is of the base, unless that is switched off.
+_READS_IT_OF_SEVERAL: Final = frozenset({"cryptocom"})
 # Where a price beside an order at market, of either side, makes amount times price its cost; those of them where it
 # does not if the order waits for a trigger; and where ccxt refuses such a price.
 _COST_BY_PRICE: Final = frozenset(
@@ -76,6 +78,9 @@ _COST_BY_PRICE: Final = frozenset(
 )
 _STOPS_IN_BASE: Final = frozenset({"aster", "binance", "binanceus"})
 _NO_PRICE: Final = frozenset({"deepcoin"})
+# Where ccxt takes a trigger that says no more for one that takes a gain, and everywhere else it stops a loss.
+_TURNED: Final = frozenset({"coinbase"})
+_BARE_TRIGGERS: Final = ("triggerPrice", "stopPrice", "stop_price")
 # Where ccxt takes a pair for the contract of it, if the object is set to contracts.
 _PAIR_BY_TYPE: Final = frozenset({"binance", "binanceus"})
 # Where ccxt places on margin if the object is set to it.
@@ -196,6 +201,11 @@ class _Routed:
         told = {**told, "params": params}
         name, amount, price = bridges.name_of(exchange), told.get("amount"), told.get("price")
         type, side = (str(told.get(each)).lower() for each in ("type", "side"))
+        if name in _TURNED and any(
+            params.get(each) is not None for each in ("triggerPrice", "stopPrice", "stop_price")
+        ):
+            text = "createOrder() waits for the other side by triggerPrice: give stopLossPrice or takeProfitPrice"
+            raise ccxt.NotSupported(f"{exchange.id} {text}")
         if type != "market" or any(params.get(each) is not None for each in COSTS):
             return told
         if price is not None and name in _NO_PRICE:
@@ -204,7 +214,7 @@ class _Routed:
             is_stop = any(params.get(each) is not None for each in TRIGGERS)
             is_in_base = price is None or (is_stop and name in _STOPS_IN_BASE)
             return told if is_in_base else _sized(told, exact(amount, "amount") * exact(price, "price"))
-        if side != "buy" or name not in _READS_IT:
+        if side != "buy" or name not in _READS_IT or (requires_price and name in _READS_IT_OF_SEVERAL):
             return told
         if name in _BUY_BY_TARGET and params.pop("tgtCcy", exchange.options.get("tgtCcy")) != "quote_ccy":
             return told

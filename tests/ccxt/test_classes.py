@@ -107,7 +107,8 @@ BUYS = {
     "htx": ("200", "refused", 2),
     "coinbase": ("200", "refused", 2),
     "bitget": ("200", "refused", 2),
-    "cryptocom": ("200", "refused", 2),
+    "cryptocom": ("base", "base", 2),
+    "indodax": ("200", "refused", 2),
     "poloniex": ("200", "refused", 2),
     "upbit": ("200", "refused", 2),
     "okx": ("base", "base", "base"),
@@ -152,7 +153,7 @@ def test_the_amount_of_a_market_buy_means_what_ccxt_says(asked: Asked, name: str
 
 
 def test_the_price_is_required_where_ccxt_reads_that_it_is() -> None:
-    """By the source of its classes; Bitrue reads it of contracts, and Bybit of accounts of before."""
+    """By the source of its classes; Bitrue's of contracts, Bybit's of accounts of before; Indodax has no option."""
     import ccxt
 
     from orderbridge.ccxt.classes import _READS_IT
@@ -165,7 +166,37 @@ def test_the_price_is_required_where_ccxt_reads_that_it_is() -> None:
         )
 
     others = {"bitrue", "bybit", "bybiteu", "bybitid"}
-    assert {name for name in ccxt.exchanges if reads(name)} - others == _READS_IT.intersection(ccxt.exchanges)
+    reading = {name for name in ccxt.exchanges if reads(name)} - others
+    assert reading | {"indodax"} == _READS_IT.intersection(ccxt.exchanges)
+
+
+@pytest.mark.parametrize("name", ["triggerPrice", "stopPrice", "stop_price"])
+@pytest.mark.parametrize("side", ["buy", "sell"])
+def test_a_trigger_that_means_the_other_side_in_ccxt_is_refused(asked: Asked, name: str, side: str) -> None:
+    """Coinbase's alone: ccxt's own class waits for a fall before it buys; which price is meant can be said."""
+    import orderbridge.ccxt as ccxt
+
+    exchange = ccxt.coinbase({"apiKey": "k", "secret": "s"})
+    with pytest.raises(ccxt.NotSupported, match="stopLossPrice or takeProfitPrice"):
+        exchange.create_order(PAIR, "limit", side, 1, 100, {name: 101})
+    for said in ("stopLossPrice", "takeProfitPrice"):
+        exchange.create_order(PAIR, "limit", side, 1, 100, {said: 101})
+
+    assert [told["params"] for _, told in asked] == [{"stopLossPrice": 101}, {"takeProfitPrice": 101}]
+
+
+def test_ccxt_turns_triggers_at_no_other_exchange() -> None:
+    """By the source of its classes: what a trigger alone means is a choice between two directions by the side."""
+    import ccxt
+
+    from orderbridge.ccxt.classes import _TURNED
+
+    def turns(name: str) -> bool:
+        source = inspect.getsource(getattr(ccxt, name))
+        stops = source.partition("isStop:")[2].partition("elif isStopLoss")[0]
+        return re.search(r"DOWN' if \(side == 'buy'\)", stops) is not None
+
+    assert {name for name in ccxt.exchanges if turns(name)} == _TURNED
 
 
 COST_BY_PRICE = (

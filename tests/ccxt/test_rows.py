@@ -424,6 +424,23 @@ OTHERS: Final = [
         ),
         "status=filled quantity=2 filled_quote_quantity=80001 average_price=40000.5 client_order_id=mine-1",
     ),
+    *(
+        (
+            "cryptocom",
+            Exchange(
+                f"order_id={ID} instrument_name=BTCUSDT side=SELL order_type={word} status=ACTIVE quantity=2"
+                f" limit_price={price} {trigger} cumulative_quantity=0 create_time=1767607200123",
+                lambda row: {"code": 0, "result": row},
+            ),
+            f"type={kind} stop_price={stop} price={shown_price} status=open quantity=2",
+        )
+        for word, price, trigger, kind, stop, shown_price in [
+            ("STOP_LIMIT", 40000, "ref_price=41000 trigger_price=0", "stop_limit", 41000, 40000),
+            ("STOP_LOSS", 0, "ref_price=0 trigger_price=41000", "stop_loss", 41000, "null"),
+            ("TAKE_PROFIT_LIMIT", 40000, "ref_price=41000", "take_profit", 41000, 40000),
+            ("LIMIT", 40000, "ref_price=0 trigger_price=0", "limit", "null", 40000),
+        ]
+    ),
     (
         "hollaex",
         Exchange(

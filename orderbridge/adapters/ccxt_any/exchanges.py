@@ -281,11 +281,13 @@ class Stops:
 
     Attributes:
         types: which are taken. loss, gain: the parameters of ccxt's that their price goes out by.
+        beside: what goes out with it.
     """
 
     types: frozenset[OrderType]
     loss: str = "triggerPrice"
     gain: str = "triggerPrice"
+    beside: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,7 +135,8 @@ RULES: Final[Mapping[str, RowRules]] = {
     # ccxt calls a live order that filled in part cancelled, and every order a limit one.
     "coinone": RowRules(order={"status": "status", "type": "type"}),
     "coinsph": RowRules(quote=QuoteSize("origQuoteOrderQty"), base_buys=True),
-    "cryptocom": _BASE,
+    # ccxt does not read what a stop waits for.
+    "cryptocom": RowRules(order={"triggerPrice": "trigger_price", "stopPrice": "ref_price"}, base_buys=True),
     # `value` is of what was ordered.
     "cryptomus": RowRules(order={"cost": "filledValue"}),
     # ccxt makes a GTC of every type that names no lifetime.

@@ -60,12 +60,16 @@ _CLIENT_IDS: Final[Mapping[str, ClientIds]] = {
 }
 
 _STOP, _STOP_LIMIT, _GAIN = OrderType.STOP_LOSS, OrderType.STOP_LIMIT, OrderType.TAKE_PROFIT
-_BY_SIDE: Final = {"loss": "stopLossPrice", "gain": "takeProfitPrice"}
+_BY_SIDE: Final[dict[str, Any]] = {"loss": "stopLossPrice", "gain": "takeProfitPrice"}
+# Not here are those where ccxt sends none (MEXC, Bitstamp), and Gate, where the client id of one would leave in a field
+# that is not the exchange's: a lost one would be taken for absent.
 _STOPS: Final[Mapping[str, Stops]] = {
-    "binance kraken bitvavo bingx kucoin": Stops(frozenset({_STOP, _STOP_LIMIT, _GAIN}), **_BY_SIDE),
+    "binance kraken bitvavo bingx kucoin cryptocom": Stops(frozenset({_STOP, _STOP_LIMIT, _GAIN}), **_BY_SIDE),
     # By stopLossPrice OKX would be asked for margin, and Bybit to reduce only. Both tell by the market's price from
     # which side a trigger is reached.
     "okx bybit": Stops(frozenset({_STOP, _STOP_LIMIT, _GAIN})),
+    # So does Bitget. To a unified account ccxt would send a plain order, and rows of those have no side.
+    "bitget": Stops(frozenset({_STOP, _STOP_LIMIT, _GAIN}), beside={"uta": False}),
     "coinbase": Stops(frozenset({_STOP_LIMIT, _GAIN}), **_BY_SIDE),
     "bitfinex hitbtc blockchaincom bigone tokocrypto": Stops(frozenset({_STOP, _STOP_LIMIT})),
     "alpaca bullish gemini htx onetrading": Stops(frozenset({_STOP_LIMIT})),
@@ -222,6 +226,7 @@ def creation(
     if request.post_only:
         params["postOnly"] = True
     if request.stop_price is not None and traits.stops:
+        params |= traits.stops.beside
         params[traits.stops.gain if request.type is _GAIN else traits.stops.loss] = plain(request.stop_price)
     kind, side = "market" if request.price is None else "limit", request.side.value
     amount = None if request.quantity is None else plain(request.quantity)

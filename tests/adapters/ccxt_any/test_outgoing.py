@@ -195,7 +195,8 @@ async def test_options_reach_the_exchange_as_they_are() -> None:
         {"clientOrderId": "x"}, {"newClientOrderId": "x"}, {"quantity": "9"}, {"quoteOrderQty": "9"}, {"side": "SELL"},
         {"timeInForce": "IOC"}, {"triggerPrice": 1}, {"leverage": 3}, {"reduceOnly": False}, {"positionSide": "LONG"},
         {"stopLoss": {"triggerPrice": 1}}, {"type": "swap"}, {"tdMode": "cross"}, {"maxRetriesOnFailure": 3},
-        {"test": True},
+        {"test": True}, {"stop_direction": "STOP_DIRECTION_STOP_UP"}, {"triggerDirection": "1"}, {"operator": "lte"},
+        {"tgtCcy": "quote_ccy"}, {"marketUnit": "quoteCoin"}, {"qtyType": "ByQuote"},
     ],
 )  # fmt: skip
 async def test_options_say_nothing_of_the_order_itself(option: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ import ccxt.async_support
 import pytest
 
 from orderbridge import OrderRef, OrderRequest
-from orderbridge.errors import NotSupported
+from orderbridge.errors import NotSupported, PermissionDenied
 from orderbridge.model.basics import OrderStatus, OrderType
 from orderbridge.model.results import Answer
 from tests.adapters.ccxt_any.stubbed import stubbed
@@ -97,6 +97,31 @@ async def test_a_miss_where_one_place_cannot_be_asked_is_no_absence() -> None:
 
     assert listed.order is not None
     assert missing.answers == {"ccxt.bitget": Answer.PARTLY_SEARCHED}
+
+
+@pytest.mark.parametrize(("kind", "price"), [("stop_loss", None), ("stop_limit", "39000"), ("take_profit", "39000")])
+async def test_a_stop_at_bitget_leaves_as_a_plan_whatever_the_account(kind: str, price: str | None) -> None:
+    """To a unified account ccxt would send it as a plain order, at once: Bitget refuses the plan there."""
+    placed: list[tuple[str, Any]] = []
+
+    def answer(url: str, method: str, headers: Any, body: Any) -> tuple[int, Any]:
+        if "account/settings" in url:
+            return 200, {"code": "00000", "data": {"accountMode": "unified"}}
+        if method == "POST":
+            placed.append((url, json.loads(body)))
+            return 400, {"code": "40085", "msg": "The API is not supported in the unified account mode"}
+        return bitget(url, method, headers, body)
+
+    stop = {"symbol": "BTC/USDT", "side": "sell", "quantity": "1", "stop_price": "40000", "price": price}
+    async with stubbed("bitget", answer) as known:
+        # That the account's kind is known already changes nothing.
+        await known.gateway.lookup(known.ref("77002"))
+        with pytest.raises(PermissionDenied, match="40085"):
+            await known.gateway.submit(OrderRequest(type=kind, **stop))
+
+    ((url, body),) = placed
+    assert url.endswith("/api/v2/spot/trade/place-plan-order")
+    assert (body["triggerPrice"], body["size"], body.get("executePrice")) == ("40000", "1", price)
 
 
 def bitflyer(count: int) -> Any:
