@@ -269,28 +269,34 @@ def _words(*rows: tuple[T, str]) -> dict[str, T]:
 # Source: ccxt's manual, "Order Structure", field `status`. `open` and `closed` are decided by the numbers. `canceling`
 # is an order whose cancel was asked for. Words that are none of ccxt's leak through, or stand where rules read them.
 STATUS_FROM_CCXT: Final = _words(
-    (OrderStatus.OPEN, "open|live|partially filled|status active|canceling|order inserted|order partially transacted"),
+    (OrderStatus.OPEN, "open|live|partially filled|not triggered|triggered|status active|canceling|order inserted"),
+    (OrderStatus.OPEN, "order partially transacted"),
     (OrderStatus.FILLED, "filled|order fully transacted"),
-    (OrderStatus.CANCELLED, "canceled|cancelled|order cancelled"),
+    (OrderStatus.CANCELLED, "canceled|cancelled|order cancelled|status inactive|not triggered canceled"),
+    (OrderStatus.CANCELLED, "canceled no order|canceled limit price exceed|canceled under product unit"),
+    (OrderStatus.CANCELLED, "not triggered partially canceled"),
     (OrderStatus.EXPIRED, "expired"),
     (OrderStatus.REJECTED, "rejected|order rejected"),
     # It is over, and how is decided by the exchange's own word or by the numbers.
     (OrderStatus.ENDED, "closed|complete|failed|invalid|refunded|order refunded"),
 )
+# Where a part can be cancelled for itself: whether the rest is live is told by what remains.
+_CANCELLED_IN_PART: Final = "partially canceled"
 # An exchange's own words for how an order ended, where the numbers need not decide.
 ENDS: Final = _words(
     (OrderStatus.FILLED, "filled|fully filled|executed|completed"),
     (OrderStatus.CANCELLED, "partiallyfilledcanceled|partial canceled"),
     (OrderStatus.EXPIRED, "expired"),
 )
-# Only `limit` and `market` are promised; the others leak through from exchanges, or stand where rules read them.
+# Only `limit` and `market` are promised; the others leak through from exchanges, or stand where rules read them. They
+# are without what parts words, and without the side that some have before them.
 TYPE_FROM_CCXT: Final = _words(
-    (OrderType.MARKET, "market|price"),
-    (OrderType.LIMIT, "limit|limit maker|post only"),
-    (OrderType.STOP_LOSS, "stop loss|stop market|stoploss"),
-    (OrderType.STOP_LIMIT, "stop limit|stop loss limit|stoplosslimit"),
-    (OrderType.TAKE_PROFIT, "take profit|take profit limit|take profit market|takeprofit|takeprofitlimit"),
-    (OrderType.TRAILING_STOP, "trailing stop|trailing stop limit"),
+    (OrderType.MARKET, "market|price|stockmarket|marginmarket"),
+    (OrderType.LIMIT, "limit|limitmaker|postonly|immediateorcancel|fillorkill|ioc|fok|limitfok|marginlimit|ask|bid"),
+    (OrderType.STOP_LOSS, "stop|stoploss|stopmarket"),
+    (OrderType.STOP_LIMIT, "stoplimit|stoplosslimit|stoplimitfok"),
+    (OrderType.TAKE_PROFIT, "takeprofit|takeprofitlimit|takeprofitmarket"),
+    (OrderType.TRAILING_STOP, "trailingstop|trailingstoplimit|trailingstopmarket"),
     (OrderType.ICEBERG, "iceberg"),
 )
 # Source: ccxt's manual, "Order Structure", field `timeInForce`, and whether it says post-only.
@@ -299,7 +305,7 @@ LIFE_FROM_CCXT: Final = _words(
     ((TimeInForce.IOC, None), "ioc|immediate or cancel"),
     ((TimeInForce.FOK, None), "fok|fill or kill"),
     ((TimeInForce.GTT, None), "gtd|gtt"),
-    ((TimeInForce.GTC, True), "po|maker or cancel"),
+    ((TimeInForce.GTC, True), "po|post only|maker|maker or cancel"),
 )
 # What becomes of a type beside a price that stops a loss.
 _STOPPED: Final = {
@@ -460,6 +466,8 @@ def _status(
         status = OrderStatus.ACCEPTED if created else OrderStatus.UNKNOWN
     else:
         status = STATUS_FROM_CCXT.get(folded, OrderStatus.UNKNOWN)
+    if folded == _CANCELLED_IN_PART and (remaining := reading.amount("remaining")) is not None:
+        status = OrderStatus.OPEN if remaining else OrderStatus.CANCELLED
     if status is OrderStatus.ENDED:
         status = ENDS.get(reading.own_status, status)
     if status is OrderStatus.ENDED and whole:
@@ -476,13 +484,20 @@ def _status(
     return status, KnownBy.REPORTED
 
 
+def type_of(word: str) -> OrderType:
+    """The type that a word means, which may have the side before it."""
+    plain_word = re.sub(r"^(buy|sell) ", "", fold(word)).replace(" ", "")
+    return TYPE_FROM_CCXT.get(plain_word, OrderType.UNKNOWN)
+
+
 def _life(reading: Reading) -> tuple[TimeInForce | None, bool | None]:
     word, post_only = reading.word("timeInForce"), reading.flag("postOnly")
     if not reading.is_stated and fold(reading.word("type")) == "market" and fold(word) == "ioc":
         return None, None  # ccxt says so of every market order
-    if not word or fold(word) in TYPE_FROM_CCXT:
+    # Of a type that stands for the lifetime it may be the last word.
+    known = LIFE_FROM_CCXT.get(fold(word)) or LIFE_FROM_CCXT.get(fold(word).rpartition(" ")[2])
+    if not word or (known is None and type_of(word) is not OrderType.UNKNOWN):
         return None, post_only
-    known = LIFE_FROM_CCXT.get(fold(word))
     if known is None:
         reading.anomalies.append(f"time in force {word!r} is not known")
         return None, post_only
@@ -491,8 +506,9 @@ def _life(reading: Reading) -> tuple[TimeInForce | None, bool | None]:
 
 def _kind(reading: Reading, side: Side) -> tuple[OrderType, Decimal | None]:
     """The type and the stop price. A bare trigger has no type, unless the row says from which side it is reached."""
-    # Some types have the side before them.
-    kind = TYPE_FROM_CCXT.get(fold(reading.word("type")).removeprefix(f"{side} "), OrderType.UNKNOWN)
+    kind = type_of(word := reading.word("type"))
+    if fold(word) == "stop" and reading.amount("price"):
+        kind = OrderType.STOP_LIMIT
     loss, profit = reading.amount("stopLossPrice"), reading.amount("takeProfitPrice")
     trigger = reading.amount("triggerPrice") or reading.amount("stopPrice")
     stop = loss or profit or trigger or None

@@ -60,9 +60,14 @@ UNREVIEWED: Final = RowRules()
 
 # What ccxt computes into the row, or takes from a default, has an empty path.
 _BASE: Final = RowRules(base_buys=True)
-# ccxt reads no amount where the type has the word `market`, and of the type but one word.
+# ccxt reads no amount where the type has the word `market`, and of the type, which has the lifetime too, but one word.
 _HTX: Final = RowRules(
-    order={"amount": "amount", "cost": "filled-cash-amount|field-cash-amount", "type": "type"},
+    order={
+        "amount": "amount",
+        "cost": "filled-cash-amount|field-cash-amount",
+        "type": "type",
+        "timeInForce": "type",
+    },
     quote=QuoteSize("amount", every_buy=True),
     trigger="operator",
 )
@@ -200,8 +205,8 @@ RULES: Final[Mapping[str, RowRules]] = {
     "toobit": RowRules(quote=QuoteSize("origQty", every_buy=True)),
     # Of the price that a buy by quote was given ccxt makes its cost.
     "upbit": RowRules(order={"cost": "executed_funds"}, quote=QuoteSize("price", when=("ord_type", "price"))),
-    # ccxt takes what was filled for the size of a buy.
-    "whitebit": RowRules(base_buys=False),
+    # ccxt takes what was filled for the size of a buy, and calls a stop by what becomes of it.
+    "whitebit": RowRules(order={"type": "type"}, base_buys=False),
     # Older versions of ccxt take what was ordered for the cost.
     "woo": RowRules(
         order={"type": "algoType|type", "cost": ""}, quote=QuoteSize("amount", unless="quantity"), base_buys=True
