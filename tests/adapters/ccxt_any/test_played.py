@@ -14,6 +14,7 @@ from orderbridge import OrderRequest, OrderStatus
 from orderbridge.errors import (
     InsufficientFunds,
     InvalidOrder,
+    NotSent,
     NotSupported,
     OrderDenied,
     OutcomeUnknown,
@@ -88,13 +89,13 @@ async def test_binance_market_order_says_its_fills_and_no_invented_lifetime() ->
     [
         ("ccxt.binance/submit__no_funds.yaml", InsufficientFunds),
         ("ccxt.binance/submit__server_error.yaml", OutcomeUnknown),
-        ("ccxt.binance/submit__banned.yaml", OutcomeUnknown),
+        ("ccxt.binance/submit__banned.yaml", NotSent),
         ("ccxt.binance/submit__no_id.yaml", OutcomeUnknown),
         ("ccxt.binance/submit__other_client_id.yaml", OutcomeUnknown),
     ],
 )
 async def test_binance_refused_or_unclear(cassette: str, kind: type[Exception]) -> None:
-    """A lack of funds is a refusal; a 5xx, a ban, an answer without an id or about another order are not."""
+    """A lack of funds is a refusal; a ban came to nothing; a 5xx, no id or another order are unclear."""
     with played(cassette):
         async with gateway("binance") as binance:
             with pytest.raises(kind) as raised:
