@@ -272,7 +272,10 @@ STATUS_FROM_CCXT: Final = _words(
     (OrderStatus.OPEN, "open|live|partially filled|not triggered|triggered|status active|canceling|order inserted"),
     (OrderStatus.OPEN, "order partially transacted"),
     (OrderStatus.FILLED, "filled|order fully transacted"),
-    (OrderStatus.CANCELLED, "canceled|cancelled|order cancelled|status inactive|not triggered canceled"),
+    (
+        OrderStatus.CANCELLED,
+        "canceled|cancelled|scheduledcancel|order cancelled|status inactive|not triggered canceled",
+    ),
     (OrderStatus.CANCELLED, "canceled no order|canceled limit price exceed|canceled under product unit"),
     (OrderStatus.CANCELLED, "not triggered partially canceled"),
     (OrderStatus.EXPIRED, "expired"),
@@ -302,10 +305,10 @@ TYPE_FROM_CCXT: Final = _words(
 # Source: ccxt's manual, "Order Structure", field `timeInForce`, and whether it says post-only.
 LIFE_FROM_CCXT: Final = _words(
     ((TimeInForce.GTC, None), "gtc"),
-    ((TimeInForce.IOC, None), "ioc|immediate or cancel"),
+    ((TimeInForce.IOC, None), "ioc|immediate or cancel|frontendmarket"),
     ((TimeInForce.FOK, None), "fok|fill or kill"),
     ((TimeInForce.GTT, None), "gtd|gtt"),
-    ((TimeInForce.GTC, True), "po|post only|maker|maker or cancel"),
+    ((TimeInForce.GTC, True), "po|alo|post only|maker|maker or cancel"),
 )
 # What becomes of a type beside a price that stops a loss.
 _STOPPED: Final = {

@@ -87,10 +87,15 @@ RULES: Final[Mapping[str, RowRules]] = {
     "bitbank": _BASE,
     # ccxt takes the time of the last change for that of the creation.
     "bitfinex": RowRules(order={"timestamp": "4", "lastUpdateTimestamp": "5"}, base_buys=True),
-    "bitflyer": _BASE,
+    # ccxt does not read the average, and nothing remains of what was cancelled.
+    "bitflyer": RowRules(order={"average": "average_price", "remaining": ""}, base_buys=True),
     # ccxt takes what was bought for what was ordered.
     "bitget": RowRules(order={"cost": "quoteVolume|cumExecValue"}, quote=QuoteSize("size|qty", every_buy=True)),
-    "bithumb": RowRules(quote=QuoteSize("price", when=("ord_type|order_type", "price"))),
+    # ccxt does not read what was filled.
+    "bithumb": RowRules(
+        order={"filled": "executed_volume", "cost": "executed_funds"},
+        quote=QuoteSize("price", when=("ord_type|order_type", "price")),
+    ),
     "bitso": RowRules(
         # ccxt reads `client_id`, which Bitso does not have, and drops the stop.
         order={"clientOrderId": "origin_id", "triggerPrice": "stop"},
@@ -191,8 +196,16 @@ RULES: Final[Mapping[str, RowRules]] = {
     # What was ordered in quote is ccxt's cost.
     "okx": RowRules(order={"cost": ""}, quote=QuoteSize("sz", when=("tgtCcy", "quote_ccy")), base_buys=False),
     "onetrading": _BASE,
-    # A missing status is an open one to ccxt.
-    "pacifica": RowRules(order={"status": "order_status|os"}, base_buys=True),
+    # A missing status is an open one to ccxt, the price of one fill the average, and some of its names are not read.
+    "pacifica": RowRules(
+        order={
+            "status": "order_status|os",
+            "amount": "initial_amount|amount|a",
+            "price": "initial_price|ip|price",
+            "average": "average_filled_price",
+        },
+        base_buys=True,
+    ),
     "phemex": RowRules(
         # The cost is what was ordered, where nothing was filled yet.
         order={"cost": "cumQuoteValueEv@-8", "timestamp": "createTimeNs"},
@@ -201,7 +214,10 @@ RULES: Final[Mapping[str, RowRules]] = {
         scaled=True,
     ),
     "poloniex": RowRules(quote=QuoteSize("amount", unless="quantity"), base_buys=False),
-    "tokocrypto": RowRules(order={"filled": "executedQty"}),
+    # It states the quantity, whichever was ordered.
+    "tokocrypto": RowRules(
+        order={"filled": "executedQty", "cost": "executedQuoteQty|cummulativeQuoteQty"}, base_buys=False
+    ),
     "toobit": RowRules(quote=QuoteSize("origQty", every_buy=True)),
     # Of the price that a buy by quote was given ccxt makes its cost.
     "upbit": RowRules(order={"cost": "executed_funds"}, quote=QuoteSize("price", when=("ord_type", "price"))),

@@ -42,24 +42,27 @@ async def stubbed(
     bases: Sequence[str] = ("BTC",),
     market: Mapping[str, Any] | None = None,
     secret: str = "c2VjcmV0LXZhbHVlLWxvbmctZW5vdWdo",
+    exchange: Any = None,
     **settings: Any,
 ) -> AsyncIterator[Stubbed]:
     """
     An exchange with a market in USDT of each base; its answers pass through all of ccxt's own reading of errors.
 
     Args:
-        market: what ccxt says of the markets besides. secret: each credential that it requires.
+        market: what ccxt says of the markets besides. secret: each credential that it requires. exchange: one that has
+            its markets and credentials already.
     """
-    known = getattr(import_module("ccxt.async_support"), name)()
+    known = exchange or getattr(import_module("ccxt.async_support"), name)()
     for field, is_needed in known.requiredCredentials.items():
-        if is_needed:
+        if is_needed and exchange is None:
             setattr(known, field, secret)
     # By decimal places, by significant digits of the price, or by steps.
     counted = {2: {"amount": 5, "price": 2}, 3: {"amount": 8, "price": 5}}
     steps = counted.get(known.precisionMode, {"amount": "0.00001", "price": "0.01"})
     quoted = {**MARKET, "quote": "USDT", "quoteId": "USDT", "precision": steps, "info": {"orderTypes": ["LIMIT"]}}
     names = [{"id": f"{base}USDT", "symbol": f"{base}/USDT", "base": base, "baseId": base} for base in bases]
-    known.set_markets([known.safe_market_structure({**quoted, **each, **(market or {})}) for each in names])
+    if exchange is None:
+        known.set_markets([known.safe_market_structure({**quoted, **each, **(market or {})}) for each in names])
     known.timeout_on_exit = 0
     sent: list[Request] = []
 
