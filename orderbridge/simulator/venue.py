@@ -234,7 +234,8 @@ class Venue(ABC):
                 order
                 for engine in self.engines.values()
                 for account in self.accounts
-                for order in engine.ledger.select(account, client_order_id=client_order_id, order_id=order_id)
+                for order in engine.ledger.of_account(account)
+                if client_order_id in (None, order.client_order_id) and order_id in (None, order.order_id)
             ]
 
     def _hand_out(self, venue: str, own: Mapping[str, Any], settings: Mapping[str, Any]) -> "OrderGateway":

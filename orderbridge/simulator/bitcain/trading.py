@@ -66,7 +66,7 @@ class BitcainOrders:
     def _find(self, call: SimCall) -> tuple[MatchingEngine, SimOrder]:
         """The order and the engine that has it; 404 for another account's order as well."""
         for engine in self._engines.values():
-            for order in engine.ledger.select(call.account, order_id=call.rest[0]):
+            for order in engine.ledger.of_id(call.account, call.rest[0]):
                 if order.shown(call.now):
                     return engine, order
         raise BitcainRefusal(404, "Order not found")

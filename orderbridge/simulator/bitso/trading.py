@@ -411,7 +411,7 @@ def named(call: SimCall, engine: MatchingEngine) -> tuple[bool, dict[str, list[S
         raise BitsoRefusal("0360")
     if by_origin:
         return True, {each: engine.ledger.of_client(call.account, each)[::-1] for each in ids}
-    return False, {each: engine.ledger.select(call.account, order_id=each) for each in ids}
+    return False, {each: engine.ledger.of_id(call.account, each) for each in ids}
 
 
 def _forms(call: SimCall) -> list[tuple[bool, str]]:

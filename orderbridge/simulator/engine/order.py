@@ -1,6 +1,6 @@
 """Orders and fills as the engine keeps them, found by id, by client id or in order of arrival."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -142,11 +142,11 @@ class SimLedger:
 
     def __init__(self) -> None:
         self.orders: dict[str, SimOrder] = {}
-        self.active: dict[str, SimOrder] = {}
         self.fills: defaultdict[str, list[SimFill]] = defaultdict(list)
         self._by_client: defaultdict[tuple[str, str], list[SimOrder]] = defaultdict(list)
         self._by_account: defaultdict[str, list[SimOrder]] = defaultdict(list)
-        self._active_count: Counter[str] = Counter()
+        # By account: those that may still trade, in order of arrival.
+        self._active: defaultdict[str, dict[str, SimOrder]] = defaultdict(dict)
 
     def add(self, order: SimOrder) -> None:
         """Record a new order."""
@@ -167,34 +167,23 @@ class SimLedger:
         """The account's orders, in order of arrival."""
         return self._by_account.get(account, [])
 
+    def of_id(self, account: str, order_id: str) -> list[SimOrder]:
+        """The account's order of this id, if there is one."""
+        order = self.orders.get(order_id)
+        return [order] if order is not None and order.account == account else []
+
     def count_active(self, account: str) -> int:
         """The number of the account's orders that may still trade."""
-        return self._active_count[account]
-
-    def ended(self, order: SimOrder) -> None:
-        """The order may trade no longer."""
-        if self.active.pop(order.order_id, None) is not None:
-            self._active_count[order.account] -= 1
-
-    def revived(self, order: SimOrder) -> None:
-        """The order may trade again."""
-        if order.order_id not in self.active:
-            self._active_count[order.account] += 1
-        self.active[order.order_id] = order
+        return len(self._active[account])
 
     def newest_active(self, account: str) -> Iterator[SimOrder]:
         """The account's orders that may still trade, newest first."""
-        return (order for order in reversed(self.active.values()) if order.account == account)
+        return reversed(self._active[account].values())
 
-    def select(
-        self, account: str, *, client_order_id: str | None = None, order_id: str | None = None
-    ) -> list[SimOrder]:
-        """The account's orders of one id or another, in order of arrival; all of them, if no id is given."""
-        if order_id is not None:
-            order = self.orders.get(order_id)
-            found = [order] if order is not None and order.account == account else []
-        elif client_order_id is not None:
-            return list(self.of_client(account, client_order_id))
-        else:
-            return list(self.of_account(account))
-        return [each for each in found if client_order_id in (None, each.client_order_id)]
+    def ended(self, order: SimOrder) -> None:
+        """The order may trade no longer."""
+        self._active[order.account].pop(order.order_id, None)
+
+    def revived(self, order: SimOrder) -> None:
+        """The order may trade again."""
+        self._active[order.account][order.order_id] = order
