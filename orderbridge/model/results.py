@@ -155,18 +155,10 @@ class LookupResult(VenueModel):
         return tuple(ref for ref, found in zip(self.refs, self.found, strict=True) if found.is_undecided)
 
 
-class OrderList(VenueModel, Sequence[Order]):
-    """
-    A complete list of orders, as of the moment it was asked for; rows that could not be read stand aside.
-
-    Attributes:
-        may_lack: types of which orders that wait for their trigger may be missing: of those it proves nothing.
-    """
+class _Orders(VenueModel, Sequence[Order]):
+    """Orders in a row, beside which more is said."""
 
     orders: tuple[Order, ...] = ()
-    as_of: Moment
-    bad_rows: tuple[BadRow, ...] = ()
-    may_lack: frozenset[OrderType] = frozenset()
 
     def __len__(self) -> int:
         return len(self.orders)
@@ -183,7 +175,20 @@ class OrderList(VenueModel, Sequence[Order]):
         return iter(self.orders)
 
 
-class BridgeOrders(VenueModel, Sequence[Order]):
+class OrderList(_Orders):
+    """
+    A complete list of orders, as of the moment it was asked for; rows that could not be read stand aside.
+
+    Attributes:
+        may_lack: types of which orders that wait for their trigger may be missing: of those it proves nothing.
+    """
+
+    as_of: Moment
+    bad_rows: tuple[BadRow, ...] = ()
+    may_lack: frozenset[OrderType] = frozenset()
+
+
+class BridgeOrders(_Orders):
     """
     The open orders of several gateways; `unreachable` names those whose orders are missing, and why.
 
@@ -191,24 +196,9 @@ class BridgeOrders(VenueModel, Sequence[Order]):
         may_lack: by gateway, types of which orders that wait for their trigger may be missing from its list.
     """
 
-    orders: tuple[Order, ...] = ()
     unreachable: Mapping[str, Failure] = Field(default_factory=dict)
     bad_rows: tuple[BadRow, ...] = ()
     may_lack: Mapping[str, frozenset[OrderType]] = Field(default_factory=dict)
-
-    def __len__(self) -> int:
-        return len(self.orders)
-
-    @overload
-    def __getitem__(self, index: int) -> Order: ...
-    @overload
-    def __getitem__(self, index: slice) -> tuple[Order, ...]: ...
-    def __getitem__(self, index: int | slice) -> Order | tuple[Order, ...]:
-        return self.orders[index]
-
-    # As in OrderList.
-    def __iter__(self) -> Iterator[Order]:  # type: ignore[override]
-        return iter(self.orders)
 
 
 class CancelledOrders(list[Order]):
