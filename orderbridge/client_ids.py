@@ -7,7 +7,6 @@ and digits that are not mistaken for one another: 26 in all, and every venue's a
 
 from __future__ import annotations
 
-import base64
 import re
 import secrets
 from typing import Final
@@ -22,7 +21,9 @@ _BITS: Final = 5
 # With fewer random characters than this, ids of one millisecond could meet.
 _LEAST_RANDOM: Final = 5
 SHORTEST: Final = len(PREFIX) + _TIME_LENGTH + _LEAST_RANDOM + 1
-_OURS: Final = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", ALPHABET.encode())
+# Two letters at a time.
+_PAIR: Final = (1 << 2 * _BITS) - 1
+_PAIRS: Final = [first + second for first in ALPHABET for second in ALPHABET]
 _VALUE: Final = {letter: value for value, letter in enumerate(ALPHABET)}
 # The digits of twice the value, added up.
 _DOUBLED: Final = {letter: sum(divmod(2 * value, len(ALPHABET))) for letter, value in _VALUE.items()}
@@ -105,10 +106,8 @@ def _decode(letters: str) -> int:
 
 
 def _encode(number: int, length: int) -> str:
-    # Base 32 counts in whole bytes: the number is moved up to their end, and what pads it is cut off.
-    bits = _BITS * length
-    coded = base64.b32encode((number << -bits % 8).to_bytes((bits + 7) // 8))
-    return coded[:length].translate(_OURS).decode()
+    pairs = [_PAIRS[number >> at & _PAIR] for at in range(_BITS * (length - 2), -1, -2 * _BITS)]
+    return "".join(pairs) + (ALPHABET[number % len(ALPHABET)] if length % 2 else "")
 
 
 def _check(body: str) -> str:

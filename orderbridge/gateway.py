@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import inspect
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Generator, Mapping
 from datetime import datetime, timedelta
 from functools import wraps
 from pathlib import Path
+from types import CoroutineType, coroutine
 from typing import (
     Any,
     Concatenate,
@@ -314,11 +315,38 @@ def check_gateway(gateway: object) -> None:
         raise ConfigurationError(f"{kind} lacks {', '.join(lacking)}; UnsupportedCalls, mixed in, has it") from error
 
 
+async def limited(call: Awaitable[T], seconds: float | None) -> T:
+    """Await a call for so long at the most: TimeoutError. One that ends without a pause needs no timer for that."""
+    if not isinstance(call, CoroutineType):
+        async with asyncio.timeout(seconds):
+            return await call
+    try:
+        awaited = call.send(None)
+    except StopIteration as end:
+        return cast("T", end.value)
+    async with asyncio.timeout(seconds):
+        return cast("T", await _rest_of(call, awaited))
+
+
+@coroutine
+def _rest_of(begun: CoroutineType[Any, Any, Any], awaited: Any) -> Generator[Any, Any, Any]:
+    """The rest of a coroutine that waits for something."""
+    while True:
+        step: Callable[[Any], Any] = begun.send
+        try:
+            told = yield awaited
+        except BaseException as error:  # noqa: BLE001 - a cancellation too is for it to meet
+            step, told = begun.throw, error
+        try:
+            awaited = step(told)
+        except StopIteration as end:
+            return end.value
+
+
 async def within(call: Awaitable[T], seconds: float) -> T:
     """Await a call of a gateway, which may be anybody's. TimeoutError: it did not end, though it was told to."""
     try:
-        async with asyncio.timeout(seconds + _GRACE):
-            return await call
+        return await limited(call, seconds + _GRACE)
     except TimeoutError as error:
         raise TimeoutError(str(error) or f"no end within {seconds + _GRACE:g} s") from error
 

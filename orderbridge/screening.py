@@ -13,6 +13,8 @@ import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
+from operator import attrgetter
 from typing import Final
 
 from orderbridge.errors import NotSupported, OrderDenied
@@ -78,8 +80,8 @@ def refuse_undeclared(request: OrderRequest, capabilities: Capabilities, *, gate
         raise refuse("reduce_only")
     if request.slippage_tolerance is not None and not capabilities.slippage_tolerance:
         raise refuse("slippage_tolerance", "use a limit order")
-    known = {name for name, value in request.options.items() if name in capabilities.options and isinstance(value, str)}
-    odd = sorted(set(request.options) - known)
+    known = capabilities.options
+    odd = sorted(name for name, value in request.options.items() if name not in known or not isinstance(value, str))
     if odd and not capabilities.any_options:
         raise refuse(f"options {', '.join(odd)}", f"known are, as texts: {_listed(capabilities.options) or 'none'}")
     for name, value in ((name, request.options[name]) for name in odd):
@@ -91,12 +93,17 @@ def refuse_undeclared(request: OrderRequest, capabilities: Capabilities, *, gate
     _check_client_id(request.client_order_id, capabilities, gateway=gateway)
 
 
+_in_base: Final = attrgetter("quantity", "price", "stop_price")
+
+
 def as_asked(order: Order, asked: OrderRequest | Order) -> tuple[Order, list[str]]:
     """
     A new order with the size and prices that were asked for, and where its answer says otherwise.
 
     Of one that was sized in quote the base size is the venue's arithmetic, which counts once the order is over.
     """
+    if asked.quote_quantity is None and _in_base(asked) == _in_base(order):
+        return order, []
     figures = ("quantity" if asked.quote_quantity is None else "quote_quantity", "price", "stop_price")
     sent = {name: getattr(asked, name) for name in figures}
     stated = {name: getattr(order, name) for name in figures}
@@ -123,14 +130,14 @@ def differences(sent: Mapping[str, object], stated: Mapping[str, object]) -> dic
 
 def fingerprint(request: OrderRequest, *, gateway: str, mode: str | None, address: str | None = None) -> str:
     """A text that is the same for the same order at the same place, however its amounts were written."""
-    fields = {
-        name: _plain(value)
-        for name, value in request.model_dump(exclude={"client_order_id"}).items()
-        if value is not None
-    }
-    place = {"gateway": gateway, "mode": mode, "address": address}
-    text = json.dumps({**place, **fields}, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    told: dict[str, object] = {"gateway": gateway, "mode": mode, "address": address}
+    for name, value in request.__dict__.items():
+        if value is not None and name != "client_order_id":
+            told[name] = value if isinstance(value, str) else _plain(value)
+    return hashlib.sha256(_sorted(told).encode()).hexdigest()
+
+
+_sorted: Final = json.JSONEncoder(sort_keys=True).encode
 
 
 def _plain(value: object) -> object:
@@ -138,7 +145,7 @@ def _plain(value: object) -> object:
         return format(value.normalize(), "f")
     if isinstance(value, datetime):
         return value.isoformat()
-    return value
+    return dict(value) if isinstance(value, Mapping) else value
 
 
 def disagreements(request: OrderRequest, order: Order, *, since: datetime | None) -> list[str]:
@@ -193,13 +200,18 @@ def _listed(words: frozenset[str]) -> str:
     return ", ".join(sorted(words))
 
 
+@lru_cache
+def _form(alphabet: str, longest: int) -> re.Pattern[str]:
+    return re.compile(f"[{alphabet}]{{1,{longest}}}")
+
+
 def _check_client_id(client_order_id: str | None, capabilities: Capabilities, *, gateway: str) -> None:
     if client_order_id is None:
         return
     rule = capabilities.client_order_id
     if rule is None:
         raise NotSupported(f"{gateway} takes no client order id", gateway=gateway, operation="submit")
-    if not re.fullmatch(f"[{rule.alphabet}]{{1,{rule.max_length}}}", client_order_id):
+    if not _form(rule.alphabet, rule.max_length).fullmatch(client_order_id):
         raise OrderDenied(
             f"client_order_id {client_order_id!r} is not 1 to {rule.max_length} characters of {rule.alphabet}",
             rule="client_order_id",

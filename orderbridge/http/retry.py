@@ -48,8 +48,14 @@ class Deadline:
 
     def within(self, seconds: float) -> Deadline:
         """A deadline so many seconds from now, or this one where that is sooner."""
-        sooner = Deadline(0)
-        sooner.at = min(sooner.at + seconds, self.at)
+        return self.by(asyncio.get_running_loop().time() + seconds)
+
+    def by(self, at: float) -> Deadline:
+        """A deadline at a loop time, or this one where that is sooner."""
+        if self.at <= at:
+            return self
+        sooner = Deadline(None)
+        sooner.at = at
         return sooner
 
     def allows(self, wait: float) -> bool:

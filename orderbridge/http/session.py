@@ -101,7 +101,7 @@ class Session:
         return Permit(
             gateway=self.gateway,
             lane=lane,
-            granted_at=Deadline(0).at,
+            granted_at=asyncio.get_running_loop().time(),
             issuer=self.limiter,
             give_back=lambda: self.limiter.give_back(lane),
         )

@@ -235,11 +235,7 @@ class VenueModel(_Model):
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """As pydantic's, at a third of the price."""
-        if deep:
-            return super().model_copy(update=update, deep=True)
-        update, said = update or {}, self.__pydantic_fields_set__
-        # One set for all that say everything: it would be the largest part of an order.
-        return _made(type(self), {**self.__dict__, **update}, said if said >= update.keys() else said | update.keys())
+        return super().model_copy(update=update, deep=True) if deep else altered(self, update or {})
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
         # What the venue did not say would bury what it did.
@@ -264,6 +260,13 @@ def _made(model: type[M], values: dict[str, Any], said: set[str]) -> M:
     _put_extra(new, None)
     _put_private(new, None)
     return new
+
+
+def altered(model: M, update: Mapping[str, Any]) -> M:
+    """A copy with other values, which were checked and are of the fields' own types, as those of `of_checked`."""
+    said = model.__pydantic_fields_set__
+    # One set for all that say everything: it would be the largest part of an order.
+    return _made(type(model), {**model.__dict__, **update}, said if said >= update.keys() else said | update.keys())
 
 
 def _to_utc(moment: datetime) -> datetime:

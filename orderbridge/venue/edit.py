@@ -23,7 +23,7 @@ from orderbridge.model.request import OrderEdit
 from orderbridge.venue.bounds import after_a_write
 from orderbridge.venue.markets import MarketStore, amounts_of
 from orderbridge.venue.sender import Sender, VenueCall
-from orderbridge.venue.submit import Unclear, before_sending
+from orderbridge.venue.submit import BeforeSending, Unclear
 
 UNKNOWN_OUTCOME: Final = "edit: sent, outcome not known"
 
@@ -69,7 +69,7 @@ class Editing:
         if changes.quantity is not None and changes.quantity <= (order.filled_quantity or 0):
             message = "quantity is the new total, and that much is filled already: cancel instead"
             raise OrderDenied(message, rule="quantity")
-        with before_sending(self.sender.gateway, "edit"):
+        with BeforeSending(self.sender.gateway, "edit"):
             changes = self.check(order, changes)
             if self.markets is not None:
                 amounts = amounts_of(changes)

@@ -164,7 +164,8 @@ class MarketStore:
         if self._address is None:
             return self._mine
         address = self._address if isinstance(self._address, str) else self._address()
-        return _public.setdefault(asyncio.get_running_loop(), {}).setdefault(address, PublicRules())
+        here = _public.setdefault(asyncio.get_running_loop(), {})
+        return here.get(address) or here.setdefault(address, PublicRules())
 
     @property
     def _age(self) -> float:
@@ -192,11 +193,13 @@ class MarketStore:
             self._given = self._own = None
         if self._given is not None:
             return self._given
-        if self._own is not None and (public := self._public.known) is not None:
-            markets = self._laid_over(public)
+        public = self._public
+        if self._own is not None and public.known is not None:
+            markets = self._laid_over(public.known)
         else:
             markets = await self._wait_for(self._begin(fresh=refresh), deadline)
-        may_load = time.monotonic() - self._public.asked_at > _LEAST_AGE
+            public = self._public
+        may_load = time.monotonic() - public.asked_at > _LEAST_AGE
         if may_load and having is not None and having not in markets:
             return await self._wait_for(self._begin(fresh=True), deadline)
         if may_load and self._age > _STALE:

@@ -31,6 +31,7 @@ from orderbridge.errors import (
     VenueUnavailable,
     Where,
 )
+from orderbridge.gateway import limited
 from orderbridge.http.body import shown
 from orderbridge.http.limits import LimitsLike, Rate, shared_limiter
 from orderbridge.http.retry import Deadline, Retries, retry_after
@@ -499,13 +500,13 @@ class Sender:
                 OrderNotActive: refused; nothing was done.
             ConfigurationError: a permit of another gateway, or one that is spent; a way out that cannot be used.
         """
-        until = deadline if not_after is None else deadline.within(not_after - Deadline(0).at)
+        until = deadline if not_after is None else deadline.by(not_after)
         await self._with_credentials(self._channel.ready(), until, call, permit)
-        said, meaning = await self._send(call, permit, deadline, not_after)
+        said, meaning = await self._send(call, permit, deadline, until, not_after)
         renewed = meaning in RENEWED and await self._with_credentials(self._channel.renew(said.stamp), until, call)
         if renewed:
             fresh = await self.session.permit("place", timeout=until.as_timeout)
-            said, meaning = await self._send(call, fresh, deadline, not_after)
+            said, meaning = await self._send(call, fresh, deadline, until, not_after)
         if said.ok:
             return said.payload
         raise write_error(
@@ -520,8 +521,7 @@ class Sender:
         self, step: Awaitable[T], until: Deadline, call: VenueCall, permit: Permit | None = None
     ) -> T:
         try:
-            async with asyncio.timeout(until.as_timeout):
-                return await step
+            return await limited(step, until.as_timeout)
         except Exception as error:
             if permit is not None:
                 permit.give_back()
@@ -533,13 +533,12 @@ class Sender:
             raise NotSent(message, gateway=self.gateway, operation=call.operation) from error
 
     async def _send(
-        self, call: VenueCall, permit: Permit | None, deadline: Deadline, not_after: float | None
+        self, call: VenueCall, permit: Permit | None, deadline: Deadline, until: Deadline, not_after: float | None
     ) -> tuple[Said, Meaning]:
-        permit = await self._permit(permit, deadline, not_after, self._where(call))
+        permit = await self._permit(permit, deadline, until, self._where(call))
         tries, outcome = Tries(), "no answer"
         try:
-            late = float("inf") if not_after is None else max(0.0, not_after - Deadline(0).at)
-            async with self.session.room(permit.lane, min(deadline.remaining(), late)):
+            async with self.session.room(permit.lane, until.remaining()):
                 self._channel.check_usable()  # nothing leaves a gateway that was closed meanwhile
                 said = await self._channel.send(
                     call, lane=permit.lane, deadline=deadline, not_after=not_after, tries=tries
@@ -564,9 +563,8 @@ class Sender:
             if self.session.log.isEnabledFor(logging.INFO):
                 self.session.log.info("%s -> %s", call.operation, outcome, extra=log_facts(**self._about(call)))
 
-    async def _permit(self, permit: Permit | None, deadline: Deadline, not_after: float | None, where: Where) -> Permit:
+    async def _permit(self, permit: Permit | None, deadline: Deadline, until: Deadline, where: Where) -> Permit:
         """The permit, spent. NotSent, ConfigurationError: it is given back, and nothing may be sent."""
-        self._channel.check_usable()
         permit = permit or await self.session.permit("place", timeout=deadline.as_timeout)
         self.session.check_permit(permit, where["operation"] or "")
         limiter = self.session.limiter
@@ -574,7 +572,7 @@ class Sender:
             self._channel.check_usable()  # the wait for a permit may have been long
             if limiter.locked_for and not limiter.is_free(permit.lane):
                 raise NotSent("the venue has locked us out meanwhile", **where)
-            if not deadline.remaining() or (not_after is not None and Deadline(0).at > not_after):
+            if not until.remaining():
                 raise NotSent("it was too late to send", **where)
         except (NotSent, ConfigurationError):
             permit.give_back()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -75,10 +74,9 @@ class Placing:
             OutcomeUnknown: sent, and no clear answer, or one about another order.
             The venue's refusals.
         """
-        gateway = self.sender.gateway
-        with before_sending(gateway, "submit"):
+        with BeforeSending(self.sender.gateway, "submit"):
             self.screen(request)
-            refuse_undeclared(request, self.capabilities, gateway=gateway)
+            refuse_undeclared(request, self.capabilities, gateway=self.sender.gateway)
             if self.markets is not None:
                 await self.markets.hold(request.symbol, amounts_of(request), deadline=deadline, operation="submit")
             rule = self.capabilities.client_order_id
@@ -114,9 +112,9 @@ class Placing:
         )
 
     def _doubts(self, order: Order, answer: Any, request: OrderRequest, client_order_id: str | None) -> list[str]:
-        names = (*_IDENTITY, *(_MANNER if self.tells_manner else ()))
+        names, told = (*_IDENTITY, *(_MANNER if self.tells_manner else ())), order.__dict__
         asked = {**request.__dict__, "client_order_id": client_order_id, "paper": self.paper}
-        shown = {**{name: getattr(order, name) for name in names}, **self.stated(answer)}
+        shown = {**{name: told[name] for name in names}, **self.stated(answer)}
         if order.type is OrderType.UNKNOWN:
             del asked["type"]
         doubts = differences(asked, shown)
@@ -129,7 +127,8 @@ class Placing:
         for doubt in doubts:
             extra = log_facts(self.sender.gateway, "submit", order_id=order.order_id, client_order_id=client_order_id)
             self.sender.session.log.warning("order %s: %s", order.order_id, doubt, extra=extra)
-        order = order.noted(anomalies=doubts)
+        if doubts:
+            order = order.noted(anomalies=doubts)
         if order.client_order_id is None and client_order_id is not None:
             note = "its client order id is the one it was sent with: the answer states none"
             order = order.noted(note, client_order_id=client_order_id)
@@ -154,11 +153,12 @@ def order_as_asked(
     Args:
         more: fields that are otherwise than in the request, or beside it.
     """
-    asked = {name: getattr(request, name) for name in _ASKED}
-    told = {"raw_type": request.type.value, "status": OrderStatus.ACCEPTED, "raw": {}, **more}
+    given = request.__dict__
+    told = {name: given[name] for name in _ASKED}
+    told |= {"raw_type": str(request.type), "status": OrderStatus.ACCEPTED, "raw": {}, **more}
+    told |= {"venue": venue, "account": account, "order_id": order_id, "client_order_id": client_order_id}
     told |= {"evidence": (evidence,), "anomalies": sorted_once(map(printable, anomalies))}
-    ids = {"order_id": order_id, "client_order_id": client_order_id}
-    return Order.of_checked(venue=venue, account=account, observed_at=observed_at, **{**asked, **told, **ids})
+    return Order.of_checked(observed_at=observed_at, **told)
 
 
 _ASKED: Final = (
@@ -176,19 +176,26 @@ _ASKED: Final = (
 )
 
 
-@contextmanager
-def before_sending(gateway: str, operation: str) -> Iterator[None]:
+class BeforeSending:
     """
     Where nothing of a write has left yet: whatever fails inside, a defect included, is no unknown outcome.
 
     Raises:
         NotSent: in place of an error that is none of ours.
     """
-    try:
-        yield
-    except OrderBridgeError as error:
+
+    __slots__ = ("_where",)
+
+    def __init__(self, gateway: str, operation: str) -> None:
+        self._where = gateway, operation
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is None or not isinstance(error, Exception):
+            return
+        gateway, operation = self._where
+        if not isinstance(error, OrderBridgeError):
+            message = f"nothing was sent: {type(error).__name__}: {error}"
+            raise NotSent(message, gateway=gateway, operation=operation) from error
         error.gateway, error.operation = error.gateway or gateway, error.operation or operation
-        raise
-    except Exception as error:
-        message = f"nothing was sent: {type(error).__name__}: {error}"
-        raise NotSent(message, gateway=gateway, operation=operation) from error

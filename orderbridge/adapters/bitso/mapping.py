@@ -114,6 +114,7 @@ def symbol_from_book(book: str) -> Symbol:
     return Symbol(book.replace("_", "/"))
 
 
+@lru_cache(512)
 def book_from_symbol(symbol: str) -> str:
     """`BTC/MXN` as `btc_mxn`. ValueError: no symbol."""
     known = Symbol(symbol)
@@ -428,6 +429,8 @@ _FIGURES: Final = (
     ("quantity", "original_amount"),
     ("quote_quantity", "original_value"),
 )
+_TEXTS: Final = (("symbol", "book"), ("side", "side"), ("client_order_id", "origin_id"))
+_STATED: Final = frozenset(theirs for _, theirs in (*_TEXTS, *_FIGURES))
 
 
 def order_to_wire(request: OrderRequest, *, client_order_id: str) -> dict[str, Any]:
@@ -439,7 +442,7 @@ def order_to_wire(request: OrderRequest, *, client_order_id: str) -> dict[str, A
     body = {
         **request.options,
         "book": book_from_symbol(request.symbol),
-        "side": request.side.value,
+        "side": str(request.side),
         "type": TYPE_TO_WIRE[request.type],
     }
     body |= _amounts(
@@ -470,7 +473,7 @@ def _amounts(**fields: Decimal | None) -> dict[str, str]:
 
 def oid_from_answer(payload: object) -> str:
     """The id of a new order. Unclear: the answer names none."""
-    oid = payload.get("oid") if isinstance(payload, Mapping) else None
+    oid = payload.get("oid") if isinstance(payload, dict) else None
     if isinstance(oid, str) and oid:
         return oid
     raise Unclear("the answer names no oid")
@@ -482,9 +485,11 @@ def stated_in_answer(payload: object) -> dict[str, object]:
 
     A text where a symbol or an amount cannot be read, so that it is another one than was sent.
     """
-    answer = payload if isinstance(payload, Mapping) else {}
     stated: dict[str, object] = {}
-    for name, theirs in (("symbol", "book"), ("side", "side"), ("client_order_id", "origin_id")):
+    answer = payload if isinstance(payload, dict) else {}
+    if _STATED.isdisjoint(answer):
+        return stated
+    for name, theirs in _TEXTS:
         if isinstance(answer.get(theirs), str) and answer[theirs]:
             stated[name] = answer[theirs]
     if "symbol" in stated:
@@ -559,6 +564,6 @@ def checked_edit(order: Order, changes: OrderEdit) -> OrderEdit:
 
 def check_answer(payload: object, order: Order) -> None:
     """Nothing: the answer to a change shows no order. Unclear: it names another."""
-    oid = payload.get("oid") if isinstance(payload, Mapping) else None
+    oid = payload.get("oid") if isinstance(payload, dict) else None
     if isinstance(oid, str) and oid != order.order_id:
         raise Unclear(f"the answer is about another order, {oid}")
