@@ -139,7 +139,7 @@ class Order(VenueModel):
     @property
     def identity(self) -> Identity:
         """The identity that this order is stored and compared under."""
-        return self.gateway, self.order_id, self.symbol, self.side
+        return gateway_name(self.venue, self.account), self.order_id, self.symbol, self.side
 
     @property
     def may_be_live(self) -> bool:

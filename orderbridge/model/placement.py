@@ -12,12 +12,8 @@ from orderbridge.model.basics import Moment, PlacementState, Told, VenueModel, W
 from orderbridge.model.order import Order
 from orderbridge.model.request import OrderRequest
 
-_HOLDS_KEY: Final = {
-    PlacementState.PREPARED,
-    PlacementState.SENDING,
-    PlacementState.UNCERTAIN,
-    PlacementState.PLACED,
-}
+# States that hold a caller's key.
+HOLDING: Final = (PlacementState.PREPARED, PlacementState.SENDING, PlacementState.UNCERTAIN, PlacementState.PLACED)
 
 
 class Placement(VenueModel):
@@ -50,7 +46,7 @@ class Placement(VenueModel):
     @property
     def holds_key(self) -> bool:
         """True while the caller's key is taken by this placement."""
-        return self.state in _HOLDS_KEY
+        return self.state in HOLDING
 
     def __hash__(self) -> int:
         return hash(self.placement_id)

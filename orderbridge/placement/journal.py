@@ -13,6 +13,7 @@ from orderbridge.gateway import checked_call
 from orderbridge.model.basics import OrderType, PlacementState
 from orderbridge.model.lifecycle import Sign, advance
 from orderbridge.model.order import Identity, Order
+from orderbridge.model.placement import HOLDING
 from orderbridge.placement.states import IN_FLIGHT, UNFINISHED, Event, Record, Transition, stored
 
 # Reads a record and says what it becomes; None leaves it. It runs inside the transaction, and again where another
@@ -196,21 +197,21 @@ class MemoryJournal:
     async def create(self, record: Record, *then: Transition, alone: bool = False) -> Record:
         """See `Journal.create`."""
         placement = record.placement
+        id, client = placement.placement_id, (placement.gateway, placement.client_order_id or "")
         holder = self._holder(placement.gateway, placement.key)
         if holder is not None:
             return holder
-        client = (placement.gateway, placement.client_order_id or "")
         if placement.client_order_id is not None and client in self._clients:
             raise ClientIdUsed(f"the client order id {placement.client_order_id} was used before")
-        if record.id in self._records:
-            raise JournalError(f"the journal holds a placement of this id already: {record.id}")
+        if id in self._records:
+            raise JournalError(f"the journal holds a placement of this id already: {id}")
         last = then[-1].record if then else record
         self._check_alone(last, alone)
-        self._events[record.id] = []
-        self._add(record.id, stored(record), *(step.event for step in then))
+        self._events[id] = []
+        self._add(id, stored(record), *[step.event for step in then])
         self._keep(last)
         if placement.client_order_id is not None:
-            self._clients[client] = record.id
+            self._clients[client] = id
         return last
 
     async def change(self, placement_id: str, change: Change, *, alone: bool = False) -> Record:
@@ -267,11 +268,12 @@ class MemoryJournal:
         """See `Journal.observe`."""
         known = []
         for order in orders:
-            before = self._dropped(order.identity)
-            self._orders[order.identity] = order if before is None else advance(before, order)[0]
-            known.append(self._orders[order.identity])
-            for id in _ids_of(known[-1]):
-                self._named.setdefault(id, set()).add(order.identity)
+            identity = order.identity
+            before = self._dropped(identity)
+            now = self._orders[identity] = order if before is None else advance(before, order)[0]
+            known.append(now)
+            for id in _ids_of(now):
+                self._named.setdefault(id, set()).add(identity)
         if len(self._orders) > 2 * self._most:
             over = [key for key, order in self._orders.items() if order.is_done]
             for key in over[: len(self._orders) - self._most]:
@@ -338,10 +340,10 @@ class MemoryJournal:
 
     def _holder(self, gateway: str, key: str | None) -> Record | None:
         held = self._records.get(self._keys.get((gateway, key), "")) if key is not None else None
-        return held if held is not None and held.placement.holds_key else None
+        return held if held is not None and held.placement.state in HOLDING else None
 
     def _check_alone(self, record: Record, alone: bool) -> None:
-        if not alone or record.state not in IN_FLIGHT:
+        if not alone or record.placement.state not in IN_FLIGHT:
             return
         for other in self._in_flight.values():
             if other.fingerprint == record.fingerprint and other.id != record.id:
@@ -350,22 +352,23 @@ class MemoryJournal:
     def _add(self, placement_id: str, *events: Event) -> None:
         self._events[placement_id] += events
         for event in events:
-            self._latest = event.at if self._latest is None else max(self._latest, event.at)
+            if self._latest is None or event.at > self._latest:
+                self._latest = event.at
 
     def _keep(self, record: Record) -> None:
         placement = record.placement
-        before = self._records.get(record.id)
+        id, gateway, key = placement.placement_id, placement.gateway, placement.key
+        before = self._records.get(id)
         if before is not None and placement.client_order_id is None:
-            self._clients.pop((placement.gateway, before.placement.client_order_id or ""), None)
-        self._records[record.id] = record
+            self._clients.pop((gateway, before.placement.client_order_id or ""), None)
+        self._records[id] = record
         # A ghost does not take its key back from the placement that was given it since.
-        is_free = placement.key is not None and self._holder(placement.gateway, placement.key) is None
-        if placement.key is not None and placement.holds_key and is_free:
-            self._keys[placement.gateway, placement.key] = record.id
-        if record.state in IN_FLIGHT:
-            self._in_flight[record.id] = record
+        if key is not None and placement.state in HOLDING and self._holder(gateway, key) is None:
+            self._keys[gateway, key] = id
+        if placement.state in IN_FLIGHT:
+            self._in_flight[id] = record
         else:
-            self._in_flight.pop(record.id, None)
+            self._in_flight.pop(id, None)
         if len(self._records) > self._sweep_at:
             self._forget_oldest()
 
@@ -393,5 +396,6 @@ class MemoryJournal:
         return is_free and order is not None and order.is_done
 
 
-def _ids_of(order: Order) -> set[str]:
-    return {id for id in (order.order_id, order.client_order_id) if id is not None}
+def _ids_of(order: Order) -> tuple[str, ...]:
+    own, client = order.order_id, order.client_order_id
+    return (own,) if client is None or client == own else (own, client)

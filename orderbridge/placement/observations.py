@@ -21,7 +21,7 @@ from orderbridge.model.order import Fill, Identity, Order
 from orderbridge.model.placement import AlarmKind
 from orderbridge.model.ref import OrderRef, RefLike
 from orderbridge.placement.ledger import Ledger, log, note_known
-from orderbridge.placement.states import Happened, Record
+from orderbridge.placement.states import UNSETTLED, Happened, Record
 from orderbridge.screening import SKEW, completed, disagreements
 
 T = TypeVar("T")
@@ -95,7 +95,7 @@ class Observations:
             facts={"order_id": order.order_id, "source": source, "status": order.status},
             evidence=source,
             # Another sighting may have settled it with another order since `record` was read.
-            when=[state for state in PlacementState if state is not PlacementState.PLACED],
+            when=UNSETTLED,
             placement={"order": order, "gave_up": False},
             watch_until=None,
         )

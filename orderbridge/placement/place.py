@@ -8,15 +8,12 @@ came of it is written down whether or not anybody still waits for it.
 from __future__ import annotations
 
 import asyncio
-import secrets
+import os
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
-
-from pydantic import BaseModel
 
 from orderbridge.client_ids import LENGTH
 from orderbridge.errors import (
@@ -39,7 +36,7 @@ from orderbridge.errors import (
 from orderbridge.gateway import OrderGateway, within
 from orderbridge.http.retry import Deadline
 from orderbridge.http.session import log_facts
-from orderbridge.model.basics import PlacementState
+from orderbridge.model.basics import PlacementState, altered
 from orderbridge.model.order import Order
 from orderbridge.model.permit import Permit
 from orderbridge.model.placement import AlarmKind, Placement
@@ -48,7 +45,7 @@ from orderbridge.placement.gap import Lost
 from orderbridge.placement.journal import ClientIdUsed, InFlight
 from orderbridge.placement.ledger import Ledger, kernel, log
 from orderbridge.placement.observations import Observations
-from orderbridge.placement.states import Happened, Record, Transition, step, venue_address
+from orderbridge.placement.states import UNSETTLED, Happened, Record, Transition, step, venue_address
 from orderbridge.screening import as_asked, fingerprint, refuse_undeclared
 
 _BETWEEN_TRIES: Final = 0.1
@@ -161,12 +158,12 @@ class Placer:
         if (lost := await self._of_a_lost_one(call.record, seconds=send_within)) is not None:
             call.record, call.is_new = lost, False
         if call.is_new:
-            with suppress(NotSent):
+            try:
                 call.permit = await self._permit(0.0)
-        if call.permit is not None:
-            return await self._drive(call)
-        if call.is_new:
-            call.record, call.is_new = await self._create(call.record), False
+            except NotSent:
+                call.record, call.is_new = await self._create(call.record), False
+            else:
+                return await self._drive(call)
         return await self._carry_on(call)
 
     async def submit(
@@ -216,26 +213,30 @@ class Placer:
                 name = self.gateway.name
                 raise ConfigurationError(f"no id can be made for {name} ({error}): give one", gateway=name) from error
         address, mode = venue_address(self.gateway)
-        print_ = fingerprint(request, gateway=self.gateway.name, mode=mode, address=address)
-        placement = Placement(
+        now, name = self.ledger.now(), self.gateway.name
+        placement = Placement.of_checked(
             # By time, so that a journal writes those of one time side by side.
-            placement_id=f"{int(self.ledger.clock() * 1000):012x}{secrets.token_hex(6)}",
-            gateway=self.gateway.name,
+            placement_id=f"{int(now.timestamp() * 1000):012x}{os.urandom(6).hex()}",
+            gateway=name,
             key=key,
             # Nothing else changes, and the id is checked by the gateway's own rule: the rest is not validated again.
-            request=BaseModel.model_copy(request, update={"client_order_id": client_order_id}),
+            request=altered(request, {"client_order_id": client_order_id}),
             client_order_id=client_order_id,
-            created_at=self.ledger.now(),
+            created_at=now,
         )
-        record = Record(placement=placement, fingerprint=print_, mode=mode, address=address, owner=self.ledger.owner)
+        record = Record.of_checked(
+            placement=placement,
+            fingerprint=fingerprint(request, gateway=name, mode=mode, address=address),
+            mode=mode,
+            address=address,
+            owner=self.ledger.owner,
+        )
         try:
-            refuse_undeclared(placement.request, self.gateway.capabilities, gateway=self.gateway.name)
+            refuse_undeclared(placement.request, self.gateway.capabilities, gateway=name)
         except (OrderDenied, NotSupported) as error:
             # Nothing goes out under its client id, so the caller may use it for the next one.
-            nameless = placement.model_copy(update={"client_order_id": None})
-            record = record.model_copy(update={"placement": nameless})
-            denied = step(record, Happened.DENIED, at=self.ledger.now(), reason=str(error))
-            return await self._create(record, denied), error
+            record = altered(record, {"placement": altered(placement, {"client_order_id": None})})
+            return await self._create(record, step(record, Happened.DENIED, at=now, reason=str(error))), error
         return record, None
 
     async def _of_a_lost_one(self, record: Record, *, seconds: float) -> Record | None:
@@ -484,7 +485,7 @@ class Placer:
             of=record.attempt,
             facts={"order_id": order.order_id},
             evidence="reply",
-            when=[state for state in PlacementState if state is not PlacementState.PLACED],
+            when=UNSETTLED,
             placement={"gave_up": False},
             shown=order,
             watch_until=None,
@@ -498,10 +499,18 @@ class Placer:
     async def _begin(self, call: Sending, *, seconds: float) -> bool:
         """Write down that it is about to be sent. False when another call came first: go on with that one."""
         ledger, now = self.ledger, self.ledger.now()
-        number, attempt = call.record.placement.attempts + 1, secrets.token_hex(8)
-        how: dict[str, Any] = {"sent_at": now, "not_after": now + timedelta(seconds=seconds)}
-        how |= {"facts": {"attempt": number, "not_after": how["not_after"]}, "placement": {"attempts": number}}
-        how |= {"owner": ledger.owner, "attempt": attempt, "uptime": time.monotonic(), "kernel": kernel()}
+        number, attempt = call.record.placement.attempts + 1, os.urandom(8).hex()
+        not_after = now + timedelta(seconds=seconds)
+        how: dict[str, Any] = {
+            "facts": {"attempt": number, "not_after": not_after},
+            "placement": {"attempts": number},
+            "owner": ledger.owner,
+            "attempt": attempt,
+            "sent_at": now,
+            "not_after": not_after,
+            "uptime": time.monotonic(),
+            "kernel": kernel(),
+        }
         if call.is_new:
             call.record = await self._create(call.record, step(call.record, Happened.SENDING, at=now, **how))
         else:

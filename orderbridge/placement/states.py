@@ -24,7 +24,7 @@ from pydantic import Field
 
 from orderbridge.errors import ConfigurationError, printable
 from orderbridge.gateway import OrderGateway
-from orderbridge.model.basics import Moment, PlacementState, VenueModel, Word
+from orderbridge.model.basics import Moment, PlacementState, VenueModel, Word, altered
 from orderbridge.model.placement import Placement
 
 
@@ -90,8 +90,9 @@ NEXT: Final[Mapping[tuple[PlacementState, Happened], PlacementState]] = {
     **{(state, _H.TAKEN): state for state in (_S.PREPARED, _S.SENDING, _S.UNCERTAIN, _S.NOT_PLACED)},
 }
 _PROOFS: Final = frozenset({_H.ACKNOWLEDGED, _H.EXISTS})
-# States that hold a caller's key, and those that somebody still works on.
-HOLDING: Final = (_S.PREPARED, _S.SENDING, _S.UNCERTAIN, _S.PLACED)
+# What a sighting may settle: all but an order that is known.
+UNSETTLED: Final = tuple(state for state in _S if state is not _S.PLACED)
+# States that somebody still works on.
 UNFINISHED: Final = (_S.PREPARED, _S.SENDING, _S.UNCERTAIN)
 IN_FLIGHT: Final = (_S.SENDING, _S.UNCERTAIN)
 # An order that was proven absent is looked for all the same, until `watch_until`; the second of these was to be sent
@@ -188,7 +189,10 @@ class Transition(NamedTuple):
 
 def stored(record: Record) -> Event:
     """The first event of a new record (row 1), in whatever state it is stored."""
-    return Event(placement_id=record.id, at=record.placement.created_at, happened=Happened.STORED, after=record.state)
+    made = record.placement
+    return Event.of_checked(
+        placement_id=made.placement_id, at=made.created_at, happened=Happened.STORED, after=made.state, facts={}
+    )
 
 
 def step(
@@ -208,12 +212,13 @@ def step(
         of: the attempt that it is the outcome of. Of an earlier one than the last, only proof of an order counts.
         facts: stored with the event. `placement`, `changes`: new values of the placement's and record's fields.
     """
-    before = record.state
+    known = record.placement
+    before = known.state
     told = {name: printable(str(value)) for name, value in (facts or {}).items() if value is not None}
     is_over = of is not None and of != record.attempt and happened not in _PROOFS
     after = None if is_over or _is_barred(record, happened) else NEXT.get((before, happened))
-    event = Event(
-        placement_id=record.id,
+    event = Event.of_checked(
+        placement_id=known.placement_id,
         at=at,
         happened=happened,
         before=before,
@@ -223,17 +228,19 @@ def step(
     )
     if after is None:
         return Transition(record, event)
-    new = record.placement.model_copy(update={**_kept(placement or {}), "state": after})
-    return Transition(record.model_copy(update={**_kept(changes), "placement": new}), event)
+    new = altered(known, {**_kept(placement or {}), "state": after})
+    return Transition(altered(record, {**_kept(changes), "placement": new}), event)
 
 
 def _kept(values: Mapping[str, Any]) -> dict[str, Any]:
     """Values as they can be stored: texts that tell something may be anybody's words."""
-    return {name: _text(value) if type(value) in (str, tuple) else value for name, value in values.items()}
-
-
-def _text(value: str | tuple[str, ...]) -> str | tuple[str, ...]:
-    return printable(value) if isinstance(value, str) else tuple(map(printable, value))
+    kept = dict(values)
+    for name, value in values.items():
+        if type(value) is str:
+            kept[name] = printable(value)
+        elif type(value) is tuple:
+            kept[name] = tuple(map(printable, value))
+    return kept
 
 
 def _is_barred(record: Record, happened: Happened) -> bool:

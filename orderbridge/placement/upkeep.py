@@ -13,9 +13,10 @@ from typing import Any, Final
 from orderbridge.errors import ConfigurationError, JournalError
 from orderbridge.model.basics import PlacementState, Told, VenueModel
 from orderbridge.model.order import Order
+from orderbridge.model.placement import HOLDING
 from orderbridge.model.ref import OrderRef
 from orderbridge.placement.sql import EVENTS, IS_ORDER, ORDER, ORDER_ID, Connection, SqlJournal, read_row, readable
-from orderbridge.placement.states import HOLDING, NEXT, WATCHED, Event, Happened, Record
+from orderbridge.placement.states import NEXT, WATCHED, Event, Happened, Record
 
 
 class Snapshot:
