@@ -116,6 +116,9 @@ class _Routed:
         self.genuine = genuine
         self.target = _CALLS[name.removesuffix("_ws")]
         self._signature = inspect.signature(genuine)
+        _, *known = self._signature.parameters.values()
+        self._names = {each.name: each for each in known if each.kind is each.POSITIONAL_OR_KEYWORD}
+        self._needed = {each.name for each in known if each.default is each.empty}
 
     def is_ccxts(self, exchange: Any) -> bool:
         """True where a call is ccxt's own from the outset."""
@@ -129,8 +132,12 @@ class _Routed:
 
     def told(self, exchange: Any, args: tuple[Any, ...], more: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments by their names. TypeError: they are not those of the call."""
-        _, *told = self._signature.bind(exchange, *args, **more).arguments.items()
-        return dict(told)
+        told = {**dict(zip(self._names, args, strict=False)), **more}
+        if len(told) < len(args) + len(more) or not self._needed <= told.keys() <= self._names.keys():
+            # It says what is wrong; one that fits it knows in ten times as long.
+            _, *bound = self._signature.bind(exchange, *args, **more).arguments.items()
+            return dict(bound)
+        return told
 
     def needs_markets(self, exchange: Any, told: Mapping[str, Any]) -> bool:
         """True where it takes the markets to tell which is named."""
@@ -317,14 +324,14 @@ def _awaited(routed: _Routed) -> Callable[..., Any]:
                 await self.load_markets()
             try:
                 with as_ccxt_errors():
-                    return await asyncio.wrap_future(bridges.thread().begun(routed.step(self, told)))
+                    return await bridges.thread().awaited(routed.step(self, told))
             except (_NotOurs, bridges.Uncovered, ccxt.NotSupported, ccxt.BadResponse) as why:
                 is_noted = routed.check_passing(self, why)
         with _passed():
             done = await genuine(self, *args, **more)
         if is_noted:
             with as_ccxt_errors(), suppress(bridges.Uncovered):
-                await asyncio.wrap_future(bridges.thread().begun(bridges.calling(self, "_note_shown", {"rows": done})))
+                await bridges.thread().awaited(bridges.calling(self, "_note_shown", {"rows": done}))
         return done
 
     return call
