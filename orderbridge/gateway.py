@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Gene
 from datetime import datetime, timedelta
 from functools import wraps
 from pathlib import Path
-from types import CoroutineType, coroutine
+from types import coroutine
 from typing import (
     Any,
     Concatenate,
@@ -317,30 +317,27 @@ def check_gateway(gateway: object) -> None:
 
 async def limited(call: Awaitable[T], seconds: float | None) -> T:
     """Await a call for so long at the most: TimeoutError. One that ends without a pause needs no timer for that."""
-    if not isinstance(call, CoroutineType):
-        async with asyncio.timeout(seconds):
-            return await call
+    steps = call.__await__()
     try:
-        awaited = call.send(None)
+        first = next(steps)
     except StopIteration as end:
         return cast("T", end.value)
     async with asyncio.timeout(seconds):
-        return cast("T", await _rest_of(call, awaited))
+        return cast("T", await _rest(first, steps))
 
 
 @coroutine
-def _rest_of(begun: CoroutineType[Any, Any, Any], awaited: Any) -> Generator[Any, Any, Any]:
-    """The rest of a coroutine that waits for something."""
-    while True:
-        step: Callable[[Any], Any] = begun.send
+def _rest(first: Any, steps: Generator[Any, Any, T]) -> Generator[Any, Any, T]:
+    """What is left to await once the first pause is known."""
+    try:
+        yield first
+    except BaseException as error:  # noqa: BLE001 - a cancellation too is for the call to meet
         try:
-            told = yield awaited
-        except BaseException as error:  # noqa: BLE001 - a cancellation too is for it to meet
-            step, told = begun.throw, error
-        try:
-            awaited = step(told)
+            first = steps.throw(error)
         except StopIteration as end:
-            return end.value
+            return cast("T", end.value)
+        return (yield from _rest(first, steps))
+    return (yield from steps)
 
 
 async def within(call: Awaitable[T], seconds: float) -> T:
@@ -443,19 +440,25 @@ def _are(kind: type, values: object) -> bool:
     return isinstance(values, Collection) and all(isinstance(each, kind) for each in values)
 
 
-def _kind(what: str, *kinds: type) -> tuple[Callable[[Any], bool], str]:
-    return lambda value: isinstance(value, kinds), what
+def _are_seconds(value: Any) -> bool:
+    return (_is_number(value) and value >= 0) if type(value) is not float else 0 <= value <= sys.float_info.max
 
 
-_SECONDS: Final = (lambda value: _is_number(value) and value >= 0, "a number of seconds from 0 on")
+def _kind(what: str, *kinds: type) -> tuple[tuple[type, ...], str]:
+    return kinds, what
+
+
+# The values that an argument may have, by their types or by a look at each; and what they are, in words.
+_Held = tuple[tuple[type, ...] | Callable[[Any], bool], str]
+_SECONDS: Final = (_are_seconds, "a number of seconds from 0 on")
 _SECRET: Final = _kind("a str or a SecretStr", str, SecretStr)
 _SECRETS: Final = ("api_key", "api_secret", "email", "password", "refresh_token")
 _SWITCHES: Final = ("include_unknown_mode", "refresh", "read_back", "strict", "allow_plain_http", "read_only")
 # What a parameter of a name is, wherever it stands; besides, each takes None where that is its default.
-_ARGUMENTS: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
+_ARGUMENTS: Final[Mapping[str, _Held]] = {
     **dict.fromkeys(("send_within", "watch_for", "settle_horizon", "settle_time", "busy_timeout"), _SECONDS),
     # None where it is the default or not: as long as it takes.
-    "timeout": (lambda value: value is None or _SECONDS[0](value), f"{_SECONDS[1]}, or None"),
+    "timeout": (lambda value: value is None or _are_seconds(value), f"{_SECONDS[1]}, or None"),
     "not_after": (_is_number, "a number of seconds"),
     "probe_times": (lambda value: isinstance(value, Collection) and all(map(_is_number, value)), "numbers of seconds"),
     "ref": _kind("a str, OrderRef, OrderKey, Order or Placement", str, OrderRef, OrderKey, Order, Placement),
@@ -519,8 +522,10 @@ def checked_call(call: C) -> C:
     def check(args: tuple[Any, ...], options: Mapping[str, Any]) -> None:
         names = in_place + rest * (len(args) - len(in_place))
         for name, value in [*zip(names, args, strict=False), *options.items()]:
-            fits, what = held.get(name, (None, ""))
-            if fits is not None and not fits(value) and not (value is None and name in takes_none):
+            if name not in held or (value is None and name in takes_none):
+                continue
+            fits, what = held[name]
+            if not (isinstance(value, fits) if isinstance(fits, tuple) else fits(value)):
                 raise ConfigurationError(f"{name} is {what}, not {_shown(name, value)}")
 
     def told(error: OrderBridgeError, self: Any, args: tuple[Any, ...], options: Mapping[str, Any]) -> None:
@@ -553,7 +558,7 @@ def checked_call(call: C) -> C:
     return cast("C", checked)
 
 
-def _held_against(parameter: inspect.Parameter) -> tuple[Callable[[Any], bool], str] | None:
+def _held_against(parameter: inspect.Parameter) -> _Held | None:
     if parameter.kind is parameter.VAR_POSITIONAL:
         return _ARGUMENTS["ref"] if parameter.name == "refs" else None
     return _ARGUMENTS.get(f"{parameter.name}: {parameter.annotation}") or _ARGUMENTS.get(parameter.name)

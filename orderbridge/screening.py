@@ -130,22 +130,17 @@ def differences(sent: Mapping[str, object], stated: Mapping[str, object]) -> dic
 
 def fingerprint(request: OrderRequest, *, gateway: str, mode: str | None, address: str | None = None) -> str:
     """A text that is the same for the same order at the same place, however its amounts were written."""
-    told: dict[str, object] = {"gateway": gateway, "mode": mode, "address": address}
-    for name, value in request.__dict__.items():
-        if value is not None and name != "client_order_id":
-            told[name] = value if isinstance(value, str) else _plain(value)
+    told = {name: value for name, value in request.__dict__.items() if value is not None and name != "client_order_id"}
+    for name, value in told.items():
+        if isinstance(value, Decimal):
+            told[name] = plain(value.normalize())
+        elif isinstance(value, datetime):
+            told[name] = value.isoformat()
+    told |= {"gateway": gateway, "mode": mode, "address": address, "options": dict(request.options)}
     return hashlib.sha256(_sorted(told).encode()).hexdigest()
 
 
 _sorted: Final = json.JSONEncoder(sort_keys=True).encode
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, Decimal):
-        return format(value.normalize(), "f")
-    if isinstance(value, datetime):
-        return value.isoformat()
-    return dict(value) if isinstance(value, Mapping) else value
 
 
 def disagreements(request: OrderRequest, order: Order, *, since: datetime | None) -> list[str]:

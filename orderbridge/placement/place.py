@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 
 from orderbridge.client_ids import LENGTH
@@ -33,7 +34,7 @@ from orderbridge.errors import (
     Where,
     printable,
 )
-from orderbridge.gateway import OrderGateway, within
+from orderbridge.gateway import OrderGateway, limited, within
 from orderbridge.http.retry import Deadline
 from orderbridge.http.session import log_facts
 from orderbridge.model.basics import PlacementState, altered
@@ -173,9 +174,9 @@ class Placer:
         record, denial = await self._new(request, None)
         if denial is not None:
             raise denial
-        now = asyncio.get_running_loop().time()
-        wait = Deadline(timeout).remaining() if timeout is not None else _LONGEST_WAIT
-        send_by = now + wait if not_after is None else not_after
+        send_by = not_after
+        if send_by is None:
+            send_by = asyncio.get_running_loop().time() + (_LONGEST_WAIT if timeout is None else timeout)
         call = Sending(record, send_by, timeout, is_new=True, permit=permit, not_after=not_after, tries=1)
         try:
             return await self._drive(call)
@@ -224,13 +225,8 @@ class Placer:
             client_order_id=client_order_id,
             created_at=now,
         )
-        record = Record.of_checked(
-            placement=placement,
-            fingerprint=fingerprint(request, gateway=name, mode=mode, address=address),
-            mode=mode,
-            address=address,
-            owner=self.ledger.owner,
-        )
+        print_, owner = fingerprint(request, gateway=name, mode=mode, address=address), self.ledger.owner
+        record = Record.of_checked(placement=placement, fingerprint=print_, mode=mode, address=address, owner=owner)
         try:
             refuse_undeclared(placement.request, self.gateway.capabilities, gateway=name)
         except (OrderDenied, NotSupported) as error:
@@ -381,17 +377,23 @@ class Placer:
         await asyncio.sleep(min(_POLL, call.left))
 
     async def _attended(self, call: Sending) -> Order | None:
+        loop = asyncio.get_running_loop()
         placement_id = call.record.id  # the call may come to go on with the one that holds its key
         self.ledger.under_way[placement_id] += 1
-        task = asyncio.ensure_future(self._attempt(call))
+        task, ended = loop.create_task(self._attempt(call)), loop.create_future()
         self._running.add(task)
-        task.add_done_callback(lambda done: self._ended(call, placement_id, done))
+        task.add_done_callback(partial(self._ended, call, placement_id))
+        task.add_done_callback(lambda _: _wake(ended))
+        limit = None if call.timeout is None else loop.call_later(call.timeout + _GRACE, _wake, ended)
         try:
-            done, _ = await asyncio.wait([task], timeout=None if call.timeout is None else call.timeout + _GRACE)
+            await ended  # and not the task, which a caller that is cancelled would take along
         except asyncio.CancelledError:
             call.abandoned = True
             raise
-        if not done:
+        finally:
+            if limit is not None:
+                limit.cancel()
+        if not task.done():
             call.abandoned = True
             if call.record.state is not PlacementState.SENDING:  # the intention is not stored yet, so it is not sent
                 why = f"the journal took more than {call.timeout} s; nothing was sent, and nothing will be"
@@ -415,11 +417,9 @@ class Placer:
 
     async def _attempt(self, call: Sending) -> Order | None:
         """Send it once. None when another call came first: `call.record` says how it stands."""
-        loop = asyncio.get_running_loop()
-        not_after = call.not_after
-        if not_after is None:
-            not_after = loop.time() + max(_LEAST_TO_LEAVE, call.left)
-        mine = await self._begin(call, seconds=max(0.0, not_after - loop.time()))
+        now = asyncio.get_running_loop().time()
+        not_after = max(now + _LEAST_TO_LEAVE, call.send_by) if call.not_after is None else call.not_after
+        mine = await self._begin(call, seconds=max(0.0, not_after - now))
         if not mine:
             return None
         attempt = call.record.attempt
@@ -445,13 +445,12 @@ class Placer:
         """The reply to the one send. What it raises is written down."""
         limit = None if call.timeout is None else call.timeout + _OVERTIME
         try:
-            async with asyncio.timeout(limit):
-                order: object = await self.gateway.submit(
-                    call.record.placement.request, permit=call.permit, not_after=not_after, timeout=call.timeout
-                )
+            request = call.record.placement.request
+            sent = self.gateway.submit(request, permit=call.permit, not_after=not_after, timeout=call.timeout)
+            order: object = await limited(sent, limit)
             if not isinstance(order, Order):
                 raise TypeError(f"the gateway answered with {type(order).__name__} in place of an order")
-            order = self._as_asked(order, call.record.placement.request)
+            order = self._as_asked(order, request)
         except Exception as error:  # noqa: BLE001 - whatever an adapter raises is written down, and raised as what it means
             told, behind = await self._failed(call, error), error.__cause__
             # A gateway's own error is raised as it is; and what was throttled says so to whoever asks for the cause.
@@ -499,18 +498,14 @@ class Placer:
     async def _begin(self, call: Sending, *, seconds: float) -> bool:
         """Write down that it is about to be sent. False when another call came first: go on with that one."""
         ledger, now = self.ledger, self.ledger.now()
-        number, attempt = call.record.placement.attempts + 1, os.urandom(8).hex()
-        not_after = now + timedelta(seconds=seconds)
-        how: dict[str, Any] = {
-            "facts": {"attempt": number, "not_after": not_after},
-            "placement": {"attempts": number},
-            "owner": ledger.owner,
-            "attempt": attempt,
-            "sent_at": now,
-            "not_after": not_after,
-            "uptime": time.monotonic(),
-            "kernel": kernel(),
-        }
+        number, attempt, until = (
+            call.record.placement.attempts + 1,
+            os.urandom(8).hex(),
+            now + timedelta(seconds=seconds),
+        )
+        how: dict[str, Any] = {"attempt": attempt, "owner": ledger.owner, "sent_at": now, "not_after": until}
+        how |= {"uptime": time.monotonic(), "kernel": kernel(), "placement": {"attempts": number}}
+        how |= {"facts": {"attempt": number, "not_after": until}}
         if call.is_new:
             call.record = await self._create(call.record, step(call.record, Happened.SENDING, at=now, **how))
         else:
@@ -554,3 +549,8 @@ class Placer:
         self.unsettled(record)
         placement = record.placement
         return OutcomeUnknown(message, client_order_id=placement.client_order_id, placement=placement, **self._where)
+
+
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)

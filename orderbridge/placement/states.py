@@ -234,13 +234,14 @@ def step(
 
 def _kept(values: Mapping[str, Any]) -> dict[str, Any]:
     """Values as they can be stored: texts that tell something may be anybody's words."""
-    kept = dict(values)
-    for name, value in values.items():
-        if type(value) is str:
-            kept[name] = printable(value)
-        elif type(value) is tuple:
-            kept[name] = tuple(map(printable, value))
-    return kept
+    return {
+        name: printable(value)
+        if type(value) is str
+        else tuple(map(printable, value))
+        if type(value) is tuple
+        else value
+        for name, value in values.items()
+    }
 
 
 def _is_barred(record: Record, happened: Happened) -> bool:

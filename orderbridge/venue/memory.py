@@ -73,7 +73,7 @@ class OrderMemory:
             self._orders[order.order_id] = self._orders.pop(order.order_id)
             known[order.symbol] = order
             return
-        before = self._forget(order.order_id)
+        before = self._forget(order.order_id) if known else {}
         others = {name: each for name, each in before.items() if order.numbered_by_market and name != order.symbol}
         self._orders[order.order_id] = {**others, order.symbol: order}
         for each in self._orders[order.order_id].values():

@@ -21,7 +21,6 @@ from pydantic import SecretStr
 
 from orderbridge.errors import (
     AuthenticationFailed,
-    ConfigurationError,
     NotSent,
     OrderBridgeError,
     OutcomeUnknown,
@@ -564,17 +563,16 @@ class Sender:
                 self.session.log.info("%s -> %s", call.operation, outcome, extra=log_facts(**self._about(call)))
 
     async def _permit(self, permit: Permit | None, deadline: Deadline, until: Deadline, where: Where) -> Permit:
-        """The permit, spent. NotSent, ConfigurationError: it is given back, and nothing may be sent."""
+        """The permit, spent. NotSent: it is given back. ConfigurationError: it is not one for here."""
         permit = permit or await self.session.permit("place", timeout=deadline.as_timeout)
         self.session.check_permit(permit, where["operation"] or "")
         limiter = self.session.limiter
         try:
-            self._channel.check_usable()  # the wait for a permit may have been long
             if limiter.locked_for and not limiter.is_free(permit.lane):
                 raise NotSent("the venue has locked us out meanwhile", **where)
             if not until.remaining():
                 raise NotSent("it was too late to send", **where)
-        except (NotSent, ConfigurationError):
+        except NotSent:
             permit.give_back()
             raise
         permit.spend()
