@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from orderbridge import Order, PlacementState, connect
 from orderbridge.client_ids import is_ours
@@ -308,6 +309,38 @@ async def test_an_order_that_was_found_says_so(sim: Simulator, bridges: Bridges,
         assert "place: found: sent before, in attempt 1, and not sent again" in order.evidence
         assert (order.key, order.status, order.filled_quantity) == (first.key, first.status, first.filled_quantity)
     assert sim.bitso.requests[PLACE] == 1
+
+
+def _validated(made: BaseModel) -> bool:
+    """True of one that is what validation would have made of its values, with values of the same types."""
+    again = type(made).model_validate(dict(made))
+    same = {name: type(value) for name, value in made} == {name: type(value) for name, value in again}
+    return same and again == made and again.model_dump_json() == made.model_dump_json()
+
+
+async def test_what_is_written_down_is_what_validation_would_make_of_it(sim: Simulator, bridges: Bridges) -> None:
+    """Records, placements, requests and events are made of values that were checked, and are not validated again."""
+    journal = MemoryJournal()
+    bridge = bridges(journal=journal, gateway={"markets": None})
+
+    sim.bitso.fault("accept_then_drop", operation="place", nth=1)
+    with pytest.raises(OutcomeUnknown) as lost:
+        await bridge.place("bitso", limit_buy(), key="lost")
+    with pytest.raises(OrderRejected):
+        await bridge.place("bitso", limit_buy(quantity="400", price="9000000"), key="refused")
+    with pytest.raises(OrderDenied):
+        await bridge.place("bitso", limit_buy(client_order_id="no/good", options={"no": "good"}), key="denied")
+    market = {"type": "market", "price": None, "quantity": None, "quote_quantity": "10.50"}
+    await bridge.place("bitso", limit_buy(**market), key="placed")
+    assert lost.value.placement is not None
+    await bridge.resolve(lost.value.placement, timeout=60)
+
+    records = await journal.find()
+    events = [event for record in records for event in await journal.events(record.id)]
+    assert {record.state.value for record in records} == {"placed", "rejected", "denied"}
+    assert {event.happened.value for event in events} >= {"stored", "sending", "acknowledged", "unclear", "found"}
+    made = [each for record in records for each in (record, record.placement, record.placement.request)]
+    assert all(map(_validated, [*made, *events]))
 
 
 async def test_a_lost_answer_is_outcome_unknown_and_resolves_to_the_order(
