@@ -7,8 +7,8 @@ and digits that are not mistaken for one another: 26 in all, and every venue's a
 
 from __future__ import annotations
 
+import os
 import re
-import secrets
 from typing import Final
 from uuid import UUID
 
@@ -18,15 +18,16 @@ LENGTH: Final = 26
 _TIME_LENGTH: Final = 10
 # Of each letter: there are 32.
 _BITS: Final = 5
+_LETTER: Final = len(ALPHABET) - 1
 # With fewer random characters than this, ids of one millisecond could meet.
 _LEAST_RANDOM: Final = 5
 SHORTEST: Final = len(PREFIX) + _TIME_LENGTH + _LEAST_RANDOM + 1
-# Two letters at a time.
-_PAIR: Final = (1 << 2 * _BITS) - 1
-_PAIRS: Final = [first + second for first in ALPHABET for second in ALPHABET]
 _VALUE: Final = {letter: value for value, letter in enumerate(ALPHABET)}
-# The digits of twice the value, added up.
-_DOUBLED: Final = {letter: sum(divmod(2 * value, len(ALPHABET))) for letter, value in _VALUE.items()}
+_KNOWN: Final = ALPHABET.encode()
+# A letter for each byte, and for each letter its value, and the digits of twice that, added up.
+_LETTERS: Final = _KNOWN * 8
+_VALUES: Final = bytes.maketrans(_KNOWN, bytes(range(len(ALPHABET))))
+_DOUBLED: Final = bytes.maketrans(_KNOWN, bytes(sum(divmod(2 * value, len(ALPHABET))) for value in _VALUE.values()))
 # Of the 122 bits that are free in a UUID, those between prefix and check character take 115. The rest, and that their
 # time is one of our century, tells ours.
 _BODY_LENGTH: Final = LENGTH - len(PREFIX) - 1
@@ -50,9 +51,8 @@ def mint(now: float, *, max_length: int = LENGTH) -> str:
     length = min(LENGTH, max_length)
     if length < SHORTEST:
         raise ValueError(f"{max_length} characters are too few for a unique id; {SHORTEST} are needed")
-    random_length = length - len(PREFIX) - _TIME_LENGTH - 1
-    random_bits = _BITS * random_length
-    body = _encode(int(now * 1000) << random_bits | secrets.randbits(random_bits), _TIME_LENGTH + random_length)
+    random = os.urandom(length - len(PREFIX) - _TIME_LENGTH - 1).translate(_LETTERS).decode()
+    body = _encode(int(now * 1000), _TIME_LENGTH) + random
     return PREFIX + body + _check(body)
 
 
@@ -106,11 +106,10 @@ def _decode(letters: str) -> int:
 
 
 def _encode(number: int, length: int) -> str:
-    pairs = [_PAIRS[number >> at & _PAIR] for at in range(_BITS * (length - 2), -1, -2 * _BITS)]
-    return "".join(pairs) + (ALPHABET[number % len(ALPHABET)] if length % 2 else "")
+    return "".join([ALPHABET[number >> at & _LETTER] for at in range(_BITS * (length - 1), -1, -_BITS)])
 
 
 def _check(body: str) -> str:
     # Luhn's scheme in base 32: it finds every single wrong character and nearly every swap of neighbours.
-    total = sum(map(_DOUBLED.__getitem__, body[::-2])) + sum(map(_VALUE.__getitem__, body[-2::-2]))
+    total = sum(body[::-2].encode().translate(_DOUBLED)) + sum(body[-2::-2].encode().translate(_VALUES))
     return ALPHABET[-total % len(ALPHABET)]

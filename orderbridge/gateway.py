@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Generator, Mapping
 from datetime import datetime, timedelta
 from functools import wraps
+from itertools import chain
 from pathlib import Path
 from types import coroutine
 from typing import (
@@ -520,8 +521,8 @@ def checked_call(call: C) -> C:
     operation = None if call.__name__ == "__init__" else call.__name__
 
     def check(args: tuple[Any, ...], options: Mapping[str, Any]) -> None:
-        names = in_place + rest * (len(args) - len(in_place))
-        for name, value in [*zip(names, args, strict=False), *options.items()]:
+        names = in_place + rest * (len(args) - len(in_place)) if rest else in_place
+        for name, value in chain(zip(names, args, strict=False), options.items()):
             if name not in held or (value is None and name in takes_none):
                 continue
             fits, what = held[name]

@@ -80,16 +80,17 @@ def refuse_undeclared(request: OrderRequest, capabilities: Capabilities, *, gate
         raise refuse("reduce_only")
     if request.slippage_tolerance is not None and not capabilities.slippage_tolerance:
         raise refuse("slippage_tolerance", "use a limit order")
-    known = capabilities.options
-    odd = sorted(name for name, value in request.options.items() if name not in known or not isinstance(value, str))
-    if odd and not capabilities.any_options:
-        raise refuse(f"options {', '.join(odd)}", f"known are, as texts: {_listed(capabilities.options) or 'none'}")
-    for name, value in ((name, request.options[name]) for name in odd):
-        folded = name.replace("_", "").replace("-", "").lower()
-        if folded in _FIELDS_OF_REQUESTS:
-            raise refuse(f"option {name}", "the request has a field for it")
-        if folded in _OTHER_ACTS or (folded in _ACCOUNTS and str(value).lower() not in _SPOT):
-            raise refuse(f"option {name}={value!r:.40}", "it places plain spot orders")
+    if request.options:
+        known = capabilities.options
+        odd = sorted(name for name, value in request.options.items() if name not in known or not isinstance(value, str))
+        if odd and not capabilities.any_options:
+            raise refuse(f"options {', '.join(odd)}", f"known are, as texts: {_listed(known) or 'none'}")
+        for name, value in ((name, request.options[name]) for name in odd):
+            folded = name.replace("_", "").replace("-", "").lower()
+            if folded in _FIELDS_OF_REQUESTS:
+                raise refuse(f"option {name}", "the request has a field for it")
+            if folded in _OTHER_ACTS or (folded in _ACCOUNTS and str(value).lower() not in _SPOT):
+                raise refuse(f"option {name}={value!r:.40}", "it places plain spot orders")
     _check_client_id(request.client_order_id, capabilities, gateway=gateway)
 
 

@@ -83,6 +83,13 @@ class Sending:
     # Loop time after which no byte leaves; by default as long as there is to wait for a permit.
     not_after: float | None = None
     tries: int = TRIES
+    # What the caller waits for while an attempt is made.
+    ended: asyncio.Future[None] | None = None
+
+    def wake(self) -> None:
+        """Let the caller look how the attempt stands."""
+        if self.ended is not None and not self.ended.done():
+            self.ended.set_result(None)
 
     @property
     def left(self) -> float:
@@ -380,13 +387,12 @@ class Placer:
         loop = asyncio.get_running_loop()
         placement_id = call.record.id  # the call may come to go on with the one that holds its key
         self.ledger.under_way[placement_id] += 1
-        task, ended = loop.create_task(self._attempt(call)), loop.create_future()
+        task, call.ended = loop.create_task(self._attempt(call)), loop.create_future()
         self._running.add(task)
         task.add_done_callback(partial(self._ended, call, placement_id))
-        task.add_done_callback(lambda _: _wake(ended))
-        limit = None if call.timeout is None else loop.call_later(call.timeout + _GRACE, _wake, ended)
+        limit = None if call.timeout is None else loop.call_later(call.timeout + _GRACE, call.wake)
         try:
-            await ended  # and not the task, which a caller that is cancelled would take along
+            await call.ended  # and not the task, which a caller that is cancelled would take along
         except asyncio.CancelledError:
             call.abandoned = True
             raise
@@ -406,6 +412,7 @@ class Placer:
         return task.result()
 
     def _ended(self, call: Sending, placement_id: str, task: asyncio.Task[Order | None]) -> None:
+        call.wake()
         self._running.discard(task)
         self.ledger.is_over(placement_id)
         if call.permit is not None:
@@ -549,8 +556,3 @@ class Placer:
         self.unsettled(record)
         placement = record.placement
         return OutcomeUnknown(message, client_order_id=placement.client_order_id, placement=placement, **self._where)
-
-
-def _wake(waiter: asyncio.Future[None]) -> None:
-    if not waiter.done():
-        waiter.set_result(None)

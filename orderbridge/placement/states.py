@@ -90,6 +90,7 @@ NEXT: Final[Mapping[tuple[PlacementState, Happened], PlacementState]] = {
     **{(state, _H.TAKEN): state for state in (_S.PREPARED, _S.SENDING, _S.UNCERTAIN, _S.NOT_PLACED)},
 }
 _PROOFS: Final = frozenset({_H.ACKNOWLEDGED, _H.EXISTS})
+_VERDICTS: Final = frozenset({_H.ABSENT, _H.RESEND})
 # What a sighting may settle: all but an order that is known.
 UNSETTLED: Final = tuple(state for state in _S if state is not _S.PLACED)
 # States that somebody still works on.
@@ -214,7 +215,7 @@ def step(
     """
     known = record.placement
     before = known.state
-    told = {name: printable(str(value)) for name, value in (facts or {}).items() if value is not None}
+    told = {name: printable(str(value)) for name, value in facts.items() if value is not None} if facts else {}
     is_over = of is not None and of != record.attempt and happened not in _PROOFS
     after = None if is_over or _is_barred(record, happened) else NEXT.get((before, happened))
     event = Event.of_checked(
@@ -246,7 +247,7 @@ def _kept(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _is_barred(record: Record, happened: Happened) -> bool:
     """A placement with contradicting sightings is neither sent nor called absent, nor one that is known to exist."""
-    if happened in {Happened.ABSENT, Happened.RESEND}:
+    if happened in _VERDICTS:
         return record.exists or bool(record.conflicts)
     if happened is Happened.FOUND:
         return record.several

@@ -153,12 +153,11 @@ def order_as_asked(
     Args:
         more: fields that are otherwise than in the request, or beside it.
     """
-    given = request.__dict__
-    told = {name: given[name] for name in _ASKED}
-    told |= {"raw_type": str(request.type), "status": OrderStatus.ACCEPTED, "raw": {}, **more}
-    told |= {"venue": venue, "account": account, "order_id": order_id, "client_order_id": client_order_id}
-    told |= {"evidence": (evidence,), "anomalies": sorted_once(map(printable, anomalies))}
-    return Order.of_checked(observed_at=observed_at, **told)
+    given, notes = request.__dict__, {"evidence": (evidence,), "anomalies": sorted_once(map(printable, anomalies))}
+    asked = {name: given[name] for name in _ASKED}
+    told = {**asked, "raw_type": str(request.type), "status": OrderStatus.ACCEPTED, "raw": {}, **more, **notes}
+    ids = {"order_id": order_id, "client_order_id": client_order_id, "observed_at": observed_at}
+    return Order.of_checked(**{**told, **ids, "venue": venue, "account": account})
 
 
 _ASKED: Final = (
