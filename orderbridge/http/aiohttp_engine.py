@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import re
-import selectors
+import select
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import Any, Final
 from weakref import WeakSet
 
@@ -32,16 +32,36 @@ except ImportError as missing:  # pragma: no cover - the test install has it
     raise ConfigurationError("the aiohttp engine needs: pip install 'orderbridge[fast]'") from missing
 
 _SENDABLE: Final = re.compile("[!-~]+")
-# Made for one look at one socket: an epoll of its own would be three more system calls.
-_Selector: Final = getattr(selectors, "PollSelector", selectors.SelectSelector)
+_NO_TYPE: Final = ("Content-Type",)
+_TOO_LATE: Final = "it was too late to send"
 
 
-@dataclass(slots=True)
 class _Progress:
-    """The progress of a request: may a byte of it have left, and until when may one."""
+    """How far a request is: may a byte of it have left, until when may one, and how long is its answer waited for."""
 
-    not_after: float
-    started: bool = False
+    def __init__(self, *, ends: float, not_after: float, read: float) -> None:
+        self.started = self.is_new = self.gave_up = False
+        self._time, self._ends, self._not_after, self._read = asyncio.get_running_loop().time, ends, not_after, read
+
+    @property
+    def time_to_send(self) -> float:
+        """Seconds in which a byte may still leave."""
+        return self._not_after - self._time()
+
+    def start(self, connection: Any) -> None:
+        """From now on bytes may leave."""
+        self.started, self._connection = True, connection
+        self.wait_anew()
+
+    def wait_anew(self) -> None:
+        """Bytes came: the time to read begins anew, and ends with the attempt."""
+        self.until = min(self._ends, self._time() + self._read)
+
+    def give_up(self) -> None:
+        """Tear the connection down, by which the wait ends. Where the answer was whole it may be another's by now."""
+        if (transport := self._connection.transport) is not None:
+            self.gave_up = True
+            transport.abort()
 
 
 _under_way: Final[ContextVar[_Progress]] = ContextVar("under_way")
@@ -51,12 +71,14 @@ class _Connector(aiohttp.TCPConnector):
     """
     Gives a request its connection, after which it is written at once: by then a byte may have left, and none too late.
 
-    None is given out on which bytes came unasked: they would pass for the next answer.
+    None is given out on which bytes came unasked: they would pass for the next answer. Answers that are not there in
+    time are given up by one timer for all: one for each would be a tenth of what a request costs.
     """
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, waiting: set[_Progress], **settings: Any) -> None:
         super().__init__(**settings)
-        self._used: WeakSet[Any] = WeakSet()
+        self._waiting = waiting
+        self._look_at: asyncio.TimerHandle | None = None
 
     async def connect(self, req: Any, traces: Any, timeout: Any) -> Any:
         progress = _under_way.get()
@@ -64,35 +86,53 @@ class _Connector(aiohttp.TCPConnector):
         while True:
             connection = await super().connect(req, traces, timeout)
             protocol: Any = connection.protocol
-            is_new = protocol not in self._used
-            if is_new or not (protocol.should_close or _is_readable(connection.transport)):
+            if progress.is_new or not (protocol.should_close or _is_readable(protocol.transport)):
                 break
             connection.close()
-        self._used.add(protocol)
-        if asyncio.get_running_loop().time() > progress.not_after:
+        if progress.time_to_send < 0:
             connection.release()
-            raise NothingSent("it was too late to send")
-        progress.started = True
+            raise NothingSent(_TOO_LATE)
+        progress.start(connection)
+        self._waiting.add(progress)
+        if self._look_at is None or progress.until < self._look_at.when():
+            self._look()
         return connection
+
+    async def _create_connection(self, *args: Any) -> Any:
+        protocol = await super()._create_connection(*args)
+        _under_way.get().is_new = True
+        return protocol
+
+    def _look(self) -> None:
+        if self._look_at is not None:
+            self._look_at.cancel()
+        for progress in [each for each in self._waiting if each.until <= self._loop.time()]:
+            self._waiting.discard(progress)
+            progress.give_up()
+        first = min((each.until for each in self._waiting), default=None)
+        self._look_at = None if first is None else self._loop.call_at(first, self._look)
 
 
 class _Body(aiohttp.BytesPayload):
     """Is written a turn of the loop after its request has its connection, and not once that is too late."""
 
     async def write_with_length(self, writer: Any, content_length: int | None) -> None:
-        if asyncio.get_running_loop().time() > _under_way.get().not_after:
-            raise NothingSent("it was too late to send")
+        if _under_way.get().time_to_send < 0:
+            raise NothingSent(_TOO_LATE)
         await super().write_with_length(writer, content_length)
 
 
 def _is_readable(transport: Any) -> bool:
     """True where bytes, or the end, came that the loop has not read yet."""
     raw = None if transport is None else transport.get_extra_info("socket")
-    if raw is None or raw.fileno() < 0:
+    if raw is None or (number := raw.fileno()) < 0:
         return True
-    with _Selector() as selector:
-        selector.register(raw, selectors.EVENT_READ)
-        return bool(selector.select(0))
+    if not hasattr(select, "poll"):  # Windows
+        return bool(select.select([number], [], [], 0)[0])
+    # Made for one look at one socket: an epoll of its own would be three more system calls.
+    poll = select.poll()
+    poll.register(number, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 _sessions: Final[WeakSet[aiohttp.ClientSession]] = WeakSet()
@@ -119,6 +159,7 @@ class AiohttpTransport:
     def __init__(self, *, limits: Limits | None = None, proxies: Proxies | None = None) -> None:
         self._limits = limits or Limits()
         self._session: aiohttp.ClientSession | None = None
+        self._waiting: set[_Progress] = set()
         self._closed = False
         self._loop = OneLoop("this HTTP transport")
         self._proxies = proxies or Proxies()
@@ -127,50 +168,53 @@ class AiohttpTransport:
         self._loop.check()
         if self._closed:
             raise ConfigurationError("this HTTP transport is closed; make a new one")
-        ends = asyncio.get_running_loop().time() + timeout
+        now = asyncio.get_running_loop().time()
+        ends = now + timeout
         latest = ends if not_after is None else min(ends, not_after)
-        if asyncio.get_running_loop().time() >= latest:
+        if now >= latest:
             raise NothingSent("no time is left")
         if not _SENDABLE.fullmatch(request.url):
             # aiohttp would send a space or a line break of an encoded URL as it stands.
             raise NothingSent(f"{request.url!r} holds characters that no URL may hold")
-        progress, proxy = _Progress(latest), None
+        progress, proxy = _Progress(ends=ends, not_after=latest, read=self._limits.read), None
         _under_way.set(progress)
         try:
             check_headers(request)
             proxy = self._proxies.of(request.url)
-            async with asyncio.timeout_at(ends):
-                return await self._exchange(request, progress, proxy)
+            return await self._exchange(request, progress, proxy)
         except ConfigurationError:
             raise
         except (NothingSent, NoAnswer) as error:
             text = str(error)
         except Exception as error:  # noqa: BLE001 - whatever it is, what counts is whether a byte had left
-            text = told(error, request, proxy=proxy)
+            text = "no whole answer in time" if progress.gave_up else told(error, request, proxy=proxy)
+        finally:
+            self._waiting.discard(progress)
         # Without the library's error: its frames hold the headers, and so what signs the request.
         raise NoAnswer(text) if progress.started else NothingSent(text)
 
     async def _exchange(self, request: WireRequest, progress: _Progress, proxy: Proxy | None) -> WireResponse:
         session = self._session = self._session or self._make_session()
-        # A connection that is not there by then is given up; by the library's own limit, as it closes its socket.
-        waits = progress.not_after - asyncio.get_running_loop().time()
         url = URL(request.url, encoded=True)
         # Until the connector says otherwise, which another version of aiohttp might ask in another way.
-        progress.started = bool(url.host)
+        progress.started = bool(url.raw_host)
         async with session.request(
             request.method,
             url,
             headers=request.headers,
             data=_Body(request.body) if request.body else None,
+            # A POST without a body would be called application/octet-stream.
+            skip_auto_headers=None if request.method == "GET" else _NO_TYPE,
             allow_redirects=False,
             # Not by trust_env: that would also read passwords for the venue's host from .netrc, in place of a
             # signature, and asks the environment in a thread at every request.
             proxy=None if proxy is None else proxy.url,
+            # A connection that is not there by then is given up by the library, as it closes its socket.
             timeout=aiohttp.ClientTimeout(
-                connect=max(0.001, waits), sock_connect=self._limits.connect, sock_read=self._limits.read
+                connect=max(0.001, progress.time_to_send), sock_connect=self._limits.connect, ceil_threshold=math.inf
             ),
         ) as response:
-            body = await self._read(response)
+            body = await self._read(response, progress)
             headers = {name.lower(): value for name, value in response.headers.items()}
             return WireResponse(response.status, headers, body)
 
@@ -183,10 +227,8 @@ class AiohttpTransport:
 
     def _make_session(self) -> aiohttp.ClientSession:
         session = aiohttp.ClientSession(
-            connector=_Connector(limit=100, keepalive_timeout=self._limits.keepalive),
+            connector=_Connector(self._waiting, limit=100, keepalive_timeout=self._limits.keepalive),
             cookie_jar=aiohttp.DummyCookieJar(),
-            # A POST without a body would be called application/octet-stream.
-            skip_auto_headers=("Content-Type",),
         )
         # aiohttp replays GET and DELETE when a kept connection dies after the request left, and offers no
         # public switch. A cancel by client id must not be sent twice behind our back.
@@ -196,12 +238,13 @@ class AiohttpTransport:
         _sessions.add(session)
         return session
 
-    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
-        chunks, size = [], 0
-        while chunk := await response.content.readany():
-            size += len(chunk)
+    async def _read(self, response: aiohttp.ClientResponse, progress: _Progress) -> bytes:
+        chunks, size, content = [], 0, response.content
+        while not content.at_eof():
+            progress.wait_anew()
+            chunks.append(await content.readany())
+            size += len(chunks[-1])
             if size > self._limits.max_body:
                 response.close()
                 raise NoAnswer(f"the answer is larger than {self._limits.max_body} bytes")
-            chunks.append(chunk)
         return b"".join(chunks)

@@ -183,9 +183,9 @@ def told(error: BaseException, request: WireRequest | None = None, *, proxy: Pro
 
 def check_headers(request: WireRequest) -> None:
     """NothingSent: a header holds what none may. Said here, as the libraries repeat its value in their errors."""
-    bad = [name for name, value in request.headers.items() if not _HEADER.fullmatch(value)]
-    if bad:
-        raise NothingSent(f"the header {bad[0]!r} holds characters that no header may hold")
+    for name, value in request.headers.items():
+        if not _HEADER.fullmatch(value):
+            raise NothingSent(f"the header {name!r} holds characters that no header may hold")
 
 
 class Proxy:
@@ -217,32 +217,32 @@ class Proxies:
     """
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, str], Proxy | str | None] = {}
+        self._known: dict[str, Proxy | str | None] = {}
 
     def of(self, url: str) -> Proxy | None:
         """The proxy for an address. ConfigurationError: one that is not spoken, or is no address."""
-        try:
-            parts = urlsplit(url)
-            origin = (parts.scheme, parts.netloc)
-            host = "" if origin in self._known else parts.hostname or ""
-        except ValueError:
-            return None  # no address at all, as the engine will say
+        origin = "/".join(url.split("/", 3)[:3])
         if origin not in self._known:
-            self._known[origin] = _proxy_for(parts.scheme, host, parts.netloc)
+            self._known[origin] = _proxy_for(origin)
         proxy = self._known[origin]
         if isinstance(proxy, str):
             raise ConfigurationError(proxy)
         return proxy
 
 
-def _proxy_for(scheme: str, *places: str) -> Proxy | str | None:
+def _proxy_for(origin: str) -> Proxy | str | None:
     """The environment's proxy for an address; text: what is wrong with it. Raises nothing that would show it."""
     from urllib.request import getproxies, proxy_bypass
 
+    try:
+        parts = urlsplit(origin)
+        places = parts.hostname or "", parts.netloc
+    except ValueError:
+        return None  # no address at all, as the engine will say
     if any(map(proxy_bypass, places)):
         return None
     named = getproxies()
-    url = named.get(scheme) or named.get("all")
+    url = named.get(parts.scheme) or named.get("all")
     if not url:
         return None
     try:

@@ -265,6 +265,43 @@ async def test_a_silent_peer_is_given_up_at_the_read_limit(serve: Serve, engine:
         await engine(read=0.1).send(WireRequest("GET", peer.url), timeout=30)
 
 
+async def test_an_answer_that_keeps_coming_is_waited_for(serve: Serve, engine: Engine) -> None:
+    """The time to read begins anew with the bytes that come: in all it may take longer than that."""
+
+    async def steadily(writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n")
+        for _ in range(6):
+            await asyncio.sleep(0.2)
+            writer.write(b" ")
+
+    peer = await serve(steadily)
+
+    assert (await engine(read=1.0).send(WireRequest("GET", peer.url), timeout=30)).body == b" " * 6
+
+
+async def test_each_request_ends_at_its_own_limit(serve: Serve, engine: Engine) -> None:
+    """A later request that is given up sooner, once and again, leaves an earlier one its time."""
+    over = asyncio.Event()
+
+    async def answer_at_last(writer: asyncio.StreamWriter) -> None:
+        await over.wait()
+        writer.write(OK)
+
+    peer = await serve(answer_at_last, silence)
+    transport = engine(read=1000)
+    first = asyncio.ensure_future(transport.send(WireRequest("GET", peer.url), timeout=1000))
+    await peer.received.wait()
+
+    for _ in range(2):
+        async with asyncio.timeout(100):
+            with pytest.raises(NoAnswer):
+                await transport.send(WireRequest("POST", peer.url), timeout=0.2)
+    over.set()
+
+    assert (await first).body == b"{}"
+    assert [line.split()[0] for line in peer.lines] == ["GET", "POST", "POST"]
+
+
 async def test_an_engine_works_on_after_a_failure(serve: Serve, engine: Engine) -> None:
     """A broken exchange spoils no later one: its connection is not used again."""
     peer = await serve(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}", OK)
