@@ -130,7 +130,7 @@ async def probe(
     if gateway.capabilities.history:
         await asking.read_history(asking.open(records))
     else:
-        await asking.read_account_trades(asking.nameless(records))
+        await asking.read_account_trades(asking.unasked(records))
     await asking.look_up([each for each in asking.named(records) if asking.may_be_absent(each)], "second look-up")
     return rounds
 
@@ -154,8 +154,8 @@ class _Asking:
     The reads of one round.
 
     Attributes:
-        scanned: placements that the venue cannot be asked for by id: it was searched, in part, by the same list
-            that the history is read from. That history, read whole, is the answer about them.
+        scanned: placements that the venue cannot be asked for by id: it was searched, in part, by the same lists as
+            here. The history, read whole, is the answer about them, or else the account's trades.
     """
 
     gateway: OrderGateway
@@ -172,9 +172,10 @@ class _Asking:
         """Those of them that have a client id."""
         return [record for record in self.open(records) if record.placement.client_order_id is not None]
 
-    def nameless(self, records: Sequence[Record]) -> list[Record]:
-        """Those that have none, and that the round may still prove something of."""
-        return [each for each in records if each.placement.client_order_id is None and not self.rounds[each.id].blocked]
+    def unasked(self, records: Sequence[Record]) -> list[Record]:
+        """Those that no id of ours could be asked for by, and that the round may still prove something of."""
+        unblocked = [record for record in self.open(records) if not self.rounds[record.id].blocked]
+        return [each for each in unblocked if each.placement.client_order_id is None or each.id in self.scanned]
 
     def may_be_absent(self, record: Record) -> bool:
         """True if nothing kept the round from being a negative so far, and the venue can be asked by id again."""
@@ -199,12 +200,13 @@ class _Asking:
         except Exception as error:  # noqa: BLE001 - whatever an adapter raises, it is no negative
             self._block(records, f"{source}: {error}")
             return
+        can = self.gateway.capabilities
         for record, ref in zip(records, refs, strict=True):
             found, round_ = result[ref], self.rounds[record.id]
             answers = set(found.answers.values())
             if found.orders:
                 round_.orders, round_.source = list(found.orders), source
-            elif answers == {Answer.PARTLY_SEARCHED} and self.gateway.capabilities.history:
+            elif answers == {Answer.PARTLY_SEARCHED} and (can.history or can.fills):
                 self.scanned.add(record.id)
             elif answers != {Answer.NOT_SEEN}:
                 said = ", ".join(f"{name} {answer}" for name, answer in found.answers.items())

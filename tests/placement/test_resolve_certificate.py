@@ -128,6 +128,14 @@ def fill() -> Fill:
     return Fill(venue="bitso", quote_quantity="1", **fields)
 
 
+def strange(**changes: Any) -> Order:
+    """An order that no placement is known of, made a moment ago."""
+    return seen(**{"client_order_id": None, "type": "limit", "created_at": datetime.now(UTC), **changes})
+
+
+STRANGE_FILL = Fill(**{**fill().model_dump(include=set(fill().model_fields_set)), "created_at": datetime.now(UTC)})
+
+
 async def test_three_complete_rounds_past_the_horizon_certify() -> None:
     """Look-up, open list, trades and history all silent: not placed, and the evidence says by how much."""
     settled = Settled(Venue())
@@ -214,15 +222,50 @@ async def test_anything_but_a_whole_answer_blocks_the_certificate(spoilt: dict[s
     assert len(venue.sent) == 1
 
 
-@pytest.mark.parametrize(("history", "state"), [(True, "not_placed"), (False, "uncertain")])
-async def test_a_part_of_a_search_is_a_negative_only_with_the_whole_history(history: bool, state: str) -> None:
-    """Where no id can be asked for, a history that was read whole is the answer, and nothing less."""
-    venue = Venue(history=history)
+@pytest.mark.parametrize(
+    ("lists", "state"),
+    [(("history", "fills"), "not_placed"), (("history",), "not_placed"), (("fills",), "not_placed"), ((), "uncertain")],
+)
+async def test_a_part_of_a_search_is_a_negative_only_with_a_whole_list_of_what_ended(
+    lists: tuple[str, ...], state: str
+) -> None:
+    """Where no id can be asked for, the history is the answer, or the account's trades, and nothing less."""
+    venue = Venue(**{name: name in lists for name in ("history", "fills")})
     venue.answer = "partly_searched"
 
     placement = await Settled(venue).run()
 
-    assert (placement.state, placement.gave_up) == (state, not history)
+    assert (placement.state, placement.gave_up) == (state, not lists)
+
+
+class Traded(Venue):
+    """It has a trade of a moment ago, and knows the order of that by its own id; or it does not."""
+
+    order: Order | None = None
+
+    def __init__(self) -> None:
+        super().__init__(history=False, idempotency="tag_only")
+        self.answer = "partly_searched"
+        self.trades = [STRANGE_FILL]
+
+    async def lookup(self, *refs: Any, timeout: float | None = None) -> LookupResult:
+        self.orders_found = [self.order] if refs[0].order_id and self.order else []
+        return await super().lookup(*refs, timeout=timeout)
+
+
+@pytest.mark.parametrize(("own", "state"), [(True, "placed"), (False, "not_placed"), (None, "uncertain")])
+async def test_an_order_that_only_its_trades_tell_of_is_looked_up(own: bool | None, state: str) -> None:
+    """It is this one by its client id, or another's; where that is not shown it may be either."""
+    venue = Traded()
+    settled = Settled(venue)
+    placement = await settled.place()
+    if own is not None:
+        venue.order = strange(status="filled", client_order_id=placement.client_order_id if own else "another")
+
+    after = await settled.bridge.resolve(placement, timeout=2)
+    await settled.bridge.aclose()
+
+    assert after.state == state
 
 
 async def test_giving_up_is_not_an_end() -> None:
@@ -272,14 +315,6 @@ async def test_without_client_ids_whole_lists_without_a_strange_order_certify(hi
     placement = await Settled(venue).run()
 
     assert (placement.client_order_id, placement.state) == (None, "not_placed")
-
-
-def strange(**changes: Any) -> Order:
-    """An order that no placement is known of, made a moment ago."""
-    return seen(**{"client_order_id": None, "type": "limit", "created_at": datetime.now(UTC), **changes})
-
-
-STRANGE_FILL = Fill(**{**fill().model_dump(include=set(fill().model_fields_set)), "created_at": datetime.now(UTC)})
 
 
 @pytest.mark.parametrize(
