@@ -63,6 +63,14 @@ _OPTIONS: Final[Mapping[str, Any]] = {
 # What some of its classes do beside a call, reads included: approve a fee for ccxt on every order, and name it as the
 # one who referred the account.
 _BESIDE: Final = ("handle_builder_fee_approval", "set_ref")
+# The names by which ccxt is paid for orders, in headers and in fields; a caller's own name stays.
+_FOR_CCXT: Final = frozenset(
+    {
+        *("ccxt", "p4sve", "1400", "10000700011", "bc830de7-50f3-460b-9ee0-f430f83f9dad"),
+        "0x0ad42b8e602c2d3d475ae52d678cf63d84ab2749",
+    }
+)
+_FIELDS_FOR_CCXT: Final = frozenset({"broker_id", "referral_code", "tag"})
 # Nonces from here on count milliseconds or less; one step ahead of the clock then does no harm.
 _MILLISECONDS: Final = 10**12
 _MISSING: Final = object()
@@ -278,6 +286,8 @@ class Watch:
             if call is not None:
                 # The weights come last; ccxt had headers and a body before them once.
                 await call.pay(self._cost(api, method, path, params, more[-1] if more else {}), self._limiter)
+                if isinstance(params, dict) and not _FIELDS_FOR_CCXT.isdisjoint(params):
+                    params = {name: each for name, each in params.items() if not _is_for_ccxt(name, each)}
             return await original(path, api, method, {} if params is None else params, *more)
 
         return fetch2
@@ -301,7 +311,7 @@ class Watch:
             try:
                 self._harden()
                 is_ready = True
-                return await original(url, method, headers, body)
+                return await original(url, method, _own(headers), body)
             except BaseException as error:
                 sent.failed = error
                 sent.left = is_ready and not _is_before_sending(error, sent)
@@ -371,6 +381,18 @@ class Watch:
             return original({**order, STATED: stated}, market)
 
         return safe_order
+
+
+def _is_for_ccxt(name: str, value: Any) -> bool:
+    return name in _FIELDS_FOR_CCXT and str(value).lower() in _FOR_CCXT
+
+
+def _own(headers: Any) -> Any:
+    """The headers without those that name ccxt, and what belongs to them."""
+    named = tuple(name for name, value in (headers or {}).items() if str(value).lower() in _FOR_CCXT)
+    if not named:
+        return headers
+    return {name: value for name, value in headers.items() if not name.startswith((*named, "broker_sign"))}
 
 
 async def _nothing(*args: Any, **more: Any) -> None:

@@ -6,7 +6,7 @@ import base64
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
@@ -70,6 +70,7 @@ class Left:
     path: str
     fields: dict[str, Any]
     is_write: bool
+    headers: dict[str, str] = field(default_factory=dict)
 
     @property
     def flat(self) -> dict[str, Any]:
@@ -98,15 +99,15 @@ def _fields(url: str, body: Any) -> dict[str, Any]:
 def exchange_of(name: str) -> Any:
     """An exchange with credentials of nobody and one market."""
     known = getattr(import_module("ccxt.async_support"), name)()
-    for field, is_needed in known.requiredCredentials.items():
+    for credential, is_needed in known.requiredCredentials.items():
         if is_needed:
-            setattr(known, field, "c2VjcmV0LXZhbHVlLWxvbmctZW5vdWdo")
+            setattr(known, credential, "c2VjcmV0LXZhbHVlLWxvbmctZW5vdWdo")
     if known.requiredCredentials.get("walletAddress") or name == "aster":
         known.walletAddress, known.privateKey = "0x" + "19" * 20, "0x" + "11" * 32
     if known.requiredCredentials.get("uid"):
         known.uid = "12345"
-    for field, value in _SECRETS.get(name, {}).items():
-        setattr(known, field, value)
+    for secret, value in _SECRETS.get(name, {}).items():
+        setattr(known, secret, value)
     known.options.update(_OPTIONS.get(name, {}))
     if name == "cex":
         known.options.setdefault("createOrder", {})["accountId"] = "1"
@@ -133,7 +134,7 @@ async def capturing(name: str, **options: Any) -> AsyncIterator[tuple[CcxtGatewa
     async def fetch(url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
         told = headers or {}
         fields = _fields(url, body or told.get("X-GEMINI-PAYLOAD") or told.get("X-COINONE-PAYLOAD"))
-        left.append(Left(method, urlsplit(url).path, fields, traits.writes(method, url.partition("?")[0])))
+        left.append(Left(method, urlsplit(url).path, fields, traits.writes(method, url.partition("?")[0]), told))
         answer = next((value for part, value in _ANSWERS.items() if part in url), {})
         known.on_rest_response(200, "", url, method, {}, json.dumps(answer), {}, body)
         return answer

@@ -56,6 +56,31 @@ async def test_an_order_leaves_alone(name: str) -> None:
     assert int(order.flat.get("place_order.order.appendix", 0)) < 2**32
 
 
+# Where ccxt's name is put in by what signs the request.
+SIGNED_IN: Final = {"woo": {"broker_id"}, "xt": {"media"}}
+FOR_ANOTHER: Final = re.compile(r"broker|partner|referr|channel|source|fb-client|^tag$|^media$", re.IGNORECASE)
+
+
+@pytest.mark.parametrize("name", SHOWN)
+async def test_an_order_is_nobody_elses(name: str) -> None:
+    """No header and no field tells an exchange whom it is to pay for the order."""
+    (*_, order) = await captured(name, **LIMIT)
+    told = {field.rpartition(".")[2]: value for field, value in order.flat.items()} | order.headers
+    odd = {field for field, value in told.items() if FOR_ANOTHER.search(field) or str(value).lower() == "ccxt"}
+
+    assert odd == SIGNED_IN.get(name, set())
+
+
+async def test_a_callers_own_name_stays() -> None:
+    """Whoever has an agreement with the exchange says so in ccxt's options, and it reaches the exchange."""
+    async with capturing("bybit", brokerId="mine") as (gateway, left):
+        (*_, order) = await leaving(gateway, left, **LIMIT)
+    (*_, other) = await captured("cryptocom", **LIMIT, options={"broker_id": "mine"})
+
+    assert order.headers["Referer"] == "mine"
+    assert other.flat["params.broker_id"] == "mine"
+
+
 def test_fees_for_ccxt_are_given_back_with_the_object() -> None:
     """A caller's own object is afterwards as the caller had it."""
     known = exchange_of("hyperliquid")
