@@ -55,7 +55,7 @@ class BitsoTrading:
         """
         `GET orders…`: an array in every form. What is missing follows the settings `miss` and `mixed_miss`.
         """
-        by_origin, orders = named(call, self._engine)
+        by_origin, orders = self._named(call)
         shown = [[order for order in each if self._visible(order, call)] for each in orders.values()]
         found = list(chain.from_iterable(shown))
         if found and not all(shown) and self._settings.mixed_miss == "refuse":
@@ -66,6 +66,27 @@ class BitsoTrading:
         if not found and code != "empty":
             raise BitsoRefusal(code if by_origin else "0312")
         return call.disturbed([self._row(order, call) for order in found])
+
+    def _named(self, call: SimCall) -> tuple[bool, dict[str, list[SimOrder]]]:
+        """
+        The account's orders of each name in the call, after whether the names are origin ids: one order by oid, perhaps
+        several by a re-used origin id, newest first.
+
+        Every documented way to name orders is read: `/orders/A`, the old `/orders/A-B`, `/orders/A,B` and
+        `/orders/client_id/A`, `?oids=A,B`, `?origin_ids=A,B` and their singular forms. None is `0360`, several kinds
+        at once `0361` (the fitting codes; undocumented).
+        """
+        forms = _forms(call)
+        if len(forms) > 1:
+            raise BitsoRefusal("0361")
+        by_origin, text = forms[0] if forms else (False, "")
+        separator = "," if by_origin or "-" not in text or "," in text else "-"
+        ids = [each for each in dict.fromkeys(text.split(separator)) if each]
+        if not ids:
+            raise BitsoRefusal("0360")
+        if by_origin:
+            return True, {each: self._engine.ledger.of_client(call.account, each)[::-1] for each in ids}
+        return False, {each: self._engine.ledger.of_id(call.account, each) for each in ids}
 
     def _visible(self, order: SimOrder, call: SimCall) -> bool:
         if order.active or not order.shown(call.now):
@@ -103,7 +124,7 @@ class BitsoTrading:
         """
         `GET order_trades/{oid}` or `?origin_id=`: by origin id, the trades of every order that ever used it.
         """
-        by_origin, orders = named(call, self._engine)
+        by_origin, orders = self._named(call)
         known = [order for each in orders.values() for order in each if not order.comes_late(call.now)]
         if not known:
             raise BitsoRefusal("0357" if by_origin else "0312")
@@ -210,7 +231,7 @@ class BitsoTrading:
         if every:
             orders = list(self._engine.ledger.newest_active(call.account))
         else:
-            orders = list(chain.from_iterable(named(call, self._engine)[1].values()))
+            orders = list(chain.from_iterable(self._named(call)[1].values()))
         call.fill_first(self._engine, *orders)
         cancelled = [order.order_id for order in orders if self._engine.cancel(order)]
         if not cancelled and not every and self._settings.cancel_miss != "omit":
@@ -219,7 +240,7 @@ class BitsoTrading:
 
     def _one(self, call: SimCall) -> SimOrder:
         """The order that a PATCH names; by origin id the active one, of several."""
-        by_origin, found = named(call, self._engine)
+        by_origin, found = self._named(call)
         orders = [order for each in found.values() for order in each if not order.hidden]
         if len(found) > 1:
             raise BitsoRefusal("0361")
@@ -390,28 +411,6 @@ class BitsoTrading:
             raise BitsoRefusal("1008")
         if self._engine.ledger.count_active(account) >= settings.most_open_orders:
             raise BitsoRefusal("1001")
-
-
-def named(call: SimCall, engine: MatchingEngine) -> tuple[bool, dict[str, list[SimOrder]]]:
-    """
-    The account's orders of each name in the call, after whether the names are origin ids: one order by oid, perhaps
-    several by a re-used origin id, newest first.
-
-    Every documented way to name orders is read: `/orders/A`, the old `/orders/A-B`, `/orders/A,B` and
-    `/orders/client_id/A`, `?oids=A,B`, `?origin_ids=A,B` and their singular forms. None is `0360`, several kinds
-    at once `0361` (the fitting codes; undocumented).
-    """
-    forms = _forms(call)
-    if len(forms) > 1:
-        raise BitsoRefusal("0361")
-    by_origin, text = forms[0] if forms else (False, "")
-    separator = "," if by_origin or "-" not in text or "," in text else "-"
-    ids = [each for each in dict.fromkeys(text.split(separator)) if each]
-    if not ids:
-        raise BitsoRefusal("0360")
-    if by_origin:
-        return True, {each: engine.ledger.of_client(call.account, each)[::-1] for each in ids}
-    return False, {each: engine.ledger.of_id(call.account, each) for each in ids}
 
 
 def _forms(call: SimCall) -> list[tuple[bool, str]]:

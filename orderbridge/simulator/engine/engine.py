@@ -2,6 +2,7 @@
 
 import heapq
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from random import Random
@@ -12,8 +13,6 @@ from orderbridge.simulator.engine.money import Accounts, Settlement, Sizing, pay
 from orderbridge.simulator.engine.order import SimLedger, SimOrder, State
 
 PERCENT = Decimal("0.01")
-# Quantity, quote quantity, price, stop price.
-Terms = tuple[Decimal | None, Decimal | None, Decimal | None, Decimal | None]
 
 
 class NotEnough(Exception):
@@ -117,15 +116,19 @@ class MatchingEngine:
             NotEnough: the account cannot pay for the difference; the order is as it was.
         """
         market = self.market(order.market)
-        before = _terms(order)
-        sized = (quantity, quote_quantity) != (None, None)
-        sizes = (quantity, quote_quantity) if sized else before[:2]
-        after = (*sizes, price or order.price, stop_price or order.stop_price)
-        self._check_change(market, order, before, after)
-        smaller = after[1:] == before[1:] and (after[0] or ZERO) <= (before[0] or ZERO)
+        if quantity is None and quote_quantity is None:
+            quantity, quote_quantity = order.quantity, order.quote_quantity
+        price, stop_price = price or order.price, stop_price or order.stop_price
+        changed = replace(order, quantity=quantity, quote_quantity=quote_quantity, price=price, stop_price=stop_price)
+        free = add(self.settlement.available(market.instrument, order), order.locked)
+        if self.settlement.to_lock(changed) > free:
+            raise NotEnough
+        same = (quote_quantity, price, stop_price) == (order.quote_quantity, order.price, order.stop_price)
+        smaller = same and (quantity or ZERO) <= (order.quantity or ZERO)
         if order.resting and not smaller:
             market.book.own(order.side).remove(order)
-        _set_terms(order, after)
+        order.quantity, order.quote_quantity = quantity, quote_quantity
+        order.price, order.stop_price = price, stop_price
         order.time_in_force = time_in_force or order.time_in_force
         order.expires_at = None if endless else expires_at or order.expires_at
         order.updated_at = self.clock.now()
@@ -136,14 +139,6 @@ class MatchingEngine:
         else:
             order.sequence = self._next_sequence()
             self._start(market, order)
-
-    def _check_change(self, market: SimMarket, order: SimOrder, before: Terms, after: Terms) -> None:
-        free = add(self.settlement.available(market.instrument, order), order.locked)
-        _set_terms(order, after)
-        needed = self.settlement.to_lock(order)
-        _set_terms(order, before)
-        if needed > free:
-            raise NotEnough
 
     def revive(self, order: SimOrder) -> None:
         """
@@ -368,15 +363,6 @@ class MatchingEngine:
     def _next_trade_id(self) -> int:
         self._last_trade_id += 1
         return self._last_trade_id
-
-
-def _terms(order: SimOrder) -> Terms:
-    """The sizes and prices of an order that an edit may change."""
-    return order.quantity, order.quote_quantity, order.price, order.stop_price
-
-
-def _set_terms(order: SimOrder, terms: Terms) -> None:
-    order.quantity, order.quote_quantity, order.price, order.stop_price = terms
 
 
 def _limit(market: SimMarket, order: SimOrder) -> Decimal | None:
