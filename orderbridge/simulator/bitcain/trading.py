@@ -13,25 +13,8 @@ from itertools import chain
 from typing import Final
 
 from orderbridge.simulator.basics import ZERO, is_reasonable
-from orderbridge.simulator.bitcain.mapping import (
-    EXCHANGES,
-    FINAL,
-    MARKETS,
-    BitcainRefusal,
-    CreateBody,
-    CreateQuery,
-    HistoryQuery,
-    ListQuery,
-    Row,
-    UpdateBody,
-    many,
-    name_of,
-    order_row,
-    single,
-    spelled,
-    status_field,
-    status_of,
-)
+from orderbridge.simulator.bitcain import mapping
+from orderbridge.simulator.bitcain.mapping import BitcainRefusal, CreateBody, CreateQuery, Row
 from orderbridge.simulator.engine.engine import MatchingEngine
 from orderbridge.simulator.engine.order import SimOrder, State
 from orderbridge.simulator.settings import BitcainSettings
@@ -61,7 +44,7 @@ class BitcainOrders:
     def get(self, call: SimCall) -> Row:
         """One order."""
         _, order = self._find(call)
-        return single(self._rows([order], call)[0], "Order found", self._settings)
+        return mapping.single(self._rows([order], call)[0], "Order found", self._settings)
 
     def _find(self, call: SimCall) -> tuple[MatchingEngine, SimOrder]:
         """The order and the engine that has it; 404 for another account's order as well."""
@@ -73,7 +56,7 @@ class BitcainOrders:
 
     def list_orders(self, call: SimCall) -> Row:
         """The list: newest first, dates as exclusive bounds."""
-        query: ListQuery = call.query
+        query: mapping.ListQuery = call.query
         portfolio = None if query.portfolio_id is None else str(query.portfolio_id)
         orders = [
             order
@@ -85,33 +68,37 @@ class BitcainOrders:
         ]
         begin = query.offset if query.cursor is None else _after(orders, query.cursor)
         page = orders[begin : begin + query.limit]
-        return many(self._rows(page, call), self._paging(query, orders, begin, page), self._settings)
+        return mapping.many(self._rows(page, call), self._paging(query, orders, begin, page), self._settings)
 
     def history(self, call: SimCall) -> Row:
         """Orders that have ended: newest first, dates as inclusive bounds, no paging."""
-        query: HistoryQuery = call.query
+        query: mapping.HistoryQuery = call.query
         orders = [
             order
             for order in self._newest(call, query.order_status)
-            if order.state in FINAL
+            if order.state in mapping.FINAL
             and (query.start_date is None or order.created_at >= query.start_date)
             and (query.end_date is None or order.created_at <= query.end_date)
         ]
         paging: Row = {}
         if self._settings.paging != "neither":
             paging = {"total": len(orders), "limit": query.limit, "has_more": len(orders) > query.limit}
-        return many(self._rows(orders[: query.limit], call), paging, self._settings)
+        return mapping.many(self._rows(orders[: query.limit], call), paging, self._settings)
 
     def _newest(self, call: SimCall, word: str | None) -> Iterable[SimOrder]:
         """The account's orders, those with this status word only if one is given."""
         orders = chain.from_iterable(engine.ledger.of_account(call.account) for engine in self._engines.values())
-        shown = (order for order in orders if order.shown(call.now) and self._has_status(order, word))
+        shown = (
+            order
+            for order in orders
+            if order.shown(call.now) and (word is None or word == order.raw.get("status", self._status(order)))
+        )
         return sorted(shown, key=lambda order: (order.created_at, order.order_id), reverse=True)
 
-    def _has_status(self, order: SimOrder, word: str | None) -> bool:
-        return word is None or word == order.raw.get("status", spelled(status_of(order), self._settings))
+    def _status(self, order: SimOrder) -> str:
+        return mapping.spelled(mapping.status_of(order), self._settings)
 
-    def _paging(self, query: ListQuery, orders: list[SimOrder], begin: int, page: list[SimOrder]) -> Row:
+    def _paging(self, query: mapping.ListQuery, orders: list[SimOrder], begin: int, page: list[SimOrder]) -> Row:
         more = begin + len(page) < len(orders)
         match self._settings.paging:
             case "neither":
@@ -128,14 +115,14 @@ class BitcainOrders:
         }
 
     def _rows(self, orders: Iterable[SimOrder], call: SimCall) -> list[Row]:
-        return call.disturbed([self._row(order) for order in orders], status=status_field(self._settings))
+        return call.disturbed([self._row(order) for order in orders], status=mapping.status_field(self._settings))
 
     def _row(self, order: SimOrder) -> Row:
         engine = self._engines[order.facts["trading_mode"]]
-        return order_row(order, engine.instruments[order.market], self._settings)
+        return mapping.order_row(order, engine.instruments[order.market], self._settings)
 
     def _answer(self, order: SimOrder, message: str) -> Row:
-        return single(self._row(order), message, self._settings)
+        return mapping.single(self._row(order), message, self._settings)
 
     # What changes orders.
 
@@ -190,7 +177,7 @@ class BitcainOrders:
         The order after the change. An explicit null changes nothing; a status can only be set to cancelled; an
         order that is gtt no longer loses its `expires_at`, unless it is given another.
         """
-        body: UpdateBody = call.body
+        body: mapping.UpdateBody = call.body
         engine, order = self._find(call)
         call.fill_first(engine, order)
         _check_active(order, "updated")
@@ -210,9 +197,9 @@ class BitcainOrders:
         return self._answer(order, "Order updated")
 
     def _by_status(self, engine: MatchingEngine, order: SimOrder, word: str) -> bool:
-        if word in ("cancelled", spelled("cancelled", self._settings)):
+        if word in ("cancelled", mapping.spelled("cancelled", self._settings)):
             return engine.cancel(order)
-        if word not in (status_of(order), spelled(status_of(order), self._settings)):
+        if word not in (mapping.status_of(order), self._status(order)):
             raise _refuse("status can only be set to cancelled")
         return False
 
@@ -306,10 +293,10 @@ def _order_from(call: SimCall, order_id: str) -> SimOrder:
 def _market(body: CreateBody, query: CreateQuery) -> str:
     if query.trading_mode not in MODES:
         raise _refuse("trading_mode must be 'paper' or 'live'")
-    if query.exchange not in EXCHANGES:
+    if query.exchange not in mapping.EXCHANGES:
         raise _refuse(f"exchange {query.exchange} is not supported")
-    name = name_of(query.exchange, body.symbol)
-    if name not in MARKETS:
+    name = mapping.name_of(query.exchange, body.symbol)
+    if name not in mapping.MARKETS:
         raise _refuse(f"symbol {body.symbol} is not traded on {query.exchange}")
     return name
 
@@ -356,7 +343,7 @@ def _check_post_only(engine: MatchingEngine, order: SimOrder) -> None:
 
 
 def _check_update(
-    engine: MatchingEngine, order: SimOrder, body: UpdateBody, expires_at: datetime | None, now: datetime
+    engine: MatchingEngine, order: SimOrder, body: mapping.UpdateBody, expires_at: datetime | None, now: datetime
 ) -> None:
     if body.quantity is not None and _positive("quantity", body.quantity) < order.filled:
         raise _refuse("quantity is below what is filled already")

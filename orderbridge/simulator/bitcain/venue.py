@@ -11,26 +11,9 @@ from typing import TYPE_CHECKING, Any, Final, Unpack
 from uuid import UUID
 
 from orderbridge.simulator.basics import Amount, SimClock
+from orderbridge.simulator.bitcain import mapping
 from orderbridge.simulator.bitcain.auth import BOT, LoginBody, RefreshBody, SignupBody, Tokens
-from orderbridge.simulator.bitcain.mapping import (
-    CURRENCIES,
-    MARKETS,
-    STATUSES,
-    BitcainRefusal,
-    CreateBody,
-    CreateQuery,
-    HistoryQuery,
-    ListQuery,
-    OrderPath,
-    Row,
-    UpdateBody,
-    checked,
-    invalid,
-    name_of,
-    read_body,
-    spelled,
-    status_field,
-)
+from orderbridge.simulator.bitcain.mapping import BitcainRefusal, Row
 from orderbridge.simulator.bitcain.trading import MODES, BitcainOrders
 from orderbridge.simulator.engine.engine import NotEnough
 from orderbridge.simulator.engine.money import Balance
@@ -81,7 +64,7 @@ class SimBitcain(Venue):
 
     name = "Bitcain"
     books = MODES
-    instruments, currencies = MARKETS, CURRENCIES
+    instruments, currencies = mapping.MARKETS, mapping.CURRENCIES
     accounts = (BOT,)
     aliases = MappingProxyType({"open_orders": "list", "orders": "list", "get": "lookup"})
     settings: BitcainSettings
@@ -97,13 +80,13 @@ class SimBitcain(Venue):
             "auth/refresh": {"POST": Endpoint("refresh", self._tokens.refresh, private=False, body=RefreshBody)},
             "auth/signup": {"POST": Endpoint("signup", self._signup, private=False, body=SignupBody)},
             ORDERS: {
-                "GET": Endpoint("list", orders.list_orders, query=ListQuery),
-                "POST": Endpoint("place", orders.create, query=CreateQuery, body=CreateBody),
+                "GET": Endpoint("list", orders.list_orders, query=mapping.ListQuery),
+                "POST": Endpoint("place", orders.create, query=mapping.CreateQuery, body=mapping.CreateBody),
             },
-            HISTORY: {"GET": Endpoint("history", orders.history, query=HistoryQuery)},
+            HISTORY: {"GET": Endpoint("history", orders.history, query=mapping.HistoryQuery)},
             ONE: {
                 "GET": Endpoint("lookup", orders.get, rest=True),
-                "PATCH": Endpoint("edit", orders.update, rest=True, body=UpdateBody),
+                "PATCH": Endpoint("edit", orders.update, rest=True, body=mapping.UpdateBody),
                 "DELETE": Endpoint("cancel", orders.cancel, rest=True),
             },
             f"{ONE}/retry": {"POST": Endpoint("retry", orders.retry, rest=True)},
@@ -150,7 +133,7 @@ class SimBitcain(Venue):
 
     def market(self, symbol: str, *, trading_mode: str = "paper", exchange: str = "binanceus") -> MarketHandle:
         """A market of one exchange, paper or live: make prices, fill orders, look at the book."""
-        return MarketHandle(self.engines[trading_mode], name_of(exchange, symbol), self.lock)
+        return MarketHandle(self.engines[trading_mode], mapping.name_of(exchange, symbol), self.lock)
 
     @property
     def balances(self) -> dict[str, dict[str, Balance]]:
@@ -174,12 +157,12 @@ class SimBitcain(Venue):
                 as they are (unknown words, numbers as Decimal); `...` as a value leaves the field out.
         """
         mode, native = about.get("trading_mode", "paper"), about.get("type", "limit")
-        market = name_of(about.get("exchange", "binanceus"), about.get("symbol", "BTC/USDT"))
+        market = mapping.name_of(about.get("exchange", "binanceus"), about.get("symbol", "BTC/USDT"))
         facts = {name: value for name, value in about.items() if name in _FACTS}
         with self.lock:
             told = _PUT.read(
                 about,
-                status_field=status_field(self.settings),
+                status_field=mapping.status_field(self.settings),
                 type="limit" if native in _PRICED else "market",
                 facts={**facts, "type": native, "trading_mode": mode},
             )
@@ -204,21 +187,21 @@ class SimBitcain(Venue):
             call.refusal = BitcainRefusal(405, "Method Not Allowed", {"allow": ", ".join(verbs)})
 
     def _admit(self, call: SimCall, endpoint: Endpoint) -> None:
-        body = read_body(call.request) if endpoint.body is not None else None
+        body = mapping.read_body(call.request) if endpoint.body is not None else None
         if endpoint.private:
             call.account = self._tokens.account(call.request)
         faults: list[Row] = []
         if endpoint.rest:
-            path = checked(OrderPath, {"order_id": call.rest[0]}, "path", faults)
+            path = mapping.checked(mapping.OrderPath, {"order_id": call.rest[0]}, "path", faults)
             call.rest = [] if path is None else [str(path.order_id)]
         if endpoint.query is not None:
-            words = [spelled(word, self.settings) for word in STATUSES]
+            words = [mapping.spelled(word, self.settings) for word in mapping.STATUSES]
             context = None if self.settings.order_status_type == "text" else dict.fromkeys(words)
-            call.query = checked(endpoint.query, call.parameters, "query", faults, context=context)
+            call.query = mapping.checked(endpoint.query, call.parameters, "query", faults, context=context)
         if endpoint.body is not None:
-            call.body = checked(endpoint.body, body, "body", faults)
+            call.body = mapping.checked(endpoint.body, body, "body", faults)
         if faults:
-            raise invalid(*faults)
+            raise mapping.invalid(*faults)
 
     def _answer(self, call: SimCall, found: Any) -> Response:
         return json_response(call.status, found)
