@@ -172,15 +172,20 @@ class OrderBridge:
             ConfigurationError: a ref or `gateways` names a gateway that is not there; the bridge is closed, or
                 was first used in another event loop. One gateway's own wrong settings are its failure only.
         """
+        return await self._look_up(refs, gateways, timeout)
+
+    async def _look_up(
+        self, refs: tuple[RefLike, ...], gateways: Sequence[str] | None, timeout: float | None
+    ) -> LookupResult:
         self._check_usable()
         asked = self._asked(gateways)
         parsed = parse_refs(refs, gateways=asked)
         work = {name: list(dict.fromkeys(ref for ref in parsed if ref.gateway in (None, name))) for name in asked}
         deadline = Deadline(timeout)
         results, failures = await self._ask(work, timeout)
-        soon = deadline.within(_TELLING_SECONDS)
-        lacking = {name: await self._told(name, work[name], result, soon) for name, result in results.items()}
-        if any(lacking.values()):
+        if unshown := {name: some for name, result in results.items() if (some := _unshown(result, work[name]))}:
+            soon, tell = deadline.within(_TELLING_SECONDS), self._placements.tell
+            lacking = {name: await tell(self._gateways[name], *some, deadline=soon) for name, some in unshown.items()}
             # What the journal knows of an order is half of the proof of its end: these are asked for once more.
             again, _ = await self._ask(lacking, deadline.as_timeout)
             results |= {name: _replaced(results[name], later) for name, later in again.items()}
@@ -191,9 +196,14 @@ class OrderBridge:
         self._placements.recorder.orders([order for each in found for order in each.orders], source="look-up")
         # The journal of a look-up whose time the venues took up is read all the same, if it answers at once.
         reading = deadline if deadline.allows(_LAST_LOOK) else Deadline(_LAST_LOOK)
-        found = [await self._completed(each, reading) for each in found]
-        found = [await self._remembered(ref, each, reading) for ref, each in zip(parsed, found, strict=True)]
-        return LookupResult.of_checked(refs=refs, found=tuple(found), unreachable=failures, bad_rows=bad_rows)
+        for position, each in enumerate(found):
+            if not each.orders:
+                found[position] = await self._remembered(parsed[position], each, reading)
+            elif any(map(_is_of_trades, each.orders)):
+                found[position] = await self._completed(each, reading)
+        return LookupResult.of_all_checked(
+            {"refs": refs, "found": tuple(found), "unreachable": failures, "bad_rows": bad_rows}
+        )
 
     async def _ask(
         self, work: Mapping[str, list[OrderRef]], timeout: float | None
@@ -209,28 +219,12 @@ class OrderBridge:
             failures |= result.unreachable
         return results, failures
 
-    async def _told(
-        self, name: str, refs: Sequence[OrderRef], result: LookupResult, deadline: Deadline
-    ) -> list[OrderRef]:
-        """The refs that a gateway did not show an order of, and that it has been told of from the journal."""
-        unshown = [
-            ref
-            for ref in refs
-            if ref in result
-            # An order of a known type is one that the gateway knew already; trades alone tell none.
-            and all(each.known_by is KnownBy.INFERRED and each.type is OrderType.UNKNOWN for each in result[ref].orders)
-            and not _SILENT.intersection(result[ref].answers.values())
-        ]
-        return await self._placements.tell(self._gateways[name], *unshown, deadline=deadline) if unshown else []
-
     async def _completed(self, found: Found, deadline: Deadline) -> Found:
         orders = tuple([await self._placements.completed(order, deadline=deadline) for order in found.orders])
         return found if orders == found.orders else found.model_copy(update={"orders": orders})
 
     async def _remembered(self, ref: OrderRef, found: Found, deadline: Deadline) -> Found:
         """Orders that no venue shows now, from the journal; while one is silent, only what can no longer change."""
-        if found.orders:
-            return found
         known = await self._placements.remembered(ref, deadline=deadline)
         orders = [order for order in known if order.gateway in found.answers]
         if _SILENT.intersection(found.answers.values()):
@@ -249,7 +243,7 @@ class OrderBridge:
     @checked_call
     async def get(self, ref: RefLike, *, timeout: float | None = 10.0) -> Order:
         """The one order that answers to `ref`, wherever it is. Raises as `orderbridge.gateway.order_from` says."""
-        return order_from(await self.lookup(ref, timeout=timeout), ref, gateway=None)
+        return order_from(await self._look_up((ref,), None, timeout), ref, gateway=None)
 
     @checked_call
     async def open_orders(
@@ -850,6 +844,22 @@ def _replaced(result: LookupResult, later: LookupResult) -> LookupResult:
     found = tuple(later[ref] if ref in later and later[ref].orders else result[ref] for ref in result.refs)
     bad_rows = tuple(dict.fromkeys((*result.bad_rows, *later.bad_rows)))
     return LookupResult(refs=result.refs, found=found, unreachable=result.unreachable, bad_rows=bad_rows)
+
+
+def _unshown(result: LookupResult, refs: Sequence[OrderRef]) -> list[OrderRef]:
+    """The refs that a gateway, which was not silent, showed no order of but for what trades tell."""
+    return [
+        ref
+        for ref in refs
+        if ref in result
+        and all(map(_is_of_trades, result[ref].orders))
+        and not _SILENT.intersection(result[ref].answers.values())
+    ]
+
+
+def _is_of_trades(order: Order) -> bool:
+    # An order of a known type is one that the gateway knew already; trades alone tell none.
+    return order.known_by is KnownBy.INFERRED and order.type is OrderType.UNKNOWN
 
 
 def _from_journal(order: Order) -> Order:

@@ -86,6 +86,8 @@ def combine(
     ref: OrderRef, names: Sequence[str], results: Mapping[str, LookupResult], failures: Mapping[str, Failure]
 ) -> Found:
     """One verdict of what the gateways asked say of one ref: absence is proven only where each of them proves it."""
+    if len(names) == 1 and names[0] in results and ref in (only := results[names[0]]) and not only[ref].notes:
+        return only[ref]
     shown: list[Order] = []
     answers: dict[str, Answer] = {}
     notes: list[str] = []

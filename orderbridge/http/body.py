@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from codecs import BOM_UTF8
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
@@ -42,6 +43,7 @@ def _number(text: str) -> Decimal | str:
         return text
 
 
+_OPENING: Final = frozenset("{[")
 _DECODER: Final = json.JSONDecoder(parse_float=_number, parse_int=_whole, parse_constant=str)
 
 
@@ -58,8 +60,10 @@ def load(body: bytes) -> Any:
         raise Unreadable(f"{len(body)} bytes that are no JSON of a venue's: more rows than any sends")
     try:
         # Python's own reading of bytes takes UTF-16 and UTF-32 too, and with them what UTF-8 refuses.
-        text = body.decode("utf-8-sig")
-        return writable(_DECODER.decode(text), text)
+        text = body.removeprefix(BOM_UTF8).decode()
+        value, end = _DECODER.raw_decode(text) if text[:1] in _OPENING else (None, -1)
+        # What has white space about it is read the long way.
+        return writable(value if end == len(text) else _DECODER.decode(text), text)
     except (ValueError, RecursionError) as error:
         raise Unreadable(describe(body)) from error
 

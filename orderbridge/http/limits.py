@@ -115,13 +115,16 @@ _lock: Final = threading.RLock()
 os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 
 
+_NEVER: Final = float("-inf")
+
+
 class LockOut:
     """Until when a venue has locked a key out: one for all that share the key, paced or not."""
 
     __slots__ = ("until",)
 
     def __init__(self) -> None:
-        self.until = float("-inf")
+        self.until = _NEVER
 
 
 class Limiter:
@@ -152,7 +155,8 @@ class Limiter:
     @property
     def locked_for(self) -> float:
         """Seconds until the lock-out ends; 0 when there is none."""
-        return max(0.0, self.shared_lock_out.until - self._clock())
+        until = self.shared_lock_out.until
+        return 0.0 if until == _NEVER else max(0.0, until - self._clock())
 
     def is_free(self, lane: Lane) -> bool:
         """True where requests of this lane neither count nor are locked out."""
@@ -192,6 +196,10 @@ class Limiter:
                 self._tokens = min(float(self._rate.burst), self._tokens + 1)
         self._queue().wake_first()
 
+    def take(self, lane: Lane) -> bool:
+        """Take a slot that is free now, and that nobody waits for. False: there is none."""
+        return self.is_free(lane) or (not self._queue() and not self._try_take(lane, is_first=True))
+
     async def acquire(self, lane: Lane, *, within: float | None = None) -> None:
         """
         Wait for a slot.
@@ -203,12 +211,10 @@ class Limiter:
             LockedOut: a lock-out lasts longer than `within`.
             NoPermit: the slot would come later than `within`.
         """
-        if self.is_free(lane):
-            return
         ends_at = None if within is None else self._clock() + within
-        queue = self._queue()
-        if queue.first is None and not self._try_take(lane, is_first=True):
+        if self.take(lane):
             return
+        queue = self._queue()
         waiter = queue.join(lane)
         try:
             while (wait := self._try_take(lane, is_first=queue.first is waiter)) > 0:

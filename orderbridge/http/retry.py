@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import math
 import random
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Final
 
 _FOREVER: Final = float("inf")
+_NO_LIMIT: Final = nullcontext()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,10 @@ class Deadline:
         if self.at == _FOREVER:
             return _FOREVER
         return max(0.0, self.at - asyncio.get_running_loop().time())
+
+    def limit(self) -> AbstractAsyncContextManager[object]:
+        """To be entered: what stands in it ends with a TimeoutError at this point."""
+        return _NO_LIMIT if self.at == _FOREVER else asyncio.timeout_at(self.at)
 
     def within(self, seconds: float) -> Deadline:
         """A deadline so many seconds from now, or this one where that is sooner."""

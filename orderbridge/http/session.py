@@ -173,6 +173,8 @@ class Session:
 
     async def slot(self, lane: Lane, deadline: Deadline, operation: str) -> None:
         """Wait for the right to send a read. RateLimited: locked out for longer. VenueUnavailable: no slot in time."""
+        if self.limiter.take(lane):
+            return
         try:
             await self.limiter.acquire(lane, within=deadline.as_timeout)
         except LockedOut as error:
@@ -211,14 +213,16 @@ class Room:
         self._seconds = None if seconds == float("inf") else seconds
 
     async def __aenter__(self) -> None:
-        if self._places is not None and self._places.locked():
-            try:
-                async with asyncio.timeout(self._seconds):
-                    await self._places.acquire()
-            except TimeoutError as error:
-                raise NothingSent("no connection was free in time") from error
-        elif self._places is not None:
+        if self._places is None:
+            return
+        if not self._places.locked():
             await self._places.acquire()
+            return
+        try:
+            async with asyncio.timeout(self._seconds):
+                await self._places.acquire()
+        except TimeoutError as error:
+            raise NothingSent("no connection was free in time") from error
 
     async def __aexit__(self, *exc: object) -> None:
         if self._places is not None:

@@ -84,10 +84,10 @@ class OrderStatus(Word):
     @property
     def is_end(self) -> bool:
         """True where this word, reported by a venue, means that nothing more will trade."""
-        return self not in _WORKING
+        return self not in WORKING
 
 
-_WORKING = frozenset({OrderStatus.ACCEPTED, OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED, OrderStatus.UNKNOWN})
+WORKING = frozenset({OrderStatus.ACCEPTED, OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED, OrderStatus.UNKNOWN})
 
 
 class KnownBy(Word):

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field
 
 from orderbridge.errors import printable
 from orderbridge.model.basics import (
+    WORKING,
     ZERO,
     Amount,
     KnownBy,
@@ -56,6 +57,7 @@ class OrderKey(NamedTuple):
     symbol: str = ""
 
 
+_ASSUMED: Final = KnownBy.ASSUMED
 # Gateway, the venue's id, symbol and side: observations that differ in one of them are of two orders, even where the
 # venue's ids should be unique.
 Identity = tuple[str, str, Symbol, Side]
@@ -144,7 +146,7 @@ class Order(VenueModel):
     @property
     def may_be_live(self) -> bool:
         """True while it may still trade. An end that is only assumed does not count as an end."""
-        return not self.status.is_end or self.known_by is KnownBy.ASSUMED
+        return self.status in WORKING or self.known_by is _ASSUMED
 
     @property
     def is_done(self) -> bool:

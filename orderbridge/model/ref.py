@@ -87,21 +87,24 @@ class OrderRef(UserModel):
         """
         if not isinstance(text, str):
             raise NoRef(f"the text of a ref is a str, not a {type(text).__name__}")
-        head, colon, rest = map(str.strip, text.partition(":"))
-        kind, second, last = map(str.strip, rest.partition(":"))
-        if not colon:
-            given = {"id": head}
-        elif head in _KINDS:
-            given = {_KINDS[head]: rest}
-        elif second and kind in _KINDS:
-            given = {"gateway": head, _KINDS[kind]: last}
-        else:
-            given = {"gateway": head, "order_id": rest}
-        if not all(given.values()):
+        head, colon, rest = text.partition(":")
+        named, given = "id", head.strip()
+        gateway = None
+        if colon:
+            head, (kind, second, last) = given, rest.partition(":")
+            if head in _KINDS:
+                named, given = _KINDS[head], rest.strip()
+            elif second and kind.strip() in _KINDS:
+                gateway, named, given = head, _KINDS[kind.strip()], last.strip()
+            else:
+                gateway, named, given = head, "order_id", rest.strip()
+        if not given or gateway == "":
             raise WrongRef(f"{text!r} names no order: write an id, or gateway:id, or gateway:client:id")
         if not text.strip().isprintable():
             raise WrongRef(f"{text!r} holds a control character, as no id does")
-        return cls.of_checked(**given)
+        ref = cls.unsaid()
+        ref["gateway"], ref[named] = gateway, given
+        return cls.of_all_checked(ref)
 
     @classmethod
     def of(cls, ref: RefLike) -> OrderRef:

@@ -10,13 +10,13 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
 
 from orderbridge.client_ids import is_ours
 from orderbridge.errors import JournalError
 from orderbridge.model.basics import PlacementState
-from orderbridge.model.lifecycle import Sign, advance, contradiction, with_fills
+from orderbridge.model.lifecycle import Sign, advance, contradiction, say_the_same, with_fills
 from orderbridge.model.order import Fill, Identity, Order
 from orderbridge.model.placement import AlarmKind
 from orderbridge.model.ref import OrderRef, RefLike
@@ -25,6 +25,9 @@ from orderbridge.placement.states import UNSETTLED, Happened, Record
 from orderbridge.screening import SKEW, completed, disagreements
 
 T = TypeVar("T")
+# How often it is stored that an order was seen again as it was, and of how many that is told.
+_SEEN_AGAIN: Final = timedelta(seconds=60)
+_MOST_SEEN: Final = 10_000
 # What an order that shows up contradicts: a verdict that there is none, or that it was never sent.
 _CONTRADICTED: Final = {
     PlacementState.NOT_PLACED: "an order appeared after it was proven absent",
@@ -45,6 +48,8 @@ class Observations:
         self._doubles: set[Identity] = set()
         self._told: set[tuple[Identity, str]] = set()
         self._begun = 0
+        # What was seen last of orders of which the journal knows no more than that.
+        self._seen: dict[Identity, Order] = {}
         # Told of each ghost: what the policy does about it does not depend on who saw it.
         self.on_ghost: Callable[[Record], object] | None = None
 
@@ -60,7 +65,14 @@ class Observations:
         Raises:
             JournalError: it cannot be stored.
         """
-        known = await self._ledger.journal.observe(list(orders))
+        orders = list(orders)
+        known = await self._ledger.journal.observe(orders)
+        for order, after in zip(orders, known, strict=False):
+            self.forget(order)
+            if say_the_same(order, after):
+                self._seen[order.identity] = order
+        while len(self._seen) > _MOST_SEEN:
+            del self._seen[next(iter(self._seen))]
         self._tell_of_contradictions(known)
         by_client: dict[tuple[str, str], list[Order]] = {}
         for order in known:
@@ -76,6 +88,27 @@ class Observations:
             for record in records:
                 await self.sighted(record, shown, source=source)
         return known
+
+    def is_known(self, order: Order) -> bool:
+        """
+        True of an order that was seen so a moment ago: nothing can be learnt of it but that it was seen again.
+
+        That is stored once in a while, since it is by when they were seen last that orders are told and pruned.
+        """
+        seen = self._seen.get(order.identity)
+        if seen is None or seen.observed_at is None or order.observed_at is None:
+            return False
+        is_nobodys = order.client_order_id is None or (order.gateway, order.client_order_id) in self._foreign
+        return (
+            timedelta(0) <= order.observed_at - seen.observed_at < _SEEN_AGAIN
+            and (is_nobodys or order.identity in self._settled)
+            and seen.evidence == order.evidence
+            and say_the_same(seen, order)
+        )
+
+    def forget(self, order: Order) -> None:
+        """What the journal knows of an order has changed by something else than a sighting."""
+        self._seen.pop(order.identity, None)
 
     async def sighted(self, record: Record, orders: Sequence[Order], *, source: str) -> Record:
         """Orders were seen under a placement's id: rows 9, 10 and 14 of the table."""
@@ -219,6 +252,9 @@ class Unstored:
     def __init__(self) -> None:
         self._shown: dict[Identity, _Shown] = {}
 
+    def __contains__(self, order: Order) -> bool:
+        return order.identity in self._shown
+
     def add(self, orders: Iterable[Order], source: str) -> None:
         """They were shown, and are about to be stored."""
         for order in orders:
@@ -284,11 +320,12 @@ class Recorder:
     def orders(self, orders: Iterable[Order], *, source: str) -> None:
         """Store what a read has shown of orders."""
         orders = list(orders)
+        try:
+            orders = [each for each in orders if each in self.unstored or not self._observations.is_known(each)]
+            self.unstored.add(orders, source)
+        except Exception as error:  # noqa: BLE001 - whatever an adapter gave out, its caller gets it
+            self._lost(error)
         if orders:
-            try:
-                self.unstored.add(orders, source)
-            except Exception as error:  # noqa: BLE001 - whatever an adapter gave out, its caller gets it
-                self._lost(error)
             self._spawn(self._store(orders, source))
 
     def sign(self, ref: RefLike, sign: Sign, *, gateway: str) -> None:
@@ -398,6 +435,7 @@ class Recorder:
         )
         for order in known:
             if ref.symbol in (None, order.symbol):
+                self._observations.forget(order)
                 await self._ledger.journal.sign(order, sign)
 
     async def _store_fills(self, sums: dict[Identity, list[Fill]]) -> None:

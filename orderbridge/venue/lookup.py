@@ -8,7 +8,6 @@ step leaves open goes to the next; whatever is known when the time ends is the r
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, Self
@@ -36,6 +35,7 @@ from orderbridge.venue.rows import Rows
 
 ORDER: Final = "order_id"
 CLIENT: Final = "client_order_id"
+_FOUND: Final = Answer.FOUND
 # After so many requests in a row without an answer the venue counts as down for this look-up.
 GIVE_UP_AFTER: Final = 8
 # The worst of several answers is the answer: a ref is not seen only if every way of asking said so.
@@ -79,8 +79,7 @@ class Ask:
         return self.answer is None
 
 
-@dataclass(frozen=True, slots=True)
-class LookupStep:
+class LookupStep(NamedTuple):
     """
     One thing to do for the asks of some kinds that are still open: `size` of them per run, 0 for all.
 
@@ -113,7 +112,7 @@ class Lookup:
         self._by_ref: list[list[Ask]] = [[] for _ in refs]
         self._failure: Failure | None = None
         self._bad_rows: list[BadRow] = []
-        self._gate = asyncio.Semaphore(AT_ONCE)
+        self._gate: asyncio.Semaphore | None = None
         self._unanswered = 0
 
     async def run(
@@ -129,7 +128,7 @@ class Lookup:
             for way in ways(ref):
                 self.ask(way, ref=position)
         try:
-            async with asyncio.timeout(self.deadline.as_timeout):
+            async with self.deadline.limit():
                 for stage in stages:
                     await self._run(stage)
                 self.answer(self._asks.values(), Answer.NOT_SEEN)
@@ -140,33 +139,34 @@ class Lookup:
         return self.result()
 
     async def _run(self, stage: Sequence[LookupStep]) -> None:
-        runs: list[tuple[LookupStep, list[list[Ask]]]] = []
+        runs: list[tuple[LookupStep, list[Ask]]] = []
         for step in stage:
-            if asks := self.pending(*step.kinds):
-                size = step.size or len(asks)
-                runs.append((step, [asks[start : start + size] for start in range(0, len(asks), size)]))
-        if len(runs) == 1 and len(runs[0][1]) == 1:  # as nearly always, and then no task is needed
-            await _run_each(runs[0][0], iter(runs[0][1]))
+            asks = self.pending(*step.kinds)
+            size = step.size or len(asks)
+            runs += [(step, asks[start : start + size]) for start in range(0, len(asks), size or 1)]
+        if len(runs) == 1:  # as nearly always, and then no task is needed
+            await _run_each(iter(runs))
         elif runs:
             async with asyncio.TaskGroup() as group:
-                for step, lists in runs:
-                    # Not a task for each: of ten thousand ids they would take the time that the answers need.
-                    waiting = iter(lists)
-                    for _ in lists[:AT_ONCE]:
-                        group.create_task(_run_each(step, waiting))
+                # Not a task for each: of ten thousand ids they would take the time that the answers need.
+                waiting = iter(runs)
+                for _ in runs[:AT_ONCE]:
+                    group.create_task(_run_each(waiting))
 
     def turn(self) -> Self:
         """One of the places for requests at once, to be entered. Raises what stopped the others."""
         return self
 
     async def __aenter__(self) -> None:
+        self._gate = self._gate or asyncio.Semaphore(AT_ONCE)
         await self._gate.acquire()
         if self.stopped_by is not None:
             self._gate.release()
             raise self.stopped_by
 
     async def __aexit__(self, kind: type[BaseException] | None, *exc: object) -> None:
-        self._gate.release()
+        if self._gate is not None:
+            self._gate.release()
         if kind is None or issubclass(kind, VenueError):
             self._unanswered = 0
 
@@ -179,9 +179,11 @@ class Lookup:
     ) -> None:
         """Ask for ids of one kind in one request. A list refused for one of them is split till the guilty are found."""
         try:
-            async with self.turn():
-                rows = await read(asks)
+            if self.stopped_by is not None:
+                raise self.stopped_by
+            rows = await read(asks)
         except VenueError as error:
+            self._unanswered = 0
             if not blames_an_id(error):
                 # It is about the account or the call, and would meet each part of the list alike.
                 self.fail(asks, error, stops=True)
@@ -194,13 +196,14 @@ class Lookup:
         except OrderBridgeError as error:
             self.fail(asks, error)
         else:
-            self.set_aside(self.take(asks, rows.good))
+            self._unanswered = 0
+            if others := self.take(asks, rows.good):
+                self.set_aside(others)
             self.add_bad_rows(rows.bad)
-            self._note_hidden(asks, rows)
+            if any(ask.answer is None for ask in asks):
+                self._note_hidden(asks, rows)
 
     def _note_hidden(self, asks: Sequence[Ask], rows: Rows[Order]) -> None:
-        if all(ask.answer is Answer.FOUND for ask in asks):
-            return
         # A row without an id, or in a list by client ids, may be that of any ask that was not met.
         unreadable = {row.order_id for row in rows.bad}
         nameless = rows.bad or any(not order.client_order_id for order in rows.good)
@@ -229,13 +232,13 @@ class Lookup:
 
     def take(self, asks: Iterable[Ask], orders: Iterable[Order]) -> list[tuple[int, Order]]:
         """Give the asks the orders that bear their ids; the others come back, each with its place."""
-        by_id = defaultdict(list)
+        by_id: dict[tuple[str, str], list[Ask]] = {}
         for ask in asks:
-            by_id[ask.kind, ask.id].append(ask)
+            by_id.setdefault((ask.kind, ask.id), []).append(ask)
         others = []
         for position, order in enumerate(orders):
             named = [*by_id.get((ORDER, order.order_id), ()), *by_id.get((CLIENT, order.client_order_id or ""), ())]
-            met = [ask for ask in named if ask.symbol in (None, order.symbol)]
+            met = [ask for ask in named if ask.symbol is None or ask.symbol == order.symbol]
             for ask in met:
                 self.found(ask, order)
             if not met:
@@ -245,7 +248,7 @@ class Lookup:
     def found(self, ask: Ask, order: Order) -> None:
         """An order answers to this ask."""
         ask.orders = united([*ask.orders, order]) if ask.orders else (order,)
-        ask.answer = Answer.FOUND
+        ask.answer = _FOUND
 
     def answer(self, asks: Iterable[Ask], answer: Answer, *, note: str = "", proven_absent: bool = False) -> None:
         """Give the asks that are still pending their answer."""
@@ -281,11 +284,13 @@ class Lookup:
         """The result as it is known now. Asks that nothing has come of ran out of time."""
         if self._failure is None and any(ask.is_pending for ask in self._asks.values()):
             self._failure = Failure(kind="timed_out", message="the time limit ended before every id was asked for")
-        return LookupResult.of_checked(
-            refs=self._given,
-            found=tuple(self._found(ref, asks) for ref, asks in zip(self.refs, self._by_ref, strict=True)),
-            unreachable={self.gateway: self._failure} if self._failure else {},
-            bad_rows=tuple(self._bad_rows),
+        return LookupResult.of_all_checked(
+            {
+                "refs": self._given,
+                "found": tuple([self._found(ref, asks) for ref, asks in zip(self.refs, self._by_ref, strict=True)]),
+                "unreachable": {self.gateway: self._failure} if self._failure else {},
+                "bad_rows": tuple(self._bad_rows),
+            }
         )
 
     def _found(self, ref: OrderRef, asks: list[Ask]) -> Found:
@@ -293,17 +298,19 @@ class Lookup:
             return no_id_of(self.gateway, ref)
         orders = asks[0].orders if len(asks) == 1 else united(order for ask in asks for order in ask.orders)
         answers = {ask.answer or Answer.TIMED_OUT for ask in asks}
-        worst = next((answer for answer in _WORST_FIRST if answer in answers), Answer.NOT_SEEN)
-        return Found.of_checked(
-            orders=orders,
-            answers={self.gateway: Answer.FOUND if orders else worst},
-            proven_absent=not orders and all(ask.proven_absent for ask in asks),
-            notes=tuple(dict.fromkeys(ask.note for ask in asks if ask.note)),
+        said = _FOUND if orders else next((each for each in _WORST_FIRST if each in answers), Answer.NOT_SEEN)
+        return Found.of_all_checked(
+            {
+                "orders": orders,
+                "answers": {self.gateway: said},
+                "proven_absent": not orders and all(ask.proven_absent for ask in asks),
+                "notes": tuple(dict.fromkeys([ask.note for ask in asks if ask.note])),
+            }
         )
 
 
-async def _run_each(step: LookupStep, runs: Iterator[list[Ask]]) -> None:
-    for asks in runs:
+async def _run_each(runs: Iterator[tuple[LookupStep, list[Ask]]]) -> None:
+    for step, asks in runs:
         await step.run(asks)
 
 

@@ -63,7 +63,8 @@ _encode: Final = json.JSONEncoder(separators=(",", ":"), default=SecretStr.get_s
 _ABOUT_US: Final = (AuthenticationFailed, RateLimited)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Not frozen, as requests are not: one is made for each call.
+@dataclass(slots=True, kw_only=True)
 class VenueCall:
     """
     One act at a venue.
@@ -79,7 +80,7 @@ class VenueCall:
     is_public: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class HttpCall(VenueCall):
     """
     A call over HTTP.
@@ -193,8 +194,8 @@ class KeyAuth:
 
     def sign(self, request: WireRequest) -> tuple[WireRequest, object]:
         """The request with its headers."""
-        headers = {**self._headers(request), **request.headers}
-        return WireRequest(request.method, request.url, headers, request.body), None
+        request.headers = {**self._headers(request), **request.headers}
+        return request, None
 
 
 class HttpChannel:
@@ -232,7 +233,7 @@ class HttpChannel:
         self, call: HttpCall, *, lane: Lane, deadline: Deadline, not_after: float | None, tries: Tries
     ) -> Said:
         """Send once. NothingSent, NoAnswer, or an error of the signer's."""
-        request, stamp = self._made(call)
+        request, stamp = self._request(call)
         before = tries.left, tries.paid
         tries.left = tries.paid = True
         try:
@@ -249,27 +250,24 @@ class HttpChannel:
             raise
         return self._said(response, call, stamp)
 
-    def _made(self, call: HttpCall) -> tuple[WireRequest, object]:
+    def _request(self, call: HttpCall) -> tuple[WireRequest, object]:
         """The request, signed at the last moment. NothingSent, or an error of ours."""
         try:
-            return self._request(call)
+            url = (call.base_url or self.base_url) + call.path
+            if call.query:
+                url += f"?{urlencode(call.query, quote_via=quote, safe='')}"
+            headers, content = {"accept": "application/json"}, b""
+            if call.fields is not None:
+                headers["content-type"] = "application/json"
+                content = _encode(dict(call.fields)).encode()
+            request = WireRequest(call.method, url, headers, content)
+            return (request, None) if call.is_public else self._auth.sign(request)
         except OrderBridgeError:
             raise
         except Exception as error:  # noqa: BLE001 - a clock or a signer may be anybody's
             why = type(error).__name__
         # Without the error itself: its frames may hold what signs the request.
         raise NothingSent(f"the request could not be made: {why}")
-
-    def _request(self, call: HttpCall) -> tuple[WireRequest, object]:
-        url = (call.base_url or self.base_url) + call.path
-        if call.query:
-            url += f"?{urlencode(call.query, quote_via=quote, safe='')}"
-        headers, content = {"accept": "application/json"}, b""
-        if call.fields is not None:
-            headers["content-type"] = "application/json"
-            content = _encode(dict(call.fields)).encode()
-        request = WireRequest(call.method, url, headers, content)
-        return (request, None) if call.is_public else self._auth.sign(request)
 
     def _said(self, response: WireResponse, call: HttpCall, stamp: object) -> Said:
         try:

@@ -48,7 +48,7 @@ class Answered:
         return [payload(sent) for sent in self.call.sent]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class CcxtCall(VenueCall):
     """A call of ccxt's. `calls` gets what each try of it sent."""
 
