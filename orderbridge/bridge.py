@@ -54,6 +54,7 @@ from orderbridge.placement.placements import Line, Placements
 from orderbridge.placement.recover import RecoveryReport
 from orderbridge.placement.resolve import PROBE_TIMES, SETTLE_HORIZON, Ghost, Probing, Stale, Uncertain
 from orderbridge.venue.bounds import before_a_cancel
+from orderbridge.venue.gateway import VenueGateway
 
 if TYPE_CHECKING:
     from orderbridge.bound import BoundGateway
@@ -214,7 +215,11 @@ class OrderBridge:
             return self._gateways[name].lookup(*work[name], timeout=timeout)
 
         asked = [name for name, mine in work.items() if mine]
-        results, failures = await self._fan_out.all(asked, ask_at, LookupResult, timeout, "lookup")
+        # One of the engine's own tells what it knows when the time ends; anybody else's may not.
+        is_prompt = len(asked) == 1 and isinstance(self._gateways[asked[0]], VenueGateway)
+        results, failures = await self._fan_out.all(
+            asked, ask_at, LookupResult, timeout, "lookup", keeps_time=is_prompt
+        )
         for result in results.values():
             failures |= result.unreachable
         return results, failures
@@ -848,12 +853,11 @@ def _replaced(result: LookupResult, later: LookupResult) -> LookupResult:
 
 def _unshown(result: LookupResult, refs: Sequence[OrderRef]) -> list[OrderRef]:
     """The refs that a gateway, which was not silent, showed no order of but for what trades tell."""
+    asked = [(ref, result[ref]) for ref in refs if ref in result]
     return [
         ref
-        for ref in refs
-        if ref in result
-        and all(map(_is_of_trades, result[ref].orders))
-        and not _SILENT.intersection(result[ref].answers.values())
+        for ref, found in asked
+        if all(map(_is_of_trades, found.orders)) and _SILENT.isdisjoint(found.answers.values())
     ]
 
 

@@ -36,22 +36,23 @@ class FanOut:
         kind: type[T],
         timeout: float | None,
         operation: str,
+        *,
+        keeps_time: bool = False,
     ) -> tuple[dict[str, T], dict[str, Failure]]:
-        """Make every call at once: what was given, and what failed, was late or of another kind, each by its name."""
-        tasks = {name: asyncio.ensure_future(_settled(call, name)) for name in names}
-        if not tasks:
-            return {}, {}
-        try:
-            await asyncio.wait(tasks.values(), timeout=None if timeout is None else timeout + _GRACE)
-        finally:
-            for task in tasks.values():
-                if not task.done():
-                    self._abandon(task)
+        """
+        Make every call at once: what was given, and what failed, was late or of another kind, each by its name.
+
+        Args:
+            keeps_time: a call ends in its time whatever happens, so that one alone is simply awaited.
+        """
+        asked = list(names)
+        if keeps_time and len(asked) == 1:
+            outcomes: dict[str, object] = {asked[0]: await _settled(call, asked[0])}
+        else:
+            outcomes = await self._at_once(asked, call, timeout)
         results: dict[str, T] = {}
         failures: dict[str, Failure] = {}
-        for name, task in tasks.items():
-            is_late = not task.done() or task.cancelled()
-            outcome = Failure(kind="timed_out", message=f"no answer within {timeout} s") if is_late else task.result()
+        for name, outcome in outcomes.items():
             if isinstance(outcome, kind):
                 results[name] = outcome
                 continue
@@ -67,6 +68,20 @@ class FanOut:
             level = logging.DEBUG if is_told else logging.WARNING
             _log.log(level, "%s failed: %s", operation, outcome.message, extra=log_facts(name, operation))
         return results, failures
+
+    async def _at_once(
+        self, names: Iterable[str], call: Callable[[str], Awaitable[T]], timeout: float | None
+    ) -> dict[str, object]:
+        tasks = {name: asyncio.ensure_future(_settled(call, name)) for name in names}
+        try:
+            if tasks:
+                await asyncio.wait(tasks.values(), timeout=None if timeout is None else timeout + _GRACE)
+        finally:
+            for task in tasks.values():
+                if not task.done():
+                    self._abandon(task)
+        late = Failure(kind="timed_out", message=f"no answer within {timeout} s")
+        return {name: task.result() if task.done() and not task.cancelled() else late for name, task in tasks.items()}
 
     def _abandon(self, task: asyncio.Task[object]) -> None:
         task.cancel()
@@ -86,7 +101,7 @@ def combine(
     ref: OrderRef, names: Sequence[str], results: Mapping[str, LookupResult], failures: Mapping[str, Failure]
 ) -> Found:
     """One verdict of what the gateways asked say of one ref: absence is proven only where each of them proves it."""
-    if len(names) == 1 and names[0] in results and ref in (only := results[names[0]]) and not only[ref].notes:
+    if len(names) == 1 and (only := results.get(names[0])) is not None and ref in only and not only[ref].notes:
         return only[ref]
     shown: list[Order] = []
     answers: dict[str, Answer] = {}

@@ -173,8 +173,6 @@ class Session:
 
     async def slot(self, lane: Lane, deadline: Deadline, operation: str) -> None:
         """Wait for the right to send a read. RateLimited: locked out for longer. VenueUnavailable: no slot in time."""
-        if self.limiter.take(lane):
-            return
         try:
             await self.limiter.acquire(lane, within=deadline.as_timeout)
         except LockedOut as error:

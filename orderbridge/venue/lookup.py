@@ -145,7 +145,8 @@ class Lookup:
             size = step.size or len(asks)
             runs += [(step, asks[start : start + size]) for start in range(0, len(asks), size or 1)]
         if len(runs) == 1:  # as nearly always, and then no task is needed
-            await _run_each(iter(runs))
+            ((step, asks),) = runs
+            await step.run(asks)
         elif runs:
             async with asyncio.TaskGroup() as group:
                 # Not a task for each: of ten thousand ids they would take the time that the answers need.
@@ -282,7 +283,7 @@ class Lookup:
 
     def result(self) -> LookupResult:
         """The result as it is known now. Asks that nothing has come of ran out of time."""
-        if self._failure is None and any(ask.is_pending for ask in self._asks.values()):
+        if self._failure is None and any(ask.answer is None for ask in self._asks.values()):
             self._failure = Failure(kind="timed_out", message="the time limit ended before every id was asked for")
         return LookupResult.of_all_checked(
             {

@@ -12,7 +12,7 @@ import copy
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeVar
 from urllib.parse import quote, urlencode
@@ -127,7 +127,7 @@ class Channel(Protocol):
         """Raise ConfigurationError where nothing can be sent."""
         ...
 
-    async def ready(self) -> None:
+    def ready(self) -> Awaitable[None]:
         """Have credentials at hand, before a permit is spent."""
         ...
 
@@ -221,9 +221,9 @@ class HttpChannel:
         """ConfigurationError: closed, or in another event loop."""
         self._session.check_usable()
 
-    async def ready(self) -> None:
+    def ready(self) -> Awaitable[None]:
         """Have what signing needs."""
-        await self._auth.ready()
+        return self._auth.ready()
 
     async def renew(self, stamp: object) -> bool:
         """Have newer credentials than those of the stamp."""
@@ -337,7 +337,7 @@ class Sender:
         other._lane = lane
         return other
 
-    async def read(self, call: VenueCall, *, deadline: Deadline, lane: Lane | None = None) -> Any:
+    def read(self, call: VenueCall, *, deadline: Deadline, lane: Lane | None = None) -> Coroutine[Any, Any, Any]:
         """
         The payload of a read, repeated while its time lasts.
 
@@ -346,7 +346,7 @@ class Sender:
             AuthenticationFailed, PermissionDenied, OrderNotFound, VenueError: by the venue.
             ConfigurationError: the address is not the venue's.
         """
-        return await self._repeat(call, deadline, lane or self._lane, Tries())
+        return self._repeat(call, deadline, lane or self._lane, Tries())
 
     async def cancel(
         self, call: VenueCall, *, deadline: Deadline, once: bool = False, tries: Tries | None = None
@@ -451,7 +451,8 @@ class Sender:
         self._channel.check_usable()
         if not call.is_public:
             await self._channel.ready()
-        await session.slot(lane, deadline, call.operation)
+        if not session.limiter.take(lane):
+            await session.slot(lane, deadline, call.operation)
         left = tries.left
         async with session.room(lane, deadline.remaining()):
             self._channel.check_usable()  # the waits may have been long

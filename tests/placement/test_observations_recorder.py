@@ -5,6 +5,8 @@ import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
+from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -503,3 +505,88 @@ async def test_the_end_comes_while_the_last_store_is_just_done() -> None:
     finally:
         signal.alarm(0)
         signal.signal(signal.SIGALRM, before)
+
+
+class Counting(MemoryJournal):
+    """A journal that counts what it is told of orders."""
+
+    told = 0
+
+    async def observe(self, orders: Sequence[Order]) -> list[Order]:
+        self.told += len(orders)
+        return await super().observe(orders)
+
+
+async def stored(recorder: Recorder, *orders: Order) -> int:
+    """How many orders the journal was told of for a look-up that showed these."""
+    journal = recorder._ledger.journal
+    assert isinstance(journal, Counting)
+    before = journal.told
+    recorder.orders(orders, source="look-up")
+    await recorder.catch_up()
+    return journal.told - before
+
+
+@pytest.mark.parametrize(
+    ("changes", "again"),
+    [
+        ({}, 0),
+        ({"raw": {"other": 1}}, 0),
+        ({"observed_at": NOW + timedelta(seconds=59)}, 0),
+        ({"observed_at": NOW + timedelta(seconds=60)}, 1),
+        ({"observed_at": NOW - timedelta(seconds=1)}, 1),
+        ({"observed_at": None}, 1),
+        ({"filled_quantity": Decimal("0.004")}, 1),
+        ({"status": "cancelled"}, 1),
+        ({"evidence": ("open orders: open",)}, 1),
+        ({"anomalies": ("odd",)}, 1),
+        ({"order_id": "oid2"}, 1),
+        ({"side": "sell"}, 1),
+    ],
+)
+async def test_a_sighting_that_tells_no_more_than_the_last_is_not_stored(changes: dict[str, Any], again: int) -> None:
+    """It differs in when it was made alone; once a minute that is stored too, by which orders are pruned."""
+    recorder = watcher(Counting())
+    order = seen(status="open", observed_at=NOW, client_order_id=None, evidence=("look-up: open",))
+
+    first = await stored(recorder, order)
+    second = await stored(recorder, Order.model_validate({**dict(order), **changes}))
+
+    assert (first, second) == (1, again)
+
+
+async def test_what_a_sighting_contradicts_is_stored_each_time() -> None:
+    """Two that agree undo an end, so the second must not be taken for old news."""
+    recorder = watcher(Counting())
+    ended = seen(status="cancelled", observed_at=NOW, updated_at=NOW)
+    working = seen(status="open", observed_at=NOW + timedelta(seconds=1), updated_at=NOW + timedelta(seconds=1))
+    once_more = working.model_copy(update={"observed_at": NOW + timedelta(seconds=2)})
+
+    counts = [await stored(recorder, order) for order in (ended, working, once_more)]
+
+    assert counts == [1, 1, 1]
+    (known,) = await recorder._ledger.journal.orders(order_id=working.order_id)
+    assert known.may_be_live
+
+
+async def test_an_order_of_a_placement_that_began_meanwhile_is_stored_again() -> None:
+    """It was nobody's when it was seen; under the placement's client id it settles that now."""
+    recorder = watcher(Counting())
+    order = seen(status="open", observed_at=NOW, client_order_id="c1")
+    assert [await stored(recorder, order), await stored(recorder, order)] == [1, 0]
+
+    recorder._observations._foreign.clear()  # as `expect` does for the placement's own
+
+    assert await stored(recorder, order) == 1
+
+
+async def test_what_is_learnt_beside_sightings_is_told_by_the_next() -> None:
+    """After a cancel was sent, the same sighting again is stored."""
+    recorder = watcher(Counting())
+    order = seen(status="open", observed_at=NOW, client_order_id=None)
+    await stored(recorder, order)
+
+    recorder.sign(order, Sign.CANCEL_SENT, gateway=order.gateway)
+    await recorder.catch_up()
+
+    assert await stored(recorder, order) == 1

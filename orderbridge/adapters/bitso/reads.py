@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any, Final, Self
 
@@ -57,8 +57,8 @@ class BitsoReads:
         """The moment, by the gateway's clock."""
         return datetime.fromtimestamp(self._clock(), UTC)
 
-    async def _get(self, path: str, deadline: Deadline, operation: str) -> Any:
-        return await self.sender.read(HttpCall(operation=operation, path=path), deadline=deadline, lane=self._lane)
+    def _get(self, path: str, deadline: Deadline, operation: str) -> Awaitable[Any]:
+        return self.sender.read(HttpCall(operation=operation, path=path), deadline=deadline, lane=self._lane)
 
     async def orders_at(self, path: str, *, deadline: Deadline, operation: str, source: str) -> Rows[Order]:
         """The orders in the payload of a path."""

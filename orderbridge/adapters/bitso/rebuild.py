@@ -11,11 +11,11 @@ Finding orders by any of their ids, in as few requests as Bitso allows.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from orderbridge.adapters.bitso.codes import CODES
 from orderbridge.adapters.bitso.mapping import WAITING_MAY_BE_MISSING, order_from_fills, told_of, ways_to_ask
@@ -110,15 +110,15 @@ class _Rebuild:
         self._why_not_open = "the open orders were not read"
         self._again: dict[str, Ask] = {}
 
-    async def ask_list(self, asks: Sequence[Ask]) -> None:
+    def ask_list(self, asks: Sequence[Ask]) -> Coroutine[Any, Any, None]:
         """Ask for ids of one kind."""
-        await self._look.find(asks, self._look_up, blames_an_id=blames_an_id)
+        return self._look.find(asks, self._look_up, blames_an_id=blames_an_id)
 
-    async def _look_up(self, asks: Sequence[Ask]) -> Rows[Order]:
+    def _look_up(self, asks: Sequence[Ask]) -> Awaitable[Rows[Order]]:
         kind, ids = asks[0].kind, ",".join(ask.id for ask in asks)
         many = "oids" if kind == ORDER else "origin_ids"
         path = f"/orders/{ids}" if kind == ORDER and len(asks) == 1 else f"/orders?{many}={ids}"
-        return await self._reads.orders_at(path, deadline=self._look.deadline, operation="lookup", source="look-up")
+        return self._reads.orders_at(path, deadline=self._look.deadline, operation="lookup", source="look-up")
 
     async def read_early(self, asks: Sequence[Ask]) -> None:
         """Read the trades of what a cancel has just listed."""
