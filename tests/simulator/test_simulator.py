@@ -140,6 +140,23 @@ def test_settings_have_types_and_ranges(venue: str, name: str, value: Any) -> No
     assert getattr(settings, name) == before
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "wanted"),
+    [
+        ("closed_books", "btc_mxn", "a list of names"), ("lockout", -1, "greater than or equal to 0"),
+        ("lockout", 10**10, "less than or equal to 1000000000"), ("most_open_orders", 5.5, "a valid integer"),
+        ("pacing", "yes", "a valid boolean"), ("api_key", 5, "a valid string"), ("miss", "never", "'empty', '0312'"),
+    ],
+)  # fmt: skip
+def test_a_refused_setting_says_what_would_do(name: str, value: Any, wanted: str) -> None:
+    """In one line: the name, the value, and what is taken instead."""
+    with pytest.raises(ValueError, match=wanted) as refused:
+        Simulator(bitso={name: value})
+
+    assert str(refused.value).startswith(f"{name}={value!r}")
+    assert "\n" not in str(refused.value)
+
+
 def test_closed_books_may_be_any_list() -> None:
     """JSON knows no sets."""
     assert Simulator(bitso={"closed_books": ["btc_mxn"]}).bitso.settings.closed_books == {"btc_mxn"}
