@@ -79,15 +79,12 @@ def check_settings(
     )
 
 
-def _origin(base_url: Any, *, allow_plain_http: bool) -> str:
-    if not isinstance(base_url, str) or not base_url.strip():
-        raise ConfigurationError("base_url is missing: Bitcain documents no address, so there is no default")
+def _origin(base_url: str, *, allow_plain_http: bool) -> str:
     origin = base_url.strip().rstrip("/")
-    try:
-        check_address(origin, allow_plain_http=allow_plain_http)
-        path = urlsplit(origin).path
-    except ValueError as error:
-        raise ConfigurationError(f"{base_url!r} is no absolute http(s) address") from error
+    if not origin:
+        raise ConfigurationError("base_url is missing: Bitcain documents no address, so there is no default")
+    check_address(origin, allow_plain_http=allow_plain_http)
+    path = urlsplit(origin).path
     if path.endswith(("/api", "/api/v1")):
         raise ConfigurationError(f"base_url is the origin, without {path}: the paths are added to it")
     return origin
