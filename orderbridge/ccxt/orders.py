@@ -259,13 +259,15 @@ class CcxtOrders:
                 own = None
             if self._can.edit is EditClass.NONE:
                 return await self._place_in_its_stead(order, {**changes, "client_order_id": own}, extra)
-            manner = {name: changes.pop(name) for name in _MANNER if name in changes}
-            others = {
-                _MANNER[name][0]
-                for name, value in manner.items()
-                if value != (getattr(order, name) or _MANNER[name][1])
-            }
-            refuse(others | set(extra) | ({"clientOrderId"} if own else set()))
+            if own is not None:
+                extra["clientOrderId"] = own
+            for name, (word, plain_one) in _MANNER.items():
+                stands = getattr(order, name) or plain_one
+                if changes.pop(name, stands) != stands:
+                    extra[word] = None
+            refuse(extra)
+            if not changes:
+                raise ccxt.ArgumentsRequired(f"{order.order_id} is so already: an edit changes something")
             edited = await self._bridge.edit(order, OrderEdit(**changes), timeout=self.timeout)
         await self._creates.shown([edited])
         return order_row(edited, number=self._number)

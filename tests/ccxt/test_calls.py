@@ -230,12 +230,16 @@ async def test_an_edit_in_place_refuses_what_it_cannot_change(
 
 async def test_an_edit_may_say_what_the_order_is_already(sim: Simulator, exchange: Any) -> None:
     """Bots give the params of the create again: of those that change nothing none is in the way."""
+    import ccxt
+
     first = await exchange.create_order("BTC/MXN", "limit", "buy", 0.01, 560000, {"postOnly": True})
     params = {"postOnly": True, "timeInForce": "GTC", "clientOrderId": first["clientOrderId"], "recvWindow": 5000}
 
     edited = await exchange.edit_order(first["id"], "BTC/MXN", "LIMIT_MAKER", "buy", None, 570000, params)
 
     assert (edited["id"], edited["price"]) == (first["id"], 570000.0)
+    with pytest.raises(ccxt.ArgumentsRequired, match="so already"):
+        await exchange.edit_order(first["id"], "BTC/MXN", "limit", "buy", None, None, {"postOnly": True})
 
 
 async def test_an_edit_whose_outcome_is_not_known_is_no_error_to_retry(sim: Simulator, exchange_of: Any) -> None:

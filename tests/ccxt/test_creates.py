@@ -10,6 +10,7 @@ from orderbridge.errors import NotSent
 from orderbridge.simulator import Simulator
 from tests.ccxt.conftest import TIMES, bridge_over
 from tests.ccxt.kit import LIMIT, LONG, PLACE, SOON, appear, patient, put, unknown_create
+from tests.placement.kit import until
 
 pytestmark = pytest.mark.ccxt
 
@@ -562,3 +563,24 @@ async def test_ended_orders_are_forgotten_but_for_those_with_a_key_of_their_bots
     assert {named["id"], live["id"]} <= {each.order.order_id for each in placements if each.order}
     assert again["id"] == named["id"]
     assert sim.bitso.requests[PLACE] == 22
+
+
+async def test_what_was_throttled_is_asked_for_once_the_venue_can_be_asked(sim: Simulator, exchange_of: Any) -> None:
+    """The order is told at the end of the lock-out, whenever the next probe would be."""
+    paper = {"trading_mode": "paper"}
+    bridge = bridge_over(sim, venue="bitcain", horizon=LONG, probe_times=(0.01,), gateway=paper)
+    exchange = exchange_of(bridge, "bitcain", resolve_for=20)
+    await exchange.fetch_open_orders()
+    sim.bitcain.fault("throttle", operation="place", nth=1, retry_after=1)
+    creating = asyncio.ensure_future(exchange.create_order("BTC/USDT", "limit", "buy", 0.01, 50000))
+
+    async def is_unclear() -> bool:
+        return [each.state for each in await bridge.placements()] == ["uncertain"]
+
+    await until(is_unclear)
+    (placement,) = await bridge.placements()
+    own = placement.client_order_id
+    put = sim.bitcain.put(client_order_id=own, side="buy", price="50000", quantity="0.01", status="open", **paper)
+    order = await creating
+
+    assert (order["id"], order["clientOrderId"]) == (put.oid, own)
