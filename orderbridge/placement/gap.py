@@ -9,23 +9,19 @@ key is as free as it looks. That ends with a look, or with a person's word, neve
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final, NamedTuple
 
 from orderbridge.client_ids import is_ours, minted_at
 from orderbridge.errors import NotSent, VenueUnavailable
-from orderbridge.gateway import OrderGateway, within
+from orderbridge.gateway import OrderGateway
 from orderbridge.http.session import log_facts
 from orderbridge.model.basics import OrderType, PlacementState
-from orderbridge.model.lifecycle import with_fills
-from orderbridge.model.order import Fill, Identity, Order
-from orderbridge.model.ref import OrderRef
+from orderbridge.model.order import Identity, Order
 from orderbridge.placement.journal import Gap
 from orderbridge.placement.ledger import Ledger, log
 from orderbridge.placement.observations import Observations
-from orderbridge.placement.probe import PROBE_TIMEOUT, READ_TIMEOUT, open_orders_of, steadily
-from orderbridge.placement.resolve import in_rounds
+from orderbridge.placement.probe import PROBE_TIMEOUT, READ_TIMEOUT, as_shown, open_orders_of, steadily, traded_orders
 from orderbridge.placement.states import Record
 from orderbridge.screening import SKEW, disagreements
 
@@ -167,25 +163,10 @@ class Lost:
         if gateway.capabilities.fills:
             traded = gateway.fills(since=since, symbol=symbol, timeout=PROBE_TIMEOUT)
             known = {order.order_id for order in orders}
-            orders += await self._traded(await steadily(traded), known)
+            strange = [fill for fill in await steadily(traded) if fill.order_id not in known]
+            lacking = traded_orders(strange, at=self._ledger.now())
+            orders += await as_shown(gateway, lacking, timeout=READ_TIMEOUT)
         return {order.identity: order for order in orders}, listed.may_lack
-
-    async def _traded(self, fills: Sequence[Fill], known: set[str]) -> list[Order]:
-        """The orders of trades that nothing else showed: looked up, or as far as the trades tell."""
-        by_order: dict[str, list[Fill]] = {}
-        for fill in fills:
-            if fill.order_id not in known:
-                by_order.setdefault(fill.order_id, []).append(fill)
-        orders: list[Order] = []
-        for some in in_rounds(by_order.values(), self._gateway.capabilities):
-            firsts = [trades[0] for trades in some]
-            refs = [OrderRef(gateway=fill.gateway, order_id=fill.order_id, symbol=fill.symbol) for fill in firsts]
-            result = await within(self._gateway.lookup(*refs, timeout=READ_TIMEOUT), READ_TIMEOUT)
-            for trades, ref in zip(some, refs, strict=True):
-                names = ("venue", "account", "order_id", "client_order_id", "symbol", "side")
-                told = Order(**{name: getattr(trades[0], name) for name in names})
-                orders += result[ref].orders or [with_fills(told, trades, at=self._ledger.now())]
-        return orders
 
     def _is_of(self, gap: Gap, order: Order) -> bool:
         """True if an order may have been made in the time that was lost."""

@@ -9,13 +9,14 @@ What has no client id is sought among all that the venue shows of its symbol and
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Final, TypeVar
 
 from orderbridge.errors import NotSupported, OrderNotFound
-from orderbridge.gateway import OrderGateway, within
+from orderbridge.gateway import Capabilities, OrderGateway, within
 from orderbridge.model.lifecycle import with_fills
 from orderbridge.model.order import Fill, Identity, Order
 from orderbridge.model.ref import OrderRef
@@ -63,6 +64,41 @@ async def steadily(items: AsyncIterator[T]) -> list[T]:
     while (item := await within(anext(items, None), READ_TIMEOUT)) is not None:
         found.append(item)
     return found
+
+
+# Asked for in one round at the least. A gateway splits what its venue takes one by one, and where it searches a
+# list, one search serves them all.
+_TOGETHER: Final = 50
+
+
+def in_rounds(items: Iterable[T], capabilities: Capabilities) -> Iterator[list[T]]:
+    """So many at a time as one round asks about."""
+    rest = iter(items)
+    while some := list(islice(rest, max(capabilities.lookup_batch, _TOGETHER))):
+        yield some
+
+
+def traded_orders(fills: Iterable[Fill], *, at: datetime) -> list[Order]:
+    """The orders of trades, as far as those tell."""
+    by_order: dict[Identity, list[Fill]] = {}
+    for fill in fills:
+        by_order.setdefault((fill.gateway, fill.order_id, fill.symbol, fill.side), []).append(fill)
+    names = ("venue", "account", "order_id", "client_order_id", "symbol", "side")
+    return [
+        with_fills(Order(**{name: getattr(trades[0], name) for name in names}), trades, at=at)
+        for trades in by_order.values()
+    ]
+
+
+async def as_shown(gateway: OrderGateway, orders: Iterable[Order], *, timeout: float) -> list[Order]:
+    """Orders as their venue shows them, and as they are where it does not."""
+    shown: list[Order] = []
+    for some in in_rounds(orders, gateway.capabilities):
+        refs = [OrderRef(gateway=each.gateway, order_id=each.order_id, symbol=each.symbol) for each in some]
+        result = await within(gateway.lookup(*refs, timeout=timeout), timeout)
+        for order, ref in zip(some, refs, strict=True):
+            shown += result[ref].orders or [order]
+    return shown
 
 
 # What an order must show to be taken for one that was asked for.
@@ -244,22 +280,13 @@ class _Asking:
         if not records:
             return
         sides = {(record.placement.request.symbol, record.placement.request.side) for record in records}
-        by_order: dict[object, list[Fill]] = {}
         try:
-            for fill in await self._since(records, self.gateway.fills):
-                if (fill.symbol, fill.side) in sides:
-                    by_order.setdefault((fill.order_id, fill.symbol, fill.side), []).append(fill)
-            for order in map(_traded, by_order.values()):
-                if not await self.known(records[0], order):
-                    await self._take(records, [await self._as_shown(order)], "trades")
+            fills = await self._since(records, self.gateway.fills)
+            traded = traded_orders([each for each in fills if (each.symbol, each.side) in sides], at=datetime.now(UTC))
+            strange = [order for order in traded if not await self.known(records[0], order)]
+            await self._take(records, await as_shown(self.gateway, strange, timeout=self.timeout), "trades")
         except Exception as error:  # noqa: BLE001 - whatever an adapter raises, it is no negative
             self._block(records, f"trades: {error}")
-
-    async def _as_shown(self, order: Order) -> Order:
-        """An order that its trades told of, as the venue shows it, if it does."""
-        ref = OrderRef(gateway=order.gateway, order_id=order.order_id, symbol=order.symbol)
-        result = await within(self.gateway.lookup(ref, timeout=self.timeout), self.timeout)
-        return next(iter(result[ref].orders), order)
 
     async def read_history(self, records: Sequence[Record]) -> None:
         if not records:
@@ -315,11 +342,3 @@ class _Asking:
             if (is_of_side or not disagreements(request, order, since=since)) and not await self.known(record, order):
                 found[order.identity] = order
         return found
-
-
-def _traded(fills: Sequence[Fill]) -> Order:
-    """An order as its trades tell of it."""
-    names = ("venue", "account", "order_id", "client_order_id", "symbol", "side", "created_at")
-    first = min(fills, key=lambda fill: fill.created_at or datetime.max.replace(tzinfo=UTC))
-    told = Order(**{name: getattr(first, name) for name in names})
-    return with_fills(told, fills)

@@ -27,8 +27,8 @@ from orderbridge.model.results import Answer, Failure, Found, OrderList
 from orderbridge.placement.ledger import Ledger, log, note_known
 from orderbridge.placement.observations import Observations
 from orderbridge.placement.place import Placer
-from orderbridge.placement.probe import PROBE_TIMEOUT, READ_TIMEOUT, all_of, open_orders_of
-from orderbridge.placement.resolve import Resolver, Stale, in_rounds
+from orderbridge.placement.probe import PROBE_TIMEOUT, READ_TIMEOUT, all_of, in_rounds, open_orders_of
+from orderbridge.placement.resolve import Resolver, Stale
 from orderbridge.placement.states import IN_FLIGHT, UNFINISHED, Happened, Record
 
 # Whatever the clock's grain, the next look begins after the settle time.

@@ -12,14 +12,13 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import islice
 from typing import Final, Literal, TypeVar, get_args
 
 from orderbridge.errors import ConfigurationError, OrderNotFound, OutcomeUnknown
-from orderbridge.gateway import Capabilities, OrderGateway, within
+from orderbridge.gateway import OrderGateway, within
 from orderbridge.http.session import log_facts
 from orderbridge.model.basics import PlacementState
 from orderbridge.model.order import Order
@@ -27,7 +26,7 @@ from orderbridge.model.placement import AlarmKind
 from orderbridge.model.ref import OrderRef
 from orderbridge.placement.ledger import LEASE_SECONDS, Ledger, kernel, log
 from orderbridge.placement.observations import Observations
-from orderbridge.placement.probe import PROBE_TIMEOUT, Round, glance, probe
+from orderbridge.placement.probe import PROBE_TIMEOUT, Round, glance, in_rounds, probe
 from orderbridge.placement.states import IN_FLIGHT, WATCHED, Happened, Record
 from orderbridge.screening import disagreements
 
@@ -36,9 +35,6 @@ PROBE_TIMES: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 120.0)
 SETTLE_HORIZON: Final = 120.0
 EVERY: Final = 300.0
 ROUNDS: Final = 3
-# Asked for in one round at the least. A gateway splits what its venue takes one by one, and where it searches a
-# list, one search serves them all.
-_TOGETHER: Final = 50
 # How often one placement is sent again, under `resend_if_absent`; after that it stays as it is proven to be.
 RESENDS: Final = 3
 # A placement that was made so long before its order may have waited to be sent; so many are looked through at first.
@@ -88,13 +84,6 @@ class Probing:
                 "arrives after it would be called absent",
                 gateway=gateway.name,
             )
-
-
-def in_rounds(items: Iterable[T], capabilities: Capabilities) -> Iterator[list[T]]:
-    """So many at a time as one round asks about."""
-    rest = iter(items)
-    while some := list(islice(rest, max(capabilities.lookup_batch, _TOGETHER))):
-        yield some
 
 
 @dataclass
