@@ -14,7 +14,7 @@ from orderbridge.model.basics import OrderType, PlacementState
 from orderbridge.model.lifecycle import Sign, advance
 from orderbridge.model.order import Identity, Order
 from orderbridge.model.placement import HOLDING
-from orderbridge.placement.states import IN_FLIGHT, UNFINISHED, Event, Record, Transition, stored
+from orderbridge.placement.states import IN_FLIGHT, UNFINISHED, Event, Record, Transition, showing, stored
 
 # Reads a record and says what it becomes; None leaves it. It runs inside the transaction, and again where another
 # writer came between: pure, and quick.
@@ -60,6 +60,7 @@ class Journal(Protocol):
     Keeps placements, their events, and every observation of an order. Each call is one transaction.
 
     A call returns after its writes are as durable as the journal makes them. Every call may raise JournalError.
+    A record is given with its order as last known, and one that is stored with an order lets that be known too.
     """
 
     @property
@@ -200,7 +201,7 @@ class MemoryJournal:
         id, client = placement.placement_id, (placement.gateway, placement.client_order_id or "")
         holder = self._holder(placement.gateway, placement.key)
         if holder is not None:
-            return holder
+            return self._shown(holder)
         if placement.client_order_id is not None and client in self._clients:
             raise ClientIdUsed(f"the client order id {placement.client_order_id} was used before")
         if id in self._records:
@@ -209,21 +210,19 @@ class MemoryJournal:
         self._check_alone(last, alone)
         self._events[id] = []
         self._add(id, stored(record), *[step.event for step in then])
-        self._keep(last)
         if placement.client_order_id is not None:
             self._clients[client] = id
-        return last
+        return self._keep(last)
 
     async def change(self, placement_id: str, change: Change, *, alone: bool = False) -> Record:
         """See `Journal.change`."""
-        record = self._records[placement_id]
+        record = self._shown(self._records[placement_id])
         done = change(record)
         if done is None:
             return record
         self._check_alone(done.record, alone)
         self._add(placement_id, done.event)
-        self._keep(done.record)
-        return done.record
+        return self._keep(done.record)
 
     async def change_seeing(self, placement_id: str, order: Order, change: ChangeSeeing) -> Record:
         """See `Journal.change_seeing`."""
@@ -232,7 +231,8 @@ class MemoryJournal:
 
     async def get(self, placement_id: str) -> Record | None:
         """See `Journal.get`."""
-        return self._records.get(placement_id)
+        record = self._records.get(placement_id)
+        return None if record is None else self._shown(record)
 
     async def find(
         self,
@@ -257,7 +257,7 @@ class MemoryJournal:
             and client_order_id in (None, record.placement.client_order_id)
             and (states is None or record.state in states)
         )
-        return list(islice(fitting, limit))
+        return list(map(self._shown, islice(fitting, limit)))
 
     async def events(self, placement_id: str) -> list[Event]:
         """See `Journal.events`."""
@@ -266,19 +266,24 @@ class MemoryJournal:
 
     async def observe(self, orders: Sequence[Order]) -> list[Order]:
         """See `Journal.observe`."""
-        known = []
-        for order in orders:
-            identity = order.identity
-            before = self._dropped(identity)
-            now = self._orders[identity] = order if before is None else advance(before, order)[0]
-            known.append(now)
-            for id in _ids_of(now):
-                self._named.setdefault(id, set()).add(identity)
+        known = [self._observe(order) for order in orders]
         if len(self._orders) > 2 * self._most:
             over = [key for key, order in self._orders.items() if order.is_done]
             for key in over[: len(self._orders) - self._most]:
                 self._dropped(key)
         return known
+
+    def _observe(self, order: Order) -> Order:
+        identity = order.identity
+        before = self._dropped(identity)
+        known = self._orders[identity] = order if before is None else advance(before, order)[0]
+        for id in _ids_of(known):
+            self._named.setdefault(id, set()).add(identity)
+        return known
+
+    def _shown(self, record: Record) -> Record:
+        order = record.placement.order
+        return record if order is None else showing(record, self._orders.get(order.identity))
 
     def _dropped(self, identity: Identity) -> Order | None:
         order = self._orders.pop(identity, None)
@@ -355,7 +360,10 @@ class MemoryJournal:
             if self._latest is None or event.at > self._latest:
                 self._latest = event.at
 
-    def _keep(self, record: Record) -> None:
+    def _keep(self, record: Record) -> Record:
+        order = record.placement.order
+        if order is not None and self._orders.get(order.identity) is not order:
+            record = showing(record, self._observe(order))
         placement = record.placement
         id, gateway, key = placement.placement_id, placement.gateway, placement.key
         before = self._records.get(id)
@@ -371,6 +379,7 @@ class MemoryJournal:
             self._in_flight.pop(id, None)
         if len(self._records) > self._sweep_at:
             self._forget_oldest()
+        return record
 
     def _forget_oldest(self) -> None:
         over = [record for record in self._records.values() if self._is_over(record)]

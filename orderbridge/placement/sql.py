@@ -20,7 +20,7 @@ from orderbridge.model.basics import OrderType, PlacementState
 from orderbridge.model.lifecycle import Sign, advance
 from orderbridge.model.order import Order
 from orderbridge.placement.journal import Change, ChangeSeeing, ClientIdUsed, Gap, InFlight
-from orderbridge.placement.states import IN_FLIGHT, UNFINISHED, Event, Record, Transition, stored
+from orderbridge.placement.states import IN_FLIGHT, UNFINISHED, Event, Record, Transition, showing, stored
 
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
@@ -47,6 +47,30 @@ def readable(model: type[M], body: str, what: str = "it", *, told: Callable[[str
         return None
 
 
+def with_order(record: Record, body: str | None, *, told: Callable[[str], object] = str) -> Record:
+    """A record with its order as the body of that order's row tells; as it is where that cannot be read."""
+    order = record.placement.order
+    if order is None or body is None:
+        return record
+    return showing(record, readable(Order, body, f"order {order.order_id}", told=told))
+
+
+def events_of(
+    placement_id: str, rows: Iterable[Sequence[str]], *, told: Callable[[str], object] | None = None
+) -> Iterator[Event]:
+    """
+    The events of a placement, in order.
+
+    Args:
+        told: told of each that cannot be read and is left out; without it such a one is a JournalError.
+    """
+    for seq, (body,) in enumerate(rows, start=1):
+        what = f"event {seq} of placement {placement_id}"
+        event = read_row(Event, body, what) if told is None else readable(Event, body, what, told=told)
+        if event is not None:
+            yield event.model_copy(update={"placement_id": placement_id, "seq": seq})
+
+
 def _listed(states: Sequence[PlacementState]) -> str:
     return ", ".join(f"'{state}'" for state in states)
 
@@ -54,43 +78,42 @@ def _listed(states: Sequence[PlacementState]) -> str:
 # SQLite uses a partial index only for a query that repeats its condition, in the same words.
 _INDEXED: Final = (*UNFINISHED, PlacementState.NOT_PLACED)
 _IS_INDEXED: Final = f"state IN ({_listed(_INDEXED)})"
-_HOLDER: Final = "SELECT placement_id, body FROM placements WHERE gateway = ? AND held_key = ?"
-_TWIN: Final = (
-    f"SELECT placement_id, body FROM placements WHERE fingerprint = ? AND state IN ({_listed(IN_FLIGHT)}) "
-    f"AND {_IS_INDEXED} AND placement_id <> ?"
-)
+_IS_TWIN: Final = f"fingerprint = ? AND state IN ({_listed(IN_FLIGHT)}) AND {_IS_INDEXED}"
+_HOLDS: Final = "p.key = ? AND p.gateway = ? AND p.held = 1"
+_BY_ID: Final = "placement_id = ?"
 _CLIENT: Final = "SELECT 1 FROM placements WHERE client_order_id = ? AND gateway = ?"
-_BODY: Final = "SELECT body FROM placements WHERE placement_id = ?"
-_LAST_SEQ: Final = "SELECT COALESCE(MAX(seq), 0) FROM events WHERE placement_id = ?"
-EVENTS: Final = "SELECT seq, body FROM events WHERE placement_id = ? ORDER BY seq"
-_EVENT_ROW: Final = "(?, ?, ?, ?, ?, ?)"
+# An event knows the one before it, whose number is lower; a placement knows its last.
+CHAIN: Final = """WITH RECURSIVE chain AS (SELECT n, before, body FROM events WHERE n = ? UNION ALL
+    SELECT e.n, e.before, e.body FROM chain c JOIN events e ON e.n = c.before AND e.n < c.n)"""
+_LAST: Final = f"(SELECT NULLIF(last, 0) FROM placements WHERE {_BY_ID})"
+EVENTS: Final = f"{CHAIN.replace('?', _LAST)} SELECT body FROM chain ORDER BY n"
+_ADD: Final = f"INSERT INTO events (before, at, body) VALUES (COALESCE(?, {_LAST}), ?, ?) RETURNING n"
 # One statement looks and stores; what stood in its way is asked for only when it stored nothing.
-_FREE: Final = "NOT EXISTS (SELECT 1 FROM placements WHERE gateway = ? AND held_key = ?)"
-_NO_TWIN: Final = (
-    f"NOT EXISTS (SELECT 1 FROM placements WHERE fingerprint = ? AND state IN ({_listed(IN_FLIGHT)}) AND {_IS_INDEXED})"
-)
-_NEW: Final = f"INSERT INTO placements SELECT ?, ?, ?, ?, ?, ?, ?, ?, ? WHERE {_FREE}"
+_FREE: Final = f"NOT EXISTS (SELECT 1 FROM placements p WHERE {_HOLDS})"
+_NEW: Final = f"INSERT INTO placements SELECT ?, ?, ?, ?, ?, ?, ?, ?, 0, ? WHERE {_FREE}"
 _INSERT: Final = f"{_NEW} ON CONFLICT DO NOTHING"
-_INSERT_ALONE: Final = f"{_NEW} AND {_NO_TWIN} ON CONFLICT DO NOTHING"
+_INSERT_ALONE: Final = f"{_NEW} AND NOT EXISTS (SELECT 1 FROM placements WHERE {_IS_TWIN}) ON CONFLICT DO NOTHING"
+_UPDATE: Final = f"UPDATE placements SET state = ?, last = ?, body = ? WHERE {_BY_ID}"
+_BEGIN: Final = f"UPDATE placements SET last = ? WHERE {_BY_ID}"
+# By themselves: an index is written anew where a column of it is set, be it to what it was.
+_LET_GO: Final = f"UPDATE placements SET held = NULL WHERE {_BY_ID} AND held = 1"
 # A ghost does not take its key back from the placement that was given it since.
-_TAKEN: Final = "SELECT 1 FROM placements WHERE gateway = ? AND held_key = ? AND placement_id <> ?"
-_UPDATE: Final = (
-    f"UPDATE placements SET state = ?, body = ?, held_key = CASE WHEN EXISTS ({_TAKEN}) THEN NULL ELSE ? END "
-    "WHERE placement_id = ?"
-)
-_FREE_CLIENT: Final = (
-    "UPDATE placements SET client_order_id = NULL WHERE placement_id = ? AND client_order_id IS NOT NULL"
-)
+_HOLD: Final = f"UPDATE placements SET held = 1 WHERE {_BY_ID} AND held IS NULL AND {_FREE}"
+_FREE_CLIENT: Final = f"UPDATE placements SET client_order_id = NULL WHERE {_BY_ID} AND client_order_id IS NOT NULL"
 IS_ORDER: Final = "gateway = ? AND order_id = ? AND symbol = ? AND side = ?"
 ORDER: Final = f"SELECT body FROM orders WHERE {IS_ORDER}"
 _NEW_ORDER: Final = (
     "INSERT INTO orders (client_order_id, working, body, gateway, order_id, symbol, side) VALUES (?, ?, ?, ?, ?, ?, ?)"
 )
-_PUT_ORDER: Final = f"UPDATE orders SET client_order_id = ?, working = ?, body = ? WHERE {IS_ORDER}"
+_PUT_ORDER: Final = f"UPDATE orders SET body = ? WHERE {IS_ORDER}"
+_PUT_INDEXED: Final = f"UPDATE orders SET client_order_id = ?, working = ? WHERE {IS_ORDER}"
 _ORDERS: Final = (
     "SELECT order_id, body, gateway FROM orders WHERE order_id = ? "
     "UNION SELECT order_id, body, gateway FROM orders WHERE client_order_id = ?"
 )
+# A placement's row tells which order is its; how that stands is told by the order's row alone.
+_WHICH: Final = ("venue", "account", "order_id", "symbol", "side")
+_HOW_IT_STANDS: Final = {"placement": {"order": {*Order.model_fields}.difference(_WHICH)}}
 
 _GAPS: Final = "SELECT since, until, told FROM gaps WHERE gateway = '' ORDER BY until"
 _LOOKS: Final = "SELECT until, found FROM gaps WHERE gateway = ? AND symbol = ?"
@@ -112,15 +135,22 @@ class Dialect(NamedTuple):
 
     Attributes:
         now: epoch seconds, by the clock that decides about leases. `in_order`: sorts rows of one time as they were
-            written. `in_body`: a field of a row's body by its dotted path; NULL where the body is damaged.
+            written. `in_body`: a field of a body by its dotted path, and its column; NULL where that is damaged.
         names: the placement ids of a group, joined. `check`: tells damage, a row for each; one that says `ok` is none.
     """
 
     now: str
     in_order: str
-    in_body: Callable[[str], str]
+    in_body: Callable[..., str]
     names: str
     check: str
+
+    @property
+    def records(self) -> str:
+        """Begins a query for records, `p`: for each its id, its body, and that of its order as last known."""
+        of = (f"o.{name} = {self.in_body(f'placement.order.{name}', 'p.body')}" for name in _WHICH[2:])
+        on = " AND ".join(("o.gateway = p.gateway", *of))
+        return f"SELECT p.placement_id, p.body, o.body FROM placements p LEFT JOIN orders o ON {on} WHERE"
 
 
 class Connection(Protocol):
@@ -167,11 +197,12 @@ class SqlJournal:
     durable: Final = True
 
     def __init__(self, engine: Callable[[Callable[[], object]], Engine]) -> None:
-        # Records as they stand in the journal, each with the number of its last event.
-        self._known: dict[str, tuple[Record, int]] = {}
+        # Records as they stand in the journal; how their orders stand may have changed since.
+        self._known: dict[str, Record] = {}
         # Called within a write, once what is remembered may not be so any more.
         self.forget = self._known.clear
         self.engine = engine(self.forget)
+        self._records = self.engine.dialect.records
         self._told: set[str] = set()
         # Told of each row that was left out of a list, as it cannot be read.
         self.on_unreadable: Callable[[str], object] = lambda why: None
@@ -183,10 +214,10 @@ class SqlJournal:
             last = then[-1].record if then else record
             begins = alone and last.state in IN_FLIGHT
             if not _insert(db, last, alone=begins):
-                return _obstacle(db, last, alone=begins)
-            _add(db, stored(record), *(step.event for step in then))
-            self._remember(last, 1 + len(then))
-            return last
+                return self._obstacle(db, last, alone=begins)
+            number = _add(db, last.id, stored(record), *(step.event for step in then))
+            db.execute(_BEGIN, (number, last.id))
+            return self._remember(_observed(db, last))
 
         return await self.engine.write(work)
 
@@ -200,27 +231,63 @@ class SqlJournal:
 
         def work(db: Connection) -> Record:
             known = _observe(db, order)
-            return self._change(db, placement_id, lambda record: change(record, known))
+            return self._change(db, placement_id, lambda record: change(record, known), known)
 
         return await self.engine.write(work)
 
-    def _change(self, db: Connection, placement_id: str, change: Change, *, alone: bool = False) -> Record:
-        record, seq = self._known.get(placement_id) or _current(db, placement_id)
-        done = change(record)
+    def _change(
+        self, db: Connection, placement_id: str, change: Change, seen: Order | None = None, *, alone: bool = False
+    ) -> Record:
+        before = self._current(db, placement_id)
+        done = change(before)
         if done is None:
-            return record
+            return before
         after = done.record
         if alone and after.state in IN_FLIGHT:
-            _check_alone(db, after)
-        _add(db, done.event, after=seq)
-        _update(db, after)
-        self._remember(after, seq + 1)
-        return after
+            self._check_alone(db, after)
+        _update(db, before, after, done.event)
+        order = after.placement.order
+        is_known = order is seen or order == before.placement.order
+        return self._remember(after if is_known else _observed(db, after))
+
+    def _current(self, db: Connection, placement_id: str) -> Record:
+        record = self._known.get(placement_id)
+        if record is None:
+            record = self._read(db, _BY_ID, (placement_id,))
+            if record is None:
+                raise KeyError(placement_id)
+            return record
+        order = record.placement.order
+        row = None if order is None else db.execute(ORDER, order.identity).fetchone()
+        return record if row is None else with_order(record, row[0])
+
+    def _read(self, db: Connection, where: str, values: Sequence[Any], which: str = "") -> Record | None:
+        row = db.execute(f"{self._records} {where}", values).fetchone()
+        return None if row is None else with_order(read_row(Record, row[1], f"placement {row[0]}{which}"), row[2])
+
+    def _obstacle(self, db: Connection, record: Record, *, alone: bool) -> Record:
+        """The obstacle to storing a record: the holder of its key is returned, anything else raised."""
+        placement = record.placement
+        which = f", which holds the key {placement.key!r},"
+        held = self._read(db, _HOLDS, (placement.key, placement.gateway), which)
+        if held is not None:
+            return held
+        if db.execute(_CLIENT, (placement.client_order_id, placement.gateway)).fetchone() is not None:
+            raise ClientIdUsed(f"the client order id {placement.client_order_id} was used before")
+        if alone:
+            self._check_alone(db, record)
+        raise JournalError(f"the journal holds a placement of this id already: {record.id}")
+
+    def _check_alone(self, db: Connection, record: Record) -> None:
+        of, which = (record.fingerprint, record.id), ", which may be of an equal order,"
+        twin = self._read(db, f"{_IS_TWIN} AND placement_id <> ?", of, which)
+        if twin is not None:
+            raise InFlight(twin)
 
     async def get(self, placement_id: str) -> Record | None:
         """See `Journal.get`."""
-        rows = await self.engine.rows(_BODY, (placement_id,))
-        return read_row(Record, rows[0][0], f"placement {placement_id}") if rows else None
+        rows = await self.engine.rows(f"{self._records} {_BY_ID}", (placement_id,))
+        return self._record(rows[0]) if rows else None
 
     async def find(
         self,
@@ -235,24 +302,28 @@ class SqlJournal:
         """See `Journal.find`."""
         given = {"gateway": gateway, "key": key, "client_order_id": client_order_id}
         wanted = {name: value for name, value in given.items() if value is not None}
-        tests = [f"{name} = ?" for name in wanted]
+        tests = [f"p.{name} = ?" for name in wanted]
         if states is not None:
             tests.append(f"state IN ({_listed(states)})")
             if set(states) <= set(_INDEXED):
                 tests.append(_IS_INDEXED)
-        where = f" WHERE {' AND '.join(tests)}" if tests else ""
         down, most = " DESC" * newest_first, "" if limit is None else f" LIMIT {limit:d}"
-        order = f"ORDER BY created{down}, {self.engine.dialect.in_order}{down}{most}"
-        rows = await self.engine.rows(f"SELECT placement_id, body FROM placements{where} {order}", [*wanted.values()])
+        order = f"ORDER BY p.created{down}, p.{self.engine.dialect.in_order}{down}{most}"
+        where = " AND ".join(tests) or "TRUE"
+        rows = await self.engine.rows(f"{self._records} {where} {order}", [*wanted.values()])
         if key is not None:  # whoever asks by it may place by it
-            return [read_row(Record, body, f"placement {name}") for name, body in rows]
-        return list(self._readable(Record, rows, "placement"))
+            return [self._record(row) for row in rows]
+        known = (readable(Record, row[1], f"placement {row[0]}", told=self._tell) for row in rows)
+        read = ((record, row[2]) for record, row in zip(known, rows, strict=True) if record is not None)
+        return [with_order(record, body, told=self._tell) for record, body in read]
+
+    def _record(self, row: Sequence[str]) -> Record:
+        return with_order(read_row(Record, row[1], f"placement {row[0]}"), row[2], told=self._tell)
 
     async def events(self, placement_id: str) -> list[Event]:
         """See `Journal.events`."""
         rows = await self.engine.rows(EVENTS, (placement_id,))
-        what = f"of placement {placement_id}"
-        return [read_row(Event, body, f"event {seq} {what}").model_copy(update={"seq": seq}) for seq, body in rows]
+        return list(events_of(placement_id, rows))
 
     async def observe(self, orders: Sequence[Order]) -> list[Order]:
         """See `Journal.observe`."""
@@ -265,12 +336,12 @@ class SqlJournal:
     ) -> list[Order]:
         """See `Journal.orders`."""
         rows = await self.engine.rows(_ORDERS, (order_id, client_order_id))
-        return list(self._readable(Order, [row[:2] for row in rows if gateway in (None, row[2])], "order"))
+        return self._orders(row for row in rows if gateway in (None, row[2]))
 
     async def working(self, gateway: str) -> list[Order]:
         """See `Journal.working`."""
         rows = await self.engine.rows("SELECT order_id, body FROM orders WHERE gateway = ? AND working", (gateway,))
-        return list(self._readable(Order, rows, "order"))
+        return self._orders(rows)
 
     async def sign(self, order: Order, sign: Sign) -> Order | None:
         """See `Journal.sign`."""
@@ -341,26 +412,24 @@ class SqlJournal:
         """See `Journal.aclose`."""
         await self.engine.aclose()
 
-    def _readable(self, model: type[M], rows: Iterable[tuple[Any, ...]], kind: str) -> Iterator[M]:
-        """The rows of a list that can be read. Of those that cannot, the first thousand are told, once."""
+    def _orders(self, rows: Iterable[Sequence[Any]]) -> list[Order]:
+        read = (readable(Order, row[1], f"order {row[0]}", told=self._tell) for row in rows)
+        return [order for order in read if order is not None]
 
-        def tell(why: str) -> None:
-            if why not in self._told and len(self._told) < _REMEMBERED:
-                self._told.add(why)
-                log.error("the journal %s: %s", self.engine.name, why)
-                self.on_unreadable(why)
+    def _tell(self, why: str) -> None:
+        """Tell of a row that cannot be read, once; of many, of the first thousand."""
+        if why not in self._told and len(self._told) < _REMEMBERED:
+            self._told.add(why)
+            log.error("the journal %s: %s", self.engine.name, why)
+            self.on_unreadable(why)
 
-        for name, body in rows:
-            if (each := readable(model, body, f"{kind} {name}", told=tell)) is not None:
-                yield each
-
-    def _remember(self, record: Record, seq: int) -> None:
+    def _remember(self, record: Record) -> Record:
         """Within a write, as all use of what is remembered."""
-        name = record.placement.placement_id
-        self._known.pop(name, None)
-        self._known[name] = record, seq
+        self._known.pop(record.id, None)
+        self._known[record.id] = record
         if len(self._known) > _REMEMBERED:
             del self._known[next(iter(self._known))]
+        return record
 
 
 def _insert(db: Connection, record: Record, *, alone: bool) -> bool:
@@ -370,63 +439,48 @@ def _insert(db: Connection, record: Record, *, alone: bool) -> bool:
         placement.placement_id,
         placement.gateway,
         placement.key,
+        1 if placement.holds_key else None,
         placement.client_order_id,
         placement.state.value,
         record.fingerprint,
         placement.created_at.timestamp(),
-        placement.key if placement.holds_key else None,
-        record.model_dump_json(exclude_defaults=True),
+        _body(record),
     )
-    free = (placement.gateway, placement.key)
+    free = (placement.key, placement.gateway)
     statement, values = (_INSERT_ALONE, (*row, *free, record.fingerprint)) if alone else (_INSERT, (*row, *free))
     return bool(db.execute(statement, values).rowcount == 1)
 
 
-def _update(db: Connection, record: Record) -> None:
-    placement = record.placement
-    held_key = placement.key if placement.holds_key else None
-    body = record.model_dump_json(exclude_defaults=True)
-    taken = (placement.gateway, held_key, placement.placement_id)
-    db.execute(_UPDATE, (placement.state.value, body, *taken, held_key, placement.placement_id))
+def _add(db: Connection, placement_id: str, *events: Event) -> int | None:
+    """Store events after those that a placement has; the number of the last."""
+    n: int | None = None
+    for event in events:
+        body = event.model_dump_json(exclude={"placement_id", "seq"}, exclude_defaults=True)
+        ((n,),) = db.execute(_ADD, (n, placement_id, event.at.timestamp(), body))
+    return n
+
+
+def _update(db: Connection, before: Record, after: Record, event: Event) -> None:
+    placement, last = after.placement, _add(db, after.id, event)
+    db.execute(_UPDATE, (placement.state.value, last, _body(after), placement.placement_id))
+    if not placement.holds_key:
+        db.execute(_LET_GO, (placement.placement_id,))
+    elif placement.key is not None and before.state not in UNFINISHED:
+        db.execute(_HOLD, (placement.placement_id, placement.key, placement.gateway))
     if placement.client_order_id is None:
         db.execute(_FREE_CLIENT, (placement.placement_id,))
 
 
-def _obstacle(db: Connection, record: Record, *, alone: bool) -> Record:
-    """The obstacle to storing a record: the holder of its key is returned, anything else raised."""
-    placement = record.placement
-    held = db.execute(_HOLDER, (placement.gateway, placement.key)).fetchone()
-    if held is not None:
-        return read_row(Record, held[1], f"placement {held[0]}, which holds the key {placement.key!r},")
-    if db.execute(_CLIENT, (placement.client_order_id, placement.gateway)).fetchone() is not None:
-        raise ClientIdUsed(f"the client order id {placement.client_order_id} was used before")
-    if alone:
-        _check_alone(db, record)
-    raise JournalError(f"the journal holds a placement of this id already: {record.id}")
+def _body(record: Record) -> str:
+    order = record.placement.order
+    is_kept = order is None or order.gateway != record.placement.gateway
+    return record.model_dump_json(exclude_defaults=True, exclude=None if is_kept else _HOW_IT_STANDS)
 
 
-def _check_alone(db: Connection, record: Record) -> None:
-    twin = db.execute(_TWIN, (record.fingerprint, record.id)).fetchone()
-    if twin is not None:
-        raise InFlight(read_row(Record, twin[1], f"placement {twin[0]}, which may be of an equal order,"))
-
-
-def _current(db: Connection, placement_id: str) -> tuple[Record, int]:
-    """A record, and the number of its last event."""
-    row = db.execute(_BODY, (placement_id,)).fetchone()
-    if row is None:
-        raise KeyError(placement_id)
-    (seq,) = db.execute(_LAST_SEQ, (placement_id,)).fetchone()
-    return read_row(Record, row[0], f"placement {placement_id}"), seq
-
-
-def _add(db: Connection, *events: Event, after: int = 0) -> None:
-    # The event's state words stand in its body too; the columns are for people with a SQL prompt.
-    values: list[Any] = []
-    for seq, event in enumerate(events, start=after + 1):
-        body = event.model_dump_json(exclude={"seq"}, exclude_defaults=True)
-        values += event.placement_id, seq, event.at.timestamp(), event.happened.value, event.after.value, body
-    db.execute("INSERT INTO events VALUES " + ", ".join([_EVENT_ROW] * len(events)), values)
+def _observed(db: Connection, record: Record) -> Record:
+    """A record with its order, which is stored too, as that is known now."""
+    order = record.placement.order
+    return record if order is None else showing(record, _observe(db, order))
 
 
 def _observe(db: Connection, order: Order) -> Order:
@@ -464,7 +518,10 @@ def _known_order(db: Connection, order: Order) -> Order | None:
 
 def _put_order(db: Connection, before: Order, after: Order) -> Order:
     if after != before:
-        db.execute(_PUT_ORDER, _order_row(after))
+        client, working, *row = _order_row(after)
+        db.execute(_PUT_ORDER, row)
+        if (client, working) != (before.client_order_id, before.may_be_live):
+            db.execute(_PUT_INDEXED, (client, working, *after.identity))
     return after
 
 

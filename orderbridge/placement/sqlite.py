@@ -2,9 +2,9 @@
 SQLite as the journal's engine: its tables, the file, a thread that writes and one that reads; and `SqliteJournal`.
 
 It is long because all of it is about one file: opening it, bringing it forward, telling whether it is still there and
-whole, and what to do when it is not well. Beside it lies a file of its name and `-mark`. It says how many commits were
-promised to somebody, so that a journal that comes back with fewer is told, and processes that write take their turns
-by locks on it. Jobs that wait to be written are committed together, so that many placings share one disk sync.
+whole, and what to do when it is not well. Beside it lies a file of its name and `-mark`. It says how much was written
+and promised to somebody, so that a journal that comes back with less is told, and processes that write take turns by
+locks on it. Jobs that wait to be written are committed together, so that many placings share one disk sync.
 """
 
 from __future__ import annotations
@@ -73,6 +73,36 @@ STEPS: Final[Sequence[Sequence[str]]] = (
         """CREATE TABLE gaps (
             gateway TEXT NOT NULL, symbol TEXT NOT NULL, since REAL NOT NULL, until REAL NOT NULL, told REAL NOT NULL,
             found TEXT NOT NULL, PRIMARY KEY (gateway, symbol, until)) STRICT""",
+    ),
+    (
+        # Events are only ever added at the end, each with the number of the one before it of its placement, which
+        # knows its last: nothing is written between others, and no index. One index finds a key and keeps it from
+        # being held twice: `held` is 1 or NULL, and no two NULLs are the same.
+        "CREATE TABLE chain (n INTEGER PRIMARY KEY, before INTEGER, at REAL NOT NULL, body TEXT NOT NULL) STRICT",
+        """INSERT INTO chain SELECT n, IIF(is_first, NULL, n - 1), at, body FROM (SELECT at, body,
+            ROW_NUMBER() OVER by_id AS n, LAG(placement_id) OVER by_id IS NOT placement_id AS is_first
+            FROM events WINDOW by_id AS (ORDER BY placement_id, seq))""",
+        """CREATE TABLE placements_new (
+            placement_id TEXT PRIMARY KEY, gateway TEXT NOT NULL, key TEXT, held INTEGER, client_order_id TEXT,
+            state TEXT NOT NULL, fingerprint TEXT NOT NULL, created REAL NOT NULL, last INTEGER NOT NULL,
+            body TEXT NOT NULL) STRICT""",
+        """INSERT INTO placements_new SELECT placement_id, gateway, key, IIF(held_key IS NULL, NULL, 1),
+            client_order_id, state, fingerprint, created, COALESCE(last, 0), body FROM placements LEFT JOIN
+            (SELECT placement_id, MAX(n) AS last FROM
+                (SELECT placement_id, ROW_NUMBER() OVER (ORDER BY placement_id, seq) AS n FROM events)
+            GROUP BY placement_id) USING (placement_id) ORDER BY placements.rowid""",
+        "DROP TABLE events",
+        "DROP TABLE placements",
+        "ALTER TABLE chain RENAME TO events",
+        "ALTER TABLE placements_new RENAME TO placements",
+        "CREATE UNIQUE INDEX placements_key ON placements (key, gateway, held) WHERE key IS NOT NULL",
+        """CREATE UNIQUE INDEX placements_client ON placements (client_order_id, gateway)
+            WHERE client_order_id IS NOT NULL""",
+        """CREATE INDEX placements_unfinished ON placements (state, fingerprint)
+            WHERE state IN ('prepared', 'sending', 'uncertain', 'not_placed')""",
+        # From now on how many commits there were is told by this and the number of the last event.
+        "INSERT INTO promise VALUES (1, 0, 0) ON CONFLICT DO NOTHING",
+        "UPDATE promise SET commits = commits - COALESCE((SELECT MAX(n) FROM events), 0)",
     ),
 )
 
@@ -152,9 +182,9 @@ _NEXT, _WRITES = 1 << 20, (1 << 20) + 1
 _LOOK_FOR: Final = {_NEXT: 0.000_2, _WRITES: 0.000_1}
 # A safety net: the writer brings the WAL into the file much sooner, when nobody waits.
 _AUTOCHECKPOINT_PAGES: Final = 4_000
-_PROMISED: Final = "SELECT commits, in_use FROM promise"
-_COUNT: Final = """INSERT INTO promise VALUES (1, ?, 1)
-    ON CONFLICT (id) DO UPDATE SET commits = excluded.commits, in_use = 1"""
+# Most commits add an event, which counts them without a page more to be written.
+_PROMISED: Final = "SELECT commits + COALESCE((SELECT MAX(n) FROM events), 0), in_use FROM promise"
+_COUNT: Final = "UPDATE promise SET commits = ? - COALESCE((SELECT MAX(n) FROM events), 0), in_use = 1"
 _GAP: Final = "INSERT INTO gaps VALUES ('', '', ?, ?, ?, '[]') ON CONFLICT DO NOTHING"
 # So far back is looked when nothing is left that tells since when it is missing.
 _UNKNOWN_SINCE: Final = 30 * 86400.0
@@ -332,11 +362,17 @@ class JournalFile:
             os.close(self._mark)
             self._mark = None
 
-    def count(self, db: sqlite3.Connection) -> None:
-        """Count the commit of the transaction that is open; `promise` is to follow it."""
-        commits, in_use = db.execute(_PROMISED).fetchone() or (0, 0)
-        self._commits, self._begins = commits + 1, not in_use
-        db.execute(_COUNT, (self._commits,))
+    def commits(self, db: sqlite3.Connection) -> int:
+        """How much was written so far: every event counts, and every commit without one."""
+        self._commits, in_use = db.execute(_PROMISED).fetchone()
+        self._begins = not in_use
+        return self._commits
+
+    def count(self, db: sqlite3.Connection, before: int) -> None:
+        """Count the commit of the transaction that is open, after so many; `promise` is to follow it."""
+        if self.commits(db) <= before or self._begins:
+            self._commits = max(self._commits, before + 1)
+            db.execute(_COUNT, (self._commits,))
 
     def promise(self, db: sqlite3.Connection) -> None:
         """
@@ -360,7 +396,7 @@ class JournalFile:
 
     def release(self, db: sqlite3.Connection) -> None:
         """Have everything in the file itself, and let it say that it is whole. Who else writes takes that back."""
-        if (db.execute(_PROMISED).fetchone() or (0, 0))[1]:
+        if db.execute(_PROMISED).fetchone()[1]:
             db.execute("UPDATE promise SET in_use = 0")
         checkpoint(db)
 
@@ -373,7 +409,7 @@ class JournalFile:
 
     def _check_age(self, db: sqlite3.Connection, *, had_wal: bool) -> None:
         """Write down, once, that what had been promised is missing: see `gaps`."""
-        commits, in_use = db.execute(_PROMISED).fetchone() or (0, 0)
+        commits, in_use = db.execute(_PROMISED).fetchone()
         promised = self._promised()
         # Without a mark: whoever wrote last did not close it, so there was a WAL.
         if commits >= promised if promised is not None else had_wal or not in_use:
@@ -401,7 +437,7 @@ class JournalFile:
                 _UNKNOWN_SINCE / 86400.0,
             )
             return
-        missing = "what was written last" if promised is None else f"{promised - commits} of {promised} commits"
+        missing = "what was written last" if promised is None else f"{promised - commits} of {promised} writes"
         log.error(
             "the journal %s is older than it should be; missing: %s (was its -wal file lost, or a copy put in its "
             "place?). No key is placed before the venue has been looked at for what was lost",
@@ -716,10 +752,10 @@ class WriteThread:
         self._file.check_in_place()
         if self._file.others_wrote(connection):
             self._forget()
-        before = connection.total_changes
+        before, commits = connection.total_changes, self._file.commits(connection)
         outcomes = [attempt(connection, job) for job in batch]
         if has_changed := connection.total_changes != before:
-            self._file.count(connection)
+            self._file.count(connection, commits)
         connection.execute("COMMIT")
         if has_changed:
             self._file.promise(connection)
@@ -886,7 +922,7 @@ class SqliteEngine:
     dialect: Final = Dialect(
         now="((julianday('now') - 2440587.5) * 86400.0)",
         in_order="rowid",
-        in_body=lambda path: f"CASE WHEN json_valid(body) THEN json_extract(body, '$.{path}') END",
+        in_body=lambda path, body="body": f"CASE WHEN json_valid({body}) THEN json_extract({body}, '$.{path}') END",
         names="group_concat(placement_id, ', ')",
         check="PRAGMA quick_check",
     )
@@ -938,7 +974,8 @@ class SqliteEngine:
 
         def rows(query: str, values: Sequence[Any] = ()) -> Iterator[Any]:
             try:
-                yield from db.execute(query, values)
+                for row in db.execute(query, values):  # noqa: UP028 - nothing is asked of it once the file is closed
+                    yield row
             except (*FILE_ERRORS, UnicodeEncodeError) as error:  # the latter of what is asked for
                 raise file.failure(error, "read") from error
 

@@ -25,6 +25,7 @@ from pydantic import Field
 from orderbridge.errors import ConfigurationError, printable
 from orderbridge.gateway import OrderGateway
 from orderbridge.model.basics import Moment, PlacementState, VenueModel, Word, altered
+from orderbridge.model.order import Order
 from orderbridge.model.placement import Placement
 
 
@@ -171,7 +172,7 @@ class Record(VenueModel):
 class Event(VenueModel):
     """One thing that happened to a placement; `seq` counts from 1, and an anomaly changed nothing."""
 
-    placement_id: str
+    placement_id: str = ""
     seq: int = 0
     at: Moment
     happened: Happened
@@ -186,6 +187,14 @@ class Transition(NamedTuple):
 
     record: Record
     event: Event
+
+
+def showing(record: Record, order: Order | None) -> Record:
+    """A record with its order as `order` shows it; as it is, where that is another one."""
+    own = record.placement.order
+    if own is None or order is None or own is order or own.identity != order.identity:
+        return record
+    return altered(record, {"placement": altered(record.placement, {"order": order})})
 
 
 def stored(record: Record) -> Event:

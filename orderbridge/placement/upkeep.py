@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from itertools import groupby
 from typing import Any, Final
 
 from orderbridge.errors import ConfigurationError, JournalError
@@ -15,7 +14,19 @@ from orderbridge.model.basics import PlacementState, Told, VenueModel
 from orderbridge.model.order import Order
 from orderbridge.model.placement import HOLDING
 from orderbridge.model.ref import OrderRef
-from orderbridge.placement.sql import EVENTS, IS_ORDER, ORDER, ORDER_ID, Connection, SqlJournal, read_row, readable
+from orderbridge.placement.sql import (
+    CHAIN,
+    EVENTS,
+    IS_ORDER,
+    ORDER,
+    ORDER_ID,
+    Connection,
+    SqlJournal,
+    events_of,
+    read_row,
+    readable,
+    with_order,
+)
 from orderbridge.placement.states import NEXT, WATCHED, Event, Happened, Record
 
 
@@ -51,26 +62,16 @@ class Snapshot:
     ) -> Iterator[Record]:
         """The placements that fit, of one gateway or key or of all, oldest first, with their orders as last known."""
         given = {"gateway": gateway, "key": key}
-        tests = {f"{name} = ?": value for name, value in given.items() if value is not None}
-        query = f"SELECT placement_id, body FROM placements WHERE {' AND '.join(tests) or 'TRUE'}"
-        for name, body in self.rows(f"{query} ORDER BY created, placement_id", [*tests.values()]):
+        tests = {f"p.{name} = ?": value for name, value in given.items() if value is not None}
+        where = f"{' AND '.join(tests) or 'TRUE'} ORDER BY p.created, p.placement_id"
+        for name, body, order in self.rows(f"{self.dialect.records} {where}", [*tests.values()]):
             record = readable(Record, body, f"placement {name}", told=self.unreadable.append)
-            if record is not None and fits(record := self._with_order(record)):
+            if record is not None and fits(record := with_order(record, order, told=self.unreadable.append)):
                 yield record
 
     def events(self, record: Record) -> list[Event]:
         """The events of a placement, in order."""
-        told, events = self.unreadable.append, []
-        for seq, body in self.rows(EVENTS, [record.id]):
-            event = readable(Event, body, f"event {seq} of placement {record.id}", told=told)
-            events += [event.model_copy(update={"seq": seq})] if event is not None else []
-        return events
-
-    def known(self, order: Order) -> Order:
-        """An order as last known; as it is given where it was never seen."""
-        for (body,) in self.rows(ORDER, order.identity):
-            return readable(Order, body, f"order {order.order_id}", told=self.unreadable.append) or order
-        return order
+        return list(events_of(record.id, self.rows(EVENTS, [record.id]), told=self.unreadable.append))
 
     def named(self, text: str) -> list[Record]:
         """
@@ -79,33 +80,28 @@ class Snapshot:
         Raises:
             ValueError: there is no id in the text. JournalError: what it names cannot be read.
         """
-        query = "SELECT body FROM placements WHERE placement_id = ? OR key = ?"
-        bodies = [body for (body,) in self.rows(query, [text, text])]
-        if not bodies:
-            bodies = self._by_ref(OrderRef.parse(text))
-        records = [read_row(Record, body, f"{self.name}: placement {text}") for body in dict.fromkeys(bodies)]
-        return sorted((self._with_order(each) for each in records), key=lambda each: each.placement.created_at)
+        found = self._where("p.placement_id = ? OR p.key = ?", text, text) or self._by_ref(OrderRef.parse(text))
+        return sorted(found, key=lambda each: each.placement.created_at)
 
-    def _by_ref(self, ref: OrderRef) -> list[str]:
+    def _by_ref(self, ref: OrderRef) -> list[Record]:
         client, order = ref.client_order_id or ref.id, ref.order_id or ref.id
-        of, order_id = "SELECT gateway, body FROM placements WHERE", self.dialect.in_body(ORDER_ID)
-        asked_for = self.dialect.in_body("placement.request.client_order_id")
-        by_client = """SELECT p.gateway, p.body FROM orders o JOIN placements p
-            ON p.client_order_id = o.client_order_id AND p.gateway = o.gateway WHERE o.order_id = ?"""
+        order_id, asked_for = (
+            f"{self.dialect.in_body(path, 'p.body')} = ?" for path in (ORDER_ID, "placement.request.client_order_id")
+        )
+        by_client = """(p.client_order_id, p.gateway) IN
+            (SELECT o.client_order_id, o.gateway FROM orders o WHERE o.order_id = ?)"""
         # The last two read every placement: an order that a person named, and no venue ever showed; and what was
         # denied, as it gave its id back, for the next one.
-        ways = ((f"{of} client_order_id = ?", client), (by_client, order), (f"{of} {order_id} = ?", order))
-        for query, text in (*ways, (f"{of} state = 'denied' AND {asked_for} = ?", client)):
-            if text is not None and (found := list(self.rows(query, [text]))):
-                return [body for gateway, body in found if ref.gateway in (None, gateway)]
+        ways = (("p.client_order_id = ?", client), (by_client, order), (order_id, order))
+        for where, text in (*ways, (f"p.state = 'denied' AND {asked_for}", client)):
+            if text is not None and (found := self._where(where, text)):
+                return [record for record in found if ref.gateway in (None, record.placement.gateway)]
         return []
 
-    def _with_order(self, record: Record) -> Record:
-        order = record.placement.order
-        if order is None:
-            return record
-        placement = record.placement.model_copy(update={"order": self.known(order)})
-        return record.model_copy(update={"placement": placement})
+    def _where(self, where: str, *values: str) -> list[Record]:
+        rows, told = self.rows(f"{self.dialect.records} {where}", values), self.unreadable.append
+        what = f"{self.name}: placement"
+        return [with_order(read_row(Record, body, f"{what} {id}"), order, told=told) for id, body, order in rows]
 
 
 _HELD: Final = ", ".join(f"'{state}'" for state in HOLDING)
@@ -120,13 +116,11 @@ _DOUBLE: Final = (
 
 # Beside its body, what a placement's row says of it.
 _COLUMNS: Final = ("placement_id", "gateway", "key", "client_order_id", "state", "fingerprint")
-_PLACEMENTS: Final = f"SELECT {', '.join(_COLUMNS)}, body FROM placements ORDER BY placement_id"
-_EVENTS: Final = "SELECT placement_id, seq, happened, after, body FROM events ORDER BY placement_id, seq"
-_STRAY: Final = """SELECT placement_id, COUNT(*) FROM events
-    WHERE placement_id NOT IN (SELECT placement_id FROM placements) GROUP BY placement_id"""
+_PLACEMENTS: Final = f"SELECT {', '.join(_COLUMNS)}, body, last FROM placements"
+_CHAIN: Final = f"{CHAIN} SELECT before, body FROM chain ORDER BY n"
 _SAME: Final = """SELECT gateway, {0}, {1} FROM placements
     WHERE {0} IS NOT NULL AND {2} GROUP BY gateway, {0} HAVING COUNT(*) > 1"""
-_Row = tuple[Any, ...]
+_Row = Sequence[Any]
 
 
 class Finding(VenueModel):
@@ -147,12 +141,18 @@ def verify(journal: Snapshot) -> Iterator[Finding]:
         for (said,) in journal.rows(journal.dialect.check):
             if said != "ok":
                 yield Finding(where=journal.name, what=f"the file is damaged: {said}", advice=_DAMAGED)
-        yield from _chains(journal)
+        events = next(journal.rows("SELECT COUNT(*) FROM events"))[0]
+        for *row, last in journal.rows(_PLACEMENTS):
+            chain = list(journal.rows(_CHAIN, [last]))
+            events -= len(chain)
+            for what, advice in (*_record(row), *_chain(row, last, chain)):
+                yield Finding(where=f"{row[1]}:client:{row[3]} (placement {row[0]})", what=what, advice=advice)
+        if events > 0:
+            what = f"{events} events of a placement that is not there"
+            yield Finding(where=journal.name, what=what, advice=_LOST)
         for gateway, order_id, body in journal.rows("SELECT gateway, order_id, body FROM orders"):
             if readable(Order, body) is None:
                 yield Finding(where=f"{gateway}:order:{order_id}", what="its row cannot be read", advice=_CHANGED)
-        for name, count in journal.rows(_STRAY):
-            yield Finding(where=name, what=f"{count} events of a placement that is not there", advice=_LOST)
         joined = journal.dialect.names
         for gateway, client, names in journal.rows(_SAME.format("client_order_id", joined, "TRUE")):
             what = f"the client id is used by several placements: {names}"
@@ -162,18 +162,6 @@ def verify(journal: Snapshot) -> Iterator[Finding]:
             yield Finding(where=gateway, what=what, advice=_DOUBLE)
     except JournalError as error:
         yield Finding(where=journal.name, what=str(error), advice=_DAMAGED)
-
-
-def _chains(journal: Snapshot) -> Iterator[Finding]:
-    """Both tables are read once, side by side: they have the same order."""
-    chains = groupby(journal.rows(_EVENTS), key=lambda row: row[0])
-    name, chain = next(chains, (None, iter(())))
-    for row in journal.rows(_PLACEMENTS):
-        while name is not None and name < row[0]:
-            name, chain = next(chains, (None, iter(())))
-        problems = [*_record(row), *_chain(row, list(chain) if name == row[0] else [])]
-        for what, advice in problems:
-            yield Finding(where=f"{row[1]}:client:{row[3]} (placement {row[0]})", what=what, advice=advice)
 
 
 def _record(row: _Row) -> Iterator[tuple[str, str]]:
@@ -188,24 +176,17 @@ def _record(row: _Row) -> Iterator[tuple[str, str]]:
             yield f"its {name} is stored as {column!r} and, in its record, as {inside[name]!r}", _CHANGED
 
 
-def _chain(row: _Row, events: list[_Row]) -> Iterator[tuple[str, str]]:
-    if not events:
-        yield "it has no events at all", _LOST
+def _chain(row: _Row, last: int, events: list[_Row]) -> Iterator[tuple[str, str]]:
+    missing = events[0][0] if events else last
+    if missing or not events:
+        yield f"its event {missing} is missing" if missing else "it has no events at all", _LOST
         return
     state: PlacementState | None = None
-    for number, (_, seq, happened, after, body) in enumerate(events, start=1):
-        if seq != number:
-            yield f"event {number} is missing: {seq} stands in its place", _LOST
-            return
+    for seq, (_, body) in enumerate(events, start=1):
         event = readable(Event, body)
         if event is None:
             yield f"event {seq} cannot be read", _CHANGED
             return
-        if (event.happened.value, event.after.value) != (happened, after):
-            yield (
-                f"event {seq} is stored as {happened} to {after}, and says {event.happened} to {event.after}",
-                _CHANGED,
-            )
         if not _is_legal(event, state):
             odd = " as an anomaly" if event.anomaly else ""
             yield (
@@ -232,16 +213,14 @@ def _is_legal(event: Event, state: PlacementState | None) -> bool:
 
 LEAST: Final = timedelta(days=1)
 _SEEN: Final = "SELECT gateway, order_id, symbol, side, client_order_id, body FROM orders"
-_OLD: Final = """SELECT p.body, MAX(e.seq) FROM placements p JOIN events e USING (placement_id)
-    WHERE p.created < ? AND p.state IN ('denied', 'rejected', 'not_placed', 'placed')
-    GROUP BY p.placement_id HAVING MAX(e.at) < ?"""
+_OLD: Final = """SELECT p.body, p.last FROM placements p JOIN events e ON e.n = p.last
+    WHERE p.created < ? AND e.at < ? AND p.state IN ('denied', 'rejected', 'not_placed', 'placed')"""
 _PLACED: Final = "SELECT placement_id, gateway, {}, {}, {} FROM placements WHERE state = 'placed'"
 _OF_CLIENT: Final = "SELECT placement_id FROM placements WHERE gateway = ? AND client_order_id = ?"
 # Not that to which something happened, or whose order was seen again, since it was looked at.
-_DROP_PLACEMENT: Final = f"""DELETE FROM placements WHERE placement_id = ?
-    AND (SELECT MAX(seq) FROM events WHERE events.placement_id = placements.placement_id) = ?
+_DROP_PLACEMENT: Final = f"""DELETE FROM placements WHERE placement_id = ? AND last = ?
     AND NOT EXISTS (SELECT 1 FROM orders o WHERE o.{IS_ORDER.replace("AND ", "AND o.")} AND o.body <> ?)"""
-_DROP_EVENTS: Final = "DELETE FROM events WHERE placement_id = ?"
+_DROP_EVENTS: Final = f"DELETE FROM events WHERE n IN ({CHAIN} SELECT n FROM chain)"
 _DROP_ORDER: Final = f"""DELETE FROM orders WHERE {IS_ORDER} AND body = ? AND NOT EXISTS (
     SELECT 1 FROM placements p WHERE p.client_order_id = orders.client_order_id AND p.gateway = orders.gateway)"""
 _Seen = tuple[str, ...]
@@ -312,10 +291,10 @@ def _drop(journal: SqlJournal, db: Connection, old: _Old) -> tuple[int, int]:
     journal.forget()
     placements = orders = 0
     kept: set[_Seen | None] = set()
-    for name, (seq, order) in old.placements.items():
+    for name, (last, order) in old.placements.items():
         body = "" if order is None else old.orders.get(order, "")
-        if db.execute(_DROP_PLACEMENT, (name, seq, *(order or _NO_ORDER), body)).rowcount:
-            db.execute(_DROP_EVENTS, (name,))
+        if db.execute(_DROP_PLACEMENT, (name, last, *(order or _NO_ORDER), body)).rowcount:
+            db.execute(_DROP_EVENTS, (last,))
             placements += 1
         else:
             kept.add(order)
@@ -333,7 +312,7 @@ def _look(journal: SqlJournal, now: datetime, before: datetime, *, free_keys: bo
             order = readable(Order, body)
             if order is not None and _is_done(order, before):
                 old.orders[tuple(ids)], clients[tuple(ids)] = body, client
-        for body, seq in at_once.rows(_OLD, (before.timestamp(), before.timestamp())):
+        for body, last in at_once.rows(_OLD, (before.timestamp(), before.timestamp())):
             record = readable(Record, body)
             if record is None or not _is_over(at_once, old, record, now, before):
                 continue
@@ -341,7 +320,7 @@ def _look(journal: SqlJournal, now: datetime, before: datetime, *, free_keys: bo
             if placement.key is not None and placement.holds_key and not free_keys:
                 old.kept_for_key += 1
                 continue
-            old.placements[record.id] = seq, None if placement.order is None else placement.order.identity
+            old.placements[record.id] = last, None if placement.order is None else placement.order.identity
         # Orders that belong to a placement that is kept, by whichever id.
         fields = (at_once.dialect.in_body(f"placement.order.{name}") for name in ("order_id", "symbol", "side"))
         for name, *ids in at_once.rows(_PLACED.format(*fields)):

@@ -16,8 +16,8 @@ ID, KEY, CLIENT, ORDER = "TEMPLATE-ID", "TEMPLATE-KEY", "TEMPLATE-CLIENT", "TEMP
 
 
 def placement_id(number: int) -> str:
-    """The id of one row; neighbours in time are not neighbours among the ids, as with random ones."""
-    return f"{number * 2_654_435_761 % 2**32:024x}"
+    """The id of one row: it begins with the time, as those that are made."""
+    return f"{number:012x}{number * 2_654_435_761 % 2**48:012x}"
 
 
 def key(number: int) -> str:
@@ -78,15 +78,11 @@ def _multiply(path: Path, rows: int) -> None:
             f"replace(replace(replace(replace(t.body, '{ID}', pid), '{KEY}', m.key), '{CLIENT}', cid), '{ORDER}', oid)"
         )
         db.execute(
-            f"INSERT INTO placements SELECT pid, t.gateway, m.key, cid, t.state, hex(n), t.created + n, m.key, {body} "
-            "FROM made m, placements t WHERE t.placement_id = ? ORDER BY pid",
+            "INSERT INTO placements SELECT pid, t.gateway, m.key, 1, cid, t.state, hex(n), t.created + n, n + 2, "
+            f"{body} FROM made m, placements t WHERE t.placement_id = ? ORDER BY pid",
             (ID,),
         )
-        db.execute(
-            f"INSERT INTO events SELECT pid, seq, t.at + n, t.happened, t.after, {body} "
-            "FROM made m, events t WHERE t.placement_id = ? ORDER BY pid",
-            (ID,),
-        )
+        db.execute("INSERT INTO events SELECT m.n + 2, NULL, t.at + m.n, t.body FROM made m, events t WHERE t.n = 1")
         db.execute(
             f"INSERT INTO orders SELECT t.gateway, oid, cid, 0, {body}, t.symbol, t.side "
             "FROM made m, orders t WHERE t.order_id = ? ORDER BY oid",
@@ -94,7 +90,7 @@ def _multiply(path: Path, rows: int) -> None:
         )
         for table, column, value in (
             ("placements", "placement_id", ID),
-            ("events", "placement_id", ID),
+            ("events", "n", 1),
             ("orders", "order_id", ORDER),
         ):
             db.execute(f"DELETE FROM {table} WHERE {column} = ?", (value,))

@@ -5,8 +5,9 @@ Run: python -m tests.benchmarks.placement [FOLDER]     (a folder on the disk to 
 
 1. One placement after another, with the journal and without, in turns with raw durable commits.
 2. Fifty at once: the commits of all who wait are one.
-3. Eight processes on one file: how long the longest write waits.
-4. A journal of a million placements: opening it, and look-ups by each kind of id.
+3. Pages that are written, and bytes that are kept: these figures no other load moves.
+4. Eight processes on one file: how long the longest write waits.
+5. A journal of a million placements: opening it, and look-ups by each kind of id.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ import multiprocessing
 import os
 import sqlite3
 import statistics
+import struct
 import sys
 import tempfile
 import time
@@ -23,10 +25,11 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import NamedTuple
+from unittest import mock
 
 from orderbridge import OrderBridge
 from orderbridge.model.ref import OrderRef
-from orderbridge.placement import SqliteJournal
+from orderbridge.placement import SqliteJournal, sqlite
 from tests.benchmarks import million
 from tests.benchmarks.instant import NAME, InstantGateway, limit_buy
 
@@ -143,6 +146,49 @@ async def fifty_at_once(folder: Path) -> list[Line]:
     ]
 
 
+def written(path: Path) -> tuple[int, int]:
+    """The pages, and the commits, that stand in the -wal file of a journal since it was last brought into the file."""
+    content = path.with_name(f"{path.name}-wal").read_bytes()
+    (size,), salt = struct.unpack(">I", content[8:12]), content[16:24]
+    heads = (content[start : start + 24] for start in range(32, len(content), 24 + size))
+    mine = list(itertools.takewhile(lambda head: head[8:16] == salt, heads))
+    return len(mine), sum(head[4:8] != bytes(4) for head in mine)
+
+
+async def weigh(folder: Path, *, before: int = 10_000, alone: int = 200, batches: int = 8) -> tuple[float, ...]:
+    """Of a placement in a journal that has some: pages and syncs by itself, pages among 25, and bytes."""
+    path, together, gateway = folder / "pages.db", 25, InstantGateway()
+    async with OrderBridge(gateway, journal=SqliteJournal(path)) as bridge:
+        place = place_on(bridge)
+        for _ in range(before // AT_ONCE):
+            await asyncio.gather(*(place() for _ in range(AT_ONCE)))
+    size = path.stat().st_size / before
+    with mock.patch.multiple(sqlite, JOBS_BETWEEN_CHECKPOINTS=10**9, IDLE=1e4, _AUTOCHECKPOINT_PAGES=10**9):
+        async with OrderBridge(gateway, journal=SqliteJournal(path)) as bridge:
+            place, counts = place_on(bridge), []
+            await place()
+            counts.append(written(path))
+            for _ in range(alone):
+                await place()
+            counts.append(written(path))
+            for _ in range(batches):
+                await asyncio.gather(*(place() for _ in range(together)))
+            counts.append(written(path))
+    (first, begun), (second, ended), (third, _) = counts
+    return (second - first) / alone, (ended - begun) / alone, (third - second) / batches / together, size
+
+
+async def pages(folder: Path) -> list[Line]:
+    """What a placement writes, and what it takes in the file."""
+    alone, syncs, together, size = await weigh(folder)
+    return [
+        Line("pages of a placement alone", "<= 12", f"{alone:.1f}", alone <= 12),
+        Line("syncs of a placement alone", "2", f"{syncs:.2f}", syncs == 2),
+        Line("pages of a placement among 25", "<= 4", f"{together:.1f}", together <= 4),
+        Line("bytes of a placement", "<= 2,250", f"{size:,.0f}", size <= 2250),
+    ]
+
+
 def write_on(path: Path) -> list[float]:
     """Seconds of each write of one process, which writes again at once, for a while."""
 
@@ -232,9 +278,9 @@ def show(lines: list[Line]) -> None:
 
 
 async def run(folder: Path) -> bool:
-    """All four; whether every goal was met."""
+    """All five; whether every goal was met."""
     kept = True
-    for part in (one_after_another, fifty_at_once, many_processes, a_million_rows):
+    for part in (one_after_another, fifty_at_once, pages, many_processes, a_million_rows):
         lines = await part(folder)
         show(lines)
         kept &= all(line.ok is not False for line in lines)

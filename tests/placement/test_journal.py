@@ -114,6 +114,29 @@ async def test_a_change_is_stored_with_its_event(journal: Journal) -> None:
     assert events[1].facts == {"attempt": "1"}
 
 
+async def test_a_record_shows_its_order_as_last_known(journal: Journal) -> None:
+    """An order stands once: whoever reads its placement sees what was shown of it since, by whichever way."""
+    order = seen("accepted")
+    await journal.create(record(key="k1"), sending(record(key="k1")))
+    placed = await journal.change(
+        "p1", lambda now: step(now, Happened.ACKNOWLEDGED, at=NOW, placement={"order": order})
+    )
+    first = await journal.orders(gateway="bitso", order_id="oid1")
+    (filled,) = await journal.observe([seen("filled", filled_quantity="0.01")])
+
+    after = await journal.change("p1", lambda now: step(now, Happened.TOLD, at=NOW))
+
+    assert (placed.placement.order, first) == (order, [order])
+    known = [
+        after,
+        await journal.get("p1"),
+        *await journal.find(key="k1"),
+        await journal.create(record("p2", key="k1")),
+    ]
+    assert [each.placement.order for each in known if each is not None] == [filled] * 4
+    assert filled.status == "filled"
+
+
 async def test_prepared_and_sending_may_share_one_transaction(journal: Journal) -> None:
     """A new record may be stored together with what happened to it at once."""
     await journal.create(record(), sending(record()))

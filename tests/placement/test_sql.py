@@ -16,6 +16,7 @@ from orderbridge import errors
 from orderbridge.errors import JournalError
 from orderbridge.model.basics import PlacementState
 from orderbridge.placement import SqliteJournal
+from tests.benchmarks.placement import weigh
 from tests.placement.kit import record
 
 WRITER = """
@@ -104,6 +105,16 @@ async def test_two_processes_on_one_file_share_its_keys(tmp_path: Path) -> None:
     assert told[0] == told[1] == kept
     assert len(kept) == 40
     await journal.aclose()
+
+
+async def test_a_placement_writes_few_pages(tmp_path: Path) -> None:
+    """Two commits when it is alone; pages by itself and among others, and bytes, are counted and stay as few."""
+    alone, syncs, together, size = await weigh(tmp_path, before=1_000, alone=50, batches=2)
+
+    assert alone < 17
+    assert together < 3
+    assert size < 2_250
+    assert syncs == 2
 
 
 async def test_many_at_once_are_all_stored(tmp_path: Path) -> None:

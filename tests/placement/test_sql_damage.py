@@ -8,8 +8,10 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing, suppress
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,10 +19,12 @@ import pytest
 from orderbridge.errors import ConfigurationError, JournalError, OrderDenied
 from orderbridge.model.order import Order
 from orderbridge.model.request import OrderRequest
-from orderbridge.placement import Journal, MemoryJournal, Record, SqliteJournal
+from orderbridge.placement import Happened, Journal, MemoryJournal, Record, SqliteJournal
+from orderbridge.placement.states import step
+from orderbridge.placement.upkeep import prune
 from orderbridge.simulator import Simulator
 from tests.placement.hand import Accepting, Bot
-from tests.placement.kit import Bridges, limit_buy, record, seen, until
+from tests.placement.kit import NOW, Bridges, limit_buy, record, seen, until
 from tests.placement.test_resolve_certificate import Venue
 
 ROOT = str(Path(__file__).parents[2])
@@ -133,12 +137,12 @@ async def test_a_damaged_definition_is_told_as_damage(tmp_path: Path) -> None:
     await before.create(record("p1"))
     await before.aclose()
     content = path.read_bytes()
-    path.write_bytes(content.replace(b"TABLE events (", b"TABLE events \xcf"))
+    path.write_bytes(content.replace(b'TABLE "events" (', b'TABLE "events" \xcf'))
     journal = SqliteJournal(path)
 
-    for call in (journal.create(record("p2")), journal.find()):
+    for call in (lambda: journal.create(record("p2")), journal.find):
         with pytest.raises(JournalError, match=r"damaged: stop every bot.*recover"):
-            await call
+            await call()
     await journal.aclose()
 
 
@@ -584,6 +588,36 @@ async def test_a_file_that_is_older_than_was_promised_is_told_once(
     assert len([each for each in caplog.messages if "is older than it should be" in each]) == 1
 
 
+@pytest.mark.parametrize("prunes", [False, True])
+async def test_a_commit_that_adds_no_event_is_promised_too(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, prunes: bool
+) -> None:
+    """What was seen of an order, and that much was dropped: neither is lost unnoticed, or taken for a loss itself."""
+    path, later = tmp_path / "orders.db", NOW.timestamp() + 10 * 86400
+
+    async def write(*calls: Callable[[SqliteJournal], Awaitable[object]]) -> list[str]:
+        caplog.clear()
+        journal = SqliteJournal(path)
+        for call in calls:
+            await call(journal)
+        await journal.aclose()
+        return [each for each in caplog.messages if "is older than it should be" in each]
+
+    def create(name: str) -> Callable[[SqliteJournal], Awaitable[object]]:
+        return lambda journal: journal.create(record(name), step(record(name), Happened.DENIED, at=NOW))
+
+    await write(create("p1"), create("p2"))
+    copies = shutil.copy(path, path.with_name("backup.db"))
+    last = partial(prune, older_than=timedelta(days=1), now=later) if prunes else (lambda it: it.observe([seen()]))
+    whole = await write(last, create("p3")) + await write(last)
+    shutil.copy(copies, path)
+
+    older = await write(create("p4"))
+
+    assert whole == []
+    assert len(older) == 1
+
+
 async def test_a_copy_of_the_file_alone_of_a_running_bot_is_told(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -787,8 +821,10 @@ async def test_what_was_seen_of_an_order_may_be_spoilt(bridges: Bridges, tmp_pat
     cancelled = await bridge.cancel(order)
     listed = await bridge.open_orders()
     report = await bridge.recover()
+    again = await bridge.place("bitso", limit_buy(), key="k1")
 
-    assert cancelled.key == order.key
+    assert cancelled.key == again.key == order.key
+    assert again.may_be_live
     assert len(listed.orders) == 1
     assert not report.unreachable
     assert [each.key for each in await bridge.placements()] == ["k1", "k2"]
@@ -834,7 +870,7 @@ async def test_an_event_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     journal = SqliteJournal(path)
     for name in ("p1", "p2"):
         await journal.create(record(name))
-    spoil(path, "events", "placement_id = 'p1'", b"\xff")
+    spoil(path, "events", "n = (SELECT last FROM placements WHERE placement_id = 'p1')", b"\xff")
 
     with pytest.raises(JournalError, match="event 1 of placement p1 cannot be read"):
         await journal.events("p1")

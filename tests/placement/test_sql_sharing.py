@@ -19,7 +19,7 @@ from orderbridge.model.basics import PlacementState
 from orderbridge.placement import Happened, Record, SqliteJournal
 from orderbridge.placement import sql as statements
 from orderbridge.placement.journal import InFlight
-from orderbridge.placement.sqlite import JournalFile
+from orderbridge.placement.sqlite import JournalFile, SqliteEngine
 from orderbridge.placement.states import Transition, step
 from tests.placement.kit import NOW, record, seen
 
@@ -232,14 +232,22 @@ async def test_a_twin_of_another_process_is_seen(tmp_path: Path) -> None:
 def test_no_look_up_reads_the_whole_table(tmp_path: Path) -> None:
     """Every statement that a placement or a look-up by id runs finds its rows by an index."""
     db = JournalFile(tmp_path / "orders.db", busy_timeout=1.0).open_to_write()
-    unfinished = f"SELECT body FROM placements WHERE state IN ('uncertain') AND {statements._IS_INDEXED}"
-    names = ("_HOLDER", "_TWIN", "_CLIENT", "_BODY", "_LAST_SEQ", "_ORDERS", "_INSERT", "_INSERT_ALONE", "_UPDATE")
-    names += ("ORDER", "EVENTS", "_PUT_ORDER")
-    for query in (*(getattr(statements, name) for name in names), unfinished):
+    records, unfinished = SqliteEngine.dialect.records, f"p.state IN ('uncertain') AND {statements._IS_INDEXED}"
+    wheres = (
+        statements._HOLDS,
+        statements._IS_TWIN,
+        statements._BY_ID,
+        "p.client_order_id = ?",
+        "p.key = ?",
+        unfinished,
+    )
+    names = ("_CLIENT", "_ORDERS", "_INSERT", "_INSERT_ALONE", "_UPDATE", "ORDER", "EVENTS", "_ADD", "_PUT_ORDER")
+    names += ("_HOLD", "_LET_GO", "_FREE_CLIENT", "_PUT_INDEXED")
+    for query in (*(getattr(statements, name) for name in names), *(f"{records} {where}" for where in wheres)):
         plan = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {query}", [None] * query.count("?"))]
 
-        assert not [line for line in plan if line.startswith("SCAN placements")], (query, plan)
-        assert not [line for line in plan if line.startswith(("SCAN events", "SCAN orders"))], (query, plan)
+        assert not [line for line in plan if line.startswith(("SCAN placements", "SCAN p"))], (query, plan)
+        assert not [line for line in plan if line.startswith(("SCAN events", "SCAN e", "SCAN o"))], (query, plan)
         assert [line for line in plan if "USING" in line], (query, plan)
     db.close()
 

@@ -1,19 +1,22 @@
 """A journal file is brought forward, whole or not at all, and never back."""
 
 import asyncio
+import json
 import os
 import sqlite3
 import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from orderbridge import OrderBridge, PlacementState
 from orderbridge.errors import JournalError, KeyInUse, OutcomeUnknown
-from orderbridge.placement import SqliteJournal
+from orderbridge.placement import Event, SqliteJournal
 from orderbridge.placement.sqlite import STEPS, JournalFile, migrate, version_of
+from orderbridge.placement.upkeep import Snapshot, verify
 from tests.placement.kit import NOW, limit_buy, record, seen
 from tests.placement.test_resolve_certificate import Venue
 
@@ -87,6 +90,32 @@ async def test_a_step_that_fails_leaves_the_old_version(tmp_path: Path) -> None:
         assert db.execute("SELECT 1 FROM sqlite_master WHERE name = 'extra'").fetchone() is None
         assert version_of(db) == len(STEPS)
     await journal.aclose()
+
+
+KILLED = """
+import os, signal, sqlite3, sys
+sys.path.insert(0, {root!r})
+from pathlib import Path
+from orderbridge.placement.sqlite import migrate, version_of
+
+def forward(steps):
+    db = sqlite3.connect({path!r}, isolation_level=None)
+    if steps:
+        db.set_progress_handler(lambda: os.kill(os.getpid(), signal.SIGKILL), steps)
+        migrate(db, Path({path!r}))
+    print(version_of(db), flush=True)
+    db.close()
+
+steps, killed = 25, True
+while killed:
+    child = os.fork()
+    if not child:
+        forward(steps)
+        os._exit(0)
+    killed, steps = os.waitpid(child, 0)[1] == signal.SIGKILL, int(steps * 1.5)
+    if killed:
+        forward(0)
+"""
 
 
 CRASH = """
@@ -165,6 +194,24 @@ def test_two_that_bring_a_file_forward_at_once_do_it_once(tmp_path: Path) -> Non
         assert db.execute("SELECT COUNT(*) FROM placements").fetchone() == (1,)
 
 
+async def test_a_process_that_is_killed_while_it_brings_an_earlier_journal_forward_loses_nothing(
+    earlier: Path,
+) -> None:
+    """After so many steps of SQLite's own, further and further: the next one begins again, and all is there."""
+    code = KILLED.format(root=ROOT, path=str(earlier))
+    output = await asyncio.to_thread(subprocess.check_output, [sys.executable, "-W", "ignore", "-c", code], text=True)
+    *versions, last = output.split()
+    bridge = bridge_on(earlier, Venue(), ByMarket())
+    found = {each.key: each for each in await bridge.placements()}
+    await bridge.aclose()
+
+    assert len(versions) > 3
+    assert (set(versions), last) == ({earlier.stem.split("_")[1]}, str(len(STEPS)))
+    assert {key: each.state.value for key, each in found.items()} == STATES
+    with Snapshot(SqliteJournal(earlier, read_only=True)) as file:
+        assert list(verify(file)) == []
+
+
 class ByMarket(Venue):
     """A venue that numbers its orders by market."""
 
@@ -174,7 +221,7 @@ class ByMarket(Venue):
 @pytest.fixture(params=EARLIER, ids=lambda path: path.stem)
 def earlier(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """A journal that an earlier version wrote, its process long gone."""
-    path = tmp_path / "orders.db"
+    path = tmp_path / f"{request.param.stem}_.db"
     with closing(sqlite3.connect(path)) as db:
         db.executescript(request.param.read_text())
     return path
@@ -249,6 +296,40 @@ async def test_an_order_of_an_earlier_journal_is_known_again_where_numbers_are_b
     assert placement.order is not None
     assert placement.order.status.value == "cancelled"
     assert placement.order.key == ("ccxt.binance", "1", "BTC/USDT")
+
+
+async def test_the_chains_of_an_earlier_journal_stay_as_they_were(earlier: Path) -> None:
+    """Every event is there, in its order; one that was missing, and those of no placement, are told as before."""
+    with closing(sqlite3.connect(earlier)) as db, db:
+        rows = db.execute("SELECT placement_id, body FROM events ORDER BY placement_id, seq").fetchall()
+        gone, cut = (
+            db.execute("SELECT placement_id FROM placements WHERE key = ?", (key,)).fetchone()[0]
+            for key in ("open", "filled")
+        )
+        db.execute("DELETE FROM placements WHERE placement_id = ?", (gone,))
+        db.execute("DELETE FROM events WHERE placement_id = ? AND seq = 2", (cut,))
+    expected: dict[str, list[Any]] = {}
+    for name, body in rows:
+        expected.setdefault(name, []).append({"seq": len(expected.get(name, ())) + 1, **json.loads(body)})
+    del expected[gone], expected[cut]
+    journal = SqliteJournal(earlier)
+    await journal.keep_alive("me", 0)
+
+    found = {name: [dump(event) for event in await journal.events(name)] for name in expected}
+    await journal.aclose()
+
+    assert found == expected
+    with Snapshot(SqliteJournal(earlier, read_only=True)) as file:
+        told = [(each.where.rpartition(" ")[2], each.what) for each in verify(file)]
+    assert told[0][0] == f"{cut})"
+    assert told[0][1].startswith("event 2 cannot be: acknowledged from sending to placed")
+    assert told[1][1] == "3 events of a placement that is not there"
+    assert len(told) == 2
+
+
+def dump(event: Event) -> Any:
+    """An event as the journal's text has it."""
+    return event.model_dump(mode="json", exclude_defaults=True)
 
 
 async def test_an_order_that_cannot_be_read_does_not_keep_a_file_from_being_brought_forward(earlier: Path) -> None:
