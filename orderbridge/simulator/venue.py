@@ -159,7 +159,8 @@ class Venue(ABC):
     Attributes:
         name: as the venue is called.
         books: the names of its exchanges, which share nothing: one, or one for each mode.
-        aliases: other words for operations that a fault rule may name.
+        instruments, currencies, accounts: what there is on each of them from the start.
+        aliases: other words for operations, which a fault rule may use.
         settings: every knob; may be changed at any time.
         engines: the exchanges themselves by the name of their book, for tests that go below HTTP.
     """
