@@ -28,6 +28,8 @@ T = TypeVar("T")
 # How often it is stored that an order was seen again as it was, and of how many that is told.
 _SEEN_AGAIN: Final = timedelta(seconds=60)
 _MOST_SEEN: Final = 10_000
+# Orders of a page that are asked for before everything else has its turn.
+_IN_A_TURN: Final = 64
 # What an order that shows up contradicts: a verdict that there is none, or that it was never sent.
 _CONTRADICTED: Final = {
     PlacementState.NOT_PLACED: "an order appeared after it was proven absent",
@@ -48,8 +50,8 @@ class Observations:
         self._doubles: set[Identity] = set()
         self._told: set[tuple[Identity, str]] = set()
         self._begun = 0
-        # What was seen last of orders of which the journal knows no more than that.
-        self._seen: dict[Identity, Order] = {}
+        # What was seen last of orders, and what the journal made of it.
+        self._seen: dict[Identity, tuple[Order, Order]] = {}
         # Told of each ghost: what the policy does about it does not depend on who saw it.
         self.on_ghost: Callable[[Record], object] | None = None
 
@@ -68,9 +70,8 @@ class Observations:
         orders = list(orders)
         known = await self._ledger.journal.observe(orders)
         for order, after in zip(orders, known, strict=False):
-            self.forget(order)
-            if say_the_same(order, after):
-                self._seen[order.identity] = order
+            self._seen.pop(identity := order.identity, None)
+            self._seen[identity] = (order, after)
         while len(self._seen) > _MOST_SEEN:
             del self._seen[next(iter(self._seen))]
         self._tell_of_contradictions(known)
@@ -79,7 +80,9 @@ class Observations:
             name = (order.gateway, order.client_order_id or "")
             if order.client_order_id is not None and order.identity not in self._settled and name not in self._foreign:
                 by_client.setdefault(name, []).append(order)
-        for (gateway, client_order_id), shown in by_client.items():
+        for count, ((gateway, client_order_id), shown) in enumerate(by_client.items(), start=1):
+            if not count % _IN_A_TURN:
+                await asyncio.sleep(0)
             begun = self._begun
             records = await self._ledger.journal.find(gateway=gateway, client_order_id=client_order_id)
             # A placement that began while the journal was read may not have been in it yet.
@@ -95,8 +98,8 @@ class Observations:
 
         That is stored once in a while, since it is by when they were seen last that orders are told and pruned.
         """
-        seen = self._seen.get(order.identity)
-        if seen is None or seen.observed_at is None or order.observed_at is None:
+        seen, after = self._seen.get(order.identity, (None, None))
+        if seen is None or after is None or seen.observed_at is None or order.observed_at is None:
             return False
         is_nobodys = order.client_order_id is None or (order.gateway, order.client_order_id) in self._foreign
         return (
@@ -104,6 +107,7 @@ class Observations:
             and (is_nobodys or order.identity in self._settled)
             and seen.evidence == order.evidence
             and say_the_same(seen, order)
+            and (after is seen or say_the_same(seen, after))
         )
 
     def forget(self, order: Order) -> None:

@@ -8,6 +8,7 @@ from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
+from sys import intern
 from typing import Any, Final
 
 from orderbridge.errors import NotSupported, OrderDenied, printable
@@ -139,7 +140,8 @@ def order_from_row(row: Any, *, account: str, source: str, observed_at: datetime
     oid, book, side = map(row.get, ("oid", "book", "side")) if isinstance(row, dict) else ("", "", "")
     if not (oid and book and side and type(oid) is type(book) is type(side) is str):
         oid, book, side = _needed(row, ("oid",), ("book", "side"))
-    word, kind, anomalies = _word(row, "status"), _word(row, "type"), list[str]()
+    # The same few words, and each page makes texts of its own of them: an order that is kept would hold them for good.
+    word, kind, anomalies = intern(_word(row, "status")), intern(_word(row, "type")), list[str]()
     quantity, unfilled = _amount(row, "original_amount", oid), _amount(row, "unfilled_amount", oid, signed=True)
     value, price, stop = _amount(row, "original_value", oid), _amount(row, "price", oid), _amount(row, "stop", oid)
     order = Order.unsaid()
@@ -157,7 +159,7 @@ def order_from_row(row: Any, *, account: str, source: str, observed_at: datetime
             status = _by_fills(status, word, anomalies, some=bool(filled), complete=not unfilled)
         else:
             anomalies.append(f"unfilled_amount {plain(unfilled)} is not within original_amount {plain(quantity)}")
-    order["status"], order["raw_status"], order["evidence"] = status, word, (printable(f"{source}: {word}"),)
+    order["status"], order["raw_status"], order["evidence"] = status, word, _evidence(source, word)
     order["time_in_force"], order["post_only"] = _life(_word(row, "time_in_force"), anomalies)
     order["triggered_at"] = triggered_at = _time(row, "triggered_at", anomalies)
     order["trigger_waiting"] = bool(stop) and triggered_at is None and status is _ACCEPTED
@@ -166,6 +168,11 @@ def order_from_row(row: Any, *, account: str, source: str, observed_at: datetime
     if anomalies:
         order["anomalies"] = sorted_once(map(printable, anomalies))
     return Order.of_all_checked(order)
+
+
+@lru_cache(512)
+def _evidence(source: str, word: str) -> tuple[str]:
+    return (printable(f"{source}: {word}"),)
 
 
 def _difference(original: Decimal, unfilled: Decimal, oid: str) -> Decimal:
