@@ -184,14 +184,16 @@ class OrderBridge:
         work = {name: list(dict.fromkeys(ref for ref in parsed if ref.gateway in (None, name))) for name in asked}
         deadline = Deadline(timeout)
         results, failures = await self._ask(work, timeout)
-        if unshown := {name: some for name, result in results.items() if (some := _unshown(result, work[name]))}:
+        told = {name: _by_ref(result) for name, result in results.items()}
+        if unshown := {name: some for name, found in told.items() if (some := _unshown(found, work[name]))}:
             soon, tell = deadline.within(_TELLING_SECONDS), self._placements.tell
             lacking = {name: await tell(self._gateways[name], *some, deadline=soon) for name, some in unshown.items()}
             # What the journal knows of an order is half of the proof of its end: these are asked for once more.
             again, _ = await self._ask(lacking, deadline.as_timeout)
             results |= {name: _replaced(results[name], later) for name, later in again.items()}
+            told |= {name: _by_ref(results[name]) for name in again}
         found = [
-            combine(ref, [name for name in asked if ref.gateway in (None, name)], results, failures) for ref in parsed
+            combine(ref, [name for name in asked if ref.gateway in (None, name)], told, failures) for ref in parsed
         ]
         bad_rows = tuple(row for result in results.values() for row in result.bad_rows)
         self._placements.recorder.orders([order for each in found for order in each.orders], source="look-up")
@@ -851,13 +853,18 @@ def _replaced(result: LookupResult, later: LookupResult) -> LookupResult:
     return LookupResult(refs=result.refs, found=found, unreachable=result.unreachable, bad_rows=bad_rows)
 
 
-def _unshown(result: LookupResult, refs: Sequence[OrderRef]) -> list[OrderRef]:
+def _by_ref(result: LookupResult) -> dict[RefLike, Found]:
+    return dict(zip(result.refs, result.found, strict=True))
+
+
+def _unshown(told: Mapping[RefLike, Found], refs: Sequence[OrderRef]) -> list[OrderRef]:
     """The refs that a gateway, which was not silent, showed no order of but for what trades tell."""
-    asked = [(ref, result[ref]) for ref in refs if ref in result]
     return [
         ref
-        for ref, found in asked
-        if all(map(_is_of_trades, found.orders)) and _SILENT.isdisjoint(found.answers.values())
+        for ref in refs
+        if (found := told.get(ref)) is not None
+        and all(map(_is_of_trades, found.orders))
+        and _SILENT.isdisjoint(found.answers.values())
     ]
 
 

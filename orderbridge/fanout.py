@@ -11,8 +11,8 @@ from orderbridge.gateway import failure_of
 from orderbridge.http.session import log_facts, own_logger
 from orderbridge.model.lifecycle import united
 from orderbridge.model.order import Order
-from orderbridge.model.ref import OrderRef
-from orderbridge.model.results import Answer, Failure, Found, LookupResult
+from orderbridge.model.ref import OrderRef, RefLike
+from orderbridge.model.results import Answer, Failure, Found
 from orderbridge.placement.observations import ending
 
 T = TypeVar("T")
@@ -98,24 +98,23 @@ async def _settled(call: Callable[[str], Awaitable[T]], name: str) -> T | Except
 
 
 def combine(
-    ref: OrderRef, names: Sequence[str], results: Mapping[str, LookupResult], failures: Mapping[str, Failure]
+    ref: OrderRef, names: Sequence[str], told: Mapping[str, Mapping[RefLike, Found]], failures: Mapping[str, Failure]
 ) -> Found:
     """One verdict of what the gateways asked say of one ref: absence is proven only where each of them proves it."""
-    if len(names) == 1 and (only := results.get(names[0])) is not None and ref in only and not only[ref].notes:
-        return only[ref]
+    if len(names) == 1 and (only := told.get(names[0], {}).get(ref)) is not None and not only.notes:
+        return only
     shown: list[Order] = []
     answers: dict[str, Answer] = {}
     notes: list[str] = []
     proven = []
     for name in names:
-        result = results.get(name)
-        if result is None or ref not in result:
+        found = told.get(name, {}).get(ref)
+        if found is None:
             failure = failures.get(name)
             timed_out = failure is not None and failure.kind == "timed_out"
             answers[name] = Answer.TIMED_OUT if timed_out else Answer.FAILED
             proven.append(False)
             continue
-        found = result[ref]
         answers.update(found.answers)
         notes.extend(f"{name}: {note}" for note in found.notes)
         proven.append(found.proven_absent)

@@ -151,9 +151,9 @@ class Session:
         # Bytes may have left by then. Without the error itself: its frames may hold the headers in clear.
         raise NoAnswer(status)
 
-    def room(self, lane: Lane, seconds: float) -> Room:
-        """One of the connections, held for what this lane sends; `seconds` is the longest wait for it."""
-        return Room(None if lane in _KEPT_FOR else self._room, seconds)
+    def room(self, lane: Lane, deadline: Deadline) -> Room:
+        """One of the connections, held for what this lane sends."""
+        return Room(None if lane in _KEPT_FOR else self._room, deadline)
 
     def _say_late(self, operation: str) -> None:
         if not self._said_late:
@@ -204,11 +204,11 @@ class Session:
 class Room:
     """A place among so many, held from entering to leaving. NothingSent: none was free in time."""
 
-    __slots__ = ("_places", "_seconds")
+    __slots__ = ("_deadline", "_places")
 
-    def __init__(self, places: asyncio.Semaphore | None, seconds: float) -> None:
+    def __init__(self, places: asyncio.Semaphore | None, deadline: Deadline) -> None:
         self._places = places
-        self._seconds = None if seconds == float("inf") else seconds
+        self._deadline = deadline
 
     async def __aenter__(self) -> None:
         if self._places is None:
@@ -217,7 +217,7 @@ class Room:
             await self._places.acquire()
             return
         try:
-            async with asyncio.timeout(self._seconds):
+            async with self._deadline.limit():
                 await self._places.acquire()
         except TimeoutError as error:
             raise NothingSent("no connection was free in time") from error

@@ -448,14 +448,13 @@ class Sender:
     async def _try(
         self, call: VenueCall, session: Session, deadline: Deadline, lane: Lane, tries: Tries
     ) -> tuple[Said, Meaning]:
-        self._channel.check_usable()
         if not call.is_public:
             await self._channel.ready()
         if not session.limiter.take(lane):
             await session.slot(lane, deadline, call.operation)
         left = tries.left
-        async with session.room(lane, deadline.remaining()):
-            self._channel.check_usable()  # the waits may have been long
+        async with session.room(lane, deadline):
+            self._channel.check_usable()  # here, as the waits may have been long
             tries.count, tries.earlier = tries.count + 1, left
             said = await self._channel.send(call, lane=lane, deadline=deadline, not_after=None, tries=tries)
         if said.ok:
@@ -536,7 +535,7 @@ class Sender:
         permit = await self._permit(permit, deadline, until, self._where(call))
         tries, outcome = Tries(), "no answer"
         try:
-            async with self.session.room(permit.lane, until.remaining()):
+            async with self.session.room(permit.lane, until):
                 self._channel.check_usable()  # nothing leaves a gateway that was closed meanwhile
                 said = await self._channel.send(
                     call, lane=permit.lane, deadline=deadline, not_after=not_after, tries=tries
