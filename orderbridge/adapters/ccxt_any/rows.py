@@ -154,7 +154,8 @@ RULES: Final[Mapping[str, RowRules]] = {
         order={"timeInForce": "ordType"}, quote=QuoteSize("sz", when=("tgtCcy", "quote_ccy")), base_buys=False
     ),
     "deribit": RowRules(order={"cost": ""}, base_buys=True),
-    "derive": _BASE,
+    # Older versions of ccxt read another name.
+    "derive": RowRules(order={"amount": "desired_amount|amount"}, base_buys=True),
     # The cost is the price times all of it, and the order of a trade is dropped.
     "foxbit": RowRules(order={"cost": ""}, trade={"order": "order_id"}, base_buys=True),
     # ccxt divides what was spent.

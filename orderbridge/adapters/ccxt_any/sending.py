@@ -114,7 +114,7 @@ _TAKES: Final[tuple[tuple[str, Any, str, str], ...]] = (
         "quote_sides",
         frozenset({Side.BUY}),
         "buys leave in a field for quote; sells cannot, or not of every kind of account, or with a field of ccxt's own",
-        "bithumb btse bybit coincheck coinmate cryptomus indodax luno okx toobit",
+        "btse bybit coincheck coinmate cryptomus indodax luno okx toobit",
     ),
     ("quote_sides", frozenset(Side), "the cost leaves in a field for quote", "coinbaseexchange revolutx zebpay"),
     ("base_sides", frozenset(), "ccxt wants a cost of every order at market", "zebpay"),
@@ -137,32 +137,13 @@ _TAKES: Final[tuple[tuple[str, Any, str, str], ...]] = (
     ),
 )
 
-# How a market buy in base leaves ccxt, by exchange: where its field, or one beside it for quote, shows the currency.
-_BASE_BUYS: Final[Mapping[str, str]] = {
-    "as quantity, and quote as quoteOrderQty": "aster binance bingx mexc",
-    "as quantity, and quote as quoteQuantity": "backpack",
-    "as qty, and quote as notional": "alpaca",
-    "as quantity, and quote as amount": "foxbit woo",
-    "as quantity, and quote as notional": "cryptocom",
-    "as quantity, which is of the base": "bullish hitbtc ndax",
-    "as quantity to v1.1, and quote to v1": "hashkey",
-    "as amount, and quote as amountQuote": "bitvavo",
-    "as amount, and quote as targetAmount": "btcmarkets",
-    "as amount, which is of the base": "bitbank bitfinex bitteam deribit onetrading pacifica",
-    "as amount to buy/market, and quote to buy/instant": "bitstamp",
-    "as size or orderQty, which is of the base": "bitflyer blockchaincom hollaex",
-    "as qty with marketUnit baseCoin": "bybit",
-    "to placeMarketOrderQnty, which is in base": "bitbns",
-    "as amountCcy1, of the first currency": "cex",
-    "as base_size, and quote as quote_size": "revolutx",
-    "as major, and quote as minor": "bitso",
-    "as size, and quote as funds": "coinbaseexchange kucoin",
-    "as sz with tgtCcy base_ccy": "deepcoin",
-    "as volume, of the primary currency": "independentreserve",
-    "as volume, and quote with oflags viqc": "kraken",
-    "with qtyType ByBase": "phemex",
-    "to order/stock_market, which is in base": "whitebit",
-}
+# Exchanges that take a market buy in base: the field of the request, one beside it or its address is for base, and what
+# is there for quote is another.
+_BASE_BUYS: Final = (
+    "alpaca aster backpack binance bingx bitbank bitbns bitfinex bitflyer bitso bitstamp bitteam bitvavo blockchaincom "
+    "btcmarkets bullish bybit cex coinbaseexchange cryptocom deepcoin deribit foxbit hashkey hitbtc hollaex "
+    "independentreserve kraken kucoin mexc ndax onetrading pacifica phemex revolutx whitebit woo"
+)
 
 
 def _sending() -> dict[str, tuple[Row, ...]]:
@@ -170,7 +151,7 @@ def _sending() -> dict[str, tuple[Row, ...]]:
         *(("client_ids", ids, "captured as the exchange's own field", names) for names, ids in _CLIENT_IDS.items()),
         *(("stops", stops, "captured as a form of its own", names) for names, stops in _STOPS.items()),
         *_TAKES,
-        *(("base_sides", frozenset(Side), f"a buy in base leaves {how}", names) for how, names in _BASE_BUYS.items()),
+        ("base_sides", frozenset(Side), "a market buy in base leaves as one", _BASE_BUYS),
     ]
     rows: dict[str, tuple[Row, ...]] = {}
     for field, value, why, names in told:

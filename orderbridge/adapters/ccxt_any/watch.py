@@ -30,13 +30,10 @@ _METHODS: Final = frozenset({"get", "post", "put", "patch", "delete", "head", "o
 # By class name, since aiohttp is loaded by ccxt only: raised before a byte of the request leaves, in the end because a
 # proxy does not connect us.
 _BEFORE_SENDING: Final = frozenset(
-    [
-        "ClientConnectorError",
-        "ConnectionTimeoutError",
-        "InvalidURL",
-        "ClientProxyConnectionError",
-        "ClientHttpProxyError",
-    ]
+    {
+        *("ClientConnectorError", "ConnectionTimeoutError", "InvalidURL"),
+        *("ClientProxyConnectionError", "ClientHttpProxyError"),
+    }
 )
 # What a proxy says that passes nothing on.
 _PROXY_STATUS: Final = 407
@@ -64,28 +61,15 @@ _OPTIONS: Final[Mapping[str, Any]] = {
 # one who referred the account.
 _BESIDE: Final = ("handle_builder_fee_approval", "set_ref")
 # The names by which ccxt is paid for orders, in headers and in fields; a caller's own name stays.
-_FOR_CCXT: Final = frozenset(
-    {
-        *("ccxt", "p4sve", "1400", "10000700011", "bc830de7-50f3-460b-9ee0-f430f83f9dad"),
-        "0x0ad42b8e602c2d3d475ae52d678cf63d84ab2749",
-    }
-)
+_FOR_CCXT: Final = frozenset(["ccxt", "p4sve", "1400", "10000700011", "0x0ad42b8e602c2d3d475ae52d678cf63d84ab2749"])
 _FIELDS_FOR_CCXT: Final = frozenset({"broker_id", "referral_code", "tag"})
 # Nonces from here on count milliseconds or less; one step ahead of the clock then does no harm.
 _MILLISECONDS: Final = 10**12
 _MISSING: Final = object()
 # What ccxt keeps of the markets that it loads: with exact numbers, while a gateway has the object.
 _OF_MARKETS: Final = (
-    "markets",
-    "markets_by_id",
-    "symbols",
-    "ids",
-    "currencies",
-    "currencies_by_id",
-    "baseCurrencies",
-    "quoteCurrencies",
-    "codes",
-    "markets_loading",
+    *("markets", "markets_by_id", "symbols", "ids", "currencies", "currencies_by_id", "baseCurrencies"),
+    *("quoteCurrencies", "codes", "markets_loading"),
 )
 # What it reads rows by, and knows from no other call than the one that loads them.
 _OPTIONS_OF_MARKETS: Final = ("marketsByNumericId", "currenciesByNumericId", "timeDifference")

@@ -177,7 +177,7 @@ SAID_TO_BE_BASE: Final = {
 # Orders at market that ccxt refuses, sends as others, or wants a price of.
 NO_MARKET: Final = frozenset(["btcbox", "coinone", "derive", "gemini", "hyperliquid", "nado", "p2b", "zaif"])
 # The amount of a market buy is of a currency that neither a field nor a document known here names.
-NOT_TOLD: Final = frozenset(["bit2c", "bitopro", "bitrue", "btcturk", "delta", "latoken", "mercado", "weex"])
+NOT_TOLD: Final = {"bit2c", "bitopro", "bitrue", "btcturk", "coinex", "delta", "latoken", "mercado", "weex"}
 QUOTE_IN: Final = {
     "quoteOrderQty": "binance binanceus bingx coinsph mexc tokocrypto",
     "quoteQuantity": "backpack",
