@@ -13,6 +13,7 @@ from weakref import WeakSet
 
 from orderbridge.errors import ConfigurationError
 from orderbridge.http.transport import (
+    Attempt,
     Limits,
     NoAnswer,
     NothingSent,
@@ -33,29 +34,20 @@ except ImportError as missing:  # pragma: no cover - the test install has it
 
 _SENDABLE: Final = re.compile("[!-~]+")
 _NO_TYPE: Final = ("Content-Type",)
-_TOO_LATE: Final = "it was too late to send"
 
 
-class _Progress:
-    """How far a request is: may a byte of it have left, until when may one, and how long is its answer waited for."""
+class _Progress(Attempt):
+    """How far a request is: may a byte of it have left, and how long is its answer waited for."""
 
-    def __init__(self, *, ends: float, not_after: float, read: float) -> None:
-        self.started = self.is_new = self.gave_up = False
-        self._time, self._ends, self._not_after, self._read = asyncio.get_running_loop().time, ends, not_after, read
-
-    @property
-    def time_to_send(self) -> float:
-        """Seconds in which a byte may still leave."""
-        return self._not_after - self._time()
+    started = is_new = gave_up = False
 
     def start(self, connection: Any) -> None:
         """From now on bytes may leave."""
         self.started, self._connection = True, connection
-        self.wait_anew()
 
-    def wait_anew(self) -> None:
-        """Bytes came: the time to read begins anew, and ends with the attempt."""
-        self.until = min(self._ends, self._time() + self._read)
+    def wait(self, seconds: float) -> None:
+        """For so long from now on, and no longer than the attempt lasts, something may come."""
+        self.until = min(self.ends, self.now() + seconds)
 
     def give_up(self) -> None:
         """Tear the connection down, by which the wait ends. Where the answer was whole it may be another's by now."""
@@ -75,9 +67,9 @@ class _Connector(aiohttp.TCPConnector):
     time are given up by one timer for all: one for each would be a tenth of what a request costs.
     """
 
-    def __init__(self, waiting: set[_Progress], **settings: Any) -> None:
-        super().__init__(**settings)
-        self._waiting = waiting
+    def __init__(self, limits: Limits, waiting: set[_Progress]) -> None:
+        super().__init__(limit=100, keepalive_timeout=limits.keepalive)
+        self._limits, self._waiting = limits, waiting
         self._look_at: asyncio.TimerHandle | None = None
 
     async def connect(self, req: Any, traces: Any, timeout: Any) -> Any:
@@ -89,10 +81,13 @@ class _Connector(aiohttp.TCPConnector):
             if progress.is_new or not (protocol.should_close or _is_readable(protocol.transport)):
                 break
             connection.close()
-        if progress.time_to_send < 0:
+        try:
+            progress.check()
+        except NothingSent:
             connection.release()
-            raise NothingSent(_TOO_LATE)
+            raise
         progress.start(connection)
+        progress.wait(self._limits.read)
         self._waiting.add(progress)
         if self._look_at is None or progress.until < self._look_at.when():
             self._look()
@@ -117,8 +112,7 @@ class _Body(aiohttp.BytesPayload):
     """Is written a turn of the loop after its request has its connection, and not once that is too late."""
 
     async def write_with_length(self, writer: Any, content_length: int | None) -> None:
-        if _under_way.get().time_to_send < 0:
-            raise NothingSent(_TOO_LATE)
+        _under_way.get().check()
         await super().write_with_length(writer, content_length)
 
 
@@ -168,15 +162,10 @@ class AiohttpTransport:
         self._loop.check()
         if self._closed:
             raise ConfigurationError("this HTTP transport is closed; make a new one")
-        now = asyncio.get_running_loop().time()
-        ends = now + timeout
-        latest = ends if not_after is None else min(ends, not_after)
-        if now >= latest:
-            raise NothingSent("no time is left")
+        progress, proxy = _Progress(timeout, not_after), None
         if not _SENDABLE.fullmatch(request.url):
             # aiohttp would send a space or a line break of an encoded URL as it stands.
             raise NothingSent(f"{request.url!r} holds characters that no URL may hold")
-        progress, proxy = _Progress(ends=ends, not_after=latest, read=self._limits.read), None
         _under_way.set(progress)
         try:
             check_headers(request)
@@ -227,7 +216,7 @@ class AiohttpTransport:
 
     def _make_session(self) -> aiohttp.ClientSession:
         session = aiohttp.ClientSession(
-            connector=_Connector(self._waiting, limit=100, keepalive_timeout=self._limits.keepalive),
+            connector=_Connector(self._limits, self._waiting),
             cookie_jar=aiohttp.DummyCookieJar(),
         )
         # aiohttp replays GET and DELETE when a kept connection dies after the request left, and offers no
@@ -241,7 +230,7 @@ class AiohttpTransport:
     async def _read(self, response: aiohttp.ClientResponse, progress: _Progress) -> bytes:
         chunks, size, content = [], 0, response.content
         while not content.at_eof():
-            progress.wait_anew()
+            progress.wait(self._limits.read)
             chunks.append(await content.readany())
             size += len(chunks[-1])
             if size > self._limits.max_body:

@@ -14,6 +14,7 @@ import httpx
 
 from orderbridge.errors import ConfigurationError
 from orderbridge.http.transport import (
+    Attempt,
     Limits,
     NoAnswer,
     NothingSent,
@@ -59,18 +60,14 @@ class HttpxTransport:
         self._loop.check()
         if self._closed or (self._client is not None and self._client.is_closed):
             raise ConfigurationError("this HTTP transport is closed; make a new one")
-        ends = asyncio.get_running_loop().time() + timeout
-        latest = ends if not_after is None else min(ends, not_after)
-        if asyncio.get_running_loop().time() >= latest:
-            raise NothingSent("no time is left")
-        progress, proxy = _Progress(latest), None
+        progress, proxy = _Progress(timeout, not_after), None
         try:
             check_headers(request)
             proxy = self._proxies.of(request.url) if self._client is None else None
             client = self._client or self._make_client(proxy)
             built = self._build(client, request, progress)
             progress.is_told = _tells_events(client, built)
-            async with asyncio.timeout_at(ends):
+            async with asyncio.timeout_at(progress.ends):
                 return await self._exchange(client, built, progress)
         except ConfigurationError:
             raise
@@ -109,7 +106,7 @@ class HttpxTransport:
         limits = self._limits
         # The wait for a connection ends before the attempt does: only then is it known that nothing was sent. By the
         # library's own limits, as it closes its sockets then.
-        waits = max(0.001, progress.not_after - asyncio.get_running_loop().time())
+        waits = max(0.001, progress.time_to_send)
         per_phase = httpx.Timeout(limits.read, connect=min(limits.connect, waits), pool=0.9 * waits)
         try:
             _ = urlsplit(request.url).port  # httpx takes any number, and its connect then fails as a group
@@ -170,20 +167,16 @@ def _tells_events(client: httpx.AsyncClient, built: httpx.Request) -> bool:
     return find is not None and type(find(built.url)) is httpx.AsyncHTTPTransport
 
 
-class _Progress:
+class _Progress(Attempt):
     """
     The progress of a request: may its first byte have left, by the events of the connection pool; and what must not be.
 
     That is a byte after `not_after`, and a connection kept on which more came than the answer.
     """
 
-    __slots__ = ("_started", "is_told", "not_after", "response")
-
-    def __init__(self, not_after: float) -> None:
-        # Until it is handed to a client nothing can leave; what happens then is the client's to tell.
-        self.is_told, self._started = True, False
-        self.not_after = not_after
-        self.response: httpx.Response | None = None
+    # Until it is handed to a client nothing can leave; what happens then is the client's to tell.
+    is_told, _started = True, False
+    response: httpx.Response | None = None
 
     @property
     def nothing_left(self) -> bool:
@@ -204,10 +197,9 @@ class _Progress:
         return note
 
     def _about_to_write(self) -> None:
-        if asyncio.get_running_loop().time() > self.not_after:
-            if self._started:
-                raise NoAnswer("it was too late to send the rest")
-            raise NothingSent("it was too late to send")
+        if self._started and self.time_to_send < 0:
+            raise NoAnswer("it was too late to send the rest")
+        self.check()
         self._started = True
 
     async def _drop_what_is_left_over(self) -> None:

@@ -38,7 +38,7 @@ def _shown(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 # Not frozen, as one is made for each call: a frozen one takes four times as long to make.
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class WireRequest:
     """A request as it goes out. `url` ends in the exact path and query that were signed."""
 
@@ -57,7 +57,7 @@ class WireRequest:
         return f"WireRequest({self.method} {self.url}, headers={_shown(self.headers)}, {size} bytes)"
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class WireResponse:
     """A whole answer. Header names are lower case."""
 
@@ -68,6 +68,27 @@ class WireResponse:
     def __repr__(self) -> str:
         size = len(self.body)
         return f"WireResponse({self.status}, headers={_shown(self.headers)}, {size} bytes)"
+
+
+class Attempt:
+    """The time of one attempt: when it ends, and after when no byte of it leaves. NothingSent: none is left."""
+
+    def __init__(self, timeout: float, not_after: float | None) -> None:
+        self.now = asyncio.get_running_loop().time
+        self.ends = self.now() + timeout
+        self.not_after = self.ends if not_after is None else min(self.ends, not_after)
+        if self.time_to_send <= 0:
+            raise NothingSent("no time is left")
+
+    @property
+    def time_to_send(self) -> float:
+        """Seconds in which a byte may still leave; below zero it is too late."""
+        return self.not_after - self.now()
+
+    def check(self) -> None:
+        """Raise NothingSent where a byte would leave too late."""
+        if self.time_to_send < 0:
+            raise NothingSent("it was too late to send")
 
 
 class Transport(Protocol):

@@ -194,8 +194,8 @@ class KeyAuth:
 
     def sign(self, request: WireRequest) -> tuple[WireRequest, object]:
         """The request with its headers."""
-        request.headers = {**self._headers(request), **request.headers}
-        return request, None
+        headers = {**self._headers(request), **request.headers}
+        return WireRequest(request.method, request.url, headers, request.body), None
 
 
 class HttpChannel:
