@@ -74,9 +74,9 @@ def exact(value: Any, name: str) -> Decimal:
     """
     if isinstance(value, float):
         value = float.__repr__(value)  # numpy's own repr names its class
-    elif isinstance(value, bool) or not isinstance(value, (str, Decimal, Real)):
+    elif isinstance(value, bool) or not isinstance(value, (str, Decimal, int, Real)):
         raise ccxt.InvalidOrder(f"{name} is a number, not {value!r}")
-    elif isinstance(value, Integral):
+    elif isinstance(value, (int, Integral)):
         value = int(value)
     elif not isinstance(value, (str, Decimal)):
         value = str(value)

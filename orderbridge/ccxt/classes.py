@@ -204,10 +204,12 @@ class _Routed:
             side = told.get("side") or ("buy" if "_buy_" in self.name else "sell")
             params["cost"] = told["cost"]
             return {"symbol": told["symbol"], "type": "market", "side": side, "amount": None, "params": params}
-        requires_price, params = exchange.handle_option_and_params(params, "createOrder", _REQUIRES_PRICE, True)
-        told = {**told, "params": params}
         name, amount, price = bridges.name_of(exchange), told.get("amount"), told.get("price")
-        type, side = (str(told.get(each)).lower() for each in ("type", "side"))
+        type, side = str(told.get("type")).lower(), str(told.get("side")).lower()
+        requires_price = True
+        if type == "market" or _REQUIRES_PRICE in params:
+            requires_price, params = exchange.handle_option_and_params(params, "createOrder", _REQUIRES_PRICE, True)
+        told = {**told, "params": params}
         if name in _TURNED and any(
             params.get(each) is not None for each in ("triggerPrice", "stopPrice", "stop_price")
         ):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from decimal import Context, Decimal, DecimalException, InvalidOperation, Overflow, Rounded, Subnormal, localcontext
+from decimal import Context, Decimal, DecimalException, InvalidOperation, Overflow, Rounded, Subnormal
 from decimal import Inexact as _Inexact
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Self, TypeVar
@@ -364,8 +364,10 @@ def plain(number: Decimal) -> str:
 
 def add(*numbers: Decimal) -> Decimal:
     """The exact sum."""
-    with localcontext(EXACT):
-        return sum(numbers, ZERO)
+    total = ZERO
+    for number in numbers:
+        total = EXACT.add(total, number)
+    return total
 
 
 def subtract(a: Decimal, b: Decimal) -> Decimal:

@@ -90,6 +90,8 @@ NEXT: Final[Mapping[tuple[PlacementState, Happened], PlacementState]] = {
     **{(state, _H.TOLD): state for state in (_S.UNCERTAIN, _S.PLACED)},
     **{(state, _H.TAKEN): state for state in (_S.PREPARED, _S.SENDING, _S.UNCERTAIN, _S.NOT_PLACED)},
 }
+# The fields of a record and of its placement that hold somebody's words.
+_WORDS: Final = frozenset({"reason", "conflicts", "lost", "evidence"})
 _PROOFS: Final = frozenset({_H.ACKNOWLEDGED, _H.EXISTS})
 _VERDICTS: Final = frozenset({_H.ABSENT, _H.RESEND})
 # What a sighting may settle: all but an order that is known.
@@ -182,6 +184,9 @@ class Event(VenueModel):
     facts: dict[str, str] = Field(default_factory=dict)
 
 
+_NOTHING: Final = Event.unsaid()
+
+
 class Transition(NamedTuple):
     """A record after something happened, and the event to be stored with it, in one transaction."""
 
@@ -200,9 +205,8 @@ def showing(record: Record, order: Order | None) -> Record:
 def stored(record: Record) -> Event:
     """The first event of a new record (row 1), in whatever state it is stored."""
     made = record.placement
-    return Event.of_checked(
-        placement_id=made.placement_id, at=made.created_at, happened=Happened.STORED, after=made.state, facts={}
-    )
+    told = {"placement_id": made.placement_id, "at": made.created_at, "happened": Happened.STORED}
+    return Event.of_all_checked({**_NOTHING, **told, "after": made.state, "facts": {}})
 
 
 def step(
@@ -224,34 +228,23 @@ def step(
     """
     known = record.placement
     before = known.state
-    told = {name: printable(str(value)) for name, value in facts.items() if value is not None} if facts else {}
+    said = {name: printable(str(value)) for name, value in facts.items() if value is not None} if facts else {}
     is_over = of is not None and of != record.attempt and happened not in _PROOFS
     after = None if is_over or _is_barred(record, happened) else NEXT.get((before, happened))
-    event = Event.of_checked(
-        placement_id=known.placement_id,
-        at=at,
-        happened=happened,
-        before=before,
-        after=after or before,
-        anomaly=after is None,
-        facts=told,
-    )
+    told = {"placement_id": known.placement_id, "at": at, "happened": happened, "before": before, "facts": said}
+    event = Event.of_all_checked({**_NOTHING, **told, "after": after or before, "anomaly": after is None})
     if after is None:
         return Transition(record, event)
     new = altered(known, {**_kept(placement or {}), "state": after})
     return Transition(altered(record, {**_kept(changes), "placement": new}), event)
 
 
-def _kept(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Values as they can be stored: texts that tell something may be anybody's words."""
-    return {
-        name: printable(value)
-        if type(value) is str
-        else tuple(map(printable, value))
-        if type(value) is tuple
-        else value
-        for name, value in values.items()
-    }
+def _kept(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Values as they can be stored: what tells something may be anybody's words."""
+    if _WORDS.isdisjoint(values):
+        return values
+    told = {name: values[name] for name in _WORDS.intersection(values) if values[name] is not None}
+    return {**values, **{n: printable(v) if isinstance(v, str) else tuple(map(printable, v)) for n, v in told.items()}}
 
 
 def _is_barred(record: Record, happened: Happened) -> bool:

@@ -38,7 +38,8 @@ _STALE: Final = 3600.0
 
 def amounts_of(given: OrderRequest | OrderEdit) -> dict[str, Decimal | None]:
     """The amounts of an order, new or changed, that rules bound."""
-    return {name: getattr(given, name, None) for name in ("quantity", "quote_quantity", "price", "stop_price")}
+    known = given.__dict__
+    return {name: known.get(name) for name in ("quantity", "quote_quantity", "price", "stop_price")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -59,7 +59,7 @@ class Placing:
     screen: Callable[[OrderRequest], None] = lambda request: None
     markets: MarketStore | None = None
     is_rule: Callable[[InvalidOrder], bool] = lambda refused: False
-    stated: Callable[[Any], Mapping[str, object]] = lambda answer: {}
+    stated: Callable[[Any], dict[str, object]] = lambda answer: {}
     tells_manner: bool = False
     paper: bool | None = None
 
@@ -112,9 +112,9 @@ class Placing:
         )
 
     def _doubts(self, order: Order, answer: Any, request: OrderRequest, client_order_id: str | None) -> list[str]:
-        names, told = (*_IDENTITY, *(_MANNER if self.tells_manner else ())), order.__dict__
         asked = {**request.__dict__, "client_order_id": client_order_id, "paper": self.paper}
-        shown = {**{name: told[name] for name in names}, **self.stated(answer)}
+        told, names = order.__dict__, _IDENTITY + _MANNER if self.tells_manner else _IDENTITY
+        shown = {name: told[name] for name in names} | self.stated(answer)
         if order.type is OrderType.UNKNOWN:
             del asked["type"]
         doubts = differences(asked, shown)
@@ -153,11 +153,13 @@ def order_as_asked(
     Args:
         more: fields that are otherwise than in the request, or beside it.
     """
-    given, notes = request.__dict__, {"evidence": (evidence,), "anomalies": sorted_once(map(printable, anomalies))}
-    asked = {name: given[name] for name in _ASKED}
-    told = {**asked, "raw_type": str(request.type), "status": OrderStatus.ACCEPTED, "raw": {}, **more, **notes}
-    ids = {"order_id": order_id, "client_order_id": client_order_id, "observed_at": observed_at}
-    return Order.of_checked(**{**told, **ids, "venue": venue, "account": account})
+    told, given = Order.unsaid(), request.__dict__
+    for name in _ASKED:
+        told[name] = given[name]
+    told |= {"venue": venue, "account": account, "order_id": order_id, "client_order_id": client_order_id}
+    told |= {"raw_type": str(request.type), "status": OrderStatus.ACCEPTED, "raw": {}, "observed_at": observed_at}
+    told |= {**more, "evidence": (evidence,), "anomalies": sorted_once(map(printable, anomalies))}
+    return Order.of_all_checked(told)
 
 
 _ASKED: Final = (

@@ -440,6 +440,15 @@ _TEXTS: Final = (("symbol", "book"), ("side", "side"), ("client_order_id", "orig
 _STATED: Final = frozenset(theirs for _, theirs in (*_TEXTS, *_FIGURES))
 
 
+_SENT: Final = (
+    ("major", "quantity"),
+    ("minor", "quote_quantity"),
+    ("price", "price"),
+    ("stop", "stop_price"),
+    ("slippage_tolerance", "slippage_tolerance"),
+)
+
+
 def order_to_wire(request: OrderRequest, *, client_order_id: str) -> dict[str, Any]:
     """
     The body of a new order. Amounts are plain text; `major` is base, `minor` quote. Options go beside them as they are.
@@ -452,13 +461,8 @@ def order_to_wire(request: OrderRequest, *, client_order_id: str) -> dict[str, A
         "side": str(request.side),
         "type": TYPE_TO_WIRE[request.type],
     }
-    body |= _amounts(
-        major=request.quantity,
-        minor=request.quote_quantity,
-        price=request.price,
-        stop=request.stop_price,
-        slippage_tolerance=request.slippage_tolerance,
-    )
+    known = request.__dict__
+    body |= {theirs: plain(known[ours]) for theirs, ours in _SENT if known[ours] is not None}
     if request.price is not None:
         body["time_in_force"] = LIFE_TO_WIRE[request.time_in_force, request.post_only]
     body["origin_id"] = client_order_id
