@@ -153,19 +153,11 @@ def disagreements(request: OrderRequest, order: Order, *, since: datetime | None
     Args:
         since: when the placement was made; an order that the venue made before is another one.
     """
-    pairs: list[tuple[str, object, object]] = [
-        ("symbol", request.symbol, order.symbol),
-        ("side", request.side, order.side),
-        ("quantity", request.quantity, order.quantity),
-        ("price", request.price, order.price),
-        ("stop_price", request.stop_price, order.stop_price),
-    ]
-    if order.type is not OrderType.UNKNOWN:
-        pairs.append(("type", request.type, order.type))
-    if request.quote_quantity is not None:
-        # The base size of an order sized in quote is the venue's arithmetic.
-        pairs = [pair for pair in pairs if pair[0] != "quantity"]
-        pairs.append(("quote_quantity", request.quote_quantity, order.quote_quantity))
+    # The base size of an order sized in quote is the venue's arithmetic.
+    size = "quantity" if request.quote_quantity is None else "quote_quantity"
+    kind = () if order.type is OrderType.UNKNOWN else ("type",)
+    names = ("symbol", "side", size, "price", "stop_price", *kind)
+    pairs = [(name, getattr(request, name), getattr(order, name)) for name in names]
     found = [
         f"{name}: asked for {asked}, shown {shown}"
         for name, asked, shown in pairs

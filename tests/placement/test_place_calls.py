@@ -1,5 +1,6 @@
 """What the placing calls promise of what they return and raise."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from orderbridge.errors import (
     OutcomeUnknown,
     VenueUnavailable,
 )
+from orderbridge.gateway import limited
 from orderbridge.placement import MemoryJournal
 from tests.placement.hand import Accepting, Bot
 from tests.placement.kit import limit_buy, seen
@@ -127,3 +129,64 @@ async def test_placing_says_why_it_cannot_begin(failure: Exception, error: type[
     await bot.bridge.aclose()
 
     assert venue.sent == []
+
+
+async def test_what_does_not_pause_is_awaited_without_a_timer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its value and its errors are its own; no time limit is set up for it, however short."""
+
+    async def at_once() -> int:
+        return 7
+
+    async def fails() -> None:
+        raise TimeoutError("its own")
+
+    monkeypatch.setattr(asyncio, "timeout", None)
+
+    assert await limited(at_once(), 0.0) == 7
+    with pytest.raises(TimeoutError, match="its own"):
+        await limited(fails(), 0.0)
+
+
+async def test_what_pauses_is_cut_off_in_time_and_goes_on_as_it_would() -> None:
+    """It meets its cancellation where it waits, pauses as often as it likes, and may be no coroutine."""
+    met: list[str] = []
+
+    async def pauses(seconds: float) -> str:
+        await asyncio.sleep(0)
+        try:
+            await asyncio.sleep(seconds)
+        except asyncio.CancelledError:
+            met.append("cancelled")
+            await asyncio.sleep(0)
+            raise
+        return "done"
+
+    assert await limited(pauses(0.001), 10.0) == "done"
+    with pytest.raises(TimeoutError):
+        await limited(pauses(60.0), 0.01)
+    assert await limited(asyncio.ensure_future(pauses(0.001)), 10.0) == "done"
+    task = asyncio.ensure_future(limited(pauses(60.0), 60.0))
+    await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert met == ["cancelled", "cancelled"]
+
+
+async def test_what_waits_is_told_the_error_of_what_it_waits_for() -> None:
+    """An error that comes at the first pause may be met there, and be followed by others."""
+    awaited: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def meets() -> str:
+        try:
+            await awaited
+        except KeyError:
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            return "met"
+        return "not met"
+
+    asyncio.get_running_loop().call_soon(awaited.set_exception, KeyError())
+
+    assert await limited(meets(), 10.0) == "met"

@@ -133,6 +133,57 @@ def test_its_loop_ends_where_no_thread_can_be_begun_any_more(monkeypatch: pytest
     assert not [thread for thread in threading.enumerate() if thread.name == "orderbridge-sync"]
 
 
+async def test_out_of_another_loop_a_call_gives_and_raises_what_its_step_does() -> None:
+    """The caller's loop goes on meanwhile; an error is the step's own, and a thread that is closed takes no step."""
+    loop, other = LoopThread(), asyncio.Event()
+
+    async def told() -> str:
+        asyncio.run_coroutine_threadsafe(set_other(), here)
+        return threading.current_thread().name
+
+    async def set_other() -> None:
+        other.set()
+
+    async def fails() -> None:
+        raise KeyError("mine")
+
+    here = asyncio.get_running_loop()
+    assert await loop.awaited(told) == "orderbridge-sync"
+    await other.wait()
+    with pytest.raises(KeyError, match="mine"):
+        await loop.awaited(fails)
+    loop.close(set_other)
+    with pytest.raises(ConfigurationError, match="closed"):
+        await loop.awaited(told)
+
+
+@pytest.mark.parametrize("is_closed", [False, True], ids=["cancelled", "closed meanwhile"])
+async def test_a_caller_in_another_loop_that_is_cancelled_cancels_its_step(is_closed: bool) -> None:
+    """So does the end of the thread, which the caller is told of as a cancellation."""
+    loop, begun, ended = LoopThread(), threading.Event(), threading.Event()
+
+    async def waits() -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    async def nothing() -> None: ...
+
+    task = asyncio.ensure_future(loop.awaited(waits))
+    await asyncio.to_thread(begun.wait)
+    if is_closed:
+        await asyncio.to_thread(loop.close, nothing)
+    else:
+        task.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await asyncio.to_thread(ended.wait, 10)
+    await asyncio.to_thread(loop.close, nothing)
+
+
 def test_program_that_forgets_to_close_still_ends() -> None:
     """The loop's thread holds no program up."""
     code = (
