@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -59,7 +59,7 @@ class Placing:
     screen: Callable[[OrderRequest], None] = lambda request: None
     markets: MarketStore | None = None
     is_rule: Callable[[InvalidOrder], bool] = lambda refused: False
-    stated: Callable[[Any], dict[str, object]] = lambda answer: {}
+    stated: Callable[[Any], Mapping[str, object]] = lambda answer: {}
     tells_manner: bool = False
     paper: bool | None = None
 
@@ -114,7 +114,7 @@ class Placing:
     def _doubts(self, order: Order, answer: Any, request: OrderRequest, client_order_id: str | None) -> list[str]:
         asked = {**request.__dict__, "client_order_id": client_order_id, "paper": self.paper}
         told, names = order.__dict__, _IDENTITY + _MANNER if self.tells_manner else _IDENTITY
-        shown = {name: told[name] for name in names} | self.stated(answer)
+        shown = {**{name: told[name] for name in names}, **self.stated(answer)}
         if order.type is OrderType.UNKNOWN:
             del asked["type"]
         doubts = differences(asked, shown)
