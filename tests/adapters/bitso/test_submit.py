@@ -201,7 +201,9 @@ async def test_rules_that_bitso_has_changed_are_loaded_anew(sim: Simulator, monk
 
     async with sim.bitso.gateway() as gateway:
         await gateway.submit(limit_buy())
-        market.instrument = sim.bitso.engine.instruments["btc_mxn"] = replace(known, minimum_amount=Decimal("0.5"))
+        market.instrument = sim.bitso.engine.instruments["btc_mxn"] = replace(
+            known, amounts=(Decimal("0.5"), Decimal(5000))
+        )
         with pytest.raises(InvalidOrder):
             await gateway.submit(limit_buy())
         for _ in range(100):
@@ -219,7 +221,7 @@ async def test_refusals_in_a_row_load_the_rules_once(sim: Simulator) -> None:
     async with sim.bitso.gateway(limits="venue") as gateway:
         await gateway.submit(limit_buy())
         sim.bitso.engine.instruments["btc_mxn"] = replace(
-            sim.bitso.engine.instruments["btc_mxn"], minimum_amount=Decimal("0.5")
+            sim.bitso.engine.instruments["btc_mxn"], amounts=(Decimal("0.5"), Decimal(5000))
         )
         sim.bitso.engine.market("btc_mxn").instrument = sim.bitso.engine.instruments["btc_mxn"]
         for _ in range(5):
@@ -233,13 +235,13 @@ async def test_old_rules_are_read_again_before_they_refuse(sim: Simulator, monke
     """A rule that Bitso has relaxed since refuses nothing: before old rules deny an order they are loaded anew."""
     market = sim.bitso.engine.market("btc_mxn")
     market.instrument = sim.bitso.engine.instruments["btc_mxn"] = replace(
-        market.instrument, minimum_amount=Decimal("0.5")
+        market.instrument, amounts=(Decimal("0.5"), Decimal(5000))
     )
     async with sim.bitso.gateway() as gateway:
         with pytest.raises(OrderDenied):
             await gateway.submit(limit_buy())
         market.instrument = sim.bitso.engine.instruments["btc_mxn"] = replace(
-            market.instrument, minimum_amount=Decimal("0.001")
+            market.instrument, amounts=(Decimal("0.001"), Decimal(5000))
         )
         monkeypatch.setattr("orderbridge.venue.markets._OLD", 0.0)
         order = await gateway.submit(limit_buy())
@@ -272,7 +274,7 @@ async def test_stale_rules_are_loaded_beside_their_use(sim: Simulator, monkeypat
     async with sim.bitso.gateway() as gateway, sim.bitso.gateway(account="other") as other:
         first = await gateway.markets()
         await other.markets()
-        sim.bitso.engine.instruments["btc_mxn"] = replace(known, minimum_amount=Decimal("0.5"))
+        sim.bitso.engine.instruments["btc_mxn"] = replace(known, amounts=(Decimal("0.5"), Decimal(5000)))
         monkeypatch.setattr("orderbridge.venue.markets._LEAST_AGE", 0.0)
         monkeypatch.setattr("orderbridge.venue.markets._STALE", 0.0)
         stale = await gateway.markets()
