@@ -19,6 +19,7 @@ from orderbridge.http.session import own_logger
 from orderbridge.model.basics import OrderType, PlacementState
 from orderbridge.model.lifecycle import Sign, advance
 from orderbridge.model.order import Order
+from orderbridge.model.placement import HOLDING
 from orderbridge.placement.journal import Change, ChangeSeeing, ClientIdUsed, Gap, InFlight
 from orderbridge.placement.states import IN_FLIGHT, UNFINISHED, Event, Record, Transition, showing, stored
 
@@ -53,6 +54,14 @@ def with_order(record: Record, body: str | None, *, told: Callable[[str], object
     if order is None or body is None:
         return record
     return showing(record, readable(Order, body, f"order {order.order_id}", told=told))
+
+
+def records_of(rows: Iterable[Sequence[str]], *, told: Callable[[str], object]) -> Iterator[Record]:
+    """The records of a list that can be read, each with its order as last known; what cannot be is told."""
+    for name, body, order in rows:
+        record = readable(Record, body, f"placement {name}", told=told)
+        if record is not None:
+            yield with_order(record, order, told=told)
 
 
 def events_of(
@@ -313,9 +322,7 @@ class SqlJournal:
         rows = await self.engine.rows(f"{self._records} {where} {order}", [*wanted.values()])
         if key is not None:  # whoever asks by it may place by it
             return [self._record(row) for row in rows]
-        known = (readable(Record, row[1], f"placement {row[0]}", told=self._tell) for row in rows)
-        read = ((record, row[2]) for record, row in zip(known, rows, strict=True) if record is not None)
-        return [with_order(record, body, told=self._tell) for record, body in read]
+        return list(records_of(rows, told=self._tell))
 
     def _record(self, row: Sequence[str]) -> Record:
         return with_order(read_row(Record, row[1], f"placement {row[0]}"), row[2], told=self._tell)
@@ -439,7 +446,7 @@ def _insert(db: Connection, record: Record, *, alone: bool) -> bool:
         placement.placement_id,
         placement.gateway,
         placement.key,
-        1 if placement.holds_key else None,
+        1 if placement.state in HOLDING else None,
         placement.client_order_id,
         placement.state.value,
         record.fingerprint,
@@ -463,7 +470,7 @@ def _add(db: Connection, placement_id: str, *events: Event) -> int | None:
 def _update(db: Connection, before: Record, after: Record, event: Event) -> None:
     placement, last = after.placement, _add(db, after.id, event)
     db.execute(_UPDATE, (placement.state.value, last, _body(after), placement.placement_id))
-    if not placement.holds_key:
+    if placement.state not in HOLDING:
         db.execute(_LET_GO, (placement.placement_id,))
     elif placement.key is not None and before.state not in UNFINISHED:
         db.execute(_HOLD, (placement.placement_id, placement.key, placement.gateway))

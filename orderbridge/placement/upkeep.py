@@ -25,6 +25,7 @@ from orderbridge.placement.sql import (
     events_of,
     read_row,
     readable,
+    records_of,
     with_order,
 )
 from orderbridge.placement.states import NEXT, WATCHED, Event, Happened, Record
@@ -64,10 +65,8 @@ class Snapshot:
         given = {"gateway": gateway, "key": key}
         tests = {f"p.{name} = ?": value for name, value in given.items() if value is not None}
         where = f"{' AND '.join(tests) or 'TRUE'} ORDER BY p.created, p.placement_id"
-        for name, body, order in self.rows(f"{self.dialect.records} {where}", [*tests.values()]):
-            record = readable(Record, body, f"placement {name}", told=self.unreadable.append)
-            if record is not None and fits(record := with_order(record, order, told=self.unreadable.append)):
-                yield record
+        rows = self.rows(f"{self.dialect.records} {where}", [*tests.values()])
+        yield from filter(fits, records_of(rows, told=self.unreadable.append))
 
     def events(self, record: Record) -> list[Event]:
         """The events of a placement, in order."""

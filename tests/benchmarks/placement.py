@@ -29,7 +29,7 @@ from unittest import mock
 
 from orderbridge import OrderBridge
 from orderbridge.model.ref import OrderRef
-from orderbridge.placement import SqliteJournal, sqlite
+from orderbridge.placement import SqliteJournal, sqlite, sqlite_file
 from tests.benchmarks import million
 from tests.benchmarks.instant import NAME, InstantGateway, limit_buy
 
@@ -163,7 +163,8 @@ async def weigh(folder: Path, *, before: int = 10_000, alone: int = 200, batches
         for _ in range(before // AT_ONCE):
             await asyncio.gather(*(place() for _ in range(AT_ONCE)))
     size = path.stat().st_size / before
-    with mock.patch.multiple(sqlite, JOBS_BETWEEN_CHECKPOINTS=10**9, IDLE=1e4, _AUTOCHECKPOINT_PAGES=10**9):
+    never = mock.patch.multiple(sqlite, JOBS_BETWEEN_CHECKPOINTS=10**9, IDLE=1e4)
+    with never, mock.patch.object(sqlite_file, "_AUTOCHECKPOINT_PAGES", 10**9):
         async with OrderBridge(gateway, journal=SqliteJournal(path)) as bridge:
             place, counts = place_on(bridge), []
             await place()

@@ -12,9 +12,11 @@ import pytest
 
 from orderbridge import Order
 from orderbridge.model.basics import OrderStatus, PlacementState
-from orderbridge.placement import Happened, Journal, MemoryJournal, Record, SqliteJournal, sqlite
+from orderbridge.placement import Happened, Journal, MemoryJournal, Record, SqliteJournal
 from orderbridge.placement.journal import Change, ChangeSeeing, InFlight
 from orderbridge.placement.sql import SqlJournal
+from orderbridge.placement.sqlite import SqliteEngine
+from orderbridge.placement.sqlite_file import STEPS
 from orderbridge.placement.states import Transition, step
 from orderbridge.placement.upkeep import Snapshot, prune, verify
 from tests.chains import breaches
@@ -26,11 +28,11 @@ from tests.placement.test_resolve_certificate import Venue
 class Bare:
     """An engine as plain as can be: SQLite in memory, without a file, a thread or a second connection."""
 
-    name, has_gaps, dialect = "bare", False, sqlite.SqliteEngine.dialect
+    name, has_gaps, dialect = "bare", False, SqliteEngine.dialect
 
     def __init__(self, forget: Callable[[], object]) -> None:
         self._db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-        for statement in chain(*sqlite.STEPS):
+        for statement in chain(*STEPS):
             self._db.execute(statement)
 
     async def write(self, work: Callable[[Any], Any]) -> Any:

@@ -19,7 +19,8 @@ from orderbridge.model.basics import PlacementState
 from orderbridge.placement import Happened, Record, SqliteJournal
 from orderbridge.placement import sql as statements
 from orderbridge.placement.journal import InFlight
-from orderbridge.placement.sqlite import JournalFile, SqliteEngine
+from orderbridge.placement.sqlite import SqliteEngine
+from orderbridge.placement.sqlite_file import JournalFile
 from orderbridge.placement.states import Transition, step
 from tests.placement.kit import NOW, record, seen
 
@@ -306,10 +307,10 @@ def test_processes_take_turns(tmp_path: Path) -> None:
 HOLDS = """
 import os, signal, sys, time
 sys.path.insert(0, {root!r})
-from orderbridge.placement import sqlite
-held = sqlite.JournalFile({path!r}, busy_timeout=1.0)
+from orderbridge.placement import sqlite_file
+held = sqlite_file.JournalFile({path!r}, busy_timeout=1.0)
 if {is_next}:  # frozen between its turn to be next and its turn to write
-    held._lock(held._open_mark(), sqlite._NEXT, 0.0)
+    held._lock(held._open_mark(), sqlite_file._NEXT, 0.0)
     print(os.getpid(), flush=True)
     time.sleep(600)
 with held.turn():

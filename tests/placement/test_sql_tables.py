@@ -15,7 +15,7 @@ import pytest
 from orderbridge import OrderBridge, PlacementState
 from orderbridge.errors import JournalError, KeyInUse, OutcomeUnknown
 from orderbridge.placement import Event, SqliteJournal
-from orderbridge.placement.sqlite import STEPS, JournalFile, migrate, version_of
+from orderbridge.placement.sqlite_file import STEPS, JournalFile, migrate, version_of
 from orderbridge.placement.upkeep import Snapshot, verify
 from tests.placement.kit import NOW, limit_buy, record, seen
 from tests.placement.test_resolve_certificate import Venue
@@ -96,7 +96,7 @@ KILLED = """
 import os, signal, sqlite3, sys
 sys.path.insert(0, {root!r})
 from pathlib import Path
-from orderbridge.placement.sqlite import migrate, version_of
+from orderbridge.placement.sqlite_file import migrate, version_of
 
 def forward(steps):
     db = sqlite3.connect({path!r}, isolation_level=None)
@@ -122,7 +122,7 @@ CRASH = """
 import os, sqlite3, sys
 sys.path.insert(0, {root!r})
 from pathlib import Path
-from orderbridge.placement.sqlite import STEPS, migrate
+from orderbridge.placement.sqlite_file import STEPS, migrate
 db = sqlite3.connect({path!r}, isolation_level=None)
 db.create_function("crash", 0, lambda: os._exit(9))
 migrate(db, Path({path!r}), steps=(*STEPS, ("CREATE TABLE extra (id TEXT)", "SELECT crash()")))
