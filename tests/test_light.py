@@ -5,6 +5,7 @@ import asyncio
 import itertools
 import subprocess
 import sys
+import tracemalloc
 import types
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -16,6 +17,8 @@ from pydantic import BaseModel
 import orderbridge
 from orderbridge import OrderBridge
 from orderbridge.adapters.bitso import BitsoGateway
+from orderbridge.http.transport import WireRequest, WireResponse
+from tests.benchmarks.calls import KEYS, our_page
 from tests.benchmarks.instant import AtOnce, limit_buy
 
 HEAVY = {"ccxt", "aiohttp", "starlette", "uvicorn", "typer", "rich", "httpx", "redis", "psycopg", "hypothesis", "yaml"}
@@ -180,7 +183,7 @@ MOST_CALLS = {"get": 230, "bridge.get": 475, "submit": 160, "place": 385}
 async def test_a_call_enters_few_functions() -> None:
     """What one call costs above the transport, counted and not timed: functions of Python that it enters."""
     entered: list[object] = []
-    keys: dict[str, Any] = {"api_key": "key", "api_secret": "secret", "transport": AtOnce(), "limits": None}
+    keys = {**KEYS, "transport": AtOnce()}
     numbers, request = itertools.count(), limit_buy()
     async with BitsoGateway(**keys) as gateway, OrderBridge(BitsoGateway(**keys)) as bridge:
         calls: dict[str, Callable[[], Awaitable[object]]] = {
@@ -202,3 +205,53 @@ async def test_a_call_enters_few_functions() -> None:
 
     assert found.keys() == MOST_CALLS.keys()
     assert all(found[name] <= most for name, most in MOST_CALLS.items()), found
+
+
+class Counting(AtOnce):
+    """Bitso's answers, and how many were asked for."""
+
+    def __init__(self) -> None:
+        self.requests = 0
+
+    async def send(self, request: WireRequest, *, timeout: float, not_after: float | None = None) -> WireResponse:
+        self.requests += 1
+        return await super().send(request, timeout=timeout, not_after=not_after)
+
+
+async def test_a_call_sends_few_requests() -> None:
+    """One for one order, and for a hundred ids one for each fifty; the market's rules are asked for once."""
+    counting = Counting()
+    ids, request = [f"bitso:Q{number}" for number in range(100)], limit_buy()
+    async with OrderBridge(BitsoGateway(**KEYS, transport=counting)) as bridge:
+        await bridge.place("bitso", request, key="first")
+        calls: dict[str, Callable[[], Awaitable[object]]] = {
+            "get": lambda: bridge.get("bitso:Q1"),
+            "lookup": lambda: bridge.lookup(*ids),
+            "open_orders": bridge.open_orders,
+            "place": lambda: bridge.place("bitso", request, key="second"),
+        }
+        sent = {}
+        for name, call in calls.items():
+            before = counting.requests
+            await call()
+            sent[name] = counting.requests - before
+
+    assert sent == {"get": 1, "lookup": 2, "open_orders": 1, "place": 1}
+
+
+# ccxt's weighs 2,440 with the exchange's row, which is 1,090 of it.
+MOST_BYTES = 2_800
+
+
+def test_an_order_that_is_held_weighs_little() -> None:
+    """What one order of a page takes in memory, with the venue's row beside it: allocations, which no load moves."""
+    our_page()  # what is made once is no order's
+    tracemalloc.start()
+    try:
+        orders = our_page()
+        weight = tracemalloc.get_traced_memory()[0] / len(orders)
+    finally:
+        tracemalloc.stop()
+
+    assert len(orders) == 499
+    assert weight <= MOST_BYTES

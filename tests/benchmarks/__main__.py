@@ -1,145 +1,164 @@
 """
-What a call costs above its transport, beside ccxt's own in turns A B A B: the median of the ratios of CPU time.
+Every figure that a bot feels, beside ccxt's in turns A B A B.
 
-Run: python -m tests.benchmarks [ROUNDS]     (needs ccxt; prints, and asserts nothing: other load moves the figures)
-
-Both are given the same answers of Bitso's, at once and in this process, so that nothing of HTTP is in it.
+A row is the median of each round's ratio of ours to ccxt's, unless its unit says otherwise; beside it stands what else
+was measured. Instructions are counted by valgrind where it is installed: load does not move them. The servers are on
+this machine. A missed goal is told, and is no error.
 """
 
+import argparse
 import asyncio
 import gc
-import itertools
+import json
 import logging
 import os
-import statistics
+import platform
+import subprocess
 import sys
-import time
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple, Self
+from importlib.metadata import version
+from pathlib import Path
 
-import ccxt.async_support as ccxt
+from rich.console import Console
+from rich.table import Table
 
-import orderbridge.ccxt.async_support as drop_in
-from orderbridge import OrderBridge
-from orderbridge.adapters.bitso import BitsoGateway
-from orderbridge.adapters.bitso.mapping import order_from_row
-from orderbridge.ccxt import bridges
-from orderbridge.http.body import load
-from tests.benchmarks.instant import MANY, AtOnce, answer, limit_buy
+from tests.benchmarks import calls, chart, growth, journal, starts
+from tests.benchmarks.figures import ROOT, Row, shown
 
-ROUNDS = 40
-_numbers = itertools.count(1)
-
-
-class Session:
-    """What answers at once, in place of ccxt's aiohttp session."""
-
-    headers: dict[str, str] = {}  # noqa: RUF012 - ccxt asks for it
-
-    def __getattr__(self, method: str) -> Callable[..., Any]:
-        return lambda url, **_: Answered(answer(method.upper(), str(url)))
-
-    async def close(self) -> None: ...
+GROUPS: dict[str, Callable[[int], AsyncIterator[Row]]] = {
+    "calls": calls.own,
+    "drop-in": calls.drop_in,
+    "loopback": calls.loopback,
+    "many": calls.thousand,
+    "starts": starts.starts,
+    "held": starts.held,
+    "journal": journal.journal,
+    "million": journal.million,
+    "growth": growth.growth,
+}
+DOCS = ROOT / "docs" / "benchmarks.md"
 
 
-class Answered:
-    """A response of aiohttp's, as far as ccxt looks at it."""
-
-    status, reason = 200, "OK"
-
-    def __init__(self, body: bytes) -> None:
-        self._body = body
-        self.headers = {"Content-Type": "application/json"}
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *exc: object) -> None: ...
-
-    async def text(self, errors: str = "strict") -> str:
-        return self._body.decode("utf-8", errors)
+async def measured(groups: Sequence[str], rounds: int, *, quick: bool = False) -> list[Row]:
+    """The rows of these groups, each told on stderr as it comes."""
+    rows = []
+    for group in groups:
+        quickly = calls.own(rounds, counting=False) if quick and group == "calls" else None
+        async for row in quickly or GROUPS[group](rounds):
+            told = f"{row.what}: {row.figures[0]} {row.asked} {row.verdict}"
+            print(told.replace("`", ""), file=sys.stderr, flush=True)
+            rows.append(row)
+        gc.unfreeze()
+    return rows
 
 
-class Row(NamedTuple):
-    """Ours and ccxt's, made `times` in a row; the goal is a ratio, where there is one."""
-
-    what: str
-    goal: float | None
-    ours: Callable[[], Awaitable[object]]
-    theirs: Callable[[], Awaitable[object]]
-    times: int = 20
+def cells(row: Row) -> tuple[str, ...]:
+    """A row as it is read: what, measured, beside it, goal, verdict, and the first figure of both."""
+    first, *others = row.figures
+    ours = shown(first.ours, first.unit) if first.theirs is not None else ""
+    theirs = shown(first.theirs, first.unit) if first.theirs is not None else ""
+    return row.what, str(first).strip(), ", ".join(map(str, others)), row.asked, row.verdict, ours, theirs
 
 
-async def rows(stack: AsyncExitStack) -> list[Row]:
-    """What is measured."""
-    keys: dict[str, Any] = {"api_key": "key", "api_secret": "secret", "transport": AtOnce(), "limits": None}
-    gateway = await stack.enter_async_context(BitsoGateway(**keys))
-    bridge = await stack.enter_async_context(OrderBridge(BitsoGateway(**keys)))
-    their = ccxt.bitso({"apiKey": "key", "secret": "secret", "enableRateLimit": False})
-    stack.push_async_callback(their.close)
-    their.open = lambda *_: None
-    their.session = Session()
-    await their.load_markets()
-    bridges.AiohttpTransport.send = AtOnce.send  # type: ignore[assignment, method-assign]
-    our = drop_in.bitso({"apiKey": "key", "secret": "secret", "enableRateLimit": False})
-    stack.callback(bridges.close_all)
-    request, now = limit_buy(), datetime.now(UTC)
-
-    async def decode() -> object:
-        rows = load(MANY)["payload"]
-        return [order_from_row(row, account="default", source="open orders", observed_at=now) for row in rows]
-
-    async def parse() -> object:
-        return their.parse_orders(their.parse_json(MANY.decode())["payload"])
-
-    def get() -> Awaitable[object]:
-        return their.fetch_order("Q1")
-
-    def create() -> Awaitable[object]:
-        return their.create_order("BTC/MXN", "limit", "buy", 0.01, 560000)
-
-    return [
-        Row("gateway.get", 0.85, lambda: gateway.get("bitso:Q1"), get),
-        Row("bridge.get", 1.0, lambda: bridge.get("bitso:Q1"), get),
-        Row("gateway.submit", 1.0, lambda: gateway.submit(request), create),
-        Row("bridge.place, in memory", 2.2, lambda: bridge.place("bitso", request, key=f"k{next(_numbers)}"), create),
-        Row("ccxt's class, fetch_order", 3.0, lambda: our.fetch_order("new1"), lambda: their.fetch_order("new1")),
-        # Its trades are read with it, in a second request, for the average and the fees that ccxt does not tell.
-        Row("the same, filled in part", None, lambda: our.fetch_order("Q1"), get),
-        Row(
-            "ccxt's class, create_order", 4.0, lambda: our.create_order("BTC/MXN", "limit", "buy", 0.01, 560000), create
-        ),
-        Row("499 orders out of a body", 0.30, decode, parse, 1),
-        Row("open_orders, 499 of them", None, gateway.open_orders, lambda: their.fetch_open_orders("BTC/MXN"), 1),
-    ]
+HEADINGS = ("", "measured", "beside it", "goal", "", "ours", "ccxt")
 
 
-async def cost(call: Callable[[], Awaitable[object]], times: int) -> float:
-    """Microseconds of CPU for one call, of all threads: the drop-in for ccxt has its bridges in one of their own."""
-    before = time.process_time()
-    for _ in range(times):
-        await call()
-    return (time.process_time() - before) / times * 1e6
+def print_table(rows: Sequence[Row], title: str) -> None:
+    """The table, without what there is no room for."""
+    console = Console()
+    shown_columns = len(HEADINGS) if console.width >= 110 else 5
+    # What was measured beside the goal's figure goes where the width is.
+    leave_out = {2} if console.width < 90 else set()
+    table = Table(title=title, title_justify="left", show_lines=False, pad_edge=False)
+    kept = [at for at in range(shown_columns) if at not in leave_out]
+    for at in kept:
+        table.add_column(HEADINGS[at], justify="right" if at > 4 else "left", ratio=1 if at == 0 else None)
+    for row in rows:
+        told = cells(row)
+        colour = {"met": "green", "missed": "red"}.get(row.verdict)
+        table.add_row(*(told[at].replace("`", "") for at in kept), style=colour)
+    console.print(table)
 
 
-async def run(rounds: int) -> None:
-    """The table."""
-    async with AsyncExitStack() as stack:
-        for row in await rows(stack):
-            pairs = []
-            for _ in range(rounds + 1):
-                gc.collect()
-                pairs.append((await cost(row.ours, row.times), await cost(row.theirs, row.times)))
-            del pairs[0]  # the first warms up
-            ratio = statistics.median(ours / theirs for ours, theirs in pairs)
-            ours, theirs = (statistics.median(each) for each in zip(*pairs, strict=True))
-            goal = "" if row.goal is None else f"<= {row.goal:.2f}  {'met' if ratio <= row.goal else 'MISSED'}"
-            print(f"{row.what:<28} {ours:>9,.0f} us {theirs:>9,.0f} us  {ratio:5.2f} x  {goal}", flush=True)
+def machine() -> str:
+    """What it ran on, and when."""
+    cpu = next((line for line in _proc("cpuinfo") if line.startswith("model name")), platform.processor())
+    load = " ".join(f"{each:.1f}" for each in os.getloadavg())
+    names = ", ".join(f"{name} {version(name)}" for name in ("ccxt", "pydantic", "aiohttp"))
+    return (
+        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {os.cpu_count()} cores ({cpu.partition(': ')[2] or cpu}), "
+        f"load {load}, {platform.system()}, Python {platform.python_version()}, {names}, commit {_commit()}"
+    )
+
+
+def _proc(name: str) -> list[str]:
+    path = Path("/proc") / name
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def _commit() -> str:
+    command = ["git", "describe", "--always", "--dirty"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "unknown"
+
+
+def page(rows: Sequence[Row], where: str, plot: str) -> str:
+    """The page in docs/."""
+    lines = ["| " + " | ".join(each) + " |" for each in (HEADINGS, ("---",) * len(HEADINGS), *map(cells, rows))]
+    return f"""# Benchmarks
+
+Written by `python -m tests.benchmarks --docs`: the table and the plot of its last run. Not to be edited by hand.
+
+{where}.
+
+{" ".join((__doc__ or "").split())}
+
+{chr(10).join(lines)}
+
+![Each figure as a part of its goal, and how the cost of an order grows with their number]({plot})
+"""
+
+
+def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
+    """What was asked for."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("groups", nargs="*", metavar="GROUP", help=f"only these: {', '.join(GROUPS)}")
+    parser.add_argument("--rounds", type=int, default=20, help="how often both are measured in turn (20)")
+    parser.add_argument("--quick", action="store_true", help="without valgrind, which takes minutes")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows as JSON too")
+    parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="write the plot too")
+    parser.add_argument("--docs", action="store_true", help="write docs/benchmarks.md and its plot")
+    found = parser.parse_args(given)
+    if unknown := set(found.groups) - set(GROUPS):
+        parser.error(f"there is no group {', '.join(sorted(unknown))}: {', '.join(GROUPS)}")
+    if found.rounds < 1:
+        parser.error("--rounds is at least 1")
+    return found
+
+
+def main() -> None:
+    """Measure, and write what was asked for."""
+    asked = arguments()
+    logging.getLogger("orderbridge").setLevel(logging.ERROR)
+    where = machine()
+    rows = asyncio.run(measured(asked.groups or list(GROUPS), asked.rounds, quick=asked.quick))
+    print_table(rows, where)
+    title = "orderbridge beside ccxt"
+    if asked.json:
+        asked.json.write_text(json.dumps({"where": where, "rows": [_plain(row) for row in rows]}, indent=2) + "\n")
+    if asked.plot:
+        asked.plot.write_text(chart.svg(rows, title))
+    if asked.docs:
+        plot = DOCS.with_suffix(".svg")
+        DOCS.write_text(page(rows, where, plot.name))
+        plot.write_text(chart.svg(rows, title))
+
+
+def _plain(row: Row) -> dict[str, object]:
+    figures = [figure._asdict() for figure in row.figures]
+    return {**row._asdict(), "figures": figures, "verdict": row.verdict}
 
 
 if __name__ == "__main__":
-    logging.getLogger("orderbridge").setLevel(logging.ERROR)
-    print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}, ccxt {ccxt.__version__}")
-    asyncio.run(run(int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS))
+    main()

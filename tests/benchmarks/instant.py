@@ -4,6 +4,7 @@ import itertools
 import json
 from datetime import UTC, datetime
 from typing import Any, Self
+from urllib.parse import unquote
 
 from orderbridge import Capabilities, Idempotency, Order, OrderList, OrderRequest, Permit, UnsupportedCalls
 from orderbridge.gateway import ClientIdRule
@@ -51,7 +52,6 @@ class InstantGateway(UnsupportedCalls):
     )
 
     def __init__(self) -> None:
-        self._numbers = itertools.count()
         self._answer = shown(limit_buy(), "")
 
     async def permit(self, lane: Any = "place", *, timeout: float | None = None) -> Permit:
@@ -67,7 +67,7 @@ class InstantGateway(UnsupportedCalls):
     ) -> Order:
         if permit is not None:
             permit.spend()
-        told = {"order_id": f"new{next(self._numbers)}", "client_order_id": request.client_order_id}
+        told = {"order_id": f"new{next(_oids)}", "client_order_id": request.client_order_id}
         return self._answer.model_copy(update=told)
 
     async def lookup(self, *refs: Any, timeout: float | None = None) -> LookupResult:
@@ -122,13 +122,16 @@ _CODES = [{"code": "btc", "precision": 8}, {"code": "mxn", "precision": 2}]
 _ONE, MANY = _body([bitso_order("Q1")]), _body([bitso_order(f"Q{number}") for number in range(499)])
 _UNTOUCHED = _body([bitso_order("new1", unfilled="0.01000000", status="queued")])
 _BOOKS, _CATALOGUES, _NOTHING = _body([_BOOK]), _body({"currencies": {"metadata": _CODES}}), _body({})
-_oids = itertools.count()
+# Each as long as the others, and no venue has one twice.
+_oids = itertools.count(10**9)
 
 
 def answer(method: str, url: str) -> bytes:
-    """The body of Bitso's answer: one order, traded in part or not, or 499, or a new one's id, or one book's rules."""
+    """The body of Bitso's answer: the orders asked for, or one traded in part or not, 499, a new id, a book's rules."""
     if method == "POST":
         return b'{"success": true, "payload": {"oid": "new%d"}}' % next(_oids)
+    if "oids=" in url:
+        return _body([bitso_order(oid) for oid in unquote(url.rpartition("oids=")[2]).split(",")])
     known = {"available_books": _BOOKS, "catalogues": _CATALOGUES, "open_orders": MANY}
     known |= {"new1": _UNTOUCHED, "/orders": _ONE}
     return next((body for part, body in known.items() if part in url), _NOTHING)

@@ -1,0 +1,269 @@
+"""
+What calls cost beside ccxt's: their own work, with answers that come at once, and the whole of it over loopback.
+
+Run: python -m tests.benchmarks.calls SIDE CALL TIMES     (what valgrind counts the instructions of)
+"""
+
+import asyncio
+import itertools
+import logging
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+from unittest import mock
+
+from tests.benchmarks.figures import Call, Figure, Row, in_turn, instructions, many, spent
+from tests.benchmarks.instant import MANY, AtOnce, answer, limit_buy
+from tests.benchmarks.serving import serving
+
+KEYS: dict[str, Any] = {"api_key": "key", "api_secret": "secret", "limits": None}
+AT_ONCE = 50
+_WARM_UP = 3
+_numbers = itertools.count(1)
+
+
+class Session:
+    """What answers at once, in place of ccxt's aiohttp session."""
+
+    headers: dict[str, str] = {}  # noqa: RUF012 - ccxt asks for it
+
+    def __getattr__(self, method: str) -> Callable[..., Any]:
+        return lambda url, **_: Answered(answer(method.upper(), str(url)))
+
+    async def close(self) -> None: ...
+
+
+class Answered:
+    """A response of aiohttp's, as far as ccxt looks at it."""
+
+    status, reason = 200, "OK"
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+        self.headers = {"Content-Type": "application/json"}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None: ...
+
+    async def text(self, errors: str = "strict") -> str:
+        return self._body.decode("utf-8", errors)
+
+
+def our_page(body: bytes = MANY) -> list[Any]:
+    """The orders of a body."""
+    from orderbridge.adapters.bitso.mapping import order_from_row
+    from orderbridge.http.body import load
+
+    now = datetime.now(UTC)
+    rows = load(body)["payload"]
+    return [order_from_row(row, account="default", source="open orders", observed_at=now) for row in rows]
+
+
+async def ours(stack: AsyncExitStack, origin: str | None = None, **keys: Any) -> dict[str, Call]:
+    """Our calls, at an address or answered at once."""
+    from orderbridge import OrderBridge
+    from orderbridge.adapters.bitso import BitsoGateway
+    from orderbridge.placement import SqliteJournal
+
+    keys = {**KEYS, **({"base_url": origin} if origin else {"transport": AtOnce()}), **keys}
+    gateway = await stack.enter_async_context(BitsoGateway(**keys))
+    bridge = await stack.enter_async_context(OrderBridge(BitsoGateway(**keys)))
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="orderbridge-")))
+    durable = OrderBridge(BitsoGateway(**keys), journal=SqliteJournal(folder / "orders.db"))
+    durable = await stack.enter_async_context(durable)
+    request = limit_buy()
+
+    async def page() -> object:
+        return our_page()
+
+    return {
+        "get": lambda: gateway.get("bitso:Q1"),
+        "bridge.get": lambda: bridge.get("bitso:Q1"),
+        "submit": lambda: gateway.submit(request),
+        "place": lambda: bridge.place("bitso", request, key=f"k{next(_numbers)}"),
+        "place with the journal, 50 at once": many(
+            lambda: durable.place("bitso", request, key=f"k{next(_numbers)}"), AT_ONCE
+        ),
+        "page": page,
+        "open_orders": gateway.open_orders,
+        "lookup": lambda: gateway.lookup(*(f"bitso:Q{number}" for number in range(1_000))),
+    }
+
+
+async def theirs(stack: AsyncExitStack, origin: str | None = None, **keys: Any) -> dict[str, Call]:
+    """ccxt's, the same way."""
+    import ccxt.async_support as ccxt
+
+    exchange = ccxt.bitso({"apiKey": "key", "secret": "secret", "enableRateLimit": False, **keys})
+    stack.push_async_callback(exchange.close)
+    if origin:
+        exchange.urls["api"] = {"rest": origin + "/api"}
+    else:
+        exchange.open, exchange.session = (lambda *_: None), Session()
+    await exchange.load_markets()
+
+    async def page() -> object:
+        return exchange.parse_orders(exchange.parse_json(MANY.decode())["payload"])
+
+    def create() -> Any:
+        return exchange.create_order("BTC/MXN", "limit", "buy", 0.01, 560000)
+
+    return {
+        "fetch_order": lambda: exchange.fetch_order("Q1"),
+        "create_order": create,
+        "create_order, 50 at once": many(create, AT_ONCE),
+        "page": page,
+        "fetch_open_orders": lambda: exchange.fetch_open_orders("BTC/MXN"),
+    }
+
+
+# Their names, the goal, and how often each is made in a round, and under valgrind.
+OWN = {
+    "one look-up by id, above the transport": ("get", "fetch_order", 0.85, 20, 100),
+    "`bridge.get`, above the transport": ("bridge.get", "fetch_order", None, 20, 100),
+    "`submit`, above the transport": ("submit", "create_order", 1.0, 20, 100),
+    "`place` in memory, above the transport": ("place", "create_order", 2.2, 20, 60),
+    "`place` with the SQLite journal, 50 at once": (
+        *("place with the journal, 50 at once", "create_order, 50 at once", 3.2, 1, 3),
+    ),
+    "499-order page, bytes to orders with raw": ("page", "page", 0.30, 1, 3),
+}
+
+
+async def own(rounds: int, *, counting: bool = True) -> AsyncIterator[Row]:
+    """What is above the transport; instructions where valgrind is there, CPU beside them."""
+    counted = _counted() if counting else {}
+    async with AsyncExitStack() as stack:
+        our, their = await ours(stack), await theirs(stack)
+        for what, (mine, other, goal, times, _) in OWN.items():
+            measured = await in_turn(our[mine], their[other], rounds=rounds, times=times)
+            figures = [measured["CPU of all threads"], measured["wall"]]
+            if counted:
+                a, b = counted["ours", mine], counted["theirs", other]
+                figures.insert(0, Figure("instructions", a / b, a, b, "instr."))
+            yield Row("calls", what, tuple(figures), goal)
+        worst = [await _stall(call) for call in (our["open_orders"], their["fetch_open_orders"])]
+        stalls = Figure("CPU in one piece", worst[0], *worst, of="s")
+        yield Row("calls", "longest stall of the loop by that page", (stalls,), 0.003)
+
+
+async def drop_in(rounds: int) -> AsyncIterator[Row]:
+    """What ccxt's own classes cost with the orders taken over, beside the classes as they are."""
+    import orderbridge.ccxt.async_support as taken_over
+    from orderbridge.ccxt import bridges
+
+    async with AsyncExitStack() as stack:
+        stack.enter_context(mock.patch.object(bridges.AiohttpTransport, "send", AtOnce.send))
+        their = await theirs(stack)
+        our = taken_over.bitso({"apiKey": "key", "secret": "secret", "enableRateLimit": False})
+        stack.callback(bridges.close_all)
+        calls: dict[str, tuple[Call, str, float]] = {
+            "fetch_order": (lambda: our.fetch_order("new1"), "fetch_order", 3.0),
+            "create_order": (
+                *(lambda: our.create_order("BTC/MXN", "limit", "buy", 0.01, 560000), "create_order", 4.0),
+            ),
+        }
+        for name, (call, other, goal) in calls.items():
+            measured = await in_turn(call, their[other], rounds=rounds, times=20)
+            figures = measured["CPU of all threads"], measured["wall"]
+            yield Row("drop-in", f"ccxt's class taken over: `{name}`", figures, goal)
+
+
+async def loopback(rounds: int) -> AsyncIterator[Row]:
+    """The whole of it, through the engine that is taken by itself, with a server in a process of its own."""
+    async with AsyncExitStack() as stack:
+        origin = stack.enter_context(serving())
+        our, their = await ours(stack, origin), await theirs(stack, origin)
+        get = await in_turn(our["get"], their["fetch_order"], rounds=rounds, times=20)
+        loop, process, wall = get.values()
+        yield Row("loopback", "one look-up, CPU of the loop", (loop, wall), 0.65)
+        yield Row("loopback", "the same, CPU of all threads", (process,), 1.0)
+        both = many(our["get"], AT_ONCE), many(their["fetch_order"], AT_ONCE)
+        loop, _, wall = (await in_turn(*both, rounds=rounds, times=4)).values()
+        rate = wall._replace(kind="rate", value=1 / wall.value)
+        yield Row("loopback", "50 in flight", (rate, loop), 1.7, at_least=True)
+        loop, _, wall = (await in_turn(our["bridge.get"], their["fetch_order"], rounds=rounds, times=20)).values()
+        yield Row("loopback", "`bridge.get`", (loop, wall), 1.0)
+    async with AsyncExitStack() as stack:
+        origin = stack.enter_context(serving(0.05))
+        our, their = await ours(stack, origin), await theirs(stack, origin)
+        both = our["get"], their["fetch_order"]
+        loop, _, wall = (await in_turn(*both, rounds=max(3, rounds // 4), times=10)).values()
+        yield Row("loopback", "one look-up at a time, 50 ms away", (wall, loop), 1.02)
+
+
+async def thousand(_: int) -> AsyncIterator[Row]:
+    """Many ids with the limits that are set by default, 50 ms away; ccxt asks for one id at a time."""
+    async with AsyncExitStack() as stack:
+        origin = stack.enter_context(serving(0.05))
+        their = await theirs(stack, origin, enableRateLimit=True)
+        await their["fetch_order"]()
+        each = (await spent(their["fetch_order"], 3))[2]
+        taken = []
+        for number in range(3):
+            our = await ours(stack, origin, limits="venue", api_key=f"key{number}")
+            await our["get"]()
+            taken.append((await spent(our["lookup"], 1))[2])
+        best = min(taken)
+        faster = Figure("wall, ccxt's from three", each * 1_000 / best, best, each * 1_000)
+        yield Row("many ids", "1,000 ids, default limits, 50 ms away", (faster,), 5_000, at_least=True)
+        yield Row("many ids", "round trips in that time", (Figure("", best // 0.05, best, of=""),), 5)
+
+
+async def _stall(call: Call) -> float:
+    """Seconds of CPU for which nothing else had its turn, at the median of some calls."""
+    worst = []
+    for _ in range(7):
+        task, longest, before = asyncio.ensure_future(call()), 0.0, time.thread_time()
+        while not task.done():
+            await asyncio.sleep(0)
+            longest, before = max(longest, time.thread_time() - before), time.thread_time()
+        await task
+        worst.append(longest)
+    return sorted(worst)[3]
+
+
+def _counted() -> dict[tuple[str, str], float]:
+    """Instructions of each call of `OWN`: of so many of them, less of none. Nothing where there is no valgrind."""
+    wanted = {("ours", mine): times for mine, _, _, _, times in OWN.values()}
+    wanted |= {("theirs", other): times for _, other, _, _, times in OWN.values()}
+
+    def count(side: str, call: str, times: int) -> int | None:
+        return instructions("-m", "tests.benchmarks.calls", side, call, str(times))
+
+    asked = [(side, "page", 0) for side in ("ours", "theirs")] + [(*key, times) for key, times in wanted.items()]
+    with ThreadPoolExecutor(2) as pool:
+        found = dict(zip(asked, pool.map(lambda each: count(*each), asked), strict=True))
+    return {
+        (side, call): (counted - nothing) / times
+        for (side, call, times), counted in found.items()
+        if times and counted is not None and (nothing := found[side, "page", 0]) is not None
+    }
+
+
+async def _repeat(side: str, call: str, times: int) -> None:
+    async with AsyncExitStack() as stack:
+        calls = await (ours if side == "ours" else theirs)(stack)
+        for name in _measured(side):
+            for _ in range(_WARM_UP):
+                await calls[name]()
+        for _ in range(times):
+            await calls[call]()
+
+
+def _measured(side: str) -> Iterator[str]:
+    """The calls of one side, each once: all are warmed up in each run, so that the runs differ in the calls only."""
+    return iter(dict.fromkeys(row[side != "ours"] for row in OWN.values()))
+
+
+if __name__ == "__main__":
+    logging.getLogger("orderbridge").setLevel(logging.ERROR)
+    asyncio.run(_repeat(sys.argv[1], sys.argv[2], int(sys.argv[3])))
