@@ -7,6 +7,7 @@ What leaves for a new order stands in `sending`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
 from orderbridge.adapters.ccxt_any.exchanges import Listing, Row
@@ -14,66 +15,55 @@ from orderbridge.adapters.ccxt_any.rows import RULES
 from orderbridge.adapters.ccxt_any.sending import SENDING
 from orderbridge.venue.meanings import Meaning, rows_of
 
-_BITSO: Final[tuple[Row, ...]] = (
-    ("order_needs_symbol", False, "declared, and not used: Bitso looks orders up by id alone"),
-    (
-        "open_orders",
-        Listing(exists=True, needs_symbol=True, limit=100, takes_since=False, rows_at=("payload",)),
-        "ccxt asks by book only, refuses `since`, and its source says 100 rows where `features` say 500",
-    ),
-    (
-        "trades",
-        Listing(exists=True, needs_symbol=True, limit=100, takes_since=False, rows_at=("payload",)),
-        "`since` is refused without a marker",
-    ),
-    ("id_shape", r"[A-Za-z0-9]{1,64}", "oids are letters and digits, and ccxt puts them into the path as they are"),
-    ("numbers_by_market", False, "an order is looked up and cancelled by its oid alone"),
-    ("order_rows_at", ("payload",), "an empty payload is a miss, and an answer without one is none"),
-    ("cancel_lists", True, "Bitso answers with the oids that it cancelled, and with none when it cancelled none"),
-)
-
-_BINANCE: Final[tuple[Row, ...]] = (
-    ("turns_away", True, "requests beyond its limits fail, with status 429; only what a 5xx did is not known"),
-    ("open_orders", Listing(exists=True, whole=True, rows_at=()), "one answer holds all; there are no pages"),
-    (
-        "trades",
-        Listing(exists=True, needs_symbol=True, limit=1000, days_at_once=1, latest=True, rows_at=()),
-        "without a start the latest trades are shown, and with one those of a day",
-    ),
-)
-
-_KRAKEN: Final[tuple[Row, ...]] = (
-    ("open_orders", Listing(exists=True, whole=True, rows_at=("result", "open")), "one answer holds all open orders"),
-    ("trades", Listing(exists=True, limit=50, rows_at=("result", "trades")), "50 rows at a time; `features` lack it"),
-    ("order_rows_at", ("result",), "an empty result is a miss, and an answer without one is none"),
-    ("id_shape", r"[A-Z0-9]{6}-[A-Z0-9]{5}-[A-Z0-9]{6}", "transaction ids; ccxt would take a comma-separated list"),
-    ("numbers_by_market", False, "an order is looked up and cancelled by its transaction id alone"),
-)
-
-_COINBASE: Final[tuple[Row, ...]] = (
-    ("open_orders", Listing(exists=True, more="has_next", rows_at=("orders",)), "the answer tells of further pages"),
-    ("orders", Listing(exists=True, more="has_next", rows_at=("orders",)), "the answer tells of further pages"),
-    ("trades", Listing(exists=True, limit=100, rows_at=("fills",)), "ccxt asks for 100 where `features` say 3000"),
-    ("id_shape", r"[A-Za-z0-9-]{8,64}", "order ids are UUIDs in a path"),
-    ("numbers_by_market", False, "order ids are UUIDs"),
-)
-
-_BYBIT: Final[tuple[Row, ...]] = (
-    ("fetch_params", {"acknowledged": True}, "ccxt refuses a look-up without it: older orders may not be shown"),
-    ("order_rows_at", ("result", "list"), "the list is asked for by one id, so an empty one is a miss"),
-)
-
+_list = partial(Listing, exists=True)
 _GETS_WRITE: Final[Row] = ("gets_write", "/private/(buy|sell|edit|cancel)", "its orders are placed and changed by GET")
 
 _ROWS: Final[Mapping[str, tuple[Row, ...]]] = {
-    "bitso": _BITSO,
-    "binance": _BINANCE,
-    "kraken": _KRAKEN,
-    "coinbase": _COINBASE,
-    "bithumb": (
-        ("open_orders", Listing(exists=True, needs_symbol=True, limit=100), "ccxt refuses to list without a symbol"),
+    "bitso": (
+        ("order_needs_symbol", False, "declared, and not used: Bitso looks orders up by id alone"),
+        (
+            "open_orders",
+            _list(needs_symbol=True, limit=100, takes_since=False, rows_at=("payload",)),
+            "ccxt asks by book only, refuses `since`, and its source says 100 rows where `features` say 500",
+        ),
+        (
+            "trades",
+            _list(needs_symbol=True, limit=100, takes_since=False, rows_at=("payload",)),
+            "`since` is refused without a marker",
+        ),
+        ("id_shape", r"[A-Za-z0-9]{1,64}", "oids are letters and digits, and ccxt puts them into the path as they are"),
+        ("numbers_by_market", False, "an order is looked up and cancelled by its oid alone"),
+        ("order_rows_at", ("payload",), "an empty payload is a miss, and an answer without one is none"),
+        ("cancel_lists", True, "Bitso answers with the oids that it cancelled, and with none when it cancelled none"),
     ),
-    "bybit": _BYBIT,
+    "binance": (
+        ("turns_away", True, "requests beyond its limits fail, with status 429; only what a 5xx did is not known"),
+        ("open_orders", _list(whole=True, rows_at=()), "one answer holds all; there are no pages"),
+        (
+            "trades",
+            _list(needs_symbol=True, limit=1000, days_at_once=1, latest=True, rows_at=()),
+            "without a start the latest trades are shown, and with one those of a day",
+        ),
+    ),
+    "kraken": (
+        ("open_orders", _list(whole=True, rows_at=("result", "open")), "one answer holds all open orders"),
+        ("trades", _list(limit=50, rows_at=("result", "trades")), "50 rows at a time; `features` lack it"),
+        ("order_rows_at", ("result",), "an empty result is a miss, and an answer without one is none"),
+        ("id_shape", r"[A-Z0-9]{6}-[A-Z0-9]{5}-[A-Z0-9]{6}", "transaction ids; ccxt would take a comma-separated list"),
+        ("numbers_by_market", False, "an order is looked up and cancelled by its transaction id alone"),
+    ),
+    "coinbase": (
+        ("open_orders", _list(more="has_next", rows_at=("orders",)), "the answer tells of further pages"),
+        ("orders", _list(more="has_next", rows_at=("orders",)), "the answer tells of further pages"),
+        ("trades", _list(limit=100, rows_at=("fills",)), "ccxt asks for 100 where `features` say 3000"),
+        ("id_shape", r"[A-Za-z0-9-]{8,64}", "order ids are UUIDs in a path"),
+        ("numbers_by_market", False, "order ids are UUIDs"),
+    ),
+    "bithumb": (("open_orders", _list(needs_symbol=True, limit=100), "ccxt refuses to list without a symbol"),),
+    "bybit": (
+        ("fetch_params", {"acknowledged": True}, "ccxt refuses a look-up without it: older orders may not be shown"),
+        ("order_rows_at", ("result", "list"), "the list is asked for by one id, so an empty one is a miss"),
+    ),
     "kucoin": (("account_call", "load_migration_status", "which of two spot accounts its orders go to"),),
     "deribit": (_GETS_WRITE,),
     "coinbaseinternational": (_GETS_WRITE, ("posts_read", "/auth$", "its token is got by POST before an order")),
@@ -327,10 +317,12 @@ _LIKE: Final = {name: like for like, names in _FAMILIES.items() for name in name
 
 def _rows_of(name: str) -> tuple[Row, ...]:
     like = _LIKE.get(name, name)
+    sent = tuple((field, value, why) for field, value, why, names in SENDING if like in names.split())
     reads = (("rows", RULES[like], "its own rows were read beside what ccxt makes of them"),) if like in RULES else ()
-    return (*_ROWS.get(like, ()), *SENDING.get(like, ()), *_REFUSALS.get(like, ()), *reads)
+    return (*_ROWS.get(like, ()), *sent, *_REFUSALS.get(like, ()), *reads)
 
 
 OVERRIDES: Final[Mapping[str, tuple[Row, ...]]] = {
-    name: _rows_of(name) for name in sorted({*_ROWS, *SENDING, *_REFUSALS, *RULES, *_LIKE})
+    name: _rows_of(name)
+    for name in sorted({*_ROWS, *_REFUSALS, *RULES, *_LIKE, *" ".join(names for *_, names in SENDING).split()})
 }

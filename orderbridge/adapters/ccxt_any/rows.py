@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+_OWN_STATUS: Final = "status|state|ordStatus|orderStatus|order_status|order_state"
+
 
 @dataclass(frozen=True, slots=True)
 class QuoteSize:
@@ -50,186 +52,172 @@ class RowRules:
     trade: Mapping[str, str] = field(default_factory=dict)
     quote: QuoteSize | None = None
     base_buys: bool | None = None
-    status: str = "status|state|ordStatus|orderStatus|order_status|order_state"
+    status: str = _OWN_STATUS
     trigger: str = ""
     scaled: bool = False
+
+
+def _read(
+    quote: QuoteSize | None = None,
+    *,
+    base_buys: bool | None = True,
+    trade: Mapping[str, str] | None = None,
+    own_status: str = _OWN_STATUS,
+    trigger: str = "",
+    scaled: bool = False,
+    **order: str,
+) -> RowRules:
+    """The rules of an exchange, with the paths of an order's fields by ccxt's names."""
+    return RowRules(order, trade or {}, quote, base_buys, own_status, trigger, scaled)
 
 
 # Of an exchange that nobody looked at.
 UNREVIEWED: Final = RowRules()
 
 # What ccxt computes into the row, or takes from a default, has an empty path.
-_BASE: Final = RowRules(base_buys=True)
+_BASE: Final = _read()
 # ccxt reads no amount where the type has the word `market`, and of the type, which has the lifetime too, but one word.
-_HTX: Final = RowRules(
-    order={
-        "amount": "amount",
-        "cost": "filled-cash-amount|field-cash-amount",
-        "type": "type",
-        "timeInForce": "type",
-    },
-    quote=QuoteSize("amount", every_buy=True),
+_HTX: Final = _read(
+    QuoteSize("amount", every_buy=True),
+    amount="amount",
+    cost="filled-cash-amount|field-cash-amount",
+    type="type",
+    timeInForce="type",
+    base_buys=None,
     trigger="operator",
 )
 
 RULES: Final[Mapping[str, RowRules]] = {
-    "alpaca": RowRules(quote=QuoteSize("notional", unless="qty"), base_buys=True),
-    "aster": RowRules(order={"type": "type"}, base_buys=True),
+    "alpaca": _read(QuoteSize("notional", unless="qty")),
+    "aster": _read(type="type"),
     # It states quantity and quoteQuantity, whichever was ordered.
-    "backpack": RowRules(base_buys=False),
+    "backpack": _read(base_buys=False),
     # Milliseconds of a stop that waits are -1 there, and one of the types says which way a trigger points.
-    "binance": RowRules(
-        order={"type": "type", "filled": "executedQty", "timestamp": "time|transactTime"},
-        quote=QuoteSize("origQuoteOrderQty"),
-        base_buys=True,
-    ),
-    "bingx": RowRules(quote=QuoteSize("origQuoteOrderQty"), base_buys=True),
+    "binance": _read(QuoteSize("origQuoteOrderQty"), type="type", filled="executedQty", timestamp="time|transactTime"),
+    "bingx": _read(QuoteSize("origQuoteOrderQty")),
     "bitbank": _BASE,
     # ccxt takes the time of the last change for that of the creation.
-    "bitfinex": RowRules(order={"timestamp": "4", "lastUpdateTimestamp": "5"}, base_buys=True),
+    "bitfinex": _read(timestamp="4", lastUpdateTimestamp="5"),
     # ccxt does not read the average, and nothing remains of what was cancelled.
-    "bitflyer": RowRules(order={"average": "average_price", "remaining": ""}, base_buys=True),
+    "bitflyer": _read(average="average_price", remaining=""),
     # ccxt takes what was bought for what was ordered.
-    "bitget": RowRules(order={"cost": "quoteVolume|cumExecValue"}, quote=QuoteSize("size|qty", every_buy=True)),
+    "bitget": _read(QuoteSize("size|qty", every_buy=True), cost="quoteVolume|cumExecValue", base_buys=None),
     # ccxt does not read what was filled.
-    "bithumb": RowRules(
-        order={"filled": "executed_volume", "cost": "executed_funds"},
-        quote=QuoteSize("price", when=("ord_type|order_type", "price")),
+    "bithumb": _read(
+        QuoteSize("price", when=("ord_type|order_type", "price")),
+        filled="executed_volume",
+        cost="executed_funds",
+        base_buys=None,
     ),
-    "bitso": RowRules(
-        # ccxt reads `client_id`, which Bitso does not have, and drops the stop.
-        order={"clientOrderId": "origin_id", "triggerPrice": "stop"},
-        quote=QuoteSize("original_value", unless="original_amount"),
-        base_buys=True,
+    # ccxt reads `client_id`, which Bitso does not have, and drops the stop.
+    "bitso": _read(
+        QuoteSize("original_value", unless="original_amount"), clientOrderId="origin_id", triggerPrice="stop"
     ),
     # The amount of an open order is what remains of it.
-    "bitstamp": RowRules(order={"amount": "amount_at_create", "remaining": "amount_remaining|amount"}, base_buys=True),
-    "bitteam": RowRules(order={"timeInForce": "", "postOnly": "", "average": "executedPrice"}, base_buys=True),
+    "bitstamp": _read(amount="amount_at_create", remaining="amount_remaining|amount"),
+    "bitteam": _read(timeInForce="", postOnly="", average="executedPrice"),
     "bittrade": _HTX,
-    "bitvavo": RowRules(
-        order={"clientOrderId": "clientOrderId", "cost": "filledAmountQuote", "lastUpdateTimestamp": "updated"},
-        quote=QuoteSize("amountQuote"),
-        base_buys=True,
+    "bitvavo": _read(
+        QuoteSize("amountQuote"), clientOrderId="clientOrderId", cost="filledAmountQuote", lastUpdateTimestamp="updated"
     ),
     "blockchaincom": _BASE,
-    "btcmarkets": RowRules(quote=QuoteSize("targetAmount", unless="amount"), base_buys=True),
+    "btcmarkets": _read(QuoteSize("targetAmount", unless="amount")),
     # ccxt calls every open order at market closed.
-    "btse": RowRules(order={"status": "orderState"}),
-    "bullish": RowRules(trade={"cost": "quoteAmount"}, base_buys=True),
-    # Without the field the exchange's default counts, which is the quote for a buy at market.
-    "bybit": RowRules(
-        # Nothing remains of what was cancelled, filled or not.
-        order={"remaining": ""},
-        quote=QuoteSize("qty", when=("marketUnit", "quoteCoin")),
-        base_buys=False,
-        trigger="triggerDirection",
+    "btse": _read(status="orderState", base_buys=None),
+    "bullish": _read(trade={"cost": "quoteAmount"}),
+    # Without the field the exchange's default counts, which is the quote for a buy at market. Nothing remains of what
+    # was cancelled, filled or not.
+    "bybit": _read(
+        QuoteSize("qty", when=("marketUnit", "quoteCoin")), remaining="", base_buys=False, trigger="triggerDirection"
     ),
-    "cex": RowRules(quote=QuoteSize("requestedAmountCcy2"), base_buys=True),
-    "coinbase": RowRules(
-        order={"cost": "filled_value"},
-        quote=QuoteSize("order_configuration.market_market_ioc.quote_size"),
-        base_buys=True,
+    "cex": _read(QuoteSize("requestedAmountCcy2")),
+    "coinbase": _read(
+        QuoteSize("order_configuration.market_market_ioc.quote_size"),
+        cost="filled_value",
         trigger="|".join(f"order_configuration.stop_limit_stop_limit_{each}.stop_direction" for each in ("gtc", "gtd")),
     ),
     # ccxt takes what was filled for the size of an order that was sized in funds.
-    "coinbaseexchange": RowRules(
-        order={"amount": "size"},
-        quote=QuoteSize("funds|specified_funds", unless="size"),
-        base_buys=True,
-        status="done_reason",
+    "coinbaseexchange": _read(
+        QuoteSize("funds|specified_funds", unless="size"), amount="size", own_status="done_reason"
     ),
     # ccxt takes what is pending for what was ordered.
-    "coincheck": RowRules(order={"amount": "", "remaining": "pending_amount"}),
+    "coincheck": _read(amount="", remaining="pending_amount", base_buys=None),
     # The currency of a size is named by its id. Newer versions of ccxt have this exchange no more.
-    "coinex": RowRules(base_buys=False),
+    "coinex": _read(base_buys=False),
     # ccxt calls a live order that filled in part cancelled, and every order a limit one.
-    "coinone": RowRules(order={"status": "status", "type": "type"}),
-    "coinsph": RowRules(quote=QuoteSize("origQuoteOrderQty"), base_buys=True),
+    "coinone": _read(status="status", type="type", base_buys=None),
+    "coinsph": _read(QuoteSize("origQuoteOrderQty")),
     # ccxt does not read what a stop waits for.
-    "cryptocom": RowRules(order={"triggerPrice": "trigger_price", "stopPrice": "ref_price"}, base_buys=True),
+    "cryptocom": _read(triggerPrice="trigger_price", stopPrice="ref_price"),
     # `value` is of what was ordered.
-    "cryptomus": RowRules(order={"cost": "filledValue"}),
+    "cryptomus": _read(cost="filledValue", base_buys=None),
     # ccxt makes a GTC of every type that names no lifetime.
-    "deepcoin": RowRules(
-        order={"timeInForce": "ordType"}, quote=QuoteSize("sz", when=("tgtCcy", "quote_ccy")), base_buys=False
-    ),
-    "deribit": RowRules(order={"cost": ""}, base_buys=True),
+    "deepcoin": _read(QuoteSize("sz", when=("tgtCcy", "quote_ccy")), timeInForce="ordType", base_buys=False),
+    "deribit": _read(cost=""),
     # Older versions of ccxt read another name.
-    "derive": RowRules(order={"amount": "desired_amount|amount"}, base_buys=True),
+    "derive": _read(amount="desired_amount|amount"),
     # The cost is the price times all of it, and the order of a trade is dropped.
-    "foxbit": RowRules(order={"cost": ""}, trade={"order": "order_id"}, base_buys=True),
+    "foxbit": _read(cost="", trade={"order": "order_id"}),
     # ccxt divides what was spent.
-    "gate": RowRules(
-        order={"filled": "filled_amount", "cost": "filled_total"},
-        quote=QuoteSize("amount", every_buy=True),
-        status="finish_as|status",
+    "gate": _read(
+        QuoteSize("amount", every_buy=True),
+        filled="filled_amount",
+        cost="filled_total",
+        base_buys=None,
+        own_status="finish_as|status",
         trigger="trigger.rule",
     ),
     # A lifetime is one of the options, and no option is no GTC.
-    "gemini": RowRules(order={"timeInForce": "options.0"}),
-    "hashkey": RowRules(quote=QuoteSize("reqAmount"), base_buys=True),
+    "gemini": _read(timeInForce="options.0", base_buys=None),
+    "hashkey": _read(QuoteSize("reqAmount")),
     "hitbtc": _BASE,
     "hollaex": _BASE,
     "htx": _HTX,
     "hyperliquid": _BASE,
     # `Value` is of what was ordered.
-    "independentreserve": RowRules(order={"cost": ""}, base_buys=True),
+    "independentreserve": _read(cost=""),
     # The cost is what was ordered, and a missing status an open one.
-    "indodax": RowRules(order={"cost": "", "status": "status|return.order.status"}),
+    "indodax": _read(cost="", status="status|return.order.status", base_buys=None),
     # Zero stands for no `userref`, which is no id of an order anyway. Of an order sized in quote, documents and rows
     # differ in which currency its other amounts are.
-    "kraken": RowRules(
-        order={"clientOrderId": "cl_ord_id", "cost": "cost"},
-        quote=QuoteSize("vol", when=("oflags", "viqc"), fills=False),
-        base_buys=True,
-    ),
+    "kraken": _read(QuoteSize("vol", when=("oflags", "viqc"), fills=False), clientOrderId="cl_ord_id", cost="cost"),
     # Nanoseconds lose their last digits in ccxt.
-    "kucoin": RowRules(
-        order={"timestamp": "orderTime|ts|createdAt"},
-        quote=QuoteSize("funds", unless="size"),
-        base_buys=True,
-        trigger="stop|triggerDirection",
+    "kucoin": _read(
+        QuoteSize("funds", unless="size"), timestamp="orderTime|ts|createdAt", trigger="stop|triggerDirection"
     ),
     # Every order at market is an IOC to ccxt; the value of a sale stands where that of a buy by quote would.
-    "mexc": RowRules(order={"timeInForce": "timeInForce|type"}, base_buys=False),
-    "nado": RowRules(scaled=True),
+    "mexc": _read(timeInForce="timeInForce|type", base_buys=False),
+    "nado": _read(base_buys=None, scaled=True),
     "ndax": _BASE,
     # What was ordered in quote is ccxt's cost.
-    "okx": RowRules(order={"cost": ""}, quote=QuoteSize("sz", when=("tgtCcy", "quote_ccy")), base_buys=False),
+    "okx": _read(QuoteSize("sz", when=("tgtCcy", "quote_ccy")), cost="", base_buys=False),
     "onetrading": _BASE,
     # A missing status is an open one to ccxt, the price of one fill the average, and some of its names are not read.
-    "pacifica": RowRules(
-        order={
-            "status": "order_status|os",
-            "amount": "initial_amount|amount|a",
-            "price": "initial_price|ip|price",
-            "average": "average_filled_price",
-        },
-        base_buys=True,
+    "pacifica": _read(
+        status="order_status|os",
+        amount="initial_amount|amount|a",
+        price="initial_price|ip|price",
+        average="average_filled_price",
     ),
-    "phemex": RowRules(
-        # The cost is what was ordered, where nothing was filled yet.
-        order={"cost": "cumQuoteValueEv@-8", "timestamp": "createTimeNs"},
-        quote=QuoteSize("quoteQtyEv@-8", when=("qtyType", "ByQuote")),
-        base_buys=True,
+    # The cost is what was ordered, where nothing was filled yet.
+    "phemex": _read(
+        QuoteSize("quoteQtyEv@-8", when=("qtyType", "ByQuote")),
+        cost="cumQuoteValueEv@-8",
+        timestamp="createTimeNs",
         scaled=True,
     ),
-    "poloniex": RowRules(quote=QuoteSize("amount", unless="quantity"), base_buys=False),
+    "poloniex": _read(QuoteSize("amount", unless="quantity"), base_buys=False),
     # It states the quantity, whichever was ordered.
-    "tokocrypto": RowRules(
-        order={"filled": "executedQty", "cost": "executedQuoteQty|cummulativeQuoteQty"}, base_buys=False
-    ),
-    "toobit": RowRules(quote=QuoteSize("origQty", every_buy=True)),
+    "tokocrypto": _read(filled="executedQty", cost="executedQuoteQty|cummulativeQuoteQty", base_buys=False),
+    "toobit": _read(QuoteSize("origQty", every_buy=True), base_buys=None),
     # Of the price that a buy by quote was given ccxt makes its cost.
-    "upbit": RowRules(order={"cost": "executed_funds"}, quote=QuoteSize("price", when=("ord_type", "price"))),
+    "upbit": _read(QuoteSize("price", when=("ord_type", "price")), cost="executed_funds", base_buys=None),
     # ccxt takes what was filled for the size of a buy, and calls a stop by what becomes of it.
-    "whitebit": RowRules(order={"type": "type"}, base_buys=False),
+    "whitebit": _read(type="type", base_buys=False),
     # Older versions of ccxt take what was ordered for the cost.
-    "woo": RowRules(
-        order={"type": "algoType|type", "cost": ""}, quote=QuoteSize("amount", unless="quantity"), base_buys=True
-    ),
+    "woo": _read(QuoteSize("amount", unless="quantity"), type="algoType|type", cost=""),
     # ccxt does not read the value.
-    "xt": RowRules(order={"cost": "tradeQuote"}, quote=QuoteSize("origQuoteQty", unless="origQty"), base_buys=True),
+    "xt": _read(QuoteSize("origQuoteQty", unless="origQty"), cost="tradeQuote"),
     # ccxt does not read what was filled.
-    "zebpay": RowRules(order={"filled": "filled"}, quote=QuoteSize("quoteOrderAmount"), base_buys=True),
+    "zebpay": _read(QuoteSize("quoteOrderAmount"), filled="filled"),
 }

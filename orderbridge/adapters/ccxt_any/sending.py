@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from copy import deepcopy
 from typing import Any, Final
 
-from orderbridge.adapters.ccxt_any.exchanges import ClientIds, Row, Stops, Traits
+from orderbridge.adapters.ccxt_any.exchanges import ClientIds, Stops, Traits
 from orderbridge.errors import NotSupported, OrderDenied
 from orderbridge.gateway import ClientIdRule
 from orderbridge.model.basics import OrderType, Side, TimeInForce, plain
@@ -98,18 +98,16 @@ _TAKES: Final[tuple[tuple[str, Any, str, str], ...]] = (
     (
         "order_types",
         frozenset({OrderType.LIMIT}),
-        "ccxt refuses orders at market, or those without a price",
-        "derive hyperliquid nado",
+        "ccxt refuses orders at market, or those without a price, or sends them as others",
+        "btcbox derive hyperliquid nado",
     ),
-    ("order_types", frozenset({OrderType.LIMIT}), "ccxt sends one at market without its price as a limit", "btcbox"),
     (
         "order_types",
         frozenset({OrderType.LIMIT, OrderType.MARKET}),
         "orders at market are not declared, and leave as such",
         "cryptomus woo",
     ),
-    ("quote_sides", frozenset(), "a cost goes out as a quantity of the base, or is refused", "bitrue"),
-    ("quote_sides", frozenset(), "a cost goes out as an amount that names no currency", "coinex"),
+    ("quote_sides", frozenset(), "a cost goes out as an amount that names no currency", "bitrue coinex"),
     (
         "quote_sides",
         frozenset({Side.BUY}),
@@ -121,10 +119,9 @@ _TAKES: Final[tuple[tuple[str, Any, str, str], ...]] = (
     (
         "quote_as",
         "cost",
-        "ccxt takes it as a parameter only",
-        "backpack btse coinbaseexchange cryptomus indodax revolutx toobit zebpay",
+        "ccxt takes it as a parameter only, or its own call sends a price along",
+        "backpack btse coinbaseexchange cryptomus indodax mexc revolutx toobit zebpay",
     ),
-    ("quote_as", "cost", "its own call sends a price along", "mexc"),
     ("quote_as", "cost price", "ccxt forgets a cost that has no price beside it", "bithumb"),
     ("quote_as", "market_buy_amount", "ccxt refuses the cost that it asks for, and not the field for it", "coincheck"),
     ("base_buys_if", "is_unified_enabled", "of other accounts the amount would be one of quote", "bybit"),
@@ -146,21 +143,13 @@ _BASE_BUYS: Final = (
 )
 
 
-def _sending() -> dict[str, tuple[Row, ...]]:
-    told = [
-        *(("client_ids", ids, "captured as the exchange's own field", names) for names, ids in _CLIENT_IDS.items()),
-        *(("stops", stops, "captured as a form of its own", names) for names, stops in _STOPS.items()),
-        *_TAKES,
-        ("base_sides", frozenset(Side), "a market buy in base leaves as one", _BASE_BUYS),
-    ]
-    rows: dict[str, tuple[Row, ...]] = {}
-    for field, value, why, names in told:
-        for name in names.split():
-            rows[name] = (*rows.get(name, ()), (field, value, why))
-    return rows
-
-
-SENDING: Final[Mapping[str, tuple[Row, ...]]] = _sending()
+# A field of `Traits`, its value, why, and the exchanges that it is so of.
+SENDING: Final[tuple[tuple[str, Any, str, str], ...]] = (
+    *(("client_ids", ids, "captured as the exchange's own field", names) for names, ids in _CLIENT_IDS.items()),
+    *(("stops", stops, "captured as a form of its own", names) for names, stops in _STOPS.items()),
+    *_TAKES,
+    ("base_sides", frozenset(Side), "a market buy in base leaves as one", _BASE_BUYS),
+)
 
 
 def refuse_untaken(request: OrderRequest, traits: Traits, gateway: str) -> None:

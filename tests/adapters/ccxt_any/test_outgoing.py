@@ -70,6 +70,17 @@ LIMIT = {"quantity": "0.01", "price": "40000", "client_order_id": "mine1"}
         ("coinbase", {**LIMIT, "post_only": True}, {"configuration": "limit_limit_gtc", "post_only": True}),
         ("coinbase", {"type": "market", "quote_quantity": "100"}, {"quote_size": "100"}),
         ("coinbase", {"type": "market", "side": "sell", "quantity": "0.01"}, {"base_size": "0.01"}),
+        *(
+            (
+                "coinbase",
+                {"type": kind, "side": side, "quantity": "0.01", "price": "40000", "stop_price": "41000"},
+                {"configuration": "stop_limit_stop_limit_gtc", "stop_direction": f"STOP_DIRECTION_STOP_{way}"},
+            )
+            for kind, side, way in [
+                *(("stop_limit", "buy", "UP"), ("stop_limit", "sell", "DOWN")),
+                *(("take_profit", "buy", "DOWN"), ("take_profit", "sell", "UP")),
+            ]
+        ),
     ],
 )
 async def test_what_is_declared_reaches_the_exchange(
