@@ -124,6 +124,27 @@ async def test_a_stop_at_bitget_leaves_as_a_plan_whatever_the_account(kind: str,
     assert (body["triggerPrice"], body["size"], body.get("executePrice")) == ("40000", "1", price)
 
 
+async def test_a_stop_at_bitget_is_cancelled_as_a_plan() -> None:
+    """One that a list showed is cancelled where it waits, and is gone from there."""
+    cancelled: list[str] = []
+
+    def answer(url: str, method: str, headers: Any, body: Any) -> tuple[int, Any]:
+        if method == "POST":
+            cancelled.append(url)
+            return 200, {"code": "00000", "data": {"result": "success"}}
+        if cancelled and "current-plan-order" in url:
+            return 200, {"code": "00000", "data": {"nextFlag": False, "orderList": []}}
+        return bitget(url, method, headers, body)
+
+    async with stubbed("bitget", answer) as known:
+        (order,) = await known.gateway.open_orders(symbol="BTC/USDT")
+        after = await known.gateway.cancel(order)
+
+    assert (order.stop_price, order.price, order.quantity) == (Decimal(40000), Decimal(39000), Decimal(1))
+    assert [url.rpartition("/")[2] for url in cancelled] == ["cancel-plan-order"]
+    assert after.cancel_requested
+
+
 def bitflyer(count: int) -> Any:
     row = {"product_code": "BTCUSDT", "side": "BUY", "child_order_type": "LIMIT", "price": 30000, "size": 0.1}
     row |= {"child_order_state": "ACTIVE", "outstanding_size": 0.1, "cancel_size": 0, "executed_size": 0}
