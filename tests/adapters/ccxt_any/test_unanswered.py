@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
+from urllib.parse import parse_qsl
 
 import ccxt
 import pytest
 
-from orderbridge import Order, OrderRequest
+from orderbridge import Order, OrderBridge, OrderRequest
 from orderbridge.errors import NotSent, OrderBridgeError, OutcomeUnknown
 from tests.adapters.ccxt_any.played import gateway
 from tests.adapters.ccxt_any.test_errors import BARE, CLASSES
@@ -102,3 +104,46 @@ async def test_an_order_that_was_placed_under_a_client_id_is_asked_for_by_its_ow
         await kraken.lookup("ccxt.kraken:client:mine1")
 
     assert asked[-1] == "QueryOrders"
+
+
+@pytest.mark.parametrize("filled", [True, False])
+async def test_what_kraken_took_and_did_not_answer_is_told_by_its_lists(filled: bool) -> None:
+    """It looks nothing up by client ids, and ccxt lists no ended orders: its trades name the order, and that ours."""
+    sent: dict[str, str] = {}
+    number, trades = "OUF4EM-FRGI2-MQMWZD", {}
+
+    async def fetch(url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
+        call = url.rpartition("/")[2]
+        if call == "AddOrder":
+            sent.update(parse_qsl(body))
+            told = {"ordertxid": number, "pair": "XXBTZUSD", "time": time.time(), "type": "buy", "ordertype": "limit"}
+            if filled:
+                trades["T1"] = {**told, "price": "100", "cost": "100", "fee": "0.1", "vol": "1"}
+            raise ccxt.RequestTimeout("no answer")
+        if call == "TradesHistory":
+            return {"error": [], "result": {"trades": trades, "count": len(trades)}}
+        if call == "QueryOrders":
+            descr = {
+                "pair": "XBTUSD",
+                "type": "buy",
+                "ordertype": "limit",
+                "price": "100",
+                "order": "buy 1.0 XBTUSD @ limit 100.0",
+            }
+            done = {"status": "closed", "opentm": time.time(), "vol": "1", "vol_exec": "1", "cost": "100", "fee": "0.1"}
+            order = {**done, "descr": descr, "cl_ord_id": sent["cl_ord_id"], "price": "100", "oflags": "fciq"}
+            return {"error": [], "result": {number: order}}
+        return {"error": [], "result": {"open": {}}}
+
+    async with gateway("kraken", fetch=fetch) as kraken:
+        kraken.__class__ = type("OnLoopback", (type(kraken),), {"longest_attempt": 0.0})
+        bridge = OrderBridge(kraken, settle_horizon=0.1, probe_times=(0.01, 0.05, 0.1))
+        request = OrderRequest.limit(symbol="BTC/USD", side="buy", quantity="1", price="100")
+        with pytest.raises(OutcomeUnknown) as caught:
+            await bridge.place("ccxt.kraken", request)
+        assert caught.value.placement is not None
+        after = await bridge.resolve(caught.value.placement, timeout=20)
+        await bridge.aclose()
+
+    told = None if after.order is None else (after.order.order_id, after.order.status)
+    assert (after.state, told) == (("placed", (number, "filled")) if filled else ("not_placed", None))
