@@ -210,25 +210,15 @@ def check_headers(request: WireRequest) -> None:
             raise NothingSent(f"the header {name!r} holds characters that no header may hold")
 
 
+@dataclass(frozen=True, slots=True)
 class Proxy:
-    """An HTTP proxy, of which host and port are shown; its address may hold a password."""
+    """An HTTP proxy, of which host and port are shown; its address, for an HTTP library only, may hold a password."""
 
-    __slots__ = ("_shown", "_url")
-
-    def __init__(self, url: str, shown: str) -> None:
-        self._url = url
-        self._shown = shown
-
-    @property
-    def url(self) -> str:
-        """Its address, for an HTTP library only."""
-        return self._url
+    url: str = field(repr=False)
+    shown: str
 
     def __str__(self) -> str:
-        return self._shown
-
-    def __repr__(self) -> str:
-        return f"Proxy({self._shown})"
+        return self.shown
 
 
 class Proxies:
