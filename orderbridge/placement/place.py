@@ -221,26 +221,29 @@ class Placer:
                 name = self.gateway.name
                 raise ConfigurationError(f"no id can be made for {name} ({error}): give one", gateway=name) from error
         address, mode = venue_address(self.gateway)
-        now, name = self.ledger.now(), self.gateway.name
+        now, owner, name = self.ledger.now(), self.ledger.owner, self.gateway.name
+        # Nothing else changes, and the id is checked by the gateway's own rule: the rest is not validated again.
+        asked = altered(request, {"client_order_id": client_order_id})
+        print_ = fingerprint(request, gateway=name, mode=mode, address=address)
+        denial: Exception | None = None
+        try:
+            refuse_undeclared(asked, self.gateway.capabilities, gateway=name)
+        except (OrderDenied, NotSupported) as error:
+            denial = error
         placement = Placement.of_checked(
             # By time, so that a journal writes those of one time side by side.
             placement_id=f"{int(now.timestamp() * 1000):012x}{os.urandom(6).hex()}",
             gateway=name,
             key=key,
-            # Nothing else changes, and the id is checked by the gateway's own rule: the rest is not validated again.
-            request=altered(request, {"client_order_id": client_order_id}),
-            client_order_id=client_order_id,
+            request=asked,
+            # Nothing goes out under the id of what is denied, so the caller may use it for the next one.
+            client_order_id=None if denial else client_order_id,
             created_at=now,
         )
-        print_, owner = fingerprint(request, gateway=name, mode=mode, address=address), self.ledger.owner
         record = Record.of_checked(placement=placement, fingerprint=print_, mode=mode, address=address, owner=owner)
-        try:
-            refuse_undeclared(placement.request, self.gateway.capabilities, gateway=name)
-        except (OrderDenied, NotSupported) as error:
-            # Nothing goes out under its client id, so the caller may use it for the next one.
-            record = altered(record, {"placement": altered(placement, {"client_order_id": None})})
-            return await self._create(record, step(record, Happened.DENIED, at=now, reason=str(error))), error
-        return record, None
+        if denial is not None:
+            record = await self._create(record, step(record, Happened.DENIED, at=now, reason=str(denial)))
+        return record, denial
 
     async def _of_a_lost_one(self, record: Record, *, seconds: float) -> Record | None:
         """The placement of a key under which a lost one may have made an order: a person decides, nothing is sent."""
@@ -385,7 +388,7 @@ class Placer:
 
     async def _attended(self, call: Sending) -> Order | None:
         loop = asyncio.get_running_loop()
-        placement_id = call.record.id  # the call may come to go on with the one that holds its key
+        placement_id = call.record.placement.placement_id  # the call may come to go on with the one that holds its key
         self.ledger.under_way[placement_id] += 1
         task, call.ended = loop.create_task(self._attempt(call)), loop.create_future()
         self._running.add(task)
