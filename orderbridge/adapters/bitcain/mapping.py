@@ -7,6 +7,7 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Final
 
 from orderbridge.adapters.bitcain import wire
@@ -24,10 +25,9 @@ from orderbridge.model.basics import (
     Symbol,
     TimeInForce,
     add,
-    check_bounds,
     parse_amount,
     plain,
-    subtract,
+    subtract_amounts,
 )
 from orderbridge.model.order import Order, sorted_once
 from orderbridge.model.request import OrderEdit, OrderRequest
@@ -102,6 +102,7 @@ class StatusReading:
     trigger_waiting: bool = False
 
 
+@lru_cache(512)
 def bare(word: str) -> str:
     """A word as the tables have it, without an enum's class name."""
     return fold(_CLASS_PREFIX.sub("", word.strip().lower()))
@@ -428,7 +429,7 @@ class _Row:
         if remaining > quantity:
             self.anomalies.append(f"remaining {remaining:f} is more than the quantity {quantity:f}")
             return None
-        return check_bounds(subtract(quantity, remaining))
+        return subtract_amounts(quantity, remaining)
 
     def _price(self, kind: OrderType) -> Decimal | None:
         price = self._amount(wire.PRICE, "price")
@@ -484,6 +485,8 @@ class _Row:
         return None if as_uuid(other) else _text(other)
 
     def _reason(self) -> str | None:
+        if pick(self.row, wire.REASON) is None:
+            return None
         return next((printable(text) for name in wire.REASON if (text := _text(pick(self.row, (name,))))), None)
 
     def _moment(self, names: tuple[str, ...], label: str) -> datetime | None:
