@@ -63,6 +63,7 @@ T = TypeVar("T")
 # What reading the journal may take between two calls to a venue, and after the last.
 _TELLING_SECONDS: Final = 1.0
 _LAST_LOOK: Final = 0.25
+_INFERRED: Final = KnownBy.INFERRED
 _SILENT: Final = frozenset({Answer.FAILED, Answer.TIMED_OUT, Answer.CANNOT_ASK})
 # How long between two looks at an order that a caller waits for.
 _FIRST_LOOK: Final = 0.25
@@ -870,7 +871,7 @@ def _unshown(told: Mapping[RefLike, Found], refs: Sequence[OrderRef]) -> list[Or
 
 def _is_of_trades(order: Order) -> bool:
     # An order of a known type is one that the gateway knew already; trades alone tell none.
-    return order.known_by is KnownBy.INFERRED and order.type is OrderType.UNKNOWN
+    return order.known_by is _INFERRED and order.type is OrderType.UNKNOWN
 
 
 def _from_journal(order: Order) -> Order:

@@ -44,7 +44,6 @@ _IDS: Final = ("client_order_id", "exchange_order_id", "replaces", "replaced_by"
 _COMBINED: Final = frozenset({*_IDS, *FILL_FIGURES, "numbered_by_market", "evidence", "anomalies", "raw"})
 _WHOLE: Final = tuple(name for name in Order.model_fields if name not in _COMBINED)
 _stated: Final = itemgetter(*(name for name in Order.model_fields if name not in {"raw", "observed_at"}))
-_told: Final = itemgetter(*(name for name in Order.model_fields if name not in {"raw", "observed_at", "evidence"}))
 _STATUS_RANK: Final = {
     status: rank
     for rank, status in enumerate(
@@ -339,7 +338,7 @@ def advance(current: Order, observation: Order | Sign) -> tuple[Order, tuple[Cha
 
 def say_the_same(a: Order, b: Order) -> bool:
     """True where two observations differ in nothing but when they were made, and what told it."""
-    return bool(_told(a.__dict__) == _told(b.__dict__))
+    return a.__dict__ == {**b.__dict__, "observed_at": a.observed_at, "evidence": a.evidence, "raw": a.raw}
 
 
 def _seen_again(current: Order, seen: Order) -> Order | None:

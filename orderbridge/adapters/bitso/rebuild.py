@@ -69,7 +69,7 @@ class _Lacking:
         return list(dict.fromkeys([*(order.order_id for order in self.known), *traded]))
 
 
-async def look_up(
+def look_up(
     reads: BitsoReads,
     refs: Sequence[RefLike],
     deadline: Deadline,
@@ -77,7 +77,7 @@ async def look_up(
     *,
     rebuild_limit: int,
     settle_time: float,
-) -> LookupResult:
+) -> Awaitable[LookupResult]:
     """
     Look orders up: what became of each.
 
@@ -90,7 +90,7 @@ async def look_up(
     rebuild = _Rebuild(look, reads, rebuild_limit, settle_time, listed)
     lists = [LookupStep((ORDER,), rebuild.ask_list, BATCH), LookupStep((CLIENT,), rebuild.ask_list, BATCH)]
     early, late = LookupStep((ORDER,), rebuild.read_early, 0), LookupStep((ORDER, CLIENT), rebuild.run, 0)
-    return await look.run(ways_to_ask, [[early, *lists] if listed else lists, [late]])
+    return look.run(ways_to_ask, [[early, *lists] if listed else lists, [late]])
 
 
 class _Rebuild:
