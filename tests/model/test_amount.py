@@ -1,7 +1,7 @@
 """Amounts: exact, bounded, never a float, always written plain."""
 
 import json
-from decimal import Decimal, Inexact, InvalidOperation, localcontext
+from decimal import Decimal, DecimalException, Inexact, InvalidOperation, localcontext
 
 import pytest
 from hypothesis import given
@@ -13,11 +13,14 @@ from orderbridge.model.basics import (
     PositiveAmount,
     add,
     average,
+    check_bounds,
     divide,
+    is_within_bounds,
     multiply,
     parse_amount,
     plain,
     subtract,
+    subtract_amounts,
 )
 
 finite = st.decimals(allow_nan=False, allow_infinity=False, places=30, min_value=-(10**60), max_value=10**60)
@@ -162,3 +165,15 @@ def test_a_price_beyond_all_bounds_is_none() -> None:
     assert average(Decimal("1e99"), Decimal("1e-99")) is None
     assert average(Decimal(1), Decimal(0)) is None
     assert average(Decimal(3), Decimal(2)) == Decimal("1.5")
+
+
+@given(*[st.decimals(allow_nan=False, allow_infinity=False).filter(is_within_bounds)] * 2)
+def test_a_difference_of_amounts_is_exact_or_refused(a: Decimal, b: Decimal) -> None:
+    """To the last digit what the exact difference is, written alike, wherever that is an amount."""
+    try:
+        expected = check_bounds(subtract(a, b))
+    except (ValueError, DecimalException):
+        with pytest.raises((ValueError, DecimalException)):
+            subtract_amounts(a, b)
+    else:
+        assert repr(subtract_amounts(a, b)) == repr(expected)
