@@ -127,7 +127,12 @@ def instructions(*arguments: str) -> int | None:
         return None
     python = Path(sys.executable).resolve()  # valgrind follows no launcher
     command = [valgrind, "--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null", str(python)]
-    environment = {"PYTHONHASHSEED": "0", "PYTHONPATH": ":".join([str(ROOT), *filter(None, sys.path)])}
+    # No run compiles what another does not.
+    environment = {
+        "PYTHONHASHSEED": "0",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONPATH": ":".join([str(ROOT), *filter(None, sys.path)]),
+    }
     done = subprocess.run(
         [*command, *arguments], cwd=ROOT, capture_output=True, text=True, check=False, env=environment
     )
