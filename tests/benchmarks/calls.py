@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 from unittest import mock
 
 from tests.benchmarks.figures import Call, Figure, Row, in_turn, instructions, many, spent
@@ -25,6 +25,7 @@ from tests.benchmarks.serving import serving
 KEYS: dict[str, Any] = {"api_key": "key", "api_secret": "secret", "limits": None}
 AT_ONCE = 50
 _WARM_UP = 3
+_BOUGHT = ("BTC/MXN", "limit", "buy", 0.01, 560000)
 _numbers = itertools.count(1)
 
 
@@ -94,7 +95,7 @@ async def ours(stack: AsyncExitStack, origin: str | None = None, **keys: Any) ->
         "bridge.get": lambda: bridge.get("bitso:Q1", timeout=600),
         "submit": lambda: gateway.submit(request, timeout=600),
         "place": place(bridge),
-        "place with the journal, 50 at once": many(place(durable), AT_ONCE),
+        "place, 50 at once": many(place(durable), AT_ONCE),
         "page": page,
         "open_orders": gateway.open_orders,
         "lookup": lambda: gateway.lookup(*(f"bitso:Q{number}" for number in range(1_000))),
@@ -117,7 +118,7 @@ async def theirs(stack: AsyncExitStack, origin: str | None = None, **keys: Any) 
         return exchange.parse_orders(exchange.parse_json(MANY.decode())["payload"])
 
     def create() -> Any:
-        return exchange.create_order("BTC/MXN", "limit", "buy", 0.01, 560000)
+        return exchange.create_order(*_BOUGHT)
 
     return {
         "fetch_order": lambda: exchange.fetch_order("Q1"),
@@ -128,17 +129,25 @@ async def theirs(stack: AsyncExitStack, origin: str | None = None, **keys: Any) 
     }
 
 
-# Their names, the goal, and how often each is made in a round, and under valgrind.
-OWN = {
-    "one look-up by id, above the transport": ("get", "fetch_order", 0.85, 20, 100),
-    "`bridge.get`, above the transport": ("bridge.get", "fetch_order", None, 20, 100),
-    "`submit`, above the transport": ("submit", "create_order", 1.0, 20, 100),
-    "`place` in memory, above the transport": ("place", "create_order", 2.2, 20, 60),
-    "`place` with the SQLite journal, 50 at once": (
-        *("place with the journal, 50 at once", "create_order, 50 at once", 3.2, 1, 3),
-    ),
-    "499-order page, bytes to orders with raw": ("page", "page", 0.30, 1, 3),
-}
+class Own(NamedTuple):
+    """Two calls whose own work is measured; made `times` in a row, and `counted` times under valgrind."""
+
+    what: str
+    ours: str
+    theirs: str
+    goal: float | None
+    times: int = 20
+    counted: int = 100
+
+
+OWN = [
+    Own("one look-up by id, above the transport", "get", "fetch_order", 0.85),
+    Own("`bridge.get`, above the transport", "bridge.get", "fetch_order", None),
+    Own("`submit`, above the transport", "submit", "create_order", 1.0),
+    Own("`place` in memory, above the transport", "place", "create_order", 2.2),
+    Own("`place` with the SQLite journal, 50 at once", "place, 50 at once", "create_order, 50 at once", 3.2, 1, 3),
+    Own("499-order page, bytes to orders with raw", "page", "page", 0.30, 1, 3),
+]
 
 
 async def own(rounds: int, *, counting: bool = True) -> AsyncIterator[Row]:
@@ -146,13 +155,13 @@ async def own(rounds: int, *, counting: bool = True) -> AsyncIterator[Row]:
     counted = _counted() if counting else {}
     async with AsyncExitStack() as stack:
         our, their = await ours(stack), await theirs(stack)
-        for what, (mine, other, goal, times, _) in OWN.items():
-            measured = await in_turn(our[mine], their[other], rounds=rounds, times=times)
+        for row in OWN:
+            measured = await in_turn(our[row.ours], their[row.theirs], rounds=rounds, times=row.times)
             figures = [measured["CPU of all threads"], measured["wall"]]
             if counted:
-                a, b = counted["ours", mine], counted["theirs", other]
+                a, b = counted["ours", row.ours], counted["theirs", row.theirs]
                 figures.insert(0, Figure("instructions", a / b, a, b, "instr."))
-            yield Row("calls", what, tuple(figures), goal)
+            yield Row("calls", row.what, tuple(figures), row.goal)
         worst = [await _stall(call) for call in (our["open_orders"], their["fetch_open_orders"])]
         stalls = Figure("CPU in one piece", worst[0], *worst, of="s")
         yield Row("calls", "longest stall of the loop by that page", (stalls,), 0.003)
@@ -168,14 +177,9 @@ async def drop_in(rounds: int) -> AsyncIterator[Row]:
         their = await theirs(stack)
         our = taken_over.bitso({"apiKey": "key", "secret": "secret", "enableRateLimit": False})
         stack.callback(bridges.close_all)
-        calls: dict[str, tuple[Call, str, float]] = {
-            "fetch_order": (lambda: our.fetch_order("new1"), "fetch_order", 3.0),
-            "create_order": (
-                *(lambda: our.create_order("BTC/MXN", "limit", "buy", 0.01, 560000), "create_order", 4.0),
-            ),
-        }
-        for name, (call, other, goal) in calls.items():
-            measured = await in_turn(call, their[other], rounds=rounds, times=20)
+        fetch, create = (lambda: our.fetch_order("new1")), (lambda: our.create_order(*_BOUGHT))
+        for name, call, goal in (("fetch_order", fetch, 3.0), ("create_order", create, 4.0)):
+            measured = await in_turn(call, their[name], rounds=rounds, times=20)
             figures = measured["CPU of all threads"], measured["wall"]
             yield Row("drop-in", f"ccxt's class taken over: `{name}`", figures, goal)
 
@@ -236,8 +240,7 @@ async def _stall(call: Call) -> float:
 
 def _counted() -> dict[tuple[str, str], float]:
     """Instructions of each call of `OWN`: of so many of them, less of none. Nothing where there is no valgrind."""
-    wanted = {("ours", mine): times for mine, _, _, _, times in OWN.values()}
-    wanted |= {("theirs", other): times for _, other, _, _, times in OWN.values()}
+    wanted = {("ours", row.ours): row.counted for row in OWN} | {("theirs", row.theirs): row.counted for row in OWN}
 
     def count(side: str, call: str, times: int) -> int | None:
         return instructions("-m", "tests.benchmarks.calls", side, call, str(times))
@@ -264,7 +267,7 @@ async def _repeat(side: str, call: str, times: int) -> None:
 
 def _measured(side: str) -> Iterator[str]:
     """The calls of one side, each once: all are warmed up in each run, so that the runs differ in the calls only."""
-    return iter(dict.fromkeys(row[side != "ours"] for row in OWN.values()))
+    return iter(dict.fromkeys(row.ours if side == "ours" else row.theirs for row in OWN))
 
 
 if __name__ == "__main__":

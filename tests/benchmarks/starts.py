@@ -50,8 +50,10 @@ async def starts(rounds: int) -> AsyncIterator[Row]:
                 taken.append((_process(our, environment), _process(("-c", their), environment)))
             cpu, wall = (ratio(kind, [(a[at], b[at]) for a, b in taken[1:]]) for at, kind in enumerate(("CPU", "wall")))
             yield Row("starts", what, (cpu, wall), goal)
-        taken = [(_process(("-c", made + _MEMORY), environment)[2]) for made in (_OURS.format(""), _THEIRS)]
-        yield Row("starts", "memory with a gateway", (ratio("", [(taken[0], taken[1])], "B"),), 0.36)
+        our_most, their_most = (
+            _process(("-c", made + _MEMORY), environment)[2] for made in (_OURS.format(""), _THEIRS)
+        )
+        yield Row("starts", "memory with a gateway", (ratio("", [(our_most, their_most)], "B"),), 0.36)
 
 
 def _process(arguments: tuple[str, ...], environment: dict[str, str]) -> tuple[float, float, float]:
