@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -134,9 +134,7 @@ class Creates:
         known = _CALLERS.setdefault(self.bridge, {})
         self._callers = known.setdefault(self.gateway, Callers(self._ledger.now()))
         self._open = self._callers.open
-        # One key, symbol and side is one bot's: what the bridge places is all that there is.
         self._resolver = self.bridge._placements.line(self.gateway).resolver
-        self._resolver.adopts = True
 
     async def place(self, request: OrderRequest, *, timeout: float) -> Order:
         """
@@ -192,8 +190,9 @@ class Creates:
                 await self._look_for(sent, timeout=min(timeout, max(0.0, deadline - loop.time())))
             placement = await self._settled(sent, timeout=max(0.0, deadline - loop.time()))
             if placement is not None and _is_open(placement):
+                ids = sorted(order_id for _, order_id, *_ in self._resolver.candidates(placement.placement_id))
                 raise _unknown(
-                    placement, f"an earlier order of this symbol and side {_pending(placement)}; nothing was sent"
+                    placement, f"an earlier order of this symbol and side {_pending(placement, ids)}; nothing was sent"
                 )
             async with sent.answering:
                 if sent not in self._open:
@@ -478,12 +477,16 @@ def _asks_for(request: OrderRequest, placement: Placement) -> bool:
     return request.model_copy(update=nameless) == placement.request.model_copy(update=nameless)
 
 
-def _pending(placement: Placement) -> str:
-    if not placement.gave_up:
+def _pending(placement: Placement, candidates: Sequence[str]) -> str:
+    """How an order that is not known yet stands, and what its person is to do about it."""
+    if not (placement.gave_up or candidates):
         return "is not known yet"
+    why = (
+        f"is not known yet: it may be any of {', '.join(candidates)}" if candidates else "could not be told by any list"
+    )
     return (
-        "could not be told by any list: look at the exchange, and have `orderbridge journal settle "
-        f"{placement.placement_id}` say what became of it; without a journal cancel what there is, and start anew"
+        f"{why}; look at the exchange, and have `orderbridge journal settle {placement.placement_id}` say what became "
+        "of it; without a journal cancel what there is, and start anew"
     )
 
 

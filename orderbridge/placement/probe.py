@@ -101,8 +101,6 @@ async def as_shown(gateway: OrderGateway, orders: Iterable[Order], *, timeout: f
     return shown
 
 
-# What an order must show to be taken for one that was asked for.
-_FIGURES: Final = ("quantity", "quote_quantity", "price", "stop_price")
 # A list is asked for by the venue's clock, which may be behind ours; reading a little more costs little.
 _CLOCKS_APART: Final = timedelta(minutes=5)
 
@@ -134,15 +132,6 @@ class Round:
         """Why the round proves nothing."""
         ids = ", ".join(order.order_id for order in self.candidates.values())
         return [*self.blocked, *([f"without a client id, so it may be any of {ids}"] if ids else [])]
-
-    def only_fitting(self, record: Record) -> Order | None:
-        """The one candidate that is all that was asked for, if every way of asking was answered."""
-        request, since = record.placement.request, record.placement.created_at
-        fitting = [order for order in self.candidates.values() if not disagreements(request, order, since=since)]
-        asked = [name for name in _FIGURES if getattr(request, name) is not None]
-        if self.blocked or len(fitting) != 1 or any(getattr(fitting[0], name) is None for name in asked):
-            return None
-        return fitting[0] if fitting[0].created_at and fitting[0].type is request.type else None
 
 
 IsKnown = Callable[[Record, Order], Awaitable[bool]]

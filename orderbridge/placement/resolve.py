@@ -21,14 +21,13 @@ from orderbridge.errors import ConfigurationError, OrderNotFound, OutcomeUnknown
 from orderbridge.gateway import OrderGateway, within
 from orderbridge.http.session import log_facts
 from orderbridge.model.basics import PlacementState
-from orderbridge.model.order import Order
+from orderbridge.model.order import Identity, Order
 from orderbridge.model.placement import AlarmKind
 from orderbridge.model.ref import OrderRef
 from orderbridge.placement.ledger import LEASE_SECONDS, Ledger, kernel, log
 from orderbridge.placement.observations import Observations
 from orderbridge.placement.probe import PROBE_TIMEOUT, Round, glance, in_rounds, probe
 from orderbridge.placement.states import IN_FLIGHT, WATCHED, Happened, Record
-from orderbridge.screening import disagreements
 
 T = TypeVar("T")
 PROBE_TIMES: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 120.0)
@@ -88,12 +87,19 @@ class Probing:
 
 @dataclass
 class Tally:
-    """The count of the rounds about one placement, in this process; `late` were begun after the horizon."""
+    """
+    The count of the rounds about one placement, in this process.
+
+    Attributes:
+        late: those that were begun after the horizon.
+        candidates: what was shown that it may be, where it has no client id.
+    """
 
     negative: int = 0
     late: int = 0
     blocked_after_horizon: int = 0
     blocked: list[str] = field(default_factory=list)
+    candidates: set[Identity] = field(default_factory=set)
 
 
 class Timetable:
@@ -179,9 +185,6 @@ class Resolver:
         self._one_at_a_time = asyncio.Lock()
         self._next: dict[str, Record] = {}
         self._closed = False
-        # Whether the only order that fits a placement without a client id is taken for it: where nobody else places
-        # orders of its symbol and side.
-        self.adopts = False
 
     def start(self, record: Record) -> None:
         """Follow a placement up in the background, if nobody does yet."""
@@ -358,11 +361,10 @@ class Resolver:
                 break
         return known
 
-    async def _is_nobody_elses(self, record: Record, order: Order) -> bool:
-        """True if no other placement under way may have become an order that has no client id."""
-        others = await self._ledger.journal.find(gateway=self._gateway.name, states=IN_FLIGHT)
-        may_be = (each for each in others if each.id != record.id and each.placement.client_order_id is None)
-        return all(disagreements(each.placement.request, order, since=None) for each in may_be)
+    def candidates(self, placement_id: str) -> set[Identity]:
+        """The orders that it may have become, by the last round in which there were any; a person tells which."""
+        tally = self._tallies.get(placement_id)
+        return set() if tally is None else tally.candidates
 
     async def _conclude(self, record: Record, said: Round, *, past: bool) -> None:
         tally = self._tallies.setdefault(record.id, Tally())
@@ -376,16 +378,13 @@ class Resolver:
             return
         if record.state is not PlacementState.UNCERTAIN:
             return
-        only = said.only_fitting(record) if self.adopts else None
-        if only is not None and await self._is_nobody_elses(record, only):
-            await self._observations.sighted(record, [only], source="the only order that fits")
-            return
         if said.exists and not record.exists:
             record = await self._ledger.note(record, Happened.EXISTS, facts={"source": "trades"}, exists=True)
         if said.is_negative:
             tally.negative += 1
         else:
             tally.blocked = said.doubts
+            tally.candidates = set(said.candidates) or tally.candidates
             tally.blocked_after_horizon += past
         provable = not (record.exists or record.conflicts)
         if provable and said.is_negative and past and tally.negative >= ROUNDS:

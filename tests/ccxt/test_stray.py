@@ -57,7 +57,7 @@ async def re_pricer(exchange: Any, prices: list[float], turn: Callable[[], None]
     return told
 
 
-# The second takes no client ids: what was lost there is told by being the only order that fits.
+# The second takes no client ids: what was lost there is told by whole lists, or by a person.
 VENUES = pytest.mark.parametrize("venue", ["bitso", "ccxt.bitso"])
 
 
@@ -69,7 +69,7 @@ async def test_a_bot_that_prices_anew_never_has_two_orders(
 ) -> None:
     """
     However often it asks for another price during an outage and after it: the first order is cancelled, with proof,
-    before the second is sent; or nothing is sent, as the bot was not shown the first.
+    before the second is sent; or nothing is sent, as the bot was not shown the first, or nobody can tell which it is.
     """
     exchange = exchange_of(name=venue, horizon=0.3, resolve_for=0.1, timeout=1, stray=stray)
     await exchange._gateway.markets()
@@ -88,7 +88,7 @@ async def test_a_bot_that_prices_anew_never_has_two_orders(
 
     assert sent_meanwhile == 1
     assert max(turns) == 1
-    if stray == "cancel" or place == "drop":
+    if place == "drop" or (stray == "cancel" and venue == "bitso"):
         assert live(sim) == told[-1:]
         assert len(told) >= 3
     else:
@@ -99,7 +99,7 @@ async def test_a_bot_that_prices_anew_never_has_two_orders(
 async def test_a_bot_that_was_started_again_in_the_outage_never_has_two(
     sim: Simulator, exchange_of: Any, tmp_path: Path, venue: str
 ) -> None:
-    """The journal tells the next process of the order that nobody saw: it is cancelled before another is sent."""
+    """The journal tells the next process of the order that nobody saw: without its end, proven, none is sent."""
 
     def exchange() -> Any:
         bridge = bridge_over(sim, horizon=LONG, venue=venue, journal=SqliteJournal(tmp_path / "orders.db"))
@@ -120,7 +120,7 @@ async def test_a_bot_that_was_started_again_in_the_outage_never_has_two(
     told = await re_pricer(second, [553000.0, 554000.0], lambda: counts.append(len(live(sim))))
 
     assert counts == [1] * 5
-    assert live(sim) == told[-1:]
+    assert told[-1:] == (live(sim) if venue == "bitso" else [])
 
 
 async def dollar_cost_averager(exchange: Any, buys: list[dict[str, Any]]) -> tuple[list[Any], list[Any]]:
@@ -179,11 +179,10 @@ async def retrier(exchange: Any, *args: Any) -> Any:
             await asyncio.sleep(0.01)
 
 
-@VENUES
 @pytest.mark.parametrize("stray", ["cancel", "block", "tell"])
-async def test_a_bot_that_repeats_gets_the_one_order(sim: Simulator, exchange_of: Any, stray: str, venue: str) -> None:
+async def test_a_bot_that_repeats_gets_the_one_order(sim: Simulator, exchange_of: Any, stray: str) -> None:
     """Through an outage of any length it sends once, and is given that order in the end."""
-    exchange = exchange_of(name=venue, horizon=LONG, resolve_for=0.05, timeout=1, stray=stray)
+    exchange = exchange_of(horizon=LONG, resolve_for=0.05, timeout=1, stray=stray)
     await exchange._gateway.markets()
     outage(sim)
     asyncio.get_running_loop().call_later(1, sim.bitso.clear_faults)
@@ -321,75 +320,45 @@ async def test_after_an_outage_that_outlasted_all_probing_one_create_tells_it_ab
 NAMELESS = "ccxt.bitso"
 
 
-async def test_without_client_ids_the_only_order_that_fits_is_given_to_the_waiting_create(
-    sim: Simulator, exchange_of: Any
-) -> None:
-    """One lost answer at an exchange that takes none costs a moment, though an order at another price is there too."""
-    exchange = exchange_of(name=NAMELESS, horizon=LONG)
-    await exchange._gateway.markets()
-    put(sim, price="500000")
-    sim.bitso.fault("accept_then_drop", operation="place", nth=1)
-
-    order = await exchange.create_order(*LIMIT)
-
-    assert order["id"] in live(sim)
-    assert sim.bitso.requests[PLACE] == 1
-
-
 @pytest.mark.parametrize("horizon", [0.1, LONG])
-async def test_without_client_ids_nothing_is_taken_for_it_that_two_fit(
-    sim: Simulator, exchange_of: Any, horizon: float
+@pytest.mark.parametrize("kind", ["drop", "accept_then_drop"])
+async def test_without_client_ids_an_order_that_fits_is_a_candidate_only(
+    sim: Simulator, exchange_of: Any, kind: str, horizon: float
 ) -> None:
-    """Neither is told, cancelled or doubled; and once looking has come to its end the error says what to do."""
+    """
+    Another bot's, one of before, or the lost one itself: it is neither told, cancelled nor doubled, and the error
+    names what there is and how a person settles it.
+    """
     from orderbridge.ccxt.errors import OrderOutcomeUnknown
 
-    exchange = exchange_of(name=NAMELESS, horizon=horizon, resolve_for=20 if horizon < 1 else SOON, timeout=1)
-    put(sim)
-    put(sim)
-    await unknown_create(sim, exchange)
+    exchange = exchange_of(name=NAMELESS, horizon=horizon, resolve_for=20 if horizon < 1 else 1, timeout=1)
+    await exchange._gateway.markets()
+    theirs = put(sim) if kind == "drop" else None
+    unknown = await unknown_create(sim, exchange, kind=kind)
 
     for price in (560000, 570000):
-        with pytest.raises(OrderOutcomeUnknown, match="journal settle" if horizon < 1 else "not known yet"):
+        with pytest.raises(OrderOutcomeUnknown, match=r"may be any of .* `orderbridge journal settle") as caught:
             await exchange.create_order(SYMBOL, *BID, price)
+        assert live(sim)[0] in str(caught.value)
 
-    assert len(live(sim)) == 2
+    assert unknown.order_id is None
+    assert len(live(sim)) == 1
+    assert theirs in (None, *live(sim))
     assert sim.bitso.requests[PLACE] == 1
 
 
-async def test_without_client_ids_a_stray_that_filled_is_told(sim: Simulator, exchange_of: Any) -> None:
-    """It is found by its trades, where the exchange lists no ended orders."""
-    from orderbridge.ccxt.errors import StrayFilled
+async def test_without_client_ids_what_filled_is_found_by_its_trades(sim: Simulator, exchange_of: Any) -> None:
+    """Where the exchange lists no ended orders either: it is no proof of absence, and nothing more is sent."""
+    from orderbridge.ccxt.errors import OrderOutcomeUnknown
 
-    exchange = exchange_of(name=NAMELESS, horizon=LONG, resolve_for=SOON, timeout=1)
+    exchange = exchange_of(name=NAMELESS, horizon=0.3, resolve_for=20, timeout=1)
     await exchange._gateway.markets()
-    outage(sim)
-    with pytest.raises(Exception, match="may be live"):
-        await exchange.create_order(SYMBOL, *BID, 1300000)  # crosses the book
-    sim.bitso.clear_faults()
-    patient(exchange)
+    await unknown_create(sim, exchange, SYMBOL, *BID, 1300000, kind="accept_then_drop")  # crosses the book
 
-    with pytest.raises(StrayFilled) as caught:
+    with pytest.raises(OrderOutcomeUnknown, match=sim.bitso.accepted()[0].oid):
         await exchange.create_order(SYMBOL, *BID, 570000)
 
-    assert caught.value.order["id"] == sim.bitso.accepted()[0].oid
-    assert (caught.value.order["filled"], live(sim)) == (0.01, [])
-
-
-async def test_without_client_ids_what_the_bot_was_shown_is_no_stray(sim: Simulator, exchange_of: Any) -> None:
-    """It knows of the order by a list before anybody could say whose it is: the next create leaves it alone."""
-    exchange = exchange_of(name=NAMELESS, horizon=LONG, resolve_for=SOON, timeout=1)
-    await exchange._gateway.markets()
-    sim.bitso.fault("error_5xx", operation="user_trades")
-    first = await unknown_create(sim, exchange, kind="accept_then_drop")
-    sim.bitso.fault("error_5xx", operation="user_trades")
-    (shown,) = await exchange.fetch_open_orders(SYMBOL)
-    sim.bitso.clear_faults()
-    patient(exchange)
-
-    order = await exchange.create_order(SYMBOL, *BID, 570000)
-
-    assert first.order_id is None
-    assert set(live(sim)) == {shown["id"], order["id"]}
+    assert sim.bitso.requests[PLACE] == 1
 
 
 async def test_creates_in_flight_are_no_strays(sim: Simulator, exchange_of: Any) -> None:
