@@ -2,9 +2,10 @@
 Settling what is not known: probing until there is an order, a certificate of absence, or a visible giving up.
 
 A certificate needs the settle horizon to have passed since nothing of the attempt could leave any more; three negative
-rounds, the last begun after that; and nothing that speaks for the order's existence. A wall clock may be set, forth and
-back, so what has passed is told by the clock of the running kernel, and after a restart of that by the time that this
-process has followed the attempt itself.
+rounds, apart by a quarter of it at the least, the last begun after that; and nothing that speaks for the order's
+existence. Apart, as an order that fills leaves the open ones before its trade is shown. A wall clock may be set, forth
+and back, so what has passed is told by the clock of the running kernel, and after a restart of that by the time that
+this process has followed the attempt itself.
 """
 
 from __future__ import annotations
@@ -74,6 +75,11 @@ class Probing:
         if not self.times or not all(math.isfinite(each) and each >= 0 for each in (self.horizon, *self.times)):
             raise ConfigurationError("settle_horizon and probe_times are seconds from 0 on, and there is a first probe")
 
+    @property
+    def apart(self) -> float:
+        """Seconds after which one more negative round counts: seconds indeed, as no horizon is under an attempt's."""
+        return self.horizon / 4
+
     def check(self, gateway: OrderGateway) -> None:
         """ConfigurationError: the horizon is over while an attempt of this gateway may still be under way."""
         longest = gateway.longest_attempt
@@ -91,12 +97,15 @@ class Tally:
     The count of the rounds about one placement, in this process.
 
     Attributes:
-        late: those that were begun after the horizon.
+        negative, negative_at: those of them that count, and the loop time at which the last was begun.
+        late: those that were begun after the horizon. asked_again: they are made one after another just now.
         candidates: what was shown that it may be, where it has no client id.
     """
 
     negative: int = 0
+    negative_at: float = -math.inf
     late: int = 0
+    asked_again: bool = False
     blocked_after_horizon: int = 0
     blocked: list[str] = field(default_factory=list)
     candidates: set[Identity] = field(default_factory=set)
@@ -120,8 +129,8 @@ class Timetable:
 
         Args:
             followed: for how many seconds this process has followed it; a restart begins anew.
-            late: how many rounds were begun after the horizon. Whether it can be proven or must be given up is told by
-                so many of them, a quarter of the horizon apart: whoever waits is not to wait for the slow beat.
+            late: how many rounds that count were begun after the horizon. Whether it can be proven or must be given
+                up is told by so many of them: whoever waits is not to wait for the slow beat.
         """
         times = self._times(record)
         soon = min(times[0], 1.0)
@@ -130,7 +139,7 @@ class Timetable:
         if record.state is PlacementState.UNCERTAIN and number >= len(times) and late < ROUNDS:
             if not late:
                 return max(0.0, self._probing.horizon - followed) + _PAST
-            return min(max(self._probing.horizon / 4, soon), self._probing.every)
+            return min(max(self._probing.apart, soon), self._probing.every)
         if record.state in WATCHED or number >= len(times):
             # At the same moments for all, so that one round asks for many.
             return self._probing.every - self._clock() % self._probing.every
@@ -315,6 +324,7 @@ class Resolver:
         here = [record for record in records if record.is_at(self._gateway)]
         mine = [taken for record in here if (taken := await self._ledger.take(record)) is not None]
         # Before anything is read, as what is read is as of then.
+        begun = asyncio.get_running_loop().time()
         past = {record.id: self._followed_for(record) >= self._probing.horizon for record in mine}
         if self._probing.on_uncertain == "fence":
             for record in mine:
@@ -324,17 +334,28 @@ class Resolver:
         rounds = await self.ask(unsettled)
         rounds |= await glance(self._gateway, watched, timeout=PROBE_TIMEOUT)
         for record in [*unsettled, *watched]:
-            await self._conclude(record, rounds[record.id], past=past[record.id])
+            await self._conclude(record, rounds[record.id], begun=begun, past=past[record.id])
 
     async def look_again(self, record: Record) -> None:
-        """One round at once; of a placement that was given up as many as a verdict takes, while they are silent."""
-        for _ in range(ROUNDS if record.placement.gave_up else 1):
-            tally = self._tallies.setdefault(record.id, Tally())
-            before = tally.negative
-            await self.round([record])
-            record = await self._ledger.journal.get(record.id) or record
-            if record.state is not PlacementState.UNCERTAIN or tally.negative == before:
-                return
+        """
+        One round at once; of a placement that was given up as many as a verdict takes, while they are silent.
+
+        Nothing while that is under way already.
+        """
+        tally = self._tallies.setdefault(record.id, Tally())
+        if tally.asked_again:
+            return
+        tally.asked_again = True
+        try:
+            for left in reversed(range(ROUNDS if record.placement.gave_up else 1)):
+                before = tally.negative
+                await self.round([record])
+                record = await self._ledger.journal.get(record.id) or record
+                if not left or record.state is not PlacementState.UNCERTAIN or tally.negative == before:
+                    return
+                await asyncio.sleep(self._probing.apart)
+        finally:
+            tally.asked_again = False
 
     async def ask(self, records: Sequence[Record]) -> dict[str, Round]:
         """One round of reads about placements; what it means is for the caller."""
@@ -366,8 +387,12 @@ class Resolver:
         tally = self._tallies.get(placement_id)
         return set() if tally is None else tally.candidates
 
-    async def _conclude(self, record: Record, said: Round, *, past: bool) -> None:
+    async def _conclude(self, record: Record, said: Round, *, begun: float, past: bool) -> None:
         tally = self._tallies.setdefault(record.id, Tally())
+        if said.is_negative:
+            if begun < tally.negative_at + self._probing.apart:
+                return
+            tally.negative_at = begun
         tally.late += past
         if said.orders:
             after = await self._observations.sighted(record, said.orders, source=said.source)

@@ -16,6 +16,7 @@ from orderbridge.placement import SqliteJournal
 from orderbridge.simulator import Simulator
 from tests.ccxt.conftest import bridge_over
 from tests.ccxt.kit import LIMIT, LONG, PLACE, SOON, appear, patient, put, unknown_create
+from tests.kind import KIND
 
 pytestmark = pytest.mark.ccxt
 
@@ -315,6 +316,32 @@ async def test_after_an_outage_that_outlasted_all_probing_one_create_tells_it_ab
 
     assert caught.value.placement.gave_up
     assert live(sim) == [order["id"]]
+
+
+@VENUES
+async def test_an_order_that_fills_as_the_outage_ends_is_not_proven_absent(venue: str) -> None:
+    """It has left the open ones, and its trade is not shown yet: that moment is no proof, and nothing more is sent."""
+    import ccxt
+
+    from orderbridge.ccxt.orders import CcxtOrders
+
+    async with Simulator(seed=1, bitso={**KIND, "pacing": False, "trade_lag": 0.4, "visibility_window": 0.0}) as sim:
+        bridge = bridge_over(sim, horizon=1.0, venue=venue, probe_times=(0.05,))
+        exchange = CcxtOrders(bridge, venue, resolve_for=10, timeout=2)
+        await exchange._gateway.markets()
+        outage(sim)
+        with pytest.raises(ccxt.BaseError, match="may be live") as caught:
+            await exchange.create_order(*LIMIT)
+        sim.bitso.clear_faults()
+        (first,) = sim.bitso.accepted()
+        sim.bitso.market("btc_mxn").fill(first.oid, quantity="0.01")
+
+        with pytest.raises(ccxt.BaseError, match=first.oid):
+            await exchange.create_order(SYMBOL, *BID, 570000)
+        await bridge.aclose()
+
+    assert caught.value.placement.gave_up
+    assert len(sim.bitso.accepted()) == 1
 
 
 NAMELESS = "ccxt.bitso"

@@ -60,7 +60,11 @@ async def test_a_clock_that_was_set_forward_proves_nothing(restarts: bool) -> No
 
 
 async def test_a_job_that_lives_shorter_than_the_horizon_gets_its_verdict() -> None:
-    """What earlier processes waited counts while the machine runs, so a job that starts anew each time ends."""
+    """
+    What earlier processes waited counts while the machine runs, so a job that starts anew each time ends.
+
+    It lives as long as a verdict takes after that: half the horizon.
+    """
     journal, lives = MemoryJournal(), 1
     bot = Bot(Venue(), settle_horizon=4.0, probe_times=(0.1, 0.2, 0.3), journal=journal)
     placement = await bot.lose()
@@ -71,7 +75,7 @@ async def test_a_job_that_lives_shorter_than_the_horizon_gets_its_verdict() -> N
         assert lives < 40
         bot = Bot(Venue(), settle_horizon=4.0, probe_times=(0.1, 0.2, 0.3), journal=journal)
         await bot.bridge.recover()
-        placement = await bot.bridge.resolve(placement, timeout=1.0)
+        placement = await bot.bridge.resolve(placement, timeout=3.0)
     await bot.bridge.aclose()
 
     assert placement.state == "not_placed"

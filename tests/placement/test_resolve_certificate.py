@@ -192,6 +192,22 @@ async def test_fewer_than_three_negative_rounds_certify_nothing(rounds: int, sta
         assert (venue.asked, placement.evidence) == (6, ("absent in 3 complete rounds",))
 
 
+async def test_negative_rounds_that_follow_at_once_are_one() -> None:
+    """An order that fills is in no list for a moment, and that moment is asked about three times: no certificate."""
+    settled = Settled(Venue(), settle_horizon=60.0, probe_times=(30.0,))
+    placement = await settled.place()
+    record = await settled.bridge._placements.record_of(placement)
+    resolver = settled.bridge._placements.line("bitso").resolver
+    resolver._followed_for = lambda record: 3600.0  # type: ignore[method-assign]
+
+    for _ in range(4):
+        await resolver.round([record])
+    after = await settled.bridge.resolve(placement, timeout=0.01)
+    await settled.bridge.aclose()
+
+    assert (after.state, after.gave_up) == ("uncertain", False)
+
+
 @pytest.mark.parametrize(
     "spoilt",
     [
