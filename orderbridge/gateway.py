@@ -82,6 +82,8 @@ class Capabilities(VenueModel):
         cancels_counted: cancels count against the rate limit.
         open_orders_by_symbol: open orders are listed for one symbol at a time; without one the list may be refused.
         open_orders_may_lack: types of which the list of open orders may leave out those that wait for their trigger.
+        triggers_apart: types of which one that was triggered may be shown as another order, without our client id: no
+            list proves that there is none.
     """
 
     order_types: frozenset[OrderType] = frozenset()
@@ -107,6 +109,7 @@ class Capabilities(VenueModel):
     cancels_counted: bool = True
     open_orders_by_symbol: bool = False
     open_orders_may_lack: frozenset[OrderType] = frozenset()
+    triggers_apart: frozenset[OrderType] = frozenset()
 
     @property
     def ids_are_unique(self) -> bool:

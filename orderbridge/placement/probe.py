@@ -36,7 +36,7 @@ async def open_orders_of(
     """
     The complete open orders of the account; of these symbols only, where they are listed by symbol.
 
-    It may lack what any of its lists may, and what the gateway says of all its lists.
+    It may lack what any of its lists may, what the gateway says of all its lists, and what may show as another order.
 
     Raises:
         Whatever the gateway raises. A part of the symbols is no answer.
@@ -44,7 +44,7 @@ async def open_orders_of(
     asked = sorted(set(symbols)) if gateway.capabilities.open_orders_by_symbol else [None]
     orders: list[Order] = []
     bad_rows: list[BadRow] = []
-    may_lack = gateway.capabilities.open_orders_may_lack
+    may_lack = gateway.capabilities.open_orders_may_lack | gateway.capabilities.triggers_apart
     for symbol in asked:
         listed = await within(gateway.open_orders(symbol=symbol, timeout=timeout), timeout)
         orders += listed.orders
@@ -248,7 +248,9 @@ class _Asking:
             return
         await self._take(records, listed.orders, "open orders")
         waiting = [record for record in self.open(records) if record.placement.request.type in listed.may_lack]
-        self._block(waiting, "open orders: one that waits for its trigger may be left out, so it is not proven absent")
+        self._block(
+            waiting, "open orders: one with a trigger may be left out or be another order, so it is not proven absent"
+        )
         if listed.bad_rows:
             self._block(self.open(records), f"open orders: {len(listed.bad_rows)} rows could not be read")
 

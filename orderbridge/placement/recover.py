@@ -163,7 +163,7 @@ class Working:
             return [each for each in shown if each.is_done]
         why = [] if self._is_silence(again) else ["the second look-up was not answered"]
         if not fills and may_be_left_out(order, listed.may_lack):
-            why.append("the open orders may leave out what waits for its trigger")
+            why.append("the open orders may leave out what waits for its trigger, or show it as another order")
         evidence = ("look-up: not shown", "open orders: not among them", f"fills: {len(fills)}")
         ended = self._ledger.now()
         lived = self._followed.lived(order, began=began_at, ended=ended)

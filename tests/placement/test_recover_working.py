@@ -176,17 +176,20 @@ async def test_a_row_without_an_id_may_be_any_order() -> None:
     assert await told_by_two_processes(venue, journal) == [(), ()]
 
 
+_APART = {"stop that may be another order": "triggers_apart"}
+
+
 class Hindering(Accepting):
     """It forgot an order that it took, and answers each round of reads about it but for one of them."""
 
     def __init__(self, hindrance: str) -> None:
-        super().__init__(open_orders_may_lack=["stop_loss"])
+        super().__init__(**{_APART.get(hindrance, "open_orders_may_lack"): ["stop_loss"]})
         self.hindrance = hindrance
         self.looks = 0
 
     async def submit(self, request: OrderRequest, **how: Any) -> Order:
         order = await super().submit(request, **how)
-        return order.model_copy(update={"type": OrderType.STOP_LOSS}) if self.hindrance == "stop" else order
+        return order.model_copy(update={"type": OrderType.STOP_LOSS}) if self.hindrance.startswith("stop") else order
 
     def hinder(self, order: Order) -> None:
         """From now on one of its answers is wanting."""
@@ -207,7 +210,10 @@ class Hindering(Accepting):
 
 @pytest.mark.parametrize(
     "hindrance",
-    ["none", "trades fail", "its row cannot be read", "second look-up fails", "second look-up shows it", "stop"],
+    [
+        *("none", "trades fail", "its row cannot be read", "second look-up fails", "second look-up shows it", "stop"),
+        *_APART,
+    ],
 )
 async def test_each_read_about_an_order_that_vanished_counts(hindrance: str) -> None:
     """Whatever its gateway remembers: while one of them does not answer, or shows it, its end is not concluded."""

@@ -284,6 +284,31 @@ async def test_an_order_that_only_its_trades_tell_of_is_looked_up(own: bool | No
     assert after.state == state
 
 
+@pytest.mark.parametrize("became", ["filled", "open", None])
+@pytest.mark.parametrize("type_", ["stop_limit", "limit"])
+async def test_a_stop_that_may_become_another_order_is_never_proven_absent(type_: str, became: str | None) -> None:
+    """What it became has a client id of the venue's own, as orders of others have: a person decides, of stops alone."""
+    venue = Traded()
+    order_types, apart = ["limit", "stop_limit"], ["stop_limit"]
+    venue.capabilities = Capabilities(
+        **{**venue.capabilities.model_dump(), "order_types": order_types, "triggers_apart": apart}
+    )
+    settled = Settled(venue)
+    stop = {"type": type_, "stop_price": "1"} if type_ == "stop_limit" else {}
+    request = OrderRequest(**{**limit_buy().model_dump(exclude_unset=True), **stop})
+    with pytest.raises(OutcomeUnknown) as caught:
+        await settled.bridge.place("bitso", request)
+    venue.order = strange(status=became, client_order_id="the-venues-own") if became else None
+    venue.trades = [STRANGE_FILL] if became == "filled" else []
+    venue.open = [venue.order] if venue.order and became == "open" else []
+
+    after = await settled.bridge.resolve(caught.value.placement, timeout=2)  # type: ignore[arg-type]
+    await settled.bridge.aclose()
+
+    is_stop = type_ == "stop_limit"
+    assert (after.state, after.gave_up) == (("uncertain", True) if is_stop else ("not_placed", False))
+
+
 async def test_giving_up_is_not_an_end() -> None:
     """What was given up and is seen later is placed after all."""
     venue = Venue()

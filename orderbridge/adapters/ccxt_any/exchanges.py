@@ -281,13 +281,14 @@ class Stops:
 
     Attributes:
         types: which are taken. loss, gain: the parameters of ccxt's that their price goes out by.
-        beside: what goes out with it.
+        loses_id: one that was triggered may show as another order, without our client id. None: it may where they are
+            kept apart, as nothing shows that it keeps it.
     """
 
     types: frozenset[OrderType]
     loss: str = "triggerPrice"
     gain: str = "triggerPrice"
-    beside: Mapping[str, Any] = field(default_factory=dict)
+    loses_id: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -392,8 +393,10 @@ class Traits:
     @property
     def capabilities(self) -> Capabilities:
         """The same in the words of every gateway."""
+        stops = self.stops or Stops(frozenset())
+        lose_ids = self.trigger_orders_apart if stops.loses_id is None else stops.loses_id
         return Capabilities(
-            order_types=self.order_types | (self.stops.types if self.stops else frozenset()),
+            order_types=self.order_types | stops.types,
             times_in_force=self.times_in_force,
             quote_sizing=OrderType.MARKET in self.order_types and bool(self.quote_sides),
             any_options=True,
@@ -409,6 +412,7 @@ class Traits:
             cancel_all=self.open_orders.exists,
             open_orders_by_symbol=self.open_orders.exists and self.open_orders.needs_symbol,
             funds_refusal_is_distinct=True,
+            triggers_apart=stops.types if lose_ids else frozenset(),
         )
 
 

@@ -62,17 +62,21 @@ _CLIENT_IDS: Final[Mapping[str, ClientIds]] = {
 _STOP, _STOP_LIMIT, _GAIN = OrderType.STOP_LOSS, OrderType.STOP_LIMIT, OrderType.TAKE_PROFIT
 _BY_SIDE: Final[dict[str, Any]] = {"loss": "stopLossPrice", "gain": "takeProfitPrice"}
 # Not here are those where ccxt sends none (MEXC, Bitstamp), and Gate, where the client id of one would leave in a field
-# that is not the exchange's: a lost one would be taken for absent.
+# that is not the exchange's: a lost one would be taken for absent. Nor Bitget, where what a plan becomes when triggered
+# has another id, and Crypto.com, which keeps them in lists that are not read.
 _STOPS: Final[Mapping[str, Stops]] = {
-    "binance kraken bitvavo bingx kucoin cryptocom": Stops(frozenset({_STOP, _STOP_LIMIT, _GAIN}), **_BY_SIDE),
+    "binance kraken bitvavo bingx kucoin": Stops(frozenset({_STOP, _STOP_LIMIT, _GAIN}), **_BY_SIDE),
     # By stopLossPrice OKX would be asked for margin, and Bybit to reduce only. Both tell by the market's price from
-    # which side a trigger is reached.
-    "okx bybit": Stops(frozenset({_STOP, _STOP_LIMIT, _GAIN})),
-    # So does Bitget. To a unified account ccxt would send a plain order, and rows of those have no side.
-    "bitget": Stops(frozenset({_STOP, _STOP_LIMIT, _GAIN}), beside={"uta": False}),
+    # which side a trigger is reached. What an algo order of OKX's becomes shows its algoClOrdId.
+    "okx": Stops(frozenset({_STOP, _STOP_LIMIT, _GAIN}), loses_id=False),
+    "bybit": Stops(frozenset({_STOP, _STOP_LIMIT, _GAIN})),
     "coinbase": Stops(frozenset({_STOP_LIMIT, _GAIN}), **_BY_SIDE),
-    "bitfinex hitbtc blockchaincom bigone tokocrypto": Stops(frozenset({_STOP, _STOP_LIMIT})),
-    "alpaca bullish gemini htx onetrading": Stops(frozenset({_STOP_LIMIT})),
+    "bitfinex hitbtc blockchaincom tokocrypto": Stops(frozenset({_STOP, _STOP_LIMIT})),
+    # It places an order after the trigger, and ccxt lists what is in the one state for open ones.
+    "bigone": Stops(frozenset({_STOP, _STOP_LIMIT}), loses_id=True),
+    "alpaca bullish gemini onetrading": Stops(frozenset({_STOP_LIMIT})),
+    # Its own list of triggers is of contracts: on the spot market one is an order of a type like any other.
+    "htx": Stops(frozenset({_STOP_LIMIT}), loses_id=False),
 }
 
 _ALL_LIVES: Final = frozenset({_GTC, _IOC, _FOK})
@@ -196,7 +200,6 @@ def creation(
     if request.post_only:
         params["postOnly"] = True
     if request.stop_price is not None and traits.stops:
-        params |= traits.stops.beside
         params[traits.stops.gain if request.type is _GAIN else traits.stops.loss] = plain(request.stop_price)
     kind, side = "market" if request.price is None else "limit", request.side.value
     amount = None if request.quantity is None else plain(request.quantity)

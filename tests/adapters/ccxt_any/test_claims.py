@@ -117,7 +117,7 @@ OWN: Final = {
     "timeInForce": "aster backpack binance binanceus bingx bitget bitopro bitrue bitvavo blockchaincom btcmarkets btse"
     " bullish bybit bybiteu bybitid cex coinsph hashkey kucoin mexc poloniex tokocrypto toobit weex xt zebpay",
     "postOnly": "backpack bitvavo btcmarkets btse kucoin whitebit",
-    "triggerPrice": "bitget bybit bybiteu bybitid kucoin",
+    "triggerPrice": "bybit bybiteu bybitid kucoin",
     "clientOrderId": "bitvavo btcmarkets cex latoken poloniex whitebit xt zebpay",
     # Beside the exchange's own word for it (Tokocrypto's by the oldest ccxt only), and beside the field for quote.
     "postOnly beside": "aster bitopro tokocrypto",

@@ -10,10 +10,12 @@ import ccxt.async_support
 import pytest
 
 from orderbridge import OrderRef, OrderRequest
-from orderbridge.errors import NotSupported, PermissionDenied
+from orderbridge.adapters.ccxt_any.overrides import OVERRIDES
+from orderbridge.errors import NotSupported
 from orderbridge.model.basics import OrderStatus, OrderType
 from orderbridge.model.results import Answer
 from tests.adapters.ccxt_any.stubbed import stubbed
+from tests.adapters.ccxt_any.test_exchanges import traits_of
 
 pytestmark = pytest.mark.ccxt
 ALGO = "681096944655273984"
@@ -99,29 +101,49 @@ async def test_a_miss_where_one_place_cannot_be_asked_is_no_absence() -> None:
     assert missing.answers == {"ccxt.bitget": Answer.PARTLY_SEARCHED}
 
 
+@pytest.mark.parametrize("name", ["bitget", "cryptocom", "gate", "mexc", "bitstamp"])
 @pytest.mark.parametrize(("kind", "price"), [("stop_loss", None), ("stop_limit", "39000"), ("take_profit", "39000")])
-async def test_a_stop_at_bitget_leaves_as_a_plan_whatever_the_account(kind: str, price: str | None) -> None:
-    """To a unified account ccxt would send it as a plain order, at once: Bitget refuses the plan there."""
-    placed: list[tuple[str, Any]] = []
-
-    def answer(url: str, method: str, headers: Any, body: Any) -> tuple[int, Any]:
-        if "account/settings" in url:
-            return 200, {"code": "00000", "data": {"accountMode": "unified"}}
-        if method == "POST":
-            placed.append((url, json.loads(body)))
-            return 400, {"code": "40085", "msg": "The API is not supported in the unified account mode"}
-        return bitget(url, method, headers, body)
-
+async def test_a_stop_whose_end_is_not_shown_is_refused(name: str, kind: str, price: str | None) -> None:
+    """Where what it becomes, or the list that it waits in, is not read: nothing is sent."""
     stop = {"symbol": "BTC/USDT", "side": "sell", "quantity": "1", "stop_price": "40000", "price": price}
-    async with stubbed("bitget", answer) as known:
-        # That the account's kind is known already changes nothing.
-        await known.gateway.lookup(known.ref("77002"))
-        with pytest.raises(PermissionDenied, match="40085"):
+    async with stubbed(name, bitget) as known:
+        with pytest.raises(NotSupported, match=f"{kind} orders"):
             await known.gateway.submit(OrderRequest(type=kind, **stop))
 
-    ((url, body),) = placed
-    assert url.endswith("/api/v2/spot/trade/place-plan-order")
-    assert (body["triggerPrice"], body["size"], body.get("executePrice")) == ("40000", "1", price)
+    assert [url for method, url, _ in known.sent if method != "GET"] == []
+
+
+def test_a_stop_kept_apart_is_proven_absent_only_where_it_keeps_its_client_id() -> None:
+    """Wherever ccxt lists triggers apart: but for OKX, whose orders show it, and HTX, where those are of contracts."""
+    of_all = {name: traits_of(name) for name in ccxt.async_support.exchanges if name in OVERRIDES}
+    stopping = {name: each for name, each in of_all.items() if each.stops is not None}
+    blocked = {name for name, each in stopping.items() if each.capabilities.triggers_apart}
+
+    assert blocked == {"bybit", "bybiteu", "bybitid", "kucoin", "bigone"}
+    assert {name for name, each in stopping.items() if each.trigger_orders_apart} - blocked == {
+        *("okx", "okxus", "myokx", "htx")
+    }
+    for name in blocked:
+        assert stopping[name].stops is not None
+        assert stopping[name].capabilities.triggers_apart == stopping[name].stops.types
+
+
+async def test_what_an_algo_order_became_is_found_by_its_client_id() -> None:
+    """OKX's order that a trigger made has our client id in the field for algo orders only, and is ours by that."""
+    row = {"instId": "BTCUSDT", "instType": "SPOT", "ordId": "312269865356374016", "clOrdId": "", "ordType": "limit"}
+    row |= {"algoId": ALGO, "algoClOrdId": "mine1", "px": "39000", "sz": "1", "side": "sell", "state": "live"}
+    row |= {"accFillSz": "0", "avgPx": "", "fillSz": "0", "cTime": "1700000000000", "uTime": "1700000000000"}
+
+    def answer(url: str, method: str, headers: Any, body: Any) -> tuple[int, Any]:
+        if "orders-pending" in url:
+            return 200, {"code": "0", "data": [row], "msg": ""}
+        return 200, {"code": "0", "data": [], "msg": ""}
+
+    async with stubbed("okx", answer) as known:
+        (order,) = await known.gateway.open_orders(symbol="BTC/USDT")
+
+    assert order.raw["ordId"] == "312269865356374016"
+    assert (order.status, order.client_order_id) == (OrderStatus.OPEN, "mine1")
 
 
 async def test_a_stop_at_bitget_is_cancelled_as_a_plan() -> None:
