@@ -5,7 +5,6 @@ A guard that fails prints what grew. Mend that; a limit is raised only where the
 """
 
 import ast
-import asyncio
 import re
 import subprocess
 import sys
@@ -217,7 +216,7 @@ async def test_a_placement_is_a_short_walk(tmp_path: Path) -> None:
                     for price in ("550000", "560000")
                 )
                 await bridge.place("bitso", first, key="first")  # the market's rules are loaded
-                await asyncio.sleep(0.1)  # what is told of it in the background was told
+                await bridge.recover()  # what begins with the bridge has ended
                 with walk.counting():
                     await bridge.place("bitso", second, key="second")
 
