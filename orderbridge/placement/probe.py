@@ -5,6 +5,7 @@ The reads go in the order look-up, open list, trades or history, look-up: an ord
 hide from all four. Only an answer counts as a negative; an error, a short page or an unreadable row counts as nothing.
 
 What has no client id is sought among all that the venue shows of its symbol and side and that no placement is known of.
+Trusted is that our clock is no more than an hour ahead of the venue's: what that shows as older is not it.
 """
 
 from __future__ import annotations
@@ -101,8 +102,8 @@ async def as_shown(gateway: OrderGateway, orders: Iterable[Order], *, timeout: f
     return shown
 
 
-# A list is asked for by the venue's clock, which may be behind ours; reading a little more costs little.
-_CLOCKS_APART: Final = timedelta(minutes=5)
+# A list is asked for, and what is older told, by the venue's clock; ours may be ahead of that by so much.
+_CLOCKS_APART: Final = timedelta(hours=1)
 
 
 @dataclass
@@ -270,10 +271,10 @@ class _Asking:
         """The trades of the account, where no list has ended orders and none can be asked for by an id of ours."""
         if not records:
             return
-        sides = {(record.placement.request.symbol, record.placement.request.side) for record in records}
+        symbols = {record.placement.request.symbol for record in records}
         try:
             fills = await self._since(records, self.gateway.fills)
-            traded = traded_orders([each for each in fills if (each.symbol, each.side) in sides], at=datetime.now(UTC))
+            traded = traded_orders([each for each in fills if each.symbol in symbols], at=datetime.now(UTC))
             strange = [order for order in traded if not await self.known(records[0], order)]
             await self._take(records, await as_shown(self.gateway, strange, timeout=self.timeout), "trades")
         except Exception as error:  # noqa: BLE001 - whatever an adapter raises, it is no negative
@@ -324,11 +325,11 @@ class _Asking:
         else, they are of its side and not certainly older.
         """
         request, placement = record.placement.request, record.placement
-        nameless = placement.client_order_id is None
+        nameless, earliest = placement.client_order_id is None, placement.created_at - _CLOCKS_APART
+        since = None if nameless else earliest
         found: dict[Identity, Order] = {}
         for order in orders:
-            since = None if nameless else placement.created_at
-            is_late = order.created_at is None or order.created_at >= placement.created_at - _CLOCKS_APART
+            is_late = order.created_at is None or order.created_at >= earliest
             is_of_side = nameless and is_late and (order.symbol, order.side) == (request.symbol, request.side)
             if (is_of_side or not disagreements(request, order, since=since)) and not await self.known(record, order):
                 found[order.identity] = order

@@ -1,6 +1,7 @@
 """What must keep a verdict of absence from being given: each in its turn, over a gateway made by hand."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,6 +20,7 @@ from orderbridge import (
     OrderRequest,
     Permit,
     Placement,
+    Side,
     UnsupportedCalls,
 )
 from orderbridge.errors import (
@@ -134,6 +136,9 @@ def strange(**changes: Any) -> Order:
 
 
 STRANGE_FILL = Fill(**{**fill().model_dump(include=set(fill().model_fields_set)), "created_at": datetime.now(UTC)})
+
+
+NAMELESS: dict[str, Any] = {"client_order_id": None, "idempotency": "none"}
 
 
 async def test_three_complete_rounds_past_the_horizon_certify() -> None:
@@ -259,8 +264,8 @@ class Traded(Venue):
 
     order: Order | None = None
 
-    def __init__(self) -> None:
-        super().__init__(history=False, idempotency="tag_only")
+    def __init__(self, **capabilities: Any) -> None:
+        super().__init__(**{"history": False, "idempotency": "tag_only", **capabilities})
         self.answer = "partly_searched"
         self.trades = [STRANGE_FILL]
 
@@ -309,6 +314,44 @@ async def test_a_stop_that_may_become_another_order_is_never_proven_absent(type_
     assert (after.state, after.gave_up) == (("uncertain", True) if is_stop else ("not_placed", False))
 
 
+@pytest.mark.parametrize("client_ids", [True, False])
+async def test_a_trade_is_of_the_side_that_its_order_is_shown_with(client_ids: bool) -> None:
+    """What stands in a trade as its side is not what an absence is proven by: the order is looked up all the same."""
+    venue = Traded(**({} if client_ids else NAMELESS))
+    venue.trades = [STRANGE_FILL.model_copy(update={"side": Side.SELL})]
+    venue.order = strange(order_id="oid1", status="filled")
+
+    placement = await Settled(venue).run()
+
+    assert (placement.state, placement.gave_up) == ("uncertain", True)
+
+
+@pytest.mark.parametrize("where", ["open", "history", "trades"])
+@pytest.mark.parametrize("client_ids", [True, False])
+async def test_a_clock_that_is_ahead_hides_nothing(client_ids: bool, where: str) -> None:
+    """Ours is most of an hour ahead of the venue's, by which the order is older than its placement."""
+
+    class Dated(Venue):
+        async def orders(self, **how: Any) -> AsyncIterator[Order]:  # type: ignore[override]
+            for order in self.history:  # type: ignore[union-attr]
+                if order.created_at >= how["since"]:  # type: ignore[operator]
+                    yield order
+
+        async def fills(self, ref: Any = None, **how: Any) -> AsyncIterator[Fill]:  # type: ignore[override]
+            for fill in self.trades:  # type: ignore[union-attr]
+                if ref is None and fill.created_at >= how["since"]:  # type: ignore[operator]
+                    yield fill
+
+    kind = {"idempotency": "tag_only"} if client_ids else NAMELESS
+    venue = Dated(**kind, **({} if where == "history" else {"history": False}))
+    venue.answer = "partly_searched"
+    setattr(venue, where, [STRANGE_FILL if where == "trades" else strange()])
+
+    placement = await Settled(venue, clock=lambda: time.time() + 3000).run()
+
+    assert (placement.state, placement.gave_up) == ("uncertain", True)
+
+
 async def test_giving_up_is_not_an_end() -> None:
     """What was given up and is seen later is placed after all."""
     venue = Venue()
@@ -343,9 +386,6 @@ async def test_no_certificate_before_the_horizon() -> None:
 
     assert after.state == "uncertain"
     await settled.bridge.aclose()
-
-
-NAMELESS: dict[str, Any] = {"client_order_id": None, "idempotency": "none"}
 
 
 @pytest.mark.parametrize("history", [True, False])
