@@ -15,6 +15,7 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from functools import partial, wraps
 from typing import Any, Concatenate, Final, ParamSpec, Self, TypedDict, TypeVar, Unpack
 
@@ -52,6 +53,48 @@ class SyncListing(Iterator[T]):
         self._items.close()
 
 
+class _Handover:
+    """
+    A step in the loop's thread, and whether its caller, in another thread, got what came of it.
+
+    Attributes:
+        error: what the step raised.
+    """
+
+    def __init__(self) -> None:
+        self.error: Exception | None = None
+        self._is_lost = False
+        self._undo: list[Callable[[], object]] = []
+
+    async def of(self, step: Callable[[], Awaitable[T]]) -> T:
+        _handover.set(self)
+        try:
+            return await step()
+        except Exception as error:
+            self.error = error
+            raise
+
+    def unless(self, undo: Callable[[], object]) -> None:
+        if self._is_lost:
+            undo()
+        else:
+            self._undo.append(undo)
+
+    def lose(self) -> None:
+        self._is_lost = True
+        while self._undo:
+            self._undo.pop(0)()
+
+
+_handover: Final[ContextVar[_Handover]] = ContextVar("_handover")
+
+
+def unless_received(undo: Callable[[], object]) -> None:
+    """Have `undo` called in the loop's thread if the caller of the step under way never gets what comes of it."""
+    if (handover := _handover.get(None)) is not None:
+        handover.unless(undo)
+
+
 class LoopThread:
     """An event loop in a daemon thread, started by the first call: a program that forgets to close still ends."""
 
@@ -74,7 +117,15 @@ class LoopThread:
             ConfigurationError: it is closed, or was closed meanwhile; or this is the loop's own thread, which
                 would wait for itself; or the process was forked after the first call.
         """
-        return self._result(self.begun(step))
+        handover = _Handover()
+        try:
+            return self._result(self.begun(step, handover))
+        except BaseException as error:
+            # An interrupt may come when the outcome is there already, and none can be cancelled any more.
+            if error is not handover.error and self._loop is not None and not self._is_the_parents:
+                with suppress(RuntimeError):  # the loop was closed
+                    self._loop.call_soon_threadsafe(handover.lose)
+            raise
 
     def pull(self, make: Callable[[], AsyncIterator[T]]) -> SyncListing[T]:
         """An asynchronous iterator without `await`. What `make` raises, it raises here and now."""
@@ -121,7 +172,7 @@ class LoopThread:
         if was_closed or loop is None or thread is None:
             return
         try:
-            self._result(asyncio.run_coroutine_threadsafe(_awaited(last), loop))
+            self._result(asyncio.run_coroutine_threadsafe(_Handover().of(last), loop))
         finally:
             loop.call_soon_threadsafe(self._stopped.set)
             thread.join()
@@ -130,10 +181,10 @@ class LoopThread:
     def _is_the_parents(self) -> bool:
         return self._process not in {0, os.getpid()}
 
-    def begun(self, step: Callable[[], Awaitable[T]]) -> Future[T]:
+    def begun(self, step: Callable[[], Awaitable[T]], handover: _Handover | None = None) -> Future[T]:
         """Begin to await `step()` in the loop. ConfigurationError: as `call`."""
         with self._open() as loop:
-            return asyncio.run_coroutine_threadsafe(_awaited(step), loop)
+            return asyncio.run_coroutine_threadsafe((handover or _Handover()).of(step), loop)
 
     async def awaited(self, step: Callable[[], Awaitable[T]]) -> T:
         """
@@ -143,14 +194,21 @@ class LoopThread:
         """
         here, tasks = asyncio.get_running_loop(), list[asyncio.Task[None]]()
         done: asyncio.Future[T] = here.create_future()
+        handover = _Handover()
 
         def tell(put: Callable[..., object], *what: object) -> None:
-            with suppress(RuntimeError):  # the loop of the caller was closed
+            try:
                 here.call_soon_threadsafe(lambda: done.done() or put(*what))
+            except RuntimeError:  # the loop of the caller was closed
+                handover.lose()
+
+        def leave() -> None:
+            tasks[0].cancel()
+            handover.lose()
 
         async def work() -> None:
             try:
-                tell(done.set_result, await step())
+                tell(done.set_result, await handover.of(step))
             except asyncio.CancelledError:
                 tell(done.cancel)
             except BaseException as error:  # noqa: BLE001 - the caller's, as it is
@@ -160,9 +218,11 @@ class LoopThread:
             there.call_soon_threadsafe(lambda: tasks.append(there.create_task(work())))
         try:
             return await done
-        except asyncio.CancelledError:
-            with suppress(RuntimeError):  # the loop was closed, and its tasks ended with it
-                there.call_soon_threadsafe(lambda: tasks[0].cancel())
+        except BaseException as error:
+            # A caller may be cancelled, or dropped with its loop, when the outcome is there already.
+            if error is not handover.error:
+                with suppress(RuntimeError):  # the loop was closed, and its tasks ended with it
+                    there.call_soon_threadsafe(leave)
             raise
 
     @contextmanager
@@ -225,10 +285,6 @@ def _new_loop() -> asyncio.AbstractEventLoop:
     # It would wait for them in one more thread, and none can be begun any more while Python 3.12 ends.
     loop.shutdown_default_executor = leave  # type: ignore[method-assign]
     return loop
-
-
-async def _awaited(step: Callable[[], Awaitable[T]]) -> T:
-    return await step()
 
 
 class BridgeSettings(TypedDict, total=False):

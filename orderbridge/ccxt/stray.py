@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import Final, Literal
 from weakref import WeakKeyDictionary
 
@@ -40,6 +41,7 @@ from orderbridge.model.request import OrderRequest
 from orderbridge.placement.journal import MemoryJournal
 from orderbridge.placement.ledger import LEASE_SECONDS, Ledger, log
 from orderbridge.placement.states import IN_FLIGHT, UNFINISHED, Happened, Record
+from orderbridge.sync import unless_received
 
 StrayPolicy = Literal["cancel", "block", "tell"]
 # In the evidence of a placement: its caller went without a verdict; and was given or shown its order after all.
@@ -310,10 +312,11 @@ class Creates:
             raise
         except BaseException:
             self._leave(sent)
-            self.bridge._placements._spawn(self._note_left(sent))
+            self.bridge._placements.recorder._spawn(self._note_left(sent))
             raise
         if is_new and again is None:
             self._forget(sent)
+            unless_received(partial(self._put_back, sent))
         else:
             await self._tell(sent, await self._noted_placement(sent))
         return order
@@ -365,6 +368,15 @@ class Creates:
             self._open.append(sent)
             self._leave(sent)
             raise
+        unless_received(partial(self._put_back, sent))
+
+    def _put_back(self, sent: Unanswered) -> None:
+        """Its order was given to a caller that was gone by then: it is left without a verdict, as before."""
+        if sent not in self._open:
+            self._open.append(sent)
+        sent.is_earlier = False  # what was noted of its caller is not so
+        self._leave(sent)
+        self.bridge._placements.recorder._spawn(self._note_left(sent))
 
     async def _note_left(self, sent: Unanswered) -> None:
         await self._note(await self._noted_placement(sent), Happened.LEFT, LEFT)
@@ -385,7 +397,7 @@ class Creates:
         except JournalError as error:
             log.warning("that the caller of %s was %s could not be noted: %s", placement.placement_id, mark, error)
             return
-        if record is not None and mark not in record.placement.evidence:
+        if record is not None and mark != _last_mark(record.placement.evidence):
             await self._ledger.outcome(record, happened, evidence=mark, when=_LEAVABLE)
 
     async def shown(self, seen: Iterable[Order | Fill]) -> None:
@@ -430,17 +442,21 @@ async def _earlier_orders(ledger: Ledger, gateway: str, *, before: datetime) -> 
 
 def _is_untold(placement: Placement) -> bool:
     if placement.state is not PlacementState.PLACED:
-        return _is_open(placement) and TOLD not in placement.evidence
+        return _is_open(placement) and _last_mark(placement.evidence) != TOLD
     key = placement.key
     # Whoever places by the bridge itself with a key of another kind is told by the bridge.
     is_of_a_bot = key is not None and (key.startswith(_KEY_PREFIX) or key == placement.client_order_id)
     return is_of_a_bot and not _was_answered(placement.evidence)
 
 
-def _was_answered(evidence: Iterable[str]) -> bool:
+def _was_answered(evidence: Sequence[str]) -> bool:
     """True where whoever sent a placed order knows of it: by the reply, or because it was shown later."""
-    known = set(evidence)
-    return TOLD in known or (_REPLY in known and LEFT not in known)
+    return (_last_mark(evidence) or (TOLD if _REPLY in evidence else LEFT)) == TOLD
+
+
+def _last_mark(evidence: Sequence[str]) -> str | None:
+    """What was noted last of the caller of a placement: one may be told, and prove to have been gone by then."""
+    return next((each for each in reversed(evidence) if each in {LEFT, TOLD}), None)
 
 
 def _is_open(placement: Placement) -> bool:

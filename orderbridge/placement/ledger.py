@@ -169,7 +169,8 @@ class Ledger:
                 return None
             told = dict(placement or {}) | ({} if known is None else {"order": known})
             if evidence is not None:
-                told["evidence"] = tuple(dict.fromkeys([*current.placement.evidence, evidence]))
+                # What is known of its caller may change back: the last word counts.
+                told["evidence"] = (*(each for each in current.placement.evidence if each != evidence), evidence)
             return step(current, happened, at=at, of=of, facts=facts, placement=told, **changes)
 
         if shown is None:

@@ -16,7 +16,7 @@ from orderbridge import OrderBridge, OrderEdit, OrderRequest, OrderStatus
 from orderbridge.adapters.bitso import BitsoGateway
 from orderbridge.errors import ConfigurationError, NotSupported, OrderNotFound
 from orderbridge.simulator import Simulator
-from orderbridge.sync import LoopThread, SyncBridge
+from orderbridge.sync import LoopThread, SyncBridge, unless_received
 
 BUY = OrderRequest.limit(symbol="BTC/MXN", side="buy", quantity="0.01", price="560000")
 
@@ -182,6 +182,28 @@ async def test_a_caller_in_another_loop_that_is_cancelled_cancels_its_step(is_cl
         await task
     assert await asyncio.to_thread(ended.wait, 10)
     await asyncio.to_thread(loop.close, nothing)
+
+
+def test_what_a_step_did_is_undone_if_the_loop_of_its_caller_was_closed() -> None:
+    """Nobody can be told of the outcome then: the step's own word for that is called, once."""
+    thread, here, undone = LoopThread(), asyncio.new_event_loop(), list[str]()
+    begun, goes_on, ended = threading.Event(), threading.Event(), threading.Event()
+
+    async def step() -> None:
+        unless_received(lambda: (undone.append(threading.current_thread().name), ended.set()))
+        begun.set()
+        await asyncio.to_thread(goes_on.wait, 10)
+
+    task = here.create_task(thread.awaited(step))
+    here.run_until_complete(asyncio.sleep(0))
+    assert begun.wait(10)
+    here.close()
+    goes_on.set()
+
+    assert ended.wait(10)
+    assert undone == ["orderbridge-sync"]
+    task._log_destroy_pending = False  # type: ignore[attr-defined]
+    thread.close(lambda: asyncio.sleep(0))
 
 
 def test_program_that_forgets_to_close_still_ends() -> None:

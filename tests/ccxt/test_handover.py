@@ -1,0 +1,219 @@
+"""A caller that goes when the answer is on its way: what it was to be told counts as not told."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from concurrent.futures import Future
+from typing import Any
+
+import pytest
+
+from orderbridge.ccxt import bridges
+from orderbridge.simulator import Simulator
+from tests.ccxt.conftest import ccxt_settings
+from tests.ccxt.kit import LIMIT, PLACE
+from tests.kind import KIND
+from tests.placement.kit import until
+
+pytestmark = pytest.mark.ccxt
+
+ROW = dict(zip(("symbol", "type", "side", "amount", "price"), LIMIT, strict=True))
+MARKET = ("BTC/MXN", "market", "buy", 0.01)
+
+
+@pytest.fixture
+def venue() -> Iterator[Simulator]:
+    """The simulated venues, served from a thread."""
+    with Simulator(seed=1, bitso={**KIND, "pacing": False}) as running:
+        yield running
+        bridges.close_all()
+
+
+def made(package: Any, venue: Simulator, **settings: Any) -> Any:
+    """Our class for Bitso."""
+    return package.bitso({**ccxt_settings(venue), "options": {"orderbridge": {"resolve_for": 5, **settings}}})
+
+
+@pytest.fixture
+async def ours(venue: Simulator) -> AsyncIterator[Any]:
+    """One with `await` that has its markets and looked back."""
+    import orderbridge.ccxt.async_support as ccxt
+
+    exchange = made(ccxt, venue)
+    await exchange.load_markets()
+    await exchange.fetch_open_orders()
+    yield exchange
+    await exchange.close()
+
+
+def live(venue: Simulator) -> list[str]:
+    """The orders that rest, and those that traded."""
+    return [order.oid for order in venue.bitso.accepted()]
+
+
+async def missed(call: Callable[[], Awaitable[Any]], turns: int) -> None:
+    """
+    Make a call, and cancel it once its outcome was handed to this loop, which is busy until then.
+
+    `turns` of the loop later: with none, the outcome waits to be taken up; with one, the caller waits to be woken.
+    """
+    loop, handed = asyncio.get_running_loop(), threading.Event()
+    hand = loop.call_soon_threadsafe
+
+    def seen(*args: Any, **more: Any) -> Any:
+        handle = hand(*args, **more)
+        if threading.current_thread().name == "orderbridge-sync":
+            handed.set()
+        return handle
+
+    loop.call_soon_threadsafe = seen  # type: ignore[method-assign]
+    try:
+        task = asyncio.ensure_future(call())
+        await asyncio.sleep(0)
+        assert handed.wait(20)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    finally:
+        loop.call_soon_threadsafe = hand  # type: ignore[method-assign]
+
+
+CREATES: dict[str, Callable[[Any], Awaitable[Any]]] = {
+    "create_order": lambda bot: bot.create_order(*LIMIT),
+    "create_orders": lambda bot: bot.create_orders([ROW]),
+    "create_limit_order": lambda bot: bot.create_limit_order(*LIMIT[:1], *LIMIT[2:]),
+    "at market": lambda bot: bot.create_order(*MARKET),
+}
+
+
+@pytest.mark.parametrize("turns", [0, 1])
+@pytest.mark.parametrize("name", CREATES)
+async def test_a_create_whose_answer_met_a_caller_that_was_gone_is_answered_by_it(
+    venue: Simulator, ours: Any, name: str, turns: int
+) -> None:
+    """The repeat gets that very order, once; the next equal create is a new one."""
+    await missed(lambda: CREATES[name](ours), turns)
+    done = await CREATES[name](ours)
+    ids = [each["id"] for each in (done if isinstance(done, list) else [done])]
+
+    assert live(venue) == ids
+    await CREATES[name](ours)
+    assert len(live(venue)) == 2
+
+
+@pytest.mark.parametrize("turns", [0, 1])
+async def test_a_repeat_whose_answer_is_missed_too_is_answered_by_the_first(
+    venue: Simulator, ours: Any, turns: int
+) -> None:
+    """However often: one order."""
+    for _ in range(3):
+        await missed(lambda: ours.create_order(*LIMIT), turns)
+    order = await ours.create_order(*LIMIT)
+
+    assert live(venue) == [order["id"]]
+
+
+@pytest.mark.parametrize("turns", [0, 1])
+async def test_a_read_that_nobody_got_shows_nothing(venue: Simulator, ours: Any, turns: int) -> None:
+    """The bot gave a create up, and the list that has its order came too late: the repeat is answered by it."""
+    await missed(lambda: ours.create_order(*LIMIT), turns)
+    await missed(lambda: ours.fetch_open_orders("BTC/MXN"), turns)
+    order = await ours.create_order(*LIMIT)
+
+    assert live(venue) == [order["id"]]
+
+
+@pytest.mark.parametrize("turns", [0, 1])
+async def test_a_stray_that_filled_is_told_until_somebody_hears_it(venue: Simulator, ours: Any, turns: int) -> None:
+    """The error goes the way of a result: nothing is sent until the bot was told of what had traded."""
+    from orderbridge.ccxt.errors import StrayFilled
+
+    await missed(lambda: ours.create_order(*LIMIT), turns)
+    (first,) = venue.bitso.accepted()
+    venue.bitso.market("btc_mxn").fill(first)
+    await missed(lambda: ours.create_order(*LIMIT[:-1], 550000), turns)
+    with pytest.raises(StrayFilled) as caught:
+        await ours.create_order(*LIMIT[:-1], 550000)
+
+    assert caught.value.order["id"] == first.oid
+    assert live(venue) == [first.oid]
+
+
+async def test_a_caller_that_goes_while_the_trades_of_its_order_are_read_leaves_it(venue: Simulator, ours: Any) -> None:
+    """An order at market is placed before its caller is told: the repeat is answered by it."""
+    venue.bitso.fault("delay", operation="order_trades", nth=1, seconds=60.0)
+    task = asyncio.ensure_future(ours.create_order(*MARKET))
+
+    async def reads() -> bool:
+        return any("order_trades" in each for each in venue.bitso.requests)
+
+    await until(reads)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    venue.bitso.clear_faults()
+    order = await ours.create_order(*MARKET)
+
+    assert live(venue) == [order["id"]]
+
+
+async def test_one_of_several_that_was_placed_is_left_with_the_others(venue: Simulator, ours: Any) -> None:
+    """The caller of `create_orders` goes while the second is under way: a repeat places neither anew."""
+    rows = [ROW, {**ROW, "side": "sell", "price": 990000}]
+    venue.bitso.fault("delay", operation="place", nth=2, seconds=60.0)
+    task = asyncio.ensure_future(ours.create_orders(rows))
+
+    async def has_first() -> bool:
+        return bool(live(venue)) and venue.bitso.requests[PLACE] == 2
+
+    await until(has_first)
+    await ours.fetch_open_orders("ETH/MXN")  # asked when the first was answered
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    venue.bitso.clear_faults()
+    again = await ours.create_orders(rows[:1])
+
+    assert again[0]["id"] == live(venue)[0]
+    assert len([each for each in venue.bitso.accepted() if each.side == "buy"]) == 1
+
+
+@pytest.mark.parametrize("interrupt", [KeyboardInterrupt, ValueError], ids=["Ctrl-C", "the bot's own alarm"])
+def test_an_interrupt_when_the_answer_is_there_leaves_the_order(
+    venue: Simulator, monkeypatch: pytest.MonkeyPatch, interrupt: type[BaseException]
+) -> None:
+    """Without `await`: the outcome is there, and the signal comes before it is returned."""
+    import orderbridge.ccxt as ccxt
+
+    exchange = made(ccxt, venue)
+    exchange.fetch_open_orders()
+    result = Future.result
+
+    def interrupted(future: Future[Any], timeout: float | None = None) -> Any:
+        result(future, timeout)
+        raise interrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Future, "result", interrupted)
+        with pytest.raises(interrupt):
+            exchange.create_order(*LIMIT)
+    order = exchange.create_order(*LIMIT)
+
+    assert live(venue) == [order["id"]]
+
+
+async def test_the_next_process_is_told_that_nobody_got_the_answer(venue: Simulator, tmp_path: Any) -> None:
+    """What was missed is noted in the journal, also of an order that was noted as told."""
+    import orderbridge.ccxt.async_support as ccxt
+
+    exchange = made(ccxt, venue, journal=str(tmp_path / "orders.db"))
+    await exchange.fetch_open_orders()
+    for _ in range(2):
+        await missed(lambda: exchange.create_order(*LIMIT), 1)
+    await asyncio.to_thread(bridges.close_all)
+    order = await exchange.create_order(*LIMIT)
+    await exchange.close()
+
+    assert live(venue) == [order["id"]]
