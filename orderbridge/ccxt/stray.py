@@ -379,7 +379,15 @@ class Creates:
         self.bridge._placements.recorder._spawn(self._note_left(sent))
 
     async def _note_left(self, sent: Unanswered) -> None:
-        await self._note(await self._noted_placement(sent), Happened.LEFT, LEFT)
+        placement = sent.placement
+        if sent.key is not None:
+            try:  # not by the bridge, which waits for what is being stored, and so for this
+                found = await self._ledger.journal.find(gateway=self.gateway, key=sent.key)
+            except JournalError as error:
+                log.warning("that the caller of an order had left could not be noted: %s", error)
+                return
+            placement = found[-1].placement if found else None
+        await self._note(placement, Happened.LEFT, LEFT)
 
     async def _noted_placement(self, sent: Unanswered) -> Placement | None:
         try:

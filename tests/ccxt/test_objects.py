@@ -192,10 +192,12 @@ def test_objects_of_one_key_share_a_bridge(venue: FakeBinance) -> None:
             await exchange.close()
         return ids
 
+    before = set(threading.enumerate())
     ids = [ccxt.binance(venue.config()).create_order(*ORDER)["id"], *asyncio.run(by_await())]
 
     assert len(bridges._process.bridges) == 1
-    assert sum(thread.name == "orderbridge-sync" for thread in threading.enumerate()) == 1
+    begun = set(threading.enumerate()) - before
+    assert sum(thread.name == "orderbridge-sync" for thread in begun) == 1
     assert [each["id"] for each in ccxt.binance(venue.config()).fetch_open_orders(PAIR)] == ids
 
 
