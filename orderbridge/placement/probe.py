@@ -161,17 +161,15 @@ async def probe(
     return rounds
 
 
-async def glance(gateway: OrderGateway, records: Sequence[Record], *, timeout: float) -> dict[str, Round]:
+async def glance(
+    gateway: OrderGateway, records: Sequence[Record], *, known: IsKnown, timeout: float
+) -> dict[str, Round]:
     """Look for orders of placements that are over: nothing is proven by it, only what shows up counts."""
     rounds = {record.id: Round() for record in records}
-    asking = _Asking(gateway, rounds, _nobodys, timeout)
+    asking = _Asking(gateway, rounds, known, timeout)
     await asking.look_up(asking.named(records), "look-up")
-    await asking.read_open_orders(asking.named(records))
+    await asking.read_open_orders(asking.open(records))
     return rounds
-
-
-async def _nobodys(record: Record, order: Order) -> bool:
-    return False
 
 
 @dataclass

@@ -29,6 +29,7 @@ from orderbridge.placement.ledger import LEASE_SECONDS, Ledger, kernel, log
 from orderbridge.placement.observations import Observations
 from orderbridge.placement.probe import PROBE_TIMEOUT, Round, glance, in_rounds, probe
 from orderbridge.placement.states import IN_FLIGHT, WATCHED, Happened, Record
+from orderbridge.screening import disagreements
 
 T = TypeVar("T")
 PROBE_TIMES: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 120.0)
@@ -40,6 +41,7 @@ RESENDS: Final = 3
 # A placement that was made so long before its order may have waited to be sent; so many are looked through at first.
 _MAY_HAVE_WAITED: Final = timedelta(days=1)
 _FEW: Final = 500
+_PROVEN: Final = "absent in"
 # So that the probe for the certificate begins after the horizon, whatever the clock's grain.
 _PAST: Final = 0.01
 Uncertain = Literal["hold", "fence", "resend_if_absent"]
@@ -332,7 +334,7 @@ class Resolver:
         unsettled = [record for record in mine if record.state in IN_FLIGHT]
         watched = [record for record in mine if record.state in WATCHED]
         rounds = await self.ask(unsettled)
-        rounds |= await glance(self._gateway, watched, timeout=PROBE_TIMEOUT)
+        rounds |= await glance(self._gateway, watched, known=self._is_known, timeout=PROBE_TIMEOUT)
         for record in [*unsettled, *watched]:
             await self._conclude(record, rounds[record.id], begun=begun, past=past[record.id])
 
@@ -402,6 +404,7 @@ class Resolver:
                     await self._give_up(after, tally)
             return
         if record.state is not PlacementState.UNCERTAIN:
+            await self._tell_of_late(record, said, tally)
             return
         if said.exists and not record.exists:
             record = await self._ledger.note(record, Happened.EXISTS, facts={"source": "trades"}, exists=True)
@@ -417,10 +420,24 @@ class Resolver:
         elif past and (tally.blocked_after_horizon >= ROUNDS or (not provable and tally.negative >= ROUNDS)):
             await self._give_up(record, tally)
 
+    async def _tell_of_late(self, record: Record, said: Round, tally: Tally) -> None:
+        """Alarm, once, of an order that fits one without a client id and appeared after that was proven absent."""
+        if not (said.candidates and any(each.startswith(_PROVEN) for each in record.placement.evidence)):
+            return  # where it was no proof, a person knew of what there was
+        flying = await self._ledger.journal.find(gateway=self._gateway.name, states=IN_FLIGHT)
+        if any(each.placement.client_order_id is None for each in flying):
+            return  # whose it is may be told in a moment, and this is asked again
+        for identity, order in said.candidates.items():
+            fits = not disagreements(record.placement.request, order, since=None)
+            if fits and identity not in tally.candidates and not await self._is_known(record, order):
+                tally.candidates.add(identity)
+                why = f"{order.order_id} appeared after this was proven absent, and may be it: it fits"
+                self._ledger.alarm(AlarmKind.GHOST, why, record=record, order=order)
+
     async def _certify(self, record: Record, tally: Tally) -> None:
         lacking = self._gateway.unreadable
         weaker = f", without the {' and the '.join(lacking)}, which this server does not serve" if lacking else ""
-        proof = f"absent in {tally.negative} complete rounds{weaker}"
+        proof = f"{_PROVEN} {tally.negative} complete rounds{weaker}"
         facts = {"rounds": tally.negative, "horizon": self._timetable.horizon(record), "owner": self._ledger.owner}
         is_unique = self._gateway.capabilities.ids_are_unique
         again = is_unique and self._probing.on_uncertain == "resend_if_absent" and record.resends < RESENDS

@@ -398,6 +398,29 @@ async def test_without_client_ids_whole_lists_without_a_strange_order_certify(hi
     assert (placement.client_order_id, placement.state) == (None, "not_placed")
 
 
+async def test_without_client_ids_an_order_that_fits_and_appears_late_is_alarmed_once() -> None:
+    """It may be the one that was proven absent: a person is told, and nobody takes it for that one. Others are not."""
+    venue = Venue(**NAMELESS)
+    settled = Settled(venue)
+    record = await settled.bridge._placements.record_of(await settled.run())
+    resolver = settled.bridge._placements.line("bitso").resolver
+    told = []
+
+    for shown in ([strange(order_id="o2", price="90000")], [strange()], [strange()]):
+        venue.open = shown
+        await resolver.round([record])
+        told.append([(alarm.kind, alarm.order and alarm.order.order_id) for alarm in settled.alarms])
+    (after,) = await settled.bridge.placements()
+    venue.placing = strange(order_id="o3")
+    venue.open = [await settled.bridge.place("bitso", limit_buy())]
+    await resolver.round([record])
+    await settled.bridge.aclose()
+
+    assert told == [[], [("ghost", "oid1")], [("ghost", "oid1")]]
+    assert (after.state, after.order) == ("not_placed", None)
+    assert len(settled.alarms) == 1
+
+
 @pytest.mark.parametrize(
     ("spoilt", "history"),
     [
