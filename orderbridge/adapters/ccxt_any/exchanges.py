@@ -333,7 +333,8 @@ class Traits:
             parameters of these names.
         stops: orders that wait for a price. edits: an order is changed in its place, and keeps its id.
         trigger_orders_apart: orders that wait for a price have a list and calls of their own. fetches_trigger: one of
-            them is looked up there by id.
+            them is looked up there by id. becomes: the field of a row with the id that one is read, changed and
+            cancelled by once it was triggered, while ccxt gives it the id that it had.
         fetch_params: what a look-up by id needs besides.
         id_shape: what order ids look like. numbers_by_market: another market may have an order of the same id. Taken
             to be so unless a row says that ids are unique in the account: a symbol too many in a key harms nobody.
@@ -366,6 +367,7 @@ class Traits:
     order_trades: bool = False
     trigger_orders_apart: bool = False
     fetches_trigger: bool = False
+    becomes: str = ""
     fetch_params: Mapping[str, Any] = field(default_factory=dict)
     id_shape: str = ANY_ID
     numbers_by_market: bool = True

@@ -285,8 +285,9 @@ STATUS_FROM_CCXT: Final = _words(
 )
 # Where a part can be cancelled for itself: whether the rest is live is told by what remains.
 _CANCELLED_IN_PART: Final = "partially canceled"
-# An exchange's own words for how an order ended, where the numbers need not decide.
+# An exchange's own words for how an order ended, where the numbers need not decide. What was triggered lives on.
 ENDS: Final = _words(
+    (OrderStatus.UNKNOWN, "effective"),
     (OrderStatus.FILLED, "filled|fully filled|executed|completed"),
     (OrderStatus.CANCELLED, "partiallyfilledcanceled|partial canceled"),
     (OrderStatus.EXPIRED, "expired"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, localcontext
@@ -229,6 +230,14 @@ class CcxtReads:
         """An order with the client id that it was given here."""
         return order if self.traits.client_ids is None else self.traits.client_ids.read(order)
 
+    def id_of(self, order: Order) -> str:
+        """The id that the exchange has an order under: what was triggered may be another there."""
+        return str(order.raw.get(self.traits.becomes) or order.order_id)
+
+    def asked_by(self, order_id: str, symbol: Symbol | None) -> str:
+        """The same of an order that was shown here."""
+        return next((self.id_of(order) for order in self.memory.orders(order_id, symbol)), order_id)
+
     async def ready(self, *, deadline: Deadline) -> Mapping[Symbol, Market]:
         """The markets, which every read of ccxt's needs. VenueUnavailable and the errors of a read."""
         return await self.markets.store.get(deadline=deadline)
@@ -238,7 +247,8 @@ class CcxtReads:
     ) -> Rows[Order]:
         """One order by id, or by what `params` name. OrderNotFound (NotInList: perhaps) and the errors of a read."""
         asked, named = self.markets.spelled(symbol), {**self.traits.fetch_params, **params}
-        call = CcxtCall(operation="lookup", make=lambda exchange: exchange.fetch_order(order_id, asked, dict(named)))
+        id = self.asked_by(order_id, symbol)
+        call = CcxtCall(operation="lookup", make=lambda exchange: exchange.fetch_order(id, asked, dict(named)))
         try:
             done: Answered = await self.sender.read(call, deadline=deadline)
         except OrderNotFound as error:
@@ -254,7 +264,11 @@ class CcxtReads:
 
         rows = await self._orders([done.value], "look-up", "lookup", done, is_meant)
         for order in rows.good:
-            self.memory.shown(order.order_id, order.symbol, apart=bool(params.get("trigger")))
+            is_apart = "trigger" in params
+            self.memory.shown(order.order_id, order.symbol, apart=is_apart)
+            if is_apart and self.id_of(order) != order.order_id:
+                with suppress(OrderNotFound):
+                    return await self.order(order.order_id, order.symbol, {}, deadline)
         return rows
 
     async def read_open(self, symbol: Symbol | None, deadline: Deadline) -> Rows[Order]:
@@ -351,13 +365,14 @@ class CcxtReads:
         """It is looked up only where the ref does not name it whole: an ended order may be shown no longer."""
         known = OrderRef.of(ref)
         shown = [ref] if isinstance(ref, Order) else self.memory.orders(known.order_id or "", known.symbol)
-        if len(shown) == 1:
+        if len(shown) == 1 and (not self.traits.becomes or shown[0].raw.get(self.traits.becomes)):
             seen = shown[0]
         else:
             result = await look_up([known], deadline)
             seen = order_from(result, known, gateway=self.sender.gateway, operation="fills")
         if self.traits.order_trades:
-            return await self._trades_of(seen.order_id, seen.symbol, deadline)
+            rows = await self._trades_of(self.id_of(seen), seen.symbol, deadline)
+            return Rows([fill.model_copy(update={"order_id": seen.order_id}) for fill in rows.good], rows.bad)
         rows = await self._trades_since(Window(seen.created_at, window.until, seen.symbol), deadline)
         mine = [fill for fill in rows.good if (fill.order_id, fill.symbol) == (seen.order_id, seen.symbol)]
         return Rows(mine, rows.bad)

@@ -128,6 +128,7 @@ _TAKES: Final[tuple[tuple[str, Any, str, str], ...]] = (
     ),
     ("quote_as", "cost price", "ccxt forgets a cost that has no price beside it", "bithumb"),
     ("quote_as", "market_buy_amount", "ccxt refuses the cost that it asks for, and not the field for it", "coincheck"),
+    ("becomes", "ordId", "an order that was triggered is another one there, and shows its algoId", "okx"),
     ("base_buys_if", "is_unified_enabled", "of other accounts the amount would be one of quote", "bybit"),
     ("quote_as", "amount", "ccxt sends the amount of such a buy as quote", "coinmate luno"),
     (

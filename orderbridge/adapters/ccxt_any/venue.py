@@ -10,7 +10,7 @@ import asyncio
 import re
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -256,10 +256,10 @@ def _editing(reads: CcxtReads) -> Editing:
 
     def call(order: Order, changes: OrderEdit) -> CcxtCall:
         amounts = [None if each is None else plain(each) for each in (changes.quantity, changes.price)]
-        symbol = reads.markets.spelled(order.symbol)
+        id, symbol = reads.asked_by(order.order_id, order.symbol), reads.markets.spelled(order.symbol)
         return CcxtCall(
             operation="edit",
-            make=lambda exchange: exchange.edit_order(order.order_id, symbol, "limit", order.side.value, *amounts, {}),
+            make=lambda exchange: exchange.edit_order(id, symbol, "limit", order.side.value, *amounts, {}),
             order_id=order.order_id,
             client_order_id=order.client_order_id,
         )
@@ -341,16 +341,17 @@ class _Cancels:
         """The orders seen here that a ref may mean."""
         return self._memory.orders(self.order_id(ref) or "", self._symbol_of(ref))
 
-    async def send(self, meant: Meant, deadline: Deadline) -> Cancelled:
+    async def send(self, meant: Meant, deadline: Deadline, tried: Collection[tuple[str, bool]] = ()) -> Cancelled:
         """Cancel one order, where it waits for a price too. NotSent: the markets, which ccxt needs, are not known."""
         try:
             await self.first.ready(deadline=deadline)
         except (VenueUnavailable, UnexpectedResponse) as error:
             raise NotSent(f"nothing was sent: {Exception.__str__(error)}") from error
-        asked, apart = self.first.markets.spelled(meant.symbol), self._memory.is_apart(meant.order_id, meant.symbol)
+        asked, place = self.first.markets.spelled(meant.symbol), self._place(meant)
+        id, apart = place
         call = CcxtCall(
             operation="cancel",
-            make=lambda exchange: exchange.cancel_order(meant.order_id, asked, dict(TRIGGER) if apart else {}),
+            make=lambda exchange: exchange.cancel_order(id, asked, dict(TRIGGER) if apart else {}),
             order_id=meant.order_id,
             client_order_id=meant.client_order_id,
         )
@@ -359,20 +360,25 @@ class _Cancels:
             done = await self.first.sender.cancel(call, deadline=deadline, tries=tries)
         except (OrderNotFound, RefusedLater) as error:
             refusal = error if isinstance(error, OrderNotFound) else error.refusal
-            if apart or not isinstance(refusal, OrderNotFound) or not await self._is_apart(meant, deadline):
+            tried = {*tried, place}
+            if not isinstance(refusal, OrderNotFound) or await self._place_now(meant, deadline) in tried:
                 raise
-            return await self.send(meant, deadline)
-        listed = isinstance(done.value, dict) and done.value.get("id") == meant.order_id
+            return await self.send(meant, deadline, tried)
+        listed = isinstance(done.value, dict) and done.value.get("id") == id
         ids = ([meant.order_id] if listed else []) if self._traits.cancel_lists else None
         return Cancelled(ids, is_doubted=tries.earlier)
 
-    async def _is_apart(self, meant: Meant, deadline: Deadline) -> bool:
-        """True if an order that was not found is one that waits for a price, which is cancelled in another place."""
-        if not self._traits.trigger_orders_apart:
-            return False
-        key = OrderRef.model_construct(gateway=self._gateway, order_id=meant.order_id, symbol=meant.symbol)
-        await look_up(self._resolving, [key], after_a_write(deadline))
-        return self._memory.is_apart(meant.order_id, meant.symbol)
+    def _place(self, meant: Meant) -> tuple[str, bool]:
+        """Where an order is cancelled: by which id, and whether among those that wait for a price."""
+        order_id, symbol = meant.order_id, meant.symbol
+        return self.first.asked_by(order_id, symbol), self._memory.is_apart(order_id, symbol)
+
+    async def _place_now(self, meant: Meant, deadline: Deadline) -> tuple[str, bool]:
+        """The same of an order that was not found where it was sought."""
+        if self._traits.trigger_orders_apart:
+            key = OrderRef.model_construct(gateway=self._gateway, order_id=meant.order_id, symbol=meant.symbol)
+            await look_up(self._resolving, [key], after_a_write(deadline))
+        return self._place(meant)
 
     def untouched(self, row: Order | BadRow, symbol: Symbol | None) -> str | None:
         """Why a row is left alone by a cancel of all."""

@@ -9,7 +9,7 @@ from typing import Any
 import ccxt.async_support
 import pytest
 
-from orderbridge import OrderRef, OrderRequest
+from orderbridge import OrderEdit, OrderRef, OrderRequest
 from orderbridge.adapters.ccxt_any.overrides import OVERRIDES
 from orderbridge.errors import NotSupported
 from orderbridge.model.basics import OrderStatus, OrderType
@@ -23,20 +23,33 @@ ALGO_ROW = {"algoId": ALGO, "instId": "BTCUSDT", "instType": "SPOT", "ordType": 
 ALGO_ROW |= {"triggerPx": "40000", "ordPx": "39000", "cTime": "1700000000000", "ordId": "", "state": "live"}
 
 
+CHILD = "312269865356374016"
+
+
 class Okx:
-    """An exchange with one order that waits for a price, and with none of the others."""
+    """An exchange with one order that waits for a price, and with none of the others but what a trigger makes of it."""
 
     def __init__(self) -> None:
         self.state = "live"
+        self.child: dict[str, str] = {}
+
+    def trigger(self) -> None:
+        """The price is reached: another order is placed, which shows the first one's id."""
+        row = {"instId": "BTCUSDT", "ordId": CHILD, "clOrdId": "", "ordType": "limit", "px": "39000", "sz": "1"}
+        row |= {"side": "sell", "state": "partially_filled", "accFillSz": "0.4", "avgPx": "39000", "fillSz": "0.4"}
+        row |= {"algoId": ALGO, "algoClOrdId": "mine1", "cTime": "1700000000000", "uTime": "1700000000000"}
+        self.state, self.child = "effective", row
 
     def __call__(self, url: str, method: str, headers: Any, body: Any) -> tuple[int, Any]:
+        if self.child and (told := self._of_child(url, str(body))) is not None:
+            return 200, {"code": "1" if "cancel-algos" in url else "0", "data": told, "msg": ""}
         if "cancel-algos" in url:
             self.state = "canceled"
             return 200, {"code": "0", "data": [{"algoId": ALGO, "sCode": "0", "sMsg": ""}], "msg": ""}
         if "cancel" in url:
             told = {"sCode": "51400", "sMsg": "Cancellation failed as the order does not exist.", "ordId": ""}
             return 200, {"code": "1", "data": [told], "msg": "All operations failed"}
-        row = {**ALGO_ROW, "state": self.state}
+        row = {**ALGO_ROW, "state": self.state, "ordId": CHILD if self.child else ""}
         if "orders-algo-pending" in url:
             return 200, {"code": "0", "data": [row] if self.state == "live" else [], "msg": ""}
         if "order-algo" in url and ALGO in url:
@@ -44,6 +57,22 @@ class Okx:
         if "orders-pending" in url:
             return 200, {"code": "0", "data": [], "msg": ""}
         return 200, {"code": "51603", "data": [], "msg": "Order does not exist"}
+
+    def _of_child(self, url: str, body: str) -> list[dict[str, str]] | None:
+        if "cancel-algos" in url:
+            return [{"algoId": ALGO, "sCode": "51400", "sMsg": "Cancellation failed as the order does not exist."}]
+        if CHILD not in url + body:
+            return None
+        if "cancel-order" in url:
+            self.child["state"] = "canceled"
+            return [{"ordId": CHILD, "clOrdId": "", "sCode": "0", "sMsg": ""}]
+        if "amend-order" in url:
+            self.child["sz"] = json.loads(body)["newSz"]
+            return [{"ordId": CHILD, "clOrdId": "", "sCode": "0", "sMsg": ""}]
+        if "fills" in url:
+            fill = {"instId": "BTCUSDT", "tradeId": "9", "ordId": CHILD, "side": "sell", "fillSz": "0.4"}
+            return [{**fill, "fillPx": "39000", "fee": "-1", "feeCcy": "USDT", "ts": "1700000000000"}]
+        return [self.child]
 
 
 async def test_a_listed_order_is_found_and_cancelled_where_it_was_listed() -> None:
@@ -70,6 +99,58 @@ async def test_an_id_that_was_never_listed_is_asked_for_in_both_places() -> None
     assert cancelled.status is OrderStatus.CANCELLED
     assert missing[known.ref("1234567")].answers == {"ccxt.okx": Answer.NOT_SEEN}
     assert sum("order-algo" in url for _, url, _ in known.sent if "1234567" in url) == 1
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+async def test_a_triggered_order_is_followed_to_what_it_became(is_known: bool) -> None:
+    """It goes on under its id: read, changed, traded and cancelled by the id that the exchange has for it now."""
+    okx = Okx()
+    async with stubbed("okx", okx) as known:
+        listed = await known.gateway.open_orders() if is_known else ()
+        okx.trigger()
+        order = await known.get(known.ref(ALGO))
+        (fill,) = [fill async for fill in known.gateway.fills(known.ref(ALGO))]
+        edited = await known.gateway.edit(known.ref(ALGO), OrderEdit(quantity="2"))
+        cancelled = await known.gateway.cancel(known.ref(ALGO))
+
+    assert [each.order_id for each in listed] == [ALGO] * is_known
+    assert (order.order_id, order.status) == (ALGO, OrderStatus.PARTIALLY_FILLED)
+    assert (order.client_order_id, order.filled_quantity) == ("mine1", Decimal("0.4"))
+    assert (fill.order_id, fill.quantity) == (ALGO, Decimal("0.4"))
+    assert (edited.order_id, edited.quantity) == (ALGO, Decimal(2))
+    assert (cancelled.order_id, cancelled.status) == (ALGO, OrderStatus.CANCELLED)
+
+
+@pytest.mark.parametrize("is_given", [True, False])
+async def test_a_cancel_that_comes_after_the_trigger_reaches_what_it_became(is_given: bool) -> None:
+    """The order was shown as one that waits, to this process or to an earlier one, and waits no longer."""
+    okx = Okx()
+    async with stubbed("okx", okx) as known:
+        (waiting,) = await known.gateway.open_orders()
+        okx.trigger()
+        if not is_given:
+            cancelled = await known.gateway.cancel(waiting)
+    async with stubbed("okx", okx) as later:
+        if is_given:
+            cancelled = await later.gateway.cancel(waiting)
+
+    assert okx.child["state"] == "canceled"
+    assert (cancelled.status, cancelled.filled_quantity) == (OrderStatus.CANCELLED, Decimal("0.4"))
+
+
+async def test_a_triggered_order_whose_successor_is_not_shown_has_not_ended() -> None:
+    """ccxt calls it closed; it was placed, and what became of that is not known."""
+
+    def answer(url: str, method: str, headers: Any, body: Any) -> tuple[int, Any]:
+        if "order-algo" in url:
+            return 200, {"code": "0", "data": [{**ALGO_ROW, "state": "effective", "ordId": CHILD}], "msg": ""}
+        return 200, {"code": "51603", "data": [], "msg": "Order does not exist"}
+
+    async with stubbed("okx", answer) as known:
+        order = await known.get(known.ref(ALGO))
+
+    assert order.status is OrderStatus.UNKNOWN
+    assert order.may_be_live
 
 
 async def test_a_cancel_of_all_takes_them_in() -> None:
