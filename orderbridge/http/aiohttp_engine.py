@@ -7,7 +7,7 @@ import math
 import os
 import re
 import select
-from contextvars import ContextVar
+from functools import cached_property
 from typing import Any, Final
 from weakref import WeakSet
 
@@ -22,28 +22,26 @@ from orderbridge.http.transport import (
     Proxy,
     WireRequest,
     WireResponse,
-    check_headers,
+    check_request,
     told,
 )
 
 try:
     import aiohttp
+    from aiohttp.client_proto import ResponseHandler
     from yarl import URL
 except ImportError as missing:  # pragma: no cover - the test install has it
     raise ConfigurationError("the aiohttp engine needs: pip install 'orderbridge[fast]'") from missing
 
-_SENDABLE: Final = re.compile("[!-~]+")
-_NO_TYPE: Final = ("Content-Type",)
+_ADDRESS: Final = re.compile(r"(https?://[^\s/?#]+)(?:/[!-~]*)?", re.ASCII | re.IGNORECASE)
+_SPOKEN: Final = ("is_connected", "read", "set_response_params", "should_close")
 
 
-class _Progress(Attempt):
-    """How far a request is: may a byte of it have left, and how long is its answer waited for."""
+class _Exchange(Attempt):
+    """One request under way: its connection once a byte may have left, and how long its answer is waited for."""
 
-    started = is_new = gave_up = False
-
-    def start(self, connection: Any) -> None:
-        """From now on bytes may leave."""
-        self.started, self._connection = True, connection
+    connection: aiohttp.connector.Connection | None = None
+    gave_up = False
 
     def wait(self, seconds: float) -> None:
         """For so long from now on, and no longer than the attempt lasts, something may come."""
@@ -51,69 +49,36 @@ class _Progress(Attempt):
 
     def give_up(self) -> None:
         """Tear the connection down, by which the wait ends. Where the answer was whole it may be another's by now."""
-        if (transport := self._connection.transport) is not None:
+        if self.connection is not None and (transport := self.connection.transport) is not None:
             self.gave_up = True
             transport.abort()
 
 
-_under_way: Final[ContextVar[_Progress]] = ContextVar("under_way")
+class _Way:
+    """How an origin is reached: what aiohttp's connector is asked for, and what each request to it begins with."""
 
+    def __init__(self, origin: str, proxy: Proxy | None) -> None:
+        url = URL(origin, encoded=True)
+        self.proxy = proxy
+        self.opener = aiohttp.ClientRequest(
+            "GET", url, loop=asyncio.get_running_loop(), proxy=None if proxy is None else URL(proxy.url)
+        )
+        self._prefix = origin if proxy is not None and not self.opener.is_ssl() else ""
 
-class _Connector(aiohttp.TCPConnector):
-    """
-    Gives a request its connection, after which it is written at once: by then a byte may have left, and none too late.
+    @cached_property
+    def _headers(self) -> dict[str, str]:
+        """What aiohttp sends of itself: host, encodings, its name, and, once it has connected, a proxy's password."""
+        return {name.lower(): f"{name}: {value}\r\n" for name, value in self.opener.headers.items()}
 
-    None is given out on which bytes came unasked: they would pass for the next answer. Answers that are not there in
-    time are given up by one timer for all: one for each would be a tenth of what a request costs.
-    """
-
-    def __init__(self, limits: Limits, waiting: set[_Progress]) -> None:
-        super().__init__(limit=100, keepalive_timeout=limits.keepalive)
-        self._limits, self._waiting = limits, waiting
-        self._look_at: asyncio.TimerHandle | None = None
-
-    async def connect(self, req: Any, traces: Any, timeout: Any) -> Any:
-        progress = _under_way.get()
-        progress.started = False
-        while True:
-            connection = await super().connect(req, traces, timeout)
-            protocol: Any = connection.protocol
-            if progress.is_new or not (protocol.should_close or _is_readable(protocol.transport)):
-                break
-            connection.close()
-        try:
-            progress.check()
-        except NothingSent:
-            connection.release()
-            raise
-        progress.start(connection)
-        progress.wait(self._limits.read)
-        self._waiting.add(progress)
-        if self._look_at is None or progress.until < self._look_at.when():
-            self._look()
-        return connection
-
-    async def _create_connection(self, *args: Any) -> Any:
-        protocol = await super()._create_connection(*args)
-        _under_way.get().is_new = True
-        return protocol
-
-    def _look(self) -> None:
-        if self._look_at is not None:
-            self._look_at.cancel()
-        for progress in [each for each in self._waiting if each.until <= self._loop.time()]:
-            self._waiting.discard(progress)
-            progress.give_up()
-        first = min((each.until for each in self._waiting), default=None)
-        self._look_at = None if first is None else self._loop.call_at(first, self._look)
-
-
-class _Body(aiohttp.BytesPayload):
-    """Is written a turn of the loop after its request has its connection, and not once that is too late."""
-
-    async def write_with_length(self, writer: Any, content_length: int | None) -> None:
-        _under_way.get().check()
-        await super().write_with_length(writer, content_length)
+    def head(self, request: WireRequest) -> bytes:
+        """The request as it is written, but for its body. A proxy of plain HTTP is named the whole address."""
+        headers = self._headers.copy()
+        if request.body or request.method != "GET":
+            headers["content-length"] = f"Content-Length: {len(request.body)}\r\n"
+        for name, value in request.headers.items():
+            headers[name.lower()] = f"{name}: {value}\r\n"
+        line = f"{request.method} {self._prefix}{request.target} HTTP/1.1\r\n"
+        return f"{line}{''.join(headers.values())}\r\n".encode("latin-1")
 
 
 def _is_readable(transport: Any) -> bool:
@@ -129,7 +94,7 @@ def _is_readable(transport: Any) -> bool:
     return bool(poll.poll(0))
 
 
-_sessions: Final[WeakSet[aiohttp.ClientSession]] = WeakSet()
+_connectors: Final[WeakSet[aiohttp.TCPConnector]] = WeakSet()
 
 
 def _leave_to_the_parent() -> None:
@@ -139,101 +104,140 @@ def _leave_to_the_parent() -> None:
     aiohttp closes the connections of a connector that nobody refers to any more, by which the parent would lose them:
     both have the same sockets, and the same list of those that its loop listens to.
     """
-    for session in _sessions:
-        if session.connector is not None:
-            session.connector._closed = True
+    for connector in _connectors:
+        connector._closed = True
 
 
 os.register_at_fork(after_in_child=_leave_to_the_parent)
 
 
 class AiohttpTransport:
-    """Sends through one aiohttp session, made at first use. It keeps no cookies."""
+    """
+    Writes each request itself to a connection of aiohttp's, and reads the answer by aiohttp's parser.
+
+    aiohttp's connector resolves, connects, speaks TLS and to proxies, and keeps connections. Its session is left out:
+    it repeats a GET or DELETE whose kept connection died after it left, cannot say whether a byte left, and costs more
+    than all the rest. So nothing is repeated, no redirect is followed, no cookie kept and no .netrc read.
+    """
 
     def __init__(self, *, limits: Limits | None = None, proxies: Proxies | None = None) -> None:
+        if missing := [name for name in _SPOKEN if not hasattr(ResponseHandler, name)]:
+            raise ConfigurationError(f"this aiohttp has no {', '.join(missing)}; use transport='httpx'")
         self._limits = limits or Limits()
-        self._session: aiohttp.ClientSession | None = None
-        self._waiting: set[_Progress] = set()
-        self._closed = False
-        self._loop = OneLoop("this HTTP transport")
         self._proxies = proxies or Proxies()
+        self._loop = OneLoop("this HTTP transport")
+        self._closed = False
+        self._connector: aiohttp.TCPConnector | None = None
+        self._ways: dict[str, _Way] = {}
+        self._used: WeakSet[ResponseHandler] = WeakSet()
+        self._waiting: set[_Exchange] = set()
+        self._look_at: asyncio.TimerHandle | None = None
 
     async def send(self, request: WireRequest, *, timeout: float, not_after: float | None = None) -> WireResponse:
         self._loop.check()
         if self._closed:
             raise ConfigurationError("this HTTP transport is closed; make a new one")
-        progress, proxy = _Progress(timeout, not_after), None
-        if not _SENDABLE.fullmatch(request.url):
-            # aiohttp would send a space or a line break of an encoded URL as it stands.
-            raise NothingSent(f"{request.url!r} holds characters that no URL may hold")
-        _under_way.set(progress)
+        exchange, proxy = _Exchange(timeout, not_after), None
         try:
-            check_headers(request)
-            proxy = self._proxies.of(request.url)
-            return await self._exchange(request, progress, proxy)
+            check_request(request)
+            way = self._way_to(request.url)
+            proxy = way.proxy
+            return await self._exchange(request, exchange, way)
         except ConfigurationError:
             raise
         except (NothingSent, NoAnswer) as error:
             text = str(error)
         except Exception as error:  # noqa: BLE001 - whatever it is, what counts is whether a byte had left
-            text = "no whole answer in time" if progress.gave_up else told(error, request, proxy=proxy)
+            text = "no whole answer in time" if exchange.gave_up else told(error, request, proxy=proxy)
         finally:
-            self._waiting.discard(progress)
+            self._waiting.discard(exchange)
         # Without the library's error: its frames hold the headers, and so what signs the request.
-        raise NoAnswer(text) if progress.started else NothingSent(text)
+        raise NothingSent(text) if exchange.connection is None else NoAnswer(text)
 
-    async def _exchange(self, request: WireRequest, progress: _Progress, proxy: Proxy | None) -> WireResponse:
-        session = self._session = self._session or self._make_session()
-        url = URL(request.url, encoded=True)
-        # Until the connector says otherwise, which another version of aiohttp might ask in another way.
-        progress.started = bool(url.raw_host)
-        async with session.request(
-            request.method,
-            url,
-            headers=request.headers,
-            data=_Body(request.body) if request.body else None,
-            # A POST without a body would be called application/octet-stream.
-            skip_auto_headers=None if request.method == "GET" else _NO_TYPE,
-            allow_redirects=False,
-            # Not by trust_env: that would also read passwords for the venue's host from .netrc, in place of a
-            # signature, and asks the environment in a thread at every request.
-            proxy=None if proxy is None else proxy.url,
-            # A connection that is not there by then is given up by the library, as it closes its socket.
-            timeout=aiohttp.ClientTimeout(
-                connect=max(0.001, progress.time_to_send), sock_connect=self._limits.connect, ceil_threshold=math.inf
-            ),
-        ) as response:
-            body = await self._read(response, progress)
-            headers = {name.lower(): value for name, value in response.headers.items()}
-            return WireResponse(response.status, headers, body)
+    def _way_to(self, url: str) -> _Way:
+        if (address := _ADDRESS.fullmatch(url)) is None:
+            # A space or a line break would end the line of the request.
+            raise NothingSent(f"{url!r} is no address, or holds characters that no URL may hold")
+        origin = address[1]
+        if origin not in self._ways:
+            self._ways[origin] = _Way(origin, self._proxies.of(url))
+        return self._ways[origin]
 
-    async def aclose(self) -> None:
-        self._closed = True
-        if self._session is not None and not self._loop.is_the_parents:
-            await self._session.close()
-            # aiohttp closes TLS transports one turn of the loop later.
-            await asyncio.sleep(0)
+    async def _exchange(self, request: WireRequest, exchange: _Exchange, way: _Way) -> WireResponse:
+        connection = await self._connect(exchange, way)
+        try:
+            exchange.check()
+            protocol: Any = connection.protocol
+            if not protocol.is_connected():
+                raise NothingSent("the peer closed the connection before the request left")
+            protocol.set_response_params(read_until_eof=True, skip_payload=request.method == "HEAD")
+            data = way.head(request) + request.body
+            exchange.connection = connection
+            protocol.transport.write(data)
+            self._watch(exchange)
+            response = await self._answer(protocol, exchange)
+        except BaseException:  # a cancellation too: what is still to come would pass for the next answer
+            if exchange.connection is None:
+                connection.release()
+            else:
+                connection.close()
+            raise
+        connection.release()
+        return response
 
-    def _make_session(self) -> aiohttp.ClientSession:
-        session = aiohttp.ClientSession(
-            connector=_Connector(self._limits, self._waiting),
-            cookie_jar=aiohttp.DummyCookieJar(),
-        )
-        # aiohttp replays GET and DELETE when a kept connection dies after the request left, and offers no
-        # public switch. A cancel by client id must not be sent twice behind our back.
-        if not hasattr(session, "_retry_connection"):
-            raise ConfigurationError("this aiohttp cannot be kept from repeating requests; use transport='httpx'")
-        session._retry_connection = False
-        _sessions.add(session)
-        return session
+    async def _connect(self, exchange: _Exchange, way: _Way) -> aiohttp.connector.Connection:
+        """A connection, kept or new. None on which bytes came unasked: they would pass for the next answer."""
+        connector = self._connector
+        if connector is None:
+            connector = self._connector = aiohttp.TCPConnector(limit=100, keepalive_timeout=self._limits.keepalive)
+            _connectors.add(connector)
+        while True:
+            # One that is not there by then is given up by the library, as it closes its socket.
+            limit = aiohttp.ClientTimeout(
+                connect=max(0.001, exchange.time_to_send), sock_connect=self._limits.connect, ceil_threshold=math.inf
+            )
+            connection = await connector.connect(way.opener, [], limit)
+            protocol: Any = connection.protocol
+            is_new = protocol not in self._used
+            if is_new or not (protocol.should_close or _is_readable(protocol.transport)):
+                self._used.add(protocol)
+                return connection
+            connection.close()
 
-    async def _read(self, response: aiohttp.ClientResponse, progress: _Progress) -> bytes:
-        chunks, size, content = [], 0, response.content
+    async def _answer(self, protocol: Any, exchange: _Exchange) -> WireResponse:
+        message, content = await protocol.read()
+        while message.code in range(100, 200) and message.code != 101:
+            message, content = await protocol.read()
+        chunks, size = [], 0
         while not content.at_eof():
-            progress.wait(self._limits.read)
+            exchange.wait(self._limits.read)
             chunks.append(await content.readany())
             size += len(chunks[-1])
             if size > self._limits.max_body:
-                response.close()
                 raise NoAnswer(f"the answer is larger than {self._limits.max_body} bytes")
-        return b"".join(chunks)
+        headers = {name.lower(): value for name, value in message.headers.items()}
+        return WireResponse(message.code, headers, b"".join(chunks))
+
+    def _watch(self, exchange: _Exchange) -> None:
+        """Have the answer given up in time, by one timer for all: one for each would be a tenth of a request's cost."""
+        exchange.wait(self._limits.read)
+        self._waiting.add(exchange)
+        if self._look_at is None or exchange.until < self._look_at.when():
+            self._look()
+
+    def _look(self) -> None:
+        if self._look_at is not None:
+            self._look_at.cancel()
+        loop = asyncio.get_running_loop()
+        for exchange in [each for each in self._waiting if each.until <= loop.time()]:
+            self._waiting.discard(exchange)
+            exchange.give_up()
+        first = min((each.until for each in self._waiting), default=None)
+        self._look_at = None if first is None else loop.call_at(first, self._look)
+
+    async def aclose(self) -> None:
+        self._closed = True
+        if self._connector is not None and not self._loop.is_the_parents:
+            await self._connector.close()
+            # aiohttp closes TLS transports one turn of the loop later.
+            await asyncio.sleep(0)

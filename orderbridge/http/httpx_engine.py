@@ -23,7 +23,7 @@ from orderbridge.http.transport import (
     Proxy,
     WireRequest,
     WireResponse,
-    check_headers,
+    check_request,
     told,
 )
 
@@ -62,7 +62,7 @@ class HttpxTransport:
             raise ConfigurationError("this HTTP transport is closed; make a new one")
         progress, proxy = _Progress(timeout, not_after), None
         try:
-            check_headers(request)
+            check_request(request)
             proxy = self._proxies.of(request.url) if self._client is None else None
             client = self._client or self._make_client(proxy)
             built = self._build(client, request, progress)

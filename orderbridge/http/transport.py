@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 MAX_BODY: Final = 8 * 1024 * 1024
 _SECRET_HEADERS: Final = frozenset({"authorization", "cookie", "set-cookie", "proxy-authorization"})
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER: Final = re.compile(r"[ -~\x80-\xff]*")
 _TOLD: Final = 300
 
@@ -203,10 +204,12 @@ def told(error: BaseException, request: WireRequest | None = None, *, proxy: Pro
     return f"{name}: {text}" if text else name
 
 
-def check_headers(request: WireRequest) -> None:
-    """NothingSent: a header holds what none may. Said here, as the libraries repeat its value in their errors."""
+def check_request(request: WireRequest) -> None:
+    """NothingSent: method or header hold what none may. Said here, as libraries repeat a header's value in errors."""
+    if not _TOKEN.fullmatch(request.method):
+        raise NothingSent(f"{request.method!r} is no method")
     for name, value in request.headers.items():
-        if not _HEADER.fullmatch(value):
+        if not (_TOKEN.fullmatch(name) and _HEADER.fullmatch(value)):
             raise NothingSent(f"the header {name!r} holds characters that no header may hold")
 
 

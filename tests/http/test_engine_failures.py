@@ -369,6 +369,22 @@ async def test_a_header_that_would_break_the_request_is_not_sent(serve: Serve, e
     assert not any(b"\r\nx-evil" in request.lower() for request in peer.requests)
 
 
+@pytest.mark.parametrize(
+    ("method", "name"),
+    [("GET / HTTP/1.1\r\nx-evil: 1\r\n\r\nGET", "x-a"), ("G T", "x-a"), ("GET", "x-evil: 1\r\nx-a"), ("GET", "")],
+)
+async def test_a_method_or_a_header_name_that_is_none_is_not_sent(
+    serve: Serve, engine: Engine, method: str, name: str
+) -> None:
+    """What would break the request in two, or make a second header, does not leave."""
+    peer = await serve(OK)
+
+    with pytest.raises(NothingSent):
+        await engine().send(WireRequest(method, peer.url, {name: "1"}), timeout=5)
+
+    assert peer.requests == []
+
+
 async def test_a_bomb_within_a_bomb_is_never_unpacked(serve: Serve, engine: Engine) -> None:
     """A few hundred bytes that were compressed twice do not become a hundred megabytes in memory."""
     bomb = gzip.compress(gzip.compress(b"\0" * 100_000_000, 1))
