@@ -428,8 +428,10 @@ class Creates:
                 continue
             if {placement.client_order_id, placement.order and placement.order.identity}.intersection(names):
                 await self._tell(sent, placement)
-            elif placement.client_order_id is None:
-                sent.seen.update(names)
+            else:
+                new = {*names} - sent.seen
+                sent.seen |= new
+                unless_received(partial(sent.seen.difference_update, new))
 
 
 async def _earlier_orders(ledger: Ledger, gateway: str, *, before: datetime) -> list[Unanswered]:

@@ -4,13 +4,15 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import Future
+from functools import partial
 from typing import Any
 
 import pytest
 
 from orderbridge.ccxt import bridges
 from orderbridge.simulator import Simulator
-from tests.ccxt.conftest import ccxt_settings
+from orderbridge.sync import LoopThread
+from tests.ccxt.conftest import bridge_over, ccxt_settings
 from tests.ccxt.kit import LIMIT, PLACE
 from tests.kind import KIND
 from tests.placement.kit import until
@@ -49,6 +51,11 @@ async def ours(venue: Simulator) -> AsyncIterator[Any]:
 def live(venue: Simulator) -> list[str]:
     """The orders that rest, and those that traded."""
     return [order.oid for order in venue.bitso.accepted()]
+
+
+async def placed(venue: Simulator) -> bool:
+    """True once an order was taken."""
+    return bool(live(venue))
 
 
 async def missed(call: Callable[[], Awaitable[Any]], turns: int) -> None:
@@ -121,6 +128,26 @@ async def test_a_read_that_nobody_got_shows_nothing(venue: Simulator, ours: Any,
     await missed(lambda: ours.create_order(*LIMIT), turns)
     await missed(lambda: ours.fetch_open_orders("BTC/MXN"), turns)
     order = await ours.create_order(*LIMIT)
+
+    assert live(venue) == [order["id"]]
+
+
+@pytest.mark.parametrize("turns", [0, 1])
+async def test_a_list_that_nobody_got_shows_no_order_before_its_answer_came(venue: Simulator, turns: int) -> None:
+    """Without client ids too, where it is known later which order of the list it was."""
+    from orderbridge.ccxt.orders import CcxtOrders
+
+    orders = CcxtOrders(bridge_over(venue, venue="ccxt.bitso"), "ccxt.bitso", resolve_for=20)
+    thread = LoopThread()
+    await thread.awaited(orders._gateway.markets)
+    venue.bitso.fault("delay", operation="place", nth=1, seconds=1.5)
+    task = asyncio.ensure_future(thread.awaited(partial(orders.create_order, *LIMIT)))
+    await until(lambda: placed(venue))
+    task.cancel()
+    await thread.awaited(partial(asyncio.sleep, 0.05))  # what ends there tells this loop of it, which is no answer
+    await missed(lambda: thread.awaited(partial(orders.fetch_open_orders, "BTC/MXN")), turns)
+    order = await thread.awaited(partial(orders.create_order, *LIMIT))
+    await asyncio.to_thread(thread.close, orders._bridge.aclose)
 
     assert live(venue) == [order["id"]]
 

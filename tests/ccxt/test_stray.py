@@ -388,6 +388,22 @@ async def test_without_client_ids_what_filled_is_found_by_its_trades(sim: Simula
     assert sim.bitso.requests[PLACE] == 1
 
 
+async def test_without_client_ids_an_order_that_was_shown_before_its_answer_came_was_shown(
+    sim: Simulator, exchange_of: Any
+) -> None:
+    """Its caller had gone, and a list showed an order that proves to be it: the next equal create is a new one."""
+    exchange = exchange_of(name=NAMELESS, resolve_for=20)
+    await exchange._gateway.markets()
+    sim.bitso.fault("delay", operation="place", nth=1, seconds=1.5)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(exchange.create_order(*LIMIT), 0.5)
+
+    (shown,) = await exchange.fetch_open_orders(SYMBOL)
+    order = await exchange.create_order(*LIMIT)
+
+    assert live(sim) == [shown["id"], order["id"]]
+
+
 async def test_creates_in_flight_are_no_strays(sim: Simulator, exchange_of: Any) -> None:
     """A grid whose first order is unclear: those that were asked for before anybody was told of that are all placed."""
     exchange = exchange_of(horizon=LONG, resolve_for=0.5)
