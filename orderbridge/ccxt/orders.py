@@ -277,9 +277,11 @@ class CcxtOrders:
         refuse(set(extra) - set(request.options))
         request = OrderRequest(**{**dict(request), **changes, "options": {**request.options, **extra}})
         refuse_undeclared(request, self._can, gateway=self._name)
-        if request.client_order_id and await self._bridge.placement(key=request.client_order_id, gateway=self._name):
-            raise ccxt.DuplicateOrderId(f"an order of the clientOrderId {request.client_order_id} was placed before")
-        if order.is_done:
+        is_repeated = await self._creates.is_left(request)
+        own = None if is_repeated else request.client_order_id
+        if own and await self._bridge.placement(key=own, gateway=self._name):
+            raise ccxt.DuplicateOrderId(f"an order of the clientOrderId {own} was placed before")
+        if order.is_done and not is_repeated:
             raise ccxt.InvalidOrder(f"{order.order_id} is {order.status}: it cannot be changed any more")
         with as_ccxt_errors(repeatable=True):
             order = await self._bridge.cancel(order, wait="done", timeout=self.timeout)

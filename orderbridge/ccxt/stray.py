@@ -257,6 +257,14 @@ class Creates:
                 return sent
         return None
 
+    async def is_left(self, request: OrderRequest) -> bool:
+        """True where an order that asks for the same was left without a verdict: it answers the next create."""
+        for sent in [*self._open]:
+            placement = await self._placement_of(sent) if sent.has_left else None
+            if placement is not None and _asks_for(request, placement):
+                return True
+        return False
+
     async def _look_for(self, sent: Unanswered, *, timeout: float) -> None:
         """Ask for an order that is still open: after a long outage the bridge looks for it every few minutes only."""
         placement = await self._placement_of(sent)

@@ -8,7 +8,7 @@ from orderbridge import OrderBridge
 from orderbridge.model.basics import EditClass
 from orderbridge.simulator import Simulator
 from tests.ccxt.conftest import bridge_over
-from tests.ccxt.kit import put
+from tests.ccxt.kit import LIMIT, PLACE, appear, patient, put
 
 pytestmark = pytest.mark.ccxt
 
@@ -277,6 +277,24 @@ async def test_where_no_order_is_changed_in_place_another_is_placed(sim: Simulat
     assert (old.oid, old.active) == (first["id"], False)
     assert (new.oid, new.active) == (edited["id"], True)
     assert (edited["price"], edited["amount"], edited["timeInForce"]) == (570000.0, 0.01, "PO")
+
+
+async def test_an_edit_whose_successor_is_not_known_is_answered_by_it(sim: Simulator, without_edits: Any) -> None:
+    """Its order is over by then: the repeated edit is no edit of an ended one, and places nothing beside it."""
+    from orderbridge.ccxt.errors import OrderOutcomeUnknown
+
+    moved = ("BTC/MXN", "limit", "buy", None, 570000)
+    first = await without_edits.create_order(*LIMIT)
+    sim.bitso.fault("drop", operation="place", nth=1)
+    with pytest.raises(OrderOutcomeUnknown) as caught:
+        await without_edits.edit_order(first["id"], *moved)
+    oid = appear(sim, caught.value)
+    patient(without_edits)
+
+    edited = await without_edits.edit_order(first["id"], *moved)
+
+    assert edited["id"] == oid
+    assert sim.bitso.requests[PLACE] == 2
 
 
 @pytest.mark.parametrize(

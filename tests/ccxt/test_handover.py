@@ -5,14 +5,17 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import Future
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 import pytest
+from ccxt.base.errors import InvalidOrder
 
 from orderbridge.ccxt import bridges
 from orderbridge.simulator import Simulator
 from orderbridge.sync import LoopThread
 from tests.ccxt.conftest import bridge_over, ccxt_settings
+from tests.ccxt.fake_binance import FakeBinance
 from tests.ccxt.kit import LIMIT, PLACE
 from tests.kind import KIND
 from tests.placement.kit import until
@@ -205,6 +208,82 @@ async def test_one_of_several_that_was_placed_is_left_with_the_others(venue: Sim
 
     assert again[0]["id"] == live(venue)[0]
     assert len([each for each in venue.bitso.accepted() if each.side == "buy"]) == 1
+
+
+BINANCE = ("BTC/USDT", "limit", "buy", 0.01)
+
+
+@pytest.fixture
+def binance() -> Iterator[FakeBinance]:
+    """A small Binance, whose orders are edited by cancelling and placing."""
+    with FakeBinance() as running:
+        yield running
+        bridges.close_all()
+
+
+def streamed(venue: FakeBinance, package: str) -> Any:
+    """Our class for it."""
+    return import_module(f"orderbridge.ccxt.{package}").binance(venue.config())
+
+
+@pytest.mark.parametrize("turns", [0, 1])
+@pytest.mark.parametrize(("missing", "again"), [("_ws", "_ws"), ("_ws", ""), ("", "_ws")])
+async def test_a_create_by_stream_that_was_missed_is_answered_by_it(
+    binance: FakeBinance, missing: str, again: str, turns: int
+) -> None:
+    """By stream or not, the one and the other."""
+    exchange = streamed(binance, "pro")
+    await missed(lambda: getattr(exchange, f"create_order{missing}")(*BINANCE, 50000), turns)
+    order = await getattr(exchange, f"create_order{again}")(*BINANCE, 50000)
+    await exchange.close()
+
+    assert [str(each["orderId"]) for each in binance.placed] == [order["id"]]
+
+
+@pytest.mark.parametrize("turns", [0, 1])
+@pytest.mark.parametrize("params", [{}, {"clientOrderId": "moved-1"}], ids=["", "named"])
+@pytest.mark.parametrize(("package", "name"), [("async_support", "edit_order"), ("pro", "edit_order_ws")])
+async def test_an_edit_whose_successor_was_missed_is_answered_by_it(
+    binance: FakeBinance, package: str, name: str, params: dict[str, Any], turns: int
+) -> None:
+    """However often the edit is repeated: one successor, although its order is over; and then it is refused."""
+    exchange = streamed(binance, package)
+    first = await exchange.create_order(*BINANCE, 50000)
+
+    async def edit() -> Any:
+        return await getattr(exchange, name)(first["id"], *BINANCE, 51000, params)
+
+    for _ in range(2):
+        await missed(edit, turns)
+    order = await edit()
+    with pytest.raises(InvalidOrder):
+        await edit()
+    await exchange.close()
+
+    assert [str(each["orderId"]) for each in binance.placed] == [first["id"], order["id"]]
+
+
+@pytest.mark.parametrize("turns", [0, 1])
+async def test_a_create_after_a_missed_edit_is_answered_by_its_successor(binance: FakeBinance, turns: int) -> None:
+    """A bot that edits by hand from then on places no second one beside it."""
+    exchange = streamed(binance, "async_support")
+    first = await exchange.create_order(*BINANCE, 50000)
+    await missed(lambda: exchange.edit_order(first["id"], *BINANCE, 51000), turns)
+    order = await exchange.create_order(*BINANCE, 51000)
+    await exchange.close()
+
+    assert [str(each["orderId"]) for each in binance.placed] == [first["id"], order["id"]]
+
+
+@pytest.mark.parametrize("turns", [0, 1])
+async def test_an_edit_in_place_that_was_missed_is_made_again(venue: Simulator, ours: Any, turns: int) -> None:
+    """It places nothing, however often."""
+    order = await ours.create_order(*LIMIT)
+    for _ in range(2):
+        await missed(lambda: ours.edit_order(order["id"], *LIMIT[:-1], 550000), turns)
+    edited = await ours.edit_order(order["id"], *LIMIT[:-1], 550000)
+
+    assert live(venue) == [order["id"]] == [edited["id"]]
 
 
 @pytest.mark.parametrize("interrupt", [KeyboardInterrupt, ValueError], ids=["Ctrl-C", "the bot's own alarm"])
