@@ -105,6 +105,8 @@ class LoopThread:
         self._stopped = asyncio.Event()
         # Of the first call. A forked child has the parent's loop, and not the thread that would answer there.
         self._process = 0
+        # How each call is left that is awaited in another loop, by that loop.
+        self._awaited: dict[asyncio.AbstractEventLoop, set[Callable[[], None]]] = {}
         self.is_closed = False
 
     def call(self, step: Callable[[], Awaitable[T]]) -> T:
@@ -120,8 +122,8 @@ class LoopThread:
         handover = _Handover()
         try:
             return self._result(self.begun(step, handover))
-        except BaseException as error:
-            # An interrupt may come when the outcome is there already, and none can be cancelled any more.
+        except BaseException as error:  # a KeyboardInterrupt, or what a signal's handler of the program raises
+            # It may come when the outcome is there already, and nothing can be cancelled any more.
             if error is not handover.error and self._loop is not None and not self._is_the_parents:
                 with suppress(RuntimeError):  # the loop was closed
                     self._loop.call_soon_threadsafe(handover.lose)
@@ -169,8 +171,9 @@ class LoopThread:
         with self._lock:
             was_closed, self.is_closed = self.is_closed, True
             loop, thread = self._loop, self._thread
-        if was_closed or loop is None or thread is None:
-            return
+            if was_closed or loop is None or thread is None:
+                return
+            self._leave_the_stopped(loop)
         try:
             self._result(asyncio.run_coroutine_threadsafe(_Handover().of(last), loop))
         finally:
@@ -188,7 +191,8 @@ class LoopThread:
 
     async def awaited(self, step: Callable[[], Awaitable[T]]) -> T:
         """
-        `call`, out of another loop, which goes on meanwhile. A caller that is cancelled cancels the awaiting.
+        `call`, out of another loop, which goes on meanwhile. A caller that is cancelled cancels the awaiting; so does
+        one whose loop has stopped, or was closed, when the next call is made.
 
         `begun` would do it with a future that has locks beside one that has none, at three times the price.
         """
@@ -211,19 +215,31 @@ class LoopThread:
                 tell(done.set_result, await handover.of(step))
             except asyncio.CancelledError:
                 tell(done.cancel)
-            except BaseException as error:  # noqa: BLE001 - the caller's, as it is
+            except BaseException as error:  # noqa: BLE001 - whatever it is: the caller would wait for ever
                 tell(done.set_exception, error)
 
         with self._open() as there:
             there.call_soon_threadsafe(lambda: tasks.append(there.create_task(work())))
+            calls = self._awaited.setdefault(here, set())
+            calls.add(leave)
         try:
-            return await done
-        except BaseException as error:
-            # A caller may be cancelled, or dropped with its loop, when the outcome is there already.
+            outcome = await done
+            calls.discard(leave)
+            return outcome
+        except BaseException as error:  # a cancel, an interrupt, or that the caller was dropped with its loop
+            calls.discard(leave)
+            # It may be that the outcome is there already.
             if error is not handover.error:
                 with suppress(RuntimeError):  # the loop was closed, and its tasks ended with it
                     there.call_soon_threadsafe(leave)
             raise
+
+    def _leave_the_stopped(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Nobody takes up what comes of a call whose own loop runs no more: a bot that repeats it is in another."""
+        for each in [each for each in self._awaited if not each.is_running()]:
+            calls = self._awaited.pop(each)
+            while calls:
+                loop.call_soon_threadsafe(calls.pop())
 
     @contextmanager
     def _open(self) -> Iterator[asyncio.AbstractEventLoop]:
@@ -237,6 +253,7 @@ class LoopThread:
                 raise ConfigurationError("this bridge is closed; make a new one")
             if self._loop is None:
                 self._loop = self._started()
+            self._leave_the_stopped(self._loop)
             yield self._loop
 
     def _started(self) -> asyncio.AbstractEventLoop:
@@ -263,8 +280,8 @@ class LoopThread:
             raise ConfigurationError(
                 "this bridge was closed while the call was under way; if it was to change something, look it up"
             ) from error
-        except BaseException:
-            future.cancel()  # without effect on one that is done, as it is unless we were interrupted
+        except BaseException:  # an interrupt, or what the step raised, which is done then: no cancel changes that
+            future.cancel()
             raise
 
     @property

@@ -22,8 +22,8 @@ from ccxt.base import errors as ccxt
 
 from orderbridge.ccxt import bridges
 from orderbridge.ccxt.arguments import COSTS, TRIGGERS, exact
-from orderbridge.ccxt.errors import as_ccxt_errors
-from orderbridge.errors import PartialList
+from orderbridge.ccxt.errors import as_ccxt_errors, translated
+from orderbridge.errors import OrderBridgeError, PartialList
 
 # By ccxt's name, the call that answers it. What some exchanges have beside ccxt's own names is the same by another.
 _CALLS: Final[Mapping[str, str]] = {
@@ -299,8 +299,10 @@ def _blocking(routed: _Routed) -> Callable[..., Any]:
             if routed.needs_markets(self, told):
                 self.load_markets()
             try:
-                with as_ccxt_errors():
+                try:  # nothing runs after the call: an interrupt there would lose an order that counts as told
                     return bridges.thread().call(routed.step(self, told))
+                except OrderBridgeError as error:
+                    raise translated(error) from error
             except (_NotOurs, bridges.Uncovered, ccxt.NotSupported, ccxt.BadResponse) as why:
                 is_noted = routed.check_passing(self, why)
         with _passed():
@@ -325,8 +327,10 @@ def _awaited(routed: _Routed) -> Callable[..., Any]:
             if routed.needs_markets(self, told):
                 await self.load_markets()
             try:
-                with as_ccxt_errors():
+                try:  # nothing runs after the call: an interrupt there would lose an order that counts as told
                     return await bridges.thread().awaited(routed.step(self, told))
+                except OrderBridgeError as error:
+                    raise translated(error) from error
             except (_NotOurs, bridges.Uncovered, ccxt.NotSupported, ccxt.BadResponse) as why:
                 is_noted = routed.check_passing(self, why)
         with _passed():

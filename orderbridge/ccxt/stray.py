@@ -318,7 +318,7 @@ class Creates:
                 # Under `on_stale="send"` the next process sends it, and its bot may ask for it again before that.
                 await self._note_left(sent)
             raise
-        except BaseException:
+        except BaseException:  # a cancel too: it may have been sent, and nobody is told
             self._leave(sent)
             self.bridge._placements.recorder._spawn(self._note_left(sent))
             raise
@@ -338,7 +338,7 @@ class Creates:
         except OrderBridgeError as error:
             self._leave(sent)
             raise _unknown(unknown.placement, f"{unknown}; and then: {error}") from error
-        except BaseException:
+        except BaseException:  # a cancel too
             self._leave(sent)
             raise
         if placement is not None and placement.state is PlacementState.PLACED and placement.order is not None:
@@ -372,7 +372,7 @@ class Creates:
         self._forget(sent)
         try:
             await self._note(placement, Happened.TOLD, TOLD)
-        except BaseException:
+        except BaseException:  # a cancel too: it is not told then
             self._open.append(sent)
             self._leave(sent)
             raise

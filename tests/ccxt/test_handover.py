@@ -1,9 +1,11 @@
 """A caller that goes when the answer is on its way: what it was to be told counts as not told."""
 
 import asyncio
+import sys
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager, suppress
 from functools import partial
 from importlib import import_module
 from typing import Any
@@ -61,14 +63,10 @@ async def placed(venue: Simulator) -> bool:
     return bool(live(venue))
 
 
-async def missed(call: Callable[[], Awaitable[Any]], turns: int) -> None:
-    """
-    Make a call, and cancel it once its outcome was handed to this loop, which is busy until then.
-
-    `turns` of the loop later: with none, the outcome waits to be taken up; with one, the caller waits to be woken.
-    """
-    loop, handed = asyncio.get_running_loop(), threading.Event()
-    hand = loop.call_soon_threadsafe
+@contextmanager
+def handing(loop: asyncio.AbstractEventLoop) -> Iterator[threading.Event]:
+    """What is set once the outcome of a call was handed to the loop."""
+    handed, hand = threading.Event(), loop.call_soon_threadsafe
 
     def seen(*args: Any, **more: Any) -> Any:
         handle = hand(*args, **more)
@@ -78,6 +76,18 @@ async def missed(call: Callable[[], Awaitable[Any]], turns: int) -> None:
 
     loop.call_soon_threadsafe = seen  # type: ignore[method-assign]
     try:
+        yield handed
+    finally:
+        loop.call_soon_threadsafe = hand  # type: ignore[method-assign]
+
+
+async def missed(call: Callable[[], Awaitable[Any]], turns: int) -> None:
+    """
+    Make a call, and cancel it once its outcome was handed to this loop, which is busy until then.
+
+    `turns` of the loop later: with none, the outcome waits to be taken up; with one, the caller waits to be woken.
+    """
+    with handing(asyncio.get_running_loop()) as handed:
         task = asyncio.ensure_future(call())
         await asyncio.sleep(0)
         assert handed.wait(20)
@@ -86,8 +96,6 @@ async def missed(call: Callable[[], Awaitable[Any]], turns: int) -> None:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-    finally:
-        loop.call_soon_threadsafe = hand  # type: ignore[method-assign]
 
 
 CREATES: dict[str, Callable[[Any], Awaitable[Any]]] = {
@@ -286,6 +294,57 @@ async def test_an_edit_in_place_that_was_missed_is_made_again(venue: Simulator, 
     assert live(venue) == [order["id"]] == [edited["id"]]
 
 
+@pytest.mark.parametrize("is_answered", [False, True], ids=["in flight", "answered"])
+@pytest.mark.parametrize("is_closed", [False, True], ids=["stopped", "closed"])
+def test_a_create_of_a_loop_that_runs_no_more_is_answered_by_it(
+    venue: Simulator, is_closed: bool, is_answered: bool
+) -> None:
+    """Nobody cancelled it: its bot ran into an error beside it, and repeats it in another loop."""
+    import orderbridge.ccxt.async_support as ccxt
+
+    exchange, loop = made(ccxt, venue), asyncio.new_event_loop()
+    asyncio.run(exchange.fetch_open_orders())
+    if not is_answered:
+        venue.bitso.fault("delay", operation="place", nth=1, seconds=1.5)
+    with handing(loop) as handed:
+        task = loop.create_task(exchange.create_order(*LIMIT))
+        if is_answered:
+            loop.run_until_complete(asyncio.sleep(0))
+            assert handed.wait(20)
+        else:
+            loop.run_until_complete(until(lambda: placed(venue)))
+            assert not handed.is_set()
+    if is_closed:
+        loop.close()
+    order = asyncio.run(exchange.create_order(*LIMIT))
+    second = asyncio.run(exchange.create_order(*LIMIT))
+
+    assert live(venue) == [order["id"], second["id"]]
+    assert not task.done()
+    if not is_closed:
+        loop.run_until_complete(asyncio.wait([task]))
+        loop.close()
+
+
+def test_what_a_loop_that_runs_no_more_was_to_be_told_is_told_to_the_next_process(
+    venue: Simulator, tmp_path: Any
+) -> None:
+    """Although nothing else is called before the program ends."""
+    import orderbridge.ccxt.async_support as ccxt
+
+    exchange, loop = made(ccxt, venue, journal=str(tmp_path / "orders.db")), asyncio.new_event_loop()
+    with handing(loop) as handed:
+        task = loop.create_task(exchange.create_order(*LIMIT))
+        loop.run_until_complete(asyncio.sleep(0))
+        assert handed.wait(20)
+    loop.close()
+    bridges.close_all()
+    order = asyncio.run(exchange.create_order(*LIMIT))
+
+    assert live(venue) == [order["id"]]
+    assert not task.done()
+
+
 @pytest.mark.parametrize("interrupt", [KeyboardInterrupt, ValueError], ids=["Ctrl-C", "the bot's own alarm"])
 def test_an_interrupt_when_the_answer_is_there_leaves_the_order(
     venue: Simulator, monkeypatch: pytest.MonkeyPatch, interrupt: type[BaseException]
@@ -323,3 +382,39 @@ async def test_the_next_process_is_told_that_nobody_got_the_answer(venue: Simula
     await exchange.close()
 
     assert live(venue) == [order["id"]]
+
+
+@pytest.mark.parametrize("is_awaited", [False, True], ids=["", "await"])
+def test_an_interrupt_once_the_outcome_was_taken_up_loses_no_order(venue: Simulator, is_awaited: bool) -> None:
+    """On its way to the bot: where one may come in between, the order is left; else the bot has it."""
+    exchange = made(import_module("orderbridge.ccxt.async_support" if is_awaited else "orderbridge.ccxt"), venue)
+    create, have, has_returned = exchange.create_order, [], False
+    asyncio.run(exchange.fetch_open_orders()) if is_awaited else exchange.fetch_open_orders()
+
+    def interrupt(frame: Any, event: str, what: Any) -> None:
+        nonlocal has_returned
+        if event == "return" and frame.f_code in (LoopThread.call.__code__, LoopThread.awaited.__code__):
+            has_returned = isinstance(what, dict)
+        elif has_returned and event in ("call", "c_call") and "bot" not in frame.f_code.co_name:
+            sys.setprofile(None)
+            raise KeyboardInterrupt  # Python looks for signals as a call begins
+
+    def bot() -> None:
+        sys.setprofile(interrupt)
+        order = create(*LIMIT)
+        sys.setprofile(None)
+        have.append(order)
+
+    async def awaiting_bot() -> None:
+        sys.setprofile(interrupt)
+        order = await create(*LIMIT)
+        sys.setprofile(None)
+        have.append(order)
+
+    with suppress(KeyboardInterrupt):
+        asyncio.run(awaiting_bot()) if is_awaited else bot()
+    assert has_returned
+    if not have:
+        have.append(asyncio.run(create(*LIMIT)) if is_awaited else create(*LIMIT))
+
+    assert live(venue) == [have[0]["id"]]
