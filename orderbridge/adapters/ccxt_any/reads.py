@@ -246,6 +246,7 @@ class CcxtReads:
         self, order_id: str, symbol: Symbol | None, params: Mapping[str, Any], deadline: Deadline
     ) -> Rows[Order]:
         """One order by id, or by what `params` name. OrderNotFound (NotInList: perhaps) and the errors of a read."""
+        await self.ready(deadline=deadline)
         asked, named = self.markets.spelled(symbol), {**self.traits.fetch_params, **params}
         id = self.asked_by(order_id, symbol)
         call = CcxtCall(operation="lookup", make=lambda exchange: exchange.fetch_order(id, asked, dict(named)))

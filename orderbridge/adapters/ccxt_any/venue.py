@@ -55,7 +55,7 @@ from orderbridge.model.ref import OrderRef, RefLike, parse_refs
 from orderbridge.model.request import OrderEdit, OrderRequest
 from orderbridge.model.results import Answer, BadRow, LookupResult
 from orderbridge.venue.bounds import after_a_write
-from orderbridge.venue.cancel import UNREADABLE, Cancelled, Cancelling, Listed, Meant, Seeking
+from orderbridge.venue.cancel import UNREADABLE, Cancelled, Cancelling, Meant, Seeking
 from orderbridge.venue.edit import Editing
 from orderbridge.venue.gateway import Parts, VenueGateway
 from orderbridge.venue.lookup import CLIENT, ORDER, Ask, Lookup, LookupStep, Way, no_id_of
@@ -281,11 +281,10 @@ def _cancelling(reads: CcxtReads) -> Cancelling:
     return Cancelling(
         seeking=Seeking(
             gateway=reads.sender.gateway,
-            look_up=cancels.look_up,
+            look_up=lambda refs, deadline, listed: look_up(cancels.resolving, refs, deadline),
             order_id=cancels.order_id,
             refuse=cancels.refuse,
-            unseen=cancels.unseen,
-            remembered=cancels.remembered,
+            remembered=lambda ref: reads.memory.orders(cancels.order_id(ref) or "", ref.symbol),
             would_wait=lambda: session.limiter.would_wait("resolve"),
         ),
         memory=reads.memory,
@@ -303,21 +302,14 @@ class _Cancels:
 
     def __init__(self, reads: CcxtReads) -> None:
         self.first = reads.in_lane("cancel")
-        self._resolving = reads.in_lane("resolve")
+        self.resolving = reads.in_lane("resolve")
         self._gateway, self._traits, self._memory = reads.sender.gateway, reads.traits, reads.memory
-
-    async def look_up(self, refs: Sequence[RefLike], deadline: Deadline, listed: Listed) -> LookupResult:
-        return await look_up(self._resolving, refs, deadline)
 
     def order_id(self, ref: OrderRef) -> str | None:
         """The exchange's id of the order that is meant, where it is known."""
         if ref.order_id is None and ref.client_order_id is not None:
             return self._memory.id_of(ref.client_order_id)
         return ref.order_id or (ref.id if self._traits.client_ids is None else None)
-
-    def _symbol_of(self, ref: OrderRef) -> Symbol | None:
-        sent = self._memory.symbols_of(ref.client_order_id) if ref.order_id is None and ref.client_order_id else ()
-        return ref.symbol or next(iter(sent), None)
 
     def refuse(self, given: RefLike, ref: OrderRef, where: Where) -> None:
         """OrderNotFound, OrderDenied: a text that is no order id."""
@@ -329,17 +321,6 @@ class _Cancels:
             # Of an exchange whose ids are not known nothing is proven, and the text is not safe to send.
             raise OrderDenied(text, rule="order_id", **where)
         raise OrderNotFound(f"{ref}: {text}", found=no_id_of(self._gateway, ref), **where)
-
-    def unseen(self, given: RefLike, ref: OrderRef, result: LookupResult | None, where: Where) -> Meant | None:
-        """The order to cancel although no look-up showed it. The errors of `order_from`: it has no id."""
-        id = self.order_id(ref)
-        if id is None and result is not None:
-            order_from(result, ref, gateway=self._gateway, operation=where.get("operation") or "")
-        return Meant(id or "", self._symbol_of(ref))
-
-    def remembered(self, ref: OrderRef) -> Sequence[Order]:
-        """The orders seen here that a ref may mean."""
-        return self._memory.orders(self.order_id(ref) or "", self._symbol_of(ref))
 
     async def send(self, meant: Meant, deadline: Deadline, tried: Collection[tuple[str, bool]] = ()) -> Cancelled:
         """Cancel one order, where it waits for a price too. NotSent: the markets, which ccxt needs, are not known."""
@@ -377,7 +358,7 @@ class _Cancels:
         """The same of an order that was not found where it was sought."""
         if self._traits.trigger_orders_apart:
             key = OrderRef.model_construct(gateway=self._gateway, order_id=meant.order_id, symbol=meant.symbol)
-            await look_up(self._resolving, [key], after_a_write(deadline))
+            await look_up(self.resolving, [key], after_a_write(deadline))
         return self._place(meant)
 
     def untouched(self, row: Order | BadRow, symbol: Symbol | None) -> str | None:
@@ -392,12 +373,9 @@ async def look_up(reads: CcxtReads, refs: Sequence[RefLike], deadline: Deadline)
     What an exchange cannot be asked is said to be so: an order that it shows with its symbol only, or a client id that
     it does not search by, is not «not seen».
     """
-    look = Lookup(reads.sender.gateway, refs, deadline=deadline)
-    steps, kinds = _Steps(look, reads), (ORDER, CLIENT)
-    return await look.run(
-        steps.ways,
-        [[LookupStep(kinds, steps.ready, 0)], [LookupStep(kinds, steps.ask_for)], [LookupStep(kinds, steps.scan, 0)]],
-    )
+    look, kinds = Lookup(reads.sender.gateway, refs, deadline=deadline), (ORDER, CLIENT)
+    steps = _Steps(look, reads)
+    return await look.run(steps.ways, [[LookupStep(kinds, steps.ask_for)], [LookupStep(kinds, steps.scan, 0)]])
 
 
 class _Steps:
@@ -406,8 +384,8 @@ class _Steps:
     def __init__(self, look: Lookup, reads: CcxtReads) -> None:
         self._look = look
         self._reads = reads
-        self._traits = reads.traits
-        # What is said of asks that are left to the list of open orders, where that does not show them either.
+        self._traits, self._memory = reads.traits, reads.memory
+        # Asks that are left to the list of open orders, and what is said of each if that does not show it.
         self._unless_open: dict[Ask, tuple[Answer, str]] = {}
 
     def ways(self, ref: OrderRef) -> list[Way]:
@@ -435,39 +413,27 @@ class _Steps:
         """Where each market has its own numbers, those to ask for one in: all that are known, if none is named."""
         if not self._traits.numbers_by_market:
             return [None]
-        return [ref.symbol] if ref.symbol else self._reads.memory.symbols_of(id) or [None]
-
-    async def ready(self, asks: list[Ask]) -> None:
-        """Load the markets, which every read of ccxt's needs."""
-        try:
-            await self._reads.ready(deadline=self._look.deadline)
-        except OrderBridgeError as error:
-            self._look.fail(asks, error)
+        return [ref.symbol] if ref.symbol else self._memory.symbols_of(id) or [None]
 
     def _symbol(self, ask: Ask) -> Symbol | None:
         told = (self._look.refs[position].symbol for position in ask.refs)
-        known = (ask.symbol, *told, *self._reads.memory.symbols_of(ask.id))
+        known = (ask.symbol, *told, *self._memory.symbols_of(ask.id))
         return next((symbol for symbol in known if symbol is not None), None)
 
     async def ask_for(self, asks: list[Ask]) -> None:
         """Ask for one id, or leave it to the list of open orders."""
         (ask,) = asks
-        symbol = self._symbol(ask)
+        symbol, ids = self._symbol(ask), self._traits.client_ids
         if ask.kind == ORDER and not self._traits.could_be_id(ask.id):
             note = f"{ask.id!r} is no order id that can be asked for safely"
             self._look.answer([ask], Answer.CANNOT_ASK, note=note)
-        elif ask.kind == CLIENT:
-            await self._by_client_id(ask, symbol)
-        else:
+        elif ask.kind == ORDER:
             await self._fetch(ask, ask.id, symbol, {})
-
-    async def _by_client_id(self, ask: Ask, symbol: Symbol | None) -> None:
-        known, rules = self._reads.memory.id_of(ask.id), self._traits.client_ids
-        if known is not None and rules is not None:
-            await self._fetch(ask, known, symbol, {})
-        elif rules is None:
+        elif ids is None:
             self._look.answer([ask], Answer.CANNOT_ASK, note=self._why(ask))
-        elif rules.fetch and (wired := rules.wire(ask.id)):
+        elif (known := self._memory.id_of(ask.id)) is not None:
+            await self._fetch(ask, known, symbol, {})
+        elif ids.fetch and (wired := ids.wire(ask.id)):
             # Without an order id: some exchanges would ask for both.
             await self._fetch(ask, "", symbol, {"clientOrderId": wired})
         else:
@@ -475,12 +441,12 @@ class _Steps:
 
     def _later(self, ask: Ask, symbol: Symbol | None, otherwise: tuple[Answer, str] | None = None) -> None:
         """Leave it to the list of open orders; `otherwise` is what is said where that does not show it."""
-        listing = self._traits.open_orders
+        listing, not_asked = self._traits.open_orders, (Answer.CANNOT_ASK, self._why(ask))
         if not listing.exists or (listing.needs_symbol and symbol is None):
-            answer, note = otherwise or (Answer.CANNOT_ASK, self._why(ask))
+            answer, note = otherwise or not_asked
             self._look.answer([ask], answer, note=note)
-        elif otherwise is not None:
-            self._unless_open[ask] = otherwise
+        elif otherwise is not None or (ask.kind == ORDER and self._traits.fetch_order):
+            self._unless_open[ask] = otherwise or not_asked
 
     def _why(self, ask: Ask) -> str:
         if ask.kind == CLIENT and not (self._traits.client_ids and self._traits.client_ids.fetch):
@@ -489,13 +455,12 @@ class _Steps:
 
     async def _fetch(self, ask: Ask, order_id: str, symbol: Symbol | None, params: dict[str, Any]) -> None:
         traits = self._traits
-        apart = self._reads.memory.is_apart(order_id, ask.symbol)
         if not traits.fetch_order or (symbol is None and traits.order_needs_symbol):
             self._later(ask, symbol)
             return
         try:
             async with self._look.turn():
-                rows = await self._by_both(order_id, symbol, params, apart=apart)
+                rows = await self._by_both(order_id, symbol, params, apart=self._memory.is_apart(order_id, ask.symbol))
         except OrderNotFound as error:
             if traits.trigger_orders_apart and not traits.fetches_trigger:
                 note = "not shown; orders that wait for a price are shown in the list of open ones only"
@@ -552,15 +517,12 @@ class _Steps:
                 rows = await self._reads.read_open(symbol, self._look.deadline)
         except NotSupported as error:
             self._look.answer(asks, Answer.CANNOT_ASK, note=Exception.__str__(error))
-            return
         except OrderBridgeError as error:
             self._look.fail(asks, error)
-            return
-        self._look.add_bad_rows(rows.bad)
-        self._look.take(asks, rows.good)
-        for ask in asks:
-            needs_symbol = ask.kind == ORDER and self._traits.fetch_order
-            answer = Answer.CANNOT_ASK if needs_symbol else Answer.PARTLY_SEARCHED
-            why = self._why(ask) if needs_symbol else "ended ones are not searched"
-            answer, why = self._unless_open.get(ask, (answer, why))
-            self._look.answer([ask], answer, note=f"not among the open orders; {why}")
+        else:
+            self._look.add_bad_rows(rows.bad)
+            self._look.take(asks, rows.good)
+            for ask in asks:
+                ended = (Answer.PARTLY_SEARCHED, "ended ones are not searched")
+                answer, why = self._unless_open.get(ask, ended)
+                self._look.answer([ask], answer, note=f"not among the open orders; {why}")
