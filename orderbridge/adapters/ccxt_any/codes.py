@@ -18,17 +18,9 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
+from orderbridge import errors
 from orderbridge.adapters.ccxt_any.exchanges import Traits
 from orderbridge.adapters.ccxt_any.watch import Call, Repeated, Sent, TooLate, class_names
-from orderbridge.errors import (
-    ConfigurationError,
-    NotSent,
-    NotSupported,
-    OrderBridgeError,
-    OrderDenied,
-    RateLimited,
-    Where,
-)
 from orderbridge.http.body import Unreadable, load, shown
 from orderbridge.http.limits import LockedOut, NoPermit
 from orderbridge.http.retry import retry_after
@@ -273,10 +265,10 @@ class CcxtCodes:
         is_throttled = sent is not None and sent.status in _THROTTLE_STATUSES and _is_answer(failure.cause, sent)
         return self.traits.turns_away and is_throttled and self._known(sent) is Meaning.THROTTLED
 
-    def unsent(self, failure: FailedCall) -> OrderBridgeError:
+    def unsent(self, failure: FailedCall) -> errors.OrderBridgeError:
         """The order did not get in: by the lanes, by a request before it, or because ccxt would not build it."""
         error, before = failure.error, failure.call.sent[-1] if failure.call.sent else None
-        if isinstance(error, NotSupported):
+        if isinstance(error, errors.NotSupported):
             return error  # ours, of what the account is
         made = None
         if before is None and not isinstance(error, (LockedOut, NoPermit, TooLate, TimeoutError)):
@@ -287,35 +279,37 @@ class CcxtCodes:
         made.__cause__ = made.__cause__ or self.stand_in(error)
         return made
 
-    def _unsent_after(self, error: BaseException, before: Sent) -> OrderBridgeError | None:
+    def _unsent_after(self, error: BaseException, before: Sent) -> errors.OrderBridgeError | None:
         """The meaning of the request before the order for it; None where it has none."""
         if before.failed is None:
             # Not by itself: ccxt that could not read an answer before the order says nothing about the order.
             is_denied = payload(before) is not None and bool(class_names(error) & _DENIALS)
-            return OrderDenied(f"ccxt refused the order: {self.named(error)}", rule="ccxt") if is_denied else None
+            return (
+                errors.OrderDenied(f"ccxt refused the order: {self.named(error)}", rule="ccxt") if is_denied else None
+            )
         meaning = self.meaning(error, before)
         said = self._said(error, before, meaning)
         if said.status and said.status_told < 500 and meaning in {Meaning.CREDENTIALS, Meaning.PERMISSION}:
-            return WRITE_ERRORS[meaning](said.text, **said.facts(Where()))
+            return WRITE_ERRORS[meaning](said.text, **said.facts(errors.Where()))
         made = self._not_sent(error)
         if said.status and meaning is Meaning.THROTTLED:
             seconds = LOCK_OUT if said.retry_after is None else said.retry_after
-            made.__cause__ = RateLimited(said.text, retry_after=seconds, **said.facts(Where()))
+            made.__cause__ = errors.RateLimited(said.text, retry_after=seconds, **said.facts(errors.Where()))
         return made
 
-    def _not_sent(self, error: BaseException) -> NotSent:
-        return NotSent(f"nothing was sent: {self.named(error)}")
+    def _not_sent(self, error: BaseException) -> errors.NotSent:
+        return errors.NotSent(f"nothing was sent: {self.named(error)}")
 
-    def unbuilt(self, error: BaseException) -> OrderBridgeError:
+    def unbuilt(self, error: BaseException) -> errors.OrderBridgeError:
         """ccxt made no request at all of a call."""
         text, names = self.named(error), class_names(error)
         if names & {"AuthenticationError", "InvalidProxySettings", "ExchangeClosedByUser"}:
-            return ConfigurationError(text)
+            return errors.ConfigurationError(text)
         if names & {"NotSupported", "ArgumentsRequired", "BadSymbol"}:
-            return NotSupported(f"ccxt cannot ask for this: {text}")
+            return errors.NotSupported(f"ccxt cannot ask for this: {text}")
         if "NetworkError" in names or "OperationFailed" in names:
             return self._not_sent(error)
-        return OrderDenied(f"ccxt could not make a request of this: {text}", rule="ccxt")
+        return errors.OrderDenied(f"ccxt could not make a request of this: {text}", rule="ccxt")
 
 
 def _is_answer(error: BaseException, sent: Sent | None) -> bool:

@@ -15,22 +15,10 @@ from decimal import Decimal, localcontext
 from functools import partial
 from typing import Any, Final, Self, TypeVar
 
+from orderbridge.adapters.ccxt_any import mapping
 from orderbridge.adapters.ccxt_any.client import CONTEXT, Answered, CcxtCall, CcxtClient
 from orderbridge.adapters.ccxt_any.codes import is_list_answer
 from orderbridge.adapters.ccxt_any.exchanges import Listing, Traits, address_of, is_sandbox, making_of
-from orderbridge.adapters.ccxt_any.mapping import (
-    OPEN_ORDERS,
-    SIGNIFICANT_DIGITS,
-    UNREADABLE,
-    OrderFacts,
-    fill_from_row,
-    is_contract,
-    is_spot,
-    letters,
-    market_from_ccxt,
-    number,
-    order_from_row,
-)
 from orderbridge.adapters.ccxt_any.watch import Markets, Watch
 from orderbridge.errors import NotSupported, OrderNotFound, PartialList, UnexpectedResponse
 from orderbridge.gateway import order_from
@@ -74,7 +62,7 @@ class CcxtMarkets:
         rules = MarketRules(
             public=self._fetch,
             rows=self._rows,
-            market=lambda row, own, warn: market_from_ccxt(
+            market=lambda row, own, warn: mapping.market_from_ccxt(
                 row, mode=client.exchange.precisionMode, price_digits=price_digits
             ),
             own=partial(self._load, account_call) if account_call else None,
@@ -125,11 +113,15 @@ class CcxtMarkets:
         own = exchange.markets.get(self._spelled.get(Symbol(symbol))) or {}
         info = own.get("info")
         texts = [symbol, *own.values(), *(info.values() if isinstance(info, Mapping) else ())]
-        return None if letters(name) in {letters(text) for text in texts if isinstance(text, str)} else name
+        return (
+            None
+            if mapping.letters(name) in {mapping.letters(text) for text in texts if isinstance(text, str)}
+            else name
+        )
 
     def _beyond(self, market: Market, amounts: Amounts) -> list[BrokenRule]:
         # Its helper for costs fails where digits count.
-        is_counted = self._client.exchange.precisionMode == SIGNIFICANT_DIGITS
+        is_counted = self._client.exchange.precisionMode == mapping.SIGNIFICANT_DIGITS
         helpers = {
             "quantity": "amount_to_precision",
             "price": "price_to_precision",
@@ -146,7 +138,7 @@ class CcxtMarkets:
         nearest: tuple[Decimal, ...] = ()
         try:
             with localcontext(CONTEXT):
-                sent = number(getattr(exchange, helper)(self.spelled(market.symbol), plain(amount)))
+                sent = mapping.number(getattr(exchange, helper)(self.spelled(market.symbol), plain(amount)))
         except Exception as error:  # noqa: BLE001 - ccxt refuses with its own classes, or fails with bare ones
             said = self._client.codes.stand_in(error)
             text = f"ccxt cannot send {field} {plain(amount)}: {said}"
@@ -173,7 +165,7 @@ class CcxtMarkets:
     def _rows(self, markets: Markets) -> list[Any]:
         self._watch.take(markets)
         self._loaded_at = self._address()
-        rows = [row for row in list((markets.kept["markets"] or {}).values()) if is_spot(row)]
+        rows = [row for row in list((markets.kept["markets"] or {}).values()) if mapping.is_spot(row)]
         self._spelled = {row["symbol"].upper(): row["symbol"] for row in rows}
         return rows
 
@@ -217,9 +209,9 @@ class CcxtReads:
         """The moment, by the gateway's clock."""
         return datetime.fromtimestamp(self.clock(), UTC)
 
-    def facts(self) -> OrderFacts:
+    def facts(self) -> mapping.OrderFacts:
         """The facts of every order that is shown now."""
-        return OrderFacts(
+        return mapping.OrderFacts(
             venue=self.venue,
             account=self.account,
             observed_at=self.now(),
@@ -313,7 +305,7 @@ class CcxtReads:
         asked, listing = self.markets.spelled(symbol), self.traits.open_orders
         done = await self._ask("open_orders", deadline, "fetch_open_orders", asked, None, listing.limit, params=params)
         check_whole(done, listing)
-        return await self._orders(done.value, OPEN_ORDERS, "open_orders", done)
+        return await self._orders(done.value, mapping.OPEN_ORDERS, "open_orders", done)
 
     async def _ask(
         self, operation: str, deadline: Deadline, method: str, *args: Any, params: Mapping[str, Any]
@@ -424,7 +416,7 @@ class CcxtReads:
         facts = self.facts()
 
         def to_order(row: Any) -> Order:
-            order = order_from_row(
+            order = mapping.order_from_row(
                 row,
                 source=source,
                 step=self.markets.step(row.get("symbol")) if isinstance(row, dict) else None,
@@ -444,7 +436,7 @@ class CcxtReads:
     async def _fills(self, done: Answered, order_id: str | None = None, symbol: str | None = None) -> Rows[Fill]:
         def to_fill(row: Any) -> Fill:
             named = {**row, "order": row.get("order") or order_id} if isinstance(row, dict) else row
-            fill = fill_from_row(named, venue=self.venue, account=self.account, rules=self.traits.rows)
+            fill = mapping.fill_from_row(named, venue=self.venue, account=self.account, rules=self.traits.rows)
             if order_id not in (None, fill.order_id) or symbol not in (None, fill.symbol):
                 raise Unusable("this trade is of another order than was asked for", id=fill.order_id)
             return fill
@@ -456,7 +448,7 @@ class CcxtReads:
         unread = [self.reader.bad_row(-1, reason, raw=raw) for raw, reason in done.call.unreadable]
 
         def read(row: Any) -> T | None:
-            if is_contract(row) or (isinstance(row, dict) and UNREADABLE in row):
+            if mapping.is_contract(row) or (isinstance(row, dict) and mapping.UNREADABLE in row):
                 return None
             made = convert(row)
             if (name := self.markets.named_beside(row, made.symbol)) is not None:

@@ -14,36 +14,15 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from orderbridge import errors
+from orderbridge.adapters.ccxt_any import exchanges
 from orderbridge.adapters.ccxt_any.client import CALL_SECONDS, Answered, CcxtCall, CcxtClient
 from orderbridge.adapters.ccxt_any.codes import CcxtCodes
-from orderbridge.adapters.ccxt_any.exchanges import (
-    ANY_ID,
-    address_of,
-    corrected,
-    declared,
-    digest_of,
-    exchange_of,
-    is_sandbox,
-    rate_of,
-    secrets_of,
-)
 from orderbridge.adapters.ccxt_any.mapping import order_from_answer
 from orderbridge.adapters.ccxt_any.overrides import OVERRIDES
 from orderbridge.adapters.ccxt_any.reads import TRIGGER, CcxtMarkets, CcxtReads, NotInList, check_symbol
 from orderbridge.adapters.ccxt_any.sending import creation, refuse_untaken
 from orderbridge.adapters.ccxt_any.watch import Watch
-from orderbridge.errors import (
-    NotSent,
-    NotSupported,
-    OrderBridgeError,
-    OrderDenied,
-    OrderNotFound,
-    OrderRejected,
-    UnexpectedResponse,
-    VenueError,
-    VenueUnavailable,
-    Where,
-)
 from orderbridge.gateway import Mode, checked_call, order_from
 from orderbridge.http.limits import LimitsLike, shared_limiter
 from orderbridge.http.retry import Deadline, Retries
@@ -127,18 +106,20 @@ class CcxtGateway(VenueGateway):
         clock: Callable[[], float] = time.time,
         retries: Retries | None = None,
     ) -> None:
-        known = exchange_of(exchange, config, sandbox=sandbox)
+        known = exchanges.exchange_of(exchange, config, sandbox=sandbox)
         venue = f"ccxt.{known.id}"
         self.name = gateway_name(venue, account)
         self._exchange = known
-        traits = corrected(declared(known), OVERRIDES.get(known.id, ()))
-        limiter = shared_limiter((venue, address_of(known), digest_of(known)), limits, venue=rate_of(known))
+        traits = exchanges.corrected(exchanges.declared(known), OVERRIDES.get(known.id, ()))
+        limiter = shared_limiter(
+            (venue, exchanges.address_of(known), exchanges.digest_of(known)), limits, venue=exchanges.rate_of(known)
+        )
         session = Session(gateway=self.name, venue=venue, transport=CcxtSends(), limiter=limiter, retries=retries)
         self._watch = watch = Watch(known, limiter, log=session.log.name)
         client = CcxtClient(
             known,
             session=session,
-            codes=CcxtCodes(secrets_of(known), traits),
+            codes=CcxtCodes(exchanges.secrets_of(known), traits),
             writes_to=traits.writes,
             is_watched=lambda: watch.is_intact,
         )
@@ -185,12 +166,12 @@ class CcxtGateway(VenueGateway):
     @property
     def address(self) -> str:  # type: ignore[override]
         """Where requests go."""
-        return address_of(self._exchange)
+        return exchanges.address_of(self._exchange)
 
     @property
     def mode(self) -> Mode:  # type: ignore[override]
         """`sandbox` where it trades on the exchange's test address."""
-        return "sandbox" if is_sandbox(self._exchange) else "live"
+        return "sandbox" if exchanges.is_sandbox(self._exchange) else "live"
 
     def __repr__(self) -> str:
         sandbox = ", sandbox" if self.mode == "sandbox" else ""
@@ -251,7 +232,7 @@ def _editing(reads: CcxtReads) -> Editing:
     def check(order: Order, changes: OrderEdit) -> OrderEdit:
         asked = {name for name, value in dict(changes).items() if value is not None}
         if order.type is not OrderType.LIMIT or asked - {"quantity", "price"}:
-            raise NotSupported(f"{gateway} changes quantity and price of limit orders only")
+            raise errors.NotSupported(f"{gateway} changes quantity and price of limit orders only")
         return changes
 
     def call(order: Order, changes: OrderEdit) -> CcxtCall:
@@ -270,7 +251,7 @@ def _editing(reads: CcxtReads) -> Editing:
         sender=reads.sender,
         call=call,
         shown=lambda answer, order: None,
-        may_be_state=lambda refused: isinstance(refused, (OrderNotFound, OrderRejected)),
+        may_be_state=lambda refused: isinstance(refused, (errors.OrderNotFound, errors.OrderRejected)),
         markets=reads.markets.store,
         unconfirmed=reads.memory.update,
     )
@@ -291,7 +272,7 @@ def _cancelling(reads: CcxtReads) -> Cancelling:
         log=session.log,
         now=reads.now,
         send=cancels.send,
-        looks_after=(VenueError,),
+        looks_after=(errors.VenueError,),
         open_orders=cancels.first.read_open,
         untouched=cancels.untouched,
     )
@@ -311,23 +292,23 @@ class _Cancels:
             return self._memory.id_of(ref.client_order_id)
         return ref.order_id or (ref.id if self._traits.client_ids is None else None)
 
-    def refuse(self, given: RefLike, ref: OrderRef, where: Where) -> None:
+    def refuse(self, given: RefLike, ref: OrderRef, where: errors.Where) -> None:
         """OrderNotFound, OrderDenied: a text that is no order id."""
         id = self.order_id(ref)
         if id is None or self._traits.could_be_id(id):
             return
         text = f"{id!r} cannot be an order id at {self._gateway}"
-        if self._traits.id_shape == ANY_ID:
+        if self._traits.id_shape == exchanges.ANY_ID:
             # Of an exchange whose ids are not known nothing is proven, and the text is not safe to send.
-            raise OrderDenied(text, rule="order_id", **where)
-        raise OrderNotFound(f"{ref}: {text}", found=no_id_of(self._gateway, ref), **where)
+            raise errors.OrderDenied(text, rule="order_id", **where)
+        raise errors.OrderNotFound(f"{ref}: {text}", found=no_id_of(self._gateway, ref), **where)
 
     async def send(self, meant: Meant, deadline: Deadline, tried: Collection[tuple[str, bool]] = ()) -> Cancelled:
         """Cancel one order, where it waits for a price too. NotSent: the markets, which ccxt needs, are not known."""
         try:
             await self.first.ready(deadline=deadline)
-        except (VenueUnavailable, UnexpectedResponse) as error:
-            raise NotSent(f"nothing was sent: {Exception.__str__(error)}") from error
+        except (errors.VenueUnavailable, errors.UnexpectedResponse) as error:
+            raise errors.NotSent(f"nothing was sent: {Exception.__str__(error)}") from error
         asked, place = self.first.markets.spelled(meant.symbol), self._place(meant)
         id, apart = place
         call = CcxtCall(
@@ -339,10 +320,10 @@ class _Cancels:
         tries = Tries()
         try:
             done = await self.first.sender.cancel(call, deadline=deadline, tries=tries)
-        except (OrderNotFound, RefusedLater) as error:
-            refusal = error if isinstance(error, OrderNotFound) else error.refusal
+        except (errors.OrderNotFound, RefusedLater) as error:
+            refusal = error if isinstance(error, errors.OrderNotFound) else error.refusal
             tried = {*tried, place}
-            if not isinstance(refusal, OrderNotFound) or await self._place_now(meant, deadline) in tried:
+            if not isinstance(refusal, errors.OrderNotFound) or await self._place_now(meant, deadline) in tried:
                 raise
             return await self.send(meant, deadline, tried)
         listed = isinstance(done.value, dict) and done.value.get("id") == id
@@ -396,7 +377,7 @@ class _Steps:
         ways = []
         order_id = ref.order_id or ref.id
         fits = order_id is not None and self._traits.could_be_id(order_id)
-        if order_id is not None and (fits or self._traits.id_shape == ANY_ID):
+        if order_id is not None and (fits or self._traits.id_shape == exchanges.ANY_ID):
             ways.append((ORDER, order_id))
         if ref.order_id is None or (ref.client_order_id and not fits):
             client_order_id = ref.client_order_id or ref.id
@@ -461,7 +442,7 @@ class _Steps:
         try:
             async with self._look.turn():
                 rows = await self._by_both(order_id, symbol, params, apart=self._memory.is_apart(order_id, ask.symbol))
-        except OrderNotFound as error:
+        except errors.OrderNotFound as error:
             if traits.trigger_orders_apart and not traits.fetches_trigger:
                 note = "not shown; orders that wait for a price are shown in the list of open ones only"
                 self._later(ask, symbol, (Answer.PARTLY_SEARCHED, note))
@@ -470,11 +451,11 @@ class _Steps:
                 self._look.answer([ask], Answer.PARTLY_SEARCHED, note=note)
             else:
                 self._look.answer([ask], Answer.NOT_SEEN)
-        except NotSupported as error:
+        except errors.NotSupported as error:
             # ccxt wants something although its features do not say so, such as a symbol.
             otherwise = None if symbol is None else (Answer.CANNOT_ASK, Exception.__str__(error))
             self._later(ask, symbol, otherwise)
-        except OrderBridgeError as error:
+        except errors.OrderBridgeError as error:
             self._look.fail([ask], error)
         else:
             self._take(ask, order_id, rows)
@@ -484,11 +465,11 @@ class _Steps:
     ) -> Rows[Order]:
         """Ask where orders are shown, and where those that wait for a price are. OrderNotFound: at neither."""
         ways: list[Mapping[str, Any]] = [{}, TRIGGER] if self._traits.fetches_trigger else [{}]
-        missed: list[OrderNotFound] = []
+        missed: list[errors.OrderNotFound] = []
         for way in reversed(ways) if apart else ways:
             try:
                 return await self._reads.order(order_id, symbol, {**params, **way}, self._look.deadline)
-            except OrderNotFound as error:
+            except errors.OrderNotFound as error:
                 missed.append(error)
         raise next((error for error in missed if isinstance(error, NotInList)), missed[0])
 
@@ -515,9 +496,9 @@ class _Steps:
         try:
             async with self._look.turn():
                 rows = await self._reads.read_open(symbol, self._look.deadline)
-        except NotSupported as error:
+        except errors.NotSupported as error:
             self._look.answer(asks, Answer.CANNOT_ASK, note=Exception.__str__(error))
-        except OrderBridgeError as error:
+        except errors.OrderBridgeError as error:
             self._look.fail(asks, error)
         else:
             self._look.add_bad_rows(rows.bad)

@@ -12,8 +12,8 @@ import json
 import logging
 import math
 import socket
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
@@ -57,6 +57,7 @@ _OPTIONS: Final[Mapping[str, Any]] = {
     "builderFee": False,
     "approvedBuilderFee": False,
 }
+_WATCHED: Final = ("fetch", "fetch2", "nonce", "on_rest_response", "safe_order")
 # What some of its classes do beside a call, reads included: approve a fee for ccxt on every order, and name it as the
 # one who referred the account.
 _BESIDE: Final = ("handle_builder_fee_approval", "set_ref")
@@ -199,82 +200,65 @@ class Watch:
     def __init__(self, exchange: Any, limiter: Limiter, *, log: str) -> None:
         self.exchange = exchange
         self._limiter = limiter
+        self._last_nonce = 0
         if IN_USE in vars(exchange):
             raise ConfigurationError("another gateway has this exchange object: make one for each gateway")
-        # By where it stands, the object itself or its options, and its name.
-        self._before: dict[tuple[str, str], Any] = {}
         logger = own_logger(f"{log}.wire")
         logger.setLevel(logging.INFO)  # at DEBUG ccxt logs whole requests, keys and signatures included
-        for name, value in {**_SETTINGS, "logger": logger, IN_USE: True}.items():
-            self._put(name, value)
-        for name in ("fetch", "fetch2", "nonce", "on_rest_response", "safe_order", "load_markets"):
-            self._put(name, getattr(self, f"_make_{name}")(getattr(exchange, name)))
-        for name in _BESIDE:
-            if hasattr(exchange, name):
-                self._put(name, _nothing)
-        self._put("sort_by_2", _sorted)
-        self._put("parse_order", _row_by_row(exchange.parse_order))
-        self._put("parse_trade", _row_by_row(exchange.parse_trade))
-        self._put("filter_by_since_limit", _every_row(exchange.filter_by_since_limit, 1))
-        self._put("filter_by_value_since_limit", _every_row(exchange.filter_by_value_since_limit, 2))
-        self._fetch = exchange.__dict__["fetch"]
+        ours = {
+            **_SETTINGS,
+            "logger": logger,
+            IN_USE: True,
+            **{name: getattr(self, name) for name in _WATCHED},
+            **{name: _nothing for name in _BESIDE if hasattr(exchange, name)},
+            "sort_by_2": _sorted,
+            "parse_order": _row_by_row(exchange.parse_order),
+            "parse_trade": _row_by_row(exchange.parse_trade),
+            "filter_by_since_limit": _every_row(exchange.filter_by_since_limit, 1),
+            "filter_by_value_since_limit": _every_row(exchange.filter_by_value_since_limit, 2),
+        }
         if not _overrides_json(exchange):
-            self._put("on_json_response", exact_json)
-        for name, value in _OPTIONS.items():
-            self._before["options", name] = exchange.options.get(name, _MISSING)
-            exchange.options[name] = value
+            ours["on_json_response"] = exact_json
+        self._own = {name: getattr(exchange, name) for name in _WATCHED}
+        # Where what is changed stands, the object or its options, and how it was.
+        changed = [(vars(exchange), [*ours, *_OF_MARKETS]), (exchange.options, [*_OPTIONS, *self._market_options])]
+        self._before = [(held, {name: held.get(name, _MISSING) for name in names}) for held, names in changed]
+        vars(exchange).update(ours)
+        exchange.options.update(_OPTIONS)
 
     @property
     def is_intact(self) -> bool:
         """True if every request of the object still passes here."""
-        return self._before != {} and self.exchange.__dict__.get("fetch") is self._fetch
+        return self._before != [] and vars(self.exchange).get("fetch") == self.fetch
 
     def release(self) -> None:
         """Put the object back as it was."""
         exchange = self.exchange
         if isinstance(getattr(exchange, "session", None), OneShotSession):
             exchange.session = exchange.session.release()
-        for (place, name), value in self._before.items():
-            holder = self._held(place)
-            if value is _MISSING:
-                holder.pop(name, None)
-            else:
-                holder[name] = value
-        self._before = {}
+        for held, before in self._before:
+            held.update(before)
+            for name in [name for name, value in before.items() if value is _MISSING]:
+                del held[name]
+        self._before = []
 
-    def _held(self, place: str) -> dict[str, Any]:
-        held: dict[str, Any] = self.exchange.options if place else vars(self.exchange)
-        return held
+    def nonce(self) -> Any:
+        """The nonce of a request: by milliseconds alone, two of one moment have one, and the second is refused."""
+        told = self._own["nonce"]()
+        if not isinstance(told, int) or told < _MILLISECONDS:
+            return told
+        self._last_nonce = max(told, self._last_nonce + 1)
+        return self._last_nonce
 
-    def _put(self, name: str, value: Any) -> None:
-        self._before["", name] = vars(self.exchange).get(name, _MISSING)
-        setattr(self.exchange, name, value)
-
-    def _make_nonce(self, original: Callable[[], Any]) -> Callable[[], Any]:
-        last = 0
-
-        def nonce() -> Any:
-            # By milliseconds alone, two requests of one moment have one nonce, and the second is refused.
-            nonlocal last
-            told = original()
-            if not isinstance(told, int) or told < _MILLISECONDS:
-                return told
-            last = max(told, last + 1)
-            return last
-
-        return nonce
-
-    def _make_fetch2(self, original: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-        async def fetch2(path: str, api: Any = "public", method: str = "GET", params: Any = None, *more: Any) -> Any:
-            call = current_call.get()
-            if call is not None:
-                # The weights come last; ccxt had headers and a body before them once.
-                await call.pay(self._cost(api, method, path, params, more[-1] if more else {}), self._limiter)
-                if isinstance(params, dict) and not _FIELDS_FOR_CCXT.isdisjoint(params):
-                    params = {name: each for name, each in params.items() if not _is_for_ccxt(name, each)}
-            return await original(path, api, method, {} if params is None else params, *more)
-
-        return fetch2
+    async def fetch2(self, path: str, api: Any = "public", method: str = "GET", params: Any = None, *more: Any) -> Any:
+        """Pace a request that is about to be signed, and take out what names ccxt."""
+        call = current_call.get()
+        if call is not None:
+            # The weights come last; ccxt had headers and a body before them once.
+            await call.pay(self._cost(api, method, path, params, more[-1] if more else {}), self._limiter)
+            if isinstance(params, dict) and not _FIELDS_FOR_CCXT.isdisjoint(params):
+                params = {name: each for name, each in params.items() if not _is_for_ccxt(name, each)}
+        return await self._own["fetch2"](path, api, method, {} if params is None else params, *more)
 
     def _cost(self, api: Any, method: str, path: str, params: Any, config: Any) -> int:
         """The weight of a request, in slots: exchanges weigh their calls, and ccxt has the weights."""
@@ -284,26 +268,24 @@ class Watch:
         is_number = isinstance(cost, (int, float)) and math.isfinite(cost)
         return max(1, math.ceil(cost)) if is_number else 1
 
-    def _make_fetch(self, original: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-        async def fetch(url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
-            call = current_call.get()
-            if call is None:
-                return await original(url, method, headers, body)
-            sent = call.begin(method, url)
-            token = _current_request.set(sent)
-            is_ready = False
-            try:
-                self._harden()
-                is_ready = True
-                return await original(url, method, _own(headers), body)
-            except BaseException as error:
-                sent.failed = error
-                sent.left = is_ready and not _is_before_sending(error, sent)
-                raise
-            finally:
-                _current_request.reset(token)
-
-        return fetch
+    async def fetch(self, url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
+        """Note a request that leaves, and whether it may have left if it fails."""
+        call = current_call.get()
+        if call is None:
+            return await self._own["fetch"](url, method, headers, body)
+        sent = call.begin(method, url)
+        token = _current_request.set(sent)
+        is_ready = False
+        try:
+            self._harden()
+            is_ready = True
+            return await self._own["fetch"](url, method, _own(headers), body)
+        except BaseException as error:
+            sent.failed = error
+            sent.left = is_ready and not _is_before_sending(error, sent)
+            raise
+        finally:
+            _current_request.reset(token)
 
     def _harden(self) -> None:
         exchange = self.exchange
@@ -312,59 +294,40 @@ class Watch:
         if session is not None and not isinstance(session, OneShotSession):
             exchange.session = OneShotSession(session)
 
-    def _make_on_rest_response(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        def on_rest_response(code: int, reason: str, url: str, method: str, headers: Any, body: str, *more: Any) -> Any:
-            sent = _current_request.get()
-            if sent is not None:
-                sent.status, sent.body = code, body
-                sent.headers = {str(name).lower(): str(value) for name, value in headers.items()}
-            return original(code, reason, url, method, headers, body, *more)
+    def on_rest_response(
+        self, code: int, reason: str, url: str, method: str, headers: Any, body: str, *more: Any
+    ) -> Any:
+        """Note what came back."""
+        sent = _current_request.get()
+        if sent is not None:
+            sent.status, sent.body = code, body
+            sent.headers = {str(name).lower(): str(value) for name, value in headers.items()}
+        return self._own["on_rest_response"](code, reason, url, method, headers, body, *more)
 
-        return on_rest_response
-
-    def _make_load_markets(self, original: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-        async def load_markets(*args: Any, **more: Any) -> Any:
-            with self._put_back():
-                return await original(*args, **more)
-
-        return load_markets
-
-    @contextmanager
-    def _put_back(self) -> Iterator[None]:
-        """What is there before the first load is the caller's; put back, the caller's next use loads anew."""
-        kept = {"": dict(vars(self.exchange)), "options": dict(self.exchange.options)}
-        try:
-            yield
-        finally:
-            for place, before in kept.items():
-                for name, value in self._held(place).items():
-                    if (place or name in _OF_MARKETS) and before.get(name, _MISSING) is not value:
-                        self._before.setdefault((place, name), before.get(name, _MISSING))
+    @property
+    def _market_options(self) -> tuple[str, ...]:
+        return (*_OPTIONS_OF_MARKETS, *(self.exchange.options.get("marketHelperProps") or ()))
 
     @property
     def markets(self) -> Markets:
         """What the object keeps of the markets that it loaded, for others of its address."""
-        exchange = self.exchange
-        names = (*_OPTIONS_OF_MARKETS, *(exchange.options.get("marketHelperProps") or ()))
+        options = self.exchange.options
         return Markets(
-            {name: getattr(exchange, name, None) for name in _OF_MARKETS[:-1]},
-            {name: exchange.options[name] for name in names if exchange.options.get(name) is not None},
+            {name: getattr(self.exchange, name, None) for name in _OF_MARKETS[:-1]},
+            {name: options[name] for name in self._market_options if options.get(name) is not None},
         )
 
     def take(self, markets: Markets) -> None:
         """Know markets as the object does that loaded them: every call of ccxt's needs them."""
-        with self._put_back():
-            vars(self.exchange).update(markets.kept)
-            self.exchange.options.update(markets.options)
+        vars(self.exchange).update(markets.kept)
+        self.exchange.options.update(markets.options)
 
-    def _make_safe_order(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        def safe_order(order: Any, market: Any = None) -> Any:
-            if not isinstance(order, dict):
-                return original(order, market)
-            stated = {name: value for name, value in order.items() if name != "info"}
-            return original({**order, STATED: stated}, market)
-
-        return safe_order
+    def safe_order(self, order: Any, market: Any = None) -> Any:
+        """Keep what the exchange's parser stated of an order, which ccxt completes."""
+        if not isinstance(order, dict):
+            return self._own["safe_order"](order, market)
+        stated = {name: value for name, value in order.items() if name != "info"}
+        return self._own["safe_order"]({**order, STATED: stated}, market)
 
 
 def _is_for_ccxt(name: str, value: Any) -> bool:

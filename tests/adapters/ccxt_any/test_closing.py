@@ -156,8 +156,7 @@ async def test_a_refusal_is_told_after_the_wait() -> None:
             exchange.on_rest_response(200, "OK", url, method, {}, text, {}, body)
             exchange.handle_errors(200, "OK", url, method, {}, text, answer, {}, body)
 
-        exchange.fetch = kraken._watch._make_fetch(refused)
-        kraken._watch._fetch = exchange.fetch
+        kraken._watch._own["fetch"] = refused
         placing = asyncio.create_task(kraken.submit(BUY))
         await held.begun.wait()
         closing = asyncio.create_task(kraken.aclose())

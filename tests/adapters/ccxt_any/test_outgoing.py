@@ -117,7 +117,7 @@ async def test_a_replaced_http_call_is_refused() -> None:
         known._exchange.fetch = lambda *args: None
         with pytest.raises(ConfigurationError, match="replaced"):
             await known.submit(OrderRequest(symbol="BTC/USDT", side="buy", type="limit", quantity="1", price="1000"))
-        known._exchange.fetch = known._watch._fetch
+        known._exchange.fetch = known._watch.fetch
 
 
 ANSWER = {
