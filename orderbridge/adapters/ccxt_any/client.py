@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, Context, DivisionByZero, InvalidOperation, Overflow, localcontext
 from typing import Any, Final, TypeVar
 
-from orderbridge.adapters.ccxt_any.codes import LOCK_OUT, CcxtCodes, FailedCall, judge, payload
+from orderbridge.adapters.ccxt_any.codes import LOCK_OUT, CcxtCodes, judge
 from orderbridge.adapters.ccxt_any.exchanges import check_proxies
-from orderbridge.adapters.ccxt_any.watch import Call, Sent, current_call
+from orderbridge.adapters.ccxt_any.watch import Call, Sent, Watch, current_call
 from orderbridge.errors import ConfigurationError, RateLimited, VenueUnavailable
 from orderbridge.http.limits import LockedOut, NoPermit
 from orderbridge.http.retry import Deadline
@@ -35,19 +35,6 @@ _WAITED_FOR: Final[frozenset[Lane]] = frozenset({"place", "cancel"})
 Make = Callable[[Any], Awaitable[T]]
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """The result of a call, and the exchange's own answers behind it."""
-
-    value: Any
-    call: Call
-
-    @property
-    def payloads(self) -> list[Any]:
-        """The JSON of each answer."""
-        return [payload(sent) for sent in self.call.sent]
-
-
 @dataclass(slots=True, kw_only=True)
 class CcxtCall(VenueCall):
     """A call of ccxt's. `calls` gets what each try of it sent."""
@@ -62,22 +49,13 @@ class CcxtClient:
     # A nonce that was not admitted may be behind another process's.
     renewals = 3
 
-    def __init__(
-        self,
-        exchange: Any,
-        *,
-        session: Session,
-        codes: CcxtCodes,
-        writes_to: Callable[[str, str], bool],
-        is_watched: Callable[[], bool],
-    ) -> None:
-        self.exchange = exchange
+    def __init__(self, watch: Watch, *, session: Session, codes: CcxtCodes) -> None:
+        self.watch = watch
+        self.exchange = watch.exchange
         self.session = session
         self.codes = codes
         self.gateway = session.gateway
         self.sender = Sender(self, session, judge, lock_out=LOCK_OUT)
-        self._writes_to = writes_to
-        self._is_watched = is_watched
         self._under_way: set[asyncio.Future[None]] = set()
 
     async def settled(self) -> None:
@@ -90,7 +68,7 @@ class CcxtClient:
     def check_usable(self) -> None:
         """ConfigurationError: closed, out of our sight, with a SOCKS proxy, or not in its own or the object's loop."""
         self.session.check_usable()
-        if not self._is_watched():
+        if not self.watch.is_intact:
             message = "the HTTP call of the exchange object was replaced, so what leaves it cannot be told"
             raise ConfigurationError(message)
         check_proxies(self.exchange)
@@ -116,73 +94,66 @@ class CcxtClient:
             NothingSent, NoAnswer: as named. RateLimited, VenueUnavailable: the lanes stopped it on its way.
             NotSent, NotSupported, ConfigurationError, OrderDenied: what counts has not left, or ccxt made no request.
         """
-        made = Call(
-            lane,
-            deadline,
-            prepaid=1,
-            is_write=lane == "place",
-            not_after=not_after,
-            writes_to=self._writes_to,
-        )
+        writes_to = self.codes.traits.writes
+        made = Call(lane, deadline, prepaid=1, is_write=lane == "place", not_after=not_after, writes_to=writes_to)
         call.calls.append(made)
         try:
-            done = await self._run(call.make, made, call.operation)
+            await self._run(call.make, made, call.operation)
         finally:
-            tries.left |= any(sent.left for sent in (made.writes if made.is_write else made.sent))
+            tries.left |= made.has_left
             tries.paid |= any(sent.left for sent in made.sent)
-        return Said(ok=True, payload=done) if isinstance(done, Answered) else self._said(done, call)
+        return Said(ok=True, payload=made) if made.error is None else self._said(made, call)
 
-    def _said(self, failure: FailedCall, call: CcxtCall) -> Said:
+    def _said(self, failed: Call, call: CcxtCall) -> Said:
         """The answer to a call that failed; else its error is raised."""
-        error, sent = failure.cause, failure.last
+        error, sent = failed.cause, failed.last
         text = self.codes.named(error)
         made: Exception | None = None
-        if failure.call.is_write and (not failure.may_have_left or self.codes.is_turned_away(failure)):
-            made = self.codes.unsent(failure)
+        if failed.is_write and (not failed.has_left or self.codes.is_turned_away(failed)):
+            made = self.codes.unsent(failed)
             if isinstance(throttled := made.__cause__, RateLimited):
                 self.session.lock_out(throttled.retry_after or 0.0, operation=call.operation)
-        elif failure.call.is_write:
-            made = None if sent is not None and sent.status is not None else NoAnswer(text)
+        elif failed.is_write:
+            made = None if sent.status is not None else NoAnswer(text)
         elif isinstance(error, LockedOut):
             made = RateLimited(str(error), retry_after=error.seconds)
-        elif isinstance(error, (NoPermit, TimeoutError)) and (sent is None or sent.failed is None):
+        elif isinstance(error, (NoPermit, TimeoutError)) and sent.failed is None:
             made = VenueUnavailable(text)
-        elif sent is None:
+        elif not failed.sent:
             made = self.codes.unbuilt(error)
             made.__cause__ = self.codes.stand_in(error)
         elif sent.status is None or not sent.left:
             made = NoAnswer(text) if sent.left else NothingSent(text)
         if made is not None:
             raise made
-        return self.codes.said(failure, client_order_id=call.client_order_id)
+        return self.codes.said(failed, client_order_id=call.client_order_id)
 
     async def quietly(self, make: Make[T], *, deadline: Deadline, operation: str) -> T:
         """A call that makes no request of its own, or makes its requests outside the lanes' count of one."""
-        done = await self._run(make, Call("read", deadline), operation)
-        if isinstance(done, Answered):
-            value: T = done.value
+        made, call = Call("read", deadline), CcxtCall(operation=operation, make=make)
+        await self._run(make, made, operation)
+        if made.error is None:
+            value: T = made.value
             return value
-        call = CcxtCall(operation=operation, make=make)
         try:
-            said = self._said(done, call)
+            said = self._said(made, call)
         except (NothingSent, NoAnswer) as failed:
             raise VenueUnavailable(f"no answer: {failed}") from failed
         raise self.sender.error_for(said, call)
 
-    async def _run(self, make: Make[Any], call: Call, operation: str) -> Answered | FailedCall:
+    async def _run(self, make: Make[Any], call: Call, operation: str) -> None:
         started = time.perf_counter()
         token = current_call.set(call)
         under_way: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if call.lane in _WAITED_FOR:
             self._under_way.add(under_way)
-        error: BaseException
         try:
             with localcontext(CONTEXT):
                 async with asyncio.timeout(call.deadline.within(CALL_SECONDS).as_timeout):
-                    return Answered(await make(self.exchange), call)
-        except Exception as raised:  # noqa: BLE001 - ccxt lets KeyError, TypeError and their like through
-            error = raised
-            if not self._is_watched():
+                    call.value = await make(self.exchange)
+        except Exception as error:  # noqa: BLE001 - ccxt lets KeyError, TypeError and their like through
+            call.error = error
+            if not self.watch.is_intact:
                 # What went out meanwhile was not seen, and may have left.
                 call.sent.append(Sent("?", "", call.is_write))
         finally:
@@ -195,4 +166,3 @@ class CcxtClient:
                 status = sent.status or (type(sent.failed).__name__ if sent.failed else "no answer")
                 path = self.codes.text(ValueError(sent.path))
                 self.session.log.debug("%s %s -> %s in %.0f ms", sent.method, path, status, took, extra=extra)
-        return FailedCall(error, call)

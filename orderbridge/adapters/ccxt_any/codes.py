@@ -13,18 +13,17 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
 from orderbridge import errors
 from orderbridge.adapters.ccxt_any.exchanges import Traits
-from orderbridge.adapters.ccxt_any.watch import Call, Repeated, Sent, TooLate, class_names
-from orderbridge.http.body import Unreadable, load, shown
+from orderbridge.adapters.ccxt_any.watch import NO_REQUEST, Call, Sent, TooLate, class_names
+from orderbridge.http.body import shown
 from orderbridge.http.limits import LockedOut, NoPermit
 from orderbridge.http.retry import retry_after
-from orderbridge.venue.meanings import WRITE_ERRORS, Meaning, Said
+from orderbridge.venue.meanings import WRITE_ERRORS, Meaning, Said, rows_of
 
 # Throttled without a word of how long.
 LOCK_OUT: Final = 10.0
@@ -36,18 +35,15 @@ _REFUSING: Final = {Meaning.REFUSED, Meaning.INVALID, Meaning.FUNDS, Meaning.CLO
     *(Meaning.NOT_ADMITTED, Meaning.CREDENTIALS, Meaning.PERMISSION)
 }
 # By class name, the nearest of an exception's classes counts. What is not here is unclear.
-_MEANINGS: Final[Mapping[str, Meaning]] = {
-    "AuthenticationError": Meaning.CREDENTIALS,
-    "PermissionDenied": Meaning.PERMISSION,
-    "AccountSuspended": Meaning.PERMISSION,
-    "InsufficientFunds": Meaning.FUNDS,
-    "DuplicateOrderId": Meaning.EXISTS,
-    "OrderNotFound": Meaning.NOT_FOUND,
-    "OrderImmediatelyFillable": Meaning.INVALID,
-    "BadSymbol": Meaning.INVALID,
-    "RateLimitExceeded": Meaning.THROTTLED,
-    "DDoSProtection": Meaning.THROTTLED,
-}
+_MEANINGS: Final = rows_of(
+    (Meaning.CREDENTIALS, "AuthenticationError"),
+    (Meaning.PERMISSION, "PermissionDenied AccountSuspended"),
+    (Meaning.FUNDS, "InsufficientFunds"),
+    (Meaning.EXISTS, "DuplicateOrderId"),
+    (Meaning.NOT_FOUND, "OrderNotFound"),
+    (Meaning.INVALID, "OrderImmediatelyFillable BadSymbol"),
+    (Meaning.THROTTLED, "RateLimitExceeded DDoSProtection"),
+)
 _PASSING: Final = re.compile(
     r"time[sd]?[\s_-]*out|busy|internal|\bagain\b|retry|processing|in[\s_-]process|pending|unavailable|overload"
     r"|unknown(?![\s_-]*(?:order(?!\s*stat)|symbol|asset|pair|market))|maintenance|network|\blater\b|too[\s_-]*many|frequent|unconfirmed|(?:system|server|service)[\s_-]*(?:error|abnormal)",
@@ -114,33 +110,6 @@ class CcxtError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class FailedCall:
-    """A call into ccxt that failed: the error, and every request that the call had made."""
-
-    error: BaseException
-    call: Call
-
-    @property
-    def last(self) -> Sent | None:
-        """The request that counts: of a write the last that writes, else the last."""
-        sent = self.call.writes or ([] if self.call.is_write else self.call.sent)
-        return sent[-1] if sent else None
-
-    @property
-    def may_have_left(self) -> bool:
-        """True if a request that counts may have left."""
-        sent = self.call.writes if self.call.is_write else self.call.sent
-        return any(each.left for each in sent)
-
-    @property
-    def cause(self) -> BaseException:
-        """The error of the request itself, where ccxt tried to send it again and was kept from it."""
-        last = self.last
-        failed = last.failed if last is not None and isinstance(self.error, Repeated) else None
-        return self.error if failed is None else failed
-
-
-@dataclass(frozen=True, slots=True)
 class CcxtCodes:
     """Judges failures at one exchange: its own codes before ccxt's classes, and no text but a redacted one."""
 
@@ -165,11 +134,11 @@ class CcxtCodes:
         """An error to chain in place of ccxt's own, whose text may hold a request."""
         return CcxtError(self.named(error))
 
-    def _codes(self, sent: Sent | None) -> list[tuple[str, Meaning | None]]:
+    def _codes(self, sent: Sent) -> list[tuple[str, Meaning | None]]:
         """The text at each place of a code, and its reviewed meaning; of several texts, the one of them all."""
-        said, found = payload(sent), []
+        found = []
         for path in self.traits.code_at:
-            texts = [each for each in _at(said, path) if isinstance(each, (str, int)) and str(each).strip()]
+            texts = [each for each in _at(sent.payload, path) if isinstance(each, (str, int)) and str(each).strip()]
             codes = [self._reviewed(str(each).strip()) for each in texts]
             if codes:
                 meanings = {meaning for _, meaning in codes}
@@ -182,70 +151,68 @@ class CcxtCodes:
         patterns = (meaning for row, meaning in table.items() if "*" in row and fnmatchcase(text, row))
         return code, table.get(code) or next(patterns, None)
 
-    def _known(self, sent: Sent | None) -> Meaning | None:
+    def _known(self, sent: Sent) -> Meaning | None:
         return next((meaning for _, meaning in self._codes(sent) if meaning is not None), None)
 
-    def _is_own(self, sent: Sent | None) -> bool:
+    def _is_own(self, sent: Sent) -> bool:
         """True if a 500 is an answer of the exchange's own, by a code that was reviewed."""
-        is_500 = sent is not None and sent.status == 500
-        return self.traits.refuses_with_500 and is_500 and self._known(sent) not in (None, Meaning.UNCLEAR)
+        is_500 = self.traits.refuses_with_500 and sent.status == 500
+        return is_500 and self._known(sent) not in (None, Meaning.UNCLEAR)
 
-    def meaning(self, error: BaseException, sent: Sent | None, client_order_id: str | None = None) -> Meaning:
+    def meaning(self, error: BaseException, sent: Sent, client_order_id: str | None = None) -> Meaning:
         """The meaning of an error that came with this answer, which may repeat the client id that was sent."""
-        status = sent.status if sent is not None else None
-        if status in _THROTTLE_STATUSES:
+        if sent.status in _THROTTLE_STATUSES:
             return Meaning.THROTTLED
-        words = sent.body if sent is not None else ""
-        words = words.replace(client_order_id, "") if client_order_id else words
-        known, by_class = self._known(sent), of_class(error, words=words, status=status)
+        words = sent.body.replace(client_order_id, "") if client_order_id else sent.body
+        known, by_class = self._known(sent), of_class(error, words=words, status=sent.status)
         # A code for whatever is wrong with a request may be one for an order that is not there.
         if known is None or by_class is Meaning.NOT_FOUND:
             return by_class
-        if known in _REFUSING and is_passing("", status):
+        if known in _REFUSING and is_passing("", sent.status):
             return Meaning.UNCLEAR
         return Meaning.EXISTS if known in _REFUSING and is_duplicate(words) else known
 
-    def said(self, failure: FailedCall, *, client_order_id: str | None = None) -> Said:
+    def said(self, call: Call, *, client_order_id: str | None = None) -> Said:
         """The exchange's answer to the request that counts; a write is not to go out again."""
-        error, sent = failure.cause, failure.last
-        is_write = failure.call.is_write
-        meaning = self.of_write(error, sent, client_order_id) if is_write else self.of_read(error, sent)
-        return self._said(error, sent, meaning, stamp=None if is_write else "the next request has a nonce of its own")
+        error, sent = call.cause, call.last
+        meaning = self.of_write(error, sent, client_order_id) if call.is_write else self.of_read(error, sent)
+        stamp = None if call.is_write else "the next request has a nonce of its own"
+        return self._said(error, sent, meaning, stamp=stamp)
 
-    def _said(self, error: BaseException, sent: Sent | None, meaning: Meaning, stamp: object = None) -> Said:
-        body, told = (sent.body, payload(sent)) if sent is not None else ("", None)
-        headers = sent.headers if sent is not None else {}
+    def _said(self, error: BaseException, sent: Sent, meaning: Meaning, stamp: object = None) -> Said:
+        told, body = sent.payload, _SIGNED.sub(r"\1…", sent.body)
         return Said(
             key=meaning,
             code=next((code for code, _ in self._codes(sent)), None),
             text=self.named(error),
             keys=tuple(map(str, told)) if isinstance(told, dict) else (),
-            status=(sent.status if sent is not None else None) or 0,
-            retry_after=retry_after(headers.get("retry-after"), now=time.time()),
-            request_id=headers.get("x-request-id"),
-            body=shown(_SIGNED.sub(r"\1…", body).encode("utf-8", "replace"), self.secrets),
+            status=sent.status or 0,
+            retry_after=retry_after(sent.headers.get("retry-after"), now=time.time()),
+            request_id=sent.headers.get("x-request-id"),
+            body=shown(body.encode("utf-8", "replace"), self.secrets),
             stamp=stamp,
             is_own=self._is_own(sent),
         )
 
-    def of_write(self, error: BaseException, sent: Sent | None, client_order_id: str | None) -> Meaning:
+    def of_write(self, error: BaseException, sent: Sent, client_order_id: str | None) -> Meaning:
         """The meaning of an answer to a write. Only a whole, well-formed answer is a refusal."""
         meaning = self.meaning(error, sent, client_order_id)
         if meaning is Meaning.THROTTLED:
             return meaning
-        is_clear = payload(sent) is not None and _is_answer(error, sent)
+        is_clear = sent.payload is not None and _is_answer(error, sent)
         is_told = meaning in _REFUSING or (meaning is Meaning.EXISTS and client_order_id is not None)
         return meaning if is_clear and is_told else Meaning.UNCLEAR
 
-    def of_read(self, error: BaseException, sent: Sent | None) -> Meaning:
+    def of_read(self, error: BaseException, sent: Sent) -> Meaning:
         """The meaning of an answer to a read or a cancel: of these a plain refusal will do."""
-        meaning, said, is_answer = self.meaning(error, sent), payload(sent), _is_answer(error, sent)
+        meaning, is_answer = self.meaning(error, sent), _is_answer(error, sent)
         if meaning is Meaning.THROTTLED:
             return meaning
         if meaning is Meaning.NOT_ADMITTED or type(error).__name__ == "InvalidNonce":
             return Meaning.NOT_ADMITTED
-        if sent is None or ((sent.status or 500) >= 500 and not self._is_own(sent)):
+        if (sent.status or 500) >= 500 and not self._is_own(sent):
             return Meaning.UNCLEAR
+        said = sent.payload
         # Some exchanges say so by an empty list, of which ccxt makes this error afterwards: but also of no list.
         is_miss = is_answer or is_list_answer(said, self.traits.order_rows_at)
         if meaning is Meaning.NOT_FOUND and said is not None and is_miss:
@@ -259,34 +226,30 @@ class CcxtCodes:
         # What ccxt could not read it will not read a second time; a page in place of JSON may pass.
         return Meaning.UNEXPECTED if said is not None and sent.failed is None else Meaning.GARBLED
 
-    def is_turned_away(self, failure: FailedCall) -> bool:
+    def is_turned_away(self, call: Call) -> bool:
         """True if the exchange's own limiter stopped a write, and it is documented that nothing comes of that."""
-        sent = failure.last
-        is_throttled = sent is not None and sent.status in _THROTTLE_STATUSES and _is_answer(failure.cause, sent)
+        sent = call.last
+        is_throttled = sent.status in _THROTTLE_STATUSES and _is_answer(call.cause, sent)
         return self.traits.turns_away and is_throttled and self._known(sent) is Meaning.THROTTLED
 
-    def unsent(self, failure: FailedCall) -> errors.OrderBridgeError:
+    def unsent(self, call: Call) -> errors.OrderBridgeError:
         """The order did not get in: by the lanes, by a request before it, or because ccxt would not build it."""
-        error, before = failure.error, failure.call.sent[-1] if failure.call.sent else None
+        error, before = call.error or call.cause, call.sent[-1] if call.sent else NO_REQUEST
         if isinstance(error, errors.NotSupported):
             return error  # ours, of what the account is
-        made = None
-        if before is None and not isinstance(error, (LockedOut, NoPermit, TooLate, TimeoutError)):
+        made: errors.OrderBridgeError = self._not_sent(error)
+        if not call.sent and not isinstance(error, (LockedOut, NoPermit, TooLate, TimeoutError)):
             made = self.unbuilt(error)
-        elif before is not None and before.left:
+        elif before.left and before.failed is not None:
             made = self._unsent_after(error, before)
-        made = made or self._not_sent(error)
+        elif before.left and before.payload is not None and class_names(error) & _DENIALS:
+            # Not by itself: ccxt that could not read an answer before the order says nothing about the order.
+            made = errors.OrderDenied(f"ccxt refused the order: {self.named(error)}", rule="ccxt")
         made.__cause__ = made.__cause__ or self.stand_in(error)
         return made
 
-    def _unsent_after(self, error: BaseException, before: Sent) -> errors.OrderBridgeError | None:
-        """The meaning of the request before the order for it; None where it has none."""
-        if before.failed is None:
-            # Not by itself: ccxt that could not read an answer before the order says nothing about the order.
-            is_denied = payload(before) is not None and bool(class_names(error) & _DENIALS)
-            return (
-                errors.OrderDenied(f"ccxt refused the order: {self.named(error)}", rule="ccxt") if is_denied else None
-            )
+    def _unsent_after(self, error: BaseException, before: Sent) -> errors.OrderBridgeError:
+        """The meaning of the request before the order for it."""
         meaning = self.meaning(error, before)
         said = self._said(error, before, meaning)
         if said.status and said.status_told < 500 and meaning in {Meaning.CREDENTIALS, Meaning.PERMISSION}:
@@ -312,15 +275,13 @@ class CcxtCodes:
         return errors.OrderDenied(f"ccxt could not make a request of this: {text}", rule="ccxt")
 
 
-def _is_answer(error: BaseException, sent: Sent | None) -> bool:
+def _is_answer(error: BaseException, sent: Sent) -> bool:
     """
     True if one of ccxt's errors is what the request was answered with.
 
     One that is raised after a good answer, or a bare KeyError, comes from code that could not read it.
     """
-    return (
-        "BaseError" in class_names(error) and sent is not None and sent.status is not None and sent.failed is not None
-    )
+    return "BaseError" in class_names(error) and sent.status is not None and sent.failed is not None
 
 
 def _at(said: Any, path: str) -> list[Any]:
@@ -358,17 +319,6 @@ def _has_place(said: Any, depth: int) -> bool:
         (isinstance(each, (list, dict)) and (not each or isinstance(each, list))) or _has_place(each, depth + 1)
         for each in places
     ) or (depth > 0 and bool(places) and all(isinstance(each, dict) for each in places))
-
-
-def payload(sent: Sent | None) -> Any:
-    """The JSON of an answer; None where it is none, or is no object or list."""
-    if sent is None or not sent.body:
-        return None
-    try:
-        loaded = load(sent.body.encode("utf-8", "replace"))
-    except Unreadable:
-        return None
-    return loaded if isinstance(loaded, (dict, list)) else None
 
 
 def judge(said: Said, operation: str) -> Meaning:

@@ -16,10 +16,10 @@ from functools import partial
 from typing import Any, Final, Self, TypeVar
 
 from orderbridge.adapters.ccxt_any import mapping
-from orderbridge.adapters.ccxt_any.client import CONTEXT, Answered, CcxtCall, CcxtClient
+from orderbridge.adapters.ccxt_any.client import CONTEXT, CcxtCall, CcxtClient
 from orderbridge.adapters.ccxt_any.codes import is_list_answer
 from orderbridge.adapters.ccxt_any.exchanges import Listing, Traits, address_of, is_sandbox, making_of
-from orderbridge.adapters.ccxt_any.watch import Markets, Watch
+from orderbridge.adapters.ccxt_any.watch import Call, Markets
 from orderbridge.errors import NotSupported, OrderNotFound, PartialList, UnexpectedResponse
 from orderbridge.gateway import order_from
 from orderbridge.http.retry import Deadline
@@ -52,11 +52,8 @@ class CcxtMarkets:
         account_call: what else a load tells, of the account. price_digits: see `market_from_ccxt`.
     """
 
-    def __init__(
-        self, client: CcxtClient, watch: Watch, *, account_call: str | None = None, price_digits: int | None = None
-    ) -> None:
+    def __init__(self, client: CcxtClient, *, account_call: str | None = None, price_digits: int | None = None) -> None:
         self._client = client
-        self._watch = watch
         # ccxt's symbols may hold small letters, ours do not.
         self._spelled: dict[str, str] = {}
         rules = MarketRules(
@@ -155,7 +152,7 @@ class CcxtMarkets:
         if fresh or is_moved or not self._client.exchange.markets:
             await self._load("load_markets", fresh or is_moved)
         self._loaded_at = address
-        return self._watch.markets
+        return self._client.watch.markets
 
     async def _load(self, method: str, *args: Any) -> Any:
         return await self._client.quietly(
@@ -163,7 +160,7 @@ class CcxtMarkets:
         )
 
     def _rows(self, markets: Markets) -> list[Any]:
-        self._watch.take(markets)
+        self._client.watch.take(markets)
         self._loaded_at = self._address()
         rows = [row for row in list((markets.kept["markets"] or {}).values()) if mapping.is_spot(row)]
         self._spelled = {row["symbol"].upper(): row["symbol"] for row in rows}
@@ -243,7 +240,7 @@ class CcxtReads:
         id = self.asked_by(order_id, symbol)
         call = CcxtCall(operation="lookup", make=lambda exchange: exchange.fetch_order(id, asked, dict(named)))
         try:
-            done: Answered = await self.sender.read(call, deadline=deadline)
+            done: Call = await self.sender.read(call, deadline=deadline)
         except OrderNotFound as error:
             last = call.calls[-1].sent[-1] if call.calls and call.calls[-1].sent else None
             # ccxt looked through what came; only where a row of ours says so is that the order's own place.
@@ -309,10 +306,10 @@ class CcxtReads:
 
     async def _ask(
         self, operation: str, deadline: Deadline, method: str, *args: Any, params: Mapping[str, Any]
-    ) -> Answered:
+    ) -> Call:
         """One read; `params` are a dict that nobody else holds, each time that it is tried."""
         call = CcxtCall(operation=operation, make=lambda exchange: getattr(exchange, method)(*args, dict(params)))
-        done: Answered = await self.sender.read(call, deadline=deadline)
+        done: Call = await self.sender.read(call, deadline=deadline)
         return done
 
     def orders_since(
@@ -379,7 +376,7 @@ class CcxtReads:
 
     async def _since(
         self, method: str, listing: Listing, window: Window, deadline: Deadline, operation: str
-    ) -> list[Answered]:
+    ) -> list[Call]:
         markets = await self.ready(deadline=deadline)
         if window.symbol is not None:
             self.markets.one(window.symbol, markets)
@@ -410,7 +407,7 @@ class CcxtReads:
         values: Any,
         source: str,
         operation: str,
-        done: Answered,
+        done: Call,
         is_meant: Callable[[Order], bool] = lambda order: True,
     ) -> Rows[Order]:
         facts = self.facts()
@@ -433,7 +430,7 @@ class CcxtReads:
             self.memory.put(order)
         return rows
 
-    async def _fills(self, done: Answered, order_id: str | None = None, symbol: str | None = None) -> Rows[Fill]:
+    async def _fills(self, done: Call, order_id: str | None = None, symbol: str | None = None) -> Rows[Fill]:
         def to_fill(row: Any) -> Fill:
             named = {**row, "order": row.get("order") or order_id} if isinstance(row, dict) else row
             fill = mapping.fill_from_row(named, venue=self.venue, account=self.account, rules=self.traits.rows)
@@ -443,9 +440,9 @@ class CcxtReads:
 
         return await self._rows(done.value, to_fill, "fills", done)
 
-    async def _rows(self, values: Any, convert: Callable[[Any], T], operation: str, done: Answered) -> Rows[T]:
+    async def _rows(self, values: Any, convert: Callable[[Any], T], operation: str, done: Call) -> Rows[T]:
         # Whether ccxt left these in the list or filtered them out, each is told once.
-        unread = [self.reader.bad_row(-1, reason, raw=raw) for raw, reason in done.call.unreadable]
+        unread = [self.reader.bad_row(-1, reason, raw=raw) for raw, reason in done.unreadable]
 
         def read(row: Any) -> T | None:
             if mapping.is_contract(row) or (isinstance(row, dict) and mapping.UNREADABLE in row):
@@ -458,9 +455,9 @@ class CcxtReads:
         return await self.reader.read(values, read, operation, raw_of=_as_sent, unread=unread)
 
 
-def check_whole(done: Answered, listing: Listing, *, small_pages: bool = True) -> None:
+def check_whole(done: Call, listing: Listing, *, small_pages: bool = True) -> None:
     """PartialList where an answer may be one page of several, UnexpectedResponse where ccxt made a list of no list."""
-    payloads = done.payloads
+    payloads = [sent.payload for sent in done.sent]
     if not length(done.value) and not any(is_list_answer(payload, listing.rows_at) for payload in payloads):
         keys = sorted({str(key) for payload in payloads if isinstance(payload, dict) for key in payload})
         names = ", ".join(keys) or "none"

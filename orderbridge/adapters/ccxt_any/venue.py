@@ -16,13 +16,13 @@ from typing import Any
 
 from orderbridge import errors
 from orderbridge.adapters.ccxt_any import exchanges
-from orderbridge.adapters.ccxt_any.client import CALL_SECONDS, Answered, CcxtCall, CcxtClient
+from orderbridge.adapters.ccxt_any.client import CALL_SECONDS, CcxtCall, CcxtClient
 from orderbridge.adapters.ccxt_any.codes import CcxtCodes
 from orderbridge.adapters.ccxt_any.mapping import order_from_answer
 from orderbridge.adapters.ccxt_any.overrides import OVERRIDES
 from orderbridge.adapters.ccxt_any.reads import TRIGGER, CcxtMarkets, CcxtReads, NotInList, check_symbol
 from orderbridge.adapters.ccxt_any.sending import creation, refuse_untaken
-from orderbridge.adapters.ccxt_any.watch import Watch
+from orderbridge.adapters.ccxt_any.watch import Call, Watch
 from orderbridge.gateway import Mode, checked_call, order_from
 from orderbridge.http.limits import LimitsLike, shared_limiter
 from orderbridge.http.retry import Deadline, Retries
@@ -116,14 +116,8 @@ class CcxtGateway(VenueGateway):
         )
         session = Session(gateway=self.name, venue=venue, transport=CcxtSends(), limiter=limiter, retries=retries)
         self._watch = watch = Watch(known, limiter, log=session.log.name)
-        client = CcxtClient(
-            known,
-            session=session,
-            codes=CcxtCodes(exchanges.secrets_of(known), traits),
-            writes_to=traits.writes,
-            is_watched=lambda: watch.is_intact,
-        )
-        markets = CcxtMarkets(client, watch, account_call=traits.account_call, price_digits=traits.price_digits)
+        client = CcxtClient(watch, session=session, codes=CcxtCodes(exchanges.secrets_of(known), traits))
+        markets = CcxtMarkets(client, account_call=traits.account_call, price_digits=traits.price_digits)
         reads = CcxtReads(
             sender=client.sender,
             reader=RowReader(session),
@@ -187,11 +181,11 @@ def _placing(reads: CcxtReads, clock: Callable[[], float]) -> Placing:
         make = creation(request, traits, symbol=symbol, client_order_id=client_order_id)
         return CcxtCall(operation="submit", make=make, client_order_id=client_order_id)
 
-    async def said(done: Answered, request: OrderRequest, call: CcxtCall, deadline: Deadline) -> Order:
+    async def said(done: Call, request: OrderRequest, call: CcxtCall, deadline: Deadline) -> Order:
         order_id = done.value.get("id") if isinstance(done.value, dict) else None
         if not isinstance(order_id, str) or not order_id.strip():
             raise Unclear("the answer names no order id")
-        if not all(sent.status is not None and sent.status < 300 for sent in done.call.writes):
+        if not all(sent.status is not None and sent.status < 300 for sent in done.counting):
             raise Unclear("the answer is no good one", order_id=order_id)
         if (name := markets.named_beside(done.value, request.symbol)) is not None:
             raise Unclear(f"the answer shows another, {order_id}: an order of {name}", order_id=order_id)

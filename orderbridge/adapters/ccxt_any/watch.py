@@ -20,7 +20,7 @@ from typing import Any, Final, NamedTuple
 
 from orderbridge.adapters.ccxt_any.mapping import STATED, UNREADABLE
 from orderbridge.errors import ConfigurationError
-from orderbridge.http.body import writable
+from orderbridge.http.body import Unreadable, load, writable
 from orderbridge.http.limits import Limiter
 from orderbridge.http.retry import Deadline
 from orderbridge.http.session import own_logger
@@ -99,6 +99,19 @@ class Sent:
     body: str = ""
     failed: BaseException | None = None
 
+    @property
+    def payload(self) -> Any:
+        """The JSON of the answer; None where it is none, or is no object or list."""
+        try:
+            loaded = load(self.body.encode("utf-8", "replace"))
+        except Unreadable:
+            return None
+        return loaded if isinstance(loaded, (dict, list)) else None
+
+
+# Stands for the request of a call that made none.
+NO_REQUEST: Final = Sent("", "", is_write=False, left=False)
+
 
 @dataclass(slots=True, eq=False)
 class Call:
@@ -110,6 +123,7 @@ class Call:
         is_write: a write may leave once; `not_after` is the loop time after which it may not. writes_to: whether a
             request of it is that write, by method and path.
         unreadable: rows that ccxt's parser failed at, and why.
+        value, error: what came of it.
     """
 
     lane: Lane
@@ -120,18 +134,36 @@ class Call:
     writes_to: Callable[[str, str], bool] = lambda method, path: method != "GET"
     sent: list[Sent] = field(default_factory=list)
     unreadable: list[tuple[Any, str]] = field(default_factory=list)
+    value: Any = None
+    error: Exception | None = None
 
     @property
-    def writes(self) -> list[Sent]:
-        """The requests that may have changed something."""
-        return [each for each in self.sent if each.is_write]
+    def counting(self) -> list[Sent]:
+        """The requests that count: of a write those that may have changed something."""
+        return [each for each in self.sent if each.is_write or not self.is_write]
+
+    @property
+    def last(self) -> Sent:
+        """The last of these; `NO_REQUEST` where there is none."""
+        return self.counting[-1] if self.counting else NO_REQUEST
+
+    @property
+    def has_left(self) -> bool:
+        """True if one of these may have left."""
+        return any(sent.left for sent in self.counting)
+
+    @property
+    def cause(self) -> BaseException:
+        """The error of the request itself, where ccxt tried to send it again and was kept from it."""
+        failed = self.last.failed if isinstance(self.error, Repeated) else None
+        return failed or self.error or Exception("nothing failed")
 
     def begin(self, method: str, url: str) -> Sent:
         """Note a request that is about to leave. Repeated, TooLate: it must not."""
         path = url.partition("?")[0]
         is_write = self.is_write and self.writes_to(method.upper(), path)
         if is_write:
-            if any(each.left and each.failed is not None for each in self.writes):
+            if any(each.left and each.failed is not None for each in self.counting):
                 raise Repeated("a write is sent once")
             now = Deadline(0).at
             if not self.deadline.remaining() or (self.not_after is not None and now > self.not_after):

@@ -7,7 +7,6 @@ from typing import Any
 
 from orderbridge.adapters.ccxt_any.client import CcxtCall, CcxtClient
 from orderbridge.adapters.ccxt_any.codes import CcxtCodes
-from orderbridge.adapters.ccxt_any.exchanges import Traits
 from orderbridge.adapters.ccxt_any.venue import CcxtSends
 from orderbridge.adapters.ccxt_any.watch import Sent, current_call
 from orderbridge.errors import OrderBridgeError
@@ -34,9 +33,8 @@ async def error_of(
         limiter=Limiter(None),
         retries=Retries(tries=1),
     )
-    client = CcxtClient(
-        SimpleNamespace(id="test"), session=session, codes=codes, writes_to=Traits().writes, is_watched=lambda: True
-    )
+    watch: Any = SimpleNamespace(exchange=SimpleNamespace(id="test"), is_intact=True)
+    client = CcxtClient(watch, session=session, codes=codes)
     made = CcxtCall(operation=call, make=fail, client_order_id=client_order_id)
     try:
         if call == "submit":
