@@ -112,7 +112,7 @@ def test_raw_floats_are_rounded_to_what_ccxt_sends_where_digits_count(name: str,
     row = {"id": "AB", "symbol": "A/B", "base": "A", "quote": "B", "spot": True, "type": "spot"}
     row["precision"] = {"amount": amount_precision, "price": price_precision}
     exchange.set_markets([row])
-    digits = {each[0]: each[1] for each in OVERRIDES.get(name, ())}.get("price_digits")
+    digits = OVERRIDES.get(name, {}).get("price_digits")
     market = market_from_ccxt(row, mode=exchange.precisionMode, price_digits=digits)
 
     price, amount = price_of(value, market), amount_of(value, market)

@@ -6,7 +6,7 @@ import difflib
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -21,9 +21,6 @@ from orderbridge.http.limits import Rate
 from orderbridge.model.basics import EditClass, Idempotency, OrderType, Side, TimeInForce
 from orderbridge.model.order import Order
 from orderbridge.venue.meanings import Meaning
-
-# A field of an exchange's `Traits`, its value, and why it is another than what ccxt declares.
-Row = tuple[str, Any, str]
 
 # Ours to ccxt's, so that settings read as those of every other gateway.
 CREDENTIALS: Final[Mapping[str, str]] = {
@@ -454,11 +451,6 @@ def declared(exchange: Any) -> Traits:
         fetches_trigger=_dict(spot.get("fetchOrder")).get("trigger") is True,
         trigger_orders_apart=_dict(spot.get("fetchOpenOrders")).get("trigger") is True,
     )
-
-
-def corrected(traits: Traits, rows: tuple[Row, ...]) -> Traits:
-    """The traits with the override rows (field, value, reason) of an exchange over them."""
-    return replace(traits, **{name: value for name, value, _ in rows})
 
 
 def _dict(value: Any) -> Mapping[str, Any]:

@@ -1,5 +1,5 @@
 """
-Where ccxt's declarations are wrong or say too little: one row for each, and why.
+Where ccxt's declarations are wrong or say too little: a row for each, and why.
 
 What leaves for a new order stands in `sending`.
 """
@@ -7,91 +7,96 @@ What leaves for a new order stands in `sending`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
-from orderbridge.adapters.ccxt_any.exchanges import Listing, Row
+from orderbridge.adapters.ccxt_any.exchanges import Listing, Traits, declared
 from orderbridge.adapters.ccxt_any.rows import RULES
 from orderbridge.adapters.ccxt_any.sending import SENDING
 from orderbridge.venue.meanings import Meaning, rows_of
 
 _list = partial(Listing, exists=True)
-_GETS_WRITE: Final[Row] = ("gets_write", "/private/(buy|sell|edit|cancel)", "its orders are placed and changed by GET")
 
-_ROWS: Final[Mapping[str, tuple[Row, ...]]] = {
-    "bitso": (
-        ("order_needs_symbol", False, "declared, and not used: Bitso looks orders up by id alone"),
-        (
-            "open_orders",
-            _list(needs_symbol=True, limit=100, takes_since=False, rows_at=("payload",)),
-            "ccxt asks by book only, refuses `since`, and its source says 100 rows where `features` say 500",
-        ),
-        (
-            "trades",
-            _list(needs_symbol=True, limit=100, takes_since=False, rows_at=("payload",)),
-            "`since` is refused without a marker",
-        ),
-        ("id_shape", r"[A-Za-z0-9]{1,64}", "oids are letters and digits, and ccxt puts them into the path as they are"),
-        ("numbers_by_market", False, "an order is looked up and cancelled by its oid alone"),
-        ("order_rows_at", ("payload",), "an empty payload is a miss, and an answer without one is none"),
-        ("cancel_lists", True, "Bitso answers with the oids that it cancelled, and with none when it cancelled none"),
-    ),
-    "binance": (
-        ("turns_away", True, "requests beyond its limits fail, with status 429; only what a 5xx did is not known"),
-        ("open_orders", _list(whole=True, rows_at=()), "one answer holds all; there are no pages"),
-        (
-            "trades",
-            _list(needs_symbol=True, limit=1000, days_at_once=1, latest=True, rows_at=()),
-            "without a start the latest trades are shown, and with one those of a day",
-        ),
-    ),
-    "kraken": (
-        ("open_orders", _list(whole=True, rows_at=("result", "open")), "one answer holds all open orders"),
-        ("trades", _list(limit=50, rows_at=("result", "trades")), "50 rows at a time; `features` lack it"),
-        ("order_rows_at", ("result",), "an empty result is a miss, and an answer without one is none"),
-        ("id_shape", r"[A-Z0-9]{6}-[A-Z0-9]{5}-[A-Z0-9]{6}", "transaction ids; ccxt would take a comma-separated list"),
-        ("numbers_by_market", False, "an order is looked up and cancelled by its transaction id alone"),
-    ),
-    "coinbase": (
-        ("open_orders", _list(more="has_next", rows_at=("orders",)), "the answer tells of further pages"),
-        ("orders", _list(more="has_next", rows_at=("orders",)), "the answer tells of further pages"),
-        ("trades", _list(limit=100, rows_at=("fills",)), "ccxt asks for 100 where `features` say 3000"),
-        ("id_shape", r"[A-Za-z0-9-]{8,64}", "order ids are UUIDs in a path"),
-        ("numbers_by_market", False, "order ids are UUIDs"),
-    ),
-    "bithumb": (("open_orders", _list(needs_symbol=True, limit=100), "ccxt refuses to list without a symbol"),),
-    "bybit": (
-        ("fetch_params", {"acknowledged": True}, "ccxt refuses a look-up without it: older orders may not be shown"),
-        ("order_rows_at", ("result", "list"), "the list is asked for by one id, so an empty one is a miss"),
-    ),
-    "kucoin": (("account_call", "load_migration_status", "which of two spot accounts its orders go to"),),
-    "deribit": (_GETS_WRITE,),
-    "coinbaseinternational": (_GETS_WRITE, ("posts_read", "/auth$", "its token is got by POST before an order")),
-    "hyperliquid": (
-        ("posts_read", "/info$", "all of its reads are asked by POST"),
-        ("price_digits", 5, "ccxt has the tick of the price at the load of the markets"),
-    ),
+# By exchange, fields of its `Traits`.
+_ROWS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "bitso": {
+        # Declared, and not used: Bitso looks orders up by id alone.
+        "order_needs_symbol": False,
+        # ccxt asks by book only, refuses `since`, and its source says 100 rows where `features` say 500.
+        "open_orders": _list(needs_symbol=True, limit=100, takes_since=False, rows_at=("payload",)),
+        # `since` is refused without a marker.
+        "trades": _list(needs_symbol=True, limit=100, takes_since=False, rows_at=("payload",)),
+        # Oids are letters and digits, and ccxt puts them into the path as they are.
+        "id_shape": r"[A-Za-z0-9]{1,64}",
+        # An order is looked up and cancelled by its oid alone.
+        "numbers_by_market": False,
+        # An empty payload is a miss, and an answer without one is none.
+        "order_rows_at": ("payload",),
+        # Bitso answers with the oids that it cancelled, and with none when it cancelled none.
+        "cancel_lists": True,
+    },
+    "binance": {
+        # Requests beyond its limits fail, with status 429; only what a 5xx did is not known.
+        "turns_away": True,
+        # One answer holds all; there are no pages.
+        "open_orders": _list(whole=True, rows_at=()),
+        # Without a start the latest trades are shown, and with one those of a day.
+        "trades": _list(needs_symbol=True, limit=1000, days_at_once=1, latest=True, rows_at=()),
+    },
+    "kraken": {
+        # One answer holds all open orders.
+        "open_orders": _list(whole=True, rows_at=("result", "open")),
+        # 50 rows at a time; `features` lack it.
+        "trades": _list(limit=50, rows_at=("result", "trades")),
+        # An empty result is a miss, and an answer without one is none.
+        "order_rows_at": ("result",),
+        # Transaction ids, by which alone an order is looked up and cancelled; ccxt would take a comma-separated list.
+        "id_shape": r"[A-Z0-9]{6}-[A-Z0-9]{5}-[A-Z0-9]{6}",
+        "numbers_by_market": False,
+    },
+    "coinbase": {
+        # The answer tells of further pages.
+        "open_orders": _list(more="has_next", rows_at=("orders",)),
+        "orders": _list(more="has_next", rows_at=("orders",)),
+        # ccxt asks for 100 where `features` say 3000.
+        "trades": _list(limit=100, rows_at=("fills",)),
+        # Order ids are UUIDs, in a path.
+        "id_shape": r"[A-Za-z0-9-]{8,64}",
+        "numbers_by_market": False,
+    },
+    # ccxt refuses to list without a symbol.
+    "bithumb": {"open_orders": _list(needs_symbol=True, limit=100)},
+    "bybit": {
+        # ccxt refuses a look-up without it: older orders may not be shown.
+        "fetch_params": {"acknowledged": True},
+        # The list is asked for by one id, so an empty one is a miss.
+        "order_rows_at": ("result", "list"),
+    },
+    # Which of two spot accounts its orders go to.
+    "kucoin": {"account_call": "load_migration_status"},
+    # It gives all that it refuses that status.
+    "bitfinex": {"refuses_with_500": True},
+    # Its orders are placed and changed by GET; a token is got by POST before an order.
+    "deribit": {"gets_write": "/private/(buy|sell|edit|cancel)"},
+    "coinbaseinternational": {"gets_write": "/private/(buy|sell|edit|cancel)", "posts_read": "/auth$"},
+    # All of its reads are asked by POST, and ccxt has the tick of the price at the load of the markets.
+    "hyperliquid": {"posts_read": "/info$", "price_digits": 5},
 }
-
-_CLASSES: Final = "ccxt has time-outs, duplicates and refusals under the same classes"
 
 
 def _refusals(
-    code_at: str, *codes: tuple[Meaning, str], texts: tuple[tuple[Meaning, str], ...] = (), with_500: bool = False
-) -> tuple[Row, ...]:
+    code_at: str, *codes: tuple[Meaning, str], texts: tuple[tuple[Meaning, str], ...] = ()
+) -> Mapping[str, Any]:
     """What an exchange's codes prove, parted by spaces; and its texts, parted by `|`, of which the first that fits."""
     table = rows_of(*codes) | {text: meaning for meaning, row in texts for text in row.split("|")}
-    return (
-        ("refusals", table, _CLASSES),
-        ("code_at", tuple(code_at.split()), "where the exchange's answers have their codes"),
-        *((("refuses_with_500", True, "it gives all that it refuses that status"),) if with_500 else ()),
-    )
+    return {"refusals": table, "code_at": tuple(code_at.split())}
 
 
-# By exchange, what is certain to be a refusal before anything could rest in the book. What is not here is unclear where
-# ccxt's class decides nothing. Each exchange's own time stamps and nonces are checked before a request is looked at: it
-# was not admitted.
-_REFUSALS: Final[Mapping[str, tuple[Row, ...]]] = {
+# By exchange, what is certain to be a refusal before anything could rest in the book: ccxt has time-outs, duplicates
+# and refusals under the same classes. What is not here is unclear where ccxt's class decides nothing. Each exchange's
+# own time stamps and nonces are checked before a request is looked at: it was not admitted.
+_REFUSALS: Final[Mapping[str, Mapping[str, Any]]] = {
     # Source: Bitso API v3, "Error codes".
     "bitso": _refusals(
         "error.code",
@@ -267,7 +272,6 @@ _REFUSALS: Final[Mapping[str, tuple[Row, ...]]] = {
             (Meaning.INVALID, "Invalid order: minimum size for *|Invalid order: maximum size for *"),
             (Meaning.PERMISSION, "api_key: permission invalid"),
         ),
-        with_500=True,
     ),
     # Source: Bitstamp API v2, "Response codes" and "Possible authentication errors". Not each answer has a code.
     "bitstamp": _refusals(
@@ -315,14 +319,23 @@ _FAMILIES: Final = {
 _LIKE: Final = {name: like for like, names in _FAMILIES.items() for name in names.split()}
 
 
-def _rows_of(name: str) -> tuple[Row, ...]:
+def _rows_of(name: str) -> Mapping[str, Any]:
     like = _LIKE.get(name, name)
-    sent = tuple((field, value, why) for field, value, why, names in SENDING if like in names.split())
-    reads = (("rows", RULES[like], "its own rows were read beside what ccxt makes of them"),) if like in RULES else ()
-    return (*_ROWS.get(like, ()), *sent, *_REFUSALS.get(like, ()), *reads)
+    sent = {field: value for field, value, names in SENDING if like in names.split()}
+    return {
+        **_ROWS.get(like, {}),
+        **sent,
+        **_REFUSALS.get(like, {}),
+        **({"rows": RULES[like]} if like in RULES else {}),
+    }
 
 
-OVERRIDES: Final[Mapping[str, tuple[Row, ...]]] = {
+OVERRIDES: Final[Mapping[str, Mapping[str, Any]]] = {
     name: _rows_of(name)
     for name in sorted({*_ROWS, *_REFUSALS, *RULES, *_LIKE, *" ".join(names for *_, names in SENDING).split()})
 }
+
+
+def traits_of(exchange: Any) -> Traits:
+    """What an exchange can do: what ccxt declares of it, corrected by the rows here."""
+    return replace(declared(exchange), **OVERRIDES.get(exchange.id, {}))

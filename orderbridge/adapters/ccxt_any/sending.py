@@ -79,64 +79,54 @@ _STOPS: Final[Mapping[str, Stops]] = {
     "htx": Stops(frozenset({_STOP_LIMIT}), loses_id=False),
 }
 
-_ALL_LIVES: Final = frozenset({_GTC, _IOC, _FOK})
 # What differs from the features that ccxt declares, by exchange.
-_TAKES: Final[tuple[tuple[str, Any, str, str], ...]] = (
+_TAKES: Final[tuple[tuple[str, Any, str], ...]] = (
+    # Others go out under a name or in a word that is not the exchange's, or were not captured.
     (
         "times_in_force",
         frozenset({_GTC}),
-        "others go out under a name or in a word that is not the exchange's, or were not captured",
         "bitso bitflyer bitstamp coinbaseinternational coinmate delta independentreserve indodax latoken luno ndax "
         "onetrading p2b phemex",
     ),
-    ("times_in_force", frozenset({_GTC, _IOC}), "ccxt refuses FOK, or the exchange has none", "deepcoin kraken"),
-    ("times_in_force", _ALL_LIVES, "FOK leaves in the exchange's own word, and is not declared", "alpaca revolutx"),
+    # ccxt refuses FOK, or the exchange has none.
+    ("times_in_force", frozenset({_GTC, _IOC}), "deepcoin kraken"),
+    # FOK leaves in the exchange's own word, and is not declared.
+    ("times_in_force", frozenset({_GTC, _IOC, _FOK}), "alpaca revolutx"),
+    # It goes out under a name that is not the exchange's, or was not captured.
     (
         "post_only",
         False,
-        "postOnly goes out under a name that is not the exchange's, or was not captured",
         "bitbank bitflyer bitrue bitso bitstamp coinbaseinternational coincheck coinmate delta independentreserve luno "
         "mercado ndax onetrading p2b phemex",
     ),
-    ("post_only", True, "it leaves as a type of its own, and is not declared", "lbank"),
-    (
-        "order_types",
-        frozenset({OrderType.LIMIT}),
-        "ccxt refuses orders at market, or those without a price, or sends them as others",
-        "btcbox derive hyperliquid nado",
-    ),
-    (
-        "order_types",
-        frozenset({OrderType.LIMIT, OrderType.MARKET}),
-        "orders at market are not declared, and leave as such",
-        "cryptomus woo",
-    ),
-    ("quote_sides", frozenset(), "a cost goes out as an amount that names no currency", "bitrue coinex"),
-    (
-        "quote_sides",
-        frozenset({Side.BUY}),
-        "buys leave in a field for quote; sells cannot, or not of every kind of account, or with a field of ccxt's own",
-        "btse bybit coincheck coinmate cryptomus indodax luno okx toobit",
-    ),
-    ("quote_sides", frozenset(Side), "the cost leaves in a field for quote", "coinbaseexchange revolutx zebpay"),
-    ("base_sides", frozenset(), "ccxt wants a cost of every order at market", "zebpay"),
-    (
-        "quote_as",
-        "cost",
-        "ccxt takes it as a parameter only, or its own call sends a price along",
-        "backpack btse coinbaseexchange cryptomus indodax mexc revolutx toobit zebpay",
-    ),
-    ("quote_as", "cost price", "ccxt forgets a cost that has no price beside it", "bithumb"),
-    ("quote_as", "market_buy_amount", "ccxt refuses the cost that it asks for, and not the field for it", "coincheck"),
-    ("becomes", "ordId", "an order that was triggered is another one there, and shows its algoId", "okx"),
-    ("base_buys_if", "is_unified_enabled", "of other accounts the amount would be one of quote", "bybit"),
-    ("quote_as", "amount", "ccxt sends the amount of such a buy as quote", "coinmate luno"),
-    (
-        "edits",
-        True,
-        "the order is amended in its place and keeps its id",
-        "bitvavo bullish bybit coinbase gate kraken okx",
-    ),
+    # It leaves as a type of its own, and is not declared.
+    ("post_only", True, "lbank"),
+    # ccxt refuses orders at market, or those without a price, or sends them as others.
+    ("order_types", frozenset({OrderType.LIMIT}), "btcbox derive hyperliquid nado"),
+    # Orders at market are not declared, and leave as such.
+    ("order_types", frozenset({OrderType.LIMIT, OrderType.MARKET}), "cryptomus woo"),
+    # A cost goes out as an amount that names no currency.
+    ("quote_sides", frozenset(), "bitrue coinex"),
+    # Buys leave in a field for quote; sells cannot, or not of every kind of account, or with a field of ccxt's own.
+    ("quote_sides", frozenset({Side.BUY}), "btse bybit coincheck coinmate cryptomus indodax luno okx toobit"),
+    # The cost leaves in a field for quote.
+    ("quote_sides", frozenset(Side), "coinbaseexchange revolutx zebpay"),
+    # ccxt wants a cost of every order at market.
+    ("base_sides", frozenset(), "zebpay"),
+    # ccxt takes it as a parameter only, or its own call sends a price along.
+    ("quote_as", "cost", "backpack btse coinbaseexchange cryptomus indodax mexc revolutx toobit zebpay"),
+    # ccxt forgets a cost that has no price beside it.
+    ("quote_as", "cost price", "bithumb"),
+    # ccxt refuses the cost that it asks for, and not the field for it.
+    ("quote_as", "market_buy_amount", "coincheck"),
+    # ccxt sends the amount of such a buy as quote.
+    ("quote_as", "amount", "coinmate luno"),
+    # An order that was triggered is another one there, and shows its algoId.
+    ("becomes", "ordId", "okx"),
+    # Of other accounts the amount would be one of quote.
+    ("base_buys_if", "is_unified_enabled", "bybit"),
+    # The order is amended in its place and keeps its id.
+    ("edits", True, "bitvavo bullish bybit coinbase gate kraken okx"),
 )
 
 # Exchanges that take a market buy in base: the field of the request, one beside it or its address is for base, and what
@@ -148,12 +138,12 @@ _BASE_BUYS: Final = (
 )
 
 
-# A field of `Traits`, its value, why, and the exchanges that it is so of.
-SENDING: Final[tuple[tuple[str, Any, str, str], ...]] = (
-    *(("client_ids", ids, "captured as the exchange's own field", names) for names, ids in _CLIENT_IDS.items()),
-    *(("stops", stops, "captured as a form of its own", names) for names, stops in _STOPS.items()),
+# A field of `Traits`, its value, and the exchanges that it is so of.
+SENDING: Final[tuple[tuple[str, Any, str], ...]] = (
+    *(("client_ids", ids, names) for names, ids in _CLIENT_IDS.items()),
+    *(("stops", stops, names) for names, stops in _STOPS.items()),
     *_TAKES,
-    ("base_sides", frozenset(Side), "a market buy in base leaves as one", _BASE_BUYS),
+    ("base_sides", frozenset(Side), _BASE_BUYS),
 )
 
 

@@ -19,7 +19,7 @@ from orderbridge.adapters.ccxt_any import exchanges
 from orderbridge.adapters.ccxt_any.client import CALL_SECONDS, CcxtCall, CcxtClient
 from orderbridge.adapters.ccxt_any.codes import CcxtCodes
 from orderbridge.adapters.ccxt_any.mapping import order_from_answer
-from orderbridge.adapters.ccxt_any.overrides import OVERRIDES
+from orderbridge.adapters.ccxt_any.overrides import traits_of
 from orderbridge.adapters.ccxt_any.reads import TRIGGER, CcxtMarkets, CcxtReads, NotInList, check_symbol
 from orderbridge.adapters.ccxt_any.sending import creation, refuse_untaken
 from orderbridge.adapters.ccxt_any.watch import Call, Watch
@@ -110,7 +110,7 @@ class CcxtGateway(VenueGateway):
         venue = f"ccxt.{known.id}"
         self.name = gateway_name(venue, account)
         self._exchange = known
-        traits = exchanges.corrected(exchanges.declared(known), OVERRIDES.get(known.id, ()))
+        traits = traits_of(known)
         limiter = shared_limiter(
             (venue, exchanges.address_of(known), exchanges.digest_of(known)), limits, venue=exchanges.rate_of(known)
         )

@@ -16,8 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from orderbridge import OrderRequest
 from orderbridge.adapters.ccxt_any import CcxtGateway
-from orderbridge.adapters.ccxt_any.exchanges import corrected, declared
-from orderbridge.adapters.ccxt_any.overrides import OVERRIDES
+from orderbridge.adapters.ccxt_any.overrides import traits_of
 from orderbridge.errors import OrderBridgeError
 from orderbridge.http.retry import Retries
 from tests.adapters.ccxt_any.conftest import MARKET
@@ -129,7 +128,7 @@ async def capturing(name: str, **options: Any) -> AsyncIterator[tuple[CcxtGatewa
     """A gateway, and what leaves it; `options` are ccxt's, such as tell one kind of account from another."""
     known, left = exchange_of(name), []
     known.options.update(options)
-    traits = corrected(declared(known), OVERRIDES.get(name, ()))
+    traits = traits_of(known)
 
     async def fetch(url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
         told = headers or {}

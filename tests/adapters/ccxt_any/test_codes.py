@@ -12,8 +12,8 @@ import pytest
 
 from orderbridge import OrderBridge, OrderRequest
 from orderbridge.adapters.ccxt_any.codes import CcxtCodes
-from orderbridge.adapters.ccxt_any.exchanges import Traits, corrected, declared
-from orderbridge.adapters.ccxt_any.overrides import OVERRIDES
+from orderbridge.adapters.ccxt_any.exchanges import Traits
+from orderbridge.adapters.ccxt_any.overrides import OVERRIDES, traits_of
 from orderbridge.adapters.ccxt_any.watch import Sent
 from orderbridge.errors import (
     AuthenticationFailed,
@@ -64,7 +64,7 @@ async def _answer(
     """ccxt's error for an answer to a new order, and ours."""
     ccxt = import_module("ccxt.async_support")
     known = getattr(ccxt, name)()
-    traits = corrected(declared(known), OVERRIDES.get(name, ()))
+    traits = traits_of(known)
     body, url = json.dumps(told), "https://exchange.example/api/v3/order"
     raised: BaseException | None = None
     try:
@@ -353,7 +353,7 @@ async def test_without_a_client_id_a_duplicate_is_unknown(row: Any) -> None:
 def test_what_ccxt_takes_for_a_nonce_was_not_admitted(name: str) -> None:
     """A nonce or a time stamp that is refused keeps no order waiting: the exchange did not look at it."""
     known = getattr(import_module("ccxt.async_support"), name)()
-    rows = corrected(declared(known), OVERRIDES[name]).refusals
+    rows = traits_of(known).refusals
     by_class = {**known.exceptions["exact"], **known.exceptions.get("spot", {}).get("exact", {})}
     nonces = {code for code, kind in by_class.items() if kind.__name__ == "InvalidNonce"}
     # Of WebSockets, of a version that is gone; and a window that is too wide, which another try would not mend.
@@ -368,7 +368,7 @@ def test_no_trouble_of_the_exchange_is_a_refusal(name: str) -> None:
     """What ccxt has under a class of its own for time-outs, outages and limits stands in no row that refuses."""
     known = getattr(import_module("ccxt.async_support"), name)()
     by_class = {**known.exceptions["exact"], **known.exceptions.get("spot", {}).get("exact", {})}
-    rows = corrected(declared(known), OVERRIDES[name]).refusals
+    rows = traits_of(known).refusals
     passing = {"RequestTimeout", "ExchangeNotAvailable", "RateLimitExceeded", "DDoSProtection", "CancelPending"}
 
     told = {code: rows[code] for code, kind in by_class.items() if code in rows and kind.__name__ in passing}
@@ -381,7 +381,7 @@ async def test_an_order_that_is_not_there_outweighs_a_code_for_anything() -> Non
     told = {"code": "400100", "msg": "order_not_exist_or_not_allow_to_cancel"}
 
     raised, _ = await _answer("kucoin", 200, told, None)
-    codes = CcxtCodes((), corrected(Traits(), OVERRIDES["kucoin"]))
+    codes = CcxtCodes((), replace(Traits(), **OVERRIDES["kucoin"]))
     sent = Sent("DELETE", "https://exchange.example", False, status=200, body=json.dumps(told), failed=raised)
 
     assert type(await error_of(raised, sent, codes=codes, call="cancel")) is OrderNotFound
@@ -389,7 +389,7 @@ async def test_an_order_that_is_not_there_outweighs_a_code_for_anything() -> Non
 
 async def test_a_wrong_key_is_told_where_all_refusals_come_with_500() -> None:
     """Bitfinex' own code counts for a read too; without one a 500 may pass."""
-    codes = CcxtCodes((), corrected(Traits(), OVERRIDES["bitfinex"]))
+    codes = CcxtCodes((), replace(Traits(), **OVERRIDES["bitfinex"]))
 
     async def read(told: Any) -> OrderBridgeError:
         raised, _ = await _answer("bitfinex", 500, told, None)
