@@ -184,7 +184,7 @@ class MemoryJournal:
         self._alive: dict[str, float] = {}
         self._in_flight: dict[str, Record] = {}
         # So that many which cannot be forgotten are not walked over at every write.
-        self._sweep_at = most
+        self._sweep_at, self._sweep_orders_at = most, 0
         self._latest: datetime | None = None
         self._let_go: set[str] = set()
 
@@ -192,8 +192,8 @@ class MemoryJournal:
         """Nobody places by a key again: what stands under it is forgotten once its order is over, and few are kept."""
         if (placement_id := self._keys.get((gateway, key))) is not None:
             self._let_go.add(placement_id)
-            self._most = min(self._most, _MOST_LET_GO)
-            self._sweep_at = min(self._sweep_at, 2 * self._most)
+            if self._most > _MOST_LET_GO:
+                self._most, self._sweep_at = _MOST_LET_GO, 2 * _MOST_LET_GO
 
     async def create(self, record: Record, *then: Transition, alone: bool = False) -> Record:
         """See `Journal.create`."""
@@ -267,10 +267,11 @@ class MemoryJournal:
     async def observe(self, orders: Sequence[Order]) -> list[Order]:
         """See `Journal.observe`."""
         known = [self._observe(order) for order in orders]
-        if len(self._orders) > 2 * self._most:
+        if len(self._orders) > max(2 * self._most, self._sweep_orders_at):
             over = [key for key, order in self._orders.items() if order.is_done]
             for key in over[: len(self._orders) - self._most]:
                 self._dropped(key)
+            self._sweep_orders_at = _grown(len(self._orders))
         return known
 
     def _observe(self, order: Order) -> Order:
@@ -390,7 +391,7 @@ class MemoryJournal:
             self._clients.pop((placement.gateway, placement.client_order_id or ""), None)
             if self._keys.get((placement.gateway, placement.key or "")) == record.id:
                 del self._keys[placement.gateway, placement.key or ""]
-        self._sweep_at = max(self._most, len(self._records)) + self._most // 10 + 1
+        self._sweep_at = _grown(max(self._most, len(self._records)))
 
     def _is_over(self, record: Record) -> bool:
         placement = record.placement
@@ -403,6 +404,10 @@ class MemoryJournal:
         order = placement.order and self._orders.get(placement.order.identity, placement.order)
         is_free = placement.key is None or record.id in self._let_go
         return is_free and order is not None and order.is_done
+
+
+def _grown(held: int) -> int:
+    return held + held // 10 + 1
 
 
 def _ids_of(order: Order) -> tuple[str, ...]:

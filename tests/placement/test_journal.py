@@ -225,8 +225,8 @@ async def test_a_few_of_many_are_found(journal: Journal) -> None:
 class Counting(MemoryJournal):
     """It counts how many placements it looks at to find what it can forget."""
 
-    def __init__(self, most: int) -> None:
-        super().__init__(most=most)
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
         self.looked_at = 0
 
     def _is_over(self, record: Record) -> bool:
@@ -274,6 +274,31 @@ async def test_a_journal_in_memory_never_forgets_what_may_be_asked_for(why: str)
     assert len(placements) == (400 if why == "key" else 401)
     assert (again.order_id == "oid1") is (why != "works")
     assert journal.looked_at <= 30 * 400
+
+
+class Walked(dict[Any, Any]):
+    """It counts how often it is walked over."""
+
+    walks = 0
+
+    def items(self) -> Any:
+        self.walks += 1
+        return super().items()
+
+
+async def test_many_orders_that_work_make_no_placement_slower_whose_key_is_let_go() -> None:
+    """A bot that places a thousand orders and asks after none of them pays for each what it paid for the first."""
+    journal = Counting()
+    orders = journal._orders = Walked()
+    bot = Bot(Accepting(), journal=journal)
+    for number in range(1_200):
+        await bot.bridge.place("bitso", limit_buy(), key=f"k{number}")
+        journal.let_go("bitso", f"k{number}")
+    await bot.bridge.aclose()
+
+    assert len(orders) == 1_200
+    assert journal.looked_at <= 10 * 1_200
+    assert orders.walks <= 10
 
 
 async def test_a_verdict_whose_watch_is_over_is_forgotten_in_memory() -> None:
