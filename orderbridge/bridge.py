@@ -205,9 +205,7 @@ class OrderBridge:
                 found[position] = await self._remembered(parsed[position], each, reading)
             elif any(map(_is_of_trades, each.orders)):
                 found[position] = await self._completed(each, reading)
-        return LookupResult.of_all_checked(
-            {"refs": refs, "found": tuple(found), "unreachable": failures, "bad_rows": bad_rows}
-        )
+        return LookupResult.of_checked(refs=refs, found=tuple(found), unreachable=failures, bad_rows=bad_rows)
 
     async def _ask(
         self, work: Mapping[str, list[OrderRef]], timeout: float | None

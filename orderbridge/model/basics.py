@@ -196,17 +196,7 @@ class _Model(BaseModel):
         What has no plain default must be given, `raw` too. The gateway contract holds what is made so against
         `model_validate`.
         """
-        return cls.of_all_checked({**cls._unsaid, **values})
-
-    @classmethod
-    def unsaid(cls) -> dict[str, Any]:
-        """A value for each field, as where nothing is said of it: to be filled in for `of_all_checked`."""
-        return cls._unsaid.copy()
-
-    @classmethod
-    def of_all_checked(cls, values: dict[str, Any]) -> Self:
-        """As `of_checked`, of a value for each field: they become the model's own. For rows that come by the page."""
-        return _made(cls, values, cls._said)
+        return made(cls, {**cls._unsaid, **values})
 
 
 class UserModel(_Model, metaclass=_Meta):
@@ -244,7 +234,7 @@ class VenueModel(_Model):
                 yield name, value
 
 
-M = TypeVar("M", bound=BaseModel)
+M = TypeVar("M", bound=_Model)
 _new: Final = object.__new__
 # What pydantic keeps of a model, each at its place: its own way to set them takes twice as long.
 _put_values, _put_said, _put_extra, _put_private = (
@@ -253,10 +243,16 @@ _put_values, _put_said, _put_extra, _put_private = (
 )
 
 
-def _made(model: type[M], values: dict[str, Any], said: set[str]) -> M:
+def unsaid(model: type[_Model]) -> dict[str, Any]:
+    """A value for each field, as where nothing is said of it: to be filled in for `made`."""
+    return model._unsaid.copy()
+
+
+def made(model: type[M], values: dict[str, Any], said: set[str] | None = None) -> M:
+    """As `of_checked`, of a value for each field: they become the model's own. For rows that come by the page."""
     new = _new(model)
     _put_values(new, values)
-    _put_said(new, said)
+    _put_said(new, model._said if said is None else said)
     _put_extra(new, None)
     _put_private(new, None)
     return new
@@ -266,7 +262,7 @@ def altered(model: M, update: Mapping[str, Any]) -> M:
     """A copy with other values, which were checked and are of the fields' own types, as those of `of_checked`."""
     said = model.__pydantic_fields_set__
     # One set for all that say everything: it would be the largest part of an order.
-    return _made(type(model), {**model.__dict__, **update}, said if said >= update.keys() else said | update.keys())
+    return made(type(model), {**model.__dict__, **update}, said if said >= update.keys() else said | update.keys())
 
 
 def _to_utc(moment: datetime) -> datetime:

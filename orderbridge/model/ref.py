@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Final
 from pydantic import AfterValidator, StringConstraints, model_validator
 
 from orderbridge.errors import ConfigurationError
-from orderbridge.model.basics import Symbol, UserModel
+from orderbridge.model.basics import Symbol, UserModel, made, unsaid
 from orderbridge.model.order import Order, OrderKey
 from orderbridge.model.placement import Placement
 
@@ -102,9 +102,9 @@ class OrderRef(UserModel):
             raise WrongRef(f"{text!r} names no order: write an id, or gateway:id, or gateway:client:id")
         if not text.strip().isprintable():
             raise WrongRef(f"{text!r} holds a control character, as no id does")
-        ref = cls.unsaid()
-        ref["gateway"], ref[named] = gateway, given
-        return cls.of_all_checked(ref)
+        told = unsaid(cls)
+        told["gateway"], told[named] = gateway, given
+        return made(cls, told)
 
     @classmethod
     def of(cls, ref: RefLike) -> OrderRef:

@@ -126,7 +126,8 @@ class LookupResult(VenueModel):
         return dict(zip(self.refs, self.found, strict=True))
 
     def __getitem__(self, ref: RefLike) -> Found:
-        return self._by_ref[ref]
+        # One ref alone, as most calls give, needs no index.
+        return self.found[0] if self.refs == (ref,) else self._by_ref[ref]
 
     def __contains__(self, ref: object) -> bool:
         return ref in self._by_ref

@@ -184,9 +184,6 @@ class Event(VenueModel):
     facts: dict[str, str] = Field(default_factory=dict)
 
 
-_NOTHING: Final = Event.unsaid()
-
-
 class Transition(NamedTuple):
     """A record after something happened, and the event to be stored with it, in one transaction."""
 
@@ -206,7 +203,7 @@ def stored(record: Record) -> Event:
     """The first event of a new record (row 1), in whatever state it is stored."""
     made = record.placement
     told = {"placement_id": made.placement_id, "at": made.created_at, "happened": Happened.STORED}
-    return Event.of_all_checked({**_NOTHING, **told, "after": made.state, "facts": {}})
+    return Event.of_checked(**told, after=made.state, facts={})
 
 
 def step(
@@ -232,7 +229,7 @@ def step(
     is_over = of is not None and of != record.attempt and happened not in _PROOFS
     after = None if is_over or _is_barred(record, happened) else NEXT.get((before, happened))
     told = {"placement_id": known.placement_id, "at": at, "happened": happened, "before": before, "facts": said}
-    event = Event.of_all_checked({**_NOTHING, **told, "after": after or before, "anomaly": after is None})
+    event = Event.of_checked(**told, after=after or before, anomaly=after is None)
     if after is None:
         return Transition(record, event)
     new = altered(known, {**_kept(placement or {}), "state": after})

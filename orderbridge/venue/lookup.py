@@ -25,7 +25,7 @@ from orderbridge.errors import (
 )
 from orderbridge.gateway import failure_of
 from orderbridge.http.retry import Deadline
-from orderbridge.model.basics import Symbol
+from orderbridge.model.basics import Symbol, made
 from orderbridge.model.lifecycle import united
 from orderbridge.model.order import Order
 from orderbridge.model.ref import OrderRef, RefLike, parse_refs
@@ -285,28 +285,30 @@ class Lookup:
         """The result as it is known now. Asks that nothing has come of ran out of time."""
         if self._failure is None and any(ask.answer is None for ask in self._asks.values()):
             self._failure = Failure(kind="timed_out", message="the time limit ended before every id was asked for")
-        return LookupResult.of_all_checked(
+        return made(
+            LookupResult,
             {
                 "refs": self._given,
                 "found": tuple([self._found(ref, asks) for ref, asks in zip(self.refs, self._by_ref, strict=True)]),
                 "unreachable": {self.gateway: self._failure} if self._failure else {},
                 "bad_rows": tuple(self._bad_rows),
-            }
+            },
         )
 
     def _found(self, ref: OrderRef, asks: list[Ask]) -> Found:
         if not asks:
             return no_id_of(self.gateway, ref)
         orders = asks[0].orders if len(asks) == 1 else united(order for ask in asks for order in ask.orders)
-        answers = {ask.answer or Answer.TIMED_OUT for ask in asks}
-        said = _FOUND if orders else next((each for each in _WORST_FIRST if each in answers), Answer.NOT_SEEN)
-        return Found.of_all_checked(
+        answers = (ask.answer or Answer.TIMED_OUT for ask in asks)
+        said = _FOUND if orders else min(answers, key=_WORST_FIRST.index)
+        return made(
+            Found,
             {
                 "orders": orders,
                 "answers": {self.gateway: said},
                 "proven_absent": not orders and all(ask.proven_absent for ask in asks),
                 "notes": tuple(dict.fromkeys([ask.note for ask in asks if ask.note])),
-            }
+            },
         )
 
 

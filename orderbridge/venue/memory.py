@@ -49,7 +49,7 @@ class OrderMemory:
     def take(self, order: Order) -> Order:
         """Take in an acknowledgement, or a row; it comes back with what it contradicts of an earlier conclusion."""
         known = self._same(order)
-        if known is None or (_is_plain(known) and (order.is_done or known.may_be_live)):
+        if known is None or (_is_plain(known) and (known.may_be_live or order.is_done)):
             self.put(order)
             return order
         after = advance(known, order)[0]

@@ -21,6 +21,7 @@ M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")
 # How long reading rows may hold up everything else, in seconds.
 _TURN: Final = 0.001
+_LONG: Final = 100
 # Orders of one answer whose anomalies are told one by one; of more, how many there are.
 _ODD_TOLD: Final = 20
 
@@ -79,7 +80,8 @@ class RowReader:
             raise UnexpectedResponse(message, gateway=self._session.gateway, operation=operation)
         rows: Rows[T] = Rows(bad=list(unread))
         clock = asyncio.get_running_loop()
-        turn_ends = clock.time() + _TURN
+        # The text of a long list was parsed in one piece: others have their turn before its rows are read.
+        turn_ends = clock.time() + (_TURN if len(values) < _LONG else 0.0)
         for position, value in enumerate(values, first):
             try:
                 row = convert(value)

@@ -127,8 +127,8 @@ class Channel(Protocol):
         """Raise ConfigurationError where nothing can be sent."""
         ...
 
-    def ready(self) -> Awaitable[None]:
-        """Have credentials at hand, before a permit is spent."""
+    def ready(self) -> Awaitable[None] | None:
+        """What is to be awaited for credentials, before a permit is spent; None where they are at hand."""
         ...
 
     async def send(self, call: Any, *, lane: Lane, deadline: Deadline, not_after: float | None, tries: Tries) -> Said:
@@ -155,8 +155,8 @@ class Auth(Protocol):
         """The texts that must not appear in one that is shown."""
         ...
 
-    async def ready(self) -> None:
-        """Have what signing needs."""
+    def ready(self) -> Awaitable[None] | None:
+        """What is to be awaited for what signing needs; None where it is at hand."""
         ...
 
     def sign(self, request: WireRequest) -> tuple[WireRequest, object]:
@@ -185,7 +185,7 @@ class KeyAuth:
         self.renewals = renewals
         self._headers = headers
 
-    async def ready(self) -> None:
+    def ready(self) -> None:
         """Nothing is to be fetched."""
 
     async def renew(self, stamp: object) -> bool:
@@ -211,23 +211,12 @@ class HttpChannel:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.base_url = base_url.rstrip("/")
-        self.renewals = auth.renewals
+        self.renewals, self.ready, self.renew = auth.renewals, auth.ready, auth.renew
+        self.check_usable = session.check_usable
         self._session = session
         self._auth = auth
         self._understand = understand
         self._clock = clock
-
-    def check_usable(self) -> None:
-        """ConfigurationError: closed, or in another event loop."""
-        self._session.check_usable()
-
-    def ready(self) -> Awaitable[None]:
-        """Have what signing needs."""
-        return self._auth.ready()
-
-    async def renew(self, stamp: object) -> bool:
-        """Have newer credentials than those of the stamp."""
-        return await self._auth.renew(stamp)
 
     async def send(
         self, call: HttpCall, *, lane: Lane, deadline: Deadline, not_after: float | None, tries: Tries
@@ -321,15 +310,12 @@ class Sender:
     ) -> None:
         self.session = session
         self.gateway = session.gateway
+        self.check_usable = channel.check_usable
         self._channel = channel
         self._judge = judge
         self._lock_out = lock_out
         self._public = public or session
         self._lane: Lane = "read"
-
-    def check_usable(self) -> None:
-        """ConfigurationError: nothing can be sent: closed, or in another event loop."""
-        self._channel.check_usable()
 
     def in_lane(self, lane: Lane) -> Self:
         """The same sender, whose reads wait in another lane."""
@@ -430,10 +416,10 @@ class Sender:
     async def _answered(self, call: VenueCall, session: Session, deadline: Deadline, lane: Lane, tries: Tries) -> Any:
         """The payload of one try, and of those that follow newer credentials. TryAgain where another may help."""
         said, meaning = await self._try(call, session, deadline, lane, tries)
-        for number in range(1, self._channel.renewals + 1):
-            if meaning not in RENEWED or not await self._channel.renew(said.stamp):
-                break
-            wait = session.retries.wait_before(number)
+        renewed = 0
+        while meaning in RENEWED and renewed < self._channel.renewals and await self._channel.renew(said.stamp):
+            renewed += 1
+            wait = session.retries.wait_before(renewed)
             if not deadline.allows(wait):
                 break
             await asyncio.sleep(wait)
@@ -448,13 +434,13 @@ class Sender:
     async def _try(
         self, call: VenueCall, session: Session, deadline: Deadline, lane: Lane, tries: Tries
     ) -> tuple[Said, Meaning]:
-        if not call.is_public:
-            await self._channel.ready()
+        if not call.is_public and (credentials := self._channel.ready()) is not None:
+            await credentials
         if not session.limiter.take(lane):
             await session.slot(lane, deadline, call.operation)
         left = tries.left
         async with session.room(lane, deadline):
-            self._channel.check_usable()  # here, as the waits may have been long
+            self.check_usable()  # here, as the waits may have been long
             tries.count, tries.earlier = tries.count + 1, left
             said = await self._channel.send(call, lane=lane, deadline=deadline, not_after=None, tries=tries)
         if said.ok:
@@ -498,7 +484,8 @@ class Sender:
             ConfigurationError: a permit of another gateway, or one that is spent; a way out that cannot be used.
         """
         until = deadline if not_after is None else deadline.by(not_after)
-        await self._with_credentials(self._channel.ready(), until, call, permit)
+        if (credentials := self._channel.ready()) is not None:
+            await self._with_credentials(credentials, until, call, permit)
         said, meaning = await self._send(call, permit, deadline, until, not_after)
         renewed = meaning in RENEWED and await self._with_credentials(self._channel.renew(said.stamp), until, call)
         if renewed:
@@ -536,7 +523,7 @@ class Sender:
         tries, outcome = Tries(), "no answer"
         try:
             async with self.session.room(permit.lane, until):
-                self._channel.check_usable()  # nothing leaves a gateway that was closed meanwhile
+                self.check_usable()  # nothing leaves a gateway that was closed meanwhile
                 said = await self._channel.send(
                     call, lane=permit.lane, deadline=deadline, not_after=not_after, tries=tries
                 )

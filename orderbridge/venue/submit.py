@@ -12,7 +12,7 @@ from orderbridge.errors import InvalidOrder, NotSent, OrderBridgeError, OutcomeU
 from orderbridge.gateway import Capabilities
 from orderbridge.http.retry import Deadline
 from orderbridge.http.session import log_facts
-from orderbridge.model.basics import OrderStatus, OrderType
+from orderbridge.model.basics import OrderStatus, OrderType, made, unsaid
 from orderbridge.model.order import Order, sorted_once
 from orderbridge.model.permit import Permit
 from orderbridge.model.request import OrderRequest
@@ -153,13 +153,13 @@ def order_as_asked(
     Args:
         more: fields that are otherwise than in the request, or beside it.
     """
-    told, given = Order.unsaid(), request.__dict__
+    told, given = unsaid(Order), request.__dict__
     for name in _ASKED:
         told[name] = given[name]
     told |= {"venue": venue, "account": account, "order_id": order_id, "client_order_id": client_order_id}
     told |= {"raw_type": str(request.type), "status": OrderStatus.ACCEPTED, "raw": {}, "observed_at": observed_at}
     told |= {**more, "evidence": (evidence,), "anomalies": sorted_once(map(printable, anomalies))}
-    return Order.of_all_checked(told)
+    return made(Order, told)
 
 
 _ASKED: Final = (

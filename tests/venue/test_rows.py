@@ -62,6 +62,17 @@ def test_many_rows_have_their_turns_with_everything_else(in_simulated_time: Simu
     assert (read, ticks >= 100) == (100, True)
 
 
+async def test_a_long_list_is_not_read_in_one_piece_with_its_text() -> None:
+    """Others have their turn before its rows are read, as its text was parsed just before."""
+    read: list[int] = []
+    turns: list[int] = []
+    asyncio.get_running_loop().call_soon(lambda: turns.append(len(read)))
+
+    await reader().read(list(range(200)), read.append, "orders")
+
+    assert (turns, len(read)) == ([1], 200)
+
+
 async def test_a_bad_row_stands_beside_its_neighbours_at_its_place() -> None:
     """With what the venue had sent; what is none of those asked for is passed over."""
     rows = await reader().read([1, -1, "a", 2], number, "orders", first=10, raw_of=lambda row: [row])

@@ -147,12 +147,13 @@ class TokenKeeper:
         token = self._token.get_secret_value() if self._token else ""
         return replace(request, headers={**request.headers, "authorization": f"Bearer {token}"}), self.generation
 
-    async def ready(self) -> None:
-        """Have a token at hand, renewed when its time is nearly up."""
+    def ready(self) -> Awaitable[None] | None:
+        """The renewal to be awaited where there is no token, or its time is nearly up; else None."""
         if self._token is None:
-            await self._renew()
-        elif self._expires_at is not None and self._expires_at - self._clock() < RENEW_BEFORE:
-            await self._renew_early(self._expires_at)
+            return self._renew()
+        if self._expires_at is not None and self._expires_at - self._clock() < RENEW_BEFORE:
+            return self._renew_early(self._expires_at)
+        return None
 
     async def renew(self, stamp: object) -> bool:
         """After the token of that number was refused: have a newer one. False when there is no way to get one."""

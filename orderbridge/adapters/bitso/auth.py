@@ -75,15 +75,10 @@ class Signer:
         self._nonces = nonce_source(self._key.get_secret_value())
 
     def headers(self, request: WireRequest) -> dict[str, str]:
-        """The headers that sign a request: a fresh nonce for each."""
-        signed = self.authorization(method=request.method, target=request.target, body=request.body)
-        return {"authorization": signed}
-
-    def authorization(self, *, method: str, target: str, body: bytes) -> str:
-        """The `Authorization` header for one request, with a fresh nonce."""
-        nonce = self._nonces.next(self._clock())
-        signed = signature(self._secret.get_secret_value(), nonce=nonce, method=method, target=target, body=body)
-        return f"Bitso {self._key.get_secret_value()}:{nonce}:{signed}"
+        """The header that signs a request, with a fresh nonce."""
+        nonce, secret = self._nonces.next(self._clock()), self._secret.get_secret_value()
+        signed = signature(secret, nonce=nonce, method=request.method, target=request.target, body=request.body)
+        return {"authorization": f"Bitso {self._key.get_secret_value()}:{nonce}:{signed}"}
 
     def nonces_of(self, api_key: str) -> Callable[[], int] | None:
         """Fresh nonces for another client that signs with this key; None for another key."""

@@ -25,10 +25,12 @@ from orderbridge.model.basics import (
     average,
     divide,
     is_within_bounds,
+    made,
     parse_amount,
     plain,
     plain_amount,
     subtract_amounts,
+    unsaid,
 )
 from orderbridge.model.order import Fill, Order, sorted_once
 from orderbridge.model.ref import OrderRef
@@ -144,7 +146,7 @@ def order_from_row(row: Any, *, account: str, source: str, observed_at: datetime
     word, kind, anomalies = intern(_word(row, "status")), intern(_word(row, "type")), list[str]()
     quantity, unfilled = _amount(row, "original_amount", oid), _amount(row, "unfilled_amount", oid, signed=True)
     value, price, stop = _amount(row, "original_value", oid), _amount(row, "price", oid), _amount(row, "stop", oid)
-    order = Order.unsaid()
+    order = unsaid(Order)
     order["venue"], order["account"], order["observed_at"], order["raw"] = VENUE, account, observed_at, row
     order["order_id"], order["client_order_id"] = oid, _word(row, "origin_id") or None
     order["symbol"], order["side"] = _symbol(book, oid), _side(side, oid)
@@ -167,7 +169,7 @@ def order_from_row(row: Any, *, account: str, source: str, observed_at: datetime
     order["updated_at"] = _time(row, "updated_at", anomalies)
     if anomalies:
         order["anomalies"] = sorted_once(map(printable, anomalies))
-    return Order.of_all_checked(order)
+    return made(Order, order)
 
 
 @lru_cache(512)

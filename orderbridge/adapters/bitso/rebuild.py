@@ -89,8 +89,9 @@ def look_up(
     look = Lookup(reads.sender.gateway, refs, deadline=deadline)
     rebuild = _Rebuild(look, reads, rebuild_limit, settle_time, listed)
     lists = [LookupStep((ORDER,), rebuild.ask_list, BATCH), LookupStep((CLIENT,), rebuild.ask_list, BATCH)]
-    early, late = LookupStep((ORDER,), rebuild.read_early, 0), LookupStep((ORDER, CLIENT), rebuild.run, 0)
-    return look.run(ways_to_ask, [[early, *lists] if listed else lists, [late]])
+    if listed:
+        lists.insert(0, LookupStep((ORDER,), rebuild.read_early, 0))
+    return look.run(ways_to_ask, [lists, [LookupStep((ORDER, CLIENT), rebuild.run, 0)]])
 
 
 class _Rebuild:
@@ -104,7 +105,8 @@ class _Rebuild:
         self._listed = listed
         self._early: dict[str, asyncio.Task[Rows[Fill]]] = {}
         self._lacking: list[_Lacking] = []
-        self._began, self._began_at = reads.now(), reads.memory.followed.elapsed()
+        self._began: datetime
+        self._began_at = reads.memory.followed.elapsed()
         # The open orders once they could be read, else why not; and what a second look-up came to, by oid.
         self._open: dict[str, Order] | None = None
         self._why_not_open = "the open orders were not read"
@@ -155,8 +157,8 @@ class _Rebuild:
 
     async def _ask_again_of(self, asks: Sequence[Ask]) -> None:
         """Open orders, trades and a second look-up of what the first did not show."""
-        self._lacking = [_Lacking(ask, self._known(ask)) for ask in asks]
         self._began = self._reads.now()
+        self._lacking = [_Lacking(ask, self._known(ask)) for ask in asks]
         may_be_open = [order for each in self._lacking for order in each.known if not _is_reported_end(order)]
         if may_be_open:
             await self._read_open()

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from orderbridge.adapters.bitso.auth import NonceSource, Signer, nonce_source, signature
+from orderbridge.http.transport import WireRequest
 
 # Known answers, computed independently of this package. Columns: nonce, method, target, body, signature.
 OWN_VECTORS = [
@@ -126,13 +127,18 @@ def test_nonces_rise_when_the_clock_stands_still_or_goes_back() -> None:
     assert all(len(str(nonce)) == 19 for nonce in nonces)
 
 
+def authorization(signer: Signer, method: str = "GET", path: str = "/", body: bytes = b"") -> str:
+    """The header that signs a request."""
+    return signer.headers(WireRequest(method, f"https://bitso.example{path}", {}, body))["authorization"]
+
+
 def test_threads_and_gateways_of_one_key_share_a_source() -> None:
     """Two signers of one key, driven by eight threads, never use a nonce twice, and each thread sees them rise."""
     signers = [Signer("shared-key", "secret", clock=lambda: 1_700_000_000.0) for _ in range(2)]
 
     def work(number: int) -> list[int]:
         signer = signers[number % 2]
-        headers = [signer.authorization(method="GET", target="/", body=b"") for _ in range(500)]
+        headers = [authorization(signer) for _ in range(500)]
         return [int(header.split(":")[1]) for header in headers]
 
     with ThreadPoolExecutor(8) as pool:
@@ -149,7 +155,7 @@ def test_another_client_of_the_key_takes_nonces_of_the_same_source() -> None:
     lent = signer.nonces_of("lent-key")
     assert lent is not None
 
-    first, between, last = lent(), int(signer.authorization(method="GET", target="/", body=b"").split(":")[1]), lent()
+    first, between, last = lent(), int(authorization(signer).split(":")[1]), lent()
 
     assert first < between < last
     assert len(str(first)) == 19
@@ -160,7 +166,7 @@ def test_header_has_key_nonce_and_signature() -> None:
     """The header reads `Bitso KEY:NONCE:SIGNATURE`, and its signature fits its nonce."""
     signer = Signer("KEYEXAMPLE", "SECRETEXAMPLE", clock=lambda: 1_700_000_000.0)
 
-    header = signer.authorization(method="POST", target="/api/v3/orders", body=b"{}")
+    header = authorization(signer, "POST", "/api/v3/orders", b"{}")
 
     scheme, _, rest = header.partition(" ")
     key, nonce, signed = rest.split(":")
