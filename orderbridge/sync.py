@@ -65,9 +65,13 @@ class _Handover:
         self.error: Exception | None = None
         self._is_lost = False
         self._undo: list[Callable[[], object]] = []
+        self._task: asyncio.Task[Any] | None = None
 
     async def of(self, step: Callable[[], Awaitable[T]]) -> T:
+        if self._is_lost:
+            raise asyncio.CancelledError
         _handover.set(self)
+        self._task = asyncio.current_task()
         try:
             return await step()
         except Exception as error:
@@ -81,9 +85,26 @@ class _Handover:
             self._undo.append(undo)
 
     def lose(self) -> None:
+        """In the loop's thread: the caller is gone. What was not begun is not, and what is under way is cancelled."""
+        if self._is_lost:
+            return
         self._is_lost = True
         while self._undo:
             self._undo.pop(0)()
+        if self._task is not None:
+            self._task.cancel()
+
+
+class _Outcome(asyncio.Future[T]):
+    """What a call is awaited by; a cancel is told at once, as a bot may call again in the same step."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, lost: Callable[[], object]) -> None:
+        super().__init__(loop=loop)
+        self._lost = lost
+
+    def cancel(self, msg: Any = None) -> bool:
+        self._lost()
+        return super().cancel(msg)
 
 
 _handover: Final[ContextVar[_Handover]] = ContextVar("_handover")
@@ -105,8 +126,8 @@ class LoopThread:
         self._stopped = asyncio.Event()
         # Of the first call. A forked child has the parent's loop, and not the thread that would answer there.
         self._process = 0
-        # How each call is left that is awaited in another loop, by that loop.
-        self._awaited: dict[asyncio.AbstractEventLoop, set[Callable[[], None]]] = {}
+        # Of the calls that are awaited in other loops, by those.
+        self._awaited: dict[asyncio.AbstractEventLoop, set[_Handover]] = {}
         self.is_closed = False
 
     def call(self, step: Callable[[], Awaitable[T]]) -> T:
@@ -196,19 +217,19 @@ class LoopThread:
 
         `begun` would do it with a future that has locks beside one that has none, at three times the price.
         """
-        here, tasks = asyncio.get_running_loop(), list[asyncio.Task[None]]()
-        done: asyncio.Future[T] = here.create_future()
-        handover = _Handover()
+        here, handover = asyncio.get_running_loop(), _Handover()
+
+        def lost() -> None:
+            with suppress(RuntimeError):  # the loop was closed, and its tasks ended with it
+                there.call_soon_threadsafe(handover.lose)
+
+        done: asyncio.Future[T] = _Outcome(here, lost)
 
         def tell(put: Callable[..., object], *what: object) -> None:
             try:
                 here.call_soon_threadsafe(lambda: done.done() or put(*what))
             except RuntimeError:  # the loop of the caller was closed
                 handover.lose()
-
-        def leave() -> None:
-            tasks[0].cancel()
-            handover.lose()
 
         async def work() -> None:
             try:
@@ -219,19 +240,17 @@ class LoopThread:
                 tell(done.set_exception, error)
 
         with self._open() as there:
-            there.call_soon_threadsafe(lambda: tasks.append(there.create_task(work())))
+            there.call_soon_threadsafe(lambda: there.create_task(work()))
             calls = self._awaited.setdefault(here, set())
-            calls.add(leave)
+            calls.add(handover)
         try:
             outcome = await done
-            calls.discard(leave)
+            calls.discard(handover)
             return outcome
         except BaseException as error:  # a cancel, an interrupt, or that the caller was dropped with its loop
-            calls.discard(leave)
-            # It may be that the outcome is there already.
-            if error is not handover.error:
-                with suppress(RuntimeError):  # the loop was closed, and its tasks ended with it
-                    there.call_soon_threadsafe(leave)
+            calls.discard(handover)
+            if error is not handover.error:  # it may be that the outcome is there already
+                lost()
             raise
 
     def _leave_the_stopped(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -239,7 +258,7 @@ class LoopThread:
         for each in [each for each in self._awaited if not each.is_running()]:
             calls = self._awaited.pop(each)
             while calls:
-                loop.call_soon_threadsafe(calls.pop())
+                loop.call_soon_threadsafe(calls.pop().lose)
 
     @contextmanager
     def _open(self) -> Iterator[asyncio.AbstractEventLoop]:

@@ -277,7 +277,7 @@ class CcxtOrders:
         refuse(set(extra) - set(request.options))
         request = OrderRequest(**{**dict(request), **changes, "options": {**request.options, **extra}})
         refuse_undeclared(request, self._can, gateway=self._name)
-        is_repeated = await self._creates.is_left(request)
+        is_repeated = self._creates.is_left(request)
         own = None if is_repeated else request.client_order_id
         if own and await self._bridge.placement(key=own, gateway=self._name):
             raise ccxt.DuplicateOrderId(f"an order of the clientOrderId {own} was placed before")

@@ -34,7 +34,7 @@ from orderbridge.errors import (
     OutcomeUnknown,
     PermissionDenied,
 )
-from orderbridge.model.basics import OrderStatus, PlacementState, Side, Symbol
+from orderbridge.model.basics import OrderStatus, PlacementState
 from orderbridge.model.order import Fill, Order
 from orderbridge.model.placement import Placement
 from orderbridge.model.request import OrderRequest
@@ -55,6 +55,7 @@ _LEAVABLE: Final = (*UNFINISHED, PlacementState.PLACED)
 # Nothing of these was admitted: their placement is prepared, and may be gone on with.
 _UNSENT: Final = (NotSent, AuthenticationFailed, PermissionDenied)
 _MOST_UNSENT: Final = 1_000
+_NAMELESS: Final = {"client_order_id": None}
 
 
 @dataclass(eq=False)
@@ -68,28 +69,26 @@ class Unanswered:
         left_at: loop time at which its caller went without a verdict; None while it waits.
         is_unclear: its outcome is not known, and its caller waits for it.
         seen: what the bot was shown since its caller left, of which it is not known yet whether it is this order.
-        task: of its caller; `cancels` is how often that had been cancelled before.
         answering: held while a create is answered by it, so that no two are.
     """
 
-    symbol: Symbol
-    side: Side
+    request: OrderRequest
     key: str | None
     placement: Placement | None = None
     is_earlier: bool = False
     left_at: float | None = None
     is_unclear: bool = False
     seen: set[object] = field(default_factory=set)
-    task: asyncio.Task[object] | None = None
-    cancels: int = 0
     answering: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def has_left(self) -> bool:
-        """True once its caller went, or was told to go at its next step."""
-        if self.left_at is not None:
-            return True
-        return self.task is not None and (self.task.done() or self.task.cancelling() > self.cancels)
+        """True once its caller went without a verdict."""
+        return self.left_at is not None
+
+    def is_equal(self, request: OrderRequest) -> bool:
+        """True where a call asks for the same in all, whatever their ids."""
+        return self.request.model_copy(update=_NAMELESS) == request.model_copy(update=_NAMELESS)
 
 
 @dataclass(eq=False)
@@ -149,10 +148,6 @@ class Creates:
             OrderOutcomeUnknown, OrderNotPlaced, StrayFilled: an order was sent. ExchangeNotAvailable: nothing was.
             DuplicateOrderId, InvalidOrder and our own errors: refused.
         """
-        for sent in self._open:
-            # One that was cancelled a moment ago had no turn yet to say so.
-            if sent.left_at is None and sent.has_left:
-                self._leave(sent)
         began = asyncio.get_running_loop().time()
         await self._look_back()
         key = request.client_order_id
@@ -186,7 +181,7 @@ class Creates:
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self.resolve_for
-        others: list[Unanswered] = []
+        others, own = list[Unanswered](), request.client_order_id
         while (sent := self._first_open(request, others)) is not None:
             if sent.has_left:
                 await self._look_for(sent, timeout=min(timeout, max(0.0, deadline - loop.time())))
@@ -204,11 +199,11 @@ class Creates:
                 elif sent.is_earlier and _was_answered(placement.evidence):
                     self._forget(sent)  # to whoever sent it, in another process
                 elif placement.order is not None and placement.order.identity in sent.seen:
-                    await self._tell(sent, placement)
+                    await self._tell(sent)
                 elif sent.left_at is None or sent.left_at > began:
                     others.append(sent)
-                elif _asks_for(request, placement) and placement.order is not None:
-                    await self._tell(sent, placement)
+                elif placement.order and sent.is_equal(request) and own in (None, placement.client_order_id):
+                    await self._tell(sent)
                     return placement.order
                 else:
                     await self._end_stray(sent, placement, timeout)
@@ -224,7 +219,7 @@ class Creates:
         order = placement.order
         if order is None:
             if any(each.startswith("assumed") for each in placement.evidence):
-                await self._tell(sent, placement)  # a person took it as placed, and nothing more will be known
+                await self._tell(sent)  # a person took it as placed, and nothing more will be known
             raise _unknown(placement, "it was settled as placed, and is not shown; nothing was sent")
         about = (
             f"an earlier create of this symbol and side, which asked for another order, was placed as {order.order_id}"
@@ -232,7 +227,7 @@ class Creates:
         if self.stray == "block":
             raise _unknown(placement, f"{about}; nothing is sent until that one was fetched or cancelled")
         if self.stray == "tell":
-            await self._tell(sent, placement)
+            await self._tell(sent)
             raise _unknown(placement, f"{about}; nothing was sent for this one, and the next create is sent")
         try:
             if order.may_be_live:
@@ -244,38 +239,29 @@ class Creates:
         is_filled = order.status is OrderStatus.FILLED and not self.bridge[self.gateway].capabilities.fills
         if order.may_be_live or (row["filled"] is None and not is_filled):
             raise _unknown(placement, f"{about}; how it ended is not proven yet, and nothing was sent")
-        await self._tell(sent, placement)
+        await self._tell(sent)
         if is_filled or Decimal(str(row["filled"])):
             raise StrayFilled(
                 f"{about} and had filled: count that before creating another; nothing was sent", order=row
             )
 
     def _first_open(self, request: OrderRequest, others: Collection[Unanswered]) -> Unanswered | None:
-        for sent in self._open:
-            same = (sent.symbol, sent.side) == (request.symbol, request.side)
-            if same and (sent.is_unclear or sent.has_left) and sent not in others:
-                return sent
-        return None
+        """The first that has to be known before this is sent; one that may answer it goes before."""
+        market = request.symbol, request.side
+        known = [each for each in self._open if (each.request.symbol, each.request.side) == market]
+        first = [each for each in known if (each.is_unclear or each.has_left) and each not in others]
+        return next((each for each in first if each.is_equal(request)), first[0] if first else None)
 
-    async def is_left(self, request: OrderRequest) -> bool:
+    def is_left(self, request: OrderRequest) -> bool:
         """True where an order that asks for the same was left without a verdict: it answers the next create."""
-        for sent in [*self._open]:
-            placement = await self._placement_of(sent) if sent.has_left else None
-            if placement is not None and _asks_for(request, placement):
-                return True
-        return False
+        return any(each.has_left and each.is_equal(request) for each in self._open)
 
     async def _look_for(self, sent: Unanswered, *, timeout: float) -> None:
         """Ask for an order that is still open: after a long outage the bridge looks for it every few minutes only."""
         placement = await self._placement_of(sent)
-        if placement is None or not _is_open(placement):
-            return
-        with contextlib.suppress(OrderBridgeError):  # what it finds settles the placement, and all else waits
-            if placement.client_order_id is not None and not placement.gave_up:
-                await self.bridge.lookup(placement, gateways=[self.gateway], timeout=timeout)
-            elif placement.state is PlacementState.UNCERTAIN:
-                record = await self.bridge._placements.record_of(placement)
-                await asyncio.wait([self.bridge._placements._spawn(self._resolver.look_again(record))], timeout=timeout)
+        if placement is not None and _is_open(placement):
+            record = await self.bridge._placements.record_of(placement)
+            await asyncio.wait([self.bridge._placements._spawn(self._resolver.look_again(record))], timeout=timeout)
 
     async def _settled(self, sent: Unanswered, *, timeout: float) -> Placement | None:
         placement = await self._placement_of(sent)
@@ -294,9 +280,8 @@ class Creates:
         sent = next((each for each in self._open if each.key == key), None)
         is_new = sent is None
         if sent is None:
-            task = asyncio.current_task()
-            cancels = 0 if task is None else task.cancelling()
-            self._open.append(sent := Unanswered(request.symbol, request.side, key, task=task, cancels=cancels))
+            self._open.append(sent := Unanswered(request, key))
+            unless_received(partial(self._leave, sent))
         try:
             order = await self.bridge.place(
                 self.gateway, request, key=key, send_within=self.send_within, timeout=timeout
@@ -304,7 +289,7 @@ class Creates:
         except OutcomeUnknown as unknown:
             sent.is_unclear = True
             order = await self._resolved(sent, unknown)
-            await self._tell(sent, await self._noted_placement(sent))
+            await self._tell(sent)
             return order
         except OrderBridgeError as error:
             # Of what an earlier call left open, a refusal of this one says nothing.
@@ -316,30 +301,27 @@ class Creates:
                 if len(unsent) > _MOST_UNSENT:
                     del unsent[next(iter(unsent))]
                 # Under `on_stale="send"` the next process sends it, and its bot may ask for it again before that.
-                await self._note_left(sent)
+                await self._note(sent, Happened.LEFT, LEFT)
             raise
         except BaseException:  # a cancel too: it may have been sent, and nobody is told
             self._leave(sent)
-            self.bridge._placements.recorder._spawn(self._note_left(sent))
             raise
         if is_new and again is None:
             self._forget(sent)
-            unless_received(partial(self._put_back, sent))
         else:
-            await self._tell(sent, await self._noted_placement(sent))
+            await self._tell(sent)
         return order
 
     async def _resolved(self, sent: Unanswered, unknown: OutcomeUnknown) -> Order:
         """The order once it is known. What is not is remembered as open from the moment that its caller leaves."""
         try:
             # Durable at once: should this process end here, the next one knows that nobody was told.
-            await self._note(unknown.placement, Happened.LEFT, LEFT)
+            await self._note(sent, Happened.LEFT, LEFT)
             placement = await self._settled(sent, timeout=self.resolve_for) or unknown.placement
-        except OrderBridgeError as error:
+        except BaseException as error:  # a cancel too
             self._leave(sent)
-            raise _unknown(unknown.placement, f"{unknown}; and then: {error}") from error
-        except BaseException:  # a cancel too
-            self._leave(sent)
+            if isinstance(error, OrderBridgeError):
+                raise _unknown(unknown.placement, f"{unknown}; and then: {error}") from error
             raise
         if placement is not None and placement.state is PlacementState.PLACED and placement.order is not None:
             return placement.order
@@ -364,55 +346,38 @@ class Creates:
             journal.let_go(self.gateway, sent.key)
 
     def _leave(self, sent: Unanswered) -> None:
-        if sent in self._open and sent.left_at is None:
+        """Its caller went without a verdict, or was gone by when it was given one."""
+        if sent not in self._open:
+            self._open.append(sent)
+        elif sent.has_left:
+            return
+        sent.is_earlier = False  # what was noted of its caller is not so
+        if sent.left_at is None:
             sent.left_at = asyncio.get_running_loop().time()
+        self.bridge._placements.recorder._spawn(self._note(sent, Happened.LEFT, LEFT))
 
-    async def _tell(self, sent: Unanswered, placement: Placement | None) -> None:
+    async def _tell(self, sent: Unanswered) -> None:
         """Its order is given to a caller now: no other call, and no later process, is answered by it."""
         self._forget(sent)
         try:
-            await self._note(placement, Happened.TOLD, TOLD)
+            await self._note(sent, Happened.TOLD, TOLD)
         except BaseException:  # a cancel too: it is not told then
-            self._open.append(sent)
             self._leave(sent)
             raise
-        unless_received(partial(self._put_back, sent))
+        unless_received(partial(self._leave, sent))
 
-    def _put_back(self, sent: Unanswered) -> None:
-        """Its order was given to a caller that was gone by then: it is left without a verdict, as before."""
-        if sent not in self._open:
-            self._open.append(sent)
-        sent.is_earlier = False  # what was noted of its caller is not so
-        self._leave(sent)
-        self.bridge._placements.recorder._spawn(self._note_left(sent))
-
-    async def _note_left(self, sent: Unanswered) -> None:
-        placement = sent.placement
-        if sent.key is not None:
-            try:  # not by the bridge, which waits for what is being stored, and so for this
-                found = await self._ledger.journal.find(gateway=self.gateway, key=sent.key)
-            except JournalError as error:
-                log.warning("that the caller of an order had left could not be noted: %s", error)
-                return
-            placement = found[-1].placement if found else None
-        await self._note(placement, Happened.LEFT, LEFT)
-
-    async def _noted_placement(self, sent: Unanswered) -> Placement | None:
-        try:
-            return await self._placement_of(sent)
-        except JournalError as error:
-            log.warning("whether the caller of an order was told of it could not be noted: %s", error)
-            return None
-
-    async def _note(self, placement: Placement | None, happened: Happened, mark: str) -> None:
+    async def _note(self, sent: Unanswered, happened: Happened, mark: str) -> None:
         """Have the journal say so. What it cannot store is tried again in the background, and hinders nothing."""
-        if placement is None:
-            return
-        try:
-            record = await self._ledger.journal.get(placement.placement_id)
+        journal = self._ledger.journal
+        try:  # not by the bridge, which waits for what is being stored, and so for this
+            if sent.placement is not None:
+                found = [await journal.get(sent.placement.placement_id)]
+            else:
+                found = [*await journal.find(gateway=self.gateway, key=sent.key)]
         except JournalError as error:
-            log.warning("that the caller of %s was %s could not be noted: %s", placement.placement_id, mark, error)
+            log.warning("that the caller of an order was %s could not be noted: %s", mark, error)
             return
+        record = found[-1] if found else None
         if record is not None and mark != _last_mark(record.placement.evidence):
             await self._ledger.outcome(record, happened, evidence=mark, when=_LEAVABLE)
 
@@ -431,11 +396,15 @@ class Creates:
         if not left:
             return
         for sent in left:
-            placement = await self._noted_placement(sent)
+            try:
+                placement = await self._placement_of(sent)
+            except JournalError as error:
+                log.warning("whether the caller of an order was shown it could not be told: %s", error)
+                return
             if placement is None or sent not in self._open:
                 continue
             if {placement.client_order_id, placement.order and placement.order.identity}.intersection(names):
-                await self._tell(sent, placement)
+                await self._tell(sent)
             else:
                 new = {*names} - sent.seen
                 sent.seen |= new
@@ -453,7 +422,7 @@ async def _earlier_orders(ledger: Ledger, gateway: str, *, before: datetime) -> 
     live = await asyncio.gather(*(_lives(ledger, record) for record in owners.values()))
     others = {owner for owner, lives in zip(owners, live, strict=True) if lives}
     return [
-        Unanswered(each.request.symbol, each.request.side, each.key, each, is_earlier=True, left_at=float("-inf"))
+        Unanswered(each.request, each.key, each, is_earlier=True, left_at=float("-inf"))
         for each in (record.placement for record in mine if record.owner not in others)
     ]
 
@@ -501,14 +470,6 @@ async def _lives(ledger: Ledger, record: Record) -> bool:
         if await ledger.journal.lives(owner, -left - _POLL / 2):
             return True
     return False
-
-
-def _asks_for(request: OrderRequest, placement: Placement) -> bool:
-    """True where a call asks for the order that a placement asked for: the same in all, and not by another id."""
-    if request.client_order_id not in (None, placement.client_order_id):
-        return False
-    nameless = {"client_order_id": None}
-    return request.model_copy(update=nameless) == placement.request.model_copy(update=nameless)
 
 
 def _pending(placement: Placement, candidates: Sequence[str]) -> str:

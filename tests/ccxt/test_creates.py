@@ -144,6 +144,24 @@ async def test_two_repeated_creates_are_not_answered_by_one_order(sim: Simulator
     assert sim.bitso.requests[PLACE] == 2
 
 
+async def test_each_of_several_that_are_not_known_answers_its_own_repeat(sim: Simulator, exchange_of: Any) -> None:
+    """In whatever order they are repeated: another of them is no stray while the one that is asked for is there."""
+    exchange = exchange_of(horizon=LONG, resolve_for=SOON)
+    await exchange._gateway.markets()
+    sim.bitso.fault("drop", operation="place")
+    grid = [LIMIT, (*LIMIT[:-1], 570000)]
+    unknown = await asyncio.gather(*(exchange.create_order(*each) for each in grid), return_exceptions=True)
+    sim.bitso.clear_faults()
+    oids = [appear(sim, each) for each in unknown]
+    patient(exchange)
+
+    again = [await exchange.create_order(*each) for each in reversed(grid)]
+
+    assert [each["id"] for each in again] == oids[::-1]
+    assert all(order.active for order in sim.bitso.accepted())
+    assert sim.bitso.requests[PLACE] == 2
+
+
 async def test_an_order_settled_meanwhile_answers_too(sim: Simulator, exchange_of: Any) -> None:
     """That the order was found in the background between the two creates changes nothing."""
     exchange = exchange_of(horizon=LONG, resolve_for=SOON)
@@ -313,23 +331,6 @@ async def test_markets_that_cannot_be_loaded_send_nothing(sim: Simulator, exchan
         await exchange.create_order(*LIMIT)
 
     assert sim.bitso.requests[PLACE] == 0
-
-
-async def test_a_create_in_the_same_step_as_a_cancel_is_answered_by_the_cancelled_one(
-    sim: Simulator, exchange_of: Any
-) -> None:
-    """A create that was cancelled and had no turn yet counts as left: the one repeated at once is given its order."""
-    exchange = exchange_of()
-    await exchange._gateway.markets()
-    sim.bitso.fault("delay", operation="place", nth=1, seconds=0.5)
-    task = asyncio.ensure_future(exchange.create_order(*LIMIT))
-    await asyncio.sleep(0.1)
-
-    task.cancel()
-    order = await exchange.create_order(*LIMIT)
-
-    assert [each.oid for each in sim.bitso.accepted()] == [order["id"]]
-    assert sim.bitso.requests[PLACE] == 1
 
 
 async def test_an_old_cancel_of_its_task_does_not_make_a_create_left(sim: Simulator, exchange_of: Any) -> None:

@@ -294,6 +294,29 @@ async def test_an_edit_in_place_that_was_missed_is_made_again(venue: Simulator, 
     assert live(venue) == [order["id"]] == [edited["id"]]
 
 
+CANCELS: dict[str, Callable[[Callable[[], Awaitable[Any]]], Any]] = {
+    "task": lambda call: asyncio.ensure_future(call()),
+    "gather": lambda call: asyncio.gather(call(), asyncio.sleep(60)),
+}
+
+
+@pytest.mark.parametrize("name", ["create_order", "create_orders"])
+@pytest.mark.parametrize("way", CANCELS)
+async def test_a_create_in_the_same_step_as_a_cancel_is_answered_by_the_cancelled_one(
+    venue: Simulator, ours: Any, way: str, name: str
+) -> None:
+    """However it was cancelled, and although it had no turn yet to say so."""
+    venue.bitso.fault("delay", operation="place", nth=1, seconds=0.5)
+    task = CANCELS[way](lambda: CREATES[name](ours))
+    await until(lambda: placed(venue))
+    task.cancel()
+    order = await ours.create_order(*LIMIT)
+
+    assert live(venue) == [order["id"]]
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
 @pytest.mark.parametrize("is_answered", [False, True], ids=["in flight", "answered"])
 @pytest.mark.parametrize("is_closed", [False, True], ids=["stopped", "closed"])
 def test_a_create_of_a_loop_that_runs_no_more_is_answered_by_it(
