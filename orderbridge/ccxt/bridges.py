@@ -18,6 +18,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from importlib import import_module
+from operator import attrgetter
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
@@ -45,6 +46,8 @@ _PROXIES: Final = (
     *("proxy_url_callback", "http_proxy_callback", "https_proxy_callback", "socks_proxy_callback"),
 )
 _TRAVELS: Final = ("timeout", "headers", "verbose", "userAgent", "user_agent", *_PROXIES)
+_travels_of: Final = attrgetter(*_TRAVELS)
+_credentials_of: Final = attrgetter(*_CREDENTIALS)
 # What the amount of a market buy means is told here, and not to a gateway; and what ccxt keeps there for itself.
 _NOT_FOLLOWED: Final = frozenset({OPTION, "createMarketBuyOrderRequiresPrice", "cachedCurrencies"})
 # By which some exchanges tell a sandbox, where the address does not.
@@ -377,8 +380,12 @@ def name_of(exchange: Any) -> str:
 
 def _where(exchange: Any) -> str:
     """Where the orders of an object go, as text."""
-    flags = (exchange.isSandboxModeEnabled, *(exchange.options.get(name) for name in _SWITCHES))
-    return _place(exchange.urls.get("api"), exchange.hostname, *map(bool, flags))
+    hostname, *flags = _flags_of(exchange)
+    return _place(exchange.urls.get("api"), hostname, *map(bool, flags))
+
+
+def _flags_of(exchange: Any) -> list[Any]:
+    return [exchange.hostname, exchange.isSandboxModeEnabled, *map(exchange.options.get, _SWITCHES)]
 
 
 def _place(addresses: Any, *more: Any) -> str:
@@ -479,7 +486,7 @@ def calling(exchange: Any, name: str, arguments: Mapping[str, Any]) -> Callable[
     shared = _process.bridges.get(key)
     if shared is None:
         exchange.check_required_credentials()
-    travels = {each: getattr(exchange, each, None) for each in _TRAVELS}
+    travels = dict(zip(_TRAVELS, _travels_of(exchange), strict=True))
     travels["aiohttp_proxy"] = exchange.aiohttp_proxy or _of_requests(exchange)
     is_told_here = key[0] in _OWN_GATEWAYS and any(map(travels.get, _PROXIES))
     proxy = _proxy_of(exchange) if is_told_here else None
@@ -496,12 +503,11 @@ def calling(exchange: Any, name: str, arguments: Mapping[str, Any]) -> Callable[
 
 def _key_of(exchange: Any) -> tuple[Any, ...]:
     """What tells the bridge of an object from every other."""
-    told = [exchange.urls.get("api"), exchange.hostname, exchange.isSandboxModeEnabled]
-    told += [exchange.options.get(name) for name in _SWITCHES]
-    told += [getattr(exchange, name, None) for name in _CREDENTIALS]
+    credentials = _credentials_of(exchange)
+    told = [exchange.urls.get("api"), *_flags_of(exchange), *credentials]
     known = _process.keys.get(exchange)
     if known is None or known[0] != told:
-        key = (name_of(exchange), _where(exchange), *told[-len(_CREDENTIALS) :])
+        key = (name_of(exchange), _where(exchange), *credentials)
         known = _process.keys[exchange] = copy.deepcopy(told), key
     return known[1]
 
