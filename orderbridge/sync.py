@@ -58,17 +58,18 @@ class _Handover:
     A step in the loop's thread, and whether its caller, in another thread, got what came of it.
 
     Attributes:
-        error: what the step raised.
+        loop: that it was handed to. error: what it raised. undo: what is called if the caller is gone.
     """
 
     def __init__(self) -> None:
+        self.loop: asyncio.AbstractEventLoop | None = None
         self.error: Exception | None = None
-        self._is_lost = False
-        self._undo: list[Callable[[], object]] = []
+        self.is_lost = False
+        self.undo: list[Callable[[], object]] = []
         self._task: asyncio.Task[Any] | None = None
 
     async def of(self, step: Callable[[], Awaitable[T]]) -> T:
-        if self._is_lost:
+        if self.is_lost:
             raise asyncio.CancelledError
         _handover.set(self)
         self._task = asyncio.current_task()
@@ -78,32 +79,31 @@ class _Handover:
             self.error = error
             raise
 
-    def unless(self, undo: Callable[[], object]) -> None:
-        if self._is_lost:
-            undo()
-        else:
-            self._undo.append(undo)
+    def leave(self, why: BaseException | None = None) -> None:
+        """In the caller's thread: it goes, and not by the step's own error. The outcome may be there already."""
+        if self.loop is not None and (why is None or why is not self.error):
+            with suppress(RuntimeError):  # the loop was closed, and its tasks ended with it
+                self.loop.call_soon_threadsafe(self.lose)
 
     def lose(self) -> None:
         """In the loop's thread: the caller is gone. What was not begun is not, and what is under way is cancelled."""
-        if self._is_lost:
-            return
-        self._is_lost = True
-        while self._undo:
-            self._undo.pop(0)()
-        if self._task is not None:
-            self._task.cancel()
+        if not self.is_lost:
+            self.is_lost = True
+            for undo in self.undo:
+                undo()
+            if self._task is not None:
+                self._task.cancel()
 
 
 class _Outcome(asyncio.Future[T]):
     """What a call is awaited by; a cancel is told at once, as a bot may call again in the same step."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, lost: Callable[[], object]) -> None:
-        super().__init__(loop=loop)
-        self._lost = lost
+    def __init__(self, handover: _Handover) -> None:
+        super().__init__()
+        self._handover = handover
 
     def cancel(self, msg: Any = None) -> bool:
-        self._lost()
+        self._handover.leave()
         return super().cancel(msg)
 
 
@@ -112,8 +112,11 @@ _handover: Final[ContextVar[_Handover]] = ContextVar("_handover")
 
 def unless_received(undo: Callable[[], object]) -> None:
     """Have `undo` called in the loop's thread if the caller of the step under way never gets what comes of it."""
-    if (handover := _handover.get(None)) is not None:
-        handover.unless(undo)
+    handover = _handover.get(None)
+    if handover is not None and handover.is_lost:
+        undo()
+    elif handover is not None:
+        handover.undo.append(undo)
 
 
 class LoopThread:
@@ -144,10 +147,7 @@ class LoopThread:
         try:
             return self._result(self.begun(step, handover))
         except BaseException as error:  # a KeyboardInterrupt, or what a signal's handler of the program raises
-            # It may come when the outcome is there already, and nothing can be cancelled any more.
-            if error is not handover.error and self._loop is not None and not self._is_the_parents:
-                with suppress(RuntimeError):  # the loop was closed
-                    self._loop.call_soon_threadsafe(handover.lose)
+            handover.leave(error)
             raise
 
     def pull(self, make: Callable[[], AsyncIterator[T]]) -> SyncListing[T]:
@@ -207,8 +207,9 @@ class LoopThread:
 
     def begun(self, step: Callable[[], Awaitable[T]], handover: _Handover | None = None) -> Future[T]:
         """Begin to await `step()` in the loop. ConfigurationError: as `call`."""
-        with self._open() as loop:
-            return asyncio.run_coroutine_threadsafe((handover or _Handover()).of(step), loop)
+        handover = handover or _Handover()
+        with self._open() as handover.loop:
+            return asyncio.run_coroutine_threadsafe(handover.of(step), handover.loop)
 
     async def awaited(self, step: Callable[[], Awaitable[T]]) -> T:
         """
@@ -218,12 +219,7 @@ class LoopThread:
         `begun` would do it with a future that has locks beside one that has none, at three times the price.
         """
         here, handover = asyncio.get_running_loop(), _Handover()
-
-        def lost() -> None:
-            with suppress(RuntimeError):  # the loop was closed, and its tasks ended with it
-                there.call_soon_threadsafe(handover.lose)
-
-        done: asyncio.Future[T] = _Outcome(here, lost)
+        done: asyncio.Future[T] = _Outcome(handover)
 
         def tell(put: Callable[..., object], *what: object) -> None:
             try:
@@ -240,6 +236,7 @@ class LoopThread:
                 tell(done.set_exception, error)
 
         with self._open() as there:
+            handover.loop = there
             there.call_soon_threadsafe(lambda: there.create_task(work()))
             calls = self._awaited.setdefault(here, set())
             calls.add(handover)
@@ -249,8 +246,7 @@ class LoopThread:
             return outcome
         except BaseException as error:  # a cancel, an interrupt, or that the caller was dropped with its loop
             calls.discard(handover)
-            if error is not handover.error:  # it may be that the outcome is there already
-                lost()
+            handover.leave(error)
             raise
 
     def _leave_the_stopped(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -299,9 +295,6 @@ class LoopThread:
             raise ConfigurationError(
                 "this bridge was closed while the call was under way; if it was to change something, look it up"
             ) from error
-        except BaseException:  # an interrupt, or what the step raised, which is done then: no cancel changes that
-            future.cancel()
-            raise
 
     @property
     def is_current(self) -> bool:

@@ -183,9 +183,14 @@ class Creates:
         deadline = loop.time() + self.resolve_for
         others, own = list[Unanswered](), request.client_order_id
         while (sent := self._first_open(request, others)) is not None:
-            if sent.has_left:
-                await self._look_for(sent, timeout=min(timeout, max(0.0, deadline - loop.time())))
-            placement = await self._settled(sent, timeout=max(0.0, deadline - loop.time()))
+            placement = await self._placement_of(sent)
+            if sent.has_left and placement is not None and _is_open(placement):
+                # After a long outage the bridge asks for it every few minutes only.
+                record = await self.bridge._placements.record_of(placement)
+                look = self.bridge._placements._spawn(self._resolver.look_again(record))
+                await asyncio.wait([look], timeout=min(timeout, max(0.0, deadline - loop.time())))
+            if placement is not None:
+                placement = await self.bridge.resolve(placement, timeout=max(0.0, deadline - loop.time()))
             if placement is not None and _is_open(placement):
                 ids = sorted(order_id for _, order_id, *_ in self._resolver.candidates(placement.placement_id))
                 raise _unknown(
@@ -256,17 +261,6 @@ class Creates:
         """True where an order that asks for the same was left without a verdict: it answers the next create."""
         return any(each.has_left and each.is_equal(request) for each in self._open)
 
-    async def _look_for(self, sent: Unanswered, *, timeout: float) -> None:
-        """Ask for an order that is still open: after a long outage the bridge looks for it every few minutes only."""
-        placement = await self._placement_of(sent)
-        if placement is not None and _is_open(placement):
-            record = await self.bridge._placements.record_of(placement)
-            await asyncio.wait([self.bridge._placements._spawn(self._resolver.look_again(record))], timeout=timeout)
-
-    async def _settled(self, sent: Unanswered, *, timeout: float) -> Placement | None:
-        placement = await self._placement_of(sent)
-        return None if placement is None else await self.bridge.resolve(placement, timeout=timeout)
-
     async def _placement_of(self, sent: Unanswered) -> Placement | None:
         if sent.key is None:
             return sent.placement
@@ -317,7 +311,7 @@ class Creates:
         try:
             # Durable at once: should this process end here, the next one knows that nobody was told.
             await self._note(sent, Happened.LEFT, LEFT)
-            placement = await self._settled(sent, timeout=self.resolve_for) or unknown.placement
+            placement = unknown.placement and await self.bridge.resolve(unknown.placement, timeout=self.resolve_for)
         except BaseException as error:  # a cancel too
             self._leave(sent)
             if isinstance(error, OrderBridgeError):

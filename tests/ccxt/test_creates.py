@@ -442,10 +442,10 @@ async def test_a_journal_that_fails_while_it_is_resolved_leaves_the_order_open(
     class Fragile(MemoryJournal):
         broken = False
 
-        async def find(self, **about: Any) -> Any:
+        async def get(self, placement_id: str) -> Any:
             if self.broken:
                 raise JournalError("the disk is gone")
-            return await super().find(**about)
+            return await super().get(placement_id)
 
     journal = Fragile()
     exchange = exchange_of(bridge_over(sim, horizon=LONG, journal=journal), resolve_for=SOON)
