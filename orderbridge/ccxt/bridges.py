@@ -16,11 +16,13 @@ import threading
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from importlib import import_module
 from operator import attrgetter
 from typing import Any, Final
 from weakref import WeakKeyDictionary
+
+import certifi
 
 from orderbridge.bridge import OrderBridge
 from orderbridge.ccxt.errors import as_ccxt_errors
@@ -148,15 +150,10 @@ def _twin_of(exchange: Any, rise: Callable[[Any], Any]) -> Any:
 def _connecting(exchange: Any) -> tuple[Any, str | None, bool]:
     """How an object's connections are made, which cannot change once there are any: TLS, and the environment."""
     cafile = getattr(exchange, "cafile", None)
-    if cafile is not None and cafile == _usual_cafile():
+    if cafile is not None and cafile == certifi.where():
         cafile = None
     trusts_env = exchange.requests_trust_env if exchange.synchronous else exchange.aiohttp_trust_env
     return bool(exchange.verify), cafile, bool(trusts_env)
-
-
-@lru_cache
-def _usual_cafile() -> str:
-    return str(import_module("certifi").where())
 
 
 def _check_session(exchange: Any) -> None:

@@ -107,7 +107,7 @@ class CcxtOrders:
         stray: `"cancel"`: the first order is settled and cancelled, and only once that is proven the new one is sent;
             had anything of it filled, `StrayFilled` is raised in its place, once. `"block"`: nothing is sent until
             the bot was shown the first. `"tell"`: `OrderOutcomeUnknown` is raised with it, once, and then it is sent.
-        timeout: seconds for the answer of the venue to one call. send_within: for the right to send an order.
+        timeout: seconds for the answer of the venue to one call.
         number: makes the numbers of the dicts out of their text, as the attribute of ccxt's objects.
 
     Raises:
@@ -122,12 +122,11 @@ class CcxtOrders:
         resolve_for: float = 30.0,
         stray: StrayPolicy = "cancel",
         timeout: float = 15.0,
-        send_within: float = 5.0,
         number: Callable[[str], Any] = float,
     ) -> None:
         if stray not in get_args(StrayPolicy):
             raise ConfigurationError(f"stray is one of {', '.join(get_args(StrayPolicy))}, not {stray!r}")
-        for name, seconds in (("resolve_for", resolve_for), ("timeout", timeout), ("send_within", send_within)):
+        for name, seconds in (("resolve_for", resolve_for), ("timeout", timeout)):
             if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds >= 0:
                 raise ConfigurationError(f"{name} is a number of seconds, not {seconds!r}")
         self._gateway = bridge[gateway]
@@ -138,9 +137,7 @@ class CcxtOrders:
         self.timeout = timeout
         self._rules: Mapping[Symbol, Market] = {}
         self._rules_until = self._anew_at = float("-inf")
-        self._creates = Creates(
-            bridge, self._name, resolve_for, stray=stray, send_within=send_within, as_shown=self._with_trades
-        )
+        self._creates = Creates(bridge, self._name, resolve_for, stray, as_shown=self._with_trades)
 
     # Creating, changing and cancelling.
 

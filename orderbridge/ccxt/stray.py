@@ -55,6 +55,8 @@ _LEAVABLE: Final = (*UNFINISHED, PlacementState.PLACED)
 # Nothing of these was admitted: their placement is prepared, and may be gone on with.
 _UNSENT: Final = (NotSent, AuthenticationFailed, PermissionDenied)
 _MOST_UNSENT: Final = 1_000
+# Seconds for the right to send an order.
+_SEND_WITHIN: Final = 5.0
 _NAMELESS: Final = {"client_order_id": None}
 
 
@@ -127,7 +129,6 @@ class Creates:
     gateway: str
     resolve_for: float
     stray: StrayPolicy
-    send_within: float
     as_shown: Callable[[Order], Awaitable[Row]]
 
     def __post_init__(self) -> None:
@@ -168,7 +169,7 @@ class Creates:
         async with callers.looking_back:
             if not callers.has_looked_back:
                 # What the recovery sends is looked at too, so it has to be over.
-                await self.bridge._placements.ready(self.gateway, within=self.send_within)
+                await self.bridge._placements.ready(self.gateway, within=_SEND_WITHIN)
                 self._open += await _earlier_orders(self._ledger, self.gateway, before=callers.made_at)
                 callers.has_looked_back = True
 
@@ -277,9 +278,7 @@ class Creates:
             self._open.append(sent := Unanswered(request, key))
             unless_received(partial(self._leave, sent))
         try:
-            order = await self.bridge.place(
-                self.gateway, request, key=key, send_within=self.send_within, timeout=timeout
-            )
+            order = await self.bridge.place(self.gateway, request, key=key, send_within=_SEND_WITHIN, timeout=timeout)
         except OutcomeUnknown as unknown:
             sent.is_unclear = True
             order = await self._resolved(sent, unknown)

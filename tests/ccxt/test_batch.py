@@ -88,9 +88,12 @@ async def test_one_that_fails_is_told_beside_the_others(sim: Simulator, exchange
     assert [each.oid for each in sim.bitso.accepted()] == [placed["id"]]
 
 
-async def test_a_venue_that_is_down_is_told_of_each_and_nothing_was_sent(sim: Simulator, exchange_of: Any) -> None:
+async def test_a_venue_that_is_down_is_told_of_each_and_nothing_was_sent(
+    sim: Simulator, exchange_of: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The whole batch may be repeated once the venue is up, and is placed once."""
-    exchange = exchange_of(send_within=0.3)
+    monkeypatch.setattr("orderbridge.ccxt.stray._SEND_WITHIN", 0.3)
+    exchange = exchange_of()
     await exchange._gateway.markets()
     await sim.bitso.stop()
 

@@ -300,11 +300,14 @@ async def test_proof_of_absence_that_comes_later_frees_the_next_create(sim: Simu
     assert [each.oid for each in sim.bitso.accepted()] == [order["id"]]
 
 
-async def test_an_error_that_bots_retry_means_that_nothing_was_sent(sim: Simulator, exchange_of: Any) -> None:
+async def test_an_error_that_bots_retry_means_that_nothing_was_sent(
+    sim: Simulator, exchange_of: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A venue that is down is a NetworkError; the retries place one order once it is up, and leave one placement."""
     import ccxt
 
-    exchange = exchange_of(send_within=0.3)
+    monkeypatch.setattr("orderbridge.ccxt.stray._SEND_WITHIN", 0.3)
+    exchange = exchange_of()
     await exchange._gateway.markets()
     await sim.bitso.stop()
     for _ in range(3):
