@@ -190,8 +190,7 @@ class Creates:
                 record = await self.bridge._placements.record_of(placement)
                 look = self.bridge._placements._spawn(self._resolver.look_again(record))
                 await asyncio.wait([look], timeout=min(timeout, max(0.0, deadline - loop.time())))
-            if placement is not None:
-                placement = await self.bridge.resolve(placement, timeout=max(0.0, deadline - loop.time()))
+            placement = placement and await self.bridge.resolve(placement, timeout=max(0.0, deadline - loop.time()))
             if placement is not None and _is_open(placement):
                 ids = sorted(order_id for _, order_id, *_ in self._resolver.candidates(placement.placement_id))
                 raise _unknown(
@@ -204,7 +203,7 @@ class Creates:
                     self._forget(sent)
                 elif sent.is_earlier and _was_answered(placement.evidence):
                     self._forget(sent)  # to whoever sent it, in another process
-                elif placement.order is not None and placement.order.identity in sent.seen:
+                elif placement.order and placement.order.identity in sent.seen:
                     await self._tell(sent)
                 elif sent.left_at is None or sent.left_at > began:
                     others.append(sent)
@@ -382,13 +381,9 @@ class Creates:
 
     async def named(self, names: Collection[object]) -> None:
         """The bot was shown orders of these client ids and identities."""
-        if not self._callers.has_looked_back:
-            with contextlib.suppress(OrderBridgeError):  # the next create looks back, or says why it cannot
-                await self._look_back()
-        left = [each for each in self._open if each.left_at is not None]
-        if not left:
-            return
-        for sent in left:
+        with contextlib.suppress(OrderBridgeError):  # the next create looks back, or says why it cannot
+            await self._look_back()
+        for sent in [each for each in self._open if each.has_left]:
             try:
                 placement = await self._placement_of(sent)
             except JournalError as error:
