@@ -105,7 +105,7 @@ class Reading:
         self._row = row
         self._info = row.get("info")
         self._is_trade = is_trade
-        self._rules = rules
+        self.rules = rules
         self._paths = rules.trade if is_trade else rules.order
         self._texts: set[str] | None = None
         self.id = _id(row.get("id"))
@@ -124,16 +124,10 @@ class Reading:
         added = "" if is_new or self.stated.get("status") else self._row.get("status")
         return self.word("status") or (added if isinstance(added, str) else "")
 
-    @property
-    def own_status(self) -> str:
-        """The exchange's own word, folded."""
-        value = found(self._info, self._rules.status)
-        return fold(value) if isinstance(value, str) else ""
-
-    @property
-    def trigger(self) -> str:
-        """The exchange's word for the side from which the trigger is reached."""
-        return fold(str(found(self._info, self._rules.trigger)))
+    def own_word(self, path: str) -> str:
+        """The exchange's own word at a path, folded."""
+        value = found(self._info, path)
+        return fold(str(value)) if isinstance(value, (str, int)) else ""
 
     def client_order_id(self) -> str | None:
         """The client's id; a zero is none."""
@@ -149,7 +143,7 @@ class Reading:
         """An amount of the order. None: it is not said, or no field says it, or it is none, which is an anomaly."""
         value = self.value(name)
         amount = self._number(name, value)
-        is_given = name in self._paths or self._rules.scaled or (self._is_trade and name != "cost")
+        is_given = name in self._paths or self.rules.scaled or (self._is_trade and name != "cost")
         if amount is None or is_given or self._is_stated(value, amount):
             return amount
         self.computed.add(name)
@@ -157,27 +151,24 @@ class Reading:
 
     def sized_in_quote(self, *, is_buy: bool) -> bool | None:
         """True if the size of an order at market is an amount of quote. None: that is not told."""
-        quote = self._rules.quote
-        if quote is not None and quote.every_buy and is_buy:
+        quote = self.rules.quote
+        if quote.every_buy and is_buy:
             return True
-        if quote is not None and quote.when is not None:
+        if quote.when is not None:
             said = found(self._info, quote.when[0])
             if isinstance(said, str):
                 return quote.when[1] in said.split(",")
-        elif quote is not None and not quote.every_buy and self.quote_size():
-            return quote.unless is None or not self._number("amount", found(self._info, quote.unless))
-        return None if is_buy and self._rules.base_buys is not True else False
+        elif not quote.every_buy and self.quote_size():
+            return not self._number("amount", found(self._info, quote.unless))
+        return None if is_buy and self.rules.base_buys is not True else False
 
     def quote_size(self) -> Decimal | None:
         """The amount of quote that an order at market was sized by."""
-        quote = self._rules.quote
-        return (quote and self._number("quote_quantity", found(self._info, quote.at))) or None
+        return self._number("quote_quantity", found(self._info, self.rules.quote.at)) or None
 
     def counts_fills(self, *, in_quote: bool | None) -> bool:
         """True if the filled amounts of an order at market are known to be of base and quote."""
-        if in_quote and self._rules.quote is not None:
-            return self._rules.quote.fills
-        return in_quote is False or self._rules.base_buys is not None
+        return self.rules.quote.fills if in_quote else in_quote is False or self.rules.base_buys is not None
 
     def moment(self, name: str) -> datetime | None:
         """A time of the order. Exchanges count in seconds to nanoseconds, and a zero or less is none."""
@@ -473,11 +464,11 @@ def _status(
     if folded == _CANCELLED_IN_PART and (remaining := reading.amount("remaining")) is not None:
         status = OrderStatus.OPEN if remaining else OrderStatus.CANCELLED
     if status is OrderStatus.ENDED:
-        status = ENDS.get(reading.own_status, status)
+        status = ENDS.get(reading.own_word(reading.rules.status), status)
     if status is OrderStatus.ENDED and whole:
         return OrderStatus.FILLED, KnownBy.REPORTED
     if status in {OrderStatus.ENDED, OrderStatus.FILLED} and left is not None and not whole:
-        own = reading.own_status if status is OrderStatus.FILLED else ""
+        own = reading.own_word(reading.rules.status) if status is OrderStatus.FILLED else ""
         reading.anomalies.append(f"{own or folded} with {plain(filled or ZERO)} of {plain(quantity or ZERO)} filled")
         if status is OrderStatus.ENDED:
             return OrderStatus.CANCELLED, KnownBy.INFERRED
@@ -518,7 +509,7 @@ def _kind(reading: Reading, side: Side) -> tuple[OrderType, Decimal | None]:
     stop = loss or profit or trigger or None
     if stop is None or kind not in _STOPPED:
         return kind, stop
-    rises = None if loss or profit else TRIGGERS.get(reading.trigger)
+    rises = None if loss or profit else TRIGGERS.get(reading.own_word(reading.rules.trigger))
     if rises is not None:
         return (_STOPPED[kind] if rises is (side is Side.BUY) else OrderType.TAKE_PROFIT), stop
     if kind is _STOPPED[kind] or (loss and not profit):
@@ -571,45 +562,31 @@ def fill_from_row(row: Any, *, venue: str, account: str, rules: RowRules) -> Fil
     )
 
 
-# Source: ccxt's manual, "Precision Mode".
-DECIMAL_PLACES: Final = 2
+# Source: ccxt's manual, "Precision Mode". No class of its has the mode of decimal places.
 SIGNIFICANT_DIGITS: Final = 3
 TICK_SIZE: Final = 4
-_PLACES: Final = 60
 # The last place of a price whose digits are counted; at Hyperliquid one less for each place of the amount.
 _PRICE_PLACE: Final = Decimal("0.00000001")
 
 
-def step_of(precision: object, mode: int) -> Decimal | None:
+def _steps(precision: Mapping[str, Any], mode: int) -> tuple[Decimal | None, Decimal | None, int | None]:
     """
-    The step that amounts are multiples of; None where there is none, as with significant digits.
-
-    Args:
-        precision: a tick in mode TICK_SIZE, a count of decimal places (which may be negative) in DECIMAL_PLACES.
+    The steps of amounts and of prices, and how many digits a price may have. None: there is no such rule.
 
     Raises:
-        ValueError: it is no such number.
+        ValueError: a rule that is not understood, which must not pass for none.
     """
-    if mode == SIGNIFICANT_DIGITS:
-        return None
-    told = number(precision)
-    if told is None:
-        return None
-    if mode == DECIMAL_PLACES:
-        if told != int(told) or abs(told) > _PLACES:
-            raise ValueError(f"{plain(told)} is no count of decimal places")
-        return Decimal((0, (1,), -int(told)))
-    if mode != TICK_SIZE:
-        raise ValueError(f"precision mode {mode} is not known")
-    if told < 0:
-        raise ValueError("a step is not negative")
-    return told or None
-
-
-def digits_of(precision: object, mode: int) -> int | None:
-    """How many significant digits a number may have; None where that is not the rule."""
-    told = number(precision) if mode == SIGNIFICANT_DIGITS else None
-    return int(told) if told is not None and told == int(told) and told > 0 else None
+    amount, price = number(precision.get("amount")), number(precision.get("price"))
+    told = [each for each in (amount, price) if each is not None]
+    is_counted = mode == SIGNIFICANT_DIGITS
+    is_odd = any(each < 0 or (is_counted and each != int(each)) for each in told)
+    if is_odd or mode not in {SIGNIFICANT_DIGITS, TICK_SIZE}:
+        raise ValueError(f"precision {', '.join(map(plain, told))} of mode {mode} is not known")
+    if not is_counted:
+        return amount or None, price or None, None
+    # Exchanges that count the digits of prices count the places of amounts.
+    step = None if amount is None else Decimal((0, (1,), -int(amount)))
+    return (step, _PRICE_PLACE, int(price)) if price else (step, None, None)
 
 
 def market_from_ccxt(row: Any, *, mode: int, price_digits: int | None = None) -> Market:
@@ -622,14 +599,10 @@ def market_from_ccxt(row: Any, *, mode: int, price_digits: int | None = None) ->
     Raises:
         ValueError, TypeError, KeyError, AttributeError: a market that cannot be read.
     """
-    precision, limits = row.get("precision") or {}, row.get("limits")
-    # Exchanges that count the digits of prices count the places of amounts.
-    step = step_of(precision.get("amount"), DECIMAL_PLACES if mode == SIGNIFICANT_DIGITS else mode)
-    tick, digits = step_of(precision.get("price"), mode), digits_of(precision.get("price"), mode)
+    limits = row.get("limits")
+    step, tick, digits = _steps(row.get("precision") or {}, mode)
     if price_digits is not None:
         tick = divide(_PRICE_PLACE, step) if step else None
-    elif digits is not None:
-        tick = _PRICE_PLACE
 
     def bound(kind: str, end: str) -> Decimal | None:
         # What is no amount bounds nothing: the exchange holds orders against its own rules all the same.

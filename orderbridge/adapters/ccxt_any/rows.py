@@ -25,9 +25,9 @@ class QuoteSize:
         fills: what was filled is told in base and quote as ever.
     """
 
-    at: str
+    at: str = ""
     when: tuple[str, str] | None = None
-    unless: str | None = None
+    unless: str = ""
     every_buy: bool = False
     fills: bool = True
 
@@ -50,7 +50,7 @@ class RowRules:
 
     order: Mapping[str, str] = field(default_factory=dict)
     trade: Mapping[str, str] = field(default_factory=dict)
-    quote: QuoteSize | None = None
+    quote: QuoteSize = QuoteSize()
     base_buys: bool | None = None
     status: str = _OWN_STATUS
     trigger: str = ""
@@ -58,7 +58,7 @@ class RowRules:
 
 
 def _read(
-    quote: QuoteSize | None = None,
+    quote: QuoteSize = QuoteSize(),
     *,
     base_buys: bool | None = True,
     trade: Mapping[str, str] | None = None,
@@ -75,27 +75,27 @@ def _read(
 UNREVIEWED: Final = RowRules()
 
 # What ccxt computes into the row, or takes from a default, has an empty path.
-_BASE: Final = _read()
-# ccxt reads no amount where the type has the word `market`, and of the type, which has the lifetime too, but one word.
-_HTX: Final = _read(
-    QuoteSize("amount", every_buy=True),
-    amount="amount",
-    cost="filled-cash-amount|field-cash-amount",
-    type="type",
-    timeInForce="type",
-    base_buys=None,
-    trigger="operator",
-)
-
-RULES: Final[Mapping[str, RowRules]] = {
+_RULES: Final[Mapping[str, RowRules]] = {
+    # Of these ccxt's parser says what their rows do.
+    "bitbank blockchaincom hitbtc hollaex hyperliquid ndax onetrading": _read(),
+    # ccxt reads no amount where the type has the word `market`, and of the type, which has the lifetime too, but one
+    # word.
+    "htx bittrade": _read(
+        QuoteSize("amount", every_buy=True),
+        amount="amount",
+        cost="filled-cash-amount|field-cash-amount",
+        type="type",
+        timeInForce="type",
+        base_buys=None,
+        trigger="operator",
+    ),
     "alpaca": _read(QuoteSize("notional", unless="qty")),
     "aster": _read(type="type"),
     # It states quantity and quoteQuantity, whichever was ordered.
     "backpack": _read(base_buys=False),
     # Milliseconds of a stop that waits are -1 there, and one of the types says which way a trigger points.
     "binance": _read(QuoteSize("origQuoteOrderQty"), type="type", filled="executedQty", timestamp="time|transactTime"),
-    "bingx": _read(QuoteSize("origQuoteOrderQty")),
-    "bitbank": _BASE,
+    "bingx coinsph": _read(QuoteSize("origQuoteOrderQty")),
     # ccxt takes the time of the last change for that of the creation.
     "bitfinex": _read(timestamp="4", lastUpdateTimestamp="5"),
     # ccxt does not read the average, and nothing remains of what was cancelled.
@@ -116,11 +116,9 @@ RULES: Final[Mapping[str, RowRules]] = {
     # The amount of an open order is what remains of it.
     "bitstamp": _read(amount="amount_at_create", remaining="amount_remaining|amount"),
     "bitteam": _read(timeInForce="", postOnly="", average="executedPrice"),
-    "bittrade": _HTX,
     "bitvavo": _read(
         QuoteSize("amountQuote"), clientOrderId="clientOrderId", cost="filledAmountQuote", lastUpdateTimestamp="updated"
     ),
-    "blockchaincom": _BASE,
     "btcmarkets": _read(QuoteSize("targetAmount", unless="amount")),
     # ccxt calls every open order at market closed.
     "btse": _read(status="orderState", base_buys=None),
@@ -146,7 +144,6 @@ RULES: Final[Mapping[str, RowRules]] = {
     "coinex": _read(base_buys=False),
     # ccxt calls a live order that filled in part cancelled, and every order a limit one.
     "coinone": _read(status="status", type="type", base_buys=None),
-    "coinsph": _read(QuoteSize("origQuoteOrderQty")),
     # ccxt does not read what a stop waits for.
     "cryptocom": _read(triggerPrice="trigger_price", stopPrice="ref_price"),
     # `value` is of what was ordered.
@@ -170,10 +167,6 @@ RULES: Final[Mapping[str, RowRules]] = {
     # A lifetime is one of the options, and no option is no GTC.
     "gemini": _read(timeInForce="options.0", base_buys=None),
     "hashkey": _read(QuoteSize("reqAmount")),
-    "hitbtc": _BASE,
-    "hollaex": _BASE,
-    "htx": _HTX,
-    "hyperliquid": _BASE,
     # `Value` is of what was ordered.
     "independentreserve": _read(cost=""),
     # The cost is what was ordered, and a missing status an open one.
@@ -188,10 +181,8 @@ RULES: Final[Mapping[str, RowRules]] = {
     # Every order at market is an IOC to ccxt; the value of a sale stands where that of a buy by quote would.
     "mexc": _read(timeInForce="timeInForce|type", base_buys=False),
     "nado": _read(base_buys=None, scaled=True),
-    "ndax": _BASE,
     # What was ordered in quote is ccxt's cost.
     "okx": _read(QuoteSize("sz", when=("tgtCcy", "quote_ccy")), cost="", base_buys=False),
-    "onetrading": _BASE,
     # A missing status is an open one to ccxt, the price of one fill the average, and some of its names are not read.
     "pacifica": _read(
         status="order_status|os",
@@ -221,3 +212,4 @@ RULES: Final[Mapping[str, RowRules]] = {
     # ccxt does not read what was filled.
     "zebpay": _read(QuoteSize("quoteOrderAmount"), filled="filled"),
 }
+RULES: Final[Mapping[str, RowRules]] = {name: rules for names, rules in _RULES.items() for name in names.split()}

@@ -9,43 +9,48 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from orderbridge.adapters.ccxt_any.mapping import (
-    DECIMAL_PLACES,
-    SIGNIFICANT_DIGITS,
-    TICK_SIZE,
-    digits_of,
-    is_spot,
-    market_from_ccxt,
-    step_of,
-)
+from orderbridge.adapters.ccxt_any.mapping import SIGNIFICANT_DIGITS, TICK_SIZE, is_spot, market_from_ccxt
 from orderbridge.model.basics import EXACT
+from orderbridge.model.request import Market
+
+
+def market_of(precision: Any, mode: int) -> Market:
+    return market_from_ccxt({"symbol": "A/B", "precision": {"amount": precision, "price": precision}}, mode=mode)
 
 
 @pytest.mark.parametrize(
-    ("precision", "mode", "step"),
+    ("precision", "mode", "step", "tick", "digits"),
     [
-        ("0.01", TICK_SIZE, "0.01"),
-        (1e-08, TICK_SIZE, "0.00000001"),
-        ("5", TICK_SIZE, "5"),
-        ("0", TICK_SIZE, None),
-        (None, TICK_SIZE, None),
-        (2, DECIMAL_PLACES, "0.01"),
-        ("8", DECIMAL_PLACES, "0.00000001"),
-        (0, DECIMAL_PLACES, "1"),
-        (-2, DECIMAL_PLACES, "100"),
-        (5, SIGNIFICANT_DIGITS, None),
+        ("0.01", TICK_SIZE, "0.01", "0.01", None),
+        (1e-08, TICK_SIZE, "0.00000001", "0.00000001", None),
+        ("5", TICK_SIZE, "5", "5", None),
+        ("0", TICK_SIZE, None, None, None),
+        (None, TICK_SIZE, None, None, None),
+        (2, SIGNIFICANT_DIGITS, "0.01", "0.00000001", 2),
+        ("8", SIGNIFICANT_DIGITS, "0.00000001", "0.00000001", 8),
+        (0, SIGNIFICANT_DIGITS, "1", None, None),
+        (None, SIGNIFICANT_DIGITS, None, None, None),
     ],
 )
-def test_step_by_precision_mode(precision: Any, mode: int, step: str | None) -> None:
-    """A tick is a step, a count of places is a power of ten, and significant digits have none."""
-    assert step_of(precision, mode) == (None if step is None else Decimal(step))
+def test_step_by_precision_mode(
+    precision: Any, mode: int, step: str | None, tick: str | None, digits: int | None
+) -> None:
+    """A tick is a step; where the digits of prices count, so do the places of amounts."""
+    market = market_of(precision, mode)
+
+    assert market.quantity_step == (None if step is None else Decimal(step))
+    assert market.price_tick == (None if tick is None else Decimal(tick))
+    assert market.price_digits == digits
 
 
-@pytest.mark.parametrize(("precision", "mode"), [("x", TICK_SIZE), ("-1", TICK_SIZE), (1.5, DECIMAL_PLACES), (1, 9)])
+@pytest.mark.parametrize(
+    ("precision", "mode"),
+    [("x", TICK_SIZE), ("-1", TICK_SIZE), (1.5, SIGNIFICANT_DIGITS), (-2, SIGNIFICANT_DIGITS), (1, 9), (2, 2)],
+)
 def test_a_precision_that_is_none(precision: Any, mode: int) -> None:
     """It is refused: a rule that is not understood must not pass for none."""
     with pytest.raises(ValueError, match=r"\w"):
-        step_of(precision, mode)
+        market_of(precision, mode)
 
 
 @given(price=st.decimals(min_value="1e-7", max_value="1e20", places=30), digits=st.integers(min_value=1, max_value=7))
@@ -87,16 +92,14 @@ def test_digits_of_a_price_that_is_not_whole(price: str, nearest: tuple[str, ...
 
 @given(places=st.integers(min_value=-8, max_value=18), count=st.integers(min_value=1, max_value=10**12))
 def test_multiples_of_a_step_pass_and_half_steps_do_not(places: int, count: int) -> None:
-    """By decimal places as by ticks: what is on the step is not refused, what lies between is, with its neighbours."""
-    step = step_of(places, DECIMAL_PLACES)
-    assert step is not None
-    for known in (step, step_of(format(step, "f"), TICK_SIZE)):
-        market = market_from_ccxt({"symbol": "A/B", "precision": {"amount": str(known)}}, mode=TICK_SIZE)
-        on = Decimal(count) * step
+    """What is on the step is not refused, what lies between is, with its neighbours."""
+    step = Decimal(1).scaleb(-places)
+    market = market_of(format(step, "f"), TICK_SIZE)
+    on = Decimal(count) * step
 
-        assert market.check_amounts(quantity=on) == []
-        (broken,) = market.check_amounts(quantity=on + step / 2)
-        assert broken.nearest == (on, on + step)
+    assert market.check_amounts(quantity=on) == []
+    (broken,) = market.check_amounts(quantity=on + step / 2)
+    assert broken.nearest == (on, on + step)
 
 
 def test_market_of_ccxt() -> None:
@@ -130,13 +133,6 @@ def test_market_of_ccxt() -> None:
 def test_spot_markets(row: Any, spot: bool) -> None:
     """Contracts are told by their symbol too."""
     assert is_spot(row) is spot
-
-
-def test_digits_are_a_rule_in_their_mode_only() -> None:
-    """In other modes the same figure is a step."""
-    assert digits_of(5, SIGNIFICANT_DIGITS) == 5
-    assert digits_of(5, TICK_SIZE) is None
-    assert digits_of(None, SIGNIFICANT_DIGITS) is None
 
 
 ODD = [None, True, -1.5, "", "x", "NaN", [], [None], [{}], {"min": [], "max": {}}, {"min": "x", "max": True}]
