@@ -313,8 +313,6 @@ _STOPPED: Final = {
 TRIGGERS: Final = _words(
     (True, ">=|gte|up|1|entry|stop direction stop up"), (False, "<=|lte|down|2|loss|stop direction stop down")
 )
-# Where the raw row of a fill has what a maker was paid, and in which currency.
-REBATE: Final = "orderbridge:rebate"
 _WORKING: Final = frozenset({OrderStatus.ACCEPTED, OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED})
 
 
@@ -521,7 +519,7 @@ def fill_from_row(row: Any, *, venue: str, account: str, rules: RowRules) -> Fil
     """
     Read a trade of ccxt's. Its value is the exchange's own where its row has one, else price times quantity.
 
-    A rebate is no fee: it stands in `raw`, as `REBATE`.
+    A rebate is no fee: it stands in `raw` only.
 
     Raises:
         Unusable: an id, symbol, side or amount that cannot be read.
@@ -538,9 +536,8 @@ def fill_from_row(row: Any, *, venue: str, account: str, rules: RowRules) -> Fil
         paid = number(cost)
     except ValueError:
         paid = None  # it stands in the raw row
-    # A rebate is what the exchange pays: as a fee it would have the wrong sign, and a fill has no other place for it.
-    rebate = paid if paid is not None and paid < 0 else None
-    paid = None if rebate is not None else paid
+    if paid is not None and paid < 0:
+        paid = None  # what the exchange pays is no fee, and a fill has no other place for it
     order = reading.value("order")
     return built(
         Fill,
@@ -558,7 +555,7 @@ def fill_from_row(row: Any, *, venue: str, account: str, rules: RowRules) -> Fil
         fee_currency=currency if paid is not None and isinstance(currency, str) and currency else None,
         liquidity=Liquidity(taker) if (taker := row.get("takerOrMaker")) in {"maker", "taker"} else None,
         created_at=reading.moment("timestamp"),
-        raw=_raw(row) if rebate is None else {**_raw(row), REBATE: f"{plain(-rebate)} {currency or ''}".strip()},
+        raw=_raw(row),
     )
 
 

@@ -45,24 +45,19 @@ _MARKET_FIELDS: Final = (
 
 
 class CcxtMarkets:
-    """
-    The markets of one exchange: loaded by one object for all that are made alike, as ccxt's calls need them.
+    """The markets of one exchange: loaded by one object for all that are made alike, as ccxt's calls need them."""
 
-    Args:
-        account_call: what else a load tells, of the account. price_digits: see `market_from_ccxt`.
-    """
-
-    def __init__(self, client: CcxtClient, *, account_call: str | None = None, price_digits: int | None = None) -> None:
-        self._client = client
+    def __init__(self, client: CcxtClient) -> None:
+        self._client, traits = client, client.codes.traits
         # ccxt's symbols may hold small letters, ours do not.
         self._spelled: dict[str, str] = {}
         rules = MarketRules(
             public=self._fetch,
             rows=self._rows,
             market=lambda row, own, warn: mapping.market_from_ccxt(
-                row, mode=client.exchange.precisionMode, price_digits=price_digits
+                row, mode=client.exchange.precisionMode, price_digits=traits.price_digits
             ),
-            own=partial(self._load, account_call) if account_call else None,
+            own=partial(self._load, traits.account_call) if traits.account_call else None,
             one=self.one,
             beyond=self._beyond,
         )
@@ -110,41 +105,33 @@ class CcxtMarkets:
         own = exchange.markets.get(self._spelled.get(Symbol(symbol))) or {}
         info = own.get("info")
         texts = [symbol, *own.values(), *(info.values() if isinstance(info, Mapping) else ())]
-        return (
-            None
-            if mapping.letters(name) in {mapping.letters(text) for text in texts if isinstance(text, str)}
-            else name
-        )
+        spelled = {mapping.letters(text) for text in texts if isinstance(text, str)}
+        return None if mapping.letters(name) in spelled else name
 
     def _beyond(self, market: Market, amounts: Amounts) -> list[BrokenRule]:
+        """ccxt rounds what it sends by rules of each exchange's own: what it would change is refused."""
+        exchange, symbol, broken = self._client.exchange, self.spelled(market.symbol), []
         # Its helper for costs fails where digits count.
-        is_counted = self._client.exchange.precisionMode == mapping.SIGNIFICANT_DIGITS
+        is_counted = exchange.precisionMode == mapping.SIGNIFICANT_DIGITS
         helpers = {
             "quantity": "amount_to_precision",
             "price": "price_to_precision",
             "quote_quantity": "price_to_precision" if is_counted else "cost_to_precision",
         }
-        return [rule for field, helper in helpers.items() for rule in self._changed(field, amounts, helper, market)]
-
-    def _changed(self, field: str, amounts: Amounts, helper: str, market: Market) -> list[BrokenRule]:
-        """ccxt rounds what it sends by rules of each exchange's own: what it would change is refused."""
-        amount = amounts.get(field)
-        if amount is None:
-            return []
-        exchange = self._client.exchange
-        nearest: tuple[Decimal, ...] = ()
-        try:
-            with localcontext(CONTEXT):
-                sent = mapping.number(getattr(exchange, helper)(self.spelled(market.symbol), plain(amount)))
-        except Exception as error:  # noqa: BLE001 - ccxt refuses with its own classes, or fails with bare ones
-            said = self._client.codes.stand_in(error)
-            text = f"ccxt cannot send {field} {plain(amount)}: {said}"
-        else:
-            if sent == amount:
-                return []
-            text = f"ccxt would send {field} {plain(amount)} as {sent if sent is None else plain(sent)}"
-            nearest = () if sent is None else (sent,)
-        return [BrokenRule(rule="precision", message=text, nearest=nearest)]
+        for field, helper in helpers.items():
+            amount, sent = amounts.get(field), None
+            if amount is None:
+                continue
+            try:
+                with localcontext(CONTEXT):
+                    sent = mapping.number(getattr(exchange, helper)(symbol, plain(amount)))
+                text = f"ccxt would send {field} {plain(amount)} as {sent if sent is None else plain(sent)}"
+            except Exception as error:  # noqa: BLE001 - ccxt refuses with its own classes, or fails with bare ones
+                text = f"ccxt cannot send {field} {plain(amount)}: {self._client.codes.stand_in(error)}"
+            if sent != amount:
+                nearest = () if sent is None else (sent,)
+                broken.append(BrokenRule(rule="precision", message=text, nearest=nearest))
+        return broken
 
     async def _fetch(self, fresh: bool) -> Markets:
         address = self._address()
@@ -361,8 +348,7 @@ class CcxtReads:
             result = await look_up([known], deadline)
             seen = order_from(result, known, gateway=self.sender.gateway, operation="fills")
         if self.traits.order_trades:
-            rows = await self._trades_of(self.id_of(seen), seen.symbol, deadline)
-            return Rows([fill.model_copy(update={"order_id": seen.order_id}) for fill in rows.good], rows.bad)
+            return await self._trades_of(seen, deadline)
         rows = await self._trades_since(Window(seen.created_at, window.until, seen.symbol), deadline)
         mine = [fill for fill in rows.good if (fill.order_id, fill.symbol) == (seen.order_id, seen.symbol)]
         return Rows(mine, rows.bad)
@@ -394,13 +380,14 @@ class CcxtReads:
             answers.append(done)
         return answers
 
-    async def _trades_of(self, order_id: str, symbol: Symbol | None, deadline: Deadline) -> Rows[Fill]:
+    async def _trades_of(self, order: Order, deadline: Deadline) -> Rows[Fill]:
         await self.ready(deadline=deadline)
-        asked = self.markets.spelled(symbol)
-        done = await self._ask("fills", deadline, "fetch_order_trades", order_id, asked, None, None, params={})
+        id, asked = self.id_of(order), self.markets.spelled(order.symbol)
+        done = await self._ask("fills", deadline, "fetch_order_trades", id, asked, None, None, params={})
         # Few orders trade in as many pieces as a page holds, so only a usual large page is suspect.
         check_whole(done, Listing(exists=True), small_pages=False)
-        return await self._fills(done, order_id, symbol)
+        rows = await self._fills(done, id, order.symbol)
+        return Rows([fill.model_copy(update={"order_id": order.order_id}) for fill in rows.good], rows.bad)
 
     async def _orders(
         self,

@@ -117,7 +117,7 @@ class CcxtGateway(VenueGateway):
         session = Session(gateway=self.name, venue=venue, transport=CcxtSends(), limiter=limiter, retries=retries)
         self._watch = watch = Watch(known, limiter, log=session.log.name)
         client = CcxtClient(watch, session=session, codes=CcxtCodes(exchanges.secrets_of(known), traits))
-        markets = CcxtMarkets(client, account_call=traits.account_call, price_digits=traits.price_digits)
+        markets = CcxtMarkets(client)
         reads = CcxtReads(
             sender=client.sender,
             reader=RowReader(session),

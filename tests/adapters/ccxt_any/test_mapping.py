@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from orderbridge import Order, OrderStatus
 from orderbridge.adapters.ccxt_any.mapping import (
     LIFE_FROM_CCXT,
-    REBATE,
     STATED,
     TYPE_FROM_CCXT,
     fill_from_row,
@@ -425,7 +424,7 @@ def test_fill() -> None:
 
 
 def test_a_rebate_is_no_fee() -> None:
-    """What a maker was paid must not be counted as paid: the fee is not known, and the rebate stands in the raw row."""
+    """What a maker was paid must not be counted as paid: the fee is not known."""
     row = {"id": "5", "order": "77", "symbol": "A/B", "side": "sell", "amount": "2", "price": "3", "info": {"a": "1"}}
 
     fill = fill_from_row(
@@ -433,7 +432,7 @@ def test_a_rebate_is_no_fee() -> None:
     )
     free = fill_from_row({**row, "fee": {"cost": "0", "currency": "B"}}, **NOBODY)
 
-    assert (fill.fee, fill.fee_currency, fill.raw) == (None, None, {"a": "1", REBATE: "0.5 B"})
+    assert (fill.fee, fill.fee_currency, fill.raw) == (None, None, {"a": "1"})
     assert (free.fee, free.fee_currency, free.raw) == (Decimal(0), "B", {"a": "1"})
 
 
