@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, Context, DivisionByZero, InvalidOperation, Overflow, localcontext
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from orderbridge.adapters.ccxt_any.codes import LOCK_OUT, CcxtCodes, judge
 from orderbridge.adapters.ccxt_any.exchanges import check_proxies
@@ -21,7 +21,6 @@ from orderbridge.model.permit import Lane
 from orderbridge.venue.meanings import Said
 from orderbridge.venue.sender import Sender, Tries, VenueCall
 
-T = TypeVar("T")
 # ccxt has its own time limit for each request; a call may make several.
 CALL_SECONDS: Final = 30.0
 # Room for every amount that may be ordered, whatever context the caller computes in.
@@ -32,14 +31,14 @@ CONTEXT: Final = Context(
 # What closing waits for: an order or a cancel that nobody watches any more could not be told from one that stayed.
 _WAITED_FOR: Final[frozenset[Lane]] = frozenset({"place", "cancel"})
 
-Make = Callable[[Any], Awaitable[T]]
+Make = Callable[[Any], Awaitable[Any]]
 
 
 @dataclass(slots=True, kw_only=True)
 class CcxtCall(VenueCall):
     """A call of ccxt's. `calls` gets what each try of it sent."""
 
-    make: Make[Any]
+    make: Make
     calls: list[Call] = field(default_factory=list)
 
 
@@ -128,20 +127,19 @@ class CcxtClient:
             raise made
         return self.codes.said(failed, client_order_id=call.client_order_id)
 
-    async def quietly(self, make: Make[T], *, deadline: Deadline, operation: str) -> T:
+    async def quietly(self, make: Make, *, deadline: Deadline, operation: str) -> Any:
         """A call that makes no request of its own, or makes its requests outside the lanes' count of one."""
         made, call = Call("read", deadline), CcxtCall(operation=operation, make=make)
         await self._run(make, made, operation)
         if made.error is None:
-            value: T = made.value
-            return value
+            return made.value
         try:
             said = self._said(made, call)
         except (NothingSent, NoAnswer) as failed:
             raise VenueUnavailable(f"no answer: {failed}") from failed
         raise self.sender.error_for(said, call)
 
-    async def _run(self, make: Make[Any], call: Call, operation: str) -> None:
+    async def _run(self, make: Make, call: Call, operation: str) -> None:
         started = time.perf_counter()
         token = current_call.set(call)
         under_way: asyncio.Future[None] = asyncio.get_running_loop().create_future()

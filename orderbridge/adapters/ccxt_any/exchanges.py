@@ -22,21 +22,12 @@ from orderbridge.model.basics import EditClass, Idempotency, OrderType, Side, Ti
 from orderbridge.model.order import Order
 from orderbridge.venue.meanings import Meaning
 
+_SECRETS: Final = ("apiKey", "secret", "password", "uid", "login", "twofa", "privateKey", "walletAddress", "token")
 # Ours to ccxt's, so that settings read as those of every other gateway.
 CREDENTIALS: Final[Mapping[str, str]] = {
-    "api_key": "apiKey",
+    **{re.sub("[A-Z]", r"_\g<0>", name).lower(): name for name in (*_SECRETS, "accountId")},
     "api_secret": "secret",
-    "secret": "secret",
-    "password": "password",
-    "uid": "uid",
-    "login": "login",
-    "twofa": "twofa",
-    "private_key": "privateKey",
-    "wallet_address": "walletAddress",
-    "account_id": "accountId",
-    "token": "token",
 }
-_SECRETS: Final = ("apiKey", "secret", "password", "uid", "login", "twofa", "privateKey", "walletAddress", "token")
 _SOCKS: Final = ("socksProxy", "socks_proxy", "socksProxyCallback", "socks_proxy_callback")
 # Where ccxt names no pace: one request a second.
 _SLOW_MILLISECONDS: Final = 1000.0
@@ -149,7 +140,7 @@ def _check_calls(exchange: Any) -> None:
 
 def _check_credentials(exchange: Any) -> None:
     """ConfigurationError: a credential that the exchange requires is missing; it is named."""
-    ours = {ccxt_name: name for name, ccxt_name in reversed(list(CREDENTIALS.items()))}
+    ours = {ccxt_name: name for name, ccxt_name in CREDENTIALS.items()}
     missing = [
         name
         for name, is_needed in exchange.requiredCredentials.items()
@@ -243,7 +234,7 @@ class ClientIds:
     Client order ids at an exchange.
 
     Attributes:
-        rule: which ids it takes. idempotency: what it makes of one that was used before.
+        rule: which ids it takes; that it refuses one which was used before is not promised.
         fetch: `fetchOrder` finds an order by it; otherwise the open orders are searched.
         sent_as: the parameter under which it reaches the exchange. stop_sent_as: that of an order with a stop price.
         prefix: what the exchange wants before each; in its rows what lacks it is no client id but a label.
@@ -251,7 +242,6 @@ class ClientIds:
     """
 
     rule: ClientIdRule
-    idempotency: Idempotency = Idempotency.TAG_ONLY
     fetch: bool = False
     sent_as: str = "clientOrderId"
     stop_sent_as: str = ""
@@ -401,7 +391,7 @@ class Traits:
             any_options=True,
             post_only=self.post_only,
             client_order_id=self.client_ids.rule if self.client_ids else None,
-            idempotency=self.client_ids.idempotency if self.client_ids else Idempotency.NONE,
+            idempotency=Idempotency.TAG_ONLY if self.client_ids else Idempotency.NONE,
             lookup_batch=1,
             cancel_batch=1,
             edit=EditClass.IN_PLACE if self.edits else EditClass.NONE,

@@ -20,7 +20,7 @@ from orderbridge.adapters.ccxt_any.client import CALL_SECONDS, CcxtCall, CcxtCli
 from orderbridge.adapters.ccxt_any.codes import CcxtCodes
 from orderbridge.adapters.ccxt_any.mapping import order_from_answer
 from orderbridge.adapters.ccxt_any.overrides import traits_of
-from orderbridge.adapters.ccxt_any.reads import TRIGGER, CcxtMarkets, CcxtReads, NotInList, check_symbol
+from orderbridge.adapters.ccxt_any.reads import TRIGGER, CcxtMarkets, CcxtReads, LookUp, NotInList, check_symbol
 from orderbridge.adapters.ccxt_any.sending import creation, refuse_untaken
 from orderbridge.adapters.ccxt_any.watch import Call, Watch
 from orderbridge.gateway import Mode, checked_call, order_from
@@ -139,7 +139,7 @@ class CcxtGateway(VenueGateway):
                 if isinstance(exchange, str):
                     await known.close()
 
-        beside = partial(look_up, reads.in_lane("resolve"))
+        beside: LookUp = partial(look_up, reads.in_lane("resolve"))
         parts = Parts(
             sender=client.sender,
             now=reads.now,
@@ -149,8 +149,8 @@ class CcxtGateway(VenueGateway):
             orders=reads.orders_since if traits.orders.exists else None,
             fills=partial(reads.trades_since, beside) if traits.capabilities.fills else None,
             placing=_placing(reads, clock),
-            cancelling=_cancelling(reads),
-            editing=_editing(reads) if traits.edits else None,
+            cancelling=_cancelling(reads, beside),
+            editing=_editing(reads, beside) if traits.edits else None,
             markets=markets.store,
             close=close,
         )
@@ -213,15 +213,13 @@ def _placing(reads: CcxtReads, clock: Callable[[], float]) -> Placing:
     )
 
 
-def _editing(reads: CcxtReads) -> Editing:
+def _editing(reads: CcxtReads, look_beside: LookUp) -> Editing:
     """Changes in place, of limit orders: quantity and price. An answer is an acknowledgement, so the order is read."""
     gateway = reads.sender.gateway
 
     async def find(given: RefLike, deadline: Deadline) -> Order:
         (ref,) = parse_refs([given], gateways=[gateway], operation="edit")
-        return order_from(
-            await look_up(reads.in_lane("resolve"), [ref], deadline), ref, gateway=gateway, operation="edit"
-        )
+        return order_from(await look_beside([ref], deadline), ref, gateway=gateway, operation="edit")
 
     def check(order: Order, changes: OrderEdit) -> OrderEdit:
         asked = {name for name, value in dict(changes).items() if value is not None}
@@ -251,12 +249,12 @@ def _editing(reads: CcxtReads) -> Editing:
     )
 
 
-def _cancelling(reads: CcxtReads) -> Cancelling:
-    cancels, session = _Cancels(reads), reads.sender.session
+def _cancelling(reads: CcxtReads, look_beside: LookUp) -> Cancelling:
+    cancels, session = _Cancels(reads, look_beside), reads.sender.session
     return Cancelling(
         seeking=Seeking(
             gateway=reads.sender.gateway,
-            look_up=lambda refs, deadline, listed: look_up(cancels.resolving, refs, deadline),
+            look_up=lambda refs, deadline, listed: look_beside(refs, deadline),
             order_id=cancels.order_id,
             refuse=cancels.refuse,
             remembered=lambda ref: reads.memory.orders(cancels.order_id(ref) or "", ref.symbol),
@@ -275,9 +273,9 @@ def _cancelling(reads: CcxtReads) -> Cancelling:
 class _Cancels:
     """How the exchange cancels: by its id alone. Some answer alike whether or not they cancelled anything."""
 
-    def __init__(self, reads: CcxtReads) -> None:
+    def __init__(self, reads: CcxtReads, look_beside: LookUp) -> None:
         self.first = reads.in_lane("cancel")
-        self.resolving = reads.in_lane("resolve")
+        self._look_beside = look_beside
         self._gateway, self._traits, self._memory = reads.sender.gateway, reads.traits, reads.memory
 
     def order_id(self, ref: OrderRef) -> str | None:
@@ -333,7 +331,7 @@ class _Cancels:
         """The same of an order that was not found where it was sought."""
         if self._traits.trigger_orders_apart:
             key = OrderRef.model_construct(gateway=self._gateway, order_id=meant.order_id, symbol=meant.symbol)
-            await look_up(self.resolving, [key], after_a_write(deadline))
+            await self._look_beside([key], after_a_write(deadline))
         return self._place(meant)
 
     def untouched(self, row: Order | BadRow, symbol: Symbol | None) -> str | None:

@@ -77,7 +77,7 @@ def test_client_ids_of_ours_fit_the_rule(name: str) -> None:
     made = mint(1_767_607_200.0, max_length=ids.rule.max_length)
     assert re.fullmatch(f"[{ids.rule.alphabet}]{{1,{ids.rule.max_length}}}", made)
     assert is_ours(made)
-    assert ids.idempotency is Idempotency.TAG_ONLY
+    assert traits_of(name).capabilities.idempotency is Idempotency.TAG_ONLY
 
 
 def exchange(has: dict[str, Any] | None = None, spot: Any = None, **options: Any) -> Any:
