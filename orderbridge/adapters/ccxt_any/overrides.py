@@ -94,8 +94,9 @@ def _refusals(
 
 
 # By exchange, what is certain to be a refusal before anything could rest in the book: ccxt has time-outs, duplicates
-# and refusals under the same classes. What is not here is unclear where ccxt's class decides nothing. Each exchange's
-# own time stamps and nonces are checked before a request is looked at: it was not admitted.
+# and refusals under the same classes. What is not here is unclear where ccxt's class decides nothing, as it does for
+# limits of requests. Each exchange's own time stamps and nonces are checked before a request is looked at: it was not
+# admitted.
 _REFUSALS: Final[Mapping[str, Mapping[str, Any]]] = {
     # Source: Bitso API v3, "Error codes".
     "bitso": _refusals(
@@ -107,9 +108,7 @@ _REFUSALS: Final[Mapping[str, Mapping[str, Any]]] = {
         (Meaning.NOT_ADMITTED, "0206 0207"),
         (Meaning.CREDENTIALS, "0201 0203-0205 0208-0211 0214 0215 0326"),
         (Meaning.PERMISSION, "0202 0213 0216"),
-        (Meaning.NO_TRADES, "0378"),
         (Meaning.THROTTLED, "0801 0802"),
-        (Meaning.UNCLEAR, "0101 0212 0373 0375"),
     ),
     # Source: Binance Spot API, "Error codes". -2010 stands for every refusal of the matching engine and for a duplicate
     # alike, so that its texts are listed.
@@ -120,7 +119,6 @@ _REFUSALS: Final[Mapping[str, Mapping[str, Any]]] = {
         (Meaning.CREDENTIALS, "-1002 -1022 -2008 -2014 -2015"),
         (Meaning.NOT_ADMITTED, "-1021"),
         (Meaning.THROTTLED, "-1003 -1015"),
-        (Meaning.UNCLEAR, "-1000 -1001 -1006 -1007 -1008"),
         texts=(
             (Meaning.EXISTS, "Duplicate order sent."),
             (Meaning.FUNDS, "Account has insufficient balance for requested action."),
@@ -228,7 +226,6 @@ _REFUSALS: Final[Mapping[str, Mapping[str, Any]]] = {
         (Meaning.CREDENTIALS, "40001-40003 40006 40009-40012 40036 40037 40041"),
         (Meaning.PERMISSION, "40014 40016 40018 40024 40031 40035 40038 40061 40068 40085 40100 40101"),
         (Meaning.PERMISSION, "40111 40199 40301 40710 40752 45107"),
-        (Meaning.THROTTLED, "429"),
     ),
     # Source: Gate API v4, "Error labels".
     "gate": _refusals(
@@ -244,7 +241,6 @@ _REFUSALS: Final[Mapping[str, Mapping[str, Any]]] = {
         (Meaning.CREDENTIALS, "AUTHENTICATION_FAILED INVALID_CREDENTIALS INVALID_KEY INVALID_SIGNATURE"),
         (Meaning.CREDENTIALS, "MISSING_REQUIRED_HEADER"),
         (Meaning.PERMISSION, "IP_FORBIDDEN READ_ONLY FORBIDDEN ACCOUNT_LOCKED SUB_ACCOUNT_LOCKED TRADE_RESTRICTED"),
-        (Meaning.THROTTLED, "TOO_FAST TOO_MANY_REQUESTS"),
     ),
     # Source: MEXC API v3, "Error Code". ccxt takes an order that does not exist for an error.
     "mexc": _refusals(
@@ -258,7 +254,6 @@ _REFUSALS: Final[Mapping[str, Mapping[str, Any]]] = {
         (Meaning.NOT_ADMITTED, "10073 700003"),
         (Meaning.CREDENTIALS, "602 10072 700001 700002"),
         (Meaning.PERMISSION, "30020 60005 70011 700006 700007"),
-        (Meaning.THROTTLED, "429 510"),
     ),
     # Source: Bitfinex API v2, "Error/Info Codes". 10001 stands for whatever is wrong with an order.
     "bitfinex": _refusals(
@@ -266,7 +261,6 @@ _REFUSALS: Final[Mapping[str, Mapping[str, Any]]] = {
         (Meaning.INVALID, "10020"),
         (Meaning.NOT_ADMITTED, "10114"),
         (Meaning.CREDENTIALS, "10100 10111-10113"),
-        (Meaning.THROTTLED, "11010"),
         texts=(
             (Meaning.FUNDS, "Invalid order: not enough *"),
             (Meaning.INVALID, "Invalid order: minimum size for *|Invalid order: maximum size for *"),
@@ -305,7 +299,6 @@ _REFUSALS: Final[Mapping[str, Mapping[str, Any]]] = {
         (Meaning.CREDENTIALS, "InvalidApiKey InvalidSignature"),
         (Meaning.CREDENTIALS, "MissingApikeyHeader MissingPayloadHeader MissingSignatureHeader"),
         (Meaning.PERMISSION, "MissingRole"),
-        (Meaning.THROTTLED, "RateLimit"),
     ),
 }
 # Exchanges of one house, which take and answer what the first of each does.

@@ -367,12 +367,8 @@ class CcxtReads:
         if window.symbol is not None:
             self.markets.one(window.symbol, markets)
         asked = self.markets.spelled(window.symbol)
-        try:
-            spans = windows(listing, window.since, window.until, now=self.now())
-        except ValueError as error:
-            raise NotSupported(f"{self.sender.gateway} {error}") from None
         answers = []
-        for start, end in spans:
+        for start, end in windows(listing, window.since, window.until, now=self.now()):
             params = {} if end is None else {"until": end}
             done = await self._ask(operation, deadline, method, asked, start, listing.limit, params=params)
             if not reaches_back(done.value, window.since, listing):
@@ -444,15 +440,15 @@ class CcxtReads:
 
 def check_whole(done: Call, listing: Listing, *, small_pages: bool = True) -> None:
     """PartialList where an answer may be one page of several, UnexpectedResponse where ccxt made a list of no list."""
-    payloads = [sent.payload for sent in done.sent]
-    if not length(done.value) and not any(is_list_answer(payload, listing.rows_at) for payload in payloads):
+    payloads, rows = [sent.payload for sent in done.sent], done.value if isinstance(done.value, list) else []
+    if not rows and not any(is_list_answer(payload, listing.rows_at) for payload in payloads):
         keys = sorted({str(key) for payload in payloads if isinstance(payload, dict) for key in payload})
         names = ", ".join(keys) or "none"
         message = f"the answer has no list in it (keys: {names}), so it is not an empty one"
         raise UnexpectedResponse(message, keys=tuple(keys))
     if listing.whole:
         return
-    count = max([rows_in(payload) for payload in payloads] + [length(done.value)])
+    count = max([rows_in(payload) for payload in payloads] + [len(rows)])
     if listing.more is not None:
         hidden = any(isinstance(payload, dict) and payload.get(listing.more) for payload in payloads)
     elif listing.limit is not None:
@@ -483,12 +479,12 @@ def windows(
     The spans to ask for one by one, in milliseconds; the last has no end, or one request is enough.
 
     Raises:
-        ValueError: the exchange shows a short span at a time, and there is no start, or it is too long ago.
+        NotSupported: the exchange shows a short span at a time, and there is no start, or it is too long ago.
     """
     days = listing.days_at_once
     if since is None or not listing.takes_since:
         if days is not None and not listing.latest:
-            raise ValueError(f"shows {days} days at a time: give since")
+            raise NotSupported(f"the exchange shows {days} days at a time: give since")
         return [(None, None)]
     start, present = _milliseconds(since), _milliseconds(now)
     if days is None:
@@ -498,17 +494,12 @@ def windows(
     last = min(present, present if until is None else _milliseconds(until))
     starts = list(range(start, max(last, start + 1), span))
     if len(starts) > MOST_WINDOWS:
-        raise ValueError(f"shows {days} days at a time: ask for {MOST_WINDOWS} times that at most")
+        raise NotSupported(f"the exchange shows {days} days at a time: ask for {MOST_WINDOWS} times that at most")
     return [(each, None if each + span > present else each + span) for each in starts]
 
 
 def _milliseconds(moment: datetime) -> int:
     return int(moment.timestamp() * 1000)
-
-
-def length(value: Any) -> int:
-    """How many rows ccxt's list has; none where it is no list."""
-    return len(value) if isinstance(value, (list, tuple)) else 0
 
 
 def rows_in(payload: Any, depth: int = 0) -> int:
