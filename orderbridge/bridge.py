@@ -309,7 +309,7 @@ class OrderBridge:
         if wait not in ("ack", "done"):
             raise ConfigurationError(f"wait is 'ack' or 'done', not {wait!r}", operation="cancel")
         deadline = Deadline(timeout)
-        direct = self._direct(ref, "cancel")
+        direct = self._direct(ref)
         if direct is not None:
             order = await direct.cancel(ref, timeout=deadline.as_timeout)
         else:
@@ -367,16 +367,16 @@ class OrderBridge:
 
     async def _place_of(self, ref: RefLike, deadline: Deadline, operation: str) -> tuple[BoundGateway, RefLike]:
         """The gateway that an order is at, and the ref to use there."""
-        direct = self._direct(ref, operation)
+        direct = self._direct(ref)
         if direct is not None:
             return direct, ref
-        order = order_from(await self.lookup(ref, timeout=deadline.as_timeout), ref, gateway=None)
+        order = order_from(await self.lookup(ref, timeout=deadline.as_timeout), ref, operation=operation)
         return self[order.gateway], order
 
-    def _direct(self, ref: RefLike, operation: str) -> BoundGateway | None:
+    def _direct(self, ref: RefLike) -> BoundGateway | None:
         """The one gateway that a ref can only be at, if it says so or there is no other."""
         self._check_usable()
-        (parsed,) = parse_refs([ref], gateways=self.names, operation=operation)
+        (parsed,) = parse_refs([ref], gateways=self.names)
         if parsed.gateway is not None:
             return self[parsed.gateway]
         return self[self.names[0]] if len(self.names) == 1 else None
@@ -504,7 +504,7 @@ class OrderBridge:
         self._check_usable()
         given: dict[str, Any] = {"since": since, "until": until, "symbol": symbol}
         if ref is not None:
-            parse_refs([ref], gateways=self.names, operation="fills")
+            parse_refs([ref], gateways=self.names)
             return BridgeListing(self._fills_of(ref, timeout, given), {})
         return self._listed(
             "fills",
@@ -794,7 +794,7 @@ class OrderBridge:
         """
         self._check_usable()
         await self._placements.recorder.catch_up()
-        known, journal = read_ref(ref, operation="explain"), self._placements.ledger.journal
+        known, journal = read_ref(ref), self._placements.ledger.journal
         client = known.client_order_id or known.id
         found = await journal.find(gateway=known.gateway, client_order_id=client) if client else []
         order_id = known.order_id or known.id

@@ -352,7 +352,9 @@ async def within(call: Awaitable[T], seconds: float) -> T:
         raise TimeoutError(str(error) or f"no end within {seconds + _GRACE:g} s") from error
 
 
-def order_from(result: LookupResult, ref: RefLike, *, gateway: str | None, operation: str = "get") -> Order:
+def order_from(
+    result: LookupResult, ref: RefLike, *, gateway: str | None = None, operation: str | None = None
+) -> Order:
     """
     The one order that a look-up found for `ref`.
 
@@ -393,7 +395,7 @@ _ERRORS: Final[Mapping[FailureKind, type[OrderBridgeError]]] = {
 }
 
 
-def error_of(failure: Failure, *, gateway: str | None, operation: str) -> OrderBridgeError:
+def error_of(failure: Failure, *, gateway: str | None, operation: str | None) -> OrderBridgeError:
     """The error that a failure stands for."""
     facts: dict[str, Any] = {"code": failure.code, "http_status": failure.http_status}
     if failure.kind == "throttled":

@@ -64,7 +64,7 @@ def refuse_undeclared(request: OrderRequest, capabilities: Capabilities, *, gate
 
     def refuse(what: str, instead: str = "") -> NotSupported:
         text = f"{gateway} takes no {what}" + (f"; {instead}" if instead else "")
-        return NotSupported(text, gateway=gateway, operation="submit")
+        return NotSupported(text)
 
     if request.type not in capabilities.order_types:
         raise refuse(f"{request.type} orders", "it takes " + _listed(capabilities.order_types))
@@ -198,11 +198,9 @@ def _check_client_id(client_order_id: str | None, capabilities: Capabilities, *,
         return
     rule = capabilities.client_order_id
     if rule is None:
-        raise NotSupported(f"{gateway} takes no client order id", gateway=gateway, operation="submit")
+        raise NotSupported(f"{gateway} takes no client order id")
     if not _form(rule.alphabet, rule.max_length).fullmatch(client_order_id):
         raise OrderDenied(
             f"client_order_id {client_order_id!r} is not 1 to {rule.max_length} characters of {rule.alphabet}",
             rule="client_order_id",
-            gateway=gateway,
-            operation="submit",
         )

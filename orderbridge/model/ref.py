@@ -150,15 +150,15 @@ class OrderRef(UserModel):
 RefLike = str | OrderRef | OrderKey | Order | Placement
 
 
-def read_ref(ref: RefLike, *, operation: str) -> OrderRef:
+def read_ref(ref: RefLike) -> OrderRef:
     """The ref that anything stands for. ConfigurationError: it is mis-written, or none."""
     try:
         return OrderRef.of(ref)
     except (TypeError, ValueError) as error:
-        raise ConfigurationError(str(error), operation=operation) from error
+        raise ConfigurationError(str(error)) from error
 
 
-def parse_refs(refs: Iterable[RefLike], *, gateways: Sequence[str], operation: str = "lookup") -> list[OrderRef]:
+def parse_refs(refs: Iterable[RefLike], *, gateways: Sequence[str]) -> list[OrderRef]:
     """
     Read refs and check that the gateways they name are among those asked.
 
@@ -167,15 +167,15 @@ def parse_refs(refs: Iterable[RefLike], *, gateways: Sequence[str], operation: s
     """
     parsed = []
     for ref in refs:
-        known = read_ref(ref, operation=operation)
+        known = read_ref(ref)
         if not (known.order_id or known.client_order_id or known.id):
             message = "a placement without an order and a client id names nothing that a venue knows; resolve it"
-            raise ConfigurationError(message, gateway=known.gateway, operation=operation)
+            raise ConfigurationError(message, gateway=known.gateway)
         if known.gateway is not None and known.gateway not in gateways:
             names = ", ".join(gateways) or "none"
             message = f"{known} names a gateway that is not asked; asked are: {names}"
             if isinstance(ref, str):
                 message += ". An id that holds a colon goes as OrderRef(id=…)"
-            raise ConfigurationError(message, operation=operation)
+            raise ConfigurationError(message)
         parsed.append(known)
     return parsed

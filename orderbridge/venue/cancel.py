@@ -25,7 +25,6 @@ from orderbridge.errors import (
     RateLimited,
     UnexpectedResponse,
     VenueError,
-    Where,
 )
 from orderbridge.gateway import order_from
 from orderbridge.http.retry import Deadline
@@ -91,22 +90,6 @@ class Cancelled:
     is_doubted: bool = False
 
 
-def _any_order(order: Order) -> bool:
-    return True
-
-
-def _takes_any(given: RefLike, ref: OrderRef, where: Where) -> None:
-    return None
-
-
-def _never() -> bool:
-    return False
-
-
-def _nothing(ref: OrderRef) -> Sequence[Order]:
-    return ()
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seeking:
     """
@@ -115,9 +98,9 @@ class Seeking:
     Attributes:
         order_id: the venue's id that a ref may give.
         refuse: OrderNotFound, OrderDenied for a ref that is none of this venue's, or of this gateway.
-        unseen: an order that no look showed, where it may be acted upon by its id; None where that is not known to be
-            an id of the venue's. Else the error that says why nothing was done. Left out: whatever has an id is acted
-            upon by it.
+        unseen: an order that no look showed to that operation, where it may be acted upon by its id; None where that
+            is not known to be an id of the venue's. Else the error that says why nothing was done. Left out: whatever
+            has an id is acted upon by it.
         takes: an order that is given needs no reading.
         remembered: the orders of a ref as they were seen last, where that will do.
         would_wait: a look now would wait long, which a cancel does not.
@@ -126,11 +109,11 @@ class Seeking:
     gateway: str
     look_up: LookUp
     order_id: Callable[[OrderRef], str | None]
-    refuse: Callable[[RefLike, OrderRef, Where], None] = _takes_any
-    unseen: Callable[[RefLike, OrderRef, LookupResult | None, Where], Meant | None] | None = None
-    takes: Callable[[Order], bool] = _any_order
-    remembered: Callable[[OrderRef], Sequence[Order]] = _nothing
-    would_wait: Callable[[], bool] = _never
+    refuse: Callable[[RefLike, OrderRef], None] = lambda given, ref: None
+    unseen: Callable[[RefLike, OrderRef, LookupResult | None, str], Meant | None] | None = None
+    takes: Callable[[Order], bool] = lambda order: True
+    remembered: Callable[[OrderRef], Sequence[Order]] = lambda ref: ()
+    would_wait: Callable[[], bool] = lambda: False
 
     async def find(
         self, given: RefLike, deadline: Deadline, *, operation: str, fresh: bool = False, is_sought: bool = True
@@ -145,9 +128,8 @@ class Seeking:
         Raises:
             AmbiguousRef: several that may be live answer to it. The errors of `refuse` and `unseen`.
         """
-        where = Where(gateway=self.gateway, operation=operation)
-        (ref,) = parse_refs([given], gateways=[self.gateway], operation=operation)
-        self.refuse(given, ref, where)
+        (ref,) = parse_refs([given], gateways=[self.gateway])
+        self.refuse(given, ref)
         if isinstance(given, Order) and self.takes(given) and not fresh:
             return ref, Meant(given.order_id, given.symbol, given, (given,))
         id = self.order_id(ref)
@@ -160,25 +142,25 @@ class Seeking:
                 soon = before_a_cancel(deadline) if can_send else most
             result = await self.look_up([ref], soon, {})
             orders = result[ref].orders
-        order = self._the_one(orders, ref, where)
+        order = _the_one(orders, ref)
         if order is not None:
             return ref, Meant(order.order_id, order.symbol, order, tuple(orders))
         if self.unseen is not None:
-            return ref, self.unseen(given, ref, result, where)
+            return ref, self.unseen(given, ref, result, operation)
         if id is None and result is not None:
-            order_from(result, ref, gateway=self.gateway, operation=operation)
+            order_from(result, ref)
         return ref, Meant(id or "", ref.symbol)
 
-    def _the_one(self, orders: Sequence[Order], ref: OrderRef, where: Where) -> Order | None:
-        live = [order for order in orders if order.may_be_live]
-        # Orders of one number in several markets have nothing to do with each other.
-        meant = live or [order for order in orders if order.numbered_by_market]
-        if len(meant) > 1:
-            which = ", ".join(f"{order.order_id} {order.side} {order.symbol}" for order in meant)
-            kind = "orders that may be live" if live else "orders"
-            text = f"nothing was done: {len(meant)} {kind} answer to {ref}: {which}"
-            raise AmbiguousRef(text, orders=tuple(meant), **where)
-        return live[0] if live else _newest(orders)
+
+def _the_one(orders: Sequence[Order], ref: OrderRef) -> Order | None:
+    live = [order for order in orders if order.may_be_live]
+    # Orders of one number in several markets have nothing to do with each other.
+    meant = live or [order for order in orders if order.numbered_by_market]
+    if len(meant) > 1:
+        which = ", ".join(f"{order.order_id} {order.side} {order.symbol}" for order in meant)
+        kind = "orders that may be live" if live else "orders"
+        raise AmbiguousRef(f"nothing was done: {len(meant)} {kind} answer to {ref}: {which}", orders=tuple(meant))
+    return live[0] if live else _newest(orders)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,10 +180,6 @@ class Batches:
     could_be_id: Callable[[str], bool]
     blames_an_id: Callable[[VenueError], bool]
     may_lack: frozenset[OrderType]
-
-
-def _unreadable(row: Order | BadRow, symbol: Symbol | None) -> str | None:
-    return None if row.order_id else UNREADABLE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,10 +207,12 @@ class Cancelling:
     by_client_id: Callable[[OrderRef, Deadline], Awaitable[Cancelled]] | None = None
     looks_after: tuple[type[VenueError], ...] = (OrderNotActive,)
     ends: frozenset[KnownBy] = frozenset({KnownBy.REPORTED})
-    settles: Callable[[OrderRef, Sequence[Order], Where], Order] | None = None
+    settles: Callable[[OrderRef, Sequence[Order]], Order] | None = None
     is_pending: Callable[[Order], bool] | None = None
     batches: Batches | None = None
-    untouched: Callable[[Order | BadRow, Symbol | None], str | None] = _unreadable
+    untouched: Callable[[Order | BadRow, Symbol | None], str | None] = lambda row, symbol: (
+        None if row.order_id else UNREADABLE
+    )
 
     async def cancel(self, given: RefLike, *, deadline: Deadline) -> Order:
         """
@@ -252,7 +232,7 @@ class Cancelling:
             return await self._in_every_way(ref, known, deadline)
         if known is None or known.may_be_live or known.known_by not in self.ends:
             return await self.by_id(meant, deadline)
-        return self.settles(ref, meant.namesakes, self._where()) if is_doubted and self.settles else known
+        return self.settles(ref, meant.namesakes) if is_doubted and self.settles else known
 
     async def by_id(self, meant: Meant, deadline: Deadline) -> Order:
         """Cancel by the venue's id. Raises as `cancel` does."""
@@ -278,7 +258,7 @@ class Cancelling:
             seen = _newest((await self._read(meant, deadline)).orders)
             if seen is None or seen.may_be_live:
                 why = f"its answer could not be taken in: {type(error).__name__}: {error}"
-                raise self._unclear(why, meant) from error
+                raise _unclear(why, meant) from error
             return self._concluded(meant.order, seen, listed=False) or seen
         if said.order is not None and said.order.is_done and said.order.order_id == meant.order_id:
             return said.order
@@ -292,7 +272,7 @@ class Cancelling:
         found = await self._read(meant, deadline)
         seen = _newest(found.orders)
         if seen is None and found.is_undecided:
-            raise self._unclear(f"{text}; and how the order stands could not be read", meant) from refused
+            raise _unclear(f"{text}; and how the order stands could not be read", meant) from refused
         if seen is None:
             raise self._missing(found, meant.order_id) from refused
         if seen.is_done:
@@ -317,11 +297,11 @@ class Cancelling:
         if order is not None:
             return order
         if listed is False and said.is_doubted:
-            raise self._unclear("an earlier try may have cancelled it, and it is not shown", meant)
+            raise _unclear("an earlier try may have cancelled it, and it is not shown", meant)
         if listed is False and not found.is_undecided:
             raise self._missing(found, meant.order_id)
         what = "it was not listed as cancelled" if listed is False else "the cancel was acknowledged"
-        raise self._unclear(f"{what}, and how the order stands could not be read", meant)
+        raise _unclear(f"{what}, and how the order stands could not be read", meant)
 
     def _concluded(self, known: Order | None, seen: Order | None, *, listed: bool | None) -> Order | None:
         order = conclude(known, seen, listed=listed, at=self.now())
@@ -354,7 +334,7 @@ class Cancelling:
         orders = [await self._after(Meant(id), said, deadline) for id in dict.fromkeys(listed)]
         if len(orders) > 1:
             text = f"{len(orders)} orders answered to {ref}, and all were cancelled"
-            raise AmbiguousRef(text, orders=tuple(orders), **self._where())
+            raise AmbiguousRef(text, orders=tuple(orders))
         if orders:
             return orders[0]
         found = await self._look(ref, deadline)
@@ -365,7 +345,7 @@ class Cancelling:
             how = "an earlier try may have cancelled it" if is_doubted else "how it stands could not be read"
             text = f"{ref} was not listed as cancelled, and {how}"
             client_order_id = ref.client_order_id or ref.id
-            raise OutcomeUnknown(text, order_id=ref.order_id, client_order_id=client_order_id, **self._where())
+            raise OutcomeUnknown(text, order_id=ref.order_id, client_order_id=client_order_id)
         raise self._missing(found, str(ref))
 
     async def _read(self, meant: Meant, deadline: Deadline, listed: Listed | None = None) -> Found:
@@ -386,16 +366,8 @@ class Cancelling:
             self.log.warning("%s could not be read back: %s: %s", what, type(error).__name__, error, extra=extra)
             return [Found(answers={self.seeking.gateway: Answer.FAILED})] * len(refs)
 
-    def _where(self, operation: str = "cancel") -> Where:
-        return Where(gateway=self.seeking.gateway, operation=operation)
-
-    def _unclear(self, text: str, meant: Meant) -> OutcomeUnknown:
-        order_id, client_order_id = meant.order_id, meant.client_order_id
-        return OutcomeUnknown(text, order_id=order_id, client_order_id=client_order_id, **self._where())
-
     def _missing(self, found: Found, what: str) -> OrderNotFound:
-        text = f"{self.seeking.gateway} neither cancelled nor shows {what}"
-        return OrderNotFound(text, found=found, **self._where())
+        return OrderNotFound(f"{self.seeking.gateway} neither cancelled nor shows {what}", found=found)
 
     async def cancel_all(self, *, symbol: Symbol | None, deadline: Deadline) -> CancelledOrders:
         """
@@ -426,7 +398,7 @@ class Cancelling:
         async def one(meant: Meant) -> Order | None:
             try:
                 if _is_hopeless(failed):
-                    raise NotSent("not tried", **self._where("cancel_all"))
+                    raise NotSent("not tried")
                 return await self.by_id(meant, deadline)
             except OrderBridgeError as error:
                 failed.append((meant, error))
@@ -445,7 +417,6 @@ class Cancelling:
         """Raise for what was not cancelled for certain. A failure that all of them share is raised as it is."""
         names = {why: [_name_of(row) for row in rows] for why, rows in left.items()}
         texts = [f"{len(ids)} {why}: {', '.join(ids)}" for why, ids in names.items()]
-        where = self._where("cancel_all")
         if failed:
             ids = ", ".join(meant.order_id for meant, _ in failed)
             whole = len(failed) + len(after)
@@ -456,11 +427,11 @@ class Cancelling:
             if not after and (is_alike or (_is_hopeless(failed) and not is_unclear)):
                 first.add_note(text)
                 raise first
-            raise OutcomeUnknown(f"{text}: {Exception.__str__(first)}", order_id=meant.order_id, **where) from first
+            raise OutcomeUnknown(f"{text}: {Exception.__str__(first)}", order_id=meant.order_id) from first
         if texts:
             bad_rows = tuple(row for row in left.get(UNREADABLE, ()) if isinstance(row, BadRow))
             keys = tuple(id for why, ids in names.items() if why != UNREADABLE for id in ids)
-            raise UnexpectedResponse("; ".join(texts), keys=keys, bad_rows=bad_rows, **where)
+            raise UnexpectedResponse("; ".join(texts), keys=keys, bad_rows=bad_rows)
 
     async def _in_batches(self, batches: Batches, symbol: Symbol | None, deadline: Deadline) -> CancelledOrders:
         known, bad_ids = await self._open_now(batches, symbol, deadline)
@@ -528,7 +499,7 @@ class Cancelling:
                 raise
             others = ", ".join(id for id in safe if id not in listed)
             text = f"{len(listed)} of {len(safe)} are cancelled; not for certain: {others}: {Exception.__str__(error)}"
-            raise OutcomeUnknown(text, **self._where(operation)) from error
+            raise OutcomeUnknown(text) from error
         return listed
 
     async def _send_list(
@@ -564,7 +535,7 @@ class Cancelling:
                 orders.append(order)
         if unread:
             text = f"{len(listed)} orders were cancelled; {len(unread)} of them could not be read: {', '.join(unread)}"
-            raise UnexpectedResponse(text, keys=tuple(unread), **self._where("cancel_all"))
+            raise UnexpectedResponse(text, keys=tuple(unread))
         return orders
 
 
@@ -608,6 +579,10 @@ def _fuller(known: Order | None, seen: Order | None) -> dict[str, Any]:
     observed = [order for order in (known, seen) if order is not None and order.filled_quantity is not None]
     most = max(observed, key=lambda order: order.filled_quantity or ZERO, default=None)
     return {name: getattr(most, name, None) for name in FILL_FIGURES}
+
+
+def _unclear(text: str, meant: Meant) -> OutcomeUnknown:
+    return OutcomeUnknown(text, order_id=meant.order_id, client_order_id=meant.client_order_id)
 
 
 def _newest(orders: Sequence[Order]) -> Order | None:

@@ -69,13 +69,13 @@ class Editing:
         if changes.quantity is not None and changes.quantity <= (order.filled_quantity or 0):
             message = "quantity is the new total, and that much is filled already: cancel instead"
             raise OrderDenied(message, rule="quantity")
-        with BeforeSending(self.sender.gateway, "edit"):
+        with BeforeSending():
             changes = self.check(order, changes)
             if self.markets is not None:
                 amounts = amounts_of(changes)
                 if changes.quantity is not None:
                     amounts["price"] = changes.price or order.price
-                await self.markets.hold(order.symbol, amounts, deadline=deadline, operation="edit")
+                await self.markets.hold(order.symbol, amounts, deadline=deadline)
             call = self.call(order, changes)
         try:
             answer = await self.sender.write(call, deadline=deadline)

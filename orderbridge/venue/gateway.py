@@ -131,7 +131,7 @@ class VenueGateway(UnsupportedCalls):
     async def get(self, ref: RefLike, *, timeout: float | None = None) -> Order:
         """The one order that answers to `ref`. Raises as `orderbridge.gateway.order_from` says."""
         self.parts.sender.check_usable()
-        return order_from(await self.parts.look_up((ref,), Deadline(timeout)), ref, gateway=self.name)
+        return order_from(await self.parts.look_up((ref,), Deadline(timeout)), ref)
 
     @checked_call
     async def open_orders(self, *, symbol: str | None = None, timeout: float | None = None) -> OrderList:
@@ -142,7 +142,7 @@ class VenueGateway(UnsupportedCalls):
             UnexpectedResponse: the list cannot be shown to be complete. The errors of a read.
         """
         self.parts.sender.check_usable()
-        wanted, as_of = self._symbol(symbol, "open_orders"), self.parts.now()
+        wanted, as_of = self._symbol(symbol), self.parts.now()
         rows = await self.parts.open_orders(wanted, Deadline(timeout))
         return OrderList(
             orders=tuple(rows.good),
@@ -184,7 +184,7 @@ class VenueGateway(UnsupportedCalls):
         """
         cancelling = self.parts.cancelling or self._lacks("cancel_all")
         self.parts.sender.check_usable()
-        return await cancelling.cancel_all(symbol=self._symbol(symbol, "cancel_all"), deadline=Deadline(timeout))
+        return await cancelling.cancel_all(symbol=self._symbol(symbol), deadline=Deadline(timeout))
 
     @checked_call
     async def edit(self, ref: RefLike, changes: OrderEdit, *, timeout: float | None = None) -> Order:
@@ -228,7 +228,7 @@ class VenueGateway(UnsupportedCalls):
             UnexpectedResponse: a list that cannot be shown to be whole; or, after the good rows, there were bad ones.
         """
         pages_of = self.parts.orders or self._lacks("orders")
-        window = self._window("orders", since=since, until=until, symbol=symbol, status=status)
+        window = window_of(since=since, until=until, symbol=self._symbol(symbol), status=status)
         if until is not None and until < since:
             raise ConfigurationError("orders() needs a since that does not lie after its until")
         pages = pages_of(window, venue_filters, timeout)
@@ -252,9 +252,9 @@ class VenueGateway(UnsupportedCalls):
             UnexpectedResponse: a list that cannot be shown to be whole; or, after the good rows, there were bad ones.
         """
         pages_of = self.parts.fills or self._lacks("fills")
-        window = self._window("fills", since=since, until=until, symbol=symbol)
+        window = window_of(since=since, until=until, symbol=self._symbol(symbol))
         if ref is not None:
-            parse_refs([ref], gateways=[self.name], operation="fills")
+            parse_refs([ref], gateways=[self.name])
         return stream(pages_of(window, ref, timeout), window, gateway=self.name, operation="fills")
 
     @checked_call
@@ -269,13 +269,10 @@ class VenueGateway(UnsupportedCalls):
         self.parts.sender.check_usable()
         return await markets.get(refresh=refresh, deadline=Deadline(timeout))
 
-    def _symbol(self, text: str | None, operation: str) -> Symbol | None:
+    def _symbol(self, text: str | None) -> Symbol | None:
         if text is not None:
             self.parts.check_symbol(text)
-        return symbol_of(text, gateway=self.name, operation=operation)
-
-    def _window(self, operation: str, *, symbol: str | None, **span: Any) -> Window:
-        return window_of(self.name, operation, symbol=self._symbol(symbol, operation), **span)
+        return symbol_of(text)
 
     async def aclose(self) -> None:
         """Close the connections. A closed gateway cannot be used again."""

@@ -45,8 +45,6 @@ class Window:
 
 
 def window_of(
-    gateway: str,
-    operation: str,
     *,
     since: datetime | None,
     until: datetime | None,
@@ -61,27 +59,20 @@ def window_of(
     """
     for name, moment in (("since", since), ("until", until)):
         if moment is not None and (not isinstance(moment, datetime) or moment.tzinfo is None):
-            message = f"{name} is a time with its zone, as in datetime(2026, 1, 31, tzinfo=UTC)"
-            raise ConfigurationError(message, gateway=gateway, operation=operation)
+            raise ConfigurationError(f"{name} is a time with its zone, as in datetime(2026, 1, 31, tzinfo=UTC)")
     try:
         wanted = None if status is None else OrderStatus(status)
     except ValueError as error:
-        message = f"status is one of {', '.join(OrderStatus)}, not {status!r}"
-        raise ConfigurationError(message, gateway=gateway, operation=operation) from error
-    return Window(
-        since=since,
-        until=until,
-        symbol=symbol_of(symbol, gateway=gateway, operation=operation),
-        status=wanted,
-    )
+        raise ConfigurationError(f"status is one of {', '.join(OrderStatus)}, not {status!r}") from error
+    return Window(since=since, until=until, symbol=symbol_of(symbol), status=wanted)
 
 
-def symbol_of(text: str | None, *, gateway: str, operation: str) -> Symbol | None:
+def symbol_of(text: str | None) -> Symbol | None:
     """A caller's symbol. ConfigurationError: it is none."""
     try:
         return None if text is None else Symbol(text)
     except ValueError as error:
-        raise ConfigurationError(str(error), gateway=gateway, operation=operation) from error
+        raise ConfigurationError(str(error)) from error
 
 
 async def stream(

@@ -220,7 +220,7 @@ class MarketStore:
                 raise VenueUnavailable("the gateway was closed", gateway=self.gateway, operation="markets") from None
             raise
 
-    async def hold(self, symbol: Symbol, amounts: Amounts, *, deadline: Deadline, operation: str) -> None:
+    async def hold(self, symbol: Symbol, amounts: Amounts, *, deadline: Deadline) -> None:
         """
         Let the amounts of an order, new or changed, pass or refuse them; they are never rounded.
 
@@ -234,20 +234,17 @@ class MarketStore:
         if not self._is_checked:
             return
         try:
-            await self._check(symbol, amounts, deadline=deadline, operation=operation, refresh=False)
+            await self._check(symbol, amounts, deadline=deadline, refresh=False)
         except OrderDenied:
             if self._age < _OLD:
                 raise
-            await self._check(symbol, amounts, deadline=deadline, operation=operation, refresh=True)
+            await self._check(symbol, amounts, deadline=deadline, refresh=True)
 
-    async def _check(
-        self, symbol: Symbol, amounts: Amounts, *, deadline: Deadline, operation: str, refresh: bool
-    ) -> None:
+    async def _check(self, symbol: Symbol, amounts: Amounts, *, deadline: Deadline, refresh: bool) -> None:
         try:
             markets = await self.get(refresh=refresh, having=symbol, deadline=deadline)
         except (VenueUnavailable, UnexpectedResponse, VenueError) as error:
-            message = f"nothing was sent: the markets' rules could not be loaded: {error}"
-            raise NotSent(message, gateway=self.gateway, operation=operation) from error
+            raise NotSent(f"nothing was sent: the markets' rules could not be loaded: {error}") from error
         market = self._rules.one(symbol, markets) if self._rules.one else markets.get(symbol)
         if market is None:
             raise OrderDenied(f"{self.gateway} has no market {symbol}", rule="symbol")
@@ -257,8 +254,6 @@ class MarketStore:
                 f"{market.symbol}: " + "; ".join(rule.message for rule in broken),
                 rule=broken[0].rule,
                 nearest=broken[0].nearest,
-                gateway=self.gateway,
-                operation=operation,
             )
 
     def refused(self) -> None:

@@ -74,11 +74,11 @@ class Placing:
             OutcomeUnknown: sent, and no clear answer, or one about another order.
             The venue's refusals.
         """
-        with BeforeSending(self.sender.gateway, "submit"):
+        with BeforeSending():
             self.screen(request)
             refuse_undeclared(request, self.capabilities, gateway=self.sender.gateway)
             if self.markets is not None:
-                await self.markets.hold(request.symbol, amounts_of(request), deadline=deadline, operation="submit")
+                await self.markets.hold(request.symbol, amounts_of(request), deadline=deadline)
             rule = self.capabilities.client_order_id
             client_order_id = request.client_order_id
             if rule and not client_order_id:
@@ -103,13 +103,7 @@ class Placing:
             raise self._unclear(why, client_order_id) from error
 
     def _unclear(self, why: str, client_order_id: str | None, *, order_id: str | None = None) -> OutcomeUnknown:
-        return OutcomeUnknown(
-            f"the order was sent, and {why}",
-            order_id=order_id,
-            client_order_id=client_order_id,
-            gateway=self.sender.gateway,
-            operation="submit",
-        )
+        return OutcomeUnknown(f"the order was sent, and {why}", order_id=order_id, client_order_id=client_order_id)
 
     def _doubts(self, order: Order, answer: Any, request: OrderRequest, client_order_id: str | None) -> list[str]:
         asked = {**request.__dict__, "client_order_id": client_order_id, "paper": self.paper}
@@ -185,18 +179,10 @@ class BeforeSending:
         NotSent: in place of an error that is none of ours.
     """
 
-    __slots__ = ("_where",)
-
-    def __init__(self, gateway: str, operation: str) -> None:
-        self._where = gateway, operation
+    __slots__ = ()
 
     def __enter__(self) -> None: ...
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if error is None or not isinstance(error, Exception):
-            return
-        gateway, operation = self._where
-        if not isinstance(error, OrderBridgeError):
-            message = f"nothing was sent: {type(error).__name__}: {error}"
-            raise NotSent(message, gateway=gateway, operation=operation) from error
-        error.gateway, error.operation = error.gateway or gateway, error.operation or operation
+        if isinstance(error, Exception) and not isinstance(error, OrderBridgeError):
+            raise NotSent(f"nothing was sent: {type(error).__name__}: {error}") from error

@@ -6,11 +6,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from orderbridge.errors import AuthenticationFailed, NotSent, OrderBridgeError, OutcomeUnknown, PermissionDenied
+from orderbridge.gateway import Capabilities
 from orderbridge.http.retry import Deadline
 from orderbridge.model.basics import KnownBy, OrderStatus, Symbol
 from orderbridge.model.order import Order
@@ -26,6 +28,7 @@ from orderbridge.venue.cancel import (
     Seeking,
     conclude,
 )
+from orderbridge.venue.gateway import Parts, VenueGateway
 from orderbridge.venue.lookup import CLIENT, ORDER, Lookup, LookupStep, Way
 from orderbridge.venue.memory import OrderMemory
 from orderbridge.venue.rows import Rows
@@ -113,7 +116,7 @@ class Desk:
                 gateway="v",
                 look_up=self._look_up,
                 order_id=lambda ref: ref.order_id or ref.id,
-                unseen=lambda given, ref, result, where: None,
+                unseen=lambda given, ref, result, operation: None,
             ),
             memory=OrderMemory(),
             log=logging.getLogger("orderbridge.v"),
@@ -170,8 +173,18 @@ ONE, TWO = order(), order(order_id="2")
 
 
 async def cancel_all(desk: Desk, symbol: Symbol | None = None) -> Sequence[Order]:
-    """Everything that is open there is cancelled."""
-    return await desk.cancelling.cancel_all(symbol=symbol, deadline=Deadline(5))
+    """Everything that is open there is cancelled, by the gateway's own call."""
+    usable: Any = SimpleNamespace(check_usable=lambda: None)
+    cancelling = desk.cancelling
+    parts = Parts(
+        sender=usable,
+        now=cancelling.now,
+        look_up=lambda refs, deadline: cancelling.seeking.look_up(refs, deadline, {}),
+        open_orders=cancelling.open_orders,
+        cancelling=cancelling,
+    )
+    gateway = VenueGateway(venue="v", account="default", capabilities=Capabilities(), parts=parts)
+    return await gateway.cancel_all(symbol=symbol, timeout=5)
 
 
 async def test_a_defect_in_reading_the_answer_denies_no_cancel() -> None:

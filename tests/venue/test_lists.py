@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from orderbridge.adapters.bitcain import BitcainGateway
 from orderbridge.errors import ConfigurationError, UnexpectedResponse
 from orderbridge.model.order import Order
 from orderbridge.model.results import BadRow
@@ -58,7 +59,7 @@ async def test_bad_rows_come_after_all_good_ones() -> None:
         yield Rows([order("1"), order("2", symbol="ETH/USDT")], bad[:1])
         yield Rows([order("3")], bad[1:])
 
-    window = window_of("x", "orders", since=NOON, until=None, symbol="btc/usdt")
+    window = window_of(since=NOON, until=None, symbol="btc/usdt")
     listed = stream(pages(), window, gateway="x", operation="orders")
     seen = [(await anext(listed)).order_id, (await anext(listed)).order_id]
     with pytest.raises(UnexpectedResponse) as raised:
@@ -84,9 +85,10 @@ async def test_an_error_of_a_page_names_where_it_was() -> None:
 @pytest.mark.parametrize(
     "wrong", [{"since": datetime(2026, 1, 5)}, {"until": "2026-01-05"}, {"symbol": "BTCUSDT"}, {"status": "resting"}]
 )
-def test_wrong_arguments_name_where_they_were_given(wrong: dict[str, Any]) -> None:
+async def test_wrong_arguments_name_where_they_were_given(wrong: dict[str, Any]) -> None:
     """A time without its zone, no time at all, a venue's own symbol, and a word that is no status."""
-    with pytest.raises(ConfigurationError) as raised:
-        window_of("x", "orders", **{"since": NOON, "until": None, "symbol": None, **wrong})
+    async with BitcainGateway(base_url="https://x.example", trading_mode="paper", token="t") as gateway:
+        with pytest.raises(ConfigurationError) as raised:
+            gateway.orders(**{"since": NOON, "until": None, "symbol": None, **wrong})
 
-    assert (raised.value.gateway, raised.value.operation) == ("x", "orders")
+    assert (raised.value.gateway, raised.value.operation) == ("bitcain", "orders")

@@ -111,16 +111,10 @@ class BitcainReads:
         except Unusable as error:
             bad = self._rows.bad_row(0, str(error), id=error.id, raw=row)
             self._rows.warn_bad([bad], operation)
-            raise UnexpectedResponse(
-                f"the order cannot be read: {error}",
-                bad_rows=(bad,),
-                gateway=self.gateway,
-                operation=operation,
-            ) from error
+            raise UnexpectedResponse(f"the order cannot be read: {error}", bad_rows=(bad,)) from error
         self._rows.warn_odd([order], operation)
         if order.order_id != order_id:
-            message = f"asked for {order_id}, the server answered with {order.order_id}"
-            raise UnexpectedResponse(message, gateway=self.gateway, operation=operation)
+            raise UnexpectedResponse(f"asked for {order_id}, the server answered with {order.order_id}")
         return order
 
     async def read_back(
@@ -179,7 +173,7 @@ class BitcainReads:
             sent = {**filters, **{name: str(value) for name, value in params.items()}}
             return await self._page(wire.ORDERS, sent, pace(), operation)
 
-        async for rows in self._shaped(scan_list(fetch, limit=limit), operation):
+        async for rows in _shaped(scan_list(fetch, limit=limit)):
             yield await self._sorted_out(rows, self._symbols.wanting(symbol), operation)
 
     async def read_open(
@@ -209,7 +203,7 @@ class BitcainReads:
 
         since = window.since or EARLIEST
         windows = scan_history(fetch, since=since, until=window.until, now=self.now(), limit=limit)
-        async for rows in self._shaped(windows, operation):
+        async for rows in _shaped(windows):
             yield await self._sorted_out(rows, self._symbols.wanting(window.symbol), operation)
 
     async def orders_since(
@@ -267,15 +261,7 @@ class BitcainReads:
                 page: Page = await self.sender.read(call, deadline=deadline)
                 return page
         except TimeoutError as error:
-            message = "no answer within the time limit"
-            raise VenueUnavailable(message, gateway=self.gateway, operation=operation) from error
-
-    async def _shaped(self, pages: AsyncIterator[T], operation: str) -> AsyncIterator[T]:
-        try:
-            async for page in pages:
-                yield page
-        except Shapeless as error:
-            raise UnexpectedResponse(str(error), keys=error.keys, gateway=self.gateway, operation=operation) from error
+            raise VenueUnavailable("no answer within the time limit") from error
 
     async def _sorted_out(self, rows: list[Row], symbols: SymbolBook, operation: str) -> Batch:
         def to_order(value: Any) -> Order | None:
@@ -302,6 +288,14 @@ class BitcainReads:
             cancel_sent=self.memory.cancel_sent,
         )
         return self.memory.told(read)
+
+
+async def _shaped(pages: AsyncIterator[T]) -> AsyncIterator[T]:
+    try:
+        async for page in pages:
+            yield page
+    except Shapeless as error:
+        raise UnexpectedResponse(str(error), keys=error.keys) from error
 
 
 def filters_from(given: Mapping[str, Any]) -> tuple[dict[str, str], int | None]:

@@ -58,7 +58,6 @@ from orderbridge.errors import (
     UnexpectedResponse,
     VenueError,
     VenueUnavailable,
-    Where,
 )
 from orderbridge.model.basics import KnownBy, Symbol, TimeInForce
 from orderbridge.model.lifecycle import last_change
@@ -440,7 +439,7 @@ class _Edits:
         return await self._reads.read_back(id, symbol=order.symbol, deadline=deadline, operation=EDIT)
 
 
-def _call(order: Order, operation: str, method: str, path: str = "", **more: Any) -> HttpCall:
+def _call(order: Order | Meant, operation: str, method: str, path: str = "", **more: Any) -> HttpCall:
     ids: dict[str, Any] = {"order_id": order.order_id, "client_order_id": order.client_order_id}
     return HttpCall(operation=operation, method=method, path=f"{wire.ORDERS}/{order.order_id}{path}", **ids, **more)
 
@@ -472,36 +471,36 @@ def _seeking(reads: BitcainReads, *, scan_since: timedelta) -> Seeking:
     async def look(refs: Sequence[RefLike], deadline: Deadline, listed: Listed) -> LookupResult:
         return await look_up(reads, refs, deadline, scan_since=scan_since)
 
-    def refuse(given: RefLike, ref: OrderRef, where: Where) -> None:
+    def refuse(given: RefLike, ref: OrderRef) -> None:
         if ref.order_id is not None and as_uuid(ref.order_id) is None:
             message = f"{ref} is no id of Bitcain's, whose ids are UUIDs; nothing was sent"
-            raise OrderNotFound(message, found=no_id_of(reads.gateway, ref), **where)
+            raise OrderNotFound(message, found=no_id_of(reads.gateway, ref))
         if isinstance(given, Order) and reads.is_other_mode(given.paper):
-            raise OrderDenied(f"{reads.other_mode(given)}; nothing was done", rule="trading_mode", **where)
+            raise OrderDenied(f"{reads.other_mode(given)}; nothing was done", rule="trading_mode")
 
-    def unseen(given: RefLike, ref: OrderRef, result: LookupResult | None, where: Where) -> Meant | None:
+    def unseen(given: RefLike, ref: OrderRef, result: LookupResult | None, operation: str) -> Meant | None:
         """An order that was created here, or given as one of our mode, although it could not be read."""
         if result is None:
             return None
         found, uuid = result[ref], _uuid(ref)
         answer, notes = found.answers.get(reads.gateway), "; ".join(found.notes)
         if answer is Answer.CANNOT_ASK:
-            raise OrderDenied(f"{notes}; nothing was done", rule="trading_mode", **where)
+            raise OrderDenied(f"{notes}; nothing was done", rule="trading_mode")
         if answer is Answer.PARTLY_SEARCHED:
-            raise OrderNotFound(f"{ref} is {notes}", found=found, **where)
+            raise OrderNotFound(f"{ref} is {notes}", found=found)
         # An order whose row is broken can still be stopped; but not one of a mode that is not ours.
         stated = [paper_from_wire(bad.raw) for bad in result.bad_rows if uuid is not None and bad.order_id == uuid]
         is_ours = (isinstance(given, Order) and given.paper is not None) or reads.memory.is_created(uuid or "")
         is_ours = (is_ours or any(paper is not None for paper in stated)) and not any(map(reads.is_other_mode, stated))
         try:
-            order_from(result, ref, gateway=reads.gateway, operation=where.get("operation") or "")
+            order_from(result, ref)
         except _NOT_READ as error:
             if is_ours and uuid is not None:
                 return Meant(uuid, ref.symbol)
-            if isinstance(error, RateLimited) and where.get("operation") == CANCEL:
+            if isinstance(error, RateLimited) and operation == CANCEL:
                 raise  # it says when to try again
             whether = "" if uuid is None else f"whether {uuid} is a paper or a live order could not be read: "
-            raise NotSent(f"nothing was done: {whether}{Exception.__str__(error)}", **where) from error
+            raise NotSent(f"nothing was done: {whether}{Exception.__str__(error)}") from error
         return None
 
     return Seeking(
@@ -520,14 +519,7 @@ def _cancelling(
     """How Bitcain cancels: by UUID, one by one. The reads stand first in line, as the cancels do."""
 
     async def send(meant: Meant, deadline: Deadline) -> Cancelled:
-        call = HttpCall(
-            operation=CANCEL,
-            method="DELETE",
-            path=f"{wire.ORDERS}/{meant.order_id}",
-            order_id=meant.order_id,
-            client_order_id=meant.client_order_id,
-        )
-        payload = await sender.cancel(call, deadline=deadline)
+        payload = await sender.cancel(_call(meant, CANCEL, "DELETE"), deadline=deadline)
         try:
             row = one_order(payload, first=wire.CANCELLED_ORDER)
             order = reads.read_row(row, symbol=meant.symbol, operation=CANCEL)
@@ -535,7 +527,7 @@ def _cancelling(
             return Cancelled()
         return Cancelled(order=order if order.order_id == meant.order_id else None)
 
-    def settles(ref: OrderRef, orders: Sequence[Order], where: Where) -> Order:
+    def settles(ref: OrderRef, orders: Sequence[Order]) -> Order:
         """Client ids are not unique: that one has ended says nothing of another, unless it is the one sent here."""
         sent = reads.memory.created_under(ref.client_order_id or ref.id or "")
         ours = [order for order in orders if order.order_id in sent]
@@ -546,7 +538,6 @@ def _cancelling(
             f"nothing was done: the newest order seen under {ref}, {newest.order_id}, is {newest.status}, and others"
             " under it may be unseen; cancel by order id",
             orders=tuple(orders),
-            **where,
         )
 
     def untouched(row: Order | BadRow, symbol: Symbol | None) -> str | None:

@@ -93,10 +93,9 @@ class BitsoReads:
             f"/open_orders?{query}", deadline=deadline, operation="open_orders", source="open orders"
         )
         if book and rows.count >= OPEN_ORDERS_LIMIT:
-            raise self._unexpected(
+            raise UnexpectedResponse(
                 f"{rows.count} open orders in {book}: Bitso shows no more than {OPEN_ORDERS_LIMIT} and has no"
-                " pages, so the list cannot be shown to be complete; cancel some, or look orders up by id",
-                "open_orders",
+                " pages, so the list cannot be shown to be complete; cancel some, or look orders up by id"
             )
         return rows
 
@@ -108,7 +107,7 @@ class BitsoReads:
         rows = payload if isinstance(payload, list) else []
         books = [row["book"] for row in rows if isinstance(row, dict) and isinstance(row.get("book"), str)]
         if not books:
-            raise self._unexpected("available_books lists no book", "books")
+            raise UnexpectedResponse("available_books lists no book")
         return books
 
     async def trades_of(self, id: str, *, by_oid: bool, deadline: Deadline, operation: str) -> Rows[Fill]:
@@ -133,7 +132,7 @@ class BitsoReads:
             OrderNotFound: Bitso knows none under any kind that the id could be.
         """
         deadline = Deadline(timeout)
-        missing = OrderNotFound(f"{ref} cannot be an id at Bitso", gateway=self.sender.gateway, operation="fills")
+        missing = OrderNotFound(f"{ref} cannot be an id at Bitso")
         empty: Rows[Fill] | None = None
         for kind, id, _ in ways_to_ask(ref):
             try:
@@ -147,11 +146,7 @@ class BitsoReads:
                 rows = Rows()
             orders = sorted({fill.order_id for fill in rows.good})
             if len(orders) > 1:
-                raise AmbiguousRef(
-                    f"{len(orders)} orders had this client id: {', '.join(orders)}; ask by order id",
-                    gateway=self.sender.gateway,
-                    operation="fills",
-                )
+                raise AmbiguousRef(f"{len(orders)} orders had this client id: {', '.join(orders)}; ask by order id")
             if rows.count:
                 yield rows
                 return
@@ -171,7 +166,7 @@ class BitsoReads:
             page = await self._rows.read(payload, self._to_fill, "fills")
             ids = [(fill.fill_id, fill.order_id) for fill in page.good]
             if page.count and page.good and seen.issuperset(ids):
-                raise self._unexpected("user_trades repeats a page, so it cannot be read to its end", "fills")
+                raise UnexpectedResponse("user_trades repeats a page, so it cannot be read to its end")
             good = [fill for fill in page.good if (fill.fill_id, fill.order_id) not in seen]
             seen.update(ids)
             yield Rows(good, page.bad)
@@ -182,13 +177,8 @@ class BitsoReads:
                 raise UnexpectedResponse(
                     "a whole page of user_trades is unreadable, so the pages after it cannot be asked for",
                     bad_rows=tuple(page.bad),
-                    gateway=self.sender.gateway,
-                    operation="fills",
                 )
             marker = ids[-1][0]
 
     def _to_fill(self, row: Any) -> Fill:
         return fill_from_row(row, account=self.account)
-
-    def _unexpected(self, message: str, operation: str) -> UnexpectedResponse:
-        return UnexpectedResponse(message, gateway=self.sender.gateway, operation=operation)

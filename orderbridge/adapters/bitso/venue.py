@@ -36,7 +36,6 @@ from orderbridge.errors import (
     OrderNotFound,
     OrderRejected,
     OutcomeUnknown,
-    Where,
 )
 from orderbridge.gateway import Capabilities, ClientIdRule, Mode, checked_call, order_from
 from orderbridge.http.limits import LimitsLike, Rate
@@ -48,7 +47,6 @@ from orderbridge.model.lifecycle import SETTLE_TIME
 from orderbridge.model.order import Fill, Order, gateway_name
 from orderbridge.model.ref import OrderRef, RefLike, parse_refs
 from orderbridge.model.request import Market, OrderEdit, OrderRequest
-from orderbridge.model.results import LookupResult
 from orderbridge.venue.cancel import Batches, Cancelled, Cancelling, LookUp, Meant, Seeking
 from orderbridge.venue.edit import Editing
 from orderbridge.venue.gateway import Parts, VenueGateway
@@ -272,8 +270,8 @@ def _editing(sender: Sender, memory: OrderMemory, markets: MarketStore, address:
         )
 
     async def order_of(given: RefLike, deadline: Deadline) -> Order:
-        (ref,) = parse_refs([given], gateways=[sender.gateway], operation="edit")
-        return order_from(await find([ref], deadline, {}), ref, gateway=sender.gateway, operation="edit")
+        (ref,) = parse_refs([given], gateways=[sender.gateway])
+        return order_from(await find([ref], deadline, {}), ref)
 
     return Editing(
         find=order_of,
@@ -291,9 +289,9 @@ def _cancelling(sender: Sender, reads: BitsoReads, look_up: LookUp) -> Cancellin
     """How Bitso cancels: under any id, in lists and everything at once."""
     deletes = _Deletes(sender)
 
-    def refuse(given: RefLike, ref: OrderRef, where: Where) -> None:
+    def refuse(given: RefLike, ref: OrderRef) -> None:
         if not ways_to_ask(ref):
-            raise OrderNotFound(f"{ref} cannot be an id at Bitso", found=no_id_of(sender.gateway, ref), **where)
+            raise OrderNotFound(f"{ref} cannot be an id at Bitso", found=no_id_of(sender.gateway, ref))
 
     return Cancelling(
         seeking=Seeking(
@@ -301,7 +299,8 @@ def _cancelling(sender: Sender, reads: BitsoReads, look_up: LookUp) -> Cancellin
             look_up=look_up,
             order_id=_oid,
             refuse=refuse,
-            unseen=_unseen,
+            # Neither is the kind of a bare id known, nor does a miss prove anything: it is cancelled in every way.
+            unseen=lambda given, ref, result, operation: None,
             takes=lambda order: could_be_oid(order.order_id),
             would_wait=lambda: sender.session.limiter.would_wait("resolve"),
         ),
@@ -325,11 +324,6 @@ def _cancelling(sender: Sender, reads: BitsoReads, look_up: LookUp) -> Cancellin
 def _oid(ref: OrderRef) -> str | None:
     oid = ref.order_id or ref.id
     return oid if oid and could_be_oid(oid) else None
-
-
-def _unseen(given: RefLike, ref: OrderRef, result: LookupResult | None, where: Where) -> Meant | None:
-    # Neither is the kind of a bare id known, nor does a miss prove anything: it is cancelled in every way.
-    return None
 
 
 class _Deletes:
@@ -381,8 +375,6 @@ class _Deletes:
             "a cancel answers with a list of oids, and this was none",
             order_id=call.order_id,
             client_order_id=call.client_order_id,
-            gateway=self._sender.gateway,
-            operation=call.operation,
         )
 
 

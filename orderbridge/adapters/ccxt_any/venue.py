@@ -215,16 +215,15 @@ def _placing(reads: CcxtReads, clock: Callable[[], float]) -> Placing:
 
 def _editing(reads: CcxtReads, look_beside: LookUp) -> Editing:
     """Changes in place, of limit orders: quantity and price. An answer is an acknowledgement, so the order is read."""
-    gateway = reads.sender.gateway
 
     async def find(given: RefLike, deadline: Deadline) -> Order:
-        (ref,) = parse_refs([given], gateways=[gateway], operation="edit")
-        return order_from(await look_beside([ref], deadline), ref, gateway=gateway, operation="edit")
+        (ref,) = parse_refs([given], gateways=[reads.sender.gateway])
+        return order_from(await look_beside([ref], deadline), ref)
 
     def check(order: Order, changes: OrderEdit) -> OrderEdit:
         asked = {name for name, value in dict(changes).items() if value is not None}
         if order.type is not OrderType.LIMIT or asked - {"quantity", "price"}:
-            raise errors.NotSupported(f"{gateway} changes quantity and price of limit orders only")
+            raise errors.NotSupported(f"{reads.sender.gateway} changes quantity and price of limit orders only")
         return changes
 
     def call(order: Order, changes: OrderEdit) -> CcxtCall:
@@ -284,7 +283,7 @@ class _Cancels:
             return self._memory.id_of(ref.client_order_id)
         return ref.order_id or (ref.id if self._traits.client_ids is None else None)
 
-    def refuse(self, given: RefLike, ref: OrderRef, where: errors.Where) -> None:
+    def refuse(self, given: RefLike, ref: OrderRef) -> None:
         """OrderNotFound, OrderDenied: a text that is no order id."""
         id = self.order_id(ref)
         if id is None or self._traits.could_be_id(id):
@@ -292,8 +291,8 @@ class _Cancels:
         text = f"{id!r} cannot be an order id at {self._gateway}"
         if self._traits.id_shape == exchanges.ANY_ID:
             # Of an exchange whose ids are not known nothing is proven, and the text is not safe to send.
-            raise errors.OrderDenied(text, rule="order_id", **where)
-        raise errors.OrderNotFound(f"{ref}: {text}", found=no_id_of(self._gateway, ref), **where)
+            raise errors.OrderDenied(text, rule="order_id")
+        raise errors.OrderNotFound(f"{ref}: {text}", found=no_id_of(self._gateway, ref))
 
     async def send(self, meant: Meant, deadline: Deadline, tried: Collection[tuple[str, bool]] = ()) -> Cancelled:
         """Cancel one order, where it waits for a price too. NotSent: the markets, which ccxt needs, are not known."""
