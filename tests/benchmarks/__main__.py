@@ -20,10 +20,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-
-from tests.benchmarks import calls, chart, growth, journal, starts
+from tests.benchmarks import calls, chart, growth, journal, simulator, starts
 from tests.benchmarks.figures import ROOT, Row, shown
 
 GROUPS: dict[str, Callable[[int], AsyncIterator[Row]]] = {
@@ -36,6 +33,7 @@ GROUPS: dict[str, Callable[[int], AsyncIterator[Row]]] = {
     "journal": journal.journal,
     "million": journal.million,
     "growth": growth.growth,
+    "simulator": simulator.simulator,
 }
 DOCS = ROOT / "docs" / "benchmarks.md"
 
@@ -46,8 +44,7 @@ async def measured(groups: Sequence[str], rounds: int, *, quick: bool = False) -
     for group in groups:
         quickly = calls.own(rounds, counting=False) if quick and group == "calls" else None
         async for row in quickly or GROUPS[group](rounds):
-            told = f"{row.what}: {row.figures[0]} {row.asked} {row.verdict}"
-            print(told.replace("`", ""), file=sys.stderr, flush=True)
+            print(f"{row.what}: {row.figures[0]} {row.asked} {row.verdict}", file=sys.stderr, flush=True)
             rows.append(row)
         gc.unfreeze()
     return rows
@@ -64,21 +61,9 @@ def cells(row: Row) -> tuple[str, ...]:
 HEADINGS = ("", "measured", "beside it", "goal", "", "ours", "ccxt")
 
 
-def print_table(rows: Sequence[Row], title: str) -> None:
-    """The table, without what there is no room for."""
-    console = Console()
-    shown_columns = len(HEADINGS) if console.width >= 110 else 5
-    # What was measured beside the goal's figure goes where the width is.
-    leave_out = {2} if console.width < 90 else set()
-    table = Table(title=title, title_justify="left", show_lines=False, pad_edge=False)
-    kept = [at for at in range(shown_columns) if at not in leave_out]
-    for at in kept:
-        table.add_column(HEADINGS[at], justify="right" if at > 4 else "left", ratio=1 if at == 0 else None)
-    for row in rows:
-        told = cells(row)
-        colour = {"met": "green", "missed": "red"}.get(row.verdict)
-        table.add_row(*(told[at].replace("`", "") for at in kept), style=colour)
-    console.print(table)
+def table(rows: Sequence[Row]) -> str:
+    """The rows as Markdown."""
+    return "\n".join("| " + " | ".join(each) + " |" for each in (HEADINGS, ("---",) * len(HEADINGS), *map(cells, rows)))
 
 
 def machine() -> str:
@@ -105,7 +90,6 @@ def _commit() -> str:
 
 def page(rows: Sequence[Row], where: str, plot: str) -> str:
     """The page in docs/."""
-    lines = ["| " + " | ".join(each) + " |" for each in (HEADINGS, ("---",) * len(HEADINGS), *map(cells, rows))]
     return f"""# Benchmarks
 
 Written by `python -m tests.benchmarks --docs`: the table and the plot of its last run. Not to be edited by hand.
@@ -114,7 +98,7 @@ Written by `python -m tests.benchmarks --docs`: the table and the plot of its la
 
 {" ".join((__doc__ or "").split())}
 
-{chr(10).join(lines)}
+{table(rows)}
 
 ![Each figure as a part of its goal, and how the cost of an order grows with their number]({plot})
 """
@@ -127,7 +111,6 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=20, help="how often both are measured in turn (20)")
     parser.add_argument("--quick", action="store_true", help="without valgrind, which takes minutes")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows as JSON too")
-    parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="write the plot too")
     parser.add_argument("--docs", action="store_true", help="write docs/benchmarks.md and its plot")
     found = parser.parse_args(given)
     if unknown := set(found.groups) - set(GROUPS):
@@ -143,16 +126,13 @@ def main() -> None:
     logging.getLogger("orderbridge").setLevel(logging.ERROR)
     where = machine()
     rows = asyncio.run(measured(asked.groups or list(GROUPS), asked.rounds, quick=asked.quick))
-    print_table(rows, where)
-    title = "orderbridge beside ccxt"
+    print(where, table(rows), sep="\n\n")
     if asked.json:
         asked.json.write_text(json.dumps({"where": where, "rows": [_plain(row) for row in rows]}, indent=2) + "\n")
-    if asked.plot:
-        asked.plot.write_text(chart.svg(rows, title))
     if asked.docs:
         plot = DOCS.with_suffix(".svg")
         DOCS.write_text(page(rows, where, plot.name))
-        plot.write_text(chart.svg(rows, title))
+        plot.write_text(chart.svg(rows, "orderbridge beside ccxt"))
 
 
 def _plain(row: Row) -> dict[str, object]:

@@ -5,65 +5,37 @@ Run: python -m tests.benchmarks.calls SIDE CALL TIMES     (what valgrind counts 
 """
 
 import asyncio
-import itertools
 import logging
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 from unittest import mock
 
+from orderbridge import OrderBridge
+from orderbridge.adapters.bitso import BitsoGateway
+from orderbridge.adapters.bitso.mapping import order_from_row
+from orderbridge.http.body import load
+from orderbridge.placement import SqliteJournal
 from tests.benchmarks.figures import Call, Figure, Row, in_turn, instructions, many, spent
-from tests.benchmarks.instant import MANY, AtOnce, answer, limit_buy
+from tests.benchmarks.instant import KEYS, MANY, AtOnce, Session, limit_buy, place_on
 from tests.benchmarks.serving import serving
 
-KEYS: dict[str, Any] = {"api_key": "key", "api_secret": "secret", "limits": None}
 AT_ONCE = 50
 _WARM_UP = 3
 _DURABLE = "place, 50 at once"
 _BOUGHT = ("BTC/MXN", "limit", "buy", 0.01, 560000)
-_numbers = itertools.count(1)
-
-
-class Session:
-    """What answers at once, in place of ccxt's aiohttp session."""
-
-    headers: dict[str, str] = {}  # noqa: RUF012 - ccxt asks for it
-
-    def __getattr__(self, method: str) -> Callable[..., Any]:
-        return lambda url, **_: Answered(answer(method.upper(), str(url)))
-
-    async def close(self) -> None: ...
-
-
-class Answered:
-    """A response of aiohttp's, as far as ccxt looks at it."""
-
-    status, reason = 200, "OK"
-
-    def __init__(self, body: bytes) -> None:
-        self._body = body
-        self.headers = {"Content-Type": "application/json"}
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *exc: object) -> None: ...
-
-    async def text(self, errors: str = "strict") -> str:
-        return self._body.decode("utf-8", errors)
+# Under valgrind all takes fifty times as long.
+_PATIENT = {"send_within": 600, "timeout": 600}
 
 
 def our_page(body: bytes = MANY) -> list[Any]:
     """The orders of a body."""
-    from orderbridge.adapters.bitso.mapping import order_from_row
-    from orderbridge.http.body import load
-
     now = datetime.now(UTC)
     rows = load(body)["payload"]
     return [order_from_row(row, account="default", source="open orders", observed_at=now) for row in rows]
@@ -73,18 +45,10 @@ async def ours(
     stack: AsyncExitStack, origin: str | None = None, *, journal: bool = False, **keys: Any
 ) -> dict[str, Call]:
     """Our calls, at an address or answered at once; those with the journal where it is asked for."""
-    from orderbridge import OrderBridge
-    from orderbridge.adapters.bitso import BitsoGateway
-    from orderbridge.placement import SqliteJournal
-
     keys = {**KEYS, **({"base_url": origin} if origin else {"transport": AtOnce()}), **keys}
     gateway = await stack.enter_async_context(BitsoGateway(**keys))
     bridge = await stack.enter_async_context(OrderBridge(BitsoGateway(**keys)))
     request = limit_buy()
-
-    def place(at: OrderBridge) -> Call:
-        # Under valgrind all takes fifty times as long.
-        return lambda: at.place("bitso", request, key=f"k{next(_numbers)}", send_within=600, timeout=600)
 
     async def page() -> object:
         return our_page()
@@ -93,7 +57,7 @@ async def ours(
         "get": lambda: gateway.get("bitso:Q1", timeout=600),
         "bridge.get": lambda: bridge.get("bitso:Q1", timeout=600),
         "submit": lambda: gateway.submit(request, timeout=600),
-        "place": place(bridge),
+        "place": place_on(bridge, **_PATIENT),
         "page": page,
         "open_orders": gateway.open_orders,
         "lookup": lambda: gateway.lookup(*(f"bitso:Q{number}" for number in range(1_000))),
@@ -103,7 +67,7 @@ async def ours(
         durable = OrderBridge(BitsoGateway(**keys), journal=SqliteJournal(folder / "orders.db"))
         await stack.enter_async_context(durable)
         await durable.recover()
-        calls[_DURABLE] = many(place(durable), AT_ONCE)
+        calls[_DURABLE] = many(place_on(durable, **_PATIENT), AT_ONCE)
     return calls
 
 

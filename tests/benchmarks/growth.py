@@ -10,9 +10,9 @@ from datetime import timedelta
 from orderbridge import OrderBridge
 from orderbridge.adapters.bitso import BitsoGateway
 from orderbridge.http.limits import Limiter, Rate
-from tests.benchmarks.calls import KEYS
+from tests.benchmarks.calls import our_page
 from tests.benchmarks.figures import Figure, Row
-from tests.benchmarks.instant import AtOnce, InstantGateway, limit_buy, shown
+from tests.benchmarks.instant import KEYS, AtOnce, body_of
 
 SIZES = (10, 100, 1_000, 10_000)
 
@@ -30,8 +30,8 @@ async def looked_up(number: int) -> float:
 
 async def seen_again(number: int) -> float:
     """Shown to a bridge that knows each of them already, a second later."""
-    orders = [shown(limit_buy(client_order_id=f"c{each}"), f"o{each}") for each in range(number)]
-    async with OrderBridge(InstantGateway()) as bridge:
+    orders = our_page(body_of(number))
+    async with OrderBridge(BitsoGateway(**KEYS, transport=AtOnce())) as bridge:
         for order in orders:
             await bridge.observe(order)
         later = [order.model_copy(update={"observed_at": order.observed_at + timedelta(seconds=1)}) for order in orders]

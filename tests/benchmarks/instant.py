@@ -1,18 +1,31 @@
-"""A gateway in this process that answers at once, and one of Bitso's answers: what is left is our own work."""
+"""One of Bitso's answers, and what gives it at once to us and to ccxt: what is left is each one's own work."""
 
 import itertools
 import json
-from datetime import UTC, datetime
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Self
 from urllib.parse import unquote
 
-from orderbridge import Capabilities, Idempotency, Order, OrderList, OrderRequest, Permit, UnsupportedCalls
+from orderbridge import (
+    Capabilities,
+    Found,
+    Idempotency,
+    LookupResult,
+    Order,
+    OrderBridge,
+    OrderRequest,
+    Permit,
+    RefLike,
+)
 from orderbridge.gateway import ClientIdRule
 from orderbridge.http.transport import WireRequest, WireResponse
-from orderbridge.model.results import Found, LookupResult
+from orderbridge.placement import SqliteJournal
+from tests.benchmarks.figures import Call
+from tests.bridge.conftest import NOW, Stub
 
-NAME = "instant"
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
+KEYS: dict[str, Any] = {"api_key": "key", "api_secret": "secret", "limits": None}
+_numbers = itertools.count(1)
 
 
 def limit_buy(**changes: Any) -> OrderRequest:
@@ -21,67 +34,10 @@ def limit_buy(**changes: Any) -> OrderRequest:
     return OrderRequest.limit(**{**fields, **changes})
 
 
-def shown(request: OrderRequest, order_id: str) -> Order:
-    """What the venue answers: an id, and the order as asked for."""
-    return Order(
-        venue=NAME,
-        order_id=order_id,
-        client_order_id=request.client_order_id,
-        symbol=request.symbol,
-        side=request.side,
-        type=request.type,
-        raw_type="limit",
-        status="accepted",
-        quantity=request.quantity,
-        price=request.price,
-        time_in_force=request.time_in_force,
-        observed_at=NOW,
-    )
-
-
-class InstantGateway(UnsupportedCalls):
-    """Accepts each order at once, and keeps none."""
-
-    name = venue = NAME
-    account = "default"
-    capabilities = Capabilities(
-        order_types=frozenset({"limit"}),
-        times_in_force=frozenset({"gtc"}),
-        client_order_id=ClientIdRule(alphabet="0-9A-Za-z-", max_length=40),
-        idempotency=Idempotency.WHILE_ACTIVE,
-    )
-
-    def __init__(self) -> None:
-        self._answer = shown(limit_buy(), "")
-
-    async def permit(self, lane: Any = "place", *, timeout: float | None = None) -> Permit:
-        return Permit(gateway=self.name, lane=lane, granted_at=0.0)
-
-    async def submit(
-        self,
-        request: OrderRequest,
-        *,
-        permit: Permit | None = None,
-        not_after: float | None = None,
-        timeout: float | None = None,
-    ) -> Order:
-        if permit is not None:
-            permit.spend()
-        told = {"order_id": f"new{next(_oids)}", "client_order_id": request.client_order_id}
-        return self._answer.model_copy(update=told)
-
-    async def lookup(self, *refs: Any, timeout: float | None = None) -> LookupResult:
-        return LookupResult(refs=refs, found=tuple(Found() for _ in refs))
-
-    async def open_orders(self, *, symbol: str | None = None, timeout: float | None = None) -> OrderList:
-        return OrderList(as_of=NOW)
-
-    async def aclose(self) -> None: ...
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *exc: object) -> None: ...
+def place_on(bridge: OrderBridge, **how: float) -> Call:
+    """Places one order under a key of its own."""
+    request, (name, *_) = limit_buy(), bridge.names
+    return lambda: bridge.place(name, request, key=f"k{next(_numbers)}", **how)
 
 
 def bitso_order(oid: str, *, unfilled: str = "0.00400000", status: str = "partially filled") -> dict[str, str]:
@@ -107,6 +63,11 @@ def _body(payload: object) -> bytes:
     return json.dumps({"success": True, "payload": payload}).encode()
 
 
+def body_of(number: int) -> bytes:
+    """A page of so many orders."""
+    return _body([bitso_order(f"Q{each}") for each in range(1, number + 1)])
+
+
 _BOOK = {
     "book": "btc_mxn",
     "tick_size": "10",
@@ -119,7 +80,7 @@ _BOOK = {
     "fees": {"flat_rate": {"maker": "0.500", "taker": "0.650"}, "structure": []},
 }
 _CODES = [{"code": "btc", "precision": 8}, {"code": "mxn", "precision": 2}]
-_ONE, MANY = _body([bitso_order("Q1")]), _body([bitso_order(f"Q{number}") for number in range(499)])
+_ONE, MANY = body_of(1), body_of(499)
 _UNTOUCHED = _body([bitso_order("new1", unfilled="0.01000000", status="queued")])
 _BOOKS, _CATALOGUES, _NOTHING = _body([_BOOK]), _body({"currencies": {"metadata": _CODES}}), _body({})
 # Each as long as the others, and no venue has one twice.
@@ -144,3 +105,74 @@ class AtOnce:
         return WireResponse(200, {"content-type": "application/json"}, answer(request.method, request.url))
 
     async def aclose(self) -> None: ...
+
+
+class Session:
+    """What answers at once, in place of ccxt's aiohttp session."""
+
+    headers: dict[str, str] = {}  # noqa: RUF012 - ccxt asks for it
+
+    def __getattr__(self, method: str) -> Callable[..., Any]:
+        return lambda url, **_: Answered(answer(method.upper(), str(url)))
+
+    async def close(self) -> None: ...
+
+
+class Answered:
+    """A response of aiohttp's, as far as ccxt looks at it."""
+
+    status, reason = 200, "OK"
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+        self.headers = {"Content-Type": "application/json"}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None: ...
+
+    async def text(self, errors: str = "strict") -> str:
+        return self._body.decode("utf-8", errors)
+
+
+class Instant(Stub):
+    """A gateway that accepts each order at once, and keeps none: what a bridge does by itself is all that is left."""
+
+    capabilities = Capabilities(
+        order_types=frozenset({"limit"}),
+        times_in_force=frozenset({"gtc"}),
+        client_order_id=ClientIdRule(alphabet="0-9A-Za-z-", max_length=40),
+        idempotency=Idempotency.WHILE_ACTIVE,
+    )
+
+    async def submit(
+        self,
+        request: OrderRequest,
+        *,
+        permit: Permit | None = None,
+        not_after: float | None = None,
+        timeout: float | None = None,
+    ) -> Order:
+        if permit is not None:
+            permit.spend()
+        told = {"order_id": f"new{next(_oids)}", "client_order_id": request.client_order_id}
+        return _ACCEPTED.model_copy(update=told)
+
+    async def lookup(self, *refs: RefLike, timeout: float | None = None) -> LookupResult:
+        return LookupResult(refs=refs, found=tuple(Found() for _ in refs))  # nobody said that it is not there
+
+
+_ACCEPTED = Order(
+    venue=Stub.venue,
+    order_id="",
+    raw_type="limit",
+    status="accepted",
+    observed_at=NOW,
+    **limit_buy().model_dump(include={"symbol", "side", "type", "quantity", "price", "time_in_force"}),
+)
+
+
+def bridge_at_once(journal: Path | None = None) -> OrderBridge:
+    """A bridge whose venue answers at once, with a journal at that path if one."""
+    return OrderBridge(Instant(Stub.venue), journal=None if journal is None else SqliteJournal(journal))

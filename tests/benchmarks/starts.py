@@ -1,6 +1,5 @@
 """What a process costs until it can begin, and what the orders weigh that it holds."""
 
-import json
 import os
 import resource
 import subprocess
@@ -14,7 +13,7 @@ from typing import Any
 
 from tests.benchmarks.calls import our_page, theirs
 from tests.benchmarks.figures import ROOT, Row, ratio
-from tests.benchmarks.instant import bitso_order
+from tests.benchmarks.instant import body_of
 from tests.benchmarks.serving import serving
 
 _OURS = "from orderbridge.adapters.bitso import BitsoGateway; g = BitsoGateway(api_key='k', api_secret='s'{})"
@@ -70,7 +69,7 @@ def _process(arguments: tuple[str, ...], environment: dict[str, str]) -> tuple[f
 
 async def held(_: int) -> AsyncIterator[Row]:
     """Bytes of an order that is kept, with the exchange's row and without."""
-    body = json.dumps({"payload": [bitso_order(f"Q{number}") for number in range(_HELD)]}).encode()
+    body = body_of(_HELD)
     async with AsyncExitStack() as stack:
         await theirs(stack)
         import ccxt.async_support as ccxt

@@ -16,7 +16,7 @@ from orderbridge import errors
 from orderbridge.errors import JournalError
 from orderbridge.model.basics import PlacementState
 from orderbridge.placement import SqliteJournal
-from tests.benchmarks.placement import weigh
+from tests.benchmarks.journal import weigh
 from tests.placement.kit import record
 
 WRITER = """
