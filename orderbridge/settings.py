@@ -10,7 +10,6 @@ from __future__ import annotations
 import inspect
 import os
 import stat
-import tomllib
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import partial
@@ -19,11 +18,11 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Final
 
+from orderbridge import placement
 from orderbridge.bridge import OrderBridge
 from orderbridge.errors import ConfigurationError, NotSupported, OrderBridgeError
 from orderbridge.gateway import OrderGateway
 from orderbridge.http.session import own_logger
-from orderbridge.placement import Journal, SqliteJournal
 
 FILE_NAME: Final = "orderbridge.toml"
 # Loaded when first built, so that a bot pays only for the venues it uses.
@@ -56,7 +55,7 @@ _SECRETS: Final = frozenset(
 
 def connect(
     *names: str,
-    journal: Journal | str | Path | None = None,
+    journal: placement.Journal | str | Path | None = None,
     settings: Settings | Mapping[str, Any] | str | Path | None = None,
 ) -> OrderBridge:
     """
@@ -83,7 +82,7 @@ def connect(
         raise ConfigurationError(f"no gateway is set up: {ways}" + (f"; {known.notice}" if known.notice else ""))
     gateways = [_build_named(name, known) for name in wanted]
     kept = known.journal_path if journal is None else journal
-    return OrderBridge(*gateways, journal=SqliteJournal(kept) if isinstance(kept, str | Path) else kept)
+    return OrderBridge(*gateways, journal=placement.SqliteJournal(kept) if isinstance(kept, str | Path) else kept)
 
 
 def _build_named(name: str, settings: Settings) -> OrderGateway:
@@ -330,6 +329,8 @@ def _home_expanded(path: str | Path) -> Path:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    import tomllib  # most are set up by the environment alone
+
     try:
         with path.open("rb") as file:
             tables = tomllib.load(file)

@@ -77,6 +77,15 @@ def test_a_gateway_loads_what_it_needs() -> None:
     assert len(loaded) <= MOST_MODULES
 
 
+def test_a_look_up_loads_neither_a_journal_nor_a_settings_file() -> None:
+    """Without them neither SQLite nor TOML is in a bot or in `orderbridge lookup`, and of the commands only its own."""
+    settings = {"gateways": {"bitso": {"api_key": "k", "api_secret": "s"}}}
+    code = f"import orderbridge.cli.read; orderbridge.connect('bitso', settings={settings!r})"
+    journal = {"sqlite3", "orderbridge.placement.sql", "orderbridge.placement.upkeep", "orderbridge.cli.journal"}
+
+    assert loaded_by(code) & {*journal, "tomllib", "orderbridge.cli.act", "orderbridge.simulator"} == set()
+
+
 def test_an_engine_that_was_closed_unused_stays_closed() -> None:
     """The library that was left to the first request is not loaded by one that comes too late."""
     code = """

@@ -1,7 +1,5 @@
 """One order as a venue shows it, and one trade of it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal

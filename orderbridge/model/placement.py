@@ -4,8 +4,6 @@ The record of one act of placing, and what a person must hear about it.
 An `Order` is what a venue shows, a `Placement` is what we did.
 """
 
-from __future__ import annotations
-
 from typing import Final
 
 from orderbridge.model.basics import Moment, PlacementState, Told, VenueModel, Word

@@ -1,7 +1,5 @@
 """Results of look-ups, lists and cancels: what became of the orders, and how sure that is."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Literal, Self, overload

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from orderbridge.errors import (
     AmbiguousRef,
@@ -53,8 +52,7 @@ Listed = Mapping[str, bool]
 LookUp = Callable[[Sequence[RefLike], Deadline, Listed], Awaitable[LookupResult]]
 
 
-@dataclass(frozen=True, slots=True)
-class Meant:
+class Meant(NamedTuple):
     """
     The order that something is to be done to.
 
@@ -74,8 +72,7 @@ class Meant:
         return self.order.client_order_id if self.order else None
 
 
-@dataclass(frozen=True, slots=True)
-class Cancelled:
+class Cancelled(NamedTuple):
     """
     The answer to a cancel.
 
@@ -90,8 +87,7 @@ class Cancelled:
     is_doubted: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seeking:
+class Seeking(NamedTuple):
     """
     How the order is found that a ref names, before something is done to it.
 
@@ -163,8 +159,7 @@ def _the_one(orders: Sequence[Order], ref: OrderRef) -> Order | None:
     return live[0] if live else _newest(orders)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Batches:
+class Batches(NamedTuple):
     """
     How a venue cancels many orders in one call. Both calls give the ids that were cancelled.
 
@@ -182,8 +177,7 @@ class Batches:
     may_lack: frozenset[OrderType]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cancelling:
+class Cancelling(NamedTuple):
     """
     How a venue cancels.
 

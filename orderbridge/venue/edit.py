@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from orderbridge.errors import (
     OrderBridgeError,
@@ -28,8 +27,7 @@ from orderbridge.venue.submit import BeforeSending, Unclear
 UNKNOWN_OUTCOME: Final = "edit: sent, outcome not known"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Editing:
+class Editing(NamedTuple):
     """
     How a venue changes an order in place.
 

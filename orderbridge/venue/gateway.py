@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from orderbridge.errors import ConfigurationError
 from orderbridge.gateway import Capabilities, UnsupportedCalls, checked_call, order_from
@@ -25,8 +24,7 @@ from orderbridge.venue.sender import Sender
 from orderbridge.venue.submit import Placing
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
+class Parts(NamedTuple):
     """
     The parts of a gateway. A part that is None is a call that the venue lacks, as its capabilities say.
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import aclosing
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from orderbridge.errors import ConfigurationError, OrderBridgeError, UnexpectedResponse
 from orderbridge.model.basics import OrderStatus, Symbol
@@ -19,8 +18,7 @@ T = TypeVar("T", Order, Fill)
 _NEWEST: Final = datetime.max.replace(tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(NamedTuple):
     """Which rows of a list are meant, by the time of creation and by what our side filters."""
 
     since: datetime | None = None

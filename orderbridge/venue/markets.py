@@ -7,9 +7,8 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 from weakref import WeakKeyDictionary
 
 from orderbridge.errors import (
@@ -42,8 +41,7 @@ def amounts_of(given: OrderRequest | OrderEdit) -> dict[str, Decimal | None]:
     return {name: known.get(name) for name in ("quantity", "quote_quantity", "price", "stop_price")}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MarketRules:
+class MarketRules(NamedTuple):
     """
     How a venue tells its markets.
 

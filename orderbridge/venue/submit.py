@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from orderbridge.client_ids import mint
 from orderbridge.errors import InvalidOrder, NotSent, OrderBridgeError, OutcomeUnknown, printable
@@ -33,8 +32,7 @@ class Unclear(Exception):
         self.order_id = order_id
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Placing:
+class Placing(NamedTuple):
     """
     How a venue takes new orders.
 

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from types import SimpleNamespace
@@ -203,7 +202,7 @@ async def test_a_defect_in_reading_the_answer_denies_no_cancel() -> None:
 async def test_an_answer_that_shows_another_order_is_not_that_of_the_cancelled_one() -> None:
     """The order is read instead."""
     desk = Desk(order(status="filled", filled_quantity="1"), ends={})
-    shows = replace(desk.cancelling, send=desk.answer_with(order(order_id="2", status="cancelled")))
+    shows = desk.cancelling._replace(send=desk.answer_with(order(order_id="2", status="cancelled")))
 
     after = await shows.by_id(Meant("1", order=ONE), Deadline(5))
 
@@ -221,7 +220,7 @@ async def test_what_was_cancelled_by_the_one_id_is_told_though_the_other_way_fai
         desk.orders = dict(hidden)
         return await shown(meant, deadline)
 
-    object.__setattr__(desk.cancelling, "send", send)
+    desk.cancelling = desk.cancelling._replace(send=send)
 
     after = await desk.cancelling.cancel("1", deadline=Deadline(5))
 
@@ -268,7 +267,7 @@ async def test_what_follows_a_cancel_by_client_id_without_an_answer_does_not_den
         desk.orders = {each.order_id: each for each in next(looks, [])}
         return await desk._look_up(refs, deadline, listed)
 
-    object.__setattr__(desk.cancelling.seeking, "look_up", look_up)
+    desk.cancelling = desk.cancelling._replace(seeking=desk.cancelling.seeking._replace(look_up=look_up))
 
     with pytest.raises(OutcomeUnknown, match="not for certain: 1"):
         await desk.cancelling.cancel(OrderRef(client_order_id="c"), deadline=Deadline(5))
