@@ -120,18 +120,14 @@ class _Routed:
         self._names = {each.name: each for each in known if each.kind is each.POSITIONAL_OR_KEYWORD}
         self._needed = {each.name for each in known if each.default is each.empty}
 
-    def is_ccxts(self, exchange: Any) -> bool:
-        """True where a call is ccxt's own from the outset."""
+    def told(self, exchange: Any, args: tuple[Any, ...], more: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The arguments by their names; None where a call is ccxt's own. TypeError: they are not those of the call."""
         if _is_passed.get() or _OF_A_GATEWAY in vars(exchange):
-            return True
-        if not bridges.is_over():
-            return False
-        if self.target.startswith(("create", "edit")):
-            raise ccxt.ExchangeNotAvailable(f"{exchange.id}: the program is ending: nothing was sent")
-        return True
-
-    def told(self, exchange: Any, args: tuple[Any, ...], more: Mapping[str, Any]) -> dict[str, Any]:
-        """The arguments by their names. TypeError: they are not those of the call."""
+            return None
+        if bridges.is_over():
+            if self.target.startswith(("create", "edit")):
+                raise ccxt.ExchangeNotAvailable(f"{exchange.id}: the program is ending: nothing was sent")
+            return None
         told = {**dict(zip(self._names, args, strict=False)), **more}
         if len(told) < len(args) + len(more) or not self._needed <= told.keys() <= self._names.keys():
             # It says what is wrong; one that fits it knows in ten times as long.
@@ -210,18 +206,15 @@ class _Routed:
         if type == "market" or _REQUIRES_PRICE in params:
             requires_price, params = exchange.handle_option_and_params(params, "createOrder", _REQUIRES_PRICE, True)
         told = {**told, "params": params}
-        if name in _TURNED and any(
-            params.get(each) is not None for each in ("triggerPrice", "stopPrice", "stop_price")
-        ):
+        if name in _TURNED and _says(params, _BARE_TRIGGERS):
             text = "createOrder() waits for the other side by triggerPrice: give stopLossPrice or takeProfitPrice"
             raise ccxt.NotSupported(f"{exchange.id} {text}")
-        if type != "market" or any(params.get(each) is not None for each in COSTS):
+        if type != "market" or _says(params, COSTS):
             return told
         if price is not None and name in _NO_PRICE:
             raise ccxt.NotSupported(f"{exchange.id} createOrder() takes no price beside an order at market")
         if name in _COST_BY_PRICE:
-            is_stop = any(params.get(each) is not None for each in TRIGGERS)
-            is_in_base = price is None or (is_stop and name in _STOPS_IN_BASE)
+            is_in_base = price is None or (name in _STOPS_IN_BASE and _says(params, TRIGGERS))
             return told if is_in_base else _sized(told, exact(amount, "amount") * exact(price, "price"))
         if side != "buy" or name not in _READS_IT or (requires_price and name in _READS_IT_OF_SEVERAL):
             return told
@@ -239,10 +232,13 @@ class _Routed:
         Warn once that ccxt's own call follows. True where that is one that the bridge could not answer.
 
         Raises:
-            NotSupported: that is what it is, of another call than a read, which ccxt may have where the gateway does
-                not; or only spot orders are wanted. BadResponse: it is of no list that may be one page of several.
+            What came of it, as ccxt's, but for a read that is NotSupported, which ccxt may have where the gateway does
+            not, and a list that may be one page of several. NotSupported: only spot orders are wanted.
         """
-        if isinstance(why, (ccxt.NotSupported, ccxt.BadResponse)):
+        if isinstance(why, OrderBridgeError):
+            cause, why = why, translated(why)
+            why.__cause__ = cause
+        if isinstance(why, ccxt.BaseError):
             is_partial = isinstance(why.__cause__, PartialList)
             # A cancel of all orders may be sent again, and needs no list at most exchanges.
             passed = ("fetch_", "cancel_all_") if is_partial else ("fetch_",)
@@ -266,6 +262,10 @@ def _is_looked_up(exchange: Any, symbol: Any) -> bool:
     return "/" not in symbol or (is_set and bridges.name_of(exchange) in _PAIR_BY_TYPE)
 
 
+def _says(params: Mapping[str, Any], names: Sequence[str]) -> bool:
+    return any(params.get(each) is not None for each in names)
+
+
 def _sized(told: dict[str, Any], cost: Any) -> dict[str, Any]:
     """The order by its cost in place of an amount."""
     return {**told, "amount": None, "price": None, "params": {**told["params"], "cost": cost}}
@@ -287,6 +287,10 @@ async def _each(steps: Sequence[Callable[[], Awaitable[Any]]]) -> list[Any]:
     return done
 
 
+# What may come of a call that ccxt's own may follow.
+_PASSABLE: Final = (_NotOurs, bridges.Uncovered, OrderBridgeError, ccxt.NotSupported, ccxt.BadResponse)
+
+
 def _blocking(routed: _Routed) -> Callable[..., Any]:
     """An order call of a class without `await`."""
     genuine = routed.genuine
@@ -294,16 +298,12 @@ def _blocking(routed: _Routed) -> Callable[..., Any]:
     @wraps(genuine)
     def call(self: Any, *args: Any, **more: Any) -> Any:
         is_noted = False
-        if not routed.is_ccxts(self):
-            told = routed.told(self, args, more)
+        if (told := routed.told(self, args, more)) is not None:
             if routed.needs_markets(self, told):
                 self.load_markets()
-            try:
-                try:  # nothing runs after the call: an interrupt there would lose an order that counts as told
-                    return bridges.thread().call(routed.step(self, told))
-                except OrderBridgeError as error:
-                    raise translated(error) from error
-            except (_NotOurs, bridges.Uncovered, ccxt.NotSupported, ccxt.BadResponse) as why:
+            try:  # nothing runs after the call: an interrupt there would lose an order that counts as told
+                return bridges.thread().call(routed.step(self, told))
+            except _PASSABLE as why:
                 is_noted = routed.check_passing(self, why)
         with _passed():
             done = genuine(self, *args, **more)
@@ -316,22 +316,18 @@ def _blocking(routed: _Routed) -> Callable[..., Any]:
 
 
 def _awaited(routed: _Routed) -> Callable[..., Any]:
-    """An order call of a class with `await`."""
+    """An order call of a class with `await`: `_blocking`, word for word but for those that wait."""
     genuine = routed.genuine
 
     @wraps(genuine)
     async def call(self: Any, *args: Any, **more: Any) -> Any:
         is_noted = False
-        if not routed.is_ccxts(self):
-            told = routed.told(self, args, more)
+        if (told := routed.told(self, args, more)) is not None:
             if routed.needs_markets(self, told):
                 await self.load_markets()
             try:
-                try:  # nothing runs after the call: an interrupt there would lose an order that counts as told
-                    return await bridges.thread().awaited(routed.step(self, told))
-                except OrderBridgeError as error:
-                    raise translated(error) from error
-            except (_NotOurs, bridges.Uncovered, ccxt.NotSupported, ccxt.BadResponse) as why:
+                return await bridges.thread().awaited(routed.step(self, told))
+            except _PASSABLE as why:
                 is_noted = routed.check_passing(self, why)
         with _passed():
             done = await genuine(self, *args, **more)
