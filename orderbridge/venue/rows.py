@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, Self, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from orderbridge.errors import UnexpectedResponse
 from orderbridge.http.session import Session, log_facts
 from orderbridge.model.order import Order
+from orderbridge.model.permit import Lane
 from orderbridge.model.results import BadRow
 from orderbridge.venue.bounds import remember
+from orderbridge.venue.memory import OrderMemory
+from orderbridge.venue.sender import Sender
 
 M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")
@@ -132,6 +135,25 @@ class RowReader:
             return False
         remember(self._told, (order_id, text), None)
         return True
+
+
+@dataclass(frozen=True, kw_only=True)
+class VenueReads:
+    """What the reads of one account are made of; an adapter adds what it asks for, and how that is read."""
+
+    sender: Sender
+    reader: RowReader
+    memory: OrderMemory
+    account: str
+    clock: Callable[[], float]
+
+    def in_lane(self, lane: Lane) -> Self:
+        """The same reads, waiting in another lane; what they know and have logged is shared."""
+        return replace(self, sender=self.sender.in_lane(lane))
+
+    def now(self) -> datetime:
+        """The moment, by the gateway's clock."""
+        return datetime.fromtimestamp(self.clock(), UTC)
 
 
 def built(model: type[M], id: str | None, /, **fields: Any) -> M:

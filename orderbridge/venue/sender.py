@@ -323,7 +323,7 @@ class Sender:
         other._lane = lane
         return other
 
-    def read(self, call: VenueCall, *, deadline: Deadline, lane: Lane | None = None) -> Coroutine[Any, Any, Any]:
+    def read(self, call: VenueCall, *, deadline: Deadline) -> Coroutine[Any, Any, Any]:
         """
         The payload of a read, repeated while its time lasts.
 
@@ -332,7 +332,7 @@ class Sender:
             AuthenticationFailed, PermissionDenied, OrderNotFound, VenueError: by the venue.
             ConfigurationError: the address is not the venue's.
         """
-        return self._repeat(call, deadline, lane or self._lane, Tries())
+        return self._repeat(call, deadline, self._lane, Tries())
 
     async def cancel(
         self, call: VenueCall, *, deadline: Deadline, once: bool = False, tries: Tries | None = None

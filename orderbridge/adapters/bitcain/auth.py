@@ -118,7 +118,8 @@ class TokenKeeper:
         self._credentials = credentials
         self._session = session
         channel = HttpChannel(session, base_url=base_url, auth=self, understand=session_said, clock=clock)
-        self._sender = Sender(channel, session, CODES)
+        # Every other lane waits for the token.
+        self._sender = Sender(channel, session, CODES).in_lane("cancel")
         self._clock = clock
         self._token = credentials.token
         self._refresh_token = credentials.refresh_token
@@ -230,9 +231,8 @@ class TokenKeeper:
 
     async def _post(self, path: str, fields: dict[str, SecretStr], *, operation: str) -> dict[str, Any]:
         call = HttpCall(operation=operation, path=path, method="POST", fields=fields, is_public=True, hides_body=True)
-        # Repeated when the answer is lost: if the old refresh token is void by then, so is the lost pair. Every other
-        # lane waits for the token.
-        session: dict[str, Any] = await self._sender.read(call, deadline=Deadline(RENEWAL_TIME), lane="cancel")
+        # Repeated when the answer is lost: if the old refresh token is void by then, so is the lost pair.
+        session: dict[str, Any] = await self._sender.read(call, deadline=Deadline(RENEWAL_TIME))
         return session
 
     def _take(self, session: dict[str, Any]) -> None:

@@ -23,7 +23,7 @@ async def look_up(
     reads: BitcainReads, refs: Sequence[RefLike], deadline: Deadline, *, scan_since: timedelta
 ) -> LookupResult:
     """Look orders up: what became of each, and what is known when the time ends."""
-    look = Lookup(reads.gateway, refs, deadline=deadline)
+    look = Lookup(reads.sender.gateway, refs, deadline=deadline)
     steps = _Steps(look, reads, _back(reads.now(), scan_since))
     # The scan first, since it serves many ids with few requests.
     by_id, scan = LookupStep((ORDER,), steps.by_id), LookupStep((CLIENT,), steps.scan, 0)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import copy
-import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, TypeVar
 
 from orderbridge.adapters.bitcain import wire
 from orderbridge.adapters.bitcain.mapping import (
@@ -26,15 +24,13 @@ from orderbridge.errors import ConfigurationError, OrderBridgeError, UnexpectedR
 from orderbridge.http.retry import Deadline
 from orderbridge.http.session import log_facts
 from orderbridge.model.basics import EARLIEST, Symbol, plain
-from orderbridge.model.order import Order, gateway_name
-from orderbridge.model.permit import Lane
+from orderbridge.model.order import Order
 from orderbridge.model.results import BadRow
 from orderbridge.venue.bounds import after_a_write
 from orderbridge.venue.lists import Window, merged, newest_first
 from orderbridge.venue.meanings import ListHidden
-from orderbridge.venue.memory import OrderMemory
-from orderbridge.venue.rows import RowReader, Rows, Unusable
-from orderbridge.venue.sender import HttpCall, Sender
+from orderbridge.venue.rows import Rows, Unusable, VenueReads
+from orderbridge.venue.sender import HttpCall
 
 T = TypeVar("T")
 # Source: Bitcain, "List User Orders". Its symbol and dates are the arguments of `orders()` itself.
@@ -49,41 +45,12 @@ class Batch(Rows[Order]):
     others: list[Order] = field(default_factory=list)
 
 
-class BitcainReads:
+@dataclass(frozen=True, kw_only=True)
+class BitcainReads(VenueReads):
     """Reads and decodes; anomalies and bad rows are logged once."""
 
-    def __init__(
-        self,
-        sender: Sender,
-        *,
-        account: str,
-        mode: Mode,
-        known_symbols: Mapping[str, Symbol],
-        clock: Callable[[], float],
-    ) -> None:
-        self.sender = sender
-        self._account = account
-        self.gateway = gateway_name("bitcain", account)
-        self.mode = mode
-        self.memory = OrderMemory(paper=mode == "paper")
-        self._symbols = SymbolBook(known_symbols)
-        self._clock = clock
-        self._rows = RowReader(sender.session)
-
-    def in_lane(self, lane: Lane) -> Self:
-        """The same reads, waiting in another lane; what they know and have logged is shared."""
-        other = copy.copy(self)
-        other.sender = self.sender.in_lane(lane)
-        return other
-
-    def now(self) -> datetime:
-        """The present moment, by the gateway's clock."""
-        return datetime.fromtimestamp(self._clock(), UTC)
-
-    @property
-    def log(self) -> logging.Logger:
-        """Where what the gateway does is told."""
-        return self.sender.session.log
+    mode: Mode
+    symbols: SymbolBook
 
     def is_other_mode(self, paper: bool | None) -> bool:
         """True if an order belongs to the mode that this gateway is not for."""
@@ -107,12 +74,12 @@ class BitcainReads:
         call = HttpCall(operation=operation, path=f"{wire.ORDERS}/{order_id}", order_id=order_id)
         row = await self.sender.read(call, deadline=deadline)
         try:
-            order = self._decode(row, self._symbols.wanting(*symbols))
+            order = self._decode(row, self.symbols.wanting(*symbols))
         except Unusable as error:
-            bad = self._rows.bad_row(0, str(error), id=error.id, raw=row)
-            self._rows.warn_bad([bad], operation)
+            bad = self.reader.bad_row(0, str(error), id=error.id, raw=row)
+            self.reader.warn_bad([bad], operation)
             raise UnexpectedResponse(f"the order cannot be read: {error}", bad_rows=(bad,)) from error
-        self._rows.warn_odd([order], operation)
+        self.reader.warn_odd([order], operation)
         if order.order_id != order_id:
             raise UnexpectedResponse(f"asked for {order_id}, the server answered with {order.order_id}")
         return order
@@ -127,7 +94,7 @@ class BitcainReads:
                 return await self.order(order_id, symbols=[symbol], deadline=soon, operation=operation)
         except Exception as error:  # noqa: BLE001 - the write is done: whatever a look meets, an error would deny that
             if not isinstance(error, (TimeoutError, OrderBridgeError)):
-                extra = log_facts(self.gateway, operation, order_id=order_id)
+                extra = log_facts(self.sender.gateway, operation, order_id=order_id)
                 text = "order %s: it could not be read back: %s: %s"
                 self.sender.session.log.warning(text, order_id, type(error).__name__, error, extra=extra)
             return None
@@ -139,9 +106,18 @@ class BitcainReads:
         Raises:
             Unusable: it cannot be read.
         """
-        order = self._decode(row, self._symbols.wanting(symbol))
-        self._rows.warn_odd([order], operation)
+        order = self._decode(row, self.symbols.wanting(symbol))
+        self.reader.warn_odd([order], operation)
         return order
+
+    def read_in(
+        self, payload: wire.Payload, places: tuple[str, ...], *, symbol: Symbol | None, operation: str
+    ) -> Order | None:
+        """The order that the answer to a write shows, there or anywhere; None where it shows none that can be read."""
+        try:
+            return self.read_row(wire.one_order(payload, first=places), symbol=symbol, operation=operation)
+        except (Shapeless, Unusable):
+            return None
 
     def read_sized(self, row: Mapping[str, Any], quantity: Decimal | None, *, symbol: Symbol, operation: str) -> Order:
         """
@@ -174,7 +150,7 @@ class BitcainReads:
             return await self._page(wire.ORDERS, sent, pace(), operation)
 
         async for rows in _shaped(scan_list(fetch, limit=limit)):
-            yield await self._sorted_out(rows, self._symbols.wanting(symbol), operation)
+            yield await self._sorted_out(rows, self.symbols.wanting(symbol), operation)
 
     async def read_open(
         self, symbol: Symbol | None, deadline: Deadline, *, operation: str = "open_orders"
@@ -204,7 +180,7 @@ class BitcainReads:
         since = window.since or EARLIEST
         windows = scan_history(fetch, since=since, until=window.until, now=self.now(), limit=limit)
         async for rows in _shaped(windows):
-            yield await self._sorted_out(rows, self._symbols.wanting(window.symbol), operation)
+            yield await self._sorted_out(rows, self.symbols.wanting(window.symbol), operation)
 
     async def orders_since(
         self, window: Window, filters: Filters, *, limit: int | None, timeout: float | None, hidden: Callable[[], None]
@@ -273,7 +249,7 @@ class BitcainReads:
                 raise
 
         first = rows[0].position if rows else 0
-        read = await self._rows.read([row.value for row in rows], to_order, operation, first=first)
+        read = await self.reader.read([row.value for row in rows], to_order, operation, first=first)
         batch = Batch(bad=read.bad)
         for order in read.good:
             (batch.others if self.is_other_mode(order.paper) else batch.good).append(order)
@@ -282,7 +258,7 @@ class BitcainReads:
     def _decode(self, value: object, symbols: SymbolBook) -> Order:
         read = order_from_wire(
             value,
-            account=self._account,
+            account=self.account,
             symbols=symbols,
             observed_at=self.now(),
             cancel_sent=self.memory.cancel_sent,

@@ -3,39 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from orderbridge.adapters.bitcain.auth import Credentials, TokenKeeper, TokenProvider
-from orderbridge.adapters.bitcain.codes import CODES, understand
-from orderbridge.adapters.bitcain.lookup import look_up
-from orderbridge.adapters.bitcain.mapping import CAPABILITIES, VENUE
-from orderbridge.adapters.bitcain.reads import BitcainReads, filters_from
-from orderbridge.adapters.bitcain.settings import check_settings
-from orderbridge.gateway import Mode, checked_call, order_from
-from orderbridge.http.limits import LimitsLike, Rate
-from orderbridge.http.retry import Deadline, Retries
-from orderbridge.http.session import Session, log_facts
-from orderbridge.model.basics import OrderStatus
-from orderbridge.model.order import Order, gateway_name
-from orderbridge.model.ref import RefLike
-from orderbridge.model.request import OrderEdit, OrderRequest
-from orderbridge.model.results import LookupResult
-from orderbridge.venue.sender import HttpCall, Sender, http_sender
-from orderbridge.venue.submit import Placing
-
-if TYPE_CHECKING:
-    from orderbridge.http.transport import EngineLike
-
-
-from collections.abc import Sequence
-
 from orderbridge.adapters.bitcain import wire
-from orderbridge.adapters.bitcain.codes import CANCEL, EDIT, RETRY, SUBMIT
+from orderbridge.adapters.bitcain.auth import Credentials, TokenKeeper, TokenProvider
+from orderbridge.adapters.bitcain.codes import CANCEL, CODES, EDIT, RETRY, SUBMIT, understand
+from orderbridge.adapters.bitcain.lookup import look_up
 from orderbridge.adapters.bitcain.mapping import (
+    CAPABILITIES,
     INEXPRESSIBLE,
+    VENUE,
+    SymbolBook,
     edit_to_wire,
     order_to_wire,
     paper_from_wire,
@@ -44,7 +25,8 @@ from orderbridge.adapters.bitcain.mapping import (
     route_of,
     spelled,
 )
-from orderbridge.adapters.bitcain.settings import BitcainAccount
+from orderbridge.adapters.bitcain.reads import BitcainReads, filters_from
+from orderbridge.adapters.bitcain.settings import BitcainAccount, check_settings
 from orderbridge.adapters.bitcain.wire import Payload, Shapeless, as_uuid, ids_in, one_order, pick
 from orderbridge.errors import (
     AmbiguousRef,
@@ -59,18 +41,28 @@ from orderbridge.errors import (
     VenueError,
     VenueUnavailable,
 )
-from orderbridge.model.basics import KnownBy, Symbol, TimeInForce
+from orderbridge.gateway import Mode, checked_call, order_from
+from orderbridge.http.limits import LimitsLike, Rate
+from orderbridge.http.retry import Deadline, Retries
+from orderbridge.http.session import Session, log_facts
+from orderbridge.model.basics import KnownBy, OrderStatus, Symbol, TimeInForce
 from orderbridge.model.lifecycle import last_change
-from orderbridge.model.order import FILL_FIGURES
-from orderbridge.model.ref import OrderRef
-from orderbridge.model.results import Answer, BadRow
+from orderbridge.model.order import FILL_FIGURES, Order, gateway_name
+from orderbridge.model.ref import OrderRef, RefLike
+from orderbridge.model.request import OrderEdit, OrderRequest
+from orderbridge.model.results import Answer, BadRow, LookupResult
 from orderbridge.venue.cancel import UNREADABLE, Cancelled, Cancelling, Listed, Meant, Seeking
 from orderbridge.venue.edit import Editing, about, by_state, check_same
 from orderbridge.venue.gateway import Parts, VenueGateway
 from orderbridge.venue.lists import Window
 from orderbridge.venue.lookup import no_id_of
-from orderbridge.venue.rows import Rows, Unusable
-from orderbridge.venue.submit import Unclear, order_as_asked
+from orderbridge.venue.memory import OrderMemory
+from orderbridge.venue.rows import RowReader, Rows, Unusable
+from orderbridge.venue.sender import HttpCall, Sender, http_sender
+from orderbridge.venue.submit import Placing, Unclear, order_as_asked
+
+if TYPE_CHECKING:
+    from orderbridge.http.transport import EngineLike
 
 # No limit is documented. Burst and refill keep any 60 s at 600 or below, cancels included.
 RATE: Final = Rate(burst=60, per_second=9.0)
@@ -179,8 +171,15 @@ class BitcainGateway(VenueGateway):
             clock=clock,
         )
         self.longest_attempt = sender.session.longest_attempt(origin)
+        mode = self.settings.mode
         reads = BitcainReads(
-            sender, account=account, mode=self.settings.mode, known_symbols=self.settings.symbols, clock=clock
+            sender=sender,
+            reader=RowReader(sender.session),
+            memory=OrderMemory(paper=mode == "paper"),
+            account=account,
+            clock=clock,
+            mode=mode,
+            symbols=SymbolBook(self.settings.symbols),
         )
         resolving, first = reads.in_lane("resolve"), reads.in_lane("cancel")
         mode_of: dict[str, Any] = {"include_unknown_mode": include_unknown_mode}
@@ -198,9 +197,9 @@ class BitcainGateway(VenueGateway):
                 clock=clock,
                 screen=_refuse_inexpressible,
                 call=lambda request, id: _write_of(request, id, self.settings),
-                said=_Answers(resolving, account).order_in,
+                said=_Answers(resolving).order_in,
                 tells_manner=True,
-                paper=self.settings.mode == "paper",
+                paper=mode == "paper",
                 known=reads.memory.created,
             ),
             cancelling=_cancelling(sender, first, scan_since=scan_since, **mode_of),
@@ -218,7 +217,7 @@ class BitcainGateway(VenueGateway):
         def hidden() -> None:
             self.unreadable = ("history",)
             text = "history is not reachable on this server: only the list is read"
-            self._reads.log.warning(text, extra=log_facts(self.name, "orders"))
+            self._reads.sender.session.log.warning(text, extra=log_facts(self.name, "orders"))
 
         return self._reads.orders_since(window, filters, limit=limit, timeout=timeout, hidden=hidden)
 
@@ -271,9 +270,8 @@ def _write_of(request: OrderRequest, client_order_id: str | None, settings: Bitc
 class _Answers:
     """Finds the order in the answer to a new one."""
 
-    def __init__(self, reads: BitcainReads, account: str) -> None:
+    def __init__(self, reads: BitcainReads) -> None:
         self._reads = reads
-        self._account = account
 
     async def order_in(self, payload: Payload, request: OrderRequest, write: HttpCall, deadline: Deadline) -> Order:
         """The order of an answer: as it shows it, as it is read back, or as it was asked for. Unclear: no one order."""
@@ -286,7 +284,7 @@ class _Answers:
         return order or order_as_asked(
             request,
             venue=VENUE,
-            account=self._account,
+            account=self._reads.account,
             order_id=order_id,
             client_order_id=write.client_order_id,
             observed_at=self._reads.now(),
@@ -359,7 +357,7 @@ class _Edits:
         )
 
     def _shown(self, payload: Payload, order: Order) -> Order | None:
-        shown = self._in_answer(payload, order, EDIT, wire.UPDATED_ORDER)
+        shown = self._reads.read_in(payload, wire.UPDATED_ORDER, symbol=order.symbol, operation=EDIT)
         if shown is not None and shown.order_id != order.order_id:
             # Nobody knows what that means: a change of another order, or an order put in the place of this one.
             raise Unclear(f"the answer is about another order, {shown.order_id}")
@@ -381,7 +379,7 @@ class _Edits:
             is_past = now is not None and now.status is not OrderStatus.FAILED
             raise by_state(refused, now, is_past=is_past) from refused
         with about(order, RETRY):
-            shown = self._in_answer(payload, order, RETRY, wire.NEW_ORDER)
+            shown = self._reads.read_in(payload, wire.NEW_ORDER, symbol=order.symbol, operation=RETRY)
             # The old order may stand in the answer beside the new one.
             named = [*([shown.order_id] if shown else ()), *ids_in(payload, names=wire.NEW_ID)]
             others = list(dict.fromkeys(id for id in named if id != order.order_id))
@@ -427,13 +425,6 @@ class _Edits:
             )
         return order
 
-    def _in_answer(self, payload: Payload, order: Order, operation: str, places: tuple[str, ...]) -> Order | None:
-        try:
-            row = one_order(payload, first=places)
-            return self._reads.read_row(row, symbol=order.symbol, operation=operation)
-        except (Shapeless, Unusable):
-            return None
-
     async def _read_back(self, order: Order, deadline: Deadline, *, order_id: str | None = None) -> Order | None:
         id = order_id or order.order_id
         return await self._reads.read_back(id, symbol=order.symbol, deadline=deadline, operation=EDIT)
@@ -474,7 +465,7 @@ def _seeking(reads: BitcainReads, *, scan_since: timedelta) -> Seeking:
     def refuse(given: RefLike, ref: OrderRef) -> None:
         if ref.order_id is not None and as_uuid(ref.order_id) is None:
             message = f"{ref} is no id of Bitcain's, whose ids are UUIDs; nothing was sent"
-            raise OrderNotFound(message, found=no_id_of(reads.gateway, ref))
+            raise OrderNotFound(message, found=no_id_of(reads.sender.gateway, ref))
         if isinstance(given, Order) and reads.is_other_mode(given.paper):
             raise OrderDenied(f"{reads.other_mode(given)}; nothing was done", rule="trading_mode")
 
@@ -483,7 +474,7 @@ def _seeking(reads: BitcainReads, *, scan_since: timedelta) -> Seeking:
         if result is None:
             return None
         found, uuid = result[ref], _uuid(ref)
-        answer, notes = found.answers.get(reads.gateway), "; ".join(found.notes)
+        answer, notes = found.answers.get(reads.sender.gateway), "; ".join(found.notes)
         if answer is Answer.CANNOT_ASK:
             raise OrderDenied(f"{notes}; nothing was done", rule="trading_mode")
         if answer is Answer.PARTLY_SEARCHED:
@@ -504,7 +495,7 @@ def _seeking(reads: BitcainReads, *, scan_since: timedelta) -> Seeking:
         return None
 
     return Seeking(
-        gateway=reads.gateway,
+        gateway=reads.sender.gateway,
         look_up=look,
         order_id=_uuid,
         refuse=refuse,
@@ -520,12 +511,8 @@ def _cancelling(
 
     async def send(meant: Meant, deadline: Deadline) -> Cancelled:
         payload = await sender.cancel(_call(meant, CANCEL, "DELETE"), deadline=deadline)
-        try:
-            row = one_order(payload, first=wire.CANCELLED_ORDER)
-            order = reads.read_row(row, symbol=meant.symbol, operation=CANCEL)
-        except (Shapeless, Unusable):
-            return Cancelled()
-        return Cancelled(order=order if order.order_id == meant.order_id else None)
+        order = reads.read_in(payload, wire.CANCELLED_ORDER, symbol=meant.symbol, operation=CANCEL)
+        return Cancelled(order=order if order is not None and order.order_id == meant.order_id else None)
 
     def settles(ref: OrderRef, orders: Sequence[Order]) -> Order:
         """Client ids are not unique: that one has ended says nothing of another, unless it is the one sent here."""
@@ -551,7 +538,7 @@ def _cancelling(
     return Cancelling(
         seeking=_seeking(reads, scan_since=scan_since),
         memory=reads.memory,
-        log=reads.log,
+        log=reads.sender.session.log,
         now=reads.now,
         send=send,
         # Who ended an order its row does not tell; that it has ended, it does.

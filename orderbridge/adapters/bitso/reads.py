@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from datetime import UTC, datetime
-from typing import Any, Final, Self
+from collections.abc import AsyncGenerator, Awaitable
+from typing import Any, Final
 
 from orderbridge.adapters.bitso.codes import CODES
 from orderbridge.adapters.bitso.mapping import book_from_symbol, fill_from_row, order_from_row, ways_to_ask
@@ -13,15 +11,13 @@ from orderbridge.errors import AmbiguousRef, OrderNotFound, UnexpectedResponse, 
 from orderbridge.http.retry import Deadline
 from orderbridge.model.basics import Symbol
 from orderbridge.model.order import Fill, Order
-from orderbridge.model.permit import Lane
 from orderbridge.model.ref import OrderRef
 from orderbridge.venue.bounds import read_each
 from orderbridge.venue.lists import Window, joined
 from orderbridge.venue.lookup import ORDER
 from orderbridge.venue.meanings import Meaning
-from orderbridge.venue.memory import OrderMemory
-from orderbridge.venue.rows import RowReader, Rows, Unusable
-from orderbridge.venue.sender import HttpCall, Sender
+from orderbridge.venue.rows import Rows, Unusable, VenueReads
+from orderbridge.venue.sender import HttpCall
 
 # Source: Bitso API v3, "List Open Orders": at most 500 rows, and no paging.
 OPEN_ORDERS_LIMIT: Final = 500
@@ -29,36 +25,11 @@ OPEN_ORDERS_LIMIT: Final = 500
 TRADES_PAGE: Final = 100
 
 
-class BitsoReads:
+class BitsoReads(VenueReads):
     """The reads of one account: rows in, models out, bad rows set aside."""
 
-    def __init__(
-        self,
-        sender: Sender,
-        *,
-        account: str,
-        clock: Callable[[], float],
-        memory: OrderMemory,
-    ) -> None:
-        self.sender = sender
-        self._rows = RowReader(sender.session)
-        self.account = account
-        self.memory = memory
-        self._clock = clock
-        self._lane: Lane = "read"
-
-    def in_lane(self, lane: Lane) -> Self:
-        """The same reads, with another right to be sent."""
-        other = copy.copy(self)
-        other._lane = lane
-        return other
-
-    def now(self) -> datetime:
-        """The moment, by the gateway's clock."""
-        return datetime.fromtimestamp(self._clock(), UTC)
-
-    def _get(self, path: str, deadline: Deadline, operation: str) -> Awaitable[Any]:
-        return self.sender.read(HttpCall(operation=operation, path=path), deadline=deadline, lane=self._lane)
+    def _get(self, path: str, deadline: Deadline, operation: str, *, is_public: bool = False) -> Awaitable[Any]:
+        return self.sender.read(HttpCall(operation=operation, path=path, is_public=is_public), deadline=deadline)
 
     async def orders_at(self, path: str, *, deadline: Deadline, operation: str, source: str) -> Rows[Order]:
         """The orders in the payload of a path."""
@@ -68,7 +39,7 @@ class BitsoReads:
         def to_order(row: Any) -> Order:
             return self.memory.take(order_from_row(row, account=self.account, source=source, observed_at=observed_at))
 
-        return await self._rows.read(payload, to_order, operation)
+        return await self.reader.read(payload, to_order, operation)
 
     async def read_open(self, symbol: Symbol | None, deadline: Deadline) -> Rows[Order]:
         """
@@ -101,9 +72,7 @@ class BitsoReads:
 
     async def books(self, *, deadline: Deadline) -> list[str]:
         """The names of all books."""
-        payload = await self.sender.read(
-            HttpCall(operation="books", path="/available_books", is_public=True), deadline=deadline
-        )
+        payload = await self._get("/available_books", deadline, "books", is_public=True)
         rows = payload if isinstance(payload, list) else []
         books = [row["book"] for row in rows if isinstance(row, dict) and isinstance(row.get("book"), str)]
         if not books:
@@ -122,7 +91,7 @@ class BitsoReads:
                 raise Unusable("this trade is of another order than was asked for", id=fill.order_id)
             return fill
 
-        return await self._rows.read(payload, to_fill, operation)
+        return await self.reader.read(payload, to_fill, operation)
 
     async def trades_by_ref(self, ref: OrderRef, *, timeout: float | None) -> AsyncGenerator[Rows[Fill], None]:
         """
@@ -163,7 +132,7 @@ class BitsoReads:
         while True:
             query = f"limit={TRADES_PAGE}&sort=desc{book}" + (f"&marker={marker}" if marker else "")
             payload = await self._get(f"/user_trades?{query}", Deadline(timeout), "fills")
-            page = await self._rows.read(payload, self._to_fill, "fills")
+            page = await self.reader.read(payload, self._to_fill, "fills")
             ids = [(fill.fill_id, fill.order_id) for fill in page.good]
             if page.count and page.good and seen.issuperset(ids):
                 raise UnexpectedResponse("user_trades repeats a page, so it cannot be read to its end")

@@ -55,7 +55,7 @@ from orderbridge.venue.lookup import CLIENT, no_id_of
 from orderbridge.venue.markets import MarketRules, MarketsLike, MarketStore, Warn
 from orderbridge.venue.meanings import Meaning
 from orderbridge.venue.memory import OrderMemory
-from orderbridge.venue.rows import Rows
+from orderbridge.venue.rows import RowReader, Rows
 from orderbridge.venue.sender import HttpCall, KeyAuth, RefusedLater, Sender, Tries, http_sender
 from orderbridge.venue.submit import Placing
 
@@ -173,7 +173,8 @@ class BitsoGateway(VenueGateway):
         )
         self.longest_attempt = sender.session.longest_attempt(address)
         memory = OrderMemory(elapsed=elapsed)
-        reads = BitsoReads(sender, account=account, clock=clock, memory=memory)
+        reader = RowReader(sender.session)
+        reads = BitsoReads(sender=sender, reader=reader, memory=memory, account=account, clock=clock)
         resolving = reads.in_lane("resolve")  # beside a cancel or an edit: before other reads
         store = MarketStore(
             _market_rules(sender), gateway=self.name, log=sender.session.log, address=address, given=markets

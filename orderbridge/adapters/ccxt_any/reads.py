@@ -9,11 +9,11 @@ from __future__ import annotations
 import difflib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from decimal import Decimal, localcontext
 from functools import partial
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, TypeVar
 
 from orderbridge.adapters.ccxt_any import mapping
 from orderbridge.adapters.ccxt_any.client import CONTEXT, CcxtCall, CcxtClient
@@ -25,16 +25,13 @@ from orderbridge.gateway import order_from
 from orderbridge.http.retry import Deadline
 from orderbridge.model.basics import Symbol, plain
 from orderbridge.model.order import Fill, Order
-from orderbridge.model.permit import Lane
 from orderbridge.model.ref import OrderRef, RefLike
 from orderbridge.model.request import BrokenRule, Market
 from orderbridge.model.results import LookupResult
 from orderbridge.venue.bounds import read_each
 from orderbridge.venue.lists import Window, joined, newest_first
 from orderbridge.venue.markets import Amounts, MarketRules, MarketStore
-from orderbridge.venue.memory import OrderMemory
-from orderbridge.venue.rows import RowReader, Rows, Unusable
-from orderbridge.venue.sender import Sender
+from orderbridge.venue.rows import Rows, Unusable, VenueReads
 
 _LOAD_SECONDS: Final = 60.0
 # Where rows name their market.
@@ -172,26 +169,13 @@ class NotInList(OrderNotFound):
     """An order that was not in a list which was answered well, and may have been one page of several."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CcxtReads:
+@dataclass(frozen=True, kw_only=True)
+class CcxtReads(VenueReads):
     """The reads of one account."""
 
-    sender: Sender
-    reader: RowReader
     markets: CcxtMarkets
     traits: Traits
-    memory: OrderMemory
     venue: str
-    account: str
-    clock: Callable[[], float]
-
-    def in_lane(self, lane: Lane) -> Self:
-        """The same reads, with another right to be sent."""
-        return replace(self, sender=self.sender.in_lane(lane))
-
-    def now(self) -> datetime:
-        """The moment, by the gateway's clock."""
-        return datetime.fromtimestamp(self.clock(), UTC)
 
     def facts(self) -> mapping.OrderFacts:
         """The facts of every order that is shown now."""
