@@ -96,17 +96,13 @@ CHAIN: Final = """WITH RECURSIVE chain AS (SELECT n, before, body FROM events WH
     SELECT e.n, e.before, e.body FROM chain c JOIN events e ON e.n = c.before AND e.n < c.n)"""
 _LAST: Final = f"(SELECT NULLIF(last, 0) FROM placements WHERE {_BY_ID})"
 EVENTS: Final = f"{CHAIN.replace('?', _LAST)} SELECT body FROM chain ORDER BY n"
-_ADD: Final = f"INSERT INTO events (before, at, body) VALUES (COALESCE(?, {_LAST}), ?, ?) RETURNING n"
-# One statement looks and stores; what stood in its way is asked for only when it stored nothing.
-_FREE: Final = f"NOT EXISTS (SELECT 1 FROM placements p WHERE {_HOLDS})"
-_NEW: Final = f"INSERT INTO placements SELECT ?, ?, ?, ?, ?, ?, ?, ?, 0, ? WHERE {_FREE}"
-_INSERT: Final = f"{_NEW} ON CONFLICT DO NOTHING"
-_INSERT_ALONE: Final = f"{_NEW} AND NOT EXISTS (SELECT 1 FROM placements WHERE {_IS_TWIN}) ON CONFLICT DO NOTHING"
+_ADD: Final = f"INSERT INTO events (before, at, body) VALUES (COALESCE(?, {_LAST}), ?, ?)"
+_INSERT: Final = f"INSERT INTO placements VALUES ({', '.join('?' * 10)})"
 _UPDATE: Final = f"UPDATE placements SET state = ?, last = ?, body = ? WHERE {_BY_ID}"
-_BEGIN: Final = f"UPDATE placements SET last = ? WHERE {_BY_ID}"
 # By themselves: an index is written anew where a column of it is set, be it to what it was.
 _LET_GO: Final = f"UPDATE placements SET held = NULL WHERE {_BY_ID} AND held = 1"
 # A ghost does not take its key back from the placement that was given it since.
+_FREE: Final = f"NOT EXISTS (SELECT 1 FROM placements p WHERE {_HOLDS})"
 _HOLD: Final = f"UPDATE placements SET held = 1 WHERE {_BY_ID} AND held IS NULL AND {_FREE}"
 _FREE_CLIENT: Final = f"UPDATE placements SET client_order_id = NULL WHERE {_BY_ID} AND client_order_id IS NOT NULL"
 IS_ORDER: Final = "gateway = ? AND order_id = ? AND symbol = ? AND side = ?"
@@ -166,7 +162,7 @@ class Connection(Protocol):
     """Within a transaction."""
 
     def execute(self, statement: str, values: Sequence[Any] = (), /) -> Any:
-        """A cursor over what a statement gives."""
+        """A cursor over what a statement gives; its `lastrowid` is the number of an event that was added."""
 
 
 class Engine(Protocol):
@@ -221,11 +217,12 @@ class SqlJournal:
 
         def work(db: Connection) -> Record:
             last = then[-1].record if then else record
-            begins = alone and last.state in IN_FLIGHT
-            if not _insert(db, last, alone=begins):
-                return self._obstacle(db, last, alone=begins)
-            number = _add(db, last.id, stored(record), *(step.event for step in then))
-            db.execute(_BEGIN, (number, last.id))
+            held = self._holder(db, last)
+            if held is not None:
+                return held
+            if alone and last.state in IN_FLIGHT:
+                self._check_alone(db, last)
+            _insert(db, last, _add(db, last.id, stored(record), *(step.event for step in then)))
             return self._remember(_observed(db, last))
 
         return await self.engine.write(work)
@@ -274,18 +271,14 @@ class SqlJournal:
         row = db.execute(f"{self._records} {where}", values).fetchone()
         return None if row is None else with_order(read_row(Record, row[1], f"placement {row[0]}{which}"), row[2])
 
-    def _obstacle(self, db: Connection, record: Record, *, alone: bool) -> Record:
-        """The obstacle to storing a record: the holder of its key is returned, anything else raised."""
+    def _holder(self, db: Connection, record: Record) -> Record | None:
+        """The holder of a new record's key. ClientIdUsed: another has its client id."""
         placement = record.placement
         which = f", which holds the key {placement.key!r},"
         held = self._read(db, _HOLDS, (placement.key, placement.gateway), which)
-        if held is not None:
-            return held
-        if db.execute(_CLIENT, (placement.client_order_id, placement.gateway)).fetchone() is not None:
+        if held is None and db.execute(_CLIENT, (placement.client_order_id, placement.gateway)).fetchone() is not None:
             raise ClientIdUsed(f"the client order id {placement.client_order_id} was used before")
-        if alone:
-            self._check_alone(db, record)
-        raise JournalError(f"the journal holds a placement of this id already: {record.id}")
+        return held
 
     def _check_alone(self, db: Connection, record: Record) -> None:
         of, which = (record.fingerprint, record.id), ", which may be of an equal order,"
@@ -439,8 +432,8 @@ class SqlJournal:
         return record
 
 
-def _insert(db: Connection, record: Record, *, alone: bool) -> bool:
-    """Store a new record, unless something stands in its way."""
+def _insert(db: Connection, record: Record, last: int) -> None:
+    """Store a new record, whose last event has this number."""
     placement = record.placement
     row = (
         placement.placement_id,
@@ -451,19 +444,19 @@ def _insert(db: Connection, record: Record, *, alone: bool) -> bool:
         placement.state.value,
         record.fingerprint,
         placement.created_at.timestamp(),
+        last,
         _body(record),
     )
-    free = (placement.key, placement.gateway)
-    statement, values = (_INSERT_ALONE, (*row, *free, record.fingerprint)) if alone else (_INSERT, (*row, *free))
-    return bool(db.execute(statement, values).rowcount == 1)
+    db.execute(_INSERT, row)
 
 
-def _add(db: Connection, placement_id: str, *events: Event) -> int | None:
+def _add(db: Connection, placement_id: str, *events: Event) -> int:
     """Store events after those that a placement has; the number of the last."""
     n: int | None = None
     for event in events:
         body = event.model_dump_json(exclude={"placement_id", "seq"}, exclude_defaults=True)
-        ((n,),) = db.execute(_ADD, (n, placement_id, event.at.timestamp(), body))
+        n = db.execute(_ADD, (n, placement_id, event.at.timestamp(), body)).lastrowid
+    assert n is not None  # there is one event at the least
     return n
 
 
