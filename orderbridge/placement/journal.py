@@ -207,7 +207,8 @@ class MemoryJournal:
         if id in self._records:
             raise JournalError(f"the journal holds a placement of this id already: {id}")
         last = then[-1].record if then else record
-        self._check_alone(last, alone)
+        if alone:
+            self._check_alone(last)
         self._events[id] = []
         self._add(id, stored(record), *[step.event for step in then])
         if placement.client_order_id is not None:
@@ -220,7 +221,8 @@ class MemoryJournal:
         done = change(record)
         if done is None:
             return record
-        self._check_alone(done.record, alone)
+        if alone:
+            self._check_alone(done.record)
         self._add(placement_id, done.event)
         return self._keep(done.record)
 
@@ -348,10 +350,8 @@ class MemoryJournal:
         held = self._records.get(self._keys.get((gateway, key), "")) if key is not None else None
         return held if held is not None and held.placement.state in HOLDING else None
 
-    def _check_alone(self, record: Record, alone: bool) -> None:
-        if not alone or record.placement.state not in IN_FLIGHT:
-            return
-        for other in self._in_flight.values():
+    def _check_alone(self, record: Record) -> None:
+        for other in self._in_flight.values() if record.state in IN_FLIGHT else ():
             if other.fingerprint == record.fingerprint and other.id != record.id:
                 raise InFlight(other)
 

@@ -507,20 +507,23 @@ class Placer:
 
     async def _begin(self, call: Sending, *, seconds: float) -> bool:
         """Write down that it is about to be sent. False when another call came first: go on with that one."""
-        ledger, now = self.ledger, self.ledger.now()
-        number, attempt, until = (
-            call.record.placement.attempts + 1,
-            os.urandom(8).hex(),
-            now + timedelta(seconds=seconds),
-        )
-        how: dict[str, Any] = {"attempt": attempt, "owner": ledger.owner, "sent_at": now, "not_after": until}
-        how |= {"uptime": time.monotonic(), "kernel": kernel(), "placement": {"attempts": number}}
-        how |= {"facts": {"attempt": number, "not_after": until}}
+        record, now, attempt = call.record, self.ledger.now(), os.urandom(8).hex()
+        number, until = record.placement.attempts + 1, now + timedelta(seconds=seconds)
+        how: dict[str, Any] = {
+            "attempt": attempt,
+            "owner": self.ledger.owner,
+            "sent_at": now,
+            "not_after": until,
+            "uptime": time.monotonic(),
+            "kernel": kernel(),
+            "placement": {"attempts": number},
+            "facts": {"attempt": number, "not_after": until},
+        }
         if call.is_new:
-            call.record = await self._create(call.record, step(call.record, Happened.SENDING, at=now, **how))
+            call.record = await self._create(record, step(record, Happened.SENDING, at=now, **how))
         else:
             how |= {"when": [PlacementState.PREPARED], "alone": not self.gateway.capabilities.ids_are_unique}
-            call.record = await ledger.note(call.record, Happened.SENDING, **how)
+            call.record = await self.ledger.note(record, Happened.SENDING, **how)
         call.is_new = False
         return call.record.attempt == attempt
 

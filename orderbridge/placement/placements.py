@@ -138,13 +138,16 @@ class Placements:
 
     async def come_alive(self) -> None:
         """Tell other processes that this one lives, before it has anything that they could take over."""
+        self._check_open()
+        if self._is_alive:
+            return
         async with self._alive:
             self._check_open()
             if not self._is_alive:
                 await self.ledger.keep_alive()
+                await self._tell_what_was_lost()
                 self._check_open()
                 self._is_alive = True
-                await self._tell_what_was_lost()
                 self._spawn(self._look_again())
                 if self.journal_given:
                     self._spawn(self._stay_alive())

@@ -85,8 +85,7 @@ def _listed(states: Sequence[PlacementState]) -> str:
 
 
 # SQLite uses a partial index only for a query that repeats its condition, in the same words.
-_INDEXED: Final = (*UNFINISHED, PlacementState.NOT_PLACED)
-_IS_INDEXED: Final = f"state IN ({_listed(_INDEXED)})"
+_IS_INDEXED: Final = "state <> 'placed'"
 _IS_TWIN: Final = f"fingerprint = ? AND state IN ({_listed(IN_FLIGHT)}) AND {_IS_INDEXED}"
 _HOLDS: Final = "p.key = ? AND p.gateway = ? AND p.held = 1"
 _BY_ID: Final = "placement_id = ?"
@@ -114,8 +113,9 @@ _PUT_ORDER: Final = f"UPDATE orders SET body = ? WHERE {IS_ORDER}"
 _PUT_INDEXED: Final = f"UPDATE orders SET client_order_id = ?, working = ? WHERE {IS_ORDER}"
 _ORDERS: Final = (
     "SELECT order_id, body, gateway FROM orders WHERE order_id = ? "
-    "UNION SELECT order_id, body, gateway FROM orders WHERE client_order_id = ?"
+    "UNION SELECT order_id, body, gateway FROM orders WHERE working IN (0, 1) AND client_order_id = ?"
 )
+_WORKING: Final = "SELECT order_id, body FROM orders WHERE working = 1 AND gateway = ?"
 # A placement's row tells which order is its; how that stands is told by the order's row alone.
 _WHICH: Final = ("venue", "account", "order_id", "symbol", "side")
 _HOW_IT_STANDS: Final = {"placement": {"order": {*Order.model_fields}.difference(_WHICH)}}
@@ -307,7 +307,7 @@ class SqlJournal:
         tests = [f"p.{name} = ?" for name in wanted]
         if states is not None:
             tests.append(f"state IN ({_listed(states)})")
-            if set(states) <= set(_INDEXED):
+            if PlacementState.PLACED not in states:
                 tests.append(_IS_INDEXED)
         down, most = " DESC" * newest_first, "" if limit is None else f" LIMIT {limit:d}"
         order = f"ORDER BY p.created{down}, p.{self.engine.dialect.in_order}{down}{most}"
@@ -340,7 +340,7 @@ class SqlJournal:
 
     async def working(self, gateway: str) -> list[Order]:
         """See `Journal.working`."""
-        rows = await self.engine.rows("SELECT order_id, body FROM orders WHERE gateway = ? AND working", (gateway,))
+        rows = await self.engine.rows(_WORKING, (gateway,))
         return self._orders(rows)
 
     async def sign(self, order: Order, sign: Sign) -> Order | None:

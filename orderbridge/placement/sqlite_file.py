@@ -100,6 +100,15 @@ STEPS: Final[Sequence[Sequence[str]]] = (
         "INSERT INTO promise VALUES (1, 0, 0) ON CONFLICT DO NOTHING",
         "UPDATE promise SET commits = commits - COALESCE((SELECT MAX(n) FROM events), 0)",
     ),
+    (
+        # Whether an index holds a row is asked at each write: of a list SQLite makes a table every time, to compare
+        # with a word costs nothing. And one index finds both what works and what has a client id.
+        "DROP INDEX placements_unfinished",
+        "CREATE INDEX placements_not_placed ON placements (state, fingerprint) WHERE state <> 'placed'",
+        "DROP INDEX orders_working",
+        "DROP INDEX orders_client",
+        "CREATE INDEX orders_client ON orders (working, client_order_id)",
+    ),
 )
 
 
