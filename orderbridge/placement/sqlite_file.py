@@ -117,23 +117,23 @@ def version_of(db: sqlite3.Connection) -> int:
     return int(db.execute("PRAGMA user_version").fetchone()[0])
 
 
-def migrate(db: sqlite3.Connection, path: Path, *, steps: Sequence[Sequence[str]] = STEPS) -> None:
+def migrate(db: sqlite3.Connection, path: Path) -> None:
     """
-    Bring a file forward to the version that `steps` make, in one transaction: it is of the old version or of the new.
+    Bring a file forward to the version that `STEPS` make, in one transaction: it is of the old version or of the new.
 
     Raises:
         JournalError: the file is of a newer version, or no journal.
     """
-    if version_of(db) == len(steps) and _application(db) == APPLICATION_ID:
+    if version_of(db) == len(STEPS) and _application(db) == APPLICATION_ID:
         return
     db.execute("BEGIN IMMEDIATE")
     try:
-        found = _known_version(db, path, steps)
-        for statements in steps[found:]:
+        found = _known_version(db, path)
+        for statements in STEPS[found:]:
             for statement in statements:
                 db.execute(statement)
         db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        db.execute(f"PRAGMA user_version = {len(steps)}")
+        db.execute(f"PRAGMA user_version = {len(STEPS)}")
         db.execute("COMMIT")
     except BaseException:
         if db.in_transaction:
@@ -141,30 +141,30 @@ def migrate(db: sqlite3.Connection, path: Path, *, steps: Sequence[Sequence[str]
         raise
 
 
-def check_readable(db: sqlite3.Connection, path: Path, *, steps: Sequence[Sequence[str]] = STEPS) -> None:
+def check_readable(db: sqlite3.Connection, path: Path) -> None:
     """JournalError: the file is no journal, or of a version that is not read here."""
-    found = _known_version(db, path, steps)
-    if found < len(steps):
+    found = _known_version(db, path)
+    if found < len(STEPS):
         raise JournalError(
-            f"{path} is of version {found}, and version {len(steps)} is read here: let a bot open it once, or "
+            f"{path} is of version {found}, and version {len(STEPS)} is read here: let a bot open it once, or "
             "`orderbridge recover`"
         )
 
 
-def newer(path: Path, found: int, *, steps: Sequence[Sequence[str]] = STEPS) -> JournalError:
+def newer(path: Path, found: int) -> JournalError:
     """A file from the future."""
     return JournalError(
-        f"{path} is of version {found}, and this orderbridge knows up to {len(steps)}: update it, and start anew"
+        f"{path} is of version {found}, and this orderbridge knows up to {len(STEPS)}: update it, and start anew"
     )
 
 
-def _known_version(db: sqlite3.Connection, path: Path, steps: Sequence[Sequence[str]]) -> int:
+def _known_version(db: sqlite3.Connection, path: Path) -> int:
     found = version_of(db)
     has_tables = db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is not None
     if (has_tables or found) and _application(db) != APPLICATION_ID:
         raise JournalError(f"{path} is another application's file, no journal: name another one")
-    if found > len(steps):
-        raise newer(path, found, steps=steps)
+    if found > len(STEPS):
+        raise newer(path, found)
     return found
 
 
@@ -211,13 +211,11 @@ class JournalFile:
 
     Args:
         busy_timeout: seconds to wait for another process that writes.
-        steps: the versions of the tables.
     """
 
-    def __init__(self, path: str | Path, *, busy_timeout: float, steps: Sequence[Sequence[str]] = STEPS) -> None:
+    def __init__(self, path: str | Path, *, busy_timeout: float) -> None:
         self.path = Path(path).absolute()
         self._busy_timeout = busy_timeout
-        self._steps = steps
         self._name = str(self.path)
         self._identity: tuple[int, int] | None = None
         # Where the name is a link, SQLite lays the WAL beside what it leads to; and all names of one file share a mark.
@@ -256,7 +254,7 @@ class JournalFile:
             checkpoint(db)
             db.execute("PRAGMA synchronous = FULL")
             db.execute(f"PRAGMA wal_autocheckpoint = {_AUTOCHECKPOINT_PAGES}")
-            migrate(db, self.path, steps=self._steps)
+            migrate(db, self.path)
             self._check_age(db, had_wal=had_wal)
             self.has_gaps = db.execute("SELECT 1 FROM gaps LIMIT 1").fetchone() is not None
             self._identity = _identity(self._name)
@@ -296,7 +294,7 @@ class JournalFile:
         )
         db.text_factory = text
         try:
-            check_readable(db, self.path, steps=self._steps)
+            check_readable(db, self.path)
         except BaseException:
             db.close()
             raise
@@ -472,8 +470,8 @@ class JournalFile:
         if counted == self._counted:
             return False
         self._counted = counted
-        if version_of(db) != len(self._steps):
-            raise newer(self.path, version_of(db), steps=self._steps)
+        if version_of(db) != len(STEPS):
+            raise newer(self.path, version_of(db))
         return True
 
     def failure(self, error: Exception, doing: str) -> JournalError:

@@ -555,6 +555,21 @@ async def test_a_sighting_that_tells_no_more_than_the_last_is_not_stored(changes
     assert (first, second) == (1, again)
 
 
+async def test_what_is_seen_all_the_time_is_known_to_the_minute() -> None:
+    """Seen every second, it is stored once a minute, and the journal's last sighting is never older than that."""
+    recorder = watcher(Counting())
+    order, count = seen(status="open", observed_at=NOW, client_order_id=None), 0
+
+    for second in range(150):
+        now = NOW + timedelta(seconds=second)
+        count += await stored(recorder, order.model_copy(update={"observed_at": now}))
+        (known,) = await recorder._ledger.journal.orders(order_id=order.order_id)
+        assert known.observed_at is not None
+        assert now - known.observed_at < timedelta(seconds=60)
+
+    assert count == 3
+
+
 async def test_what_a_sighting_contradicts_is_stored_each_time() -> None:
     """Two that agree undo an end, so the second must not be taken for old news."""
     recorder = watcher(Counting())

@@ -6,16 +6,18 @@ import os
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
 from orderbridge import OrderBridge, PlacementState
 from orderbridge.errors import JournalError, KeyInUse, OutcomeUnknown
-from orderbridge.placement import Event, SqliteJournal
-from orderbridge.placement.sqlite_file import STEPS, JournalFile, migrate, version_of
+from orderbridge.placement import Event, SqliteJournal, sqlite_file
+from orderbridge.placement.sqlite_file import STEPS, JournalFile, version_of
 from orderbridge.placement.upkeep import Snapshot, verify
 from tests.placement.kit import NOW, limit_buy, record, seen
 from tests.placement.test_resolve_certificate import Venue
@@ -45,9 +47,10 @@ async def filled(path: Path) -> None:
     await journal.aclose()
 
 
-def opened(path: Path, steps: tuple[object, ...]) -> sqlite3.Connection:
+def opened(path: Path, steps: Sequence[Sequence[str]]) -> sqlite3.Connection:
     """The file as an orderbridge with these steps opens it."""
-    return JournalFile(path, busy_timeout=1.0, steps=steps).open_to_write()  # type: ignore[arg-type]
+    with mock.patch.object(sqlite_file, "STEPS", steps):
+        return JournalFile(path, busy_timeout=1.0).open_to_write()
 
 
 async def test_a_file_is_brought_forward_with_what_is_in_it(tmp_path: Path) -> None:
@@ -122,10 +125,11 @@ CRASH = """
 import os, sqlite3, sys
 sys.path.insert(0, {root!r})
 from pathlib import Path
-from orderbridge.placement.sqlite_file import STEPS, migrate
+from orderbridge.placement import sqlite_file
 db = sqlite3.connect({path!r}, isolation_level=None)
 db.create_function("crash", 0, lambda: os._exit(9))
-migrate(db, Path({path!r}), steps=(*STEPS, ("CREATE TABLE extra (id TEXT)", "SELECT crash()")))
+sqlite_file.STEPS = (*sqlite_file.STEPS, ("CREATE TABLE extra (id TEXT)", "SELECT crash()"))
+sqlite_file.migrate(db, Path({path!r}))
 """
 
 
@@ -137,8 +141,7 @@ def test_a_crash_in_the_middle_leaves_the_old_version(tmp_path: Path) -> None:
     died = subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode
     with closing(sqlite3.connect(path)) as db:
         between = version_of(db), db.execute("SELECT 1 FROM sqlite_master WHERE name = 'extra'").fetchone()
-        db.isolation_level = None
-        migrate(db, path, steps=LATER)
+    with closing(opened(path, LATER)) as db:
         after = version_of(db), db.execute("SELECT COUNT(*) FROM placements").fetchone()
 
     assert died == 9
@@ -166,8 +169,11 @@ async def test_a_reader_does_not_bring_a_file_forward(tmp_path: Path) -> None:
     await filled(path)
     before = path.read_bytes()
 
-    with pytest.raises(JournalError, match="let a bot open it once"):
-        JournalFile(path, busy_timeout=1.0, steps=LATER).open_to_read()
+    with (
+        mock.patch.object(sqlite_file, "STEPS", LATER),
+        pytest.raises(JournalError, match="let a bot open it once"),
+    ):
+        JournalFile(path, busy_timeout=1.0).open_to_read()
     assert path.read_bytes() == before
 
 
