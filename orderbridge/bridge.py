@@ -563,7 +563,8 @@ class OrderBridge:
         line = self._placements.line(gateway)
         await self._placements.come_alive()
         record = await line.placer.prepare(request, key=key)
-        return await self._placements.ledger.placement(await self._placements.ledger.up_to_date(record))
+        ledger = self._placements.ledger
+        return ledger.placement(await ledger.up_to_date(record))
 
     @checked_call
     async def place(
@@ -703,7 +704,7 @@ class OrderBridge:
             if not isinstance(error, OrderBridgeError):
                 ledger.alarm(AlarmKind.BACKGROUND, f"placing failed: {type(error).__name__}: {error}", record=record)
         try:
-            return await ledger.placement(ledger.as_it_happened(await ledger.journal.get(record.id) or record))
+            return ledger.placement(await ledger.journal.get(record.id) or record)
         except JournalError:
             return placement
 
@@ -741,7 +742,7 @@ class OrderBridge:
         await self._placements.come_alive()
         line = self._placements.line(record.placement.gateway)
         after = await line.resolver.resolve(record, timeout=timeout)
-        return await self._placements.ledger.placement(self._placements.ledger.as_it_happened(after))
+        return self._placements.ledger.placement(after)
 
     @checked_call
     async def placement(self, *, key: str, gateway: str | None = None) -> Placement | None:
@@ -812,7 +813,7 @@ class OrderBridge:
         if not found:
             raise OrderNotFound(f"the journal knows no placement of {known}", operation="explain")
         parts = [
-            explain(record, await self._placements.ledger.placement(record), await journal.events(record.id))
+            explain(record, self._placements.ledger.placement(record), await journal.events(record.id))
             for record in found
         ]
         return "\n\n".join(parts)

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
 from orderbridge.http.session import log_facts, own_logger
-from orderbridge.model.basics import PlacementState
-from orderbridge.model.order import Order
+from orderbridge.model.basics import PlacementState, altered
+from orderbridge.model.order import Identity, Order
 from orderbridge.model.placement import Alarm, AlarmKind, Placement
 from orderbridge.placement.journal import Journal
 from orderbridge.placement.states import Happened, Record, Transition, step
@@ -264,14 +264,16 @@ class Ledger:
                 record = each.after
         return record
 
-    async def placement(self, record: Record) -> Placement:
-        """The placement as its callers see it: with its order as last known."""
-        order = record.placement.order
-        if order is None:
-            return record.placement
-        known = await self.journal.orders(gateway=order.gateway, order_id=order.order_id)
-        same = next((each for each in known if each.identity == order.identity), order)
-        return record.placement.model_copy(update={"order": self.over(same)})
+    def placement(self, record: Record) -> Placement:
+        """The placement as its callers see it: with what happened since, and could not be stored or is not yet."""
+        placement = self.as_it_happened(record).placement
+        order = placement.order
+        return placement if order is None else altered(placement, {"order": self.over(order)})
+
+    async def last_known(self, identity: Identity) -> Order | None:
+        """An order as the journal knows it."""
+        known = await self.journal.orders(gateway=identity[0], order_id=identity[1])
+        return next((each for each in known if each.identity == identity), None)
 
     async def take(self, record: Record) -> Record | None:
         """

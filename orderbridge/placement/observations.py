@@ -444,8 +444,7 @@ class Recorder:
 
     async def _store_fills(self, sums: dict[Identity, list[Fill]]) -> None:
         for identity, fills in sums.items():
-            known = await self._ledger.journal.orders(gateway=identity[0], order_id=identity[1])
-            order = next((each for each in known if each.identity == identity), None)
+            order = await self._ledger.last_known(identity)
             if order is not None:
                 await self._observations.observe([with_fills(order, fills, at=self._ledger.now())], source="fills")
 

@@ -328,7 +328,7 @@ class Placer:
         record = call.record = await self.ledger.up_to_date(call.record)
         if record.state is PlacementState.SENDING:
             record = await self._wait_while_sending(call)
-        placement = await self.ledger.placement(record)
+        placement = self.ledger.placement(record)
         if record.state is PlacementState.PREPARED:
             if record.conflicts:
                 why = f"it is not sent: {'; '.join(record.conflicts)}"

@@ -6,7 +6,7 @@ import asyncio
 import itertools
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from orderbridge.errors import ConfigurationError, JournalError, NotSent, NotSupported, OrderBridgeError
 from orderbridge.gateway import OrderGateway, error_of
@@ -25,8 +25,8 @@ from orderbridge.placement.recover import Recovery, RecoveryReport, Working
 from orderbridge.placement.resolve import Probing, Resolver
 from orderbridge.placement.states import Record
 
+T = TypeVar("T")
 _HEARTBEAT: Final = 3.0
-_NOT_READ: Final = "the journal could not be read: %s"
 _FIRST_RETRY, _LONGEST_RETRY = 1.0, 30.0
 # What is watched after a verdict is asked for every five minutes, so it need not be taken over sooner.
 _WATCHED_EVERY: Final = 30
@@ -250,12 +250,7 @@ class Placements:
         """The orders of a ref as the journal knows them, if it answers in time, and what calls have shown since."""
         self.recorder.pass_on()
         ids = {"order_id": ref.order_id or ref.id, "client_order_id": ref.client_order_id or ref.id}
-        try:
-            async with asyncio.timeout(deadline.as_timeout):
-                stored = await self.ledger.journal.orders(gateway=ref.gateway, **ids)
-        except (JournalError, TimeoutError) as error:
-            log.warning(_NOT_READ, str(error) or "it did not answer in time")
-            stored = []
+        stored = await self._read(self.ledger.journal.orders(gateway=ref.gateway, **ids), deadline) or []
         unstored = self.recorder.unstored
         known = {order.identity: unstored.over(order) for order in stored}
         known = {order.identity: order for order in unstored.named(gateway=ref.gateway, **ids)} | known
@@ -281,13 +276,12 @@ class Placements:
 
     async def tell_working(self, gateway: OrderGateway, *, deadline: Deadline) -> list[Order]:
         """The orders placed at a gateway that may be working, if the journal answers in time; it is told of them."""
-        try:
-            async with asyncio.timeout(deadline.as_timeout):
-                await self.recorder.catch_up()
-                working = await self._lines[gateway.name].working.ours()
-        except (JournalError, TimeoutError) as error:
-            log.warning(_NOT_READ, str(error) or "it did not answer in time")
-            return []
+
+        async def read() -> list[Order]:
+            await self.recorder.catch_up()
+            return await self._lines[gateway.name].working.ours()
+
+        working = await self._read(read(), deadline) or []
         self.remember(working)
         return working
 
@@ -302,14 +296,22 @@ class Placements:
         """An order that was rebuilt from its trades, with what the journal's placement of it asked for."""
         if order.known_by is not KnownBy.INFERRED or order.type is not OrderType.UNKNOWN:
             return order
+
+        async def read() -> Order | None:
+            await self.observations.observe([order], source="look-up")
+            return await self.ledger.last_known(order.identity)
+
+        return await self._read(read(), deadline) or order
+
+    @staticmethod
+    async def _read(reading: Awaitable[T], deadline: Deadline) -> T | None:
+        """What the journal answers; None, with a word in the log, where it does not, or not in time."""
         try:
             async with asyncio.timeout(deadline.as_timeout):
-                await self.observations.observe([order], source="look-up")
-                known = await self.ledger.journal.orders(gateway=order.gateway, order_id=order.order_id)
+                return await reading
         except (JournalError, TimeoutError) as error:
-            log.warning(_NOT_READ, str(error) or "it did not answer in time")
-            return order
-        return next((each for each in known if each.identity == order.identity), order)
+            log.warning("the journal could not be read: %s", str(error) or "it did not answer in time")
+            return None
 
     async def record_of(self, placement: Placement) -> Record:
         """The record of a placement. ConfigurationError: the journal has none."""
@@ -325,8 +327,7 @@ class Placements:
         await self.recorder.catch_up()
         states = None if state is None or self.ledger.unwritten else [state]
         found = await self.ledger.journal.find(gateway=gateway, key=key, states=states)
-        records = [self.ledger.as_it_happened(record) for record in found]
-        placements = [await self.ledger.placement(record) for record in records if state in (None, record.state)]
+        placements = [each for each in map(self.ledger.placement, found) if state in (None, each.state)]
         for each in placements:
             if each.order is not None and each.may_be_live and each.gateway in self._lines:
                 self._lines[each.gateway].working.look_soon()

@@ -336,7 +336,7 @@ class Recovery:
             now = await self.ledger.journal.get(record.id) or record
             self.resolver.start(now)
             if record.state is not PlacementState.NOT_PLACED:
-                (under_way if now.state in UNFINISHED else over).append(await self.ledger.placement(now))
+                (under_way if now.state in UNFINISHED else over).append(self.ledger.placement(now))
         return RecoveryReport(settled=tuple(over), uncertain=tuple(under_way))
 
     async def _stale(self, records: list[Record], *, may_send: bool) -> RecoveryReport:

@@ -365,10 +365,9 @@ class Resolver:
 
     async def _is_known(self, record: Record, shown: Order) -> bool:
         """True if an order that is shown without a placement's client id is another's already."""
-        journal, gateway = self._ledger.journal, self._gateway.name
         if record.placement.client_order_id is not None:
-            known = await journal.orders(gateway=gateway, order_id=shown.order_id)
-            return any(order.client_order_id is not None for order in known if order.identity == shown.identity)
+            known = await self._ledger.last_known(shown.identity)
+            return known is not None and known.client_order_id is not None
         return await self.placed_as(shown) is not None
 
     async def placed_as(self, order: Order) -> Record | None:
