@@ -484,10 +484,11 @@ class Sender:
             ConfigurationError: a permit of another gateway, or one that is spent; a way out that cannot be used.
         """
         until = deadline if not_after is None else deadline.by(not_after)
-        if (credentials := self._channel.ready()) is not None:
-            await self._with_credentials(credentials, until, call, permit)
+        await self._with_credentials(self._channel.ready, until, call, permit)
         said, meaning = await self._send(call, permit, deadline, until, not_after)
-        renewed = meaning in RENEWED and await self._with_credentials(self._channel.renew(said.stamp), until, call)
+        renewed = meaning in RENEWED and await self._with_credentials(
+            lambda: self._channel.renew(said.stamp), until, call
+        )
         if renewed:
             fresh = await self.session.permit("place", timeout=until.as_timeout)
             said, meaning = await self._send(call, fresh, deadline, until, not_after)
@@ -502,10 +503,11 @@ class Sender:
         )
 
     async def _with_credentials(
-        self, step: Awaitable[T], until: Deadline, call: VenueCall, permit: Permit | None = None
-    ) -> T:
+        self, step: Callable[[], Awaitable[T] | None], until: Deadline, call: VenueCall, permit: Permit | None = None
+    ) -> T | None:
         try:
-            return await limited(step, until.as_timeout)
+            waiting = step()
+            return None if waiting is None else await limited(waiting, until.as_timeout)
         except Exception as error:
             if permit is not None:
                 permit.give_back()
