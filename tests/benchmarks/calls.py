@@ -22,12 +22,13 @@ from orderbridge.adapters.bitso import BitsoGateway
 from orderbridge.adapters.bitso.mapping import order_from_row
 from orderbridge.http.body import load
 from orderbridge.placement import SqliteJournal
-from tests.benchmarks.figures import Call, Figure, Row, in_turn, instructions, many, spent
+from tests.benchmarks.figures import Call, Figure, Row, in_turn, instructions, many, ratio, spent
 from tests.benchmarks.instant import KEYS, MANY, AtOnce, Session, limit_buy, place_on
 from tests.benchmarks.serving import serving
 
 AT_ONCE = 50
 _WARM_UP = 3
+_PAUSE = 0.002
 _DURABLE = "place, 50 at once"
 _BOUGHT = ("BTC/MXN", "limit", "buy", 0.01, 560000)
 # Under valgrind all takes fifty times as long.
@@ -149,8 +150,27 @@ async def drop_in(rounds: int) -> AsyncIterator[Row]:
         fetch, create = (lambda: our.fetch_order("new1")), (lambda: our.create_order(*_BOUGHT))
         for name, call, goal in (("fetch_order", fetch, 3.0), ("create_order", create, 4.0)):
             measured = await in_turn(call, their[name], rounds=rounds, times=20)
-            figures = measured["CPU of all threads"], measured["wall"]
+            rested = await _after_pauses(call, their[name], rounds=rounds, times=20)
+            figures = measured["CPU of all threads"], rested, measured["wall"]
             yield Row("drop-in", f"ccxt's class taken over: `{name}`", figures, goal)
+
+
+async def _after_pauses(our: Call, their: Call, *, rounds: int, times: int) -> Figure:
+    """CPU of calls that find threads asleep and caches cold, as behind a wire they do; less that of the pauses."""
+
+    def paused(call: Call | None) -> Call:
+        async def both() -> None:
+            await asyncio.sleep(_PAUSE)
+            if call is not None:
+                await call()
+
+        return both
+
+    taken = []
+    for _ in range(rounds):
+        ours, theirs, idle = [(await spent(paused(each), times))[1] for each in (our, their, None)]
+        taken.append((ours - idle, theirs - idle))
+    return ratio("CPU of all threads, each after a pause", taken)
 
 
 async def loopback(rounds: int) -> AsyncIterator[Row]:
