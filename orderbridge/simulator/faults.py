@@ -23,7 +23,7 @@ fill_first        cancel, edit, replace: the order fills whole just before the r
 
 Operations: Bitso place, lookup, open_orders, cancel, replace (v3), edit (v4), order_trades, user_trades, balance, fees,
 books, catalogues, order_book, trades, ticker; Bitcain place, lookup, list (also as open_orders), history, cancel, edit,
-retry, login, refresh, signup.
+retry, login, refresh.
 """
 
 from dataclasses import dataclass, field, replace

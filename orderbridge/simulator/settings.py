@@ -33,15 +33,10 @@ class BitsoSettings(Checked):
         stop_locks: whether a waiting stop order locks its funds.
         pacing: count requests and lock out with 420 `0801`, as Bitso does; off, for tests of more than 300
             calls a minute.
-        lockout_spares_cancels: cancels go through during a lock-out.
         most_open_orders: the cap behind `1001`.
-        bad_time_in_force: the code for a wrong `time_in_force`.
-        unknown_fields, market_price: whether an unknown field, or a price on a market order, is refused
-            (`0304`).
         trading, market_orders, closed_books: the switches behind `1008`, `0411` and `0410`.
         liquidity: whether the counter-party quotes.
         error_style: with the newer `details` and `errorData`, without, or with the bare number of early replies.
-        origin_id_unique: among active orders, or among all, as before May 2025.
         language: of error messages, unless `Accept-Language` says otherwise.
     """
 
@@ -63,20 +58,14 @@ class BitsoSettings(Checked):
     time_format: TimeFormat = "millis"
     status_spelling: Literal["documented", "old", "upper"] = "documented"
     error_style: Literal["new", "old", "number"] = "new"
-    origin_id_unique: Literal["active", "ever"] = "active"
     language: Literal["en", "es"] = "en"
     open_orders_types: Literal["limit", "all"] = "limit"
     stop_locks: bool = True
     liquidity: bool = True
     pacing: bool = True
-    public_per_minute: Count = 60
     private_per_minute: Count = 300
     lockout: Seconds = 60.0
-    lockout_spares_cancels: bool = True
     most_open_orders: Count = 1_000_000
-    bad_time_in_force: Literal["0302", "0304"] = "0302"
-    unknown_fields: Literal["ignored", "refused"] = "ignored"
-    market_price: Literal["ignored", "refused"] = "ignored"
     trading: Literal["on", "off"] = "on"
     market_orders: Literal["on", "off"] = "on"
     closed_books: Names = frozenset()

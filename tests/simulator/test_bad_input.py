@@ -59,7 +59,7 @@ BITSO_PATHS = st.sampled_from(
 BITCAIN_PATHS = st.sampled_from(
     ["api/v1/orders", "api/v1/orders/history", "api/v1/orders/6f0b7a52-9c1e-4d1b-8f6a-2a4f1d1a7c10",
     "auth/login",
-     "api/v1/orders/%ff", "api/v1/orders/x/retry", "auth/signup", "auth/refresh", "", "api"]
+     "api/v1/orders/%ff", "api/v1/orders/x/retry", "auth/refresh", "", "api"]
 )  # fmt: skip
 BITCAIN_ORDER = {"symbol": "BTC/USDT", "side": "buy", "type": "limit", "quantity": "0.5", "price": "70000"}
 LOGIN = {"email": "bot@example.com", "password": "simulated-password"}

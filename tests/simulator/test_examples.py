@@ -103,15 +103,6 @@ async def test_bitso_example_of_a_balance(sim: Any, bitso: Any) -> None:
     assert Decimal(rows["btc"]["total"]) == 1_000_000_000 - Decimal("0.1")
 
 
-async def test_an_origin_id_may_be_taken_for_ever(sim: Any, bitso: Any) -> None:
-    """Before May 2025 an origin id was never free again."""
-    sim.bitso.settings.origin_id_unique = "ever"
-    await bitso.ok("DELETE", f"/orders/{await bitso.place(origin_id='mine')}")
-
-    body = {"book": "btc_mxn", "side": "buy", "type": "limit", "major": "1", "price": "1000000", "origin_id": "mine"}
-    assert await bitso.code("POST", "/orders", body) == (400, "0356")
-
-
 async def test_bitcain_example_of_an_empty_list(bitcain: Any) -> None:
     """The documented answer, whole."""
     assert await bitcain.get("/api/v1/orders") == EMPTY_LIST

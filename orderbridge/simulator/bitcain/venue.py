@@ -12,7 +12,7 @@ from uuid import UUID
 
 from orderbridge.simulator.basics import Amount, SimClock
 from orderbridge.simulator.bitcain import mapping
-from orderbridge.simulator.bitcain.auth import BOT, LoginBody, RefreshBody, SignupBody, Tokens
+from orderbridge.simulator.bitcain.auth import LoginBody, RefreshBody, Tokens
 from orderbridge.simulator.bitcain.mapping import BitcainRefusal, Row
 from orderbridge.simulator.bitcain.trading import MODES, BitcainOrders
 from orderbridge.simulator.engine.engine import NotEnough
@@ -27,6 +27,7 @@ from orderbridge.simulator.venue import LOOPBACK, Endpoint, SimCall, SimRefusal,
 if TYPE_CHECKING:
     from orderbridge.gateway import OrderGateway
 
+ACCOUNT = "bot"
 ORDERS = "api/v1/orders"
 HISTORY = f"{ORDERS}/history"
 ONE = f"{ORDERS}/{{order_id}}"
@@ -65,7 +66,7 @@ class SimBitcain(Venue):
     name = "Bitcain"
     books = MODES
     instruments, currencies = mapping.MARKETS, mapping.CURRENCIES
-    accounts = (BOT,)
+    accounts = (ACCOUNT,)
     aliases = MappingProxyType({"open_orders": "list", "orders": "list", "get": "lookup"})
     settings: BitcainSettings
 
@@ -78,7 +79,6 @@ class SimBitcain(Venue):
         self._routes = {
             "auth/login": {"POST": Endpoint("login", self._tokens.login, private=False, body=LoginBody)},
             "auth/refresh": {"POST": Endpoint("refresh", self._tokens.refresh, private=False, body=RefreshBody)},
-            "auth/signup": {"POST": Endpoint("signup", self._signup, private=False, body=SignupBody)},
             ORDERS: {
                 "GET": Endpoint("list", orders.list_orders, query=mapping.ListQuery),
                 "POST": Endpoint("place", orders.create, query=mapping.CreateQuery, body=mapping.CreateBody),
@@ -138,7 +138,7 @@ class SimBitcain(Venue):
     @property
     def balances(self) -> dict[str, dict[str, Balance]]:
         """Ground truth: what the account owns, by mode and currency."""
-        return {mode: engine.accounts.of(BOT) for mode, engine in self.engines.items()}
+        return {mode: engine.accounts.of(ACCOUNT) for mode, engine in self.engines.items()}
 
     def new_id(self) -> str:
         """A UUID, from the seed."""
@@ -166,7 +166,7 @@ class SimBitcain(Venue):
                 type="limit" if native in _PRICED else "market",
                 facts={**facts, "type": native, "trading_mode": mode},
             )
-            return put(self.engines[mode], told, account=BOT, market=market, new_id=self.new_id)
+            return put(self.engines[mode], told, account=ACCOUNT, market=market, new_id=self.new_id)
 
     # Over HTTP.
 
@@ -189,7 +189,8 @@ class SimBitcain(Venue):
     def _admit(self, call: SimCall, endpoint: Endpoint) -> None:
         body = mapping.read_body(call.request) if endpoint.body is not None else None
         if endpoint.private:
-            call.account = self._tokens.account(call.request)
+            self._tokens.check(call.request)
+            call.account = ACCOUNT
         faults: list[Row] = []
         if endpoint.rest:
             path = mapping.checked(mapping.OrderPath, {"order_id": call.rest[0]}, "path", faults)
@@ -223,8 +224,3 @@ class SimBitcain(Venue):
             case "accept_then_5xx":
                 return Response(fault.status or 502, b"Internal Server Error", "text/plain; charset=utf-8")
         return json_response(fault.status or 503, {"detail": "Service Unavailable"})
-
-    def _signup(self, call: SimCall) -> Row:
-        answer, account = self._tokens.signup(call)
-        self.fund(account)
-        return answer

@@ -92,7 +92,7 @@ def sign(secret: str, nonce: str, request: Request) -> str:
 
 
 class Lockouts:
-    """Counts requests by user or address; cancels are not counted."""
+    """Counts requests by user or address."""
 
     def __init__(self, settings: BitsoSettings, clock: SimClock) -> None:
         self._settings = settings
@@ -100,7 +100,7 @@ class Lockouts:
         self._times: defaultdict[str, deque[float]] = defaultdict(deque)
         self._locked_until: dict[str, float] = {}
 
-    def count(self, who: str, *, most: int, is_cancel: bool) -> None:
+    def count(self, who: str, *, most: int) -> None:
         """
         Take note of one request.
 
@@ -111,11 +111,7 @@ class Lockouts:
             return
         now = self._clock.time()
         if now < self._locked_until.get(who, 0.0):
-            if is_cancel and self._settings.lockout_spares_cancels:
-                return
             raise BitsoRefusal("0801")
-        if is_cancel:
-            return
         times = self._times[who]
         while times and times[0] <= now - WINDOW:
             times.popleft()

@@ -34,9 +34,6 @@ MOST_TRADES = 100
 
 Rows = list[dict[str, Any]]
 Trade = TypeVar("Trade", SimFill, PublicTrade)
-FIELDS: Final = frozenset(
-    ["book", "side", "type", "major", "minor", "price", "stop", "time_in_force", "origin_id", "slippage_tolerance"]
-)
 _ORIGIN_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,40}")
 _MOST_SLIPPAGE: Final = Decimal(100)
 
@@ -334,21 +331,25 @@ class BitsoTrading:
 
     def _order_from(self, body: dict[str, Any], call: SimCall) -> SimOrder:
         """The order that the body describes; nothing is placed yet."""
-        if self._settings.unknown_fields == "refused" and body.keys() - FIELDS:
-            raise BitsoRefusal("0304", about=", ".join(sorted(body.keys() - FIELDS)))
         market = book_named(self._engine, word(body, "book"))
         side = _choice(body, "side", ("buy", "sell"), "0306")
         type_ = _choice(body, "type", ("market", "limit"), "0307")
-        time_in_force, post_only = self._time_in_force(body)
+        time_in_force, post_only = _time_in_force(body)
         if type_ == "market":
             time_in_force, post_only = "ioc", False
         major, minor = _sizes(body, type_)
         _check_positive(major, minor)
-        price = self._price(body, market, type_)
+        price = amount(body, "price")
+        if type_ == "market":
+            price = None
+        else:
+            _check_tick(market, price)
         _check_bounds(market, major=major, minor=minor, price=price)
         stop = amount(body, "stop")
         _check_stop(market, stop)
-        slippage = self._slippage(body)
+        slippage = amount(body, "slippage_tolerance")
+        if slippage is not None and not ZERO <= slippage <= _MOST_SLIPPAGE:
+            raise BitsoRefusal("0304", about="slippage_tolerance")
         origin_id = self._origin_id(body, call.account)
         self._check_switches(market, type_, call.account)
         return SimOrder(
@@ -369,35 +370,13 @@ class BitsoTrading:
             slippage=slippage,
         )
 
-    def _time_in_force(self, body: dict[str, Any]) -> tuple[str, bool]:
-        name = word(body, "time_in_force") or "goodtillcancelled"
-        if name not in mapping.TIME_IN_FORCE:
-            raise BitsoRefusal(self._settings.bad_time_in_force)
-        return mapping.TIME_IN_FORCE[name]
-
-    def _price(self, body: dict[str, Any], market: Instrument, type_: str) -> Decimal | None:
-        price = amount(body, "price")
-        if type_ == "market":
-            if price is not None and self._settings.market_price == "refused":
-                raise BitsoRefusal("0304", about="price")
-            return None
-        _check_tick(market, price)
-        return price
-
-    def _slippage(self, body: dict[str, Any]) -> Decimal | None:
-        slippage = amount(body, "slippage_tolerance")
-        if slippage is not None and not ZERO <= slippage <= _MOST_SLIPPAGE:
-            raise BitsoRefusal("0304", about="slippage_tolerance")
-        return slippage
-
     def _origin_id(self, body: dict[str, Any], account: str) -> str | None:
         origin_id = word(body, "origin_id")
         if origin_id is None:
             return None
         if _ORIGIN_ID.fullmatch(origin_id) is None:
             raise BitsoRefusal("0304", about="origin_id")
-        ever = self._settings.origin_id_unique == "ever"
-        if any(ever or order.active for order in self._engine.ledger.of_client(account, origin_id)):
+        if any(order.active for order in self._engine.ledger.of_client(account, origin_id)):
             raise BitsoRefusal("0356")
         return origin_id
 
@@ -476,6 +455,13 @@ def _merged(old: SimOrder, body: dict[str, Any]) -> dict[str, Any]:
         merged["slippage_tolerance"] = old.slippage
     changeable = ("major", "minor", "price", "stop", "origin_id")
     return merged | {name: body[name] for name in changeable if body.get(name) is not None}
+
+
+def _time_in_force(body: dict[str, Any]) -> tuple[str, bool]:
+    name = word(body, "time_in_force") or "goodtillcancelled"
+    if name not in mapping.TIME_IN_FORCE:
+        raise BitsoRefusal("0302")
+    return mapping.TIME_IN_FORCE[name]
 
 
 def _choice(body: dict[str, Any], name: str, allowed: tuple[str, ...], code: str) -> str:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 # The accounts of the two keys: each has money and orders of its own.
 ACCOUNT, SECOND_ACCOUNT = "bot", "mm"
 ID_LENGTH = 16
+PUBLIC_PER_MINUTE = 60
 _LETTERS = string.ascii_letters + string.digits
 
 
@@ -191,13 +192,13 @@ class SimBitso(Venue):
         settings, request = self.settings, call.request
         self.engine.settlement.stop_locks = settings.stop_locks
         if not endpoint.private:
-            self._lockouts.count(request.peer, most=settings.public_per_minute, is_cancel=False)
+            self._lockouts.count(request.peer, most=PUBLIC_PER_MINUTE)
             return
         secrets = {settings.second_key: settings.second_secret, settings.api_key: settings.api_secret}
         key = self._keys.check(request, secrets=secrets)
         call.account = ACCOUNT if key == settings.api_key else SECOND_ACCOUNT
-        is_cancel = endpoint.operation == "cancel"
-        self._lockouts.count(call.account, most=settings.private_per_minute, is_cancel=is_cancel)
+        if endpoint.operation != "cancel":  # cancels are not counted, and go through a lock-out
+            self._lockouts.count(call.account, most=settings.private_per_minute)
 
     def _answer(self, call: SimCall, found: Any) -> Response:
         return json_response(200, {"success": True, "payload": found})

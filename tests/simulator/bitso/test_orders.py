@@ -123,17 +123,10 @@ async def test_switches_caps_and_funds(sim: Any, bitso: Any) -> None:
     assert await bitso.code("POST", "/orders", LIMIT) == (400, "0410")
 
 
-async def test_open_facts_are_switches(sim: Any, bitso: Any) -> None:
-    """The code of a bad time in force, unknown fields and a price on a market order may go either way."""
+async def test_what_an_order_has_no_use_for_is_ignored(bitso: Any) -> None:
+    """An unknown field, and a price on a market order."""
     await bitso.place(surprise="yes")
     await bitso.ok("POST", "/orders", MARKET | {"price": "5"})
-
-    settings = sim.bitso.settings
-    settings.bad_time_in_force, settings.unknown_fields, settings.market_price = "0304", "refused", "refused"
-
-    assert await bitso.code("POST", "/orders", LIMIT | {"time_in_force": "x"}) == (400, "0304")
-    assert await bitso.code("POST", "/orders", LIMIT | {"surprise": "yes"}) == (400, "0304")
-    assert await bitso.code("POST", "/orders", MARKET | {"price": "5"}) == (400, "0304")
 
 
 async def test_an_origin_id_is_taken_while_its_order_is_active(sim: Any, bitso: Any) -> None:
