@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import product
 from random import Random
 from threading import RLock
 from types import MappingProxyType
@@ -184,8 +185,9 @@ class Venue(ABC):
             book: MatchingEngine(instruments=dict(self.instruments), clock=clock, rng=Random(rng.random()))
             for book in self.books
         }
-        for account in self.accounts:
-            self.fund(account)
+        for engine in self.engines.values():
+            for account, currency in product(self.accounts, self.currencies):
+                engine.accounts.deposit(account, currency, FUNDS)
         self._rng = Random(rng.random())
         self._host = host
         self._port = port
@@ -214,12 +216,6 @@ class Venue(ABC):
     @abstractmethod
     def _broken(self, fault: Fault) -> Response:
         """The venue's own error for `error_5xx`, `throttle`, `wrong_nonce` and `not_success`."""
-
-    def fund(self, account: str) -> None:
-        """Give an account ample money in every book."""
-        for engine in self.engines.values():
-            for currency in self.currencies:
-                engine.accounts.deposit(account, currency, FUNDS)
 
     def show_page(self) -> None:
         """Show a page at `/` and take controls below `/_simulator/`; they are not counted as requests."""
