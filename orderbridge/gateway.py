@@ -27,21 +27,7 @@ from typing import (
 
 from pydantic import SecretStr
 
-from orderbridge.errors import (
-    AuthenticationFailed,
-    ConfigurationError,
-    NotAdmitted,
-    NotSent,
-    NotSupported,
-    OrderBridgeError,
-    OrderNotFound,
-    PartialList,
-    PermissionDenied,
-    RateLimited,
-    UnexpectedResponse,
-    VenueError,
-    VenueUnavailable,
-)
+from orderbridge import errors
 from orderbridge.model.basics import EditClass, Idempotency, OrderStatus, OrderType, Symbol, TimeInForce, VenueModel
 from orderbridge.model.lifecycle import SETTLE_TIME
 from orderbridge.model.order import Fill, Order, OrderKey
@@ -288,7 +274,7 @@ class UnsupportedCalls:
     def _lacks(self, call: str) -> NoReturn:
         hint = self.instead.get(call)
         text = f"{self.name} has no {call}" + (f"; {hint}" if hint else "")
-        raise NotSupported(text, gateway=self.name, operation=call)
+        raise errors.NotSupported(text, gateway=self.name, operation=call)
 
     submit = _refused(OrderGateway.submit)
     cancel = _refused(OrderGateway.cancel)
@@ -309,14 +295,16 @@ def check_gateway(gateway: object) -> None:
     """
     kind = type(gateway).__name__
     if isinstance(gateway, type) or not hasattr(gateway, "name"):
-        raise ConfigurationError(f"a bridge is made of gateways, not of a {kind}")
+        raise errors.ConfigurationError(f"a bridge is made of gateways, not of a {kind}")
     lacking = [name for name in (*UnsupportedCalls.__annotations__, "remember") if not hasattr(gateway, name)]
     given = UnsupportedCalls()
     try:
         for name in lacking:
             setattr(gateway, name, getattr(given, name))
     except AttributeError as error:
-        raise ConfigurationError(f"{kind} lacks {', '.join(lacking)}; UnsupportedCalls, mixed in, has it") from error
+        raise errors.ConfigurationError(
+            f"{kind} lacks {', '.join(lacking)}; UnsupportedCalls, mixed in, has it"
+        ) from error
 
 
 async def limited(call: Awaitable[T], seconds: float | None) -> T:
@@ -372,30 +360,30 @@ def order_from(
     if not found.is_undecided:
         proof = "is proven absent" if found.proven_absent else "is not shown, which proves no absence"
         message = f"{text} {proof}" + (f" ({'; '.join(found.notes)})" if found.notes else "")
-        raise OrderNotFound(message, found=found, gateway=gateway, operation=operation)
+        raise errors.OrderNotFound(message, found=found, gateway=gateway, operation=operation)
     failed = next((name for name in found.answers if name in result.unreachable), None)
     failure = None if failed is None else result.unreachable[failed]
     if failure is None:
         why = "; ".join(found.notes) or ", ".join(f"{name}: {said}" for name, said in found.answers.items())
         message = f"whether {text} exists could not be decided ({why})"
-        raise VenueUnavailable(message, gateway=gateway, operation=operation)
+        raise errors.VenueUnavailable(message, gateway=gateway, operation=operation)
     raise error_of(failure, gateway=failed, operation=operation)
 
 
 # The first that fits is what an error of a read is told as.
-_ERRORS: Final[Mapping[FailureKind, type[OrderBridgeError]]] = {
-    "not_admitted": NotAdmitted,
-    "credentials": AuthenticationFailed,
-    "permission": PermissionDenied,
-    "throttled": RateLimited,
-    "unreachable": VenueUnavailable,
-    "timed_out": VenueUnavailable,
-    "partial": PartialList,
-    "unexpected": UnexpectedResponse,
+_ERRORS: Final[Mapping[FailureKind, type[errors.OrderBridgeError]]] = {
+    "not_admitted": errors.NotAdmitted,
+    "credentials": errors.AuthenticationFailed,
+    "permission": errors.PermissionDenied,
+    "throttled": errors.RateLimited,
+    "unreachable": errors.VenueUnavailable,
+    "timed_out": errors.VenueUnavailable,
+    "partial": errors.PartialList,
+    "unexpected": errors.UnexpectedResponse,
 }
 
 
-def error_of(failure: Failure, *, gateway: str | None, operation: str | None) -> OrderBridgeError:
+def error_of(failure: Failure, *, gateway: str | None, operation: str | None) -> errors.OrderBridgeError:
     """The error that a failure stands for."""
     facts: dict[str, Any] = {"code": failure.code, "http_status": failure.http_status}
     if failure.kind == "throttled":
@@ -407,18 +395,18 @@ def failure_of(error: BaseException) -> Failure:
     """The failure that an error of a read stands for."""
     # Another library's error may have attributes of these names with anything in them.
     facts: dict[str, Any] = {}
-    if isinstance(error, VenueError):
+    if isinstance(error, errors.VenueError):
         facts = {"code": error.code, "http_status": error.http_status}
-    if isinstance(error, RateLimited):
+    if isinstance(error, errors.RateLimited):
         facts["retry_after"] = error.retry_after
     # Not str(error): it names gateway and operation again, and a third party's may fail.
     message = Exception.__str__(error) if isinstance(error, Exception) else repr(error)
     match error:
         case TimeoutError():
             return Failure(kind="timed_out", message=message or "no answer within the time limit")
-        case NotSent():
+        case errors.NotSent():
             return Failure(kind="unreachable", message=message)
-        case OrderBridgeError():
+        case errors.OrderBridgeError():
             kinds = [kind for kind, known in _ERRORS.items() if isinstance(error, known)]
             return Failure(kind=kinds[0] if kinds else "unexpected", message=message, **facts)
         case _:
@@ -532,9 +520,9 @@ def checked_call(call: C) -> C:
                 continue
             fits, what = held[name]
             if not (isinstance(value, fits) if isinstance(fits, tuple) else fits(value)):
-                raise ConfigurationError(f"{name} is {what}, not {_shown(name, value)}")
+                raise errors.ConfigurationError(f"{name} is {what}, not {_shown(name, value)}")
 
-    def told(error: OrderBridgeError, self: Any, args: tuple[Any, ...], options: Mapping[str, Any]) -> None:
+    def told(error: errors.OrderBridgeError, self: Any, args: tuple[Any, ...], options: Mapping[str, Any]) -> None:
         named = options.get("gateway", args[0] if in_place[:1] == ["gateway"] and args else None)
         error.gateway = error.gateway or getattr(self, "name", None) or (named if isinstance(named, str) else None)
         error.operation = error.operation or operation
@@ -546,7 +534,7 @@ def checked_call(call: C) -> C:
             try:
                 check(args, options)
                 return await call(self, *args, **options)
-            except OrderBridgeError as error:
+            except errors.OrderBridgeError as error:
                 told(error, self, args, options)
                 raise
 
@@ -557,7 +545,7 @@ def checked_call(call: C) -> C:
             try:
                 check(args, options)
                 return call(self, *args, **options)
-            except OrderBridgeError as error:
+            except errors.OrderBridgeError as error:
                 told(error, self, args, options)
                 raise
 

@@ -22,18 +22,7 @@ from typing import Any, NoReturn, Protocol
 
 import pytest
 
-from orderbridge.errors import (
-    AuthenticationFailed,
-    DuplicateClientOrderId,
-    InsufficientFunds,
-    NotSupported,
-    OrderDenied,
-    OrderNotActive,
-    OrderNotFound,
-    OrderRejected,
-    OutcomeUnknown,
-    RateLimited,
-)
+from orderbridge import errors
 from orderbridge.gateway import OrderGateway
 from orderbridge.http import limits
 from orderbridge.http.limits import Rate
@@ -179,7 +168,7 @@ class GatewayContract:
         async with venue.gateway() as gateway:
             placed = await gateway.submit(venue.buy())
             if gateway.capabilities.client_order_id is None:
-                with pytest.raises(NotSupported):
+                with pytest.raises(errors.NotSupported):
                     await gateway.submit(venue.buy(client_order_id="mine"))
 
         if gateway.capabilities.client_order_id is None:
@@ -208,7 +197,7 @@ class GatewayContract:
         async with venue.gateway() as gateway:
             placed = await gateway.submit(venue.buy())
             if gateway.capabilities.edit is EditClass.NONE:
-                with pytest.raises(NotSupported):
+                with pytest.raises(errors.NotSupported):
                     await gateway.edit(placed, OrderEdit(quantity="0.02", price=venue.price))
                 assert [order.order_id for order in await gateway.open_orders()] == [placed.order_id]
                 return
@@ -274,7 +263,7 @@ class GatewayContract:
             venue.fill(placed.order_id)
             order = await gateway.cancel(placed)
             if gateway.capabilities.edit is not EditClass.NONE:
-                with pytest.raises(OrderNotActive) as late:
+                with pytest.raises(errors.OrderNotActive) as late:
                     await gateway.edit(placed, OrderEdit(quantity="0.02", price=venue.price))
                 assert late.value.order is not None
 
@@ -294,9 +283,9 @@ class GatewayContract:
     async def test_unknown_id(self, venue: StandIn) -> None:
         """An id that nobody issued is not found, and nothing is changed for it."""
         async with venue.gateway() as gateway:
-            with pytest.raises(OrderNotFound):
+            with pytest.raises(errors.OrderNotFound):
                 await gateway.get(venue.unknown)
-            with pytest.raises(OrderNotFound):
+            with pytest.raises(errors.OrderNotFound):
                 await gateway.cancel(venue.unknown)
 
     async def test_duplicate_client_id(self, venue: StandIn) -> None:
@@ -312,14 +301,14 @@ class GatewayContract:
                 pytest.skip(f"{gateway.name} takes no client order ids")
             await gateway.submit(venue.buy(client_order_id="twice"))
             if venue.is_journalled:
-                with pytest.raises(OrderDenied) as denied:
+                with pytest.raises(errors.OrderDenied) as denied:
                     await gateway.submit(venue.buy(client_order_id="twice"))
                 assert denied.value.rule == "client_order_id"
             elif gateway.capabilities.idempotency is Idempotency.TAG_ONLY:
                 await gateway.submit(venue.buy(client_order_id="twice"))
                 expected = 2
             else:
-                with pytest.raises(DuplicateClientOrderId):
+                with pytest.raises(errors.DuplicateClientOrderId):
                     await gateway.submit(venue.buy(client_order_id="twice"))
 
         assert len(venue.accepted("twice")) == expected
@@ -333,20 +322,20 @@ class GatewayContract:
             for order in orders:
                 try:
                     await gateway.submit(order)
-                except OrderRejected as error:
+                except errors.OrderRejected as error:
                     refused = error
                     break
             opened = await gateway.open_orders()
 
         assert refused is not None
-        assert isinstance(refused, InsufficientFunds) or not gateway.capabilities.funds_refusal_is_distinct
+        assert isinstance(refused, errors.InsufficientFunds) or not gateway.capabilities.funds_refusal_is_distinct
         assert len(opened) == len([order for order in venue.accepted() if order.active])
 
     async def test_price_off_the_tick(self, venue: StandIn) -> None:
         """Where the rules are known it is refused before sending; elsewhere it goes out as it is, never bent."""
         async with venue.gateway() as gateway:
             if gateway.capabilities.markets:
-                with pytest.raises(OrderDenied) as denied:
+                with pytest.raises(errors.OrderDenied) as denied:
                     await gateway.submit(venue.buy(price=venue.off_tick))
                 assert denied.value.nearest == venue.nearest
                 assert venue.requests()["place"] == 0
@@ -359,19 +348,19 @@ class GatewayContract:
         venue.throttle()
 
         async with venue.gateway() as gateway:
-            with pytest.raises(OutcomeUnknown) as unknown:
+            with pytest.raises(errors.OutcomeUnknown) as unknown:
                 await gateway.submit(venue.buy(**own_id(gateway, "busy")))
 
-        assert isinstance(unknown.value.__cause__, RateLimited)
+        assert isinstance(unknown.value.__cause__, errors.RateLimited)
         assert unknown.value.client_order_id == own_id(gateway, "busy").get("client_order_id")
         assert venue.requests()["place"] == 1
 
     async def test_bad_credentials(self, venue: StandIn) -> None:
         """Refused credentials are told as such, and nothing is on the book."""
         async with venue.gateway(**venue.bad) as gateway:
-            with pytest.raises(AuthenticationFailed):
+            with pytest.raises(errors.AuthenticationFailed):
                 await gateway.submit(venue.buy())
-            with pytest.raises(AuthenticationFailed):
+            with pytest.raises(errors.AuthenticationFailed):
                 await gateway.open_orders()
 
         assert venue.accepted() == []
@@ -381,7 +370,7 @@ class GatewayContract:
         venue.lose_answer()
 
         async with venue.gateway() as gateway:
-            with pytest.raises(OutcomeUnknown):
+            with pytest.raises(errors.OutcomeUnknown):
                 await gateway.submit(venue.buy(**own_id(gateway, "lost")))
             if gateway.capabilities.client_order_id is None:
                 (found,) = await gateway.open_orders()
@@ -396,13 +385,13 @@ class GatewayContract:
         async with venue.gateway() as gateway:
             capabilities = gateway.capabilities
             if not capabilities.any_options:
-                with pytest.raises(NotSupported):
+                with pytest.raises(errors.NotSupported):
                     await gateway.submit(venue.buy(options={"no_such_option": "1"}))
             if not capabilities.fills:
-                with pytest.raises(NotSupported):
+                with pytest.raises(errors.NotSupported):
                     gateway.fills()
             if not capabilities.history:
-                with pytest.raises(NotSupported):
+                with pytest.raises(errors.NotSupported):
                     gateway.orders(since=datetime.now(UTC))
 
         assert sum(venue.requests().values()) == 0

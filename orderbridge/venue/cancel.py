@@ -11,20 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from orderbridge.errors import (
-    AmbiguousRef,
-    AuthenticationFailed,
-    ConfigurationError,
-    NotSent,
-    OrderBridgeError,
-    OrderNotActive,
-    OrderNotFound,
-    OutcomeUnknown,
-    PermissionDenied,
-    RateLimited,
-    UnexpectedResponse,
-    VenueError,
-)
+from orderbridge import errors
 from orderbridge.gateway import order_from
 from orderbridge.http.retry import Deadline
 from orderbridge.http.session import log_facts
@@ -43,7 +30,7 @@ FILLS_OF_BEFORE: Final = "fills: as they were known before the cancel"
 # Why a row of a list is not cancelled.
 UNREADABLE: Final = "could not be read and were not touched"
 # Refusals that say nothing of the order.
-_ABOUT_US: Final = (AuthenticationFailed, PermissionDenied, RateLimited)
+_ABOUT_US: Final = (errors.AuthenticationFailed, errors.PermissionDenied, errors.RateLimited)
 # Seeking an order may take this share: without it there is nothing to send.
 _SEEKING_SHARE: Final = 2 / 3
 
@@ -155,7 +142,9 @@ def _the_one(orders: Sequence[Order], ref: OrderRef) -> Order | None:
     if len(meant) > 1:
         which = ", ".join(f"{order.order_id} {order.side} {order.symbol}" for order in meant)
         kind = "orders that may be live" if live else "orders"
-        raise AmbiguousRef(f"nothing was done: {len(meant)} {kind} answer to {ref}: {which}", orders=tuple(meant))
+        raise errors.AmbiguousRef(
+            f"nothing was done: {len(meant)} {kind} answer to {ref}: {which}", orders=tuple(meant)
+        )
     return live[0] if live else _newest(orders)
 
 
@@ -173,7 +162,7 @@ class Batches(NamedTuple):
     send: Callable[[Sequence[str], Deadline, str], Awaitable[Sequence[str]]]
     everything: Callable[[Deadline], Awaitable[Sequence[str]]]
     could_be_id: Callable[[str], bool]
-    blames_an_id: Callable[[VenueError], bool]
+    blames_an_id: Callable[[errors.VenueError], bool]
     may_lack: frozenset[OrderType]
 
 
@@ -199,7 +188,7 @@ class Cancelling(NamedTuple):
     send: Callable[[Meant, Deadline], Awaitable[Cancelled]]
     open_orders: Callable[[Symbol | None, Deadline], Awaitable[Rows[Order]]]
     by_client_id: Callable[[OrderRef, Deadline], Awaitable[Cancelled]] | None = None
-    looks_after: tuple[type[VenueError], ...] = (OrderNotActive,)
+    looks_after: tuple[type[errors.VenueError], ...] = (errors.OrderNotActive,)
     ends: frozenset[KnownBy] = frozenset({KnownBy.REPORTED})
     settles: Callable[[OrderRef, Sequence[Order]], Order] | None = None
     is_pending: Callable[[Order], bool] | None = None
@@ -233,12 +222,12 @@ class Cancelling(NamedTuple):
         is_first = self.memory.cancelling(meant.order_id)
         try:
             said = await self.send(meant, deadline)
-        except OutcomeUnknown:
+        except errors.OutcomeUnknown:
             seen = _newest((await self._read(meant, deadline)).orders)
             if seen is None or seen.may_be_live:
                 raise
             return self._concluded(meant.order, seen, listed=False) or seen
-        except OrderBridgeError as error:
+        except errors.OrderBridgeError as error:
             is_about_it = isinstance(error, self.looks_after) and not isinstance(error, _ABOUT_US)
             outcome = await self._after_refusal(error, meant, deadline) if is_about_it else error
             if isinstance(outcome, Order):
@@ -259,8 +248,8 @@ class Cancelling(NamedTuple):
         return await self._after(meant, said, deadline)
 
     async def _after_refusal(
-        self, refused: OrderBridgeError, meant: Meant, deadline: Deadline
-    ) -> Order | OrderBridgeError:
+        self, refused: errors.OrderBridgeError, meant: Meant, deadline: Deadline
+    ) -> Order | errors.OrderBridgeError:
         """The order that has ended or is being cancelled; else what the refusal is told as, since the order works."""
         text = f"the cancel was refused: {Exception.__str__(refused)}"
         found = await self._read(meant, deadline)
@@ -273,8 +262,8 @@ class Cancelling(NamedTuple):
             return self._concluded(meant.order, seen, listed=False) or seen
         if self.is_pending is not None and self.is_pending(seen):
             return seen
-        if isinstance(refused, (OrderNotFound, OrderNotActive)):
-            return VenueError(f"{text}; the order is {seen.status}", **refused.facts)
+        if isinstance(refused, (errors.OrderNotFound, errors.OrderNotActive)):
+            return errors.VenueError(f"{text}; the order is {seen.status}", **refused.facts)
         return refused
 
     async def _after(self, meant: Meant, said: Cancelled, deadline: Deadline) -> Order:
@@ -315,20 +304,20 @@ class Cancelling(NamedTuple):
             try:
                 said = await self.by_client_id(ref, deadline)
                 listed, is_doubted = [*listed, *(said.ids or ())], is_doubted or said.is_doubted
-            except OutcomeUnknown as unclear:
+            except errors.OutcomeUnknown as unclear:
                 # Sent again only for orders that are seen to be live, and then by their ids.
                 live = [each.order_id for each in (await self._look(ref, deadline)).orders if each.may_be_live]
                 if not live:
                     raise
                 listed += await self._send_lists(live, deadline, operation="cancel", after=unclear)
-            except OrderBridgeError:
+            except errors.OrderBridgeError:
                 if not listed:
                     raise  # else what was meant is cancelled
         said = Cancelled(ids=listed)
         orders = [await self._after(Meant(id), said, deadline) for id in dict.fromkeys(listed)]
         if len(orders) > 1:
             text = f"{len(orders)} orders answered to {ref}, and all were cancelled"
-            raise AmbiguousRef(text, orders=tuple(orders))
+            raise errors.AmbiguousRef(text, orders=tuple(orders))
         if orders:
             return orders[0]
         found = await self._look(ref, deadline)
@@ -339,7 +328,7 @@ class Cancelling(NamedTuple):
             how = "an earlier try may have cancelled it" if is_doubted else "how it stands could not be read"
             text = f"{ref} was not listed as cancelled, and {how}"
             client_order_id = ref.client_order_id or ref.id
-            raise OutcomeUnknown(text, order_id=ref.order_id, client_order_id=client_order_id)
+            raise errors.OutcomeUnknown(text, order_id=ref.order_id, client_order_id=client_order_id)
         raise self._missing(found, str(ref))
 
     async def _read(self, meant: Meant, deadline: Deadline, listed: Listed | None = None) -> Found:
@@ -360,8 +349,8 @@ class Cancelling(NamedTuple):
             self.log.warning("%s could not be read back: %s: %s", what, type(error).__name__, error, extra=extra)
             return [Found(answers={self.seeking.gateway: Answer.FAILED})] * len(refs)
 
-    def _missing(self, found: Found, what: str) -> OrderNotFound:
-        return OrderNotFound(f"{self.seeking.gateway} neither cancelled nor shows {what}", found=found)
+    def _missing(self, found: Found, what: str) -> errors.OrderNotFound:
+        return errors.OrderNotFound(f"{self.seeking.gateway} neither cancelled nor shows {what}", found=found)
 
     async def cancel_all(self, *, symbol: Symbol | None, deadline: Deadline) -> CancelledOrders:
         """
@@ -387,14 +376,14 @@ class Cancelling(NamedTuple):
                 todo.append(Meant(row.order_id, row.symbol, row))
             elif why is None:
                 todo.append(Meant(row.order_id or "", symbol))
-        failed: list[tuple[Meant, OrderBridgeError]] = []
+        failed: list[tuple[Meant, errors.OrderBridgeError]] = []
 
         async def one(meant: Meant) -> Order | None:
             try:
                 if _is_hopeless(failed):
-                    raise NotSent("not tried")
+                    raise errors.NotSent("not tried")
                 return await self.by_id(meant, deadline)
-            except OrderBridgeError as error:
+            except errors.OrderBridgeError as error:
                 failed.append((meant, error))
                 return None
 
@@ -405,7 +394,7 @@ class Cancelling(NamedTuple):
     def _check(
         self,
         after: Sequence[Order],
-        failed: Sequence[tuple[Meant, OrderBridgeError]],
+        failed: Sequence[tuple[Meant, errors.OrderBridgeError]],
         left: Mapping[str, Sequence[Order | BadRow]],
     ) -> None:
         """Raise for what was not cancelled for certain. A failure that all of them share is raised as it is."""
@@ -416,16 +405,16 @@ class Cancelling(NamedTuple):
             whole = len(failed) + len(after)
             text = "; ".join([f"{len(failed)} of {whole} are not cancelled for certain: {ids}", *texts])
             meant, first = failed[0]
-            is_unclear = any(isinstance(error, OutcomeUnknown) for _, error in failed)
+            is_unclear = any(isinstance(error, errors.OutcomeUnknown) for _, error in failed)
             is_alike = len({type(error) for _, error in failed}) == 1
             if not after and (is_alike or (_is_hopeless(failed) and not is_unclear)):
                 first.add_note(text)
                 raise first
-            raise OutcomeUnknown(f"{text}: {Exception.__str__(first)}", order_id=meant.order_id) from first
+            raise errors.OutcomeUnknown(f"{text}: {Exception.__str__(first)}", order_id=meant.order_id) from first
         if texts:
             bad_rows = tuple(row for row in left.get(UNREADABLE, ()) if isinstance(row, BadRow))
             keys = tuple(id for why, ids in names.items() if why != UNREADABLE for id in ids)
-            raise UnexpectedResponse("; ".join(texts), keys=keys, bad_rows=bad_rows)
+            raise errors.UnexpectedResponse("; ".join(texts), keys=keys, bad_rows=bad_rows)
 
     async def _in_batches(self, batches: Batches, symbol: Symbol | None, deadline: Deadline) -> CancelledOrders:
         known, bad_ids = await self._open_now(batches, symbol, deadline)
@@ -436,11 +425,11 @@ class Cancelling(NamedTuple):
         else:
             try:
                 listed, may_lack = await batches.everything(deadline), frozenset()
-            except OutcomeUnknown as unclear:
+            except errors.OutcomeUnknown as unclear:
                 # Read first; what is still there is cancelled by its id, which may be repeated.
                 try:
                     rows = await self.open_orders(None, deadline)
-                except OrderBridgeError as error:
+                except errors.OrderBridgeError as error:
                     raise unclear from error
                 still = self._live(batches, None) | {order.order_id: order for order in rows.good}
                 known |= still
@@ -456,8 +445,8 @@ class Cancelling(NamedTuple):
             return live, []
         try:
             rows = await self.open_orders(symbol, deadline if symbol else deadline.within(BEFORE_SECONDS))
-        except OrderBridgeError as error:
-            if symbol is not None or isinstance(error, ConfigurationError):
+        except errors.OrderBridgeError as error:
+            if symbol is not None or isinstance(error, errors.ConfigurationError):
                 raise  # without the list nobody knows what to cancel
             return live, []
         return self._live(batches, symbol) | {order.order_id: order for order in rows.good}, _ids_of(rows.bad)
@@ -468,7 +457,7 @@ class Cancelling(NamedTuple):
         return {order.order_id: order for order in of_market if batches.could_be_id(order.order_id)}
 
     async def _send_lists(
-        self, ids: Iterable[str], deadline: Deadline, *, operation: str, after: OutcomeUnknown | None = None
+        self, ids: Iterable[str], deadline: Deadline, *, operation: str, after: errors.OutcomeUnknown | None = None
     ) -> list[str]:
         """
         Cancel by ids, in lists.
@@ -488,12 +477,12 @@ class Cancelling(NamedTuple):
                 await self._send_list(
                     self.batches, safe[start : start + self.batches.size], deadline, operation, listed
                 )
-        except OrderBridgeError as error:
+        except errors.OrderBridgeError as error:
             if not listed and after is None:
                 raise
             others = ", ".join(id for id in safe if id not in listed)
             text = f"{len(listed)} of {len(safe)} are cancelled; not for certain: {others}: {Exception.__str__(error)}"
-            raise OutcomeUnknown(text) from error
+            raise errors.OutcomeUnknown(text) from error
         return listed
 
     async def _send_list(
@@ -503,7 +492,7 @@ class Cancelling(NamedTuple):
         try:
             listed += await batches.send(ids, deadline, operation)
             return
-        except VenueError as error:
+        except errors.VenueError as error:
             if not batches.blames_an_id(error):
                 raise
         if len(ids) > 1:  # of one alone nothing was cancelled; how the order stands is read next
@@ -529,7 +518,7 @@ class Cancelling(NamedTuple):
                 orders.append(order)
         if unread:
             text = f"{len(listed)} orders were cancelled; {len(unread)} of them could not be read: {', '.join(unread)}"
-            raise UnexpectedResponse(text, keys=tuple(unread))
+            raise errors.UnexpectedResponse(text, keys=tuple(unread))
         return orders
 
 
@@ -575,8 +564,8 @@ def _fuller(known: Order | None, seen: Order | None) -> dict[str, Any]:
     return {name: getattr(most, name, None) for name in FILL_FIGURES}
 
 
-def _unclear(text: str, meant: Meant) -> OutcomeUnknown:
-    return OutcomeUnknown(text, order_id=meant.order_id, client_order_id=meant.client_order_id)
+def _unclear(text: str, meant: Meant) -> errors.OutcomeUnknown:
+    return errors.OutcomeUnknown(text, order_id=meant.order_id, client_order_id=meant.client_order_id)
 
 
 def _newest(orders: Sequence[Order]) -> Order | None:
@@ -591,6 +580,6 @@ def _ids_of(rows: Iterable[BadRow]) -> list[str]:
     return [row.order_id for row in rows if row.order_id]
 
 
-def _is_hopeless(failed: Sequence[tuple[Meant, OrderBridgeError]]) -> bool:
+def _is_hopeless(failed: Sequence[tuple[Meant, errors.OrderBridgeError]]) -> bool:
     """True if the credentials were refused: every further try would be, and might lock the account."""
-    return any(isinstance(error, AuthenticationFailed) for _, error in failed)
+    return any(isinstance(error, errors.AuthenticationFailed) for _, error in failed)

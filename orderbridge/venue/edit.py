@@ -6,15 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
 
-from orderbridge.errors import (
-    OrderBridgeError,
-    OrderDenied,
-    OrderNotActive,
-    OrderNotFound,
-    OrderRejected,
-    OutcomeUnknown,
-    VenueError,
-)
+from orderbridge import errors
 from orderbridge.http.retry import Deadline
 from orderbridge.model.order import Order
 from orderbridge.model.ref import OrderRef, RefLike
@@ -47,7 +39,7 @@ class Editing(NamedTuple):
     sender: Sender
     call: Callable[[Order, OrderEdit], VenueCall]
     shown: Callable[[Any, Order], Order | None]
-    may_be_state: Callable[[VenueError], bool] = lambda refused: isinstance(refused, OrderNotActive)
+    may_be_state: Callable[[errors.VenueError], bool] = lambda refused: isinstance(refused, errors.OrderNotActive)
     look: Callable[[Order, Deadline], Awaitable[Order | None]] | None = None
     markets: MarketStore | None = None
     unconfirmed: Callable[[Order], None] = lambda order: None
@@ -63,10 +55,10 @@ class Editing(NamedTuple):
         """
         order = await self.find(given, deadline)
         if order.is_done:
-            raise OrderNotActive(f"the order is {order.status}: nothing can be changed", order=order)
+            raise errors.OrderNotActive(f"the order is {order.status}: nothing can be changed", order=order)
         if changes.quantity is not None and changes.quantity <= (order.filled_quantity or 0):
             message = "quantity is the new total, and that much is filled already: cancel instead"
-            raise OrderDenied(message, rule="quantity")
+            raise errors.OrderDenied(message, rule="quantity")
         with BeforeSending():
             changes = self.check(order, changes)
             if self.markets is not None:
@@ -77,10 +69,10 @@ class Editing(NamedTuple):
             call = self.call(order, changes)
         try:
             answer = await self.sender.write(call, deadline=deadline)
-        except OutcomeUnknown:
+        except errors.OutcomeUnknown:
             self._unconfirmed(order, UNKNOWN_OUTCOME)
             raise
-        except VenueError as refused:
+        except errors.VenueError as refused:
             if not self.may_be_state(refused):
                 raise
             now = await self.read_back(order, deadline)
@@ -103,7 +95,7 @@ class Editing(NamedTuple):
             return await self.look(order, deadline)
         try:
             return await self.find(OrderRef(order_id=order.order_id, symbol=order.symbol), after_a_write(deadline))
-        except OrderBridgeError:
+        except errors.OrderBridgeError:
             return None
 
     def _unconfirmed(self, order: Order, evidence: str) -> Order:
@@ -112,16 +104,16 @@ class Editing(NamedTuple):
         return order
 
 
-def by_state(refused: VenueError, now: Order | None, *, is_past: bool) -> VenueError:
+def by_state(refused: errors.VenueError, now: Order | None, *, is_past: bool) -> errors.VenueError:
     """The refusal that the order's state may explain, told by the order as it is now; None: it could not be read."""
     text = Exception.__str__(refused)
     if now is not None and is_past:
-        return OrderNotActive(f"{text}; the order is {now.status}", order=now, **refused.facts)
+        return errors.OrderNotActive(f"{text}; the order is {now.status}", order=now, **refused.facts)
     stands = "could not be read" if now is None else f"stands as it was, {now.status}"
     message = f"{text}; the order {stands}"
-    if isinstance(refused, OrderNotFound):
-        return OrderNotFound(message, found=refused.found, **refused.facts)
-    kind = type(refused) if isinstance(refused, OrderRejected) else OrderRejected
+    if isinstance(refused, errors.OrderNotFound):
+        return errors.OrderNotFound(message, found=refused.found, **refused.facts)
+    kind = type(refused) if isinstance(refused, errors.OrderRejected) else errors.OrderRejected
     return kind(message, **refused.facts)
 
 
@@ -133,7 +125,7 @@ def about(order: Order, operation: str) -> Iterator[None]:
     except Exception as error:
         # Whatever a defect is called, the write was sent.
         defect = f"its answer could not be taken in: {type(error).__name__}: {error}"
-        raise OutcomeUnknown(
+        raise errors.OutcomeUnknown(
             f"the {operation} was sent, and {error if isinstance(error, Unclear) else defect}",
             order_id=order.order_id,
             client_order_id=order.client_order_id,

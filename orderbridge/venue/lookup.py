@@ -12,17 +12,8 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, 
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, Self
 
-from orderbridge.errors import (
-    AuthenticationFailed,
-    ConfigurationError,
-    OrderBridgeError,
-    OrderNotFound,
-    PermissionDenied,
-    RateLimited,
-    VenueError,
-    VenueUnavailable,
-    printable,
-)
+from orderbridge import errors
+from orderbridge.errors import printable
 from orderbridge.gateway import failure_of
 from orderbridge.http.retry import Deadline
 from orderbridge.model.basics import Symbol, made
@@ -47,7 +38,12 @@ _WORST_FIRST: Final = (
     Answer.NOT_SEEN,
 )
 # After these every further request would fail alike, and repeating it may cost a longer lock-out.
-_STOPS_ALL: Final = (AuthenticationFailed, PermissionDenied, RateLimited, ConfigurationError)
+_STOPS_ALL: Final = (
+    errors.AuthenticationFailed,
+    errors.PermissionDenied,
+    errors.RateLimited,
+    errors.ConfigurationError,
+)
 # With less time than this left, a read that gave up ran out of it.
 _NO_TIME: Final = 0.01
 
@@ -105,7 +101,7 @@ class Lookup:
         self.gateway = gateway
         self.deadline = deadline
         # What every further request would fail with.
-        self.stopped_by: OrderBridgeError | None = None
+        self.stopped_by: errors.OrderBridgeError | None = None
         self._given = tuple(refs)
         self.refs = tuple(parse_refs(refs, gateways=[gateway]))
         self._asks: dict[Way, Ask] = {}
@@ -134,7 +130,7 @@ class Lookup:
                 self.answer(self._asks.values(), Answer.NOT_SEEN)
         except TimeoutError:
             pass  # whatever is pending ran out of time, and the result says so
-        if isinstance(self.stopped_by, ConfigurationError) and not self.answered(Answer.FOUND):
+        if isinstance(self.stopped_by, errors.ConfigurationError) and not self.answered(Answer.FOUND):
             raise self.stopped_by
         return self.result()
 
@@ -168,7 +164,7 @@ class Lookup:
     async def __aexit__(self, kind: type[BaseException] | None, *exc: object) -> None:
         if self._gate is not None:
             self._gate.release()
-        if kind is None or issubclass(kind, VenueError):
+        if kind is None or issubclass(kind, errors.VenueError):
             self._unanswered = 0
 
     async def find(
@@ -176,14 +172,14 @@ class Lookup:
         asks: Sequence[Ask],
         read: Callable[[Sequence[Ask]], Awaitable[Rows[Order]]],
         *,
-        blames_an_id: Callable[[VenueError], bool],
+        blames_an_id: Callable[[errors.VenueError], bool],
     ) -> None:
         """Ask for ids of one kind in one request. A list refused for one of them is split till the guilty are found."""
         try:
             if self.stopped_by is not None:
                 raise self.stopped_by
             rows = await read(asks)
-        except VenueError as error:
+        except errors.VenueError as error:
             self._unanswered = 0
             if not blames_an_id(error):
                 # It is about the account or the call, and would meet each part of the list alike.
@@ -192,9 +188,9 @@ class Lookup:
                 middle = len(asks) // 2
                 await self.find(asks[:middle], read, blames_an_id=blames_an_id)
                 await self.find(asks[middle:], read, blames_an_id=blames_an_id)
-            elif not isinstance(error, OrderNotFound):
+            elif not isinstance(error, errors.OrderNotFound):
                 self.fail(asks, error)
-        except OrderBridgeError as error:
+        except errors.OrderBridgeError as error:
             self.fail(asks, error)
         else:
             self._unanswered = 0
@@ -257,9 +253,9 @@ class Lookup:
             if ask.is_pending:
                 ask.answer, ask.note, ask.proven_absent = answer, note, proven_absent
 
-    def fail(self, asks: Iterable[Ask], error: OrderBridgeError, *, stops: bool = False) -> None:
+    def fail(self, asks: Iterable[Ask], error: errors.OrderBridgeError, *, stops: bool = False) -> None:
         """The request for these asks failed; the first failure is what the gateway is reported with."""
-        left, is_unanswered = self.deadline.remaining(), isinstance(error, VenueUnavailable)
+        left, is_unanswered = self.deadline.remaining(), isinstance(error, errors.VenueUnavailable)
         ran_out = not left or (is_unanswered and left < _NO_TIME)
         self._unanswered += is_unanswered
         if not ran_out and (stops or isinstance(error, _STOPS_ALL) or self._unanswered >= GIVE_UP_AFTER):

@@ -11,14 +11,7 @@ from decimal import Decimal
 from typing import Any, Final, Literal, NamedTuple
 from weakref import WeakKeyDictionary
 
-from orderbridge.errors import (
-    NotSent,
-    OrderBridgeError,
-    OrderDenied,
-    UnexpectedResponse,
-    VenueError,
-    VenueUnavailable,
-)
+from orderbridge import errors
 from orderbridge.http.retry import Deadline
 from orderbridge.http.session import log_facts
 from orderbridge.model.basics import Symbol
@@ -100,13 +93,13 @@ class PublicRules:
                 if not load.cancelled() or is_ours or (task is not None and task.cancelling()):
                     raise
                 # The gateway that was loading was closed: another one goes on.
-            except OrderBridgeError as error:
+            except errors.OrderBridgeError as error:
                 failed += 1
                 if is_ours:
                     raise
                 if failed > 1:  # the first may have failed by what is that account's own: its proxy, its end
                     message = f"the markets' rules could not be loaded: {error}"
-                    raise VenueUnavailable(message, gateway=loader.gateway, operation="markets") from error
+                    raise errors.VenueUnavailable(message, gateway=loader.gateway, operation="markets") from error
         return self.known
 
     def _loaded(self, load: asyncio.Future[Any]) -> None:
@@ -212,10 +205,12 @@ class MarketStore:
             async with asyncio.timeout(deadline.as_timeout):
                 return await asyncio.shield(load)
         except TimeoutError as error:
-            raise VenueUnavailable("no answer in time", gateway=self.gateway, operation="markets") from error
+            raise errors.VenueUnavailable("no answer in time", gateway=self.gateway, operation="markets") from error
         except asyncio.CancelledError:
             if load.cancelled():  # the gateway was closed meanwhile, and not we were cancelled
-                raise VenueUnavailable("the gateway was closed", gateway=self.gateway, operation="markets") from None
+                raise errors.VenueUnavailable(
+                    "the gateway was closed", gateway=self.gateway, operation="markets"
+                ) from None
             raise
 
     async def hold(self, symbol: Symbol, amounts: Amounts, *, deadline: Deadline) -> None:
@@ -233,7 +228,7 @@ class MarketStore:
             return
         try:
             await self._check(symbol, amounts, deadline=deadline, refresh=False)
-        except OrderDenied:
+        except errors.OrderDenied:
             if self._age < _OLD:
                 raise
             await self._check(symbol, amounts, deadline=deadline, refresh=True)
@@ -241,14 +236,14 @@ class MarketStore:
     async def _check(self, symbol: Symbol, amounts: Amounts, *, deadline: Deadline, refresh: bool) -> None:
         try:
             markets = await self.get(refresh=refresh, having=symbol, deadline=deadline)
-        except (VenueUnavailable, UnexpectedResponse, VenueError) as error:
-            raise NotSent(f"nothing was sent: the markets' rules could not be loaded: {error}") from error
+        except (errors.VenueUnavailable, errors.UnexpectedResponse, errors.VenueError) as error:
+            raise errors.NotSent(f"nothing was sent: the markets' rules could not be loaded: {error}") from error
         market = self._rules.one(symbol, markets) if self._rules.one else markets.get(symbol)
         if market is None:
-            raise OrderDenied(f"{self.gateway} has no market {symbol}", rule="symbol")
+            raise errors.OrderDenied(f"{self.gateway} has no market {symbol}", rule="symbol")
         broken = [*market.check_amounts(**amounts), *self._rules.beyond(market, amounts)]
         if broken:
-            raise OrderDenied(
+            raise errors.OrderDenied(
                 f"{market.symbol}: " + "; ".join(rule.message for rule in broken),
                 rule=broken[0].rule,
                 nearest=broken[0].nearest,
@@ -310,7 +305,7 @@ class MarketStore:
         markets = {symbol: found[0] for symbol, found in read.items() if len(found) == 1}
         if not markets:
             message = "the venue lists no market that can be read"
-            raise UnexpectedResponse(message, gateway=self.gateway, operation="markets")
+            raise errors.UnexpectedResponse(message, gateway=self.gateway, operation="markets")
         return markets
 
     def warn(self, text: str) -> None:

@@ -11,28 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from orderbridge.errors import (
-    AuthenticationFailed,
-    ConfigurationError,
-    DuplicateClientOrderId,
-    InsufficientFunds,
-    InvalidOrder,
-    MarketClosed,
-    NotAdmitted,
-    OrderBridgeError,
-    OrderNotActive,
-    OrderNotFound,
-    OrderRejected,
-    OutcomeUnknown,
-    PermissionDenied,
-    RateLimited,
-    TooManyOpenOrders,
-    UnexpectedResponse,
-    VenueError,
-    VenueFacts,
-    VenueUnavailable,
-    Where,
-)
+from orderbridge import errors
 from orderbridge.model.basics import Word
 from orderbridge.model.results import Answer, Found
 
@@ -113,9 +92,11 @@ class Said:
         """The status, where it says something."""
         return 0 if self.is_own else self.status
 
-    def facts(self, where: Where) -> VenueFacts:
+    def facts(self, where: errors.Where) -> errors.VenueFacts:
         """The facts of an error about the answer."""
-        return VenueFacts(**where, code=self.code, http_status=self.status, request_id=self.request_id, body=self.body)
+        return errors.VenueFacts(
+            **where, code=self.code, http_status=self.status, request_id=self.request_id, body=self.body
+        )
 
 
 # By operation: of a read, a cancel, or a write.
@@ -168,44 +149,44 @@ def judged(judge: Judge, said: Said, operation: str) -> Meaning:
     return Meaning.THROTTLED if said.status in _THROTTLED else judge(said, operation)
 
 
-class ListHidden(UnexpectedResponse):
+class ListHidden(errors.UnexpectedResponse):
     """This server does not serve that list: another one is used instead."""
 
 
 # The errors of reads, and of cancels, which may be repeated as reads are. What is not here is a VenueError.
-READ_ERRORS: Final[Mapping[Meaning, type[OrderBridgeError]]] = {
-    Meaning.NOT_ADMITTED: NotAdmitted,
-    Meaning.STALE: AuthenticationFailed,
-    Meaning.CREDENTIALS: AuthenticationFailed,
-    Meaning.PERMISSION: PermissionDenied,
-    Meaning.NOT_FOUND: OrderNotFound,
-    Meaning.ABSENT: OrderNotFound,
-    Meaning.NOT_ACTIVE: OrderNotActive,
-    Meaning.THROTTLED: RateLimited,
-    Meaning.ELSEWHERE: ConfigurationError,
+READ_ERRORS: Final[Mapping[Meaning, type[errors.OrderBridgeError]]] = {
+    Meaning.NOT_ADMITTED: errors.NotAdmitted,
+    Meaning.STALE: errors.AuthenticationFailed,
+    Meaning.CREDENTIALS: errors.AuthenticationFailed,
+    Meaning.PERMISSION: errors.PermissionDenied,
+    Meaning.NOT_FOUND: errors.OrderNotFound,
+    Meaning.ABSENT: errors.OrderNotFound,
+    Meaning.NOT_ACTIVE: errors.OrderNotActive,
+    Meaning.THROTTLED: errors.RateLimited,
+    Meaning.ELSEWHERE: errors.ConfigurationError,
     Meaning.HIDDEN: ListHidden,
-    Meaning.UNEXPECTED: UnexpectedResponse,
-    Meaning.GARBLED: UnexpectedResponse,
-    Meaning.UNCLEAR: VenueUnavailable,
+    Meaning.UNEXPECTED: errors.UnexpectedResponse,
+    Meaning.GARBLED: errors.UnexpectedResponse,
+    Meaning.UNCLEAR: errors.VenueUnavailable,
 }
 # An allow-list: whatever is not here leaves the outcome of a write unknown.
-WRITE_ERRORS: Final[Mapping[Meaning, type[VenueError]]] = {
-    Meaning.NOT_ADMITTED: NotAdmitted,
-    Meaning.STALE: AuthenticationFailed,
-    Meaning.CREDENTIALS: AuthenticationFailed,
-    Meaning.PERMISSION: PermissionDenied,
-    Meaning.REFUSED: OrderRejected,
-    Meaning.INVALID: InvalidOrder,
-    Meaning.RULE: InvalidOrder,
-    Meaning.FUNDS: InsufficientFunds,
-    Meaning.CLOSED: MarketClosed,
-    Meaning.TOO_MANY: TooManyOpenOrders,
-    Meaning.NOT_FOUND: OrderNotFound,
-    Meaning.ABSENT: OrderNotFound,
-    Meaning.NOT_ACTIVE: OrderNotActive,
-    Meaning.EXISTS: DuplicateClientOrderId,
-    Meaning.NO_TRADES: OrderRejected,
-    Meaning.NOT_READY: OrderRejected,
+WRITE_ERRORS: Final[Mapping[Meaning, type[errors.VenueError]]] = {
+    Meaning.NOT_ADMITTED: errors.NotAdmitted,
+    Meaning.STALE: errors.AuthenticationFailed,
+    Meaning.CREDENTIALS: errors.AuthenticationFailed,
+    Meaning.PERMISSION: errors.PermissionDenied,
+    Meaning.REFUSED: errors.OrderRejected,
+    Meaning.INVALID: errors.InvalidOrder,
+    Meaning.RULE: errors.InvalidOrder,
+    Meaning.FUNDS: errors.InsufficientFunds,
+    Meaning.CLOSED: errors.MarketClosed,
+    Meaning.TOO_MANY: errors.TooManyOpenOrders,
+    Meaning.NOT_FOUND: errors.OrderNotFound,
+    Meaning.ABSENT: errors.OrderNotFound,
+    Meaning.NOT_ACTIVE: errors.OrderNotActive,
+    Meaning.EXISTS: errors.DuplicateClientOrderId,
+    Meaning.NO_TRADES: errors.OrderRejected,
+    Meaning.NOT_READY: errors.OrderRejected,
 }
 # After these a request goes out once more, with newer credentials.
 RENEWED: Final = frozenset({Meaning.NOT_ADMITTED, Meaning.STALE})
@@ -243,57 +224,59 @@ def is_told(meaning: Meaning) -> bool:
 class TryAgain(Exception):
     """The answer to a read was no use, and another try may help, `after` so many seconds. `error` if none does."""
 
-    def __init__(self, error: OrderBridgeError, *, after: float | None = None) -> None:
+    def __init__(self, error: errors.OrderBridgeError, *, after: float | None = None) -> None:
         super().__init__(str(error))
         self.error = error
         self.after = after
 
 
-def read_error(meaning: Meaning, said: Said, where: Where) -> OrderBridgeError | TryAgain:
+def read_error(meaning: Meaning, said: Said, where: errors.Where) -> errors.OrderBridgeError | TryAgain:
     """The error for an answer to a read or a cancel; TryAgain where another try may help."""
-    kind = READ_ERRORS.get(meaning, VenueError)
-    text = said.text if issubclass(kind, VenueError) else f"HTTP {said.status}: {said.text}"
-    if kind is RateLimited:
-        return TryAgain(RateLimited(text, retry_after=said.retry_after, **said.facts(where)), after=said.retry_after)
-    if kind is VenueUnavailable:
-        return TryAgain(VenueUnavailable(text, **where), after=said.retry_after)
-    if issubclass(kind, UnexpectedResponse):
+    kind = READ_ERRORS.get(meaning, errors.VenueError)
+    text = said.text if issubclass(kind, errors.VenueError) else f"HTTP {said.status}: {said.text}"
+    if kind is errors.RateLimited:
+        return TryAgain(
+            errors.RateLimited(text, retry_after=said.retry_after, **said.facts(where)), after=said.retry_after
+        )
+    if kind is errors.VenueUnavailable:
+        return TryAgain(errors.VenueUnavailable(text, **where), after=said.retry_after)
+    if issubclass(kind, errors.UnexpectedResponse):
         unexpected = kind(text, keys=said.keys, body=said.body, **where)
         return TryAgain(unexpected, after=said.retry_after) if meaning is Meaning.GARBLED else unexpected
-    if not issubclass(kind, VenueError):
+    if not issubclass(kind, errors.VenueError):
         return kind(text, **where)
     refusal = _refusal(kind, meaning, said, where)
     return TryAgain(refusal, after=_NOT_READY_WAIT) if meaning is Meaning.NOT_READY else refusal
 
 
 def write_error(
-    meaning: Meaning, said: Said, where: Where, *, order_id: str | None, client_order_id: str | None
-) -> OrderBridgeError:
+    meaning: Meaning, said: Said, where: errors.Where, *, order_id: str | None, client_order_id: str | None
+) -> errors.OrderBridgeError:
     """
     The error for a write that was refused, or of which the answer is not clear.
 
     Of a throttled one it is not either: whether it was looked at is documented nowhere.
     """
     kind = WRITE_ERRORS.get(meaning)
-    if kind is DuplicateClientOrderId:
-        return DuplicateClientOrderId(said.text, client_order_id=client_order_id, **said.facts(where))
+    if kind is errors.DuplicateClientOrderId:
+        return errors.DuplicateClientOrderId(said.text, client_order_id=client_order_id, **said.facts(where))
     if kind is not None:
         return _refusal(kind, meaning, said, where)
-    unclear = OutcomeUnknown(
+    unclear = errors.OutcomeUnknown(
         f"sent, and no clear answer came: HTTP {said.status}: {said.text}",
         order_id=order_id,
         client_order_id=client_order_id,
         **where,
     )
     if meaning is Meaning.THROTTLED:
-        unclear.__cause__ = RateLimited(said.text, retry_after=said.retry_after, **said.facts(where))
+        unclear.__cause__ = errors.RateLimited(said.text, retry_after=said.retry_after, **said.facts(where))
     else:
-        unclear.__cause__ = VenueError(said.text, **said.facts(where))
+        unclear.__cause__ = errors.VenueError(said.text, **said.facts(where))
     return unclear
 
 
-def _refusal(kind: type[VenueError], meaning: Meaning, said: Said, where: Where) -> VenueError:
+def _refusal(kind: type[errors.VenueError], meaning: Meaning, said: Said, where: errors.Where) -> errors.VenueError:
     if meaning is Meaning.ABSENT:
         proof = Found(answers={where["gateway"] or "": Answer.NOT_SEEN}, proven_absent=True)
-        return OrderNotFound(said.text, found=proof, **said.facts(where))
+        return errors.OrderNotFound(said.text, found=proof, **said.facts(where))
     return kind(said.text, **said.facts(where))

@@ -19,17 +19,7 @@ from urllib.parse import quote, urlencode
 
 from pydantic import SecretStr
 
-from orderbridge.errors import (
-    AuthenticationFailed,
-    NotSent,
-    OrderBridgeError,
-    OutcomeUnknown,
-    RateLimited,
-    UnexpectedResponse,
-    VenueError,
-    VenueUnavailable,
-    Where,
-)
+from orderbridge import errors
 from orderbridge.gateway import limited
 from orderbridge.http.body import shown
 from orderbridge.http.limits import LimitsLike, Rate, shared_limiter
@@ -38,29 +28,17 @@ from orderbridge.http.session import Session, log_facts
 from orderbridge.http.transport import NoAnswer, NothingSent, WireRequest, WireResponse
 from orderbridge.model.order import gateway_name
 from orderbridge.model.permit import Lane, Permit
-from orderbridge.venue.meanings import (
-    RENEWED,
-    Judge,
-    Meaning,
-    Said,
-    TryAgain,
-    is_told,
-    judged,
-    read_error,
-    read_meaning,
-    write_error,
-    write_meaning,
-)
+from orderbridge.venue import meanings
 
 if TYPE_CHECKING:
     from orderbridge.http.transport import EngineLike
 
 T = TypeVar("T")
 # What getting credentials may fail with, without anything being wrong with them.
-_NOT_READY: Final = (TimeoutError, VenueUnavailable, UnexpectedResponse, RateLimited)
+_NOT_READY: Final = (TimeoutError, errors.VenueUnavailable, errors.UnexpectedResponse, errors.RateLimited)
 _encode: Final = json.JSONEncoder(separators=(",", ":"), default=SecretStr.get_secret_value).encode
 # Refusals of us, and not of what was asked for.
-_ABOUT_US: Final = (AuthenticationFailed, RateLimited)
+_ABOUT_US: Final = (errors.AuthenticationFailed, errors.RateLimited)
 
 
 # Not frozen, as requests are not: one is made for each call.
@@ -131,7 +109,9 @@ class Channel(Protocol):
         """What is to be awaited for credentials, before a permit is spent; None where they are at hand."""
         ...
 
-    async def send(self, call: Any, *, lane: Lane, deadline: Deadline, not_after: float | None, tries: Tries) -> Said:
+    async def send(
+        self, call: Any, *, lane: Lane, deadline: Deadline, not_after: float | None, tries: Tries
+    ) -> meanings.Said:
         """
         Send once, and note in `tries` what may have left.
 
@@ -207,7 +187,7 @@ class HttpChannel:
         *,
         base_url: str,
         auth: Auth,
-        understand: Callable[[WireResponse, HttpCall], Said],
+        understand: Callable[[WireResponse, HttpCall], meanings.Said],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.base_url = base_url.rstrip("/")
@@ -220,7 +200,7 @@ class HttpChannel:
 
     async def send(
         self, call: HttpCall, *, lane: Lane, deadline: Deadline, not_after: float | None, tries: Tries
-    ) -> Said:
+    ) -> meanings.Said:
         """Send once. NothingSent, NoAnswer, or an error of the signer's."""
         request, stamp = self._request(call)
         before = tries.left, tries.paid
@@ -234,7 +214,7 @@ class HttpChannel:
                 order_id=call.order_id,
                 client_order_id=call.client_order_id,
             )
-        except (NothingSent, OrderBridgeError):
+        except (NothingSent, errors.OrderBridgeError):
             tries.left, tries.paid = before
             raise
         return self._said(response, call, stamp)
@@ -251,18 +231,18 @@ class HttpChannel:
                 content = _encode(dict(call.fields)).encode()
             request = WireRequest(call.method, url, headers, content)
             return (request, None) if call.is_public else self._auth.sign(request)
-        except OrderBridgeError:
+        except errors.OrderBridgeError:
             raise
         except Exception as error:  # noqa: BLE001 - a clock or a signer may be anybody's
             why = type(error).__name__
         # Without the error itself: its frames may hold what signs the request.
         raise NothingSent(f"the request could not be made: {why}")
 
-    def _said(self, response: WireResponse, call: HttpCall, stamp: object) -> Said:
+    def _said(self, response: WireResponse, call: HttpCall, stamp: object) -> meanings.Said:
         try:
             said = self._understand(response, call)
         except Exception as error:  # noqa: BLE001 - a defect there must not make an error of what was sent
-            said = Said(text=f"an answer that cannot be understood: {type(error).__name__}")
+            said = meanings.Said(text=f"an answer that cannot be understood: {type(error).__name__}")
         said.status = response.status
         if said.ok:
             return said
@@ -282,10 +262,10 @@ class HttpChannel:
         return shown(text.encode("utf-8", "replace"), self._auth.secrets) if text else None
 
 
-class RefusedLater(OutcomeUnknown):
+class RefusedLater(errors.OutcomeUnknown):
     """A cancel was refused (`refusal`), and an earlier try of it may have been carried out."""
 
-    def __init__(self, message: str, *, refusal: VenueError, **facts: Any) -> None:
+    def __init__(self, message: str, *, refusal: errors.VenueError, **facts: Any) -> None:
         super().__init__(message, **facts)
         self.refusal = refusal
 
@@ -303,7 +283,7 @@ class Sender:
         self,
         channel: Channel,
         session: Session,
-        judge: Judge,
+        judge: meanings.Judge,
         *,
         lock_out: float = 60.0,
         public: Session | None = None,
@@ -355,23 +335,23 @@ class Sender:
                 return await self._repeat(call, deadline, "cancel", tries, once=once)
         except Exception as error:
             outcome, why = type(error).__name__, Exception.__str__(error) or "no time left"
-            if tries.left and isinstance(error, VenueError) and not isinstance(error, _ABOUT_US):
+            if tries.left and isinstance(error, errors.VenueError) and not isinstance(error, _ABOUT_US):
                 text = f"an earlier try may have cancelled it; the last was refused: {why}"
                 raise RefusedLater(text, refusal=error, **self._about(call)) from error
             # Whatever ends the tries, such as a gateway that is closed between two, is no word on one that left.
             if tries.left:
-                why = why if isinstance(error, (OrderBridgeError, TimeoutError)) else outcome
-                raise OutcomeUnknown(f"sent, and no clear answer came: {why}", **self._about(call)) from error
-            if isinstance(error, VenueError) or not isinstance(error, _NOT_READY):
+                why = why if isinstance(error, (errors.OrderBridgeError, TimeoutError)) else outcome
+                raise errors.OutcomeUnknown(f"sent, and no clear answer came: {why}", **self._about(call)) from error
+            if isinstance(error, errors.VenueError) or not isinstance(error, _NOT_READY):
                 raise
-            raise NotSent(f"nothing was sent: {why}", **self._where(call)) from error
+            raise errors.NotSent(f"nothing was sent: {why}", **self._where(call)) from error
         finally:
             if self.session.log.isEnabledFor(logging.INFO):
                 extra = log_facts(**self._about(call))
                 self.session.log.info("%s -> %s at try %d", call.operation, outcome, tries.count, extra=extra)
 
-    def _where(self, call: VenueCall) -> Where:
-        return Where(gateway=self.gateway, operation=call.operation)
+    def _where(self, call: VenueCall) -> errors.Where:
+        return errors.Where(gateway=self.gateway, operation=call.operation)
 
     def _about(self, call: VenueCall) -> dict[str, Any]:
         return {
@@ -393,16 +373,16 @@ class Sender:
         session = self._public if call.is_public else self.session
         retries, number = session.retries, 0
         # What the caller may conclude from: a try that may have left outweighs one that did not.
-        left: NoAnswer | TryAgain | None = None
+        left: NoAnswer | meanings.TryAgain | None = None
         while True:
             number += 1
             try:
                 return await self._answered(call, session, deadline, lane, tries)
             except (NothingSent, NoAnswer) as failed:
-                error: OrderBridgeError = VenueUnavailable(f"no answer: {failed}", **self._where(call))
+                error: errors.OrderBridgeError = errors.VenueUnavailable(f"no answer: {failed}", **self._where(call))
                 left = failed if isinstance(failed, NoAnswer) else left
                 cause, asked = left or failed, 0.0
-            except TryAgain as again:
+            except meanings.TryAgain as again:
                 error, asked = again.error, again.after or 0.0
                 cause = left = again
             wait = max(asked, retries.wait_before(number))
@@ -417,7 +397,9 @@ class Sender:
         """The payload of one try, and of those that follow newer credentials. TryAgain where another may help."""
         said, meaning = await self._try(call, session, deadline, lane, tries)
         renewed = 0
-        while meaning in RENEWED and renewed < self._channel.renewals and await self._channel.renew(said.stamp):
+        while (
+            meaning in meanings.RENEWED and renewed < self._channel.renewals and await self._channel.renew(said.stamp)
+        ):
             renewed += 1
             wait = session.retries.wait_before(renewed)
             if not deadline.allows(wait):
@@ -426,14 +408,18 @@ class Sender:
             said, meaning = await self._try(call, session, deadline, lane, tries)
         if said.ok:
             return said.payload
-        error = read_error(meaning, said, self._where(call))
-        if meaning is Meaning.THROTTLED and isinstance(error, TryAgain) and session.limiter.is_free(lane):
+        error = meanings.read_error(meaning, said, self._where(call))
+        if (
+            meaning is meanings.Meaning.THROTTLED
+            and isinstance(error, meanings.TryAgain)
+            and session.limiter.is_free(lane)
+        ):
             error.after = None  # what the venue does not count, its lock-out does not stop
         raise error
 
     async def _try(
         self, call: VenueCall, session: Session, deadline: Deadline, lane: Lane, tries: Tries
-    ) -> tuple[Said, Meaning]:
+    ) -> tuple[meanings.Said, meanings.Meaning]:
         if not call.is_public and (credentials := self._channel.ready()) is not None:
             await credentials
         if not session.limiter.take(lane):
@@ -444,26 +430,26 @@ class Sender:
             tries.count, tries.earlier = tries.count + 1, left
             said = await self._channel.send(call, lane=lane, deadline=deadline, not_after=None, tries=tries)
         if said.ok:
-            return said, Meaning.UNCLEAR
-        meaning = read_meaning(self._meaning(said, call, session), said.status_told)
-        if is_told(meaning):
+            return said, meanings.Meaning.UNCLEAR
+        meaning = meanings.read_meaning(self._meaning(said, call, session), said.status_told)
+        if meanings.is_told(meaning):
             tries.left = left
         return self._timed(said, meaning), meaning
 
-    def _meaning(self, said: Said, call: VenueCall, session: Session) -> Meaning:
-        meaning = Meaning.UNCLEAR if said.ok else judged(self._judge, said, call.operation)
-        if meaning is Meaning.THROTTLED:
+    def _meaning(self, said: meanings.Said, call: VenueCall, session: Session) -> meanings.Meaning:
+        meaning = meanings.Meaning.UNCLEAR if said.ok else meanings.judged(self._judge, said, call.operation)
+        if meaning is meanings.Meaning.THROTTLED:
             session.lock_out(self._timed(said, meaning).retry_after or 0.0, operation=call.operation)
         return meaning
 
-    def error_for(self, said: Said, call: VenueCall) -> OrderBridgeError:
+    def error_for(self, said: meanings.Said, call: VenueCall) -> errors.OrderBridgeError:
         """The error for an answer to a read that was sent beside the lanes; throttled there, all of them stop."""
-        meaning = read_meaning(self._meaning(said, call, self.session), said.status_told)
-        error = read_error(meaning, self._timed(said, meaning), self._where(call))
-        return error.error if isinstance(error, TryAgain) else error
+        meaning = meanings.read_meaning(self._meaning(said, call, self.session), said.status_told)
+        error = meanings.read_error(meaning, self._timed(said, meaning), self._where(call))
+        return error.error if isinstance(error, meanings.TryAgain) else error
 
-    def _timed(self, said: Said, meaning: Meaning) -> Said:
-        is_untold = meaning is Meaning.THROTTLED and said.retry_after is None
+    def _timed(self, said: meanings.Said, meaning: meanings.Meaning) -> meanings.Said:
+        is_untold = meaning is meanings.Meaning.THROTTLED and said.retry_after is None
         return replace(said, retry_after=self._lock_out) if is_untold else said
 
     async def write(
@@ -486,7 +472,7 @@ class Sender:
         until = deadline if not_after is None else deadline.by(not_after)
         await self._with_credentials(self._channel.ready, until, call, permit)
         said, meaning = await self._send(call, permit, deadline, until, not_after)
-        renewed = meaning in RENEWED and await self._with_credentials(
+        renewed = meaning in meanings.RENEWED and await self._with_credentials(
             lambda: self._channel.renew(said.stamp), until, call
         )
         if renewed:
@@ -494,7 +480,7 @@ class Sender:
             said, meaning = await self._send(call, fresh, deadline, until, not_after)
         if said.ok:
             return said.payload
-        raise write_error(
+        raise meanings.write_error(
             meaning,
             self._timed(said, meaning),
             self._where(call),
@@ -511,16 +497,16 @@ class Sender:
         except Exception as error:
             if permit is not None:
                 permit.give_back()
-            if isinstance(error, OrderBridgeError) and not isinstance(error, _NOT_READY):
+            if isinstance(error, errors.OrderBridgeError) and not isinstance(error, _NOT_READY):
                 raise
             defect = "" if isinstance(error, _NOT_READY) else f"{type(error).__name__}: "
             why = defect + Exception.__str__(error) or "no time left"
             message = f"nothing was done, since there is no valid token: {why}"
-            raise NotSent(message, gateway=self.gateway, operation=call.operation) from error
+            raise errors.NotSent(message, gateway=self.gateway, operation=call.operation) from error
 
     async def _send(
         self, call: VenueCall, permit: Permit | None, deadline: Deadline, until: Deadline, not_after: float | None
-    ) -> tuple[Said, Meaning]:
+    ) -> tuple[meanings.Said, meanings.Meaning]:
         permit = await self._permit(permit, deadline, until, self._where(call))
         tries, outcome = Tries(), "no answer"
         try:
@@ -530,17 +516,17 @@ class Sender:
                     call, lane=permit.lane, deadline=deadline, not_after=not_after, tries=tries
                 )
             outcome = str(said.status or "answered")
-            return said, write_meaning(self._meaning(said, call, self.session), said.status_told)
+            return said, meanings.write_meaning(self._meaning(said, call, self.session), said.status_told)
         except NothingSent as error:
-            raise NotSent(f"nothing was sent: {error}", **self._where(call)) from error
+            raise errors.NotSent(f"nothing was sent: {error}", **self._where(call)) from error
         except NoAnswer as error:
-            raise OutcomeUnknown(f"sent, and no answer came: {error}", **self._about(call)) from error
+            raise errors.OutcomeUnknown(f"sent, and no answer came: {error}", **self._about(call)) from error
         except Exception as error:
-            if isinstance(error, OrderBridgeError) or not tries.left:
+            if isinstance(error, errors.OrderBridgeError) or not tries.left:
                 raise
             # A clock or a table may be anybody's: whatever fails in them, the write was sent.
             why = f"its answer could not be taken in: {type(error).__name__}"
-            raise OutcomeUnknown(f"sent, and {why}", **self._about(call)) from error
+            raise errors.OutcomeUnknown(f"sent, and {why}", **self._about(call)) from error
         finally:
             if not tries.left:
                 outcome = "nothing was sent"
@@ -549,17 +535,17 @@ class Sender:
             if self.session.log.isEnabledFor(logging.INFO):
                 self.session.log.info("%s -> %s", call.operation, outcome, extra=log_facts(**self._about(call)))
 
-    async def _permit(self, permit: Permit | None, deadline: Deadline, until: Deadline, where: Where) -> Permit:
+    async def _permit(self, permit: Permit | None, deadline: Deadline, until: Deadline, where: errors.Where) -> Permit:
         """The permit, spent. NotSent: it is given back. ConfigurationError: it is not one for here."""
         permit = permit or await self.session.permit("place", timeout=deadline.as_timeout)
         self.session.check_permit(permit, where["operation"] or "")
         limiter = self.session.limiter
         try:
             if limiter.locked_for and not limiter.is_free(permit.lane):
-                raise NotSent("the venue has locked us out meanwhile", **where)
+                raise errors.NotSent("the venue has locked us out meanwhile", **where)
             if not until.remaining():
-                raise NotSent("it was too late to send", **where)
-        except NotSent:
+                raise errors.NotSent("it was too late to send", **where)
+        except errors.NotSent:
             permit.give_back()
             raise
         permit.spend()
@@ -580,8 +566,8 @@ def http_sender(
     key: str,
     pace: Rate,
     auth: Callable[[Session], Auth],
-    understand: Callable[[WireResponse, HttpCall], Said],
-    judge: Judge,
+    understand: Callable[[WireResponse, HttpCall], meanings.Said],
+    judge: meanings.Judge,
     transport: EngineLike = "auto",
     limits: LimitsLike = "venue",
     retries: Retries | None = None,

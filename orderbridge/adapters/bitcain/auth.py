@@ -12,17 +12,11 @@ from typing import Any, Final
 
 from pydantic import SecretStr
 
+from orderbridge import errors
 from orderbridge.adapters.bitcain import wire
 from orderbridge.adapters.bitcain.codes import CODES, LOGIN, REFRESH, explain, key_of
 from orderbridge.adapters.bitcain.mapping import moment_from_wire
 from orderbridge.adapters.bitcain.wire import inside, pick
-from orderbridge.errors import (
-    AuthenticationFailed,
-    ConfigurationError,
-    OrderBridgeError,
-    VenueFacts,
-    VenueUnavailable,
-)
 from orderbridge.http import body
 from orderbridge.http.retry import Deadline
 from orderbridge.http.session import Session, log_facts
@@ -66,15 +60,19 @@ class Credentials:
             ConfigurationError: nothing, half a login, a provider beside others, or a token that is none.
         """
         if bool(email) != bool(password):
-            raise ConfigurationError("a login needs both email and password")
+            raise errors.ConfigurationError("a login needs both email and password")
         provider = token if callable(token) and not isinstance(token, SecretStr) else None
         ready = _secret(token, trim=True) if token is not None and provider is None else None
         if not (ready or provider or email or refresh_token):
-            raise ConfigurationError("no credentials: give a token, email and password, or a refresh_token")
+            raise errors.ConfigurationError("no credentials: give a token, email and password, or a refresh_token")
         if provider and (email or refresh_token):
-            raise ConfigurationError("a token provider renews by itself: give no email, password or refresh_token")
+            raise errors.ConfigurationError(
+                "a token provider renews by itself: give no email, password or refresh_token"
+            )
         if ready is not None and not _is_token(ready.get_secret_value()):
-            raise ConfigurationError("the token holds characters that no header takes; give it without 'Bearer '")
+            raise errors.ConfigurationError(
+                "the token holds characters that no header takes; give it without 'Bearer '"
+            )
         return cls(
             token=ready,
             provider=provider,
@@ -93,7 +91,7 @@ class Credentials:
 def _secret(value: Any, *, trim: bool = False) -> SecretStr:
     text = value.get_secret_value() if isinstance(value, SecretStr) else value
     if not isinstance(text, str):
-        raise ConfigurationError(f"a secret is text, not {type(text).__name__}")
+        raise errors.ConfigurationError(f"a secret is text, not {type(text).__name__}")
     # Tokens come out of files and variables with a line end; blanks of a password are its own.
     return SecretStr(text.strip() if trim else text)
 
@@ -176,7 +174,7 @@ class TokenKeeper:
             return
         try:
             await self._renew()
-        except OrderBridgeError as error:
+        except errors.OrderBridgeError as error:
             if self._clock() >= expires_at:
                 raise
             self._not_before = self._clock() + RENEWAL_PAUSE
@@ -199,17 +197,17 @@ class TokenKeeper:
                     await self._refresh_or_log_in()
         except TimeoutError as error:
             message = f"no token within {RENEWAL_TIME:.0f} s"
-            raise VenueUnavailable(message, gateway=self._session.gateway, operation="login") from error
+            raise errors.VenueUnavailable(message, gateway=self._session.gateway, operation="login") from error
 
     async def _ask_provider(self, provider: TokenProvider) -> str:
-        where = VenueFacts(gateway=self._session.gateway, operation="token")
+        where = errors.VenueFacts(gateway=self._session.gateway, operation="token")
         try:
             given: Any = provider()
             given = SecretStr(await given if inspect.isawaitable(given) else given)
         except Exception as error:
-            raise AuthenticationFailed(f"the token provider failed: {type(error).__name__}", **where) from error
+            raise errors.AuthenticationFailed(f"the token provider failed: {type(error).__name__}", **where) from error
         if not _is_token(given.get_secret_value()):
-            raise AuthenticationFailed("the token provider gave no usable token", **where)
+            raise errors.AuthenticationFailed("the token provider gave no usable token", **where)
         token: str = given.get_secret_value()
         return token
 
@@ -219,7 +217,7 @@ class TokenKeeper:
             try:
                 self._take(await self._post(wire.REFRESH, {"refresh_token": self._refresh_token}, operation=REFRESH))
                 return
-            except AuthenticationFailed:
+            except errors.AuthenticationFailed:
                 if given.password is None:
                     raise
                 # A refresh token serves once; with a login at hand its end is no failure.

@@ -8,39 +8,14 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from orderbridge.adapters.bitcain import wire
+from orderbridge import errors
+from orderbridge.adapters.bitcain import mapping, wire
 from orderbridge.adapters.bitcain.auth import Credentials, TokenKeeper, TokenProvider
 from orderbridge.adapters.bitcain.codes import CANCEL, CODES, EDIT, RETRY, SUBMIT, understand
 from orderbridge.adapters.bitcain.lookup import look_up
-from orderbridge.adapters.bitcain.mapping import (
-    CAPABILITIES,
-    INEXPRESSIBLE,
-    VENUE,
-    SymbolBook,
-    edit_to_wire,
-    order_to_wire,
-    paper_from_wire,
-    params_to_wire,
-    read_status,
-    route_of,
-    spelled,
-)
 from orderbridge.adapters.bitcain.reads import BitcainReads, filters_from
 from orderbridge.adapters.bitcain.settings import BitcainAccount, check_settings
 from orderbridge.adapters.bitcain.wire import Payload, Shapeless, as_uuid, ids_in, one_order, pick
-from orderbridge.errors import (
-    AmbiguousRef,
-    InvalidOrder,
-    NotSent,
-    NotSupported,
-    OrderDenied,
-    OrderNotActive,
-    OrderNotFound,
-    RateLimited,
-    UnexpectedResponse,
-    VenueError,
-    VenueUnavailable,
-)
 from orderbridge.gateway import Mode, checked_call, order_from
 from orderbridge.http.limits import LimitsLike, Rate
 from orderbridge.http.retry import Deadline, Retries
@@ -104,7 +79,7 @@ class BitcainGateway(VenueGateway):
     Order", "Cancel Order", "Retry Failed Order".
     """
 
-    capabilities = CAPABILITIES
+    capabilities = mapping.CAPABILITIES
 
     instead: Mapping[str, str] = {
         "fills": "Bitcain documents no fills; see filled_quantity and average_price of an order",
@@ -146,7 +121,7 @@ class BitcainGateway(VenueGateway):
             source=source,
             agent_id=agent_id,
         )
-        self.name = gateway_name(VENUE, account)
+        self.name = gateway_name(mapping.VENUE, account)
         self.address = origin = self.settings.base_url
         self.mode: Mode | None = self.settings.mode
         self.known_symbols = tuple(self.settings.symbols.values())
@@ -157,7 +132,7 @@ class BitcainGateway(VenueGateway):
             return self._keeper
 
         sender = http_sender(
-            venue=VENUE,
+            venue=mapping.VENUE,
             account=account,
             address=origin,
             key=credentials.fingerprint(account),
@@ -179,7 +154,7 @@ class BitcainGateway(VenueGateway):
             account=account,
             clock=clock,
             mode=mode,
-            symbols=SymbolBook(self.settings.symbols),
+            symbols=mapping.SymbolBook(self.settings.symbols),
         )
         resolving, first = reads.in_lane("resolve"), reads.in_lane("cancel")
         mode_of: dict[str, Any] = {"include_unknown_mode": include_unknown_mode}
@@ -193,7 +168,7 @@ class BitcainGateway(VenueGateway):
             orders=self._orders,
             placing=Placing(
                 sender=sender,
-                capabilities=CAPABILITIES,
+                capabilities=mapping.CAPABILITIES,
                 clock=clock,
                 screen=_refuse_inexpressible,
                 call=lambda request, id: _write_of(request, id, self.settings),
@@ -206,7 +181,7 @@ class BitcainGateway(VenueGateway):
             editing=self._edits.editing,
             close=self._keeper.aclose,
         )
-        super().__init__(venue=VENUE, account=account, capabilities=CAPABILITIES, parts=parts)
+        super().__init__(venue=mapping.VENUE, account=account, capabilities=mapping.CAPABILITIES, parts=parts)
         self._reads = reads
 
     def _orders(
@@ -249,20 +224,20 @@ class BitcainGateway(VenueGateway):
 
 def _refuse_inexpressible(request: OrderRequest) -> None:
     """NotSupported: the API names such a type, and has no field for what it needs."""
-    if request.type in INEXPRESSIBLE:
-        missing = INEXPRESSIBLE[request.type]
-        raise NotSupported(f"Bitcain's API has no field for what a {request.type} order needs: {missing}")
+    if request.type in mapping.INEXPRESSIBLE:
+        missing = mapping.INEXPRESSIBLE[request.type]
+        raise errors.NotSupported(f"Bitcain's API has no field for what a {request.type} order needs: {missing}")
 
 
 def _write_of(request: OrderRequest, client_order_id: str | None, settings: BitcainAccount) -> HttpCall:
     """A new order as it leaves. OrderDenied: its options or symbol are none for here."""
-    route, symbol = route_of(request.options, settings), spelled(request, settings)
+    route, symbol = mapping.route_of(request.options, settings), mapping.spelled(request, settings)
     return HttpCall(
         operation=SUBMIT,
         method="POST",
         path=wire.ORDERS,
-        query=params_to_wire(route),
-        fields=order_to_wire(request, route, symbol=symbol, client_order_id=client_order_id or ""),
+        query=mapping.params_to_wire(route),
+        fields=mapping.order_to_wire(request, route, symbol=symbol, client_order_id=client_order_id or ""),
         client_order_id=client_order_id,
     )
 
@@ -283,7 +258,7 @@ class _Answers:
         order = self._sized(shown.raw, request) if shown is not None else self._beside_sizes(payload, request)
         return order or order_as_asked(
             request,
-            venue=VENUE,
+            venue=mapping.VENUE,
             account=self._reads.account,
             order_id=order_id,
             client_order_id=write.client_order_id,
@@ -350,7 +325,7 @@ class _Edits:
             find=self._find,
             check=_checked,
             sender=sender,
-            call=lambda order, changes: _call(order, EDIT, "PATCH", fields=edit_to_wire(changes)),
+            call=lambda order, changes: _call(order, EDIT, "PATCH", fields=mapping.edit_to_wire(changes)),
             shown=self._shown,
             look=self._read_back,
             may_be_state=_may_be_state,
@@ -368,11 +343,11 @@ class _Edits:
         order = await self._find(given, deadline, operation=RETRY, fresh=True)
         if order.status is not OrderStatus.FAILED:
             message = f"only a failed order can be retried, and this one is {order.status}"
-            raise OrderNotActive(message, order=order)
+            raise errors.OrderNotActive(message, order=order)
         try:
             call = _call(order, RETRY, "POST", wire.RETRY)
             payload = await self._sender.write(call, deadline=deadline)
-        except VenueError as refused:
+        except errors.VenueError as refused:
             if not _may_be_state(refused):
                 raise
             now = await self._read_back(order, deadline)
@@ -415,10 +390,10 @@ class _Edits:
     async def _find(self, given: RefLike, deadline: Deadline, *, operation: str = EDIT, fresh: bool = False) -> Order:
         ref, meant = await self._seeking.find(given, deadline, operation=operation, fresh=fresh)
         if meant is None or meant.order is None:
-            raise NotSent(f"nothing was done: {ref} cannot be read")
+            raise errors.NotSent(f"nothing was done: {ref} cannot be read")
         order = meant.order
         if order.paper is None and not self._include_unknown_mode:
-            raise OrderDenied(
+            raise errors.OrderDenied(
                 f"nothing was done: whether {order.order_id} is a paper or a live order is not stated, and it was not"
                 " created here; a gateway made with include_unknown_mode=True does it all the same",
                 rule="trading_mode",
@@ -435,22 +410,22 @@ def _call(order: Order | Meant, operation: str, method: str, path: str = "", **m
     return HttpCall(operation=operation, method=method, path=f"{wire.ORDERS}/{order.order_id}{path}", **ids, **more)
 
 
-def _may_be_state(refused: VenueError) -> bool:
-    return isinstance(refused, (OrderNotActive, InvalidOrder)) and refused.http_status in _BY_STATE
+def _may_be_state(refused: errors.VenueError) -> bool:
+    return isinstance(refused, (errors.OrderNotActive, errors.InvalidOrder)) and refused.http_status in _BY_STATE
 
 
 def _checked(order: Order, changes: OrderEdit) -> OrderEdit:
     life = changes.time_in_force or order.time_in_force
     if life is TimeInForce.GTT and changes.expires_at is None and order.expires_at is None:
-        raise OrderDenied("time_in_force gtt needs expires_at (a rule of ours)", rule="expires_at")
+        raise errors.OrderDenied("time_in_force gtt needs expires_at (a rule of ours)", rule="expires_at")
     if changes.expires_at is not None and life not in {TimeInForce.GTT, None}:
         message = f"expires_at needs time_in_force gtt, and this is {life} (a rule of ours)"
-        raise OrderDenied(message, rule="expires_at")
+        raise errors.OrderDenied(message, rule="expires_at")
     return changes
 
 
 # Reads that came to nothing: no order, and no word on whether there is one.
-_NOT_READ: Final = (VenueUnavailable, RateLimited, UnexpectedResponse)
+_NOT_READ: Final = (errors.VenueUnavailable, errors.RateLimited, errors.UnexpectedResponse)
 _NO_MODE: Final = (
     "state no trading mode and were not touched (a gateway made with include_unknown_mode=True cancels them too)"
 )
@@ -465,9 +440,9 @@ def _seeking(reads: BitcainReads, *, scan_since: timedelta) -> Seeking:
     def refuse(given: RefLike, ref: OrderRef) -> None:
         if ref.order_id is not None and as_uuid(ref.order_id) is None:
             message = f"{ref} is no id of Bitcain's, whose ids are UUIDs; nothing was sent"
-            raise OrderNotFound(message, found=no_id_of(reads.sender.gateway, ref))
+            raise errors.OrderNotFound(message, found=no_id_of(reads.sender.gateway, ref))
         if isinstance(given, Order) and reads.is_other_mode(given.paper):
-            raise OrderDenied(f"{reads.other_mode(given)}; nothing was done", rule="trading_mode")
+            raise errors.OrderDenied(f"{reads.other_mode(given)}; nothing was done", rule="trading_mode")
 
     def unseen(given: RefLike, ref: OrderRef, result: LookupResult | None, operation: str) -> Meant | None:
         """An order that was created here, or given as one of our mode, although it could not be read."""
@@ -476,11 +451,13 @@ def _seeking(reads: BitcainReads, *, scan_since: timedelta) -> Seeking:
         found, uuid = result[ref], _uuid(ref)
         answer, notes = found.answers.get(reads.sender.gateway), "; ".join(found.notes)
         if answer is Answer.CANNOT_ASK:
-            raise OrderDenied(f"{notes}; nothing was done", rule="trading_mode")
+            raise errors.OrderDenied(f"{notes}; nothing was done", rule="trading_mode")
         if answer is Answer.PARTLY_SEARCHED:
-            raise OrderNotFound(f"{ref} is {notes}", found=found)
+            raise errors.OrderNotFound(f"{ref} is {notes}", found=found)
         # An order whose row is broken can still be stopped; but not one of a mode that is not ours.
-        stated = [paper_from_wire(bad.raw) for bad in result.bad_rows if uuid is not None and bad.order_id == uuid]
+        stated = [
+            mapping.paper_from_wire(bad.raw) for bad in result.bad_rows if uuid is not None and bad.order_id == uuid
+        ]
         is_ours = (isinstance(given, Order) and given.paper is not None) or reads.memory.is_created(uuid or "")
         is_ours = (is_ours or any(paper is not None for paper in stated)) and not any(map(reads.is_other_mode, stated))
         try:
@@ -488,10 +465,10 @@ def _seeking(reads: BitcainReads, *, scan_since: timedelta) -> Seeking:
         except _NOT_READ as error:
             if is_ours and uuid is not None:
                 return Meant(uuid, ref.symbol)
-            if isinstance(error, RateLimited) and operation == CANCEL:
+            if isinstance(error, errors.RateLimited) and operation == CANCEL:
                 raise  # it says when to try again
             whether = "" if uuid is None else f"whether {uuid} is a paper or a live order could not be read: "
-            raise NotSent(f"nothing was done: {whether}{Exception.__str__(error)}") from error
+            raise errors.NotSent(f"nothing was done: {whether}{Exception.__str__(error)}") from error
         return None
 
     return Seeking(
@@ -521,7 +498,7 @@ def _cancelling(
         newest = max(ours or orders, key=last_change)
         if ours and len({order.order_id for order in ours}) == len(sent):
             return newest
-        raise AmbiguousRef(
+        raise errors.AmbiguousRef(
             f"nothing was done: the newest order seen under {ref}, {newest.order_id}, is {newest.status}, and others"
             " under it may be unseen; cancel by order id",
             orders=tuple(orders),
@@ -532,7 +509,7 @@ def _cancelling(
             return ""
         if isinstance(row, BadRow) and (row.order_id is None or symbol is not None):
             return UNREADABLE
-        paper = row.paper if isinstance(row, Order) else paper_from_wire(row.raw)
+        paper = row.paper if isinstance(row, Order) else mapping.paper_from_wire(row.raw)
         return _NO_MODE if paper is None and not include_unknown_mode else None
 
     return Cancelling(
@@ -544,7 +521,7 @@ def _cancelling(
         # Who ended an order its row does not tell; that it has ended, it does.
         ends=frozenset({KnownBy.REPORTED, KnownBy.INFERRED}),
         settles=settles,
-        is_pending=lambda order: read_status(order.raw_status, quantity=None, filled=None).cancel_requested,
+        is_pending=lambda order: mapping.read_status(order.raw_status, quantity=None, filled=None).cancel_requested,
         open_orders=partial(reads.read_open, operation="cancel_all"),
         untouched=untouched,
     )
@@ -556,4 +533,4 @@ def _uuid(ref: OrderRef) -> str | None:
 
 def _has_ended(row: object) -> bool:
     word = pick(row, wire.STATUS) if isinstance(row, dict) else None
-    return isinstance(word, str) and read_status(word, quantity=None, filled=None).status.is_end
+    return isinstance(word, str) and mapping.read_status(word, quantity=None, filled=None).status.is_end

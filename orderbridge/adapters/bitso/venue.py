@@ -11,32 +11,12 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
+from orderbridge import errors
+from orderbridge.adapters.bitso import mapping
 from orderbridge.adapters.bitso.auth import Signer
 from orderbridge.adapters.bitso.codes import CODES, understand
-from orderbridge.adapters.bitso.mapping import (
-    TYPE_TO_WIRE,
-    VENUE,
-    WAITING_MAY_BE_MISSING,
-    book_from_symbol,
-    check_answer,
-    checked_edit,
-    could_be_oid,
-    market_from_row,
-    modify_to_wire,
-    oid_from_answer,
-    order_from_answer,
-    order_to_wire,
-    stated_in_answer,
-    ways_to_ask,
-)
 from orderbridge.adapters.bitso.reads import BitsoReads
 from orderbridge.adapters.bitso.rebuild import BATCH, blames_an_id, look_up
-from orderbridge.errors import (
-    ConfigurationError,
-    OrderNotFound,
-    OrderRejected,
-    OutcomeUnknown,
-)
 from orderbridge.gateway import Capabilities, ClientIdRule, Mode, checked_call, order_from
 from orderbridge.http.limits import LimitsLike, Rate
 from orderbridge.http.retry import Deadline, Retries
@@ -72,7 +52,7 @@ PUBLIC_RATE: Final = Rate(burst=20, per_second=40 / 60)
 _LOAD_SECONDS: Final = 30.0
 _OPTIONAL_SECONDS: Final = 3.0
 CAPABILITIES: Final = Capabilities(
-    order_types=frozenset(TYPE_TO_WIRE),
+    order_types=frozenset(mapping.TYPE_TO_WIRE),
     times_in_force=frozenset({TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK}),
     quote_sizing=True,
     slippage_tolerance=True,
@@ -88,7 +68,7 @@ CAPABILITIES: Final = Capabilities(
     cancel_all=True,
     funds_refusal_is_distinct=True,
     cancels_counted=False,
-    open_orders_may_lack=WAITING_MAY_BE_MISSING,
+    open_orders_may_lack=mapping.WAITING_MAY_BE_MISSING,
 )
 
 
@@ -151,13 +131,13 @@ class BitsoGateway(VenueGateway):
     ) -> None:
         check_address(base_url, allow_plain_http=allow_plain_http)
         self.settle_time = settle_time
-        self.name = gateway_name(VENUE, account)
+        self.name = gateway_name(mapping.VENUE, account)
         self.address = address = base_url.rstrip("/")
         # An address that is not known is taken for real money.
         self.mode: Mode | None = "sandbox" if urlsplit(address).hostname in _SANDBOXES else "live"
         self._signer = signer = Signer(api_key, api_secret, clock=clock)
         sender = http_sender(
-            venue=VENUE,
+            venue=mapping.VENUE,
             account=account,
             address=address,
             key=signer.digest,
@@ -194,7 +174,7 @@ class BitsoGateway(VenueGateway):
             markets=store,
             learn=memory.learn,
         )
-        super().__init__(venue=VENUE, account=account, capabilities=CAPABILITIES, parts=parts)
+        super().__init__(venue=mapping.VENUE, account=account, capabilities=CAPABILITIES, parts=parts)
 
     @checked_call
     def nonces_of(self, key: str) -> Callable[[], int] | None:
@@ -207,9 +187,9 @@ class BitsoGateway(VenueGateway):
 
 def _check_symbol(symbol: str) -> None:
     try:
-        book_from_symbol(symbol)
+        mapping.book_from_symbol(symbol)
     except ValueError as error:
-        raise ConfigurationError(str(error)) from error
+        raise errors.ConfigurationError(str(error)) from error
 
 
 def _fills(
@@ -227,15 +207,15 @@ def _placing(
     clock: Callable[[], float],
 ) -> Placing:
     def call(request: OrderRequest, client_order_id: str | None) -> HttpCall:
-        fields = order_to_wire(request, client_order_id=client_order_id or "")
+        fields = mapping.order_to_wire(request, client_order_id=client_order_id or "")
         return HttpCall(
             operation="submit", method="POST", path="/orders", fields=fields, client_order_id=client_order_id
         )
 
     async def said(payload: object, request: OrderRequest, call: HttpCall, deadline: Deadline) -> Order:
-        return order_from_answer(
+        return mapping.order_from_answer(
             request,
-            oid=oid_from_answer(payload),
+            oid=mapping.oid_from_answer(payload),
             client_order_id=call.client_order_id or "",
             account=reads.account,
             observed_at=reads.now(),
@@ -250,7 +230,7 @@ def _placing(
         known=reads.memory.take,
         markets=markets,
         is_rule=lambda refused: CODES.of(refused.code, "submit") is Meaning.RULE,
-        stated=stated_in_answer,
+        stated=mapping.stated_in_answer,
     )
 
 
@@ -259,12 +239,12 @@ def _editing(sender: Sender, memory: OrderMemory, markets: MarketStore, address:
 
     def call(order: Order, changes: OrderEdit) -> HttpCall:
         if not address.endswith("/v3"):
-            raise ConfigurationError(f"{address} does not end in /v3, so where v4 is cannot be told")
+            raise errors.ConfigurationError(f"{address} does not end in /v3, so where v4 is cannot be told")
         return HttpCall(
             operation="edit",
             method="PATCH",
             path=f"/orders/{order.order_id}",
-            fields=modify_to_wire(changes),
+            fields=mapping.modify_to_wire(changes),
             order_id=order.order_id,
             client_order_id=order.client_order_id,
             base_url=f"{address.removesuffix('3')}4",
@@ -276,11 +256,11 @@ def _editing(sender: Sender, memory: OrderMemory, markets: MarketStore, address:
 
     return Editing(
         find=order_of,
-        check=checked_edit,
+        check=mapping.checked_edit,
         sender=sender,
         call=call,
-        shown=check_answer,
-        may_be_state=lambda refused: isinstance(refused, (OrderNotFound, OrderRejected)),
+        shown=mapping.check_answer,
+        may_be_state=lambda refused: isinstance(refused, (errors.OrderNotFound, errors.OrderRejected)),
         markets=markets,
         unconfirmed=memory.update,
     )
@@ -291,8 +271,8 @@ def _cancelling(sender: Sender, reads: BitsoReads, look_up: LookUp) -> Cancellin
     deletes = _Deletes(sender)
 
     def refuse(given: RefLike, ref: OrderRef) -> None:
-        if not ways_to_ask(ref):
-            raise OrderNotFound(f"{ref} cannot be an id at Bitso", found=no_id_of(sender.gateway, ref))
+        if not mapping.ways_to_ask(ref):
+            raise errors.OrderNotFound(f"{ref} cannot be an id at Bitso", found=no_id_of(sender.gateway, ref))
 
     return Cancelling(
         seeking=Seeking(
@@ -302,7 +282,7 @@ def _cancelling(sender: Sender, reads: BitsoReads, look_up: LookUp) -> Cancellin
             refuse=refuse,
             # Neither is the kind of a bare id known, nor does a miss prove anything: it is cancelled in every way.
             unseen=lambda given, ref, result, operation: None,
-            takes=lambda order: could_be_oid(order.order_id),
+            takes=lambda order: mapping.could_be_oid(order.order_id),
             would_wait=lambda: sender.session.limiter.would_wait("resolve"),
         ),
         memory=reads.memory,
@@ -315,16 +295,16 @@ def _cancelling(sender: Sender, reads: BitsoReads, look_up: LookUp) -> Cancellin
             size=BATCH,
             send=deletes.by_list,
             everything=deletes.everything,
-            could_be_id=could_be_oid,
+            could_be_id=mapping.could_be_oid,
             blames_an_id=blames_an_id,
-            may_lack=WAITING_MAY_BE_MISSING,
+            may_lack=mapping.WAITING_MAY_BE_MISSING,
         ),
     )
 
 
 def _oid(ref: OrderRef) -> str | None:
     oid = ref.order_id or ref.id
-    return oid if oid and could_be_oid(oid) else None
+    return oid if oid and mapping.could_be_oid(oid) else None
 
 
 class _Deletes:
@@ -340,7 +320,7 @@ class _Deletes:
 
     async def by_origin_id(self, ref: OrderRef, deadline: Deadline) -> Cancelled:
         """Cancel what has the client id, once: by another try it could be a later order."""
-        origin_id = next((way.id for way in ways_to_ask(ref) if way.kind == CLIENT), None)
+        origin_id = next((way.id for way in mapping.ways_to_ask(ref) if way.kind == CLIENT), None)
         if origin_id is None:
             return Cancelled(ids=())
         call = _delete(f"/orders?origin_ids={origin_id}", client_order_id=origin_id)
@@ -350,8 +330,8 @@ class _Deletes:
         tries, listed = Tries(), list[str]()
         try:
             listed = await self._send(call, deadline, once=once, tries=tries)
-        except (OrderNotFound, RefusedLater) as error:
-            if not isinstance(error, OrderNotFound) and not isinstance(error.refusal, OrderNotFound):
+        except (errors.OrderNotFound, RefusedLater) as error:
+            if not isinstance(error, errors.OrderNotFound) and not isinstance(error.refusal, errors.OrderNotFound):
                 raise
         # Where nothing was cancelled, how the order stands is read next.
         return Cancelled(listed, is_doubted=tries.earlier)
@@ -369,10 +349,10 @@ class _Deletes:
     ) -> list[str]:
         payload = await self._sender.cancel(call, deadline=deadline, once=once, tries=tries)
         if isinstance(payload, list):
-            listed = list(dict.fromkeys(oid for oid in payload if isinstance(oid, str) and could_be_oid(oid)))
+            listed = list(dict.fromkeys(oid for oid in payload if isinstance(oid, str) and mapping.could_be_oid(oid)))
             if listed or not payload:
                 return listed
-        raise OutcomeUnknown(
+        raise errors.OutcomeUnknown(
             "a cancel answers with a list of oids, and this was none",
             order_id=call.order_id,
             client_order_id=call.client_order_id,
@@ -435,7 +415,7 @@ def _books(public: _Public) -> Iterator[tuple[Any, Mapping[str, int]]]:
 
 
 def _market(row: tuple[Any, Mapping[str, int]], fees: Mapping[str, Any], warn: Warn) -> Market:
-    return market_from_row(row[0], precision=row[1], fees=fees, warn=warn)
+    return mapping.market_from_row(row[0], precision=row[1], fees=fees, warn=warn)
 
 
 def _rows(payload: Any, *path: str) -> list[dict[str, Any]]:
