@@ -134,8 +134,10 @@ class GatewayContract:
 
         def held(make: Callable[..., Any] = venue.gateway, **settings: Any) -> Any:
             gateway = make(**settings)
-            for name in ("submit", "lookup", "get", "open_orders", "cancel", "cancel_all", "edit"):
-                monkeypatch.setattr(gateway, name, _held(getattr(gateway, name)))
+            calls = {"submit": gateway.submit, "lookup": gateway.lookup, "get": gateway.get, "edit": gateway.edit}
+            calls |= {"cancel": gateway.cancel, "cancel_all": gateway.cancel_all, "open_orders": gateway.open_orders}
+            for name, call in calls.items():
+                monkeypatch.setattr(gateway, name, _held(call))
             return gateway
 
         monkeypatch.setattr(venue, "gateway", held)

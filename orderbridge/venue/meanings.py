@@ -153,8 +153,7 @@ class ListHidden(errors.UnexpectedResponse):
     """This server does not serve that list: another one is used instead."""
 
 
-# The errors of reads, and of cancels, which may be repeated as reads are. What is not here is a VenueError.
-READ_ERRORS: Final[Mapping[Meaning, type[errors.OrderBridgeError]]] = {
+_ERRORS_OF_BOTH: Final[Mapping[Meaning, type[errors.VenueError]]] = {
     Meaning.NOT_ADMITTED: errors.NotAdmitted,
     Meaning.STALE: errors.AuthenticationFailed,
     Meaning.CREDENTIALS: errors.AuthenticationFailed,
@@ -162,6 +161,10 @@ READ_ERRORS: Final[Mapping[Meaning, type[errors.OrderBridgeError]]] = {
     Meaning.NOT_FOUND: errors.OrderNotFound,
     Meaning.ABSENT: errors.OrderNotFound,
     Meaning.NOT_ACTIVE: errors.OrderNotActive,
+}
+# The errors of reads, and of cancels, which may be repeated as reads are. What is not here is a VenueError.
+READ_ERRORS: Final[Mapping[Meaning, type[errors.OrderBridgeError]]] = {
+    **_ERRORS_OF_BOTH,
     Meaning.THROTTLED: errors.RateLimited,
     Meaning.ELSEWHERE: errors.ConfigurationError,
     Meaning.HIDDEN: ListHidden,
@@ -171,19 +174,13 @@ READ_ERRORS: Final[Mapping[Meaning, type[errors.OrderBridgeError]]] = {
 }
 # An allow-list: whatever is not here leaves the outcome of a write unknown.
 WRITE_ERRORS: Final[Mapping[Meaning, type[errors.VenueError]]] = {
-    Meaning.NOT_ADMITTED: errors.NotAdmitted,
-    Meaning.STALE: errors.AuthenticationFailed,
-    Meaning.CREDENTIALS: errors.AuthenticationFailed,
-    Meaning.PERMISSION: errors.PermissionDenied,
+    **_ERRORS_OF_BOTH,
     Meaning.REFUSED: errors.OrderRejected,
     Meaning.INVALID: errors.InvalidOrder,
     Meaning.RULE: errors.InvalidOrder,
     Meaning.FUNDS: errors.InsufficientFunds,
     Meaning.CLOSED: errors.MarketClosed,
     Meaning.TOO_MANY: errors.TooManyOpenOrders,
-    Meaning.NOT_FOUND: errors.OrderNotFound,
-    Meaning.ABSENT: errors.OrderNotFound,
-    Meaning.NOT_ACTIVE: errors.OrderNotActive,
     Meaning.EXISTS: errors.DuplicateClientOrderId,
     Meaning.NO_TRADES: errors.OrderRejected,
     Meaning.NOT_READY: errors.OrderRejected,

@@ -13,7 +13,7 @@ import json
 import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -95,18 +95,26 @@ class Tries:
     count: int = 0
 
 
-class Channel(Protocol):
-    """How calls reach a venue: sends each once, and judges nothing."""
+class Credentialed(Protocol):
+    """What has credentials, which may grow old."""
 
     # How often a read goes out again that was not admitted.
     renewals: int
 
-    def check_usable(self) -> None:
-        """Raise ConfigurationError where nothing can be sent."""
-        ...
-
     def ready(self) -> Awaitable[None] | None:
         """What is to be awaited for credentials, before a permit is spent; None where they are at hand."""
+        ...
+
+    async def renew(self, stamp: object) -> bool:
+        """After those of a stamp were not admitted: have newer ones. False: there is no way to get them."""
+        ...
+
+
+class Channel(Credentialed, Protocol):
+    """How calls reach a venue: sends each once, and judges nothing."""
+
+    def check_usable(self) -> None:
+        """Raise ConfigurationError where nothing can be sent."""
         ...
 
     async def send(
@@ -120,50 +128,34 @@ class Channel(Protocol):
         """
         ...
 
-    async def renew(self, stamp: object) -> bool:
-        """After credentials were not admitted: have newer ones. False: there are none."""
-        ...
 
-
-class Auth(Protocol):
+class Auth(Credentialed, Protocol):
     """Signs for an HTTP venue."""
-
-    renewals: int
 
     @property
     def secrets(self) -> tuple[str, ...]:
         """The texts that must not appear in one that is shown."""
         ...
 
-    def ready(self) -> Awaitable[None] | None:
-        """What is to be awaited for what signing needs; None where it is at hand."""
-        ...
-
     def sign(self, request: WireRequest) -> tuple[WireRequest, object]:
         """The request as it may be sent, and a stamp that tells these credentials from newer ones."""
         ...
 
-    async def renew(self, stamp: object) -> bool:
-        """Have newer credentials than those of the stamp. False: there is no way to get them."""
-        ...
 
-
+@dataclass(slots=True, eq=False, repr=False)
 class KeyAuth:
     """
     Signs with a key that is at hand always. What was not admitted goes out again with a signature of its own.
 
-    Args:
+    Attributes:
         secrets: what must not appear in a text that is shown.
         headers: those of a signed request; called once for each that leaves.
         renewals: how often a read goes out again that was not admitted.
     """
 
-    def __init__(
-        self, secrets: tuple[str, ...], headers: Callable[[WireRequest], Mapping[str, str]], *, renewals: int = 1
-    ) -> None:
-        self.secrets = secrets
-        self.renewals = renewals
-        self._headers = headers
+    secrets: tuple[str, ...]
+    headers: Callable[[WireRequest], Mapping[str, str]]
+    renewals: int = field(default=1, kw_only=True)
 
     def ready(self) -> None:
         """Nothing is to be fetched."""
@@ -174,7 +166,7 @@ class KeyAuth:
 
     def sign(self, request: WireRequest) -> tuple[WireRequest, object]:
         """The request with its headers."""
-        headers = {**self._headers(request), **request.headers}
+        headers = {**self.headers(request), **request.headers}
         return WireRequest(request.method, request.url, headers, request.body), None
 
 

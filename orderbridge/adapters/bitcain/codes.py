@@ -141,8 +141,8 @@ def is_shadowed_history(payload: object) -> bool:
 
 def explain(payload: object) -> str:
     """The server's own words for what went wrong; empty when it says nothing."""
-    if lines := fault_lines(payload):
-        return "; ".join(lines)
+    if faults := _faults(payload):
+        return "; ".join(map(_fault_text, faults))
     if not isinstance(payload, Mapping):
         return ""
     for name in wire.FAILURE_TEXT:
@@ -152,11 +152,6 @@ def explain(payload: object) -> str:
         if isinstance(value, str):
             return value
     return ""
-
-
-def fault_lines(payload: object) -> list[str]:
-    """The faults of a 422, a line for each; empty for every other answer."""
-    return [_fault_text(item) for item in _faults(payload)]
 
 
 def code_of(payload: object) -> str | None:

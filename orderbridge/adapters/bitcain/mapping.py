@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final
 
 from orderbridge.adapters.bitcain import wire
-from orderbridge.adapters.bitcain.settings import SOURCES, BitcainAccount, Mode
+from orderbridge.adapters.bitcain.settings import SOURCES, BitcainAccount
 from orderbridge.adapters.bitcain.wire import as_uuid, brief, pick
 from orderbridge.errors import OrderDenied, printable
 from orderbridge.gateway import Capabilities, ClientIdRule
@@ -539,21 +539,10 @@ CAPABILITIES: Final = Capabilities(
 Fields = dict[str, str | bool]
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
-    """In which mode, to which exchange and in whose name an order goes out."""
-
-    mode: Mode
-    exchange: str
-    source: str
-    agent_id: str | None
-    portfolio_id: str | None
-
-
-def route_of(options: Mapping[str, Any], settings: BitcainAccount) -> Route:
+def route_of(options: Mapping[str, Any], settings: BitcainAccount) -> BitcainAccount:
     """
-    The gateway's settings with an order's own options over them. An order of another source has no agent of the
-    gateway's.
+    The gateway's settings with an order's own options over them: to which exchange and in whose name it goes out. An
+    order of another source has no agent of the gateway's.
 
     Raises:
         OrderDenied: an option that is none of the documented values, or source `agent` without an agent.
@@ -568,13 +557,8 @@ def route_of(options: Mapping[str, Any], settings: BitcainAccount) -> Route:
     exchange = options.get("exchange", settings.exchange).strip()
     if not exchange:
         raise OrderDenied("exchange is the name of the exchange that the order goes to", rule="exchange")
-    return Route(
-        mode=settings.mode,
-        exchange=exchange,
-        source=source,
-        agent_id=agent_id,
-        portfolio_id=_uuid(options, "portfolio_id", settings.portfolio_id),
-    )
+    portfolio_id = _uuid(options, "portfolio_id", settings.portfolio_id)
+    return replace(settings, exchange=exchange, source=source, agent_id=agent_id, portfolio_id=portfolio_id)
 
 
 def _uuid(options: Mapping[str, Any], name: str, default: str | None) -> str | None:
@@ -597,7 +581,7 @@ def spelled(request: OrderRequest, settings: BitcainAccount) -> str:
     return symbol
 
 
-def params_to_wire(route: Route) -> dict[str, str]:
+def params_to_wire(route: BitcainAccount) -> dict[str, str]:
     """
     The query of a new order. Mode and exchange are always said: the server's own default is live money.
 
@@ -607,7 +591,7 @@ def params_to_wire(route: Route) -> dict[str, str]:
     return params if route.agent_id is None else {**params, "agent_id": route.agent_id}
 
 
-def order_to_wire(request: OrderRequest, route: Route, *, symbol: str, client_order_id: str) -> Fields:
+def order_to_wire(request: OrderRequest, route: BitcainAccount, *, symbol: str, client_order_id: str) -> Fields:
     """
     The body of a new order: amounts as plain text, times in UTC. What is not asked for is left out, never null.
 

@@ -19,9 +19,14 @@ _MODES: Final = ("paper", "live")
 SOURCES: Final = ("manual", "agent", "strategy")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BitcainAccount:
-    """The settings that a gateway was given, checked. `exchange` and below go out with new orders."""
+    """
+    The settings that a gateway was given. `exchange` and below go out with new orders, whose options go before them.
+
+    Raises:
+        ConfigurationError: one is wrong; the message says which.
+    """
 
     base_url: str
     mode: Mode
@@ -32,54 +37,37 @@ class BitcainAccount:
     source: str
     agent_id: str | None
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.scan_since, timedelta) or self.scan_since <= timedelta(0):
+            raise ConfigurationError("scan_since is how far back client ids are sought: a timedelta above zero")
+        if self.source not in SOURCES:
+            raise ConfigurationError(f"source is one of {', '.join(SOURCES)}, not {self.source!r}")
+        if self.source == "agent" and self.agent_id is None:
+            raise ConfigurationError("source 'agent' needs an agent_id")
+
     def spelling(self, symbol: Symbol) -> str:
         """A pair as the venue spells it: the first spelling that `symbols` has for it, else with its slash."""
         return next((theirs for theirs, ours in self.symbols.items() if ours == symbol), str(symbol))
 
 
-def check_settings(
-    *,
-    base_url: str,
-    trading_mode: str,
-    allow_plain_http: bool,
-    symbols: Mapping[str, str] | None,
-    scan_since: timedelta,
-    exchange: str,
-    portfolio_id: str | None,
-    source: str,
-    agent_id: str | None,
-) -> BitcainAccount:
-    """
-    Check what a gateway was given.
-
-    Raises:
-        ConfigurationError: missing or wrong; the message says which setting.
-    """
+def mode_of(trading_mode: str) -> Mode:
+    """The mode of a gateway, which has no default. ConfigurationError: there is no such mode."""
     if trading_mode not in _MODES:
         raise ConfigurationError(
             f"trading_mode is 'paper' or 'live', not {trading_mode!r}; it has no default, since live is real money"
         )
-    if not isinstance(scan_since, timedelta) or scan_since <= timedelta(0):
-        raise ConfigurationError("scan_since is how far back client ids are sought: a timedelta above zero")
-    if not isinstance(exchange, str) or not exchange.strip():
+    return cast("Mode", trading_mode)
+
+
+def exchange_of(name: object) -> str:
+    """The name of the exchange that orders go to. ConfigurationError: it is none."""
+    if not isinstance(name, str) or not name.strip():
         raise ConfigurationError("exchange is the name of the exchange that orders go to, as in 'binanceus'")
-    if source not in SOURCES:
-        raise ConfigurationError(f"source is one of {', '.join(SOURCES)}, not {source!r}")
-    if source == "agent" and agent_id is None:
-        raise ConfigurationError("source 'agent' needs an agent_id")
-    return BitcainAccount(
-        base_url=_origin(base_url, allow_plain_http=allow_plain_http),
-        mode=cast("Mode", trading_mode),
-        symbols=_symbols(symbols or {}),
-        scan_since=scan_since,
-        exchange=exchange.strip(),
-        portfolio_id=_uuid("portfolio_id", portfolio_id),
-        source=source,
-        agent_id=_uuid("agent_id", agent_id),
-    )
+    return name.strip()
 
 
-def _origin(base_url: str, *, allow_plain_http: bool) -> str:
+def origin_of(base_url: str, *, allow_plain_http: bool) -> str:
+    """The address of a server, to which the paths are added. ConfigurationError: it is none, or has a path."""
     origin = base_url.strip().rstrip("/")
     if not origin:
         raise ConfigurationError("base_url is missing: Bitcain documents no address, so there is no default")
@@ -90,14 +78,16 @@ def _origin(base_url: str, *, allow_plain_http: bool) -> str:
     return origin
 
 
-def _symbols(symbols: Mapping[str, str]) -> dict[str, Symbol]:
+def symbols_of(symbols: Mapping[str, str]) -> dict[str, Symbol]:
+    """The venue's spellings of pairs, each with ours. ConfigurationError: one is no pair."""
     try:
         return {str(theirs): Symbol(ours) for theirs, ours in symbols.items()}
     except (AttributeError, ValueError) as error:
         raise ConfigurationError(f"symbols maps the venue's spelling to ours: {error}") from error
 
 
-def _uuid(name: str, value: Any) -> str | None:
+def uuid_of(name: str, value: Any) -> str | None:
+    """A setting that is a UUID or None. ConfigurationError: another text."""
     if value is None:
         return None
     known = as_uuid(str(value))

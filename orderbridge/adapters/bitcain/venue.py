@@ -9,12 +9,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from orderbridge import errors
-from orderbridge.adapters.bitcain import mapping, wire
+from orderbridge.adapters.bitcain import mapping, settings, wire
 from orderbridge.adapters.bitcain.auth import Credentials, TokenKeeper, TokenProvider
 from orderbridge.adapters.bitcain.codes import CANCEL, CODES, EDIT, RETRY, SUBMIT, understand
 from orderbridge.adapters.bitcain.lookup import look_up
 from orderbridge.adapters.bitcain.reads import BitcainReads, filters_from
-from orderbridge.adapters.bitcain.settings import BitcainAccount, check_settings
+from orderbridge.adapters.bitcain.settings import BitcainAccount
 from orderbridge.adapters.bitcain.wire import Payload, Shapeless, as_uuid, ids_in, one_order, pick
 from orderbridge.gateway import Mode, checked_call, order_from
 from orderbridge.http.limits import LimitsLike, Rate
@@ -110,16 +110,15 @@ class BitcainGateway(VenueGateway):
         include_unknown_mode: bool = False,
         retries: Retries | None = None,
     ) -> None:
-        self.settings = check_settings(
-            base_url=base_url,
-            trading_mode=trading_mode,
-            allow_plain_http=allow_plain_http,
-            symbols=symbols,
+        self.settings = BitcainAccount(
+            base_url=settings.origin_of(base_url, allow_plain_http=allow_plain_http),
+            mode=settings.mode_of(trading_mode),
+            symbols=settings.symbols_of(symbols or {}),
             scan_since=scan_since,
-            exchange=exchange,
-            portfolio_id=portfolio_id,
+            exchange=settings.exchange_of(exchange),
+            portfolio_id=settings.uuid_of("portfolio_id", portfolio_id),
             source=source,
-            agent_id=agent_id,
+            agent_id=settings.uuid_of("agent_id", agent_id),
         )
         self.name = gateway_name(mapping.VENUE, account)
         self.address = origin = self.settings.base_url
@@ -216,10 +215,8 @@ class BitcainGateway(VenueGateway):
         return await self._edits.retry(ref, deadline=Deadline(timeout))
 
     def __repr__(self) -> str:
-        settings = self.settings
-        return (
-            f"BitcainGateway(base_url={settings.base_url!r}, trading_mode={settings.mode!r}, account={self.account!r})"
-        )
+        mode = self.settings.mode
+        return f"BitcainGateway(base_url={self.address!r}, trading_mode={mode!r}, account={self.account!r})"
 
 
 def _refuse_inexpressible(request: OrderRequest) -> None:
@@ -229,9 +226,9 @@ def _refuse_inexpressible(request: OrderRequest) -> None:
         raise errors.NotSupported(f"Bitcain's API has no field for what a {request.type} order needs: {missing}")
 
 
-def _write_of(request: OrderRequest, client_order_id: str | None, settings: BitcainAccount) -> HttpCall:
+def _write_of(request: OrderRequest, client_order_id: str | None, account: BitcainAccount) -> HttpCall:
     """A new order as it leaves. OrderDenied: its options or symbol are none for here."""
-    route, symbol = mapping.route_of(request.options, settings), mapping.spelled(request, settings)
+    route, symbol = mapping.route_of(request.options, account), mapping.spelled(request, account)
     return HttpCall(
         operation=SUBMIT,
         method="POST",
