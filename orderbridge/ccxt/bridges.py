@@ -85,14 +85,13 @@ class CalledObject:
     An object as it was set when a call of it was made.
 
     Attributes:
-        travels: its settings that go with the call, by name. proxy: told to a gateway of ours. options: its options
-            over those of the gateway's object; None where they are the same.
+        travels: its settings that go with the call, by name; its options, over those of the gateway's object, only
+            where they are not the same. proxy: told to a gateway of ours.
     """
 
     exchange: Any
     travels: Mapping[str, Any]
     proxy: Proxy | None
-    options: _Overlaid | None = None
 
 
 current: Final[ContextVar[CalledObject | None]] = ContextVar("orderbridge_ccxt_object", default=None)
@@ -103,17 +102,13 @@ def _following(name: str, default: Any) -> property:
     own = f"_own_{name}"
 
     def get(twin: Any) -> Any:
-        call = current.get()
-        return vars(twin).get(own, default) if call is None else call.travels[name]
-
-    def get_options(twin: Any) -> Any:
-        call = current.get()
-        return vars(twin).get(own) if call is None or call.options is None else call.options
+        call, told = current.get(), vars(twin).get(own, default)
+        return told if call is None else call.travels.get(name, told)
 
     def put(twin: Any, value: Any) -> None:
         vars(twin)[own] = value
 
-    return property(get_options if name == "options" else get, put)
+    return property(get, put)
 
 
 def _twin_of(exchange: Any, rise: Callable[[Any], Any]) -> Any:
@@ -307,9 +302,9 @@ class SharedBridge:
             self._seen = {name: copy.deepcopy(value) if name in known else value for name, value in now}, changed
         return changed
 
-    def over_own(self, changed: Mapping[str, Any]) -> _Overlaid | None:
-        """Changed options over those of the gateway's object."""
-        return _Overlaid(self.twin.options, changed) if changed and self.twin is not None else None
+    def over_own(self, changed: Mapping[str, Any]) -> dict[str, Any]:
+        """The options that travel with a call: changed ones over those of the gateway's object."""
+        return {"options": _Overlaid(self.twin.options, changed)} if changed and self.twin is not None else {}
 
     def orders(self, exchange: Any) -> CcxtOrders:
         """ccxt's calls as an object wants them. ConfigurationError: it wants what the bridge cannot give any more."""
@@ -492,7 +487,7 @@ def calling(exchange: Any, name: str, arguments: Mapping[str, Any]) -> Callable[
     async def step() -> Any:
         shared = _shared(exchange, key)
         orders = shared.orders(exchange)
-        current.set(CalledObject(exchange, travels, proxy, shared.over_own(changed)))
+        current.set(CalledObject(exchange, {**travels, **shared.over_own(changed)}, proxy))
         return await getattr(orders, name)(**arguments)
 
     return step
