@@ -143,11 +143,15 @@ class LoopThread:
             ConfigurationError: it is closed, or was closed meanwhile; or this is the loop's own thread, which
                 would wait for itself; or the process was forked after the first call.
         """
-        handover = _Handover()
+        handover, done = _Handover(), Future[T]()
         try:
-            return self._result(self.begun(step, handover))
+            self._begin(step, handover, lambda put, *what: getattr(done, put)(*what))
+            return done.result()
         except BaseException as error:  # a KeyboardInterrupt, or what a signal's handler of the program raises
             handover.leave(error)
+            if isinstance(error, CancelledError) and self.is_closed:
+                what = "this bridge was closed while the call was under way; if it was to change something, look it up"
+                raise ConfigurationError(what) from error
             raise
 
     def pull(self, make: Callable[[], AsyncIterator[T]]) -> SyncListing[T]:
@@ -196,7 +200,7 @@ class LoopThread:
                 return
             self._leave_the_stopped(loop)
         try:
-            self._result(asyncio.run_coroutine_threadsafe(_Handover().of(last), loop))
+            asyncio.run_coroutine_threadsafe(_Handover().of(last), loop).result()
         finally:
             loop.call_soon_threadsafe(self._stopped.set)
             thread.join()
@@ -205,42 +209,43 @@ class LoopThread:
     def _is_the_parents(self) -> bool:
         return self._process not in {0, os.getpid()}
 
-    def begun(self, step: Callable[[], Awaitable[T]], handover: _Handover | None = None) -> Future[T]:
-        """Begin to await `step()` in the loop. ConfigurationError: as `call`."""
-        handover = handover or _Handover()
-        with self._open() as handover.loop:
-            return asyncio.run_coroutine_threadsafe(handover.of(step), handover.loop)
+    def begin(self, step: Callable[[], Awaitable[object]]) -> None:
+        """Have `step()` awaited in the loop, whatever comes of it. ConfigurationError: as `call`."""
+        self._begin(step, _Handover(), lambda *outcome: None)
+
+    def _begin(self, step: Callable[[], Awaitable[object]], handover: _Handover, tell: Callable[..., object]) -> None:
+        async def work() -> None:
+            try:
+                tell("set_result", await handover.of(step))
+            except asyncio.CancelledError:
+                tell("cancel")
+            except BaseException as error:  # noqa: BLE001 - whatever it is: the caller would wait for ever
+                tell("set_exception", error)
+
+        with self._open() as loop:
+            handover.loop = loop
+            loop.call_soon_threadsafe(lambda: loop.create_task(work()))
 
     async def awaited(self, step: Callable[[], Awaitable[T]]) -> T:
         """
         `call`, out of another loop, which goes on meanwhile. A caller that is cancelled cancels the awaiting; so does
         one whose loop has stopped, or was closed, when the next call is made.
 
-        `begun` would do it with a future that has locks beside one that has none, at three times the price.
+        A future that has locks beside one that has none would do it at three times the price.
         """
         here, handover = asyncio.get_running_loop(), _Handover()
         done: asyncio.Future[T] = _Outcome(handover)
 
-        def tell(put: Callable[..., object], *what: object) -> None:
+        def tell(put: str, *what: object) -> None:
             try:
-                here.call_soon_threadsafe(lambda: done.done() or put(*what))
+                here.call_soon_threadsafe(lambda: done.done() or getattr(done, put)(*what))
             except RuntimeError:  # the loop of the caller was closed
                 handover.lose()
 
-        async def work() -> None:
-            try:
-                tell(done.set_result, await handover.of(step))
-            except asyncio.CancelledError:
-                tell(done.cancel)
-            except BaseException as error:  # noqa: BLE001 - whatever it is: the caller would wait for ever
-                tell(done.set_exception, error)
-
-        with self._open() as there:
-            handover.loop = there
-            there.call_soon_threadsafe(lambda: there.create_task(work()))
-            calls = self._awaited.setdefault(here, set())
-            calls.add(handover)
+        calls = self._awaited.setdefault(here, set())
+        calls.add(handover)
         try:
+            self._begin(step, handover, tell)
             outcome = await done
             calls.discard(handover)
             return outcome
@@ -251,7 +256,7 @@ class LoopThread:
 
     def _leave_the_stopped(self, loop: asyncio.AbstractEventLoop) -> None:
         """Nobody takes up what comes of a call whose own loop runs no more: a bot that repeats it is in another."""
-        for each in [each for each in self._awaited if not each.is_running()]:
+        for each in [each for each in list(self._awaited) if not each.is_running()]:
             calls = self._awaited.pop(each)
             while calls:
                 loop.call_soon_threadsafe(calls.pop().lose)
@@ -285,16 +290,6 @@ class LoopThread:
         self._thread = threading.Thread(target=run, name="orderbridge-sync", daemon=True)
         self._thread.start()
         return started.result()
-
-    def _result(self, future: Future[T]) -> T:
-        try:
-            return future.result()
-        except CancelledError as error:
-            if not self.is_closed:
-                raise
-            raise ConfigurationError(
-                "this bridge was closed while the call was under way; if it was to change something, look it up"
-            ) from error
 
     @property
     def is_current(self) -> bool:

@@ -431,7 +431,7 @@ def _be_quiet() -> None:
         reached.set()
         goes_on.wait()
 
-    process.thread.begun(partial(step, process.goes_on))
+    process.thread.begin(partial(step, process.goes_on))
     reached.wait(_LONGEST_STEP)
 
 
