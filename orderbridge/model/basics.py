@@ -15,7 +15,6 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
-    Field,
     GetCoreSchemaHandler,
     PlainSerializer,
     ValidationError,
@@ -313,6 +312,8 @@ def parse_amount(value: object) -> Decimal:
     """
     if (number := plain_amount(value)) is not None:
         return number
+    if type(value) is Decimal:
+        return check_bounds(value)
     if isinstance(value, bool) or not isinstance(value, (str, int, Decimal)):
         kind = type(value).__name__
         hint = "; write it as text, as in '0.01'" if isinstance(value, float) else ""
@@ -401,13 +402,9 @@ def _must_be_positive(number: Decimal) -> Decimal:
     return number
 
 
-def _accept(value: Any) -> Any:
-    return parse_amount(value)
-
-
 _Plain = PlainSerializer(plain, return_type=str, when_used="json")
 # An amount as a venue or a file states it; JSON holds it as text, so that nothing is rounded on the way.
-Amount = Annotated[Decimal, BeforeValidator(_accept), Field(max_digits=None, allow_inf_nan=False), _Plain]
+Amount = Annotated[Decimal, BeforeValidator(parse_amount), _Plain]
 PositiveAmount = Annotated[Amount, AfterValidator(_must_be_positive)]
 
 
