@@ -243,14 +243,13 @@ class Watch:
             IN_USE: True,
             **{name: getattr(self, name) for name in _WATCHED},
             **{name: _nothing for name in _BESIDE if hasattr(exchange, name)},
+            "on_json_response": exact_json,
             "sort_by_2": _sorted,
             "parse_order": _row_by_row(exchange.parse_order),
             "parse_trade": _row_by_row(exchange.parse_trade),
             "filter_by_since_limit": _every_row(exchange.filter_by_since_limit, 1),
             "filter_by_value_since_limit": _every_row(exchange.filter_by_value_since_limit, 2),
         }
-        if not _overrides_json(exchange):
-            ours["on_json_response"] = exact_json
         self._own = {name: getattr(exchange, name) for name in _WATCHED}
         # Where what is changed stands, the object or its options, and how it was.
         changed = [(vars(exchange), [*ours, *_OF_MARKETS]), (exchange.options, [*_OPTIONS, *self._market_options])]
@@ -411,12 +410,6 @@ def _every_row(keep: Callable[..., Any], first: int) -> Callable[..., Any]:
         return keep(*rows, **more) if current_call.get() is None else keep(*rows[:first])
 
     return kept
-
-
-def _overrides_json(exchange: Any) -> bool:
-    """True if an exchange's class reads JSON in a way of its own."""
-    kinds = [kind for kind in type(exchange).__mro__ if "on_json_response" in vars(kind)]
-    return not kinds or not kinds[0].__module__.endswith("base.exchange")
 
 
 def _is_before_sending(error: BaseException, sent: Sent) -> bool:
