@@ -254,20 +254,15 @@ class CcxtReads(VenueReads):
         kinds: list[Mapping[str, Any]] = [{}, TRIGGER] if self.traits.trigger_orders_apart else [{}]
         asks = [(asked, params) for asked in symbols for params in kinds]
         pages = await read_each(lambda ask: self._open_page(*ask, deadline), asks)
-        self._note_where([("trigger" in params, page) for (_, params), page in zip(asks, pages, strict=True)])
+        # Which are asked for, and cancelled, as those that wait for a price. Where ccxt passes over the parameter, both
+        # lists are the one: the plain list, noted last, counts.
+        for (_, params), page in reversed([*zip(asks, pages, strict=True)]):
+            unread = [(row.order_id, None) for row in page.bad if row.order_id]
+            for id, where in [*unread, *((order.order_id, order.symbol) for order in page.good)]:
+                self.memory.shown(id, where, apart="trigger" in params)
         rows = joined(pages)
         rows.good = [order for order in rows.good if symbol in (None, order.symbol)]
         return rows
-
-    def _note_where(self, pages: Sequence[tuple[bool, Rows[Order]]]) -> None:
-        """Remember which orders must be asked for, and cancelled, as those that wait for a price."""
-        ids: dict[bool, set[tuple[str, Symbol | None]]] = {False: set(), True: set()}
-        for apart, page in pages:
-            ids[apart] |= {(order.order_id, order.symbol) for order in page.good}
-            ids[apart] |= {(row.order_id, None) for row in page.bad if row.order_id}
-        for id in ids[True] | ids[False]:
-            # Where ccxt passes over the parameter, both lists are the one.
-            self.memory.shown(*id, apart=id not in ids[False])
 
     async def _open_page(self, symbol: Symbol | None, params: Mapping[str, Any], deadline: Deadline) -> Rows[Order]:
         asked, listing = self.markets.spelled(symbol), self.traits.open_orders
