@@ -8,7 +8,7 @@ import os
 import re
 import select
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, cast
 from weakref import WeakSet
 
 from orderbridge.errors import ConfigurationError
@@ -33,8 +33,8 @@ try:
 except ImportError as missing:  # pragma: no cover - the test install has it
     raise ConfigurationError("the aiohttp engine needs: pip install 'orderbridge[fast]'") from missing
 
-_ADDRESS: Final = re.compile(r"(https?://[^\s/?#]+)(?:/[!-~]*)?", re.ASCII | re.IGNORECASE)
-_SPOKEN: Final = ("is_connected", "read", "set_response_params", "should_close")
+_ADDRESS: Final = re.compile(r"""(https?://[!"$-.0->@-~]+)(?:/[!-~]*)?""", re.IGNORECASE)
+_SPOKEN: Final = ("exception", "is_connected", "read", "set_response_params", "should_close")
 
 
 class _Exchange(Attempt):
@@ -47,11 +47,12 @@ class _Exchange(Attempt):
         """For so long from now on, and no longer than the attempt lasts, something may come."""
         self.until = min(self.ends, self.now() + seconds)
 
-    def give_up(self) -> None:
-        """Tear the connection down, by which the wait ends. Where the answer was whole it may be another's by now."""
-        if self.connection is not None and (transport := self.connection.transport) is not None:
-            self.gave_up = True
+    def abort(self) -> bool:
+        """Tear the connection down, with what is unsent. False: it is gone, or another's since the answer was whole."""
+        transport = None if self.connection is None else self.connection.transport
+        if transport is not None:
             transport.abort()
+        return transport is not None
 
 
 class _Way:
@@ -63,7 +64,8 @@ class _Way:
         self.opener = aiohttp.ClientRequest(
             "GET", url, loop=asyncio.get_running_loop(), proxy=None if proxy is None else URL(proxy.url)
         )
-        self._prefix = origin if proxy is not None and not self.opener.is_ssl() else ""
+        host = self.opener.headers["Host"]
+        self._prefix = f"http://{host}" if proxy is not None and not self.opener.is_ssl() else ""
 
     @cached_property
     def _headers(self) -> dict[str, str]:
@@ -73,7 +75,7 @@ class _Way:
     def head(self, request: WireRequest) -> bytes:
         """The request as it is written, but for its body. A proxy of plain HTTP is named the whole address."""
         headers = self._headers.copy()
-        if request.body or request.method != "GET":
+        if request.body or request.method not in {"GET", "HEAD"}:
             headers["content-length"] = f"Content-Length: {len(request.body)}\r\n"
         for name, value in request.headers.items():
             headers[name.lower()] = f"{name}: {value}\r\n"
@@ -147,6 +149,11 @@ class AiohttpTransport:
             raise
         except (NothingSent, NoAnswer) as error:
             text = str(error)
+        except asyncio.CancelledError:
+            # By the connector, which cancels those that wait for it when it is closed.
+            if not self._closed or cast("asyncio.Task[Any]", asyncio.current_task()).cancelling():
+                raise
+            text = "this HTTP transport was closed"
         except Exception as error:  # noqa: BLE001 - whatever it is, what counts is whether a byte had left
             text = "no whole answer in time" if exchange.gave_up else told(error, request, proxy=proxy)
         finally:
@@ -157,7 +164,7 @@ class AiohttpTransport:
     def _way_to(self, url: str) -> _Way:
         if (address := _ADDRESS.fullmatch(url)) is None:
             # A space or a line break would end the line of the request.
-            raise NothingSent(f"{url!r} is no address, or holds characters that no URL may hold")
+            raise NothingSent("the URL is no http(s) address, or holds characters that none may hold")
         origin = address[1]
         if origin not in self._ways:
             self._ways[origin] = _Way(origin, self._proxies.of(url))
@@ -168,8 +175,6 @@ class AiohttpTransport:
         try:
             exchange.check()
             protocol: Any = connection.protocol
-            if not protocol.is_connected():
-                raise NothingSent("the peer closed the connection before the request left")
             protocol.set_response_params(read_until_eof=True, skip_payload=request.method == "HEAD")
             data = way.head(request) + request.body
             exchange.connection = connection
@@ -180,8 +185,11 @@ class AiohttpTransport:
             if exchange.connection is None:
                 connection.release()
             else:
+                exchange.abort()
                 connection.close()
             raise
+        if protocol.is_connected() and protocol.transport.get_write_buffer_size():
+            exchange.abort()  # answered before it was read: the next request would leave behind what is unsent
         connection.release()
         return response
 
@@ -199,14 +207,19 @@ class AiohttpTransport:
             connection = await connector.connect(way.opener, [], limit)
             protocol: Any = connection.protocol
             is_new = protocol not in self._used
-            if is_new or not (protocol.should_close or _is_readable(protocol.transport)):
-                self._used.add(protocol)
+            self._used.add(protocol)
+            # After its handshake a new one has bytes of TLS to be read.
+            if not (protocol.should_close or (not is_new and _is_readable(protocol.transport))):
                 return connection
             connection.close()
+            if is_new:
+                raise NothingSent("the peer spoke before it was asked, or hung up")
 
     async def _answer(self, protocol: Any, exchange: _Exchange) -> WireResponse:
         message, content = await protocol.read()
-        while message.code in range(100, 200) and message.code != 101:
+        while message.code in range(100, 200):
+            if message.code == 101:
+                raise NoAnswer("the peer began to speak another protocol")
             message, content = await protocol.read()
         chunks, size = [], 0
         while not content.at_eof():
@@ -216,6 +229,10 @@ class AiohttpTransport:
             if size > self._limits.max_body:
                 raise NoAnswer(f"the answer is larger than {self._limits.max_body} bytes")
         headers = {name.lower(): value for name, value in message.headers.items()}
+        # The end of the connection, whoever made it, is the end of an answer that tells no other.
+        is_cut = exchange.gave_up or self._closed or isinstance(protocol.exception(), aiohttp.ClientOSError)
+        if is_cut and not (message.chunked or "content-length" in headers):
+            raise NoAnswer("the connection was lost before the answer had ended")
         return WireResponse(message.code, headers, b"".join(chunks))
 
     def _watch(self, exchange: _Exchange) -> None:
@@ -231,13 +248,15 @@ class AiohttpTransport:
         loop = asyncio.get_running_loop()
         for exchange in [each for each in self._waiting if each.until <= loop.time()]:
             self._waiting.discard(exchange)
-            exchange.give_up()
+            exchange.gave_up = exchange.abort()
         first = min((each.until for each in self._waiting), default=None)
         self._look_at = None if first is None else loop.call_at(first, self._look)
 
     async def aclose(self) -> None:
         self._closed = True
         if self._connector is not None and not self._loop.is_the_parents:
+            for exchange in self._waiting:
+                exchange.abort()
             await self._connector.close()
             # aiohttp closes TLS transports one turn of the loop later.
             await asyncio.sleep(0)

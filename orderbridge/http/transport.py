@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 MAX_BODY: Final = 8 * 1024 * 1024
 _SECRET_HEADERS: Final = frozenset({"authorization", "cookie", "set-cookie", "proxy-authorization"})
+_METHOD: Final = re.compile("[A-Z]+")
+_FRAMING: Final = frozenset({"content-length", "transfer-encoding"})
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER: Final = re.compile(r"[ -~\x80-\xff]*")
 _TOLD: Final = 300
@@ -205,12 +207,14 @@ def told(error: BaseException, request: WireRequest | None = None, *, proxy: Pro
 
 
 def check_request(request: WireRequest) -> None:
-    """NothingSent: method or header hold what none may. Said here, as libraries repeat a header's value in errors."""
-    if not _TOKEN.fullmatch(request.method):
+    """NothingSent: method or header are none to send. Said here, as libraries repeat a header's value in errors."""
+    if not _METHOD.fullmatch(request.method):
         raise NothingSent(f"{request.method!r} is no method")
     for name, value in request.headers.items():
         if not (_TOKEN.fullmatch(name) and _HEADER.fullmatch(value)):
             raise NothingSent(f"the header {name!r} holds characters that no header may hold")
+        if name.lower() in _FRAMING:
+            raise NothingSent(f"the header {name!r} is the engine's to say: another length makes two requests of one")
 
 
 @dataclass(frozen=True, slots=True)

@@ -201,27 +201,104 @@ async def test_a_request_leaves_in_one_piece(serve: Serve) -> None:
     assert (response.status, peer.requests[1][-2:]) == (200, b"{}")
 
 
-async def test_a_new_connection_that_is_lost_at_once_sends_nothing(
-    serve: Serve, monkeypatch: pytest.MonkeyPatch
+async def lost(connection: aiohttp.connector.Connection) -> None:
+    """The peer goes."""
+    assert connection.transport is not None
+    connection.transport.abort()
+    await asyncio.sleep(0)
+
+
+async def spoken(connection: aiohttp.connector.Connection) -> None:
+    """The peer sends an answer to nothing."""
+    assert connection.protocol is not None
+    connection.protocol.data_received(OK)
+
+
+@pytest.mark.parametrize("happens", [lost, spoken])
+async def test_a_new_connection_that_is_of_no_use_sends_nothing(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, happens: Callable[[Any], Awaitable[None]]
 ) -> None:
-    """Where the peer goes between the handshake and the request, no byte of it left."""
+    """Where the peer goes or speaks before it is asked, no byte leaves, and what it said is no answer."""
     peer = await serve(OK)
     connect = aiohttp.TCPConnector.connect
 
-    async def lost(self: aiohttp.TCPConnector, *args: Any) -> Any:
+    async def connected(self: aiohttp.TCPConnector, *args: Any) -> Any:
         connection = await connect(self, *args)
-        assert connection.transport is not None
-        connection.transport.abort()
-        await asyncio.sleep(0)
+        await happens(connection)
         return connection
 
-    monkeypatch.setattr(aiohttp.TCPConnector, "connect", lost)
+    monkeypatch.setattr(aiohttp.TCPConnector, "connect", connected)
     transport = AiohttpTransport()
-    with pytest.raises(NothingSent, match="before the request left"):
+    with pytest.raises(NothingSent, match="spoke before it was asked, or hung up"):
         await transport.send(WireRequest("POST", peer.url, {}, b"{}"), timeout=5)
     await transport.aclose()
 
     assert peer.requests == []
+
+
+MUCH = b"x" * 8_000_000
+
+
+class Unread:
+    """A peer that may answer by the head of a request, and reads its body once it is let."""
+
+    def __init__(self, *, answers: bool) -> None:
+        self.answers, self.asked, self.is_let = answers, asyncio.Event(), asyncio.Event()
+        self.tasks: list[asyncio.Task[Any]] = []
+
+    async def __aenter__(self) -> str:
+        self.server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        return f"http://127.0.0.1:{self.server.sockets[0].getsockname()[1]}"
+
+    async def __aexit__(self, *exc: object) -> None:
+        self.is_let.set()
+        self.server.close()
+        await asyncio.gather(*self.tasks)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.tasks.append(asyncio.ensure_future(self._one(reader, writer)))
+
+    async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+        """The last that came on a connection."""
+        read = await reader.readuntil(b"\r\n\r\n")
+        self.asked.set()
+        if self.answers:
+            writer.write(OK)
+        await self.is_let.wait()
+        with contextlib.suppress(ConnectionError):
+            while data := await reader.read(2**20):
+                read = (read + data)[-4096:]
+        writer.close()
+        return read
+
+
+async def test_a_request_does_not_leave_behind_what_is_unsent_of_another(engine: Engine) -> None:
+    """A connection that was answered before all was sent is not kept: no `not_after` would hold on it."""
+    peer, transport = Unread(answers=True), engine()
+    async with peer as url:
+        with contextlib.suppress(NoAnswer):
+            await transport.send(WireRequest("POST", f"{url}/first", {}, MUCH), timeout=2)
+        second = asyncio.ensure_future(transport.send(WireRequest("POST", f"{url}/second", {}, b"{}"), timeout=5))
+        for _ in range(10):  # turns of the loop in which it may get a connection
+            await asyncio.sleep(0)
+        peer.is_let.set()
+        with contextlib.suppress(NoAnswer):
+            await second
+        await transport.aclose()
+
+    assert not any(b"xPOST /second" in task.result() for task in peer.tasks)
+
+
+async def test_closing_waits_for_nothing_that_is_unsent(engine: Engine) -> None:
+    """A peer that reads no further holds up neither the end of the engine nor that of its request."""
+    peer, transport = Unread(answers=False), engine()
+    async with peer as url:
+        sending = asyncio.ensure_future(transport.send(WireRequest("POST", url, {}, MUCH), timeout=60))
+        await peer.asked.wait()
+        async with asyncio.timeout(20):
+            await transport.aclose()
+            with pytest.raises(NoAnswer):
+                await sending
 
 
 async def test_what_left_in_time_is_waited_for_beyond_the_deadline(serve: Serve, engine: Engine) -> None:

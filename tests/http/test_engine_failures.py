@@ -106,6 +106,19 @@ async def test_running_out_of_time_while_connecting_sent_nothing(
         await engine(**limits).send(WireRequest("POST", f"http://127.0.0.1:{full_backlog}/"), timeout=timeout)
 
 
+async def test_closing_while_connecting_sent_nothing(engine: Engine, full_backlog: int) -> None:
+    """Who waits for a connection when the engine is closed is told so, and is not cancelled: nobody asked for that."""
+    transport = engine()
+    request = WireRequest("POST", f"http://127.0.0.1:{full_backlog}/", {}, b"{}")
+    sending = [asyncio.ensure_future(transport.send(request, timeout=3)) for _ in range(120)]
+    await asyncio.sleep(0.1)
+
+    await transport.aclose()
+
+    outcomes = await asyncio.gather(*sending, return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} == {NothingSent}
+
+
 async def test_a_certificate_that_nobody_vouches_for_is_refused(
     serve: Serve, engine: Engine, self_signed: Path
 ) -> None:
@@ -265,6 +278,33 @@ async def test_a_silent_peer_is_given_up_at_the_read_limit(serve: Serve, engine:
         await engine(read=0.1).send(WireRequest("GET", peer.url), timeout=30)
 
 
+UNTOLD = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n[1, 2"
+
+
+async def part_and_silence(writer: asyncio.StreamWriter) -> None:
+    """The part of an answer whose length nothing but the end of the connection tells, and no more."""
+    writer.write(UNTOLD)
+    await asyncio.Event().wait()
+
+
+async def part_and_reset(writer: asyncio.StreamWriter) -> None:
+    """The same, and the connection torn down once it was read."""
+    writer.write(UNTOLD)
+    await writer.drain()
+    for _ in range(10):  # turns of the loop in which the client reads it
+        await asyncio.sleep(0)
+    await reset(writer)
+
+
+@pytest.mark.parametrize("end", [part_and_silence, part_and_reset], ids=["given up", "reset"])
+async def test_a_part_of_an_answer_that_tells_no_length_is_no_answer(serve: Serve, engine: Engine, end: Any) -> None:
+    """Only the peer's own end makes such an answer whole: not our giving it up, nor a connection torn down."""
+    peer = await serve(end)
+
+    with pytest.raises(NoAnswer):
+        await engine(read=0.5).send(WireRequest("GET", peer.url), timeout=5)
+
+
 async def test_an_answer_that_keeps_coming_is_waited_for(serve: Serve, engine: Engine) -> None:
     """The time to read begins anew with the bytes that come: in all it may take longer than that."""
 
@@ -347,6 +387,17 @@ async def test_an_address_that_cannot_be_one_sent_nothing(engine: Engine, url: s
         await engine().send(WireRequest("POST", url), timeout=5)
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1\0", "127.0.0.1\x7f", "locälhost", "local host"])
+async def test_a_host_that_is_none_is_not_sent(serve: Serve, engine: Engine, host: str) -> None:
+    """No control character, space or letter beyond ASCII gets into the line that names the host."""
+    peer = await serve(OK)
+
+    with pytest.raises(NothingSent):
+        await engine().send(WireRequest("GET", peer.url.replace("127.0.0.1", host)), timeout=5)
+
+    assert peer.requests == []
+
+
 @pytest.mark.parametrize("url", ["/\0", "/\n", "/ñ", "/a b"])
 async def test_a_target_that_cannot_be_sent_as_it_stands_is_not_sent(serve: Serve, engine: Engine, url: str) -> None:
     """A path that would have to be changed, or would break the request in two, does not leave."""
@@ -371,12 +422,13 @@ async def test_a_header_that_would_break_the_request_is_not_sent(serve: Serve, e
 
 @pytest.mark.parametrize(
     ("method", "name"),
-    [("GET / HTTP/1.1\r\nx-evil: 1\r\n\r\nGET", "x-a"), ("G T", "x-a"), ("GET", "x-evil: 1\r\nx-a"), ("GET", "")],
+    [("GET / HTTP/1.1\r\nx-evil: 1\r\n\r\nGET", "x-a"), ("G T", "x-a"), ("get", "x-a")]
+    + [("GET", name) for name in ("x-evil: 1\r\nx-a", "", "Content-Length", "transfer-encoding")],
 )
 async def test_a_method_or_a_header_name_that_is_none_is_not_sent(
     serve: Serve, engine: Engine, method: str, name: str
 ) -> None:
-    """What would break the request in two, or make a second header, does not leave."""
+    """What would break the request in two, add a header, or tell another length than its own, does not leave."""
     peer = await serve(OK)
 
     with pytest.raises(NothingSent):

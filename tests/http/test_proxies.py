@@ -155,3 +155,16 @@ async def test_what_signs_a_request_is_not_in_its_error(serve: Serve, engine: En
 
         told = everything(caught.value)
         assert not [secret for secret in ("5ec2e7", "somekey", "hunter2") if secret in told]
+
+
+async def test_a_plain_proxy_is_told_no_user_of_the_venue(
+    serve: Serve, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """User and password of an address do not stand in the line of a request, which proxies log."""
+    peer = await serve(OK)
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{port_of(peer)}")
+
+    await engine().send(WireRequest("GET", VENUE.replace("//", "//us:s3cret@")), timeout=5)
+
+    assert "s3cret" not in peer.lines[0]
+    assert peer.lines[0].startswith(f"GET {VENUE.partition('?')[0].rstrip('/')}")
