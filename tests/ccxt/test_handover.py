@@ -349,6 +349,30 @@ def test_a_create_of_a_loop_that_runs_no_more_is_answered_by_it(
         loop.close()
 
 
+@pytest.mark.parametrize("is_answered", [False, True], ids=["in flight", "answered"])
+def test_a_create_beside_an_error_that_ended_the_run_is_answered_by_it(venue: Simulator, is_answered: bool) -> None:
+    """`asyncio.run` was left by the error, and the bot starts over with the create that nobody waits for."""
+    import orderbridge.ccxt.async_support as ccxt
+
+    exchange = made(ccxt, venue)
+    asyncio.run(exchange.fetch_open_orders())
+    if not is_answered:
+        venue.bitso.fault("delay", operation="place", nth=1, seconds=1.5)
+
+    async def bot() -> None:
+        with handing(asyncio.get_running_loop()) as handed:
+            task = asyncio.ensure_future(exchange.create_order(*LIMIT))
+            await (asyncio.sleep(0) if is_answered else until(lambda: placed(venue)))
+            assert handed.wait(20) if is_answered else not task.done()
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        asyncio.run(bot())
+    order = asyncio.run(exchange.create_order(*LIMIT))
+
+    assert live(venue) == [order["id"]]
+
+
 def test_what_a_loop_that_runs_no_more_was_to_be_told_is_told_to_the_next_process(
     venue: Simulator, tmp_path: Any
 ) -> None:
