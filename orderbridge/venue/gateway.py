@@ -68,11 +68,16 @@ class VenueGateway(UnsupportedCalls):
         self.name = gateway_name(venue, account)
         self.parts = parts
 
+    @property
+    def _usable(self) -> Parts:
+        """The parts, of a gateway that can send. ConfigurationError: it is closed, or in another event loop."""
+        self.parts.sender.check_usable()
+        return self.parts
+
     @checked_call
     async def permit(self, lane: Lane = "place", *, timeout: float | None = None) -> Permit:
         """Wait for the right to send one request. NotSent: none in time, or a lock-out lasts longer."""
-        self.parts.sender.check_usable()
-        return await self.parts.sender.session.permit(lane, timeout=timeout)
+        return await self._usable.sender.session.permit(lane, timeout=timeout)
 
     @checked_call
     async def submit(
@@ -99,8 +104,7 @@ class VenueGateway(UnsupportedCalls):
             DuplicateClientOrderId: an order has this client order id; it is no rejection.
             OutcomeUnknown: sent, and no clear answer, or one about another order. Resolve it; do not send it again.
         """
-        placing = self.parts.placing or self._lacks("submit")
-        self.parts.sender.check_usable()
+        placing = self._usable.placing or self._lacks("submit")
         return await placing.submit(request, permit=permit, not_after=not_after, deadline=Deadline(timeout))
 
     @checked_call
@@ -112,8 +116,7 @@ class VenueGateway(UnsupportedCalls):
             ConfigurationError: a ref of another gateway, a closed gateway, a second loop, a wrong address. Whatever
                 else fails leaves refs undecided.
         """
-        self.parts.sender.check_usable()
-        return await self.parts.look_up(refs, Deadline(timeout))
+        return await self._usable.look_up(refs, Deadline(timeout))
 
     @checked_call
     def remember(self, orders: Collection[Order]) -> bool:
@@ -128,8 +131,7 @@ class VenueGateway(UnsupportedCalls):
     @checked_call
     async def get(self, ref: RefLike, *, timeout: float | None = None) -> Order:
         """The one order that answers to `ref`. Raises as `orderbridge.gateway.order_from` says."""
-        self.parts.sender.check_usable()
-        return order_from(await self.parts.look_up((ref,), Deadline(timeout)), ref)
+        return order_from(await self._usable.look_up((ref,), Deadline(timeout)), ref)
 
     @checked_call
     async def open_orders(self, *, symbol: str | None = None, timeout: float | None = None) -> OrderList:
@@ -139,9 +141,9 @@ class VenueGateway(UnsupportedCalls):
         Raises:
             UnexpectedResponse: the list cannot be shown to be complete. The errors of a read.
         """
-        self.parts.sender.check_usable()
-        wanted, as_of = self._symbol(symbol), self.parts.now()
-        rows = await self.parts.open_orders(wanted, Deadline(timeout))
+        parts, wanted = self._usable, self._symbol(symbol)
+        as_of = parts.now()
+        rows = await parts.open_orders(wanted, Deadline(timeout))
         return OrderList(
             orders=tuple(rows.good),
             as_of=as_of,
@@ -163,8 +165,7 @@ class VenueGateway(UnsupportedCalls):
             OutcomeUnknown: sent, and neither the answer nor the order could be read: look it up, cancel again.
             NotSent, AuthenticationFailed, PermissionDenied, RateLimited, VenueError: nothing was cancelled.
         """
-        cancelling = self.parts.cancelling or self._lacks("cancel")
-        self.parts.sender.check_usable()
+        cancelling = self._usable.cancelling or self._lacks("cancel")
         return await cancelling.cancel(ref, deadline=Deadline(timeout))
 
     @checked_call
@@ -180,8 +181,7 @@ class VenueGateway(UnsupportedCalls):
             OutcomeUnknown: of some it is not certain; the message names them.
             NotSent and the errors of `open_orders`: nothing was cancelled.
         """
-        cancelling = self.parts.cancelling or self._lacks("cancel_all")
-        self.parts.sender.check_usable()
+        cancelling = self._usable.cancelling or self._lacks("cancel_all")
         return await cancelling.cancel_all(symbol=self._symbol(symbol), deadline=Deadline(timeout))
 
     @checked_call
@@ -200,8 +200,7 @@ class VenueGateway(UnsupportedCalls):
             OrderRejected: the venue refused the change, and the order stands as it was.
             OutcomeUnknown: sent, and no clear answer.
         """
-        editing = self.parts.editing or self._lacks("edit")
-        self.parts.sender.check_usable()
+        editing = self._usable.editing or self._lacks("edit")
         return await editing.edit(ref, changes, deadline=Deadline(timeout))
 
     @checked_call
@@ -263,8 +262,7 @@ class VenueGateway(UnsupportedCalls):
         Raises:
             VenueUnavailable, UnexpectedResponse, RateLimited.
         """
-        markets = self.parts.markets or self._lacks("markets")
-        self.parts.sender.check_usable()
+        markets = self._usable.markets or self._lacks("markets")
         return await markets.get(refresh=refresh, deadline=Deadline(timeout))
 
     def _symbol(self, text: str | None) -> Symbol | None:

@@ -339,19 +339,15 @@ class Sender:
             raise errors.NotSent(f"nothing was sent: {why}", **self._where(call)) from error
         finally:
             if self.session.log.isEnabledFor(logging.INFO):
-                extra = log_facts(**self._about(call))
+                extra = self._about(call)
                 self.session.log.info("%s -> %s at try %d", call.operation, outcome, tries.count, extra=extra)
 
     def _where(self, call: VenueCall) -> errors.Where:
         return errors.Where(gateway=self.gateway, operation=call.operation)
 
     def _about(self, call: VenueCall) -> dict[str, Any]:
-        return {
-            "gateway": self.gateway,
-            "operation": call.operation,
-            "order_id": call.order_id,
-            "client_order_id": call.client_order_id,
-        }
+        ids = {"order_id": call.order_id, "client_order_id": call.client_order_id}
+        return log_facts(self.gateway, call.operation, **ids)
 
     async def _repeat(
         self, call: VenueCall, deadline: Deadline, lane: Lane, tries: Tries, *, once: bool = False
@@ -525,7 +521,7 @@ class Sender:
             if not tries.paid:
                 self.session.limiter.give_back(permit.lane)
             if self.session.log.isEnabledFor(logging.INFO):
-                self.session.log.info("%s -> %s", call.operation, outcome, extra=log_facts(**self._about(call)))
+                self.session.log.info("%s -> %s", call.operation, outcome, extra=self._about(call))
 
     async def _permit(self, permit: Permit | None, deadline: Deadline, until: Deadline, where: errors.Where) -> Permit:
         """The permit, spent. NotSent: it is given back. ConfigurationError: it is not one for here."""

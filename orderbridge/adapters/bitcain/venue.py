@@ -33,7 +33,7 @@ from orderbridge.venue.lists import Window
 from orderbridge.venue.lookup import no_id_of
 from orderbridge.venue.memory import OrderMemory
 from orderbridge.venue.rows import RowReader, Rows, Unusable
-from orderbridge.venue.sender import HttpCall, Sender, http_sender
+from orderbridge.venue.sender import HttpCall, http_sender
 from orderbridge.venue.submit import Placing, Unclear, order_as_asked
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ class BitcainGateway(VenueGateway):
         )
         resolving, first = reads.in_lane("resolve"), reads.in_lane("cancel")
         mode_of: dict[str, Any] = {"include_unknown_mode": include_unknown_mode}
-        self._edits = _Edits(sender, resolving, _seeking(resolving, scan_since=scan_since), **mode_of)
+        self._edits = _Edits(resolving, _seeking(resolving, scan_since=scan_since), **mode_of)
 
         parts = Parts(
             sender=sender,
@@ -176,7 +176,7 @@ class BitcainGateway(VenueGateway):
                 paper=mode == "paper",
                 known=reads.memory.created,
             ),
-            cancelling=_cancelling(sender, first, scan_since=scan_since, **mode_of),
+            cancelling=_cancelling(first, scan_since=scan_since, **mode_of),
             editing=self._edits.editing,
             close=self._keeper.aclose,
         )
@@ -313,15 +313,14 @@ _BY_STATE: Final = frozenset({400, 409})
 class _Edits:
     """The changes and retries of one account."""
 
-    def __init__(self, sender: Sender, reads: BitcainReads, seeking: Seeking, *, include_unknown_mode: bool) -> None:
-        self._sender = sender
+    def __init__(self, reads: BitcainReads, seeking: Seeking, *, include_unknown_mode: bool) -> None:
         self._reads = reads
         self._seeking = seeking
         self._include_unknown_mode = include_unknown_mode
         self.editing = Editing(
             find=self._find,
             check=_checked,
-            sender=sender,
+            sender=reads.sender,
             call=lambda order, changes: _call(order, EDIT, "PATCH", fields=mapping.edit_to_wire(changes)),
             shown=self._shown,
             look=self._read_back,
@@ -343,7 +342,7 @@ class _Edits:
             raise errors.OrderNotActive(message, order=order)
         try:
             call = _call(order, RETRY, "POST", wire.RETRY)
-            payload = await self._sender.write(call, deadline=deadline)
+            payload = await self._reads.sender.write(call, deadline=deadline)
         except errors.VenueError as refused:
             if not _may_be_state(refused):
                 raise
@@ -478,13 +477,11 @@ def _seeking(reads: BitcainReads, *, scan_since: timedelta) -> Seeking:
     )
 
 
-def _cancelling(
-    sender: Sender, reads: BitcainReads, *, scan_since: timedelta, include_unknown_mode: bool
-) -> Cancelling:
+def _cancelling(reads: BitcainReads, *, scan_since: timedelta, include_unknown_mode: bool) -> Cancelling:
     """How Bitcain cancels: by UUID, one by one. The reads stand first in line, as the cancels do."""
 
     async def send(meant: Meant, deadline: Deadline) -> Cancelled:
-        payload = await sender.cancel(_call(meant, CANCEL, "DELETE"), deadline=deadline)
+        payload = await reads.sender.cancel(_call(meant, CANCEL, "DELETE"), deadline=deadline)
         order = reads.read_in(payload, wire.CANCELLED_ORDER, symbol=meant.symbol, operation=CANCEL)
         return Cancelled(order=order if order is not None and order.order_id == meant.order_id else None)
 

@@ -477,11 +477,8 @@ def modify_to_wire(changes: OrderEdit) -> dict[str, str]:
 
     Source: Bitso API v4, "Modify an Order".
     """
-    return {**_amounts(major=changes.quantity, price=changes.price, stop=changes.stop_price), "cancel": "0"}
-
-
-def _amounts(**fields: Decimal | None) -> dict[str, str]:
-    return {name: plain(value) for name, value in fields.items() if value is not None}
+    amounts = {"major": changes.quantity, "price": changes.price, "stop": changes.stop_price}
+    return {**{name: plain(value) for name, value in amounts.items() if value is not None}, "cancel": "0"}
 
 
 def oid_from_answer(payload: object) -> str:

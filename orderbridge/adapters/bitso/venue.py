@@ -168,9 +168,9 @@ class BitsoGateway(VenueGateway):
             open_orders=reads.read_open,
             check_symbol=_check_symbol,
             fills=partial(_fills, reads),
-            placing=_placing(sender, reads, store, clock),
-            cancelling=_cancelling(sender, resolving, partial(find, resolving)),
-            editing=_editing(sender, memory, store, address, partial(find, resolving)),
+            placing=_placing(reads, store),
+            cancelling=_cancelling(resolving, partial(find, resolving)),
+            editing=_editing(resolving, store, address, partial(find, resolving)),
             markets=store,
             learn=memory.learn,
         )
@@ -200,12 +200,7 @@ def _fills(
     return reads.trades_by_ref(OrderRef.of(ref), timeout=timeout)
 
 
-def _placing(
-    sender: Sender,
-    reads: BitsoReads,
-    markets: MarketStore,
-    clock: Callable[[], float],
-) -> Placing:
+def _placing(reads: BitsoReads, markets: MarketStore) -> Placing:
     def call(request: OrderRequest, client_order_id: str | None) -> HttpCall:
         fields = mapping.order_to_wire(request, client_order_id=client_order_id or "")
         return HttpCall(
@@ -222,9 +217,9 @@ def _placing(
         )
 
     return Placing(
-        sender=sender,
+        sender=reads.sender,
         capabilities=CAPABILITIES,
-        clock=clock,
+        clock=reads.clock,
         call=call,
         said=said,
         known=reads.memory.take,
@@ -234,7 +229,7 @@ def _placing(
     )
 
 
-def _editing(sender: Sender, memory: OrderMemory, markets: MarketStore, address: str, find: LookUp) -> Editing:
+def _editing(reads: BitsoReads, markets: MarketStore, address: str, find: LookUp) -> Editing:
     """Changes in place, by v4. Which code an order gets that has ended meanwhile is not documented: any may be it."""
 
     def call(order: Order, changes: OrderEdit) -> HttpCall:
@@ -251,23 +246,24 @@ def _editing(sender: Sender, memory: OrderMemory, markets: MarketStore, address:
         )
 
     async def order_of(given: RefLike, deadline: Deadline) -> Order:
-        (ref,) = parse_refs([given], gateways=[sender.gateway])
+        (ref,) = parse_refs([given], gateways=[reads.sender.gateway])
         return order_from(await find([ref], deadline, {}), ref)
 
     return Editing(
         find=order_of,
         check=mapping.checked_edit,
-        sender=sender,
+        sender=reads.sender,
         call=call,
         shown=mapping.check_answer,
         may_be_state=lambda refused: isinstance(refused, (errors.OrderNotFound, errors.OrderRejected)),
         markets=markets,
-        unconfirmed=memory.update,
+        unconfirmed=reads.memory.update,
     )
 
 
-def _cancelling(sender: Sender, reads: BitsoReads, look_up: LookUp) -> Cancelling:
+def _cancelling(reads: BitsoReads, look_up: LookUp) -> Cancelling:
     """How Bitso cancels: under any id, in lists and everything at once."""
+    sender = reads.sender
     deletes = _Deletes(sender)
 
     def refuse(given: RefLike, ref: OrderRef) -> None:
