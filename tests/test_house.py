@@ -26,9 +26,9 @@ from orderbridge.simulator import Simulator
 PACKAGE = Path(orderbridge.__file__).resolve().parent
 ROOT = PACKAGE.parent
 # A listing that can be read.
-MOST_FILES = 133
+MOST_FILES = 132
 # What one call crosses, from the bridge to the wire and back.
-MOST_FILES_OF_A_LOOK_UP = 34
+MOST_FILES_OF_A_LOOK_UP = 33
 MOST_FILES_OF_A_PLACEMENT = 34
 # A signature is written where it is promised and where it is done.
 MOST_DEFINITIONS = 5
