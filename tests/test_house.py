@@ -108,10 +108,14 @@ def test_a_file_name_says_where_one_is() -> None:
 
 
 def test_a_call_is_written_where_it_is_promised_and_where_it_is_done() -> None:
-    """No public call is defined more than five times; the simulator and the command line are others' calls."""
+    """No public call is defined more than five times; the simulator, the command line and futures have their own."""
     places: defaultdict[str, list[str]] = defaultdict(list)
+    classes = [node for _, node in named() if isinstance(node, ast.ClassDef)]
+    futures = [each for each in classes if any("Future" in ast.unparse(base) for base in each.bases)]
+    others = {call for each in futures for call in each.body}
     for place, node in named():
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and not place.startswith(("simulator/", "cli/")):
+        is_call = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node not in others
+        if is_call and not place.startswith(("simulator/", "cli/")):
             places[node.name].append(place)
 
     often = {name: found for name, found in places.items() if name in CALLS and len(found) > MOST_DEFINITIONS}
