@@ -265,24 +265,15 @@ class Placer:
         if suspects.waits:
             why += "; as not-placed it says too that no such order waits there that the journal does not know"
         facts: dict[str, object] = {"why": "if the lost one was"}
-        if suspects.held is None:
-            sending = step(record, Happened.SENDING, at=now, facts=facts, sent_at=now, lost=names)
-            unclear = step(sending.record, Happened.UNCLEAR, at=now, facts={"why": why}, not_after=now)
-            conflict = step(unclear.record, Happened.CONFLICT, at=now, facts={"why": why}, conflicts=(why,))
-            stored = self._same(await self.ledger.journal.create(record, sending, unclear, conflict), record)
-            is_new = stored.id == record.id
-        else:
-            held, only = self._same(suspects.held, record), [PlacementState.PREPARED]
-            begun = await self.ledger.note(
-                held, Happened.SENDING, facts=facts, when=only, sent_at=now, lost=names, conflicts=(why,)
-            )
-            is_new = begun.state is PlacementState.SENDING and begun.conflicts == (why,)
-            stored = begun
-            if is_new:
-                stored = await self.ledger.note(held, Happened.UNCLEAR, facts={"why": why}, not_after=now)
-        if is_new:
-            order = next(iter(suspects.orders), None)
-            self.ledger.alarm(AlarmKind.CONFLICT, why, record=stored, order=order)
+        held = self._same(suspects.held, record) if suspects.held is not None else await self._create(record)
+        only = [PlacementState.PREPARED]
+        begun = await self.ledger.note(
+            held, Happened.SENDING, facts=facts, when=only, sent_at=now, lost=names, conflicts=(why,)
+        )
+        if begun.state is not PlacementState.SENDING or begun.conflicts != (why,):
+            return begun
+        stored = await self.ledger.note(held, Happened.UNCLEAR, facts={"why": why}, not_after=now)
+        self.ledger.alarm(AlarmKind.CONFLICT, why, record=stored, order=next(iter(suspects.orders), None))
         return stored
 
     async def _create(self, record: Record, *then: Transition) -> Record:
