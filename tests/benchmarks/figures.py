@@ -68,6 +68,11 @@ class Row(NamedTuple):
         return "" if self.of_goal is None else "met" if self.of_goal <= 1 else "missed"
 
 
+def alone(group: str, what: str, value: float, goal: float, unit: str = "", *, at_least: bool = False) -> Row:
+    """A row of one figure that ccxt has no like of."""
+    return Row(group, what, (Figure("", value, value, of=unit),), goal, at_least)
+
+
 def shown(value: float | None, unit: str) -> str:
     """A figure with three digits."""
     if value is None:

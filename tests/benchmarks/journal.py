@@ -17,7 +17,7 @@ from pathlib import Path
 from unittest import mock
 
 from orderbridge.placement import SqliteJournal, sqlite, sqlite_file
-from tests.benchmarks.figures import Call, Figure, Row, many, spent
+from tests.benchmarks.figures import Call, Row, alone, many, spent
 from tests.benchmarks.instant import bridge_at_once, limit_buy, place_on
 from tests.bridge.conftest import Stub
 
@@ -27,28 +27,24 @@ MILLION = 1_000_000
 _LOOKS = 400
 
 
-def _row(group: str, what: str, value: float, goal: float, unit: str = "", *, at_least: bool = False) -> Row:
-    return Row(group, what, (Figure("", value, value, of=unit),), goal, at_least)
-
-
 async def journal(_: int) -> AsyncIterator[Row]:
     """Of a placement in a file that has ten thousand, and of the file itself."""
     with tempfile.TemporaryDirectory(prefix="orderbridge-") as name:
         folder = Path(name)
         alone, syncs, together, size = await weigh(folder)
-        yield _row("journal", "syncs of a placement alone", round(syncs, 1), 2)
-        yield _row("journal", "pages of a placement alone", alone, 12)
-        yield _row("journal", "pages of a placement among 25", together, 4)
-        yield _row("journal", "bytes of a placement in the file", size, 2_250, "B")
+        yield alone("journal", "syncs of a placement alone", round(syncs, 1), 2)
+        yield alone("journal", "pages of a placement alone", alone, 12)
+        yield alone("journal", "pages of a placement among 25", together, 4)
+        yield alone("journal", "bytes of a placement in the file", size, 2_250, "B")
         price, allowed = await _price(folder)
-        yield _row("journal", "its part of a placement, in 3 raw commits and 0.3 ms", price / allowed, 1, "×")
+        yield alone("journal", "its part of a placement, in 3 raw commits and 0.3 ms", price / allowed, 1, "×")
         async with bridge_at_once(folder / "many.db") as bridge:
             rates = [AT_ONCE / (await spent(many(place_on(bridge), AT_ONCE), 10))[2] for _ in range(6)]
-        yield _row("journal", "placements a second, 50 at once", statistics.median(rates), 3_000, at_least=True)
+        yield alone("journal", "placements a second, 50 at once", statistics.median(rates), 3_000, at_least=True)
         with multiprocessing.get_context("spawn").Pool(_PROCESSES) as pool:
             paths = [folder / "shared.db"] * _PROCESSES
             longest = max(await asyncio.to_thread(pool.map, longest_write, paths, 1))
-        yield _row("journal", "longest wait of 8 processes to write", longest, 0.5, "s")
+        yield alone("journal", "longest wait of 8 processes to write", longest, 0.5, "s")
 
 
 async def million(_: int) -> AsyncIterator[Row]:
@@ -75,10 +71,10 @@ async def million(_: int) -> AsyncIterator[Row]:
     if min(pages) <= 0:
         raise RuntimeError("the journal's log began anew meanwhile: what it has cannot be counted")
     slowest = max(found, key=lambda name: found[name])
-    yield _row("million", "pages of a placement among 25, at a million", statistics.median(pages), 4)
-    yield _row("million", f"slowest way to find a row, by {slowest}", found[slowest], 0.001, "s")
-    yield _row("million", "opening it, to the first answer", statistics.median(opened), 0.1, "s")
-    yield _row("million", "opening it, to the end of recovery", statistics.median(recovered), 0.1, "s")
+    yield alone("million", "pages of a placement among 25, at a million", statistics.median(pages), 4)
+    yield alone("million", f"slowest way to find a row, by {slowest}", found[slowest], 0.001, "s")
+    yield alone("million", "opening it, to the first answer", statistics.median(opened), 0.1, "s")
+    yield alone("million", "opening it, to the end of recovery", statistics.median(recovered), 0.1, "s")
 
 
 async def _seconds(call: Call) -> float:
