@@ -209,15 +209,6 @@ class _ObjectsProxies(Proxies):
 class _AsTheObject(AiohttpTransport):
     """The HTTP engine of a gateway of ours: it sends as the calling object is set."""
 
-    _last: Proxy | None = None
-
-    def _way_to(self, url: str) -> Any:
-        # A way is kept with its proxy, and the next call may be of an object that has another.
-        if (proxy := self._proxies.of(url)) != self._last:
-            self._last = proxy
-            self._ways.clear()
-        return super()._way_to(url)
-
     async def send(self, request: WireRequest, *, timeout: float, not_after: float | None = None) -> WireResponse:
         call = current.get()
         if call is None:

@@ -130,7 +130,7 @@ class AiohttpTransport:
         self._loop = OneLoop("this HTTP transport")
         self._closed = False
         self._connector: aiohttp.TCPConnector | None = None
-        self._ways: dict[str, _Way] = {}
+        self._ways: dict[tuple[str, Proxy | None], _Way] = {}
         self._used: WeakSet[ResponseHandler] = WeakSet()
         self._waiting: set[_Exchange] = set()
         self._look_at: asyncio.TimerHandle | None = None
@@ -165,10 +165,10 @@ class AiohttpTransport:
         if (address := _ADDRESS.fullmatch(url)) is None:
             # A space or a line break would end the line of the request.
             raise NothingSent("the URL is no http(s) address, or holds characters that none may hold")
-        origin = address[1]
-        if origin not in self._ways:
-            self._ways[origin] = _Way(origin, self._proxies.of(url))
-        return self._ways[origin]
+        origin, proxy = address[1], self._proxies.of(url)
+        if (origin, proxy) not in self._ways:
+            self._ways[origin, proxy] = _Way(origin, proxy)
+        return self._ways[origin, proxy]
 
     async def _exchange(self, request: WireRequest, exchange: _Exchange, way: _Way) -> WireResponse:
         connection = await self._connect(exchange, way)
