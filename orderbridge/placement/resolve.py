@@ -453,8 +453,8 @@ class Resolver:
             # Should a second attempt come to nothing, an order of the first is looked for as after any such verdict.
             watch_until=self._ledger.watch_until(),
         )
-        if again:
-            self._tallies.pop(record.id, None)
+        # Also one that was shown before it is news now, as it was not while this was proven.
+        self._tallies.pop(record.id, None)
         if after.state is PlacementState.NOT_PLACED:
             extra = log_facts(self._gateway.name, "place", client_order_id=after.placement.client_order_id)
             log.warning("the order was not placed: not live, and nothing filled", extra=extra)

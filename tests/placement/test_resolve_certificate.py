@@ -421,6 +421,29 @@ async def test_without_client_ids_an_order_that_fits_and_appears_late_is_alarmed
     assert len(settled.alarms) == 1
 
 
+async def test_without_client_ids_an_order_that_was_hidden_from_the_proof_alone_is_alarmed() -> None:
+    """What kept it from being proven absent once, and was not shown while that was proven, may be it all the same."""
+    venue = Venue(**NAMELESS)
+    settled = Settled(venue)
+    placement = await settled.place()
+    record = await settled.bridge._placements.record_of(placement)
+    resolver = settled.bridge._placements.line("bitso").resolver
+    venue.open = [strange()]
+    await resolver.round([record])
+    candidates = resolver.candidates(placement.placement_id)
+
+    venue.open = []
+    absent = await settled.bridge.resolve(placement, timeout=2)
+    record = await settled.bridge._placements.record_of(absent)
+    venue.open = [strange()]
+    await resolver.round([record])
+    await settled.bridge.aclose()
+
+    assert {order_id for _, order_id, *_ in candidates} == {"oid1"}
+    assert absent.state == "not_placed"
+    assert [(alarm.kind, alarm.order and alarm.order.order_id) for alarm in settled.alarms] == [("ghost", "oid1")]
+
+
 @pytest.mark.parametrize(
     ("spoilt", "history"),
     [
