@@ -194,7 +194,7 @@ def request_of(
         NotSupported, BadRequest, ArgumentsRequired, InvalidOrder: it means nothing, or nothing that is placed here.
     """
     told = given(params)
-    folded, at_market, lives = _kind_of(type)
+    folded, at_market, lives = kind_of(type)
     if folded == "stop" and price is not None:
         at_market = False  # as exchanges that have the word take it
     stop, takes_gain = trigger_of(told, market, gain=folded.startswith("takeprofit")) if told else (None, False)
@@ -222,16 +222,12 @@ def request_of(
         raise ccxt.InvalidOrder(str(error)) from error
 
 
-def _kind_of(type: Any) -> tuple[str, bool, str | None]:
+def kind_of(type: Any) -> tuple[str, bool, str | None]:
+    """A word for orders without its marks, whether they trade at market, and their life. NotSupported: none of ours."""
     folded = type.lower().translate(_NO_MARKS) if isinstance(type, str) else ""
     if folded not in _KINDS:
         raise ccxt.NotSupported(f"orders of type {type!r} are not placed here")
     return folded, *_KINDS[folded]
-
-
-def is_at_market(type: Any) -> bool:
-    """True of a word for orders that trade at market, at once or by a trigger. NotSupported: it is none of ours."""
-    return _kind_of(type)[1]
 
 
 def changes_of(type: Any, amount: Any, price: Any, told: Mapping[str, Any], market: Market | None) -> dict[str, Any]:
@@ -247,7 +243,7 @@ def changes_of(type: Any, amount: Any, price: Any, told: Mapping[str, Any], mark
         changes["quantity"] = amount_of(amount, market)
     if price is not None:
         changes["price"] = price_of(price, market)
-    of_type = None if type is None else _kind_of(type)[2]
+    of_type = None if type is None else kind_of(type)[2]
     life, post_only = _life(told, of_type)
     if of_type in ("IOC", "FOK") or "timeInForce" in told:
         changes["time_in_force"] = life

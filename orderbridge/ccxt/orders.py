@@ -18,7 +18,7 @@ from orderbridge.ccxt.arguments import (
     client_id,
     given,
     id_of,
-    is_at_market,
+    kind_of,
     moment,
     refuse,
     request_of,
@@ -248,7 +248,7 @@ class CcxtOrders:
         with as_ccxt_errors():
             order = await self._bridge.get(ref, timeout=self.timeout)
             row = order_row(order)
-            kind = None if type is None else "market" if is_at_market(type) else "limit"
+            kind = None if type is None else "market" if kind_of(type)[1] else "limit"
             for name, word in (("symbol", symbol), ("type", kind), ("side", side)):
                 if word is not None and str(word).lower() != str(row[name]).lower():
                     raise ccxt.InvalidOrder(f"the {name} of {order.order_id} is {row[name]}, and cannot be made {word}")
@@ -335,15 +335,13 @@ class CcxtOrders:
     async def cancel_orders_for_symbols(self, orders: Sequence[Mapping[str, Any]], params: Params = None) -> list[Row]:
         """As `cancel_orders`, of dicts of an id, or the caller's own as clientOrderId, and a symbol."""
         told_of(params)
-        calls = []
+        named = []
         for each in _listed(orders, "orders"):
-            id, own = (
-                each.get("id") or "",
-                {} if each.get("id") else given({"clientOrderId": each.get("clientOrderId")}),
-            )
+            id = each.get("id") or ""
+            own = {} if id else given({"clientOrderId": each.get("clientOrderId")})
             self._ref(id, own, each.get("symbol"))
-            calls.append(self.cancel_order(id, each.get("symbol"), own))
-        done = await asyncio.gather(*calls, return_exceptions=True)
+            named.append((id, each.get("symbol"), own))
+        done = await asyncio.gather(*(self.cancel_order(*each) for each in named), return_exceptions=True)
         for error in done:
             if isinstance(error, BaseException) and not isinstance(error, ccxt.OrderNotFound):
                 raise error
@@ -455,10 +453,8 @@ class CcxtOrders:
         told_of(params)
         bounds = start, most = window(since, limit)
         wanted = None if symbol is None else symbol_of(symbol)
-        if start is not None:
-            fills, bad = await self._fills(symbol=wanted, since=moment(start))
-        else:
-            fills, bad = await self._fills(symbol=wanted, most=most or _TRADES)
+        how: dict[str, Any] = {"most": most or _TRADES} if start is None else {"since": moment(start)}
+        fills, bad = await self._fills(symbol=wanted, **how)
         return await self._shown_rows(fills, trade_row, map(bad_trade_row, bad), bounds)
 
     fetch_orders = _history()

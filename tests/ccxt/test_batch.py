@@ -1,6 +1,7 @@
 """`create_orders`: one placement per order, each with its own verdict (case 30 of the failure cases of placing)."""
 
 import asyncio
+import gc
 from typing import Any
 
 import pytest
@@ -148,3 +149,16 @@ async def test_a_batch_is_a_list_of_dicts(exchange: Any, orders: Any) -> None:
 
     with pytest.raises((ccxt.ArgumentsRequired, ccxt.BadRequest)):
         await exchange.create_orders(orders)
+
+
+async def test_a_wrong_one_among_several_is_said_before_any_is_cancelled(sim: Simulator, exchange: Any) -> None:
+    """A row without any id is refused, the rows before it are not cancelled, and nothing of them is left begun."""
+    import ccxt
+
+    order = await exchange.create_order("BTC/MXN", "limit", "buy", 0.01, 560000)
+
+    with pytest.raises(ccxt.ArgumentsRequired):
+        await exchange.cancel_orders_for_symbols([{"id": order["id"], "symbol": "BTC/MXN"}, {"symbol": "BTC/MXN"}])
+    gc.collect()
+
+    assert (await exchange.fetch_order(order["id"]))["status"] == "open"
