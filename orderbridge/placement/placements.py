@@ -208,8 +208,8 @@ class Placements:
 
     async def recover(self) -> RecoveryReport:
         """One recovery of every gateway, at once."""
-        self._recovering = True
         await self.come_alive()
+        self._recovering = True
         reports = await asyncio.gather(*(self._recover(line) for line in self._lines.values()), return_exceptions=True)
         for line in self._lines.values():
             if not line.recovered.is_set():

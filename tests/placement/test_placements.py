@@ -5,8 +5,16 @@ from typing import Any
 
 import pytest
 
-from orderbridge.errors import ConfigurationError, NotSent, OrderBridgeError, OutcomeUnknown, VenueUnavailable
+from orderbridge.errors import (
+    ConfigurationError,
+    JournalError,
+    NotSent,
+    OrderBridgeError,
+    OutcomeUnknown,
+    VenueUnavailable,
+)
 from orderbridge.placement import MemoryJournal, Record
+from orderbridge.placement.journal import Gap
 from tests.placement.hand import Accepting, Bot
 from tests.placement.kit import limit_buy
 from tests.placement.test_resolve_certificate import Venue
@@ -33,6 +41,31 @@ async def test_many_recoveries_of_a_venue_that_is_down_make_one_loop() -> None:
 
     assert loops == 1
     assert others() == []
+
+
+class Hiccup(MemoryJournal):
+    """It cannot tell once whether something was lost."""
+
+    fails = True
+
+    async def gap(self, gateway: str, symbol: str) -> Gap | None:
+        if self.fails:
+            self.fails = False
+            raise JournalError("the disk is busy")
+        return None
+
+
+async def test_a_bridge_that_could_not_come_alive_at_once_has_a_heart_all_the_same() -> None:
+    """Its lease is renewed once it places: one that ran out would let others take over what it sends."""
+    bot = Bot(Accepting(), journal=Hiccup())
+    with pytest.raises(JournalError, match="the disk is busy"):
+        await bot.bridge.recover()
+
+    await bot.bridge.place("bitso", limit_buy(), send_within=3)
+    running = others()
+    await bot.bridge.aclose()
+
+    assert running.count("Placements._stay_alive") == running.count("Placements._look_for_orphans") == 1
 
 
 class Slow(Venue):
