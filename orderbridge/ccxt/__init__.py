@@ -6,8 +6,6 @@ and cancelled by a bridge; everything else is ccxt's. `orderbridge.ccxt.async_su
 for ccxt's other two modules, and `python -m orderbridge.ccxt PROGRAM` runs a program whose imports stay as they are.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 try:

@@ -8,8 +8,6 @@ The classes are patched in place, since one that was merely replaced in ccxt's m
 and by children. A journal is named by `ORDERBRIDGE_JOURNAL`.
 """
 
-from __future__ import annotations
-
 import os
 import runpy
 import sys

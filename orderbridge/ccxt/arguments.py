@@ -6,8 +6,6 @@ NotSupported, which frameworks handle; or it says what goes without saying; or i
 then part of what makes two orders the same.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta

@@ -1,7 +1,5 @@
 """ccxt's classes with `await`: `import orderbridge.ccxt.async_support as ccxt`."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from orderbridge.ccxt.classes import mirrored, names_of

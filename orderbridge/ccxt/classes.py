@@ -5,8 +5,6 @@ What is overridden are the calls that reach an exchange by themselves. ccxt's sh
 `create_limit_buy_order`, end in one of these.
 """
 
-from __future__ import annotations
-
 import asyncio
 import inspect
 import re

@@ -1,7 +1,5 @@
 """From our models to ccxt's dicts: pure functions. Every key of ccxt's structures is there; None: not known."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal

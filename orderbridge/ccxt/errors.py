@@ -6,8 +6,6 @@ trying again does not change. So both are kept for calls of which nothing was se
 may be repeated. An outcome that is not known is a RequestTimeout, after which careful bots look for their order.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
