@@ -31,9 +31,9 @@ async def journal(_: int) -> AsyncIterator[Row]:
     """Of a placement in a file that has ten thousand, and of the file itself."""
     with tempfile.TemporaryDirectory(prefix="orderbridge-") as name:
         folder = Path(name)
-        alone, syncs, together, size = await weigh(folder)
+        pages, syncs, together, size = await weigh(folder)
         yield alone("journal", "syncs of a placement alone", round(syncs, 1), 2)
-        yield alone("journal", "pages of a placement alone", alone, 12)
+        yield alone("journal", "pages of a placement alone", pages, 12)
         yield alone("journal", "pages of a placement among 25", together, 4)
         yield alone("journal", "bytes of a placement in the file", size, 2_250, "B")
         price, allowed = await _price(folder)

@@ -252,13 +252,6 @@ class MatchingEngine:
             for market in self.markets.values():
                 self.counterparty.withdraw(market)
 
-    def total(self, currency: str) -> Decimal:
-        """The sum that all accounts own of a currency; only deposits change it."""
-        amount = ZERO
-        for name in self.accounts.names():
-            amount = add(amount, self.accounts.get(name, currency).total)
-        return amount
-
     # Matching.
 
     def _check_funds(self, market: SimMarket, order: SimOrder) -> None:
