@@ -435,7 +435,7 @@ def _are(kind: type, values: object) -> bool:
 
 
 def _are_seconds(value: Any) -> bool:
-    return (_is_number(value) and value >= 0) if type(value) is not float else 0 <= value <= sys.float_info.max
+    return 0 <= value <= sys.float_info.max if type(value) in (float, int) else _is_number(value) and value >= 0
 
 
 def _kind(what: str, *kinds: type) -> tuple[tuple[type, ...], str]:

@@ -127,7 +127,10 @@ class Lookup:
             async with self.deadline.limit():
                 for stage in stages:
                     await self._run(stage)
-                self.answer(self._asks.values(), Answer.NOT_SEEN)
+                    if None not in [ask.answer for ask in self._asks.values()]:
+                        break
+                else:
+                    self.answer(self._asks.values(), Answer.NOT_SEEN)
         except TimeoutError:
             pass  # whatever is pending ran out of time, and the result says so
         if isinstance(self.stopped_by, errors.ConfigurationError) and not self.answered(Answer.FOUND):
@@ -137,9 +140,9 @@ class Lookup:
     async def _run(self, stage: Sequence[LookupStep]) -> None:
         runs: list[tuple[LookupStep, list[Ask]]] = []
         for step in stage:
-            asks = self.pending(*step.kinds)
-            size = step.size or len(asks)
-            runs += [(step, asks[start : start + size]) for start in range(0, len(asks), size or 1)]
+            if asks := self.pending(*step.kinds):
+                size = step.size or len(asks)
+                runs += [(step, asks[start : start + size]) for start in range(0, len(asks), size)]
         if len(runs) == 1:  # as nearly always, and then no task is needed
             ((step, asks),) = runs
             await step.run(asks)
@@ -250,7 +253,7 @@ class Lookup:
     def answer(self, asks: Iterable[Ask], answer: Answer, *, note: str = "", proven_absent: bool = False) -> None:
         """Give the asks that are still pending their answer."""
         for ask in asks:
-            if ask.is_pending:
+            if ask.answer is None:
                 ask.answer, ask.note, ask.proven_absent = answer, note, proven_absent
 
     def fail(self, asks: Iterable[Ask], error: errors.OrderBridgeError, *, stops: bool = False) -> None:
