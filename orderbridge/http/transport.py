@@ -40,7 +40,6 @@ def _shown(headers: Mapping[str, str]) -> dict[str, str]:
     return {name: "…" if name.lower() in _SECRET_HEADERS else value for name, value in headers.items()}
 
 
-# Not frozen, as one is made for each call: a frozen one takes four times as long to make.
 @dataclass(frozen=True, slots=True)
 class WireRequest:
     """A request as it goes out. `url` ends in the exact path and query that were signed."""
