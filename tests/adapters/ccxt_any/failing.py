@@ -40,7 +40,7 @@ async def error_of(
         if call == "submit":
             await client.sender.write(made, deadline=Deadline(None))
         else:
-            await client.sender.read(made, deadline=Deadline(None), lane="cancel")
+            await client.sender.in_lane("cancel").read(made, deadline=Deadline(None))
     except OrderBridgeError as raised:
         return raised
     raise AssertionError("it did not fail")
