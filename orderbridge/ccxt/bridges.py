@@ -51,7 +51,14 @@ _TRAVELS: Final = ("timeout", "headers", "verbose", "userAgent", "user_agent", *
 _travels_of: Final = attrgetter(*_TRAVELS)
 _credentials_of: Final = attrgetter(*_CREDENTIALS)
 # What the amount of a market buy means is told here, and not to a gateway; and what ccxt keeps there for itself.
-_NOT_FOLLOWED: Final = frozenset({OPTION, "createMarketBuyOrderRequiresPrice", "cachedCurrencies"})
+_NOT_FOLLOWED: Final = frozenset(
+    {
+        *(OPTION, "createMarketBuyOrderRequiresPrice", "cachedCurrencies"),
+        # Set by every gateway for good: of another type of market a lost order would be proven absent, and repeated.
+        *("defaultType", "warnOnFetchOpenOrdersWithoutSymbol", "maxRetriesOnFailure"),
+        *("builderFee", "approvedBuilderFee"),
+    }
+)
 # By which some exchanges tell a sandbox, where the address does not.
 _SWITCHES: Final = ("sandboxMode", "enableDemoTrading")
 # Where orders go through a gateway of ours in place of ccxt's object.
@@ -77,6 +84,10 @@ class _Overlaid(dict[str, Any]):
     def __setitem__(self, name: str, value: Any) -> None:
         super().__setitem__(name, value)
         self._own[name] = value
+
+    def update(self, *args: Any, **more: Any) -> None:
+        for name, value in dict(*args, **more).items():
+            self[name] = value
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from orderbridge.adapters.ccxt_any.watch import OPTIONS
 from orderbridge.ccxt import bridges
 from orderbridge.simulator import Simulator
 from tests.ccxt.fake_binance import FakeBinance, Seen
@@ -325,6 +326,19 @@ def test_transport_settings_are_those_of_the_call(venue: FakeBinance, capsys: py
     assert "x-desk" not in after.headers
     assert "fetch Request: binance POST" in capsys.readouterr().out
     assert len(bridges._process.bridges) == 1
+
+
+@pytest.mark.parametrize("name", sorted(OPTIONS))
+def test_what_every_gateway_sets_is_not_changed_by_a_call(venue: FakeBinance, name: str) -> None:
+    """A bot that turns its object to swaps between calls has no lost spot order sought among those, or sent twice."""
+    import orderbridge.ccxt as ccxt
+
+    exchange = ccxt.binance(venue.config())
+    exchange.create_order(*ORDER)
+    exchange.options[name] = "swap"
+    (shared,) = bridges._process.bridges.values()
+
+    assert name not in shared.changed(exchange)
 
 
 def test_bitsos_orders_follow_the_same_settings(sim: Simulator, capsys: pytest.CaptureFixture[str]) -> None:

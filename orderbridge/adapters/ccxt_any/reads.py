@@ -208,7 +208,8 @@ class CcxtReads(VenueReads):
         """One order by id, or by what `params` name. OrderNotFound (NotInList: perhaps) and the errors of a read."""
         await self.ready(deadline=deadline)
         asked, named = self.markets.spelled(symbol), {**self.traits.fetch_params, **params}
-        id = self.asked_by(order_id, symbol)
+        # Among those that wait for a price it keeps its own, triggered or not.
+        id = order_id if "trigger" in params else self.asked_by(order_id, symbol)
         call = CcxtCall(operation="lookup", make=lambda exchange: exchange.fetch_order(id, asked, dict(named)))
         try:
             done: Call = await self.sender.read(call, deadline=deadline)

@@ -324,7 +324,8 @@ class _Cancels:
     def _place(self, meant: Meant) -> tuple[str, bool]:
         """Where an order is cancelled: by which id, and whether among those that wait for a price."""
         order_id, symbol = meant.order_id, meant.symbol
-        return self.first.asked_by(order_id, symbol), self._memory.is_apart(order_id, symbol)
+        apart = self._memory.is_apart(order_id, symbol)
+        return order_id if apart else self.first.asked_by(order_id, symbol), apart
 
     async def _place_now(self, meant: Meant, deadline: Deadline) -> tuple[str, bool]:
         """The same of an order that was not found where it was sought."""

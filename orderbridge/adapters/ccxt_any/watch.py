@@ -50,7 +50,7 @@ _SETTINGS: Final[Mapping[str, Any]] = {
     "enableLastResponseHeaders": False,
     "returnResponseHeaders": False,
 }
-_OPTIONS: Final[Mapping[str, Any]] = {
+OPTIONS: Final[Mapping[str, Any]] = {
     "defaultType": "spot",
     "warnOnFetchOpenOrdersWithoutSymbol": False,
     "maxRetriesOnFailure": 0,
@@ -252,10 +252,10 @@ class Watch:
         }
         self._own = {name: getattr(exchange, name) for name in _WATCHED}
         # Where what is changed stands, the object or its options, and how it was.
-        changed = [(vars(exchange), [*ours, *_OF_MARKETS]), (exchange.options, [*_OPTIONS, *self._market_options])]
+        changed = [(vars(exchange), [*ours, *_OF_MARKETS]), (exchange.options, [*OPTIONS, *self._market_options])]
         self._before = [(held, {name: held.get(name, _MISSING) for name in names}) for held, names in changed]
         vars(exchange).update(ours)
-        exchange.options.update(_OPTIONS)
+        exchange.options.update(OPTIONS)
 
     @property
     def is_intact(self) -> bool:

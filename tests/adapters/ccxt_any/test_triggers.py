@@ -11,7 +11,7 @@ import pytest
 
 from orderbridge import OrderEdit, OrderRef, OrderRequest
 from orderbridge.adapters.ccxt_any.overrides import OVERRIDES
-from orderbridge.errors import NotSupported
+from orderbridge.errors import NotSupported, OrderNotFound, VenueError
 from orderbridge.model.basics import OrderStatus, OrderType
 from orderbridge.model.results import Answer
 from tests.adapters.ccxt_any.stubbed import stubbed
@@ -142,15 +142,36 @@ async def test_a_triggered_order_whose_successor_is_not_shown_has_not_ended() ->
     """ccxt calls it closed; it was placed, and what became of that is not known."""
 
     def answer(url: str, method: str, headers: Any, body: Any) -> tuple[int, Any]:
-        if "order-algo" in url:
+        if "order-algo" in url and ALGO in url:
             return 200, {"code": "0", "data": [{**ALGO_ROW, "state": "effective", "ordId": CHILD}], "msg": ""}
         return 200, {"code": "51603", "data": [], "msg": "Order does not exist"}
 
     async with stubbed("okx", answer) as known:
-        order = await known.get(known.ref(ALGO))
+        orders = [await known.get(known.ref(ALGO)) for _ in range(2)]  # by then it knows what became of it
 
-    assert order.status is OrderStatus.UNKNOWN
-    assert order.may_be_live
+    assert [(order.status, order.may_be_live) for order in orders] == [(OrderStatus.UNKNOWN, True)] * 2
+
+
+async def test_a_cancel_between_a_trigger_and_its_order_is_no_absence() -> None:
+    """OKX tells of the order before it shows it: till then a cancel fails, without a word that there is none."""
+    okx, shown = Okx(), False
+
+    def answer(url: str, method: str, headers: Any, body: Any) -> tuple[int, Any]:
+        if CHILD in url + str(body) and (not shown or "algo" in url):
+            return 200, {"code": "51603", "data": [], "msg": "Order does not exist"}
+        return okx(url, method, headers, body)
+
+    async with stubbed("okx", answer) as known:
+        await known.gateway.open_orders()
+        okx.trigger()
+        await known.get(known.ref(ALGO))
+        with pytest.raises(VenueError) as refused:
+            await known.gateway.cancel(known.ref(ALGO))
+        shown = True
+        cancelled = await known.gateway.cancel(known.ref(ALGO))
+
+    assert not isinstance(refused.value, OrderNotFound)
+    assert cancelled.status is OrderStatus.CANCELLED
 
 
 async def test_a_cancel_of_all_takes_them_in() -> None:
