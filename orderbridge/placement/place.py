@@ -264,26 +264,38 @@ class Placer:
         )
         if suspects.waits:
             why += "; as not-placed it says too that no such order waits there that the journal does not know"
-        facts: dict[str, object] = {"why": "if the lost one was"}
-        held = self._same(suspects.held, record) if suspects.held is not None else await self._create(record)
-        only = [PlacementState.PREPARED]
-        begun = await self.ledger.note(
-            held, Happened.SENDING, facts=facts, when=only, sent_at=now, lost=names, conflicts=(why,)
-        )
-        if begun.state is not PlacementState.SENDING or begun.conflicts != (why,):
-            return begun
-        stored = await self.ledger.note(held, Happened.UNCLEAR, facts={"why": why}, not_after=now)
-        self.ledger.alarm(AlarmKind.CONFLICT, why, record=stored, order=next(iter(suspects.orders), None))
+        mine = os.urandom(8).hex()  # of several callers that come to ask the same, one is the first
+        how: dict[str, Any] = {
+            "attempt": mine,
+            "facts": {"why": "if the lost one was"},
+            "sent_at": now,
+            "lost": names,
+        }
+        if suspects.held is None:
+            # At once: a process that is killed between leaves no question that nobody was told of.
+            sending = step(record, Happened.SENDING, at=now, **how)
+            unclear = step(sending.record, Happened.UNCLEAR, at=now, facts={"why": why}, not_after=now)
+            conflict = step(unclear.record, Happened.CONFLICT, at=now, facts={"why": why}, conflicts=(why,))
+            stored = await self._create(record, sending, unclear, conflict)
+        else:
+            stored = self._same(suspects.held, record)
+        if stored.state is PlacementState.PREPARED:
+            only = [PlacementState.PREPARED]
+            stored = await self.ledger.note(stored, Happened.SENDING, when=only, conflicts=(why,), **how)
+            if stored.attempt == mine:
+                stored = await self.ledger.note(stored, Happened.UNCLEAR, facts={"why": why}, not_after=now)
+        if stored.attempt == mine:
+            self.ledger.alarm(AlarmKind.CONFLICT, why, record=stored, order=next(iter(suspects.orders), None))
         return stored
 
-    async def _create(self, record: Record, *then: Transition) -> Record:
+    async def _create(self, record: Record, *then: Transition, alone: bool = False) -> Record:
         """Store a record and what happened to it; the one that holds its key, if that asks for the same."""
         if not self._warned and not self.ledger.journal.durable:
             extra = log_facts(self.gateway.name, "place")
             log.warning("placing without a journal: what is under way is forgotten when this process ends", extra=extra)
         self._warned = True
         try:
-            stored = await self.ledger.journal.create(record, *then, alone=not self.gateway.capabilities.ids_are_unique)
+            stored = await self.ledger.journal.create(record, *then, alone=alone)
         except ClientIdUsed as error:
             stored = await self._of_same_id(record, error)
         self.observations.expect(stored)
@@ -500,6 +512,7 @@ class Placer:
         """Write down that it is about to be sent. False when another call came first: go on with that one."""
         record, now, attempt = call.record, self.ledger.now(), os.urandom(8).hex()
         number, until = record.placement.attempts + 1, now + timedelta(seconds=seconds)
+        alone = not self.gateway.capabilities.ids_are_unique
         how: dict[str, Any] = {
             "attempt": attempt,
             "owner": self.ledger.owner,
@@ -511,10 +524,10 @@ class Placer:
             "facts": {"attempt": number, "not_after": until},
         }
         if call.is_new:
-            call.record = await self._create(record, step(record, Happened.SENDING, at=now, **how))
+            call.record = await self._create(record, step(record, Happened.SENDING, at=now, **how), alone=alone)
         else:
-            how |= {"when": [PlacementState.PREPARED], "alone": not self.gateway.capabilities.ids_are_unique}
-            call.record = await self.ledger.note(record, Happened.SENDING, **how)
+            only = [PlacementState.PREPARED]
+            call.record = await self.ledger.note(record, Happened.SENDING, when=only, alone=alone, **how)
         call.is_new = False
         return call.record.attempt == attempt
 

@@ -80,6 +80,45 @@ async def test_a_key_that_was_lost_with_its_order_open_is_a_question(
     assert lost.order_id in bridges.alarms[1].message
 
 
+@pytest.mark.parametrize("is_prepared", [False, True])
+async def test_one_question_is_alarmed_once(bridges: Bridges, tmp_path: Path, is_prepared: bool) -> None:
+    """Two bots that place one key six times at once alarm it once, and write down nothing that does not fit."""
+    path = tmp_path / "orders.db"
+    if is_prepared:
+        bot = bridges(journal=SqliteJournal(path))
+        await bot.prepare("bitso", limit_buy(), key="k1")
+        await bot.aclose()
+    await lose(bridges, path)
+    bots = [bridges(journal=SqliteJournal(path)) for _ in range(2)]
+
+    asked_for = await asyncio.gather(*(asked(bot) for bot in bots * 3))
+
+    (placement_id,) = {placement.placement_id for placement in asked_for}
+    events = await bots[0]._placements.ledger.journal.events(placement_id)
+    assert bridges.kinds.count("conflict") == 1
+    assert [event for event in events if event.anomaly] == []
+
+
+async def test_a_kill_leaves_no_question_that_nobody_was_told_of(
+    bridges: Bridges, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The question of a new key is stored in one write, with its conflict: there is no between to be killed in."""
+    path = tmp_path / "orders.db"
+    await lose(bridges, path)
+    bot = bridges(journal=SqliteJournal(path))
+    journal = bot._placements.ledger.journal
+
+    async def killed(*_: Any, **__: Any) -> Any:
+        raise JournalError("killed")
+
+    monkeypatch.setattr(journal, "change", killed)
+    placement = await asked(bot)
+
+    told = [event.happened.value for event in await journal.events(placement.placement_id)]
+    assert told == ["stored", "sending", "unclear", "conflict"]
+    assert bridges.kinds.count("conflict") == 1
+
+
 async def test_a_key_that_was_lost_with_its_order_filled_is_a_question(
     sim: Simulator, bridges: Bridges, tmp_path: Path
 ) -> None:
