@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeVar
 
 from orderbridge.errors import ConfigurationError
 from orderbridge.gateway import Capabilities, UnsupportedCalls, checked_call, order_from
@@ -22,6 +22,8 @@ from orderbridge.venue.markets import MarketStore
 from orderbridge.venue.rows import Rows
 from orderbridge.venue.sender import Sender
 from orderbridge.venue.submit import Placing
+
+P = TypeVar("P")
 
 
 class Parts(NamedTuple):
@@ -68,16 +70,23 @@ class VenueGateway(UnsupportedCalls):
         self.name = gateway_name(venue, account)
         self.parts = parts
 
-    @property
-    def _usable(self) -> Parts:
-        """The parts, of a gateway that can send. ConfigurationError: it is closed, or in another event loop."""
+    def _usable(self, part: P | None, call: str) -> P:
+        """
+        The part for a call that sends.
+
+        Raises:
+            NotSupported: the venue lacks it, be the gateway closed or not. ConfigurationError: it is closed, or in
+                another event loop.
+        """
+        if part is None:
+            self._lacks(call)
         self.parts.sender.check_usable()
-        return self.parts
+        return part
 
     @checked_call
     async def permit(self, lane: Lane = "place", *, timeout: float | None = None) -> Permit:
         """Wait for the right to send one request. NotSent: none in time, or a lock-out lasts longer."""
-        return await self._usable.sender.session.permit(lane, timeout=timeout)
+        return await self._usable(self.parts.sender, "permit").session.permit(lane, timeout=timeout)
 
     @checked_call
     async def submit(
@@ -104,7 +113,7 @@ class VenueGateway(UnsupportedCalls):
             DuplicateClientOrderId: an order has this client order id; it is no rejection.
             OutcomeUnknown: sent, and no clear answer, or one about another order. Resolve it; do not send it again.
         """
-        placing = self._usable.placing or self._lacks("submit")
+        placing = self._usable(self.parts.placing, "submit")
         return await placing.submit(request, permit=permit, not_after=not_after, deadline=Deadline(timeout))
 
     @checked_call
@@ -116,7 +125,7 @@ class VenueGateway(UnsupportedCalls):
             ConfigurationError: a ref of another gateway, a closed gateway, a second loop, a wrong address. Whatever
                 else fails leaves refs undecided.
         """
-        return await self._usable.look_up(refs, Deadline(timeout))
+        return await self._usable(self.parts.look_up, "lookup")(refs, Deadline(timeout))
 
     @checked_call
     def remember(self, orders: Collection[Order]) -> bool:
@@ -131,7 +140,8 @@ class VenueGateway(UnsupportedCalls):
     @checked_call
     async def get(self, ref: RefLike, *, timeout: float | None = None) -> Order:
         """The one order that answers to `ref`. Raises as `orderbridge.gateway.order_from` says."""
-        return order_from(await self._usable.look_up((ref,), Deadline(timeout)), ref)
+        look_up = self._usable(self.parts.look_up, "get")
+        return order_from(await look_up((ref,), Deadline(timeout)), ref)
 
     @checked_call
     async def open_orders(self, *, symbol: str | None = None, timeout: float | None = None) -> OrderList:
@@ -141,9 +151,9 @@ class VenueGateway(UnsupportedCalls):
         Raises:
             UnexpectedResponse: the list cannot be shown to be complete. The errors of a read.
         """
-        parts, wanted = self._usable, self._symbol(symbol)
-        as_of = parts.now()
-        rows = await parts.open_orders(wanted, Deadline(timeout))
+        listed = self._usable(self.parts.open_orders, "open_orders")
+        wanted, as_of = self._symbol(symbol), self.parts.now()
+        rows = await listed(wanted, Deadline(timeout))
         return OrderList(
             orders=tuple(rows.good),
             as_of=as_of,
@@ -165,7 +175,7 @@ class VenueGateway(UnsupportedCalls):
             OutcomeUnknown: sent, and neither the answer nor the order could be read: look it up, cancel again.
             NotSent, AuthenticationFailed, PermissionDenied, RateLimited, VenueError: nothing was cancelled.
         """
-        cancelling = self._usable.cancelling or self._lacks("cancel")
+        cancelling = self._usable(self.parts.cancelling, "cancel")
         return await cancelling.cancel(ref, deadline=Deadline(timeout))
 
     @checked_call
@@ -181,7 +191,7 @@ class VenueGateway(UnsupportedCalls):
             OutcomeUnknown: of some it is not certain; the message names them.
             NotSent and the errors of `open_orders`: nothing was cancelled.
         """
-        cancelling = self._usable.cancelling or self._lacks("cancel_all")
+        cancelling = self._usable(self.parts.cancelling, "cancel_all")
         return await cancelling.cancel_all(symbol=self._symbol(symbol), deadline=Deadline(timeout))
 
     @checked_call
@@ -200,7 +210,7 @@ class VenueGateway(UnsupportedCalls):
             OrderRejected: the venue refused the change, and the order stands as it was.
             OutcomeUnknown: sent, and no clear answer.
         """
-        editing = self._usable.editing or self._lacks("edit")
+        editing = self._usable(self.parts.editing, "edit")
         return await editing.edit(ref, changes, deadline=Deadline(timeout))
 
     @checked_call
@@ -262,7 +272,7 @@ class VenueGateway(UnsupportedCalls):
         Raises:
             VenueUnavailable, UnexpectedResponse, RateLimited.
         """
-        markets = self._usable.markets or self._lacks("markets")
+        markets = self._usable(self.parts.markets, "markets")
         return await markets.get(refresh=refresh, deadline=Deadline(timeout))
 
     def _symbol(self, text: str | None) -> Symbol | None:

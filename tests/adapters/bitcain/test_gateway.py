@@ -102,9 +102,13 @@ def test_right_settings_are_kept(make: Callable[..., Any], kit: Any) -> None:
 
 
 async def test_markets_are_refused(make: Callable[..., Any]) -> None:
-    """Bitcain documents no rules, so nothing is pretended."""
+    """Bitcain documents no rules, so nothing is pretended, by a closed gateway neither."""
+    gateway = make()
     with pytest.raises(errors.NotSupported, match="documents no market rules"):
-        await make().markets()
+        await gateway.markets()
+    await gateway.aclose()
+    with pytest.raises(errors.NotSupported, match="documents no market rules"):
+        await gateway.markets()
 
 
 def test_fills_are_refused_when_called(make: Callable[..., Any]) -> None:
