@@ -126,6 +126,15 @@ def test_all_is_what_is_public() -> None:
     }
 
 
+def test_what_is_loaded_when_asked_for_is_shown_before() -> None:
+    """Whoever looks with `dir` is told of every name of the journals, be it loaded or not."""
+    code = "from orderbridge import placement; print({*placement.__all__} <= {*dir(placement)})"
+
+    said = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+
+    assert said.stdout == "True\n"
+
+
 def test_type_checkers_are_told_of_the_names_that_are_there() -> None:
     """What stands under TYPE_CHECKING is, name by name, what is loaded: from the same module, and nothing more."""
     tree = ast.parse(Path(orderbridge.__file__).read_text())

@@ -18,3 +18,7 @@ def __getattr__(name: str) -> Any:
     from orderbridge.placement.sqlite import SqliteJournal
 
     return SqliteJournal
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__} - {"TYPE_CHECKING", "Any"})
