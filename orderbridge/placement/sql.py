@@ -179,7 +179,12 @@ class Engine(Protocol):
         """True if something that was written was lost, ever."""
 
     async def write(self, work: Callable[[Connection], T]) -> T:
-        """Do `work` in a transaction of its own; returns when that is durable. What it raises undoes it."""
+        """
+        Do `work` in a transaction of its own; returns when that is durable. What it raises undoes it.
+
+        Works read what they then write by, so no other write to the journal, of any host, may take effect between:
+        they take turns by a lock, or are serializable and one that lost is done again, after `forget`.
+        """
 
     async def rows(self, query: str, values: Sequence[Any]) -> Rows:
         """All that a query finds, as it is now."""
