@@ -274,21 +274,22 @@ class CcxtOrders:
         refuse(set(extra) - set(request.options))
         request = OrderRequest(**{**dict(request), **changes, "options": {**request.options, **extra}})
         refuse_undeclared(request, self._can, gateway=self._name)
-        is_repeated = self._creates.is_left(request)
-        own = None if is_repeated else request.client_order_id
-        if own and await self._bridge.placement(key=own, gateway=self._name):
-            raise ccxt.DuplicateOrderId(f"an order of the clientOrderId {own} was placed before")
-        if order.is_done and not is_repeated:
-            raise ccxt.InvalidOrder(f"{order.order_id} is {order.status}: it cannot be changed any more")
-        with as_ccxt_errors(repeatable=True):
-            order = await self._bridge.cancel(order, wait="done", timeout=self.timeout)
-        await self._creates.shown([order])
-        filled = (await self._with_trades(order))["filled"]
-        if order.may_be_live or filled is None:
-            raise ccxt.RequestTimeout(f"whether {order.order_id} is over is not known yet; nothing was placed")
-        if filled != self._number(ZERO):
-            raise ccxt.InvalidOrder(f"{order.order_id} had filled {filled} before that, and nothing was placed")
-        return await self._create(request)
+        with self._creates.begun(request):
+            is_repeated = self._creates.is_left(request)
+            own = None if is_repeated else request.client_order_id
+            if own and await self._bridge.placement(key=own, gateway=self._name):
+                raise ccxt.DuplicateOrderId(f"an order of the clientOrderId {own} was placed before")
+            if order.is_done and not is_repeated:
+                raise ccxt.InvalidOrder(f"{order.order_id} is {order.status}: it cannot be changed any more")
+            with as_ccxt_errors(repeatable=True):
+                order = await self._bridge.cancel(order, wait="done", timeout=self.timeout)
+            await self._creates.shown([order])
+            filled = (await self._with_trades(order))["filled"]
+            if order.may_be_live or filled is None:
+                raise ccxt.RequestTimeout(f"whether {order.order_id} is over is not known yet; nothing was placed")
+            if filled != self._number(ZERO):
+                raise ccxt.InvalidOrder(f"{order.order_id} had filled {filled} before that, and nothing was placed")
+            return await self._create(request)
 
     async def _request_behind(self, order: Order) -> OrderRequest:
         """What an order was asked for by, as far as it was placed here, and as it stands now."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -34,7 +34,7 @@ from orderbridge.errors import (
     OutcomeUnknown,
     PermissionDenied,
 )
-from orderbridge.model.basics import OrderStatus, PlacementState
+from orderbridge.model.basics import OrderStatus, PlacementState, Side, Symbol
 from orderbridge.model.order import Fill, Order
 from orderbridge.model.placement import Placement
 from orderbridge.model.request import OrderRequest
@@ -100,11 +100,12 @@ class Callers:
 
     Attributes:
         open: those without a verdict. unsent: keys of what was never sent, by request. taken: keys that the venue
-            refused as used before.
+            refused as used before. begun: symbol, side and beginning of the creates that may be answered by those.
     """
 
     made_at: datetime
     open: list[Unanswered] = field(default_factory=list)
+    begun: list[tuple[Symbol, Side, float]] = field(default_factory=list)
     unsent: dict[str, str] = field(default_factory=dict)
     taken: set[str] = field(default_factory=set)
     has_looked_back: bool = False
@@ -149,17 +150,39 @@ class Creates:
             OrderOutcomeUnknown, OrderNotPlaced, StrayFilled: an order was sent. ExchangeNotAvailable: nothing was.
             DuplicateOrderId, InvalidOrder and our own errors: refused.
         """
-        began = asyncio.get_running_loop().time()
-        await self._look_back()
-        key = request.client_order_id
-        held = None if key is None else await self.bridge.placement(key=key, gateway=self.gateway)
-        if held is not None and not held.holds_key and held.client_order_id is not None:
-            raise InvalidOrder(f"clientOrderId {key} is that of an order that is {held.state}; use a new one")
-        if self._open and (held is None or held.state is PlacementState.PREPARED or not held.holds_key):
-            earlier = await self._answer_by_earlier(request, began, timeout)
-            if earlier is not None:
-                return earlier
+        with self.begun(request) as began:
+            await self._look_back()
+            key = request.client_order_id
+            held = None if key is None else await self.bridge.placement(key=key, gateway=self.gateway)
+            if held is not None and not held.holds_key and held.client_order_id is not None:
+                raise InvalidOrder(f"clientOrderId {key} is that of an order that is {held.state}; use a new one")
+            if self._open and (held is None or held.state is PlacementState.PREPARED or not held.holds_key):
+                earlier = await self._answer_by_earlier(request, began, timeout)
+                if earlier is not None:
+                    return earlier
         return await self._send(request, timeout)
+
+    @contextlib.contextmanager
+    def begun(self, request: OrderRequest) -> Iterator[float]:
+        """
+        Have an order that was left before now wait for this create, whatever a poller beside it is shown.
+
+        Its bot asked for it before it was shown that one: forgotten meanwhile, it would be placed a second time.
+        """
+        began = asyncio.get_running_loop().time()
+        create = request.symbol, request.side, began
+        self._callers.begun.append(create)
+        try:
+            yield began
+        finally:
+            self._callers.begun.remove(create)
+
+    def _is_asked_for(self, sent: Unanswered) -> bool:
+        """True while a create that began after its caller had left may be answered by it."""
+        market = sent.request.symbol, sent.request.side
+        return sent.left_at is not None and any(
+            (symbol, side) == market and sent.left_at <= began for symbol, side, began in self._callers.begun
+        )
 
     async def _look_back(self) -> None:
         """Take up what the journal holds from before the first create: its bot may be about to repeat it."""
@@ -238,6 +261,10 @@ class Creates:
             if order.may_be_live:
                 order = await self.bridge.cancel(order, wait="done", timeout=timeout)
             row = await self.as_shown(order)
+            if row["filled"] is None and order.status is not OrderStatus.FILLED:
+                # Its cancel was answered, and the look after that was not.
+                order = await self.bridge.get(order, timeout=timeout)
+                row = await self.as_shown(order)
         except (OrderBridgeError, BaseError) as error:
             raise _unknown(placement, f"{about}, and could not be cancelled; nothing was sent: {error}") from error
         # How much it filled is asked for again, where that can be told.
@@ -389,7 +416,7 @@ class Creates:
             except JournalError as error:
                 log.warning("whether the caller of an order was shown it could not be told: %s", error)
                 return
-            if placement is None or sent not in self._open:
+            if placement is None or sent not in self._open or self._is_asked_for(sent):
                 continue
             if {placement.client_order_id, placement.order and placement.order.identity}.intersection(names):
                 await self._tell(sent)

@@ -130,6 +130,31 @@ async def test_a_create_that_waits_gets_the_order_once_it_shows(sim: Simulator, 
     assert sim.bitso.requests[PLACE] == 1
 
 
+@pytest.mark.parametrize("price", [560000, 570000], ids=["equal", "priced anew"])
+async def test_an_order_that_a_poller_is_shown_while_it_is_asked_for_is_not_doubled(
+    sim: Simulator, exchange_of: Any, price: float
+) -> None:
+    """The repeat was begun before that: it is answered by that order, or sent once that is cancelled."""
+    exchange = exchange_of(horizon=LONG, resolve_for=SOON, timeout=10)
+    oid = appear(sim, await unknown_create(sim, exchange))
+    patient(exchange)
+    sim.bitso.fault("delay", operation="lookup", seconds=1.0)
+    looked = sum(sim.bitso.requests.values())
+    repeat = asyncio.ensure_future(exchange.create_order(*LIMIT[:-1], price))
+
+    async def looks() -> bool:
+        return sum(sim.bitso.requests.values()) > looked
+
+    await until(looks)
+    shown = await exchange.fetch_open_orders("BTC/MXN")
+    assert not repeat.done()
+    order = await repeat
+
+    assert [each["id"] for each in shown] == [oid]
+    assert [each.oid for each in sim.bitso.accepted() if each.active] == [order["id"]]
+    assert (order["id"] == oid) is (price == LIMIT[-1])
+
+
 async def test_two_repeated_creates_are_not_answered_by_one_order(sim: Simulator, exchange_of: Any) -> None:
     """Of two at once the order answers one; the other is an order of its own."""
     exchange = exchange_of(horizon=LONG, resolve_for=SOON)

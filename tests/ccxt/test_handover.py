@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from ccxt.base.errors import InvalidOrder
 
+from orderbridge import OrderBridge
 from orderbridge.ccxt import bridges
 from orderbridge.simulator import Simulator
 from orderbridge.sync import LoopThread
@@ -179,6 +180,22 @@ async def test_a_stray_that_filled_is_told_until_somebody_hears_it(venue: Simula
     assert live(venue) == [first.oid]
 
 
+async def test_how_a_stray_ended_is_asked_for_again_until_it_is_known(venue: Simulator, ours: Any) -> None:
+    """Its cancel was answered and the look after that was not: once there is one, what was priced anew is sent."""
+    from orderbridge.ccxt.errors import OrderOutcomeUnknown
+
+    await missed(lambda: ours.create_order(*LIMIT), 0)
+    venue.bitso.fault("error_5xx", operation="lookup")
+    with pytest.raises(OrderOutcomeUnknown):
+        await ours.create_order(*LIMIT[:-1], 570000)
+    (first,) = venue.bitso.accepted()
+    assert not first.active
+    venue.bitso.clear_faults()
+    order = await ours.create_order(*LIMIT[:-1], 570000)
+
+    assert live(venue) == [first.oid, order["id"]]
+
+
 async def test_a_caller_that_goes_while_the_trades_of_its_order_are_read_leaves_it(venue: Simulator, ours: Any) -> None:
     """An order at market is placed before its caller is told: the repeat is answered by it."""
     venue.bitso.fault("delay", operation="order_trades", nth=1, seconds=60.0)
@@ -280,6 +297,28 @@ async def test_a_create_after_a_missed_edit_is_answered_by_its_successor(binance
     order = await exchange.create_order(*BINANCE, 51000)
     await exchange.close()
 
+    assert [str(each["orderId"]) for each in binance.placed] == [first["id"], order["id"]]
+
+
+async def test_a_successor_that_a_poller_is_shown_while_the_edit_is_repeated_is_not_doubled(
+    binance: FakeBinance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The repeat was begun before that, and is answered by it."""
+    exchange = streamed(binance, "async_support")
+    first = await exchange.create_order(*BINANCE, 50000)
+    await missed(lambda: exchange.edit_order(first["id"], *BINANCE, 51000), 0)
+    cancel, shown = OrderBridge.cancel, []
+
+    async def beside_a_poller(bridge: OrderBridge, *args: Any, **more: Any) -> Any:
+        (orders,) = (each._orders.values() for each in bridges._process.bridges.values())
+        shown.extend(await next(iter(orders)).fetch_open_orders("BTC/USDT"))
+        return await cancel(bridge, *args, **more)
+
+    monkeypatch.setattr(OrderBridge, "cancel", beside_a_poller)
+    order = await exchange.edit_order(first["id"], *BINANCE, 51000)
+    await exchange.close()
+
+    assert [each["id"] for each in shown] == [order["id"]]
     assert [str(each["orderId"]) for each in binance.placed] == [first["id"], order["id"]]
 
 
