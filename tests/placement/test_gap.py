@@ -486,7 +486,7 @@ async def test_a_row_that_cannot_be_read_may_be_the_lost_order(
 
 
 async def test_an_order_that_only_the_history_shows_is_a_question(sim: Simulator, tmp_path: Path) -> None:
-    """Cancelled without a fill, it is neither open nor traded; where the venue shows such ones, a person decides."""
+    """Cancelled without a fill, it is neither open nor traded; a person decides of every equal key."""
     bridges, path = Bridges(sim, venue="bitcain"), tmp_path / "orders.db"
     request = limit_buy(symbol="BTC/USDT", price="20000")
     paper = {"trading_mode": "paper"}
@@ -504,6 +504,8 @@ async def test_an_order_that_only_the_history_shows_is_a_question(sim: Simulator
 
     with pytest.raises(OutcomeUnknown, match=lost.order_id):
         await bridge.place("bitcain", request, key="k1", send_within=20.0)
+    with pytest.raises(OutcomeUnknown, match=lost.order_id):
+        await bridge.place("bitcain", request, key="k2", send_within=20.0)
     await bridge.aclose()
 
     assert len(sim.bitcain.accepted()) == known
