@@ -21,7 +21,7 @@ from typing import Any, Concatenate, Final, ParamSpec, Self, TypedDict, TypeVar,
 
 from orderbridge.bound import BoundGateway, GatewayFacts
 from orderbridge.bridge import OrderBridge
-from orderbridge.errors import ConfigurationError
+from orderbridge.errors import ConfigurationError, OutcomeUnknown
 from orderbridge.gateway import OrderGateway
 from orderbridge.http.transport import after_fork
 from orderbridge.model.placement import Alarm
@@ -59,22 +59,31 @@ class _Handover:
 
     Attributes:
         loop: that it was handed to. error: what it raised. undo: what is called if the caller is gone.
+        is_paused: the caller is taken for gone as its own loop runs no more, and may go on with that after all.
     """
 
     def __init__(self) -> None:
         self.loop: asyncio.AbstractEventLoop | None = None
         self.error: Exception | None = None
-        self.is_lost = False
+        self.is_lost = self.is_paused = False
         self.undo: list[Callable[[], object]] = []
         self._task: asyncio.Task[Any] | None = None
 
     async def of(self, step: Callable[[], Awaitable[T]]) -> T:
-        if self.is_lost:
-            raise asyncio.CancelledError
         _handover.set(self)
         self._task = asyncio.current_task()
         try:
+            if self.is_lost:
+                raise asyncio.CancelledError
             return await step()
+        except asyncio.CancelledError as error:
+            if not self.is_paused:
+                raise
+            why = (
+                "this call's event loop stood still while another was called; if it was to change something, look it up"
+            )
+            self.error = OutcomeUnknown(why)
+            raise self.error from error
         except Exception as error:
             self.error = error
             raise
@@ -117,6 +126,12 @@ def unless_received(undo: Callable[[], object]) -> None:
         undo()
     elif handover is not None:
         handover.undo.append(undo)
+
+
+def may_come_back() -> bool:
+    """True in a step that is cancelled for a caller who nobody cancelled: if its loop goes on, it has to be told."""
+    handover = _handover.get(None)
+    return handover is not None and handover.is_paused
 
 
 class LoopThread:
@@ -229,7 +244,7 @@ class LoopThread:
     async def awaited(self, step: Callable[[], Awaitable[T]]) -> T:
         """
         `call`, out of another loop, which goes on meanwhile. A caller that is cancelled cancels the awaiting; so does
-        one whose loop has stopped, or was closed, when the next call is made.
+        one whose loop has stopped, or was closed, when the next call is made: OutcomeUnknown, should it run again.
 
         A future that has locks beside one that has none would do it at three times the price.
         """
@@ -259,7 +274,9 @@ class LoopThread:
         for each in [each for each in list(self._awaited) if not each.is_running()]:
             calls = self._awaited.pop(each)
             while calls:
-                loop.call_soon_threadsafe(calls.pop().lose)
+                call = calls.pop()
+                call.is_paused = True
+                loop.call_soon_threadsafe(call.lose)
 
     @contextmanager
     def _open(self) -> Iterator[asyncio.AbstractEventLoop]:

@@ -41,7 +41,7 @@ from orderbridge.model.request import OrderRequest
 from orderbridge.placement.journal import MemoryJournal
 from orderbridge.placement.ledger import LEASE_SECONDS, Ledger, log
 from orderbridge.placement.states import IN_FLIGHT, UNFINISHED, Happened, Record
-from orderbridge.sync import unless_received
+from orderbridge.sync import may_come_back, unless_received
 
 StrayPolicy = Literal["cancel", "block", "tell"]
 # In the evidence of a placement: its caller went without a verdict; and was given or shown its order after all.
@@ -57,6 +57,7 @@ _UNSENT: Final = (NotSent, AuthenticationFailed, PermissionDenied)
 _MOST_UNSENT: Final = 1_000
 # Seconds for the right to send an order.
 _SEND_WITHIN: Final = 5.0
+_PAUSED: Final = "the event loop of its caller stood still while another was called"
 _NAMELESS: Final = {"client_order_id": None}
 
 
@@ -322,8 +323,10 @@ class Creates:
                 # Under `on_stale="send"` the next process sends it, and its bot may ask for it again before that.
                 await self._note(sent, Happened.LEFT, LEFT)
             raise
-        except BaseException:  # a cancel too: it may have been sent, and nobody is told
+        except BaseException as error:  # a cancel too: it may have been sent, and nobody is told
             self._leave(sent)
+            if may_come_back():
+                raise _unknown(await self._placement_of(sent), _PAUSED) from error
             raise
         if is_new and again is None:
             self._forget(sent)
@@ -341,6 +344,8 @@ class Creates:
             self._leave(sent)
             if isinstance(error, OrderBridgeError):
                 raise _unknown(unknown.placement, f"{unknown}; and then: {error}") from error
+            if may_come_back():
+                raise _unknown(unknown.placement, f"{unknown}; and then: {_PAUSED}") from error
             raise
         if placement is not None and placement.state is PlacementState.PLACED and placement.order is not None:
             return placement.order

@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import Any
 
 import pytest
-from ccxt.base.errors import InvalidOrder
+from ccxt.base.errors import InvalidOrder, RequestTimeout
 
 from orderbridge import OrderBridge
 from orderbridge.ccxt import bridges
@@ -410,6 +410,60 @@ def test_a_create_beside_an_error_that_ended_the_run_is_answered_by_it(venue: Si
     order = asyncio.run(exchange.create_order(*LIMIT))
 
     assert live(venue) == [order["id"]]
+
+
+@pytest.mark.parametrize("is_unclear", [False, True], ids=["in flight", "looked for"])
+def test_a_create_of_a_loop_that_goes_on_after_another_call_is_told_as_unknown(
+    venue: Simulator, is_unclear: bool
+) -> None:
+    """A bot that steps its loop, with a call without `await` between two steps: it learns which order may rest."""
+    import orderbridge.ccxt.async_support as ccxt
+    from orderbridge.ccxt.errors import OrderOutcomeUnknown
+
+    exchange, without_await = made(ccxt, venue), made(import_module("orderbridge.ccxt"), venue)
+    with asyncio.Runner() as runner:
+        runner.run(exchange.fetch_open_orders())
+        asked = venue.bitso.requests.total()
+        venue.bitso.fault("accept_then_drop" if is_unclear else "delay", operation="place", nth=1, seconds=60.0)
+        if is_unclear:
+            venue.bitso.fault("delay", operation="lookup", seconds=60.0)
+        task = runner.get_loop().create_task(exchange.create_order(*LIMIT))
+
+        async def is_sent() -> bool:
+            return bool(live(venue)) and venue.bitso.requests.total() > asked + is_unclear
+
+        runner.run(until(is_sent))
+        without_await.fetch_open_orders("ETH/MXN")
+        venue.bitso.clear_faults()
+        runner.run(asyncio.wait([task]))
+        error = task.exception()
+        order = runner.run(exchange.create_order(*LIMIT))
+
+    assert isinstance(error, OrderOutcomeUnknown)
+    assert error.client_order_id == order["clientOrderId"]
+    assert live(venue) == [order["id"]]
+
+
+def test_a_read_of_a_loop_that_goes_on_after_another_call_times_out(venue: Simulator) -> None:
+    """Nobody cancelled it, and so it is not told as a cancel."""
+    import orderbridge.ccxt.async_support as ccxt
+
+    exchange, without_await = made(ccxt, venue), made(import_module("orderbridge.ccxt"), venue)
+    with asyncio.Runner() as runner:
+        runner.run(exchange.fetch_open_orders())
+        asked = venue.bitso.requests.total()
+        venue.bitso.fault("delay", operation="open_orders", seconds=60.0)
+        task = runner.get_loop().create_task(exchange.fetch_open_orders("BTC/MXN"))
+
+        async def is_asked() -> bool:
+            return venue.bitso.requests.total() > asked
+
+        runner.run(until(is_asked))
+        venue.bitso.clear_faults()
+        without_await.fetch_open_orders("ETH/MXN")
+        runner.run(asyncio.wait([task]))
+
+    assert isinstance(task.exception(), RequestTimeout)
 
 
 def test_what_a_loop_that_runs_no_more_was_to_be_told_is_told_to_the_next_process(
