@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 import httpx
 import pytest
+from aiohttp.client_proto import ResponseHandler
 
 from orderbridge.errors import ConfigurationError
 from orderbridge.http import HttpxTransport, Transport, WireRequest
@@ -234,6 +235,26 @@ async def test_a_new_connection_that_is_of_no_use_sends_nothing(
     await transport.aclose()
 
     assert peer.requests == []
+
+
+async def test_an_answer_in_another_protocol_is_no_answer(serve: Serve) -> None:
+    """Nobody asked to switch, so what the peer means, and whether the order is placed, is not known."""
+    peer = await serve(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
+    transport = AiohttpTransport()
+
+    with pytest.raises(NoAnswer, match="another protocol"):
+        await transport.send(WireRequest("POST", peer.url, {}, b"{}"), timeout=5)
+    await transport.aclose()
+
+    assert len(peer.requests) == 1
+
+
+def test_an_aiohttp_that_cannot_be_spoken_to_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What of its protocol we use is looked for before anything is sent, and what is missing is named."""
+    monkeypatch.delattr(ResponseHandler, "set_response_params")
+
+    with pytest.raises(ConfigurationError, match="set_response_params; use transport='httpx'"):
+        AiohttpTransport()
 
 
 MUCH = b"x" * 8_000_000
