@@ -132,16 +132,15 @@ def differences(sent: Mapping[str, object], stated: Mapping[str, object]) -> dic
 def fingerprint(request: OrderRequest, *, gateway: str, mode: str | None, address: str | None = None) -> str:
     """A text that is the same for the same order at the same place, however its amounts were written."""
     told = {name: value for name, value in request.__dict__.items() if value is not None and name != "client_order_id"}
-    for name, value in told.items():
-        if isinstance(value, Decimal):
-            told[name] = plain(value.normalize())
-        elif isinstance(value, datetime):
-            told[name] = value.isoformat()
     told |= {"gateway": gateway, "mode": mode, "address": address, "options": dict(request.options)}
     return hashlib.sha256(_sorted(told).encode()).hexdigest()
 
 
-_sorted: Final = json.JSONEncoder(sort_keys=True).encode
+def _in_one_way(value: Decimal | datetime) -> str:
+    return value.isoformat() if isinstance(value, datetime) else plain(value.normalize())
+
+
+_sorted: Final = json.JSONEncoder(sort_keys=True, default=_in_one_way).encode
 
 
 def disagreements(request: OrderRequest, order: Order, *, since: datetime | None) -> list[str]:
