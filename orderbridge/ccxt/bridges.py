@@ -49,7 +49,6 @@ _PROXIES: Final = (
 )
 _TRAVELS: Final = ("timeout", "headers", "verbose", "userAgent", "user_agent", *_PROXIES)
 _travels_of: Final = attrgetter(*_TRAVELS)
-_credentials_of: Final = attrgetter(*_CREDENTIALS)
 # What the amount of a market buy means is told here, and not to a gateway; and what ccxt keeps there for itself.
 _NOT_FOLLOWED: Final = frozenset(
     {
@@ -497,7 +496,8 @@ def calling(exchange: Any, name: str, arguments: Mapping[str, Any]) -> Callable[
 
 def _key_of(exchange: Any) -> tuple[Any, ...]:
     """What tells the bridge of an object from every other."""
-    credentials = _credentials_of(exchange)
+    # An older ccxt, which does for Bitso, has no `login`.
+    credentials = [getattr(exchange, name, None) for name in _CREDENTIALS]
     told = [exchange.urls.get("api"), *_flags_of(exchange), *credentials]
     known = _process.keys.get(exchange)
     if known is None or known[0] != told:

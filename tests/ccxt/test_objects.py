@@ -364,6 +364,25 @@ def test_bitsos_orders_follow_the_same_settings(sim: Simulator, capsys: pytest.C
     assert len(sim.bitso.accepted()) == 1
 
 
+def test_an_older_ccxt_has_its_orders_taken_over_at_bitso(sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Programs pin a ccxt that is too old for the orders of its exchanges, and whose objects may have no `login`."""
+    import orderbridge.ccxt as ccxt
+
+    monkeypatch.setattr("ccxt.__version__", "4.5.28")
+    for kind in ccxt.bitso.__mro__:
+        if "login" in vars(kind):
+            monkeypatch.delattr(kind, "login")
+    sim.bitso.fault("accept_then_drop", operation="place", nth=1)
+    exchange = ccxt.bitso(bitso_config(sim))
+    exchange.requiredCredentials = {"apiKey": True, "secret": True}  # this ccxt would look at its own `login`
+
+    order = exchange.create_order(*MEXICAN)
+
+    assert exchange.fetch_order(order["id"])["status"] == "open"
+    assert exchange.cancel_order(order["id"])["status"] == "canceled"
+    assert len(sim.bitso.accepted()) == 1
+
+
 def test_a_dead_proxy_keeps_an_order_back(venue: FakeBinance, sim: Simulator) -> None:
     """It does not leave past it: nothing was sent, and the error says that it may be tried again."""
     import orderbridge.ccxt as ccxt
