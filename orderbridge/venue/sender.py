@@ -378,7 +378,9 @@ class Sender:
             if is_over or (once and left is not None):
                 raise error from cause
             extra = log_facts(self.gateway, call.operation)
-            session.log.warning("%s is tried again in %.1f s: %s", call.operation, wait, error, extra=extra)
+            # The one clear answer after which another try may help is that trades are on their way.
+            level = logging.INFO if type(error) is errors.VenueError else logging.WARNING
+            session.log.log(level, "%s is tried again in %.1f s: %s", call.operation, wait, error, extra=extra)
             await asyncio.sleep(wait)
 
     async def _answered(self, call: VenueCall, session: Session, deadline: Deadline, lane: Lane, tries: Tries) -> Any:

@@ -183,6 +183,20 @@ async def test_trades_that_are_not_ready_never_count(sim: Simulator, gateway: Or
     assert any("0377" in note for note in found.notes)
 
 
+async def test_trades_that_are_not_ready_are_no_warning(
+    sim: Simulator, gateway: OrderGateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They come a second late after each order at market, which is as it should be."""
+    order = await gateway.submit(limit_buy())
+    sim.bitso.settings.trade_lag = 1e6
+    fill(sim, order)
+
+    with caplog.at_level("INFO", logger="orderbridge"):
+        await gateway.lookup(order)
+
+    assert {each.levelname for each in caplog.records if "0377" in each.getMessage()} == {"INFO"}
+
+
 @pytest.mark.parametrize("late", [10.0, 119.0])
 async def test_an_order_that_is_shown_late_is_not_said_to_be_over(
     sim: Simulator, gateway: OrderGateway, late: float
