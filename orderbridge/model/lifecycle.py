@@ -146,6 +146,9 @@ def _fills_key(order: Order) -> tuple[tuple[bool, Decimal, str], ...]:
 # What is taken to be a venue's settle time where it is not known: seconds after which an order that it took is shown,
 # and every trade of one that is over.
 SETTLE_TIME: Final = 120.0
+# Ends that may come before an order is filled whole.
+_SHORT_ENDS: Final = frozenset({OrderStatus.CANCELLED, OrderStatus.EXPIRED})
+_NO_MORE: Final = "nothing more"
 # How an anomaly begins that contradicts what was concluded.
 _UNDONE: Final = "concluded to be "
 # The smallest amount of base that venues reckon with.
@@ -355,18 +358,23 @@ def lacking(known: Order, lack: Lack, *, settle_time: float) -> tuple[Order, str
     Trades of its whole size tell at once that it was filled. Less is told only by a round that is proof and that
     began `settle_time` after the first in which it was lacking: a venue may show a new order, and trades, late. That
     time has passed once the wall clock says so, and this process has lived through it where it saw it begin. Until
-    then the last known status stays.
+    then the last known status stays. So it is told that nothing was filled of one that the venue itself called over.
     """
     order = with_fills(known, lack.fills or ())
     evidence = tuple(sorted({*order.evidence, *lack.evidence}))
-    if known.is_done and known.known_by is KnownBy.REPORTED:
-        return by_numbers(order.model_copy(update={"evidence": evidence})), ""
     since = known.unseen_since
     since = lack.ended if since is None or since > lack.ended else since
+    waited = max(0.0, min((lack.began - since).total_seconds(), lack.lived))
+    if known.is_done and known.known_by is KnownBy.REPORTED:
+        order = by_numbers(order.model_copy(update={"evidence": evidence}))
+        if order.filled_quantity is not None or lack.fills is None or order.status not in _SHORT_ENDS:
+            return order, ""
+        # Its trades may be late too.
+        noted = order.noted(unseen_note(since)) if waited < settle_time else _unfilled(order, lack.ended)
+        return noted, ""
     inferred: dict[str, Any] = {"known_by": KnownBy.INFERRED, "evidence": evidence}
     is_whole = _is_whole(order) and lack.fills is not None
     concluded = known.is_done and known.unseen_since is None and known.known_by is KnownBy.INFERRED
-    waited = max(0.0, min((lack.began - since).total_seconds(), lack.lived))
     if concluded and not is_whole:
         return _told_again(known, by_numbers(order.model_copy(update=inferred)), lack), ""
     if is_whole and (not known.replace_requested or (waited >= settle_time and not lack.why)):
@@ -381,11 +389,13 @@ def lacking(known: Order, lack: Lack, *, settle_time: float) -> tuple[Order, str
         inferred["evidence"] = tuple(sorted({*evidence, unseen_note(since)}))
         return by_numbers(order.model_copy(update=inferred)), why
     if order.filled_quantity is None:
-        inferred |= {"filled_quantity": ZERO, "filled_quote_quantity": ZERO}
-    told = order.model_copy(update={**inferred, "observed_at": lack.ended})
-    return _told_again(
-        known, _over(told, status, "fills: the whole quantity" if is_whole else "nothing more"), lack
-    ), ""
+        order = _unfilled(order, lack.ended)
+    order = order.model_copy(update={**inferred, "observed_at": lack.ended})
+    return _told_again(known, _over(order, status, "fills: the whole quantity" if is_whole else _NO_MORE), lack), ""
+
+
+def _unfilled(order: Order, at: datetime) -> Order:
+    return order.noted(_NO_MORE, observed_at=at, filled_quantity=ZERO, filled_quote_quantity=ZERO)
 
 
 def unseen_note(since: datetime) -> str:

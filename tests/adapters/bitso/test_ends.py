@@ -106,6 +106,27 @@ async def test_an_order_that_ended_unfilled_is_seen_to_end(
     assert (again.status, again.filled_quantity, again.unseen_since) == ("cancelled", 0, None)
 
 
+@pytest.mark.parametrize("is_filled", [False, True])
+async def test_what_a_cancelled_order_had_filled_is_told_in_the_end(
+    sim: Simulator, gateway: OrderGateway, is_filled: bool
+) -> None:
+    """Its end is Bitso's word at once, and its fills are not known before the settle time, as trades come late."""
+    sim.bitso.settings.trade_lag = SETTLE / 2
+    order = await gateway.submit(limit_buy())
+    if is_filled:
+        fill(sim, order, "0.004")
+    cancelled = await gateway.cancel(order)
+    sim.clock.advance(SETTLE - 1)
+    not_yet = await gateway.get(order)
+    sim.clock.advance(1)
+    after = await gateway.get(order)
+
+    assert (cancelled.status, cancelled.known_by, cancelled.filled_quantity) == ("cancelled", "reported", None)
+    assert not_yet.filled_quantity == (Decimal("0.004") if is_filled else None)
+    assert (after.status, after.known_by, after.unseen_since) == ("cancelled", "reported", None)
+    assert after.filled_quantity == (Decimal("0.004") if is_filled else 0)
+
+
 async def test_trades_of_the_whole_size_tell_at_once(sim: Simulator, gateway: OrderGateway) -> None:
     """Filled, inferred, and completed by what was asked for: neither waited for, nor of an unknown size."""
     order = await gateway.submit(limit_buy())
