@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar, get_args
 
@@ -28,7 +29,7 @@ from orderbridge.ccxt.arguments import (
 )
 from orderbridge.ccxt.dicts import Number, Row, bad_row, bad_trade_row, empty_row, order_row, trade_row, windowed
 from orderbridge.ccxt.errors import OrderOutcomeUnknown, StrayFilled, as_ccxt_errors
-from orderbridge.ccxt.stray import Creates, StrayPolicy
+from orderbridge.ccxt.stray import Begun, Creates, StrayPolicy
 from orderbridge.errors import ConfigurationError, OrderBridgeError, OrderNotFound, UnexpectedResponse
 from orderbridge.gateway import error_of, order_from
 from orderbridge.model.basics import ZERO, EditClass, OrderStatus, OrderType, Symbol, TimeInForce, plain
@@ -161,7 +162,8 @@ class CcxtOrders:
             NotSupported: no such order is placed here. InvalidOrder, InsufficientFunds, BadSymbol and other
             ExchangeErrors: refused.
         """
-        return await self._create(await self._asked(symbol, type, side, amount, price, params))
+        with self._creates.begun() as create:
+            return await self._create(await self._asked(symbol, type, side, amount, price, params), create)
 
     async def create_orders(self, orders: Sequence[Mapping[str, Any]]) -> list[Row]:
         """
@@ -177,8 +179,10 @@ class CcxtOrders:
         Raises:
             What is wrong with one of them before anything is sent.
         """
-        requests = [await self._asked_of(order) for order in _listed(orders, "orders")]
-        return list(await asyncio.gather(*map(self._verdict, requests)))
+        with ExitStack() as until_done:
+            creates = [until_done.enter_context(self._creates.begun()) for _ in _listed(orders, "orders")]
+            requests = [await self._asked_of(order) for order in orders]
+            return list(await asyncio.gather(*map(self._verdict, requests, creates)))
 
     async def _asked(self, symbol: Any, type: Any, side: Any, amount: Any, price: Any, params: Params) -> OrderRequest:
         known = symbol_of(symbol)
@@ -193,9 +197,9 @@ class CcxtOrders:
             refuse_undeclared(request, self._can, gateway=self._name)
         return request
 
-    async def _create(self, request: OrderRequest) -> Row:
+    async def _create(self, request: OrderRequest, create: Begun) -> Row:
         with as_ccxt_errors():
-            order = await self._creates.place(request, timeout=self.timeout)
+            order = await self._creates.place(request, create, timeout=self.timeout)
         trades_at_once = request.type is OrderType.MARKET or request.time_in_force in _AT_ONCE
         if not trades_at_once or request.stop_price is not None:
             return order_row(order, number=self._number)
@@ -204,9 +208,9 @@ class CcxtOrders:
             row["status"] = None  # taken, and no more is known: a bot that reads `open` waits for what may have traded
         return row
 
-    async def _verdict(self, request: OrderRequest) -> Row:
+    async def _verdict(self, request: OrderRequest, create: Begun) -> Row:
         try:
-            return await self._create(request)
+            return await self._create(request, create)
         except Exception as error:  # noqa: BLE001 - whatever happens to one hides none of the others
             is_over = isinstance(error, ccxt.BaseError) and not isinstance(error, OrderOutcomeUnknown)
             order = order_as_asked(
@@ -274,8 +278,8 @@ class CcxtOrders:
         refuse(set(extra) - set(request.options))
         request = OrderRequest(**{**dict(request), **changes, "options": {**request.options, **extra}})
         refuse_undeclared(request, self._can, gateway=self._name)
-        with self._creates.begun(request):
-            is_repeated = self._creates.is_left(request)
+        with self._creates.begun(request) as create:
+            is_repeated = await self._creates.is_repeated(create)
             own = None if is_repeated else request.client_order_id
             if own and await self._bridge.placement(key=own, gateway=self._name):
                 raise ccxt.DuplicateOrderId(f"an order of the clientOrderId {own} was placed before")
@@ -289,7 +293,7 @@ class CcxtOrders:
                 raise ccxt.RequestTimeout(f"whether {order.order_id} is over is not known yet; nothing was placed")
             if filled != self._number(ZERO):
                 raise ccxt.InvalidOrder(f"{order.order_id} had filled {filled} before that, and nothing was placed")
-            return await self._create(request)
+            return await self._create(request, create)
 
     async def _request_behind(self, order: Order) -> OrderRequest:
         """What an order was asked for by, as far as it was placed here, and as it stands now."""
@@ -308,11 +312,13 @@ class CcxtOrders:
         Raises:
             OrderNotFound: neither cancelled nor shown. RequestTimeout and other NetworkErrors: cancel it again.
         """
-        ref = self._ref(id, told_of(params, *_NAMING), symbol)
-        with as_ccxt_errors(repeatable=True):
-            order = await self._bridge.cancel(ref, timeout=self.timeout)
+        order = await self._cancelled(self._ref(id, told_of(params, *_NAMING), symbol))
         await self._creates.shown([order])
         return order_row(order, number=self._number)
+
+    async def _cancelled(self, ref: OrderRef) -> Order:
+        with as_ccxt_errors(repeatable=True):
+            return await self._bridge.cancel(ref, timeout=self.timeout)
 
     async def cancel_orders(self, ids: Sequence[Any], symbol: str | None = None, params: Params = None) -> list[Row]:
         """
@@ -336,20 +342,20 @@ class CcxtOrders:
     async def cancel_orders_for_symbols(self, orders: Sequence[Mapping[str, Any]], params: Params = None) -> list[Row]:
         """As `cancel_orders`, of dicts of an id, or the caller's own as clientOrderId, and a symbol."""
         told_of(params)
-        named = []
+        refs = []
         for each in _listed(orders, "orders"):
             id = each.get("id") or ""
             own = {} if id else given({"clientOrderId": each.get("clientOrderId")})
-            self._ref(id, own, each.get("symbol"))
-            named.append((id, each.get("symbol"), own))
-        done = await asyncio.gather(*(self.cancel_order(*each) for each in named), return_exceptions=True)
+            refs.append(self._ref(id, own, each.get("symbol")))
+        done = await asyncio.gather(*map(self._cancelled, refs), return_exceptions=True)
         for error in done:
             if isinstance(error, BaseException) and not isinstance(error, ccxt.OrderNotFound):
-                raise error
+                raise error  # and of the others its caller is shown none
+        await self._creates.shown(each for each in done if isinstance(each, Order))
         return [
-            empty_row(**{name: row.get(name) for name in _NAMED}, info=_error(each))
-            if isinstance(each, BaseException)
-            else each
+            order_row(each, number=self._number)
+            if isinstance(each, Order)
+            else empty_row(**{name: row.get(name) for name in _NAMED}, info=_error(each))
             for row, each in zip(orders, done, strict=True)
         ]
 

@@ -34,7 +34,7 @@ from orderbridge.errors import (
     OutcomeUnknown,
     PermissionDenied,
 )
-from orderbridge.model.basics import OrderStatus, PlacementState, Side, Symbol
+from orderbridge.model.basics import OrderStatus, PlacementState
 from orderbridge.model.order import Fill, Order
 from orderbridge.model.placement import Placement
 from orderbridge.model.request import OrderRequest
@@ -71,6 +71,7 @@ class Unanswered:
         is_earlier: the journal held it from before this process placed anything.
         left_at: loop time at which its caller went without a verdict; None while it waits.
         is_unclear: its outcome is not known, and its caller waits for it.
+        noted: what was written last of its caller, by this process.
         seen: what the bot was shown since its caller left, of which it is not known yet whether it is this order.
         answering: held while a create is answered by it, so that no two are.
     """
@@ -81,6 +82,7 @@ class Unanswered:
     is_earlier: bool = False
     left_at: float | None = None
     is_unclear: bool = False
+    noted: str | None = None
     seen: set[object] = field(default_factory=set)
     answering: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -89,9 +91,25 @@ class Unanswered:
         """True once its caller went without a verdict."""
         return self.left_at is not None
 
-    def is_equal(self, request: OrderRequest) -> bool:
+    def was_left(self, at: float) -> bool:
+        """True where its caller had gone without a verdict by then."""
+        return self.left_at is not None and self.left_at <= at
+
+    def is_beside(self, request: OrderRequest) -> bool:
+        """True where a call asks for an order of the same symbol and side."""
+        return (self.request.symbol, self.request.side) == (request.symbol, request.side)
+
+    def is_equal(self, request: OrderRequest | None) -> bool:
         """True where a call asks for the same in all, whatever their ids."""
-        return self.request.model_copy(update=_NAMELESS) == request.model_copy(update=_NAMELESS)
+        return request is not None and self.request.model_copy(update=_NAMELESS) == request.model_copy(update=_NAMELESS)
+
+
+@dataclass(eq=False)
+class Begun:
+    """A create that is under way: the loop time at which it was asked for, and for what once that is read."""
+
+    at: float
+    request: OrderRequest | None
 
 
 @dataclass(eq=False)
@@ -101,12 +119,12 @@ class Callers:
 
     Attributes:
         open: those without a verdict. unsent: keys of what was never sent, by request. taken: keys that the venue
-            refused as used before. begun: symbol, side and beginning of the creates that may be answered by those.
+            refused as used before. begun: the creates that may be answered by those.
     """
 
     made_at: datetime
     open: list[Unanswered] = field(default_factory=list)
-    begun: list[tuple[Symbol, Side, float]] = field(default_factory=list)
+    begun: list[Begun] = field(default_factory=list)
     unsent: dict[str, str] = field(default_factory=dict)
     taken: set[str] = field(default_factory=set)
     has_looked_back: bool = False
@@ -140,9 +158,12 @@ class Creates:
         self._open = self._callers.open
         self._resolver = self.bridge._placements.line(self.gateway).resolver
 
-    async def place(self, request: OrderRequest, *, timeout: float) -> Order:
+    async def place(self, request: OrderRequest, create: Begun, *, timeout: float) -> Order:
         """
         Place an order at most once, whoever repeats it.
+
+        Args:
+            create: as `begun` made it, before anything was awaited.
 
         Returns:
             The order as the venue answered; or the earlier one whose outcome was not known to its caller.
@@ -151,38 +172,40 @@ class Creates:
             OrderOutcomeUnknown, OrderNotPlaced, StrayFilled: an order was sent. ExchangeNotAvailable: nothing was.
             DuplicateOrderId, InvalidOrder and our own errors: refused.
         """
-        with self.begun(request) as began:
-            await self._look_back()
-            key = request.client_order_id
-            held = None if key is None else await self.bridge.placement(key=key, gateway=self.gateway)
-            if held is not None and not held.holds_key and held.client_order_id is not None:
-                raise InvalidOrder(f"clientOrderId {key} is that of an order that is {held.state}; use a new one")
-            if self._open and (held is None or held.state is PlacementState.PREPARED or not held.holds_key):
-                earlier = await self._answer_by_earlier(request, began, timeout)
-                if earlier is not None:
-                    return earlier
+        create.request = request
+        await self._look_back()
+        key = request.client_order_id
+        held = None if key is None else await self.bridge.placement(key=key, gateway=self.gateway)
+        if held is not None and not held.holds_key and held.client_order_id is not None:
+            raise InvalidOrder(f"clientOrderId {key} is that of an order that is {held.state}; use a new one")
+        if self._open and (held is None or held.state is PlacementState.PREPARED or not held.holds_key):
+            earlier = await self._answer_by_earlier(request, create.at, timeout)
+            if earlier is not None:
+                return earlier
         return await self._send(request, timeout)
 
     @contextlib.contextmanager
-    def begun(self, request: OrderRequest) -> Iterator[float]:
+    def begun(self, request: OrderRequest | None = None) -> Iterator[Begun]:
         """
-        Have an order that was left before now wait for this create, whatever a poller beside it is shown.
+        Have the orders that were left before now wait for this create, whatever a poller beside it is shown.
 
-        Its bot asked for it before it was shown that one: forgotten meanwhile, it would be placed a second time.
+        Its bot asked for it before it was shown them: forgotten meanwhile, its order would be placed a second time.
         """
-        began = asyncio.get_running_loop().time()
-        create = request.symbol, request.side, began
+        create = Begun(asyncio.get_running_loop().time(), request)
         self._callers.begun.append(create)
         try:
-            yield began
+            yield create
         finally:
             self._callers.begun.remove(create)
 
     def _is_asked_for(self, sent: Unanswered) -> bool:
-        """True while a create that began after its caller had left may be answered by it."""
-        market = sent.request.symbol, sent.request.side
-        return sent.left_at is not None and any(
-            (symbol, side) == market and sent.left_at <= began for symbol, side, began in self._callers.begun
+        """True while a create that began after its caller had left may be answered by it, or end it."""
+        return any(
+            create.request is None
+            or sent.is_equal(create.request)
+            or (sent.is_beside(create.request) and not self._has_left(create))
+            for create in self._callers.begun
+            if sent.was_left(create.at)
         )
 
     async def _look_back(self) -> None:
@@ -229,7 +252,7 @@ class Creates:
                     self._forget(sent)  # to whoever sent it, in another process
                 elif placement.order and placement.order.identity in sent.seen:
                     await self._tell(sent)
-                elif sent.left_at is None or sent.left_at > began:
+                elif not sent.was_left(began):
                     others.append(sent)
                 elif placement.order and sent.is_equal(request) and own in (None, placement.client_order_id):
                     await self._tell(sent)
@@ -280,14 +303,17 @@ class Creates:
 
     def _first_open(self, request: OrderRequest, others: Collection[Unanswered]) -> Unanswered | None:
         """The first that has to be known before this is sent; one that may answer it goes before."""
-        market = request.symbol, request.side
-        known = [each for each in self._open if (each.request.symbol, each.request.side) == market]
-        first = [each for each in known if (each.is_unclear or each.has_left) and each not in others]
+        known = [each for each in self._open if each.is_beside(request) and each not in others]
+        first = [each for each in known if each.is_unclear or each.has_left]
         return next((each for each in first if each.is_equal(request)), first[0] if first else None)
 
-    def is_left(self, request: OrderRequest) -> bool:
-        """True where an order that asks for the same was left without a verdict: it answers the next create."""
-        return any(each.has_left and each.is_equal(request) for each in self._open)
+    async def is_repeated(self, create: Begun) -> bool:
+        """True where an order that asks for the same was left without a verdict before, and so answers this create."""
+        await self._look_back()
+        return self._has_left(create)
+
+    def _has_left(self, create: Begun) -> bool:
+        return any(each.was_left(create.at) and each.is_equal(create.request) for each in self._open)
 
     async def _placement_of(self, sent: Unanswered) -> Placement | None:
         if sent.key is None:
@@ -402,7 +428,9 @@ class Creates:
             log.warning("that the caller of an order was %s could not be noted: %s", mark, error)
             return
         record = found[-1] if found else None
-        if record is not None and mark != _last_mark(record.placement.evidence):
+        # What is being written is not read yet, and comes before what is written after it.
+        if record is not None and mark != (sent.noted or _last_mark(record.placement.evidence)):
+            sent.noted = mark
             await self._ledger.outcome(record, happened, evidence=mark, when=_LEAVABLE)
 
     async def shown(self, seen: Iterable[Order | Fill]) -> None:

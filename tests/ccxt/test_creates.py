@@ -282,6 +282,31 @@ async def test_a_bot_that_was_shown_the_order_is_past_it(sim: Simulator, exchang
     assert sim.bitso.requests[PLACE] == (1 if call == "another" else 2)
 
 
+@pytest.mark.parametrize("call", ["cancel_orders", "cancel_orders_for_symbols"])
+async def test_what_was_cancelled_beside_a_failure_was_not_shown(sim: Simulator, exchange_of: Any, call: str) -> None:
+    """It had filled, and the bot got the other one's error: a repeated create is answered by it."""
+    import ccxt
+
+    exchange = exchange_of(horizon=LONG, resolve_for=SOON, timeout=1)
+    other = await exchange.create_order("BTC/MXN", "limit", "sell", 0.01, 1300000)
+    unknown = await unknown_create(sim, exchange)
+    oid = appear(sim, unknown, status="completed")
+    patient(exchange)
+    ids = [unknown.client_order_id, other["clientOrderId"]]
+    told: tuple[Any, ...] = ([], "BTC/MXN", {"clientOrderIds": ids})
+    if call == "cancel_orders_for_symbols":
+        told = ([{"clientOrderId": each, "symbol": "BTC/MXN"} for each in ids],)
+    sim.bitso.fault("error_5xx", operation="cancel", nth=2, times=50)
+
+    with pytest.raises(ccxt.NetworkError):
+        await getattr(exchange, call)(*told)
+    sim.bitso.clear_faults()
+    order = await exchange.create_order(*LIMIT)
+
+    assert (order["id"], order["status"]) == (oid, "closed")
+    assert sim.bitso.requests[PLACE] == 2
+
+
 async def test_what_a_list_leaves_out_was_not_shown(sim: Simulator, exchange_of: Any) -> None:
     """Of a list that was cut by its limit only what the bot got counts."""
     exchange = exchange_of(horizon=LONG, resolve_for=SOON)

@@ -6,6 +6,7 @@ was told of everything that its orders traded.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from orderbridge.simulator import Simulator
 from tests.ccxt.conftest import bridge_over
 from tests.ccxt.kit import LIMIT, LONG, PLACE, SOON, appear, patient, put, unknown_create
 from tests.kind import KIND
+from tests.placement.kit import until
 
 pytestmark = pytest.mark.ccxt
 
@@ -279,6 +281,66 @@ async def test_a_stray_whose_end_is_not_proven_keeps_the_next_from_being_sent(
 
     assert sent_meanwhile == 1
     assert live(sim) == [order["id"]]
+
+
+async def test_a_stray_that_the_exchange_forgets_once_it_is_cancelled_blocks_for_a_while_only(
+    sim: Simulator, exchange_of: Any
+) -> None:
+    """Nothing more is said of it but that it has no trades: once those would be shown, the next create is sent."""
+    from orderbridge.ccxt.errors import OrderOutcomeUnknown
+
+    settle_time, began = 0.5, asyncio.get_running_loop().time()
+    sim.bitso.settings.visibility_window, sim.bitso.settings.miss = 0.0, "seen"
+    exchange = exchange_of(bridge_over(sim, gateway={"settle_time": settle_time}), resolve_for=20)
+    await exchange._gateway.markets()
+    sim.bitso.fault("delay", operation="place", nth=1, seconds=0.2)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(exchange.create_order(*LIMIT), 0.1)
+
+    async def is_answered() -> bool:
+        return bool(await exchange._bridge.placements(state="placed"))
+
+    await until(is_answered)
+    with pytest.raises(OrderOutcomeUnknown, match="how it ended is not proven yet"):
+        await exchange.create_order(SYMBOL, *BID, 570000)
+    sent_then, live_then = sim.bitso.requests[PLACE], live(sim)
+    order = None
+    async with asyncio.timeout(20):
+        while order is None:
+            with contextlib.suppress(OrderOutcomeUnknown):
+                order = await exchange.create_order(SYMBOL, *BID, 570000)
+
+    assert (sent_then, live_then) == (1, [])
+    assert asyncio.get_running_loop().time() - began > settle_time
+    assert live(sim) == [order["id"]]
+
+
+async def test_an_order_that_is_shown_while_another_is_asked_for_is_no_stray(sim: Simulator, exchange_of: Any) -> None:
+    """Two of a grid are not known, one is repeated, and a list beside it shows both: the other stays."""
+    exchange = exchange_of(horizon=LONG, resolve_for=SOON, timeout=10)
+    await exchange._gateway.markets()
+    sim.bitso.fault("drop", operation="place")
+    grid = [LIMIT, (*LIMIT[:-1], 570000)]
+    unknown = await asyncio.gather(*(exchange.create_order(*each) for each in grid), return_exceptions=True)
+    sim.bitso.clear_faults()
+    oids = [appear(sim, each) for each in unknown]
+    patient(exchange)
+    sim.bitso.fault("delay", operation="lookup", seconds=1.0)
+    looked = sim.bitso.requests.total()
+    repeat = asyncio.ensure_future(exchange.create_order(*LIMIT))
+
+    async def looks() -> bool:
+        return sim.bitso.requests.total() > looked
+
+    await until(looks)
+    shown = await exchange.fetch_open_orders(SYMBOL)
+    assert not repeat.done()
+    answered = await repeat
+    order = await exchange.create_order(SYMBOL, *BID, 580000)
+
+    assert {each["id"] for each in shown} == {*oids}
+    assert answered["id"] == oids[0]
+    assert live(sim) == [*oids, order["id"]]
 
 
 async def test_blocked_creates_go_on_once_the_bot_was_shown_the_first(sim: Simulator, exchange_of: Any) -> None:

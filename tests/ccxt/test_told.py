@@ -1,6 +1,7 @@
 """Whose order is whose: what the journal keeps of callers that were left, over exchanges, restarts and processes."""
 
 import asyncio
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from orderbridge.placement import Happened, MemoryJournal, SqliteJournal
 from orderbridge.simulator import Simulator
 from tests.ccxt.conftest import bridge_over
 from tests.ccxt.kit import LIMIT, LONG, PLACE, SOON, appear, patient, unknown_create
+from tests.placement.kit import until
 
 pytestmark = pytest.mark.ccxt
 
@@ -47,6 +49,60 @@ async def test_what_recovery_settled_answers_the_repeated_create(
     assert answered["id"] == oid
     assert new["id"] != oid
     assert sim.bitso.requests[PLACE] == 2
+
+
+async def test_a_create_that_waits_for_the_markets_was_begun_before_what_a_list_shows_meanwhile(
+    sim: Simulator, exchange_of: Any, tmp_path: Path
+) -> None:
+    """A restarted bot repeats its lost order while its poller is shown that: it is answered by it."""
+    first = exchange_of(bridge_on(sim, tmp_path), resolve_for=SOON)
+    unknown = await unknown_create(sim, first)
+    await first._bridge.aclose()
+    oid = appear(sim, unknown)
+    second = exchange_of(bridge_on(sim, tmp_path), resolve_for=5)
+    await second.fetch_open_orders("ETH/MXN")
+    sim.bitso.fault("delay", operation="fees", nth=1, seconds=1.0)
+    loaded = sim.bitso.requests["GET /api/v3/fees"]
+    repeat = asyncio.ensure_future(second.create_order(*LIMIT))
+
+    async def loads() -> bool:
+        return sim.bitso.requests["GET /api/v3/fees"] > loaded
+
+    await until(loads)
+    shown = await second.fetch_open_orders("BTC/MXN")
+    assert not repeat.done()
+    order = await repeat
+
+    assert [each["id"] for each in shown] == [order["id"]] == [oid]
+    assert sim.bitso.requests[PLACE] == 1
+
+
+async def test_a_caller_that_goes_while_it_is_noted_as_told_counts_as_left(
+    sim: Simulator, exchange_of: Any, tmp_path: Path
+) -> None:
+    """What is being written is written all the same: that it was left comes after it, and the restarted bot gets it."""
+    first = exchange_of(bridge_on(sim, tmp_path), resolve_for=SOON)
+    oid = appear(sim, await unknown_create(sim, first))
+    await settled(first._bridge)
+    other = sqlite3.connect(tmp_path / "orders.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")  # nobody else writes meanwhile
+    task = asyncio.ensure_future(first.create_order(*LIMIT))
+
+    async def is_being_told() -> bool:
+        return not first._creates._open
+
+    await until(is_being_told)
+    await asyncio.sleep(0.1)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await asyncio.sleep(0.1)
+    other.close()
+    await first._bridge.aclose()
+    order = await exchange_of(bridge_on(sim, tmp_path), resolve_for=5).create_order(*LIMIT)
+
+    assert order["id"] == oid
+    assert sim.bitso.requests[PLACE] == 1
 
 
 async def test_what_the_bot_was_given_is_not_given_again(sim: Simulator, exchange_of: Any, tmp_path: Path) -> None:
