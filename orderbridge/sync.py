@@ -31,6 +31,9 @@ from orderbridge.placement.resolve import Ghost, Stale, Uncertain
 T = TypeVar("T")
 P = ParamSpec("P")
 _END: Final = object()
+_STOOD_STILL: Final = (
+    "this call's event loop stood still while another was called; if it was to change something, look it up"
+)
 
 
 class SyncListing(Iterator[T]):
@@ -79,10 +82,7 @@ class _Handover:
         except asyncio.CancelledError as error:
             if not self.is_paused:
                 raise
-            why = (
-                "this call's event loop stood still while another was called; if it was to change something, look it up"
-            )
-            self.error = OutcomeUnknown(why)
+            self.error = OutcomeUnknown(_STOOD_STILL)
             raise self.error from error
         except Exception as error:
             self.error = error
@@ -262,7 +262,9 @@ class LoopThread:
         try:
             self._begin(step, handover, tell)
             outcome = await done
-            calls.discard(handover)
+            if handover not in calls:  # it counts as not given, and may be given to another call
+                raise OutcomeUnknown(_STOOD_STILL)
+            calls.remove(handover)
             return outcome
         except BaseException as error:  # a cancel, an interrupt, or that the caller was dropped with its loop
             calls.discard(handover)

@@ -8,6 +8,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -322,6 +323,29 @@ async def test_a_successor_that_a_poller_is_shown_while_the_edit_is_repeated_is_
     assert [str(each["orderId"]) for each in binance.placed] == [first["id"], order["id"]]
 
 
+@pytest.mark.parametrize("params", [{}, {"clientOrderId": "moved-1"}], ids=["", "named"])
+async def test_an_edit_that_the_next_process_repeats_is_answered_by_its_successor(
+    binance: FakeBinance, tmp_path: Path, params: dict[str, Any]
+) -> None:
+    """As its first call, before anything else made it look back."""
+
+    def journalled() -> Any:
+        import orderbridge.ccxt.async_support as ccxt
+
+        return ccxt.binance(binance.config(options={"orderbridge": {"journal": str(tmp_path / "orders.db")}}))
+
+    exchange = journalled()
+    first = await exchange.create_order(*BINANCE, 50000)
+    await missed(lambda: exchange.edit_order(first["id"], *BINANCE, 51000, params), 0)
+    await exchange.close()
+    await asyncio.to_thread(bridges.close_all)
+    exchange = journalled()
+    order = await exchange.edit_order(first["id"], *BINANCE, 51000, params)
+    await exchange.close()
+
+    assert [str(each["orderId"]) for each in binance.placed] == [first["id"], order["id"]]
+
+
 @pytest.mark.parametrize("turns", [0, 1])
 async def test_an_edit_in_place_that_was_missed_is_made_again(venue: Simulator, ours: Any, turns: int) -> None:
     """It places nothing, however often."""
@@ -442,6 +466,30 @@ def test_a_create_of_a_loop_that_goes_on_after_another_call_is_told_as_unknown(
     assert isinstance(error, OrderOutcomeUnknown)
     assert error.client_order_id == order["clientOrderId"]
     assert live(venue) == [order["id"]]
+
+
+def test_an_order_that_was_answered_before_its_loop_stood_still_is_no_stray_of_a_bot_that_has_it(
+    venue: Simulator,
+) -> None:
+    """It counts as not given once another call is made: its caller is told so in place of being given it after all."""
+    import orderbridge.ccxt.async_support as ccxt
+    from orderbridge.ccxt.errors import OrderOutcomeUnknown
+
+    exchange, without_await = made(ccxt, venue), made(import_module("orderbridge.ccxt"), venue)
+    with asyncio.Runner() as runner:
+        runner.run(exchange.fetch_open_orders())
+        loop = runner.get_loop()
+        with handing(loop) as handed:
+            task = loop.create_task(exchange.create_order(*LIMIT))
+            loop.run_until_complete(asyncio.sleep(0))
+            assert handed.wait(20)
+        without_await.fetch_open_orders("ETH/MXN")
+        runner.run(asyncio.wait([task]))
+        order = runner.run(exchange.create_order(*LIMIT))
+        second = runner.run(exchange.create_order(*LIMIT))
+
+    assert isinstance(task.exception(), OrderOutcomeUnknown)
+    assert live(venue) == [order["id"], second["id"]]
 
 
 def test_a_read_of_a_loop_that_goes_on_after_another_call_times_out(venue: Simulator) -> None:
