@@ -27,6 +27,10 @@ from orderbridge.errors import OrderBridgeError, OrderDenied, printable
 class Word(StrEnum):
     """A lower-case word of a closed list; `Word("GTC")` and `Word("gtc")` are one."""
 
+    if not TYPE_CHECKING:
+        # An enum's own is two calls of Python, and is asked for each word that is written.
+        value = property(str.__str__)
+
     def __repr__(self) -> str:
         return repr(self.value)
 

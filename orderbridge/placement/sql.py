@@ -95,7 +95,8 @@ CHAIN: Final = """WITH RECURSIVE chain AS (SELECT n, before, body FROM events WH
     SELECT e.n, e.before, e.body FROM chain c JOIN events e ON e.n = c.before AND e.n < c.n)"""
 _LAST: Final = f"(SELECT NULLIF(last, 0) FROM placements WHERE {_BY_ID})"
 EVENTS: Final = f"{CHAIN.replace('?', _LAST)} SELECT body FROM chain ORDER BY n"
-_ADD: Final = f"INSERT INTO events (before, at, body) VALUES (COALESCE(?, {_LAST}), ?, ?)"
+_ADD: Final = f"INSERT INTO events (before, at, body) VALUES ({_LAST}, ?, ?)"
+_ADD_AFTER: Final = "INSERT INTO events (before, at, body) VALUES (?, ?, ?)"
 _INSERT: Final = f"INSERT INTO placements VALUES ({', '.join('?' * 10)})"
 _UPDATE: Final = f"UPDATE placements SET state = ?, last = ?, body = ? WHERE {_BY_ID}"
 # By themselves: an index is written anew where a column of it is set, be it to what it was.
@@ -392,7 +393,7 @@ class SqlJournal:
         def work(db: Connection) -> None:
             placed = {row[0] for row in db.execute(placed_ids, (gateway, times[0] - _MAY_HAVE_WAITED))}
             left = [
-                order.model_dump_json(exclude_defaults=True)
+                _json(order)
                 for order in found
                 if order.order_id not in placed and not db.execute(_CLIENT, (order.client_order_id, gateway)).fetchone()
             ]
@@ -430,8 +431,9 @@ class SqlJournal:
 
     def _remember(self, record: Record) -> Record:
         """Within a write, as all use of what is remembered."""
-        self._known.pop(record.id, None)
-        self._known[record.id] = record
+        name = record.id
+        self._known.pop(name, None)
+        self._known[name] = record
         if len(self._known) > _REMEMBERED:
             del self._known[next(iter(self._known))]
         return record
@@ -457,29 +459,35 @@ def _insert(db: Connection, record: Record, last: int) -> None:
 
 def _add(db: Connection, placement_id: str, *events: Event) -> int:
     """Store events after those that a placement has; the number of the last."""
-    n: int | None = None
+    add, after, n = _ADD, placement_id, 0
     for event in events:
-        body = event.model_dump_json(exclude={"placement_id", "seq"}, exclude_defaults=True)
-        n = db.execute(_ADD, (n, placement_id, event.at.timestamp(), body)).lastrowid
-    assert n is not None  # there is one event at the least
+        body = _json(event, exclude={"placement_id", "seq"})
+        n = db.execute(add, (after, event.at.timestamp(), body)).lastrowid
+        add, after = _ADD_AFTER, n
     return n
 
 
 def _update(db: Connection, before: Record, after: Record, event: Event) -> None:
-    placement, last = after.placement, _add(db, after.id, event)
-    db.execute(_UPDATE, (placement.state.value, last, _body(after), placement.placement_id))
-    if placement.state not in HOLDING:
-        db.execute(_LET_GO, (placement.placement_id,))
-    elif placement.key is not None and before.state not in UNFINISHED:
-        db.execute(_HOLD, (placement.placement_id, placement.key, placement.gateway))
+    placement = after.placement
+    name, state, key = placement.placement_id, placement.state, placement.key
+    db.execute(_UPDATE, (state.value, _add(db, name, event), _body(after), name))
+    if state not in HOLDING:
+        db.execute(_LET_GO, (name,))
+    elif key is not None and before.state not in UNFINISHED:
+        db.execute(_HOLD, (name, key, placement.gateway))
     if placement.client_order_id is None:
-        db.execute(_FREE_CLIENT, (placement.placement_id,))
+        db.execute(_FREE_CLIENT, (name,))
 
 
 def _body(record: Record) -> str:
     order = record.placement.order
     is_kept = order is None or order.gateway != record.placement.gateway
-    return record.model_dump_json(exclude_defaults=True, exclude=None if is_kept else _HOW_IT_STANDS)
+    return _json(record, exclude=None if is_kept else _HOW_IT_STANDS)
+
+
+def _json(model: BaseModel, *, exclude: Any = None) -> str:
+    """A body, as `model_dump_json` would make it; that takes as long for its own arguments as for a small model."""
+    return model.__pydantic_serializer__.to_json(model, exclude=exclude, exclude_defaults=True).decode()
 
 
 def _observed(db: Connection, record: Record) -> Record:
@@ -531,5 +539,5 @@ def _put_order(db: Connection, before: Order, after: Order) -> Order:
 
 
 def _order_row(order: Order) -> tuple[Any, ...]:
-    body = order.model_dump_json(exclude_defaults=True)
-    return order.client_order_id, order.may_be_live, body, *order.identity
+    # Of plain types: for any other, and it is asked about thousands of them, Python looks for an adapter each time.
+    return order.client_order_id, int(order.may_be_live), _json(order), *map(str, order.identity)

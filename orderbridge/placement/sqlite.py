@@ -225,10 +225,10 @@ class WriteThread:
         self._file.check_in_place()
         if self._file.others_wrote(connection):
             self._forget()
-        before, commits = connection.total_changes, self._file.commits(connection)
+        before = connection.total_changes
         outcomes = [attempt(connection, job) for job in batch]
         if has_changed := connection.total_changes != before:
-            self._file.count(connection, commits)
+            self._file.count(connection)
         connection.execute("COMMIT")
         if has_changed:
             self._file.promise(connection)

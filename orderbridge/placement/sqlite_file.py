@@ -359,15 +359,16 @@ class JournalFile:
             os.close(self._mark)
             self._mark = None
 
-    def commits(self, db: sqlite3.Connection) -> int:
-        """How much was written so far: every event counts, and every commit without one."""
+    def _read_commits(self, db: sqlite3.Connection) -> None:
+        """Learn how much was written so far: every event counts, and every commit without one."""
         self._commits, in_use = db.execute(_PROMISED).fetchone()
         self._begins = not in_use
-        return self._commits
 
-    def count(self, db: sqlite3.Connection, before: int) -> None:
-        """Count the commit of the transaction that is open, after so many; `promise` is to follow it."""
-        if self.commits(db) <= before or self._begins:
+    def count(self, db: sqlite3.Connection) -> None:
+        """Count the commit of the transaction that is open, in which `others_wrote` was asked; `promise` is next."""
+        before = self._commits
+        self._read_commits(db)
+        if self._commits <= before or self._begins:
             self._commits = max(self._commits, before + 1)
             db.execute(_COUNT, (self._commits,))
 
@@ -472,6 +473,7 @@ class JournalFile:
         self._counted = counted
         if version_of(db) != len(STEPS):
             raise newer(self.path, version_of(db))
+        self._read_commits(db)
         return True
 
     def failure(self, error: Exception, doing: str) -> JournalError:
