@@ -33,11 +33,13 @@ from orderbridge.ccxt.stray import Begun, Creates, StrayPolicy
 from orderbridge.errors import ConfigurationError, OrderBridgeError, OrderNotFound, UnexpectedResponse
 from orderbridge.gateway import error_of, order_from
 from orderbridge.model.basics import ZERO, EditClass, OrderStatus, OrderType, Symbol, TimeInForce, plain
-from orderbridge.model.order import Fill, Order
+from orderbridge.model.lifecycle import with_fills
+from orderbridge.model.order import FILL_FIGURES, Fill, Order
 from orderbridge.model.ref import OrderRef
 from orderbridge.model.request import Market, OrderEdit, OrderRequest
 from orderbridge.model.results import Answer, BadRow, LookupResult
 from orderbridge.screening import refuse_undeclared
+from orderbridge.venue.cancel import FILLS_OF_BEFORE
 from orderbridge.venue.submit import order_as_asked
 
 T = TypeVar("T")
@@ -512,7 +514,8 @@ class CcxtOrders:
 
     async def _with_trades(self, order: Order, *, fees: bool = False) -> Row:
         """An order with its trades where they tell what it does not, as they do of fees; else that stays unknown."""
-        filled = order.filled_quantity
+        is_of_before = FILLS_OF_BEFORE in order.evidence  # a cancel, until which more may have traded
+        filled = None if is_of_before else order.filled_quantity
         is_told = filled is not None and (not filled or (order.average_price is not None and not fees))
         fills: list[Fill] = []
         if self._can.fills and not is_told:
@@ -520,9 +523,13 @@ class CcxtOrders:
                 fills, bad = await self._fills(order)
                 # Where the order does not say how much of it traded, only all of its trades do.
                 fills = fills if filled is not None or not bad else []
+                is_read = not bad
             except ccxt.BaseError as error:
                 if not isinstance(error.__cause__, OrderBridgeError):
                     raise
+                is_read = isinstance(error.__cause__, OrderNotFound)
+            if is_of_before:
+                order = with_fills(order, fills) if is_read else order.model_copy(update=dict.fromkeys(FILL_FIGURES))
         return order_row(order, fills, number=self._number)
 
     async def _fills(

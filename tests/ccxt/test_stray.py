@@ -315,6 +315,39 @@ async def test_a_stray_that_the_exchange_forgets_once_it_is_cancelled_blocks_for
     assert live(sim) == [order["id"]]
 
 
+@pytest.mark.parametrize("filled", [None, "0.004"])
+async def test_what_was_known_of_a_stray_before_its_cancel_is_no_proof(
+    sim: Simulator, exchange_of: Any, filled: str | None
+) -> None:
+    """It was open with nothing filled, and no read after the cancel is answered: nothing is sent before its trades."""
+    from orderbridge.ccxt.errors import OrderOutcomeUnknown, StrayFilled
+
+    exchange = exchange_of(horizon=LONG, resolve_for=SOON, timeout=1)
+    oid = appear(sim, await unknown_create(sim, exchange))
+
+    async def is_found() -> bool:
+        return bool(await exchange._bridge.placements(state="placed"))
+
+    await until(is_found)
+    patient(exchange)
+    if filled:
+        sim.bitso.market("btc_mxn").fill(oid, quantity=filled)
+    for operation in ("lookup", "order_trades"):
+        sim.bitso.fault("error_5xx", operation=operation)
+    with pytest.raises(OrderOutcomeUnknown, match=oid):
+        await exchange.create_order(SYMBOL, *BID, 570000)
+    sim.bitso.clear_faults()
+    sim.bitso.fault("error_5xx", operation="lookup")
+    if filled:
+        with pytest.raises(StrayFilled) as caught:
+            await exchange.create_order(SYMBOL, *BID, 570000)
+        assert (caught.value.order["id"], caught.value.order["filled"]) == (oid, float(filled))
+    order = await exchange.create_order(SYMBOL, *BID, 570000)
+
+    assert live(sim) == [order["id"]]
+    assert sim.bitso.requests[PLACE] == 2
+
+
 async def test_an_order_that_is_shown_while_another_is_asked_for_is_no_stray(sim: Simulator, exchange_of: Any) -> None:
     """Two of a grid are not known, one is repeated, and a list beside it shows both: the other stays."""
     exchange = exchange_of(horizon=LONG, resolve_for=SOON, timeout=10)
