@@ -1,13 +1,15 @@
 """The benchmarks tell what they measured as it is; figures are not asserted here."""
 
 import asyncio
+import subprocess
+import sys
 import xml.etree.ElementTree as ElementTree
 
 import pytest
 
 from tests.benchmarks.__main__ import GROUPS, arguments, page
 from tests.benchmarks.chart import svg
-from tests.benchmarks.figures import Figure, Row, in_turn, ratio
+from tests.benchmarks.figures import ROOT, Figure, Row, in_turn, ratio
 from tests.benchmarks.serving import serving
 
 ROWS = [
@@ -49,6 +51,16 @@ def test_the_plot_and_the_page_name_every_row() -> None:
 
     assert {"title", "one < two", "rate", "by id"} <= set(texts)
     assert [row.what for row in ROWS if f"| {row.what} |" not in page(ROWS, "here", "plot.svg")] == []
+
+
+def test_the_memory_of_a_process_is_not_its_parents() -> None:
+    """What a larger process begins counts what it takes itself."""
+    held = b"x" * (256 << 20)
+    code = "from tests.benchmarks.simulator import most_memory; print(most_memory())"
+
+    told = subprocess.check_output([sys.executable, "-c", code], cwd=ROOT)
+
+    assert 0 < int(told) < len(held) / 2
 
 
 async def test_the_server_answers_after_a_while() -> None:

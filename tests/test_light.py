@@ -5,6 +5,7 @@ import asyncio
 import itertools
 import subprocess
 import sys
+import threading
 import tracemalloc
 import types
 from collections.abc import Awaitable, Callable
@@ -18,6 +19,7 @@ import orderbridge
 from orderbridge import OrderBridge
 from orderbridge.adapters.bitso import BitsoGateway
 from orderbridge.http.transport import WireRequest, WireResponse
+from orderbridge.placement import SqliteJournal
 from tests.benchmarks.calls import our_page
 from tests.benchmarks.instant import KEYS, AtOnce, limit_buy
 
@@ -195,27 +197,37 @@ def test_every_public_method_says_what_it_does() -> None:
     assert silent == []
 
 
-MOST_CALLS = {"get": 160, "bridge.get": 232, "submit": 137, "place": 345}
+MOST_CALLS = {"get": 160, "bridge.get": 232, "submit": 137, "place": 345, "place, SQLite": 535}
 
 
-async def test_a_call_enters_few_functions() -> None:
+async def test_a_call_enters_few_functions(tmp_path: Path) -> None:
     """What one call costs above the transport, counted and not timed: functions of Python that it enters."""
     entered: list[object] = []
+
+    def enter(frame: object, event: str, _: object) -> None:
+        if event == "call":
+            entered.append(frame)
+
     keys = {**KEYS, "transport": AtOnce()}
     numbers, request = itertools.count(), limit_buy()
-    async with BitsoGateway(**keys) as gateway, OrderBridge(BitsoGateway(**keys)) as bridge:
+    durable = OrderBridge(BitsoGateway(**keys), journal=SqliteJournal(tmp_path / "orders.db"))
+    async with BitsoGateway(**keys) as gateway, OrderBridge(BitsoGateway(**keys)) as bridge, durable:
+        threading.setprofile(enter)  # for the journal's threads, which begin now
+        await durable.recover()
+        threading.setprofile(None)
         calls: dict[str, Callable[[], Awaitable[object]]] = {
             "get": lambda: gateway.get("bitso:Q1"),
             "bridge.get": lambda: bridge.get("bitso:Q1"),
             "submit": lambda: gateway.submit(request),
             "place": lambda: bridge.place("bitso", request, key=f"k{next(numbers)}"),
+            "place, SQLite": lambda: durable.place("bitso", request, key=f"k{next(numbers)}"),
         }
         found = {}
         for name, call in calls.items():
             await call()
             await asyncio.sleep(0.01)  # what is told of it in the background was told
             entered.clear()
-            sys.setprofile(lambda frame, event, _: entered.append(frame) if event == "call" else None)
+            sys.setprofile(enter)
             for _ in range(10):
                 await call()
             sys.setprofile(None)

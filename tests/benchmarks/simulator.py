@@ -66,10 +66,10 @@ def measured() -> tuple[float, int, float]:
             begin = time.process_time()
             client.call("GET", f"/api/v3/orders/{order.oid}")
             taken.append(time.process_time() - begin)
-    return pairs, _most_memory(), statistics.median(taken)
+    return pairs, most_memory(), statistics.median(taken)
 
 
-def _most_memory() -> int:
+def most_memory() -> int:
     """Bytes. Not by getrusage: that also counts what the process was before it became this one."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
