@@ -90,6 +90,7 @@ _IS_TWIN: Final = f"fingerprint = ? AND state IN ({_listed(IN_FLIGHT)}) AND {_IS
 _HOLDS: Final = "p.key = ? AND p.gateway = ? AND p.held = 1"
 _BY_ID: Final = "placement_id = ?"
 _CLIENT: Final = "SELECT 1 FROM placements WHERE client_order_id = ? AND gateway = ?"
+_TAKEN: Final = f"SELECT 1 FROM placements p WHERE {_HOLDS} UNION ALL {_CLIENT}"
 # An event knows the one before it, whose number is lower; a placement knows its last.
 CHAIN: Final = """WITH RECURSIVE chain AS (SELECT n, before, body FROM events WHERE n = ? UNION ALL
     SELECT e.n, e.before, e.body FROM chain c JOIN events e ON e.n = c.before AND e.n < c.n)"""
@@ -280,10 +281,12 @@ class SqlJournal:
     def _holder(self, db: Connection, record: Record) -> Record | None:
         """The holder of a new record's key. ClientIdUsed: another has its client id."""
         placement = record.placement
-        which = f", which holds the key {placement.key!r},"
-        held = self._read(db, _HOLDS, (placement.key, placement.gateway), which)
-        if held is None and db.execute(_CLIENT, (placement.client_order_id, placement.gateway)).fetchone() is not None:
-            raise ClientIdUsed(f"the client order id {placement.client_order_id} was used before")
+        key, client_order_id, gateway = placement.key, placement.client_order_id, placement.gateway
+        if db.execute(_TAKEN, (key, gateway, client_order_id, gateway)).fetchone() is None:
+            return None
+        held = self._read(db, _HOLDS, (key, gateway), f", which holds the key {key!r},")
+        if held is None:
+            raise ClientIdUsed(f"the client order id {client_order_id} was used before")
         return held
 
     def _check_alone(self, db: Connection, record: Record) -> None:

@@ -242,7 +242,7 @@ def test_no_look_up_reads_the_whole_table(tmp_path: Path) -> None:
         "p.key = ?",
         unfinished,
     )
-    names = ("_CLIENT", "_ORDERS", "_WORKING", "_UPDATE", "ORDER", "EVENTS", "_ADD", "_PUT_ORDER")
+    names = ("_CLIENT", "_TAKEN", "_ORDERS", "_WORKING", "_UPDATE", "ORDER", "EVENTS", "_ADD", "_PUT_ORDER")
     names += ("_HOLD", "_LET_GO", "_FREE_CLIENT", "_PUT_INDEXED")
     for query in (*(getattr(statements, name) for name in names), *(f"{records} {where}" for where in wheres)):
         plan = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {query}", [None] * query.count("?"))]
