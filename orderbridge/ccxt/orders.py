@@ -316,11 +316,17 @@ class CcxtOrders:
         """
         order = await self._cancelled(self._ref(id, told_of(params, *_NAMING), symbol))
         await self._creates.shown([order])
-        return order_row(order, number=self._number)
+        return self._cancelled_row(order)
 
     async def _cancelled(self, ref: OrderRef) -> Order:
         with as_ccxt_errors(repeatable=True):
             return await self._bridge.cancel(ref, timeout=self.timeout)
+
+    def _cancelled_row(self, order: Order) -> Row:
+        """An order after a cancel. What is only known of before it, until which more may have traded, is not told."""
+        if FILLS_OF_BEFORE in order.evidence:
+            order = order.model_copy(update=dict.fromkeys(FILL_FIGURES))
+        return order_row(order, number=self._number)
 
     async def cancel_orders(self, ids: Sequence[Any], symbol: str | None = None, params: Params = None) -> list[Row]:
         """
@@ -355,7 +361,7 @@ class CcxtOrders:
                 raise error  # and of the others its caller is shown none
         await self._creates.shown(each for each in done if isinstance(each, Order))
         return [
-            order_row(each, number=self._number)
+            self._cancelled_row(each)
             if isinstance(each, Order)
             else empty_row(**{name: row.get(name) for name in _NAMED}, info=_error(each))
             for row, each in zip(orders, done, strict=True)
@@ -380,7 +386,7 @@ class CcxtOrders:
             for failure in receipt.unreachable.values():
                 raise error_of(failure, gateway=self._name, operation="cancel_all")
         await self._creates.shown(receipt.orders)
-        return [order_row(order, number=self._number) for order in receipt.orders]
+        return [self._cancelled_row(order) for order in receipt.orders]
 
     # Reading.
 
@@ -514,10 +520,11 @@ class CcxtOrders:
 
     async def _with_trades(self, order: Order, *, fees: bool = False) -> Row:
         """An order with its trades where they tell what it does not, as they do of fees; else that stays unknown."""
-        is_of_before = FILLS_OF_BEFORE in order.evidence  # a cancel, until which more may have traded
+        is_of_before = FILLS_OF_BEFORE in order.evidence
         filled = None if is_of_before else order.filled_quantity
         is_told = filled is not None and (not filled or (order.average_price is not None and not fees))
         fills: list[Fill] = []
+        is_read = False
         if self._can.fills and not is_told:
             try:
                 fills, bad = await self._fills(order)
@@ -528,9 +535,9 @@ class CcxtOrders:
                 if not isinstance(error.__cause__, OrderBridgeError):
                     raise
                 is_read = isinstance(error.__cause__, OrderNotFound)
-            if is_of_before:
-                order = with_fills(order, fills) if is_read else order.model_copy(update=dict.fromkeys(FILL_FIGURES))
-        return order_row(order, fills, number=self._number)
+        if is_of_before and not is_read:
+            return self._cancelled_row(order)
+        return order_row(with_fills(order, fills) if is_of_before else order, fills, number=self._number)
 
     async def _fills(
         self,

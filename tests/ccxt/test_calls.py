@@ -35,6 +35,26 @@ async def test_a_cancel_that_comes_too_late_says_closed(sim: Simulator, exchange
     assert (order["status"], order["filled"], order["remaining"]) == ("closed", 0.01, 0.0)
 
 
+@pytest.mark.parametrize("call", ["cancel_order", "cancel_orders", "cancel_all_orders"])
+async def test_what_had_filled_before_a_cancel_is_not_told_as_all_that_did(
+    sim: Simulator, exchange_of: Any, call: str
+) -> None:
+    """It traded on until then, and no read after it is answered: how much is not known, and not what was seen last."""
+    exchange = exchange_of(timeout=2)
+    order = await exchange.create_order(*LIMIT)
+    assert (await exchange.fetch_order(order["id"]))["filled"] == 0
+    sim.bitso.market("btc_mxn").fill(order["id"], quantity="0.004")
+    for operation in ("lookup", "order_trades"):
+        sim.bitso.fault("error_5xx", operation=operation)
+
+    given = {"cancel_order": order["id"], "cancel_orders": [order["id"]], "cancel_all_orders": None}[call]
+    told = await getattr(exchange, call)(given)
+    (row,) = told if isinstance(told, list) else [told]
+
+    assert (row["id"], row["status"]) == (order["id"], "canceled")
+    assert row["filled"] is None
+
+
 @pytest.mark.parametrize("id", ["all", "a/b", "../x", "nosuchorder00000"])
 async def test_a_cancel_of_what_is_no_order_cancels_nothing(sim: Simulator, exchange: Any, id: str) -> None:
     """Defect 14 of ccxt: there `all` cancels everything. Here it is OrderNotFound, and all orders stay."""
