@@ -31,7 +31,7 @@ async def unknown_create(sim: Simulator, exchange: Any, *args: Any, kind: str = 
 
 def patient(exchange: Any) -> None:
     """Have the exchange wait for what is about to show, however slow this machine is."""
-    exchange._creates.resolve_for = 10
+    exchange._creates.resolve_for = exchange.timeout = 10
 
 
 def appear(sim: Simulator, unknown: Any, **changes: Any) -> str:
