@@ -91,6 +91,7 @@ class Session:
 
     async def permit(self, lane: Lane, *, timeout: float | None) -> Permit:
         """The right to send one request. NotSent: no slot in time, or a lock-out lasts longer."""
+        self.check_usable()
         if lane not in LANES:
             raise ConfigurationError(f"there is no lane {lane!r}: {', '.join(LANES)}", gateway=self.gateway)
         try:
