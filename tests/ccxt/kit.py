@@ -1,5 +1,6 @@
 """What the tests of the exchange share: an order that is lost, and shows again."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -40,3 +41,13 @@ def appear(sim: Simulator, unknown: Any, **changes: Any) -> str:
     known = {"symbol": str(request.symbol), "side": request.side.value, "status": "open"}
     amounts = {"quantity": request.quantity, "price": request.price}
     return sim.bitso.put(origin_id=unknown.placement.client_order_id, **{**known, **amounts, **changes}).oid
+
+
+async def unknown_grid(sim: Simulator, exchange: Any) -> tuple[list[Any], list[str]]:
+    """Two orders of one side whose outcomes stay open until their callers are gone, and their ids as they show then."""
+    sim.bitso.fault("drop", operation="place")
+    grid = [LIMIT, (*LIMIT[:-1], 570000)]
+    unknown = await asyncio.gather(*(exchange.create_order(*each) for each in grid), return_exceptions=True)
+    sim.bitso.clear_faults()
+    patient(exchange)
+    return grid, [appear(sim, each) for each in unknown]

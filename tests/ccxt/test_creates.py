@@ -9,7 +9,7 @@ from orderbridge import OrderBridge
 from orderbridge.errors import NotSent
 from orderbridge.simulator import Simulator
 from tests.ccxt.conftest import TIMES, bridge_over
-from tests.ccxt.kit import LIMIT, LONG, PLACE, SOON, appear, patient, put, unknown_create
+from tests.ccxt.kit import LIMIT, LONG, PLACE, SOON, appear, patient, put, unknown_create, unknown_grid
 from tests.placement.kit import until
 
 pytestmark = pytest.mark.ccxt
@@ -173,12 +173,7 @@ async def test_each_of_several_that_are_not_known_answers_its_own_repeat(sim: Si
     """In whatever order they are repeated: another of them is no stray while the one that is asked for is there."""
     exchange = exchange_of(horizon=LONG, resolve_for=SOON)
     await exchange._gateway.markets()
-    sim.bitso.fault("drop", operation="place")
-    grid = [LIMIT, (*LIMIT[:-1], 570000)]
-    unknown = await asyncio.gather(*(exchange.create_order(*each) for each in grid), return_exceptions=True)
-    sim.bitso.clear_faults()
-    oids = [appear(sim, each) for each in unknown]
-    patient(exchange)
+    grid, oids = await unknown_grid(sim, exchange)
 
     again = [await exchange.create_order(*each) for each in reversed(grid)]
 

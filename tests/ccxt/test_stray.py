@@ -16,7 +16,7 @@ import pytest
 from orderbridge.placement import SqliteJournal
 from orderbridge.simulator import Simulator
 from tests.ccxt.conftest import bridge_over
-from tests.ccxt.kit import LIMIT, LONG, PLACE, SOON, appear, patient, put, unknown_create
+from tests.ccxt.kit import LIMIT, LONG, PLACE, SOON, appear, patient, put, unknown_create, unknown_grid
 from tests.kind import KIND
 from tests.placement.kit import until
 
@@ -352,12 +352,7 @@ async def test_an_order_that_is_shown_while_another_is_asked_for_is_no_stray(sim
     """Two of a grid are not known, one is repeated, and a list beside it shows both: the other stays."""
     exchange = exchange_of(horizon=LONG, resolve_for=SOON, timeout=10)
     await exchange._gateway.markets()
-    sim.bitso.fault("drop", operation="place")
-    grid = [LIMIT, (*LIMIT[:-1], 570000)]
-    unknown = await asyncio.gather(*(exchange.create_order(*each) for each in grid), return_exceptions=True)
-    sim.bitso.clear_faults()
-    oids = [appear(sim, each) for each in unknown]
-    patient(exchange)
+    _, oids = await unknown_grid(sim, exchange)
     sim.bitso.fault("delay", operation="lookup", seconds=1.0)
     looked = sim.bitso.requests.total()
     repeat = asyncio.ensure_future(exchange.create_order(*LIMIT))

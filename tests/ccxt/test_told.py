@@ -23,6 +23,14 @@ def bridge_on(sim: Simulator, folder: Path) -> OrderBridge:
     return bridge_over(sim, horizon=LONG, journal=SqliteJournal(folder / "orders.db"))
 
 
+async def lost_at_a_restart(sim: Simulator, exchange_of: Any, folder: Path) -> tuple[Any, str]:
+    """An order that its process left unknown when it ended, and its id, as the venue shows it after that."""
+    first = exchange_of(bridge_on(sim, folder), resolve_for=SOON)
+    unknown = await unknown_create(sim, first)
+    await first._bridge.aclose()
+    return unknown, appear(sim, unknown)
+
+
 async def settled(bridge: OrderBridge) -> Any:
     """The one placement of a bridge, once it is placed."""
     while True:
@@ -36,10 +44,7 @@ async def test_what_recovery_settled_answers_the_repeated_create(
     sim: Simulator, exchange_of: Any, tmp_path: Path
 ) -> None:
     """That the restart found the lost order before the bot asked changes nothing: it is answered by it, once."""
-    first = exchange_of(bridge_on(sim, tmp_path), resolve_for=SOON)
-    unknown = await unknown_create(sim, first)
-    await first._bridge.aclose()
-    oid = appear(sim, unknown)
+    _, oid = await lost_at_a_restart(sim, exchange_of, tmp_path)
 
     async with bridge_on(sim, tmp_path) as bridge:
         await settled(bridge)
@@ -55,10 +60,7 @@ async def test_a_create_that_waits_for_the_markets_was_begun_before_what_a_list_
     sim: Simulator, exchange_of: Any, tmp_path: Path
 ) -> None:
     """A restarted bot repeats its lost order while its poller is shown that: it is answered by it."""
-    first = exchange_of(bridge_on(sim, tmp_path), resolve_for=SOON)
-    unknown = await unknown_create(sim, first)
-    await first._bridge.aclose()
-    oid = appear(sim, unknown)
+    _, oid = await lost_at_a_restart(sim, exchange_of, tmp_path)
     second = exchange_of(bridge_on(sim, tmp_path), resolve_for=5)
     await second.fetch_open_orders("ETH/MXN")
     sim.bitso.fault("delay", operation="fees", nth=1, seconds=1.0)
@@ -125,10 +127,7 @@ async def test_what_the_restarted_bot_asked_for_is_not_given_again(
     sim: Simulator, exchange_of: Any, tmp_path: Path
 ) -> None:
     """A fetch of the order of its earlier life, as the first call, is enough: the create after that is a new order."""
-    first = exchange_of(bridge_on(sim, tmp_path), resolve_for=SOON)
-    unknown = await unknown_create(sim, first)
-    await first._bridge.aclose()
-    oid = appear(sim, unknown)
+    unknown, oid = await lost_at_a_restart(sim, exchange_of, tmp_path)
 
     second = exchange_of(bridge_on(sim, tmp_path), resolve_for=5)
     shown = await second.fetch_order("", None, {"clientOrderId": unknown.client_order_id})
