@@ -350,10 +350,11 @@ class Resolver:
         tally.asked_again = True
         try:
             for left in reversed(range(ROUNDS if record.placement.gave_up else 1)):
-                before = tally.negative
+                spoken = tally.blocked_after_horizon
                 await self.round([record])
                 record = await self._ledger.journal.get(record.id) or record
-                if not left or record.state is not PlacementState.UNCERTAIN or tally.negative == before:
+                # A silent one that came too soon after another to count is followed by the next all the same.
+                if not left or record.state is not PlacementState.UNCERTAIN or tally.blocked_after_horizon != spoken:
                     return
                 await asyncio.sleep(self._probing.apart)
         finally:

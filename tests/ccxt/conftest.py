@@ -24,15 +24,15 @@ async def sim() -> AsyncIterator[Simulator]:
 
 def bridge_over(sim: Simulator, *, horizon: float = 0.1, venue: str = "bitso", **settings: Any) -> OrderBridge:
     """A bridge over a simulated venue that asks at once, and is soon certain. ccxt's Bitso takes no client ids."""
+    quick = Retries(tries=2, first_wait=0.01, longest_wait=0.01)
     if venue == "ccxt.bitso":
         from orderbridge.adapters.ccxt_any import CcxtGateway
 
-        config, quick = ccxt_settings(sim), Retries(tries=2, first_wait=0.01, longest_wait=0.01)
-        gateway: Any = CcxtGateway("bitso", config=config, limits=None, retries=quick)
+        gateway: Any = CcxtGateway("bitso", config=ccxt_settings(sim), limits=None, retries=quick)
         # What was sent to the simulator has arrived.
         gateway.__class__ = type("OnLoopback", (CcxtGateway,), {"longest_attempt": 0.0})
     else:
-        gateway = getattr(sim, venue).gateway(**settings.pop("gateway", {}))
+        gateway = getattr(sim, venue).gateway(**{"retries": quick, **settings.pop("gateway", {})})
     return OrderBridge(gateway, settle_horizon=horizon, **{"probe_times": TIMES, **settings})
 
 
