@@ -5,7 +5,6 @@ What is overridden are the calls that reach an exchange by themselves. ccxt's sh
 `create_limit_buy_order`, end in one of these.
 """
 
-import asyncio
 import inspect
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -159,9 +158,7 @@ class _Routed:
         if self.target == "create_orders":
             created = [self._created(exchange, row) for row in rows]
             return bridges.calling(exchange, self.target, {"orders": created or told["orders"]})
-        if self.target == "edit_orders":
-            return partial(_each, [bridges.calling(exchange, "edit_order", row) for row in rows])
-        if self.target == "cancel_orders_for_symbols":
+        if self.target in {"edit_orders", "cancel_orders_for_symbols"}:
             told = {**told, "orders": rows or told["orders"]}
         elif "clientOrderIds" in told:
             params = {**params, "clientOrderIds": told["clientOrderIds"]}
@@ -274,15 +271,6 @@ def _rows(told: Mapping[str, Any]) -> list[dict[str, Any]]:
     rows = told.get("orders")
     is_listed = isinstance(rows, (list, tuple)) and all(isinstance(row, Mapping) for row in rows)
     return [dict(row) for row in rows or ()] if is_listed else []
-
-
-async def _each(steps: Sequence[Callable[[], Awaitable[Any]]]) -> list[Any]:
-    """What came of each. The first error is raised once every one was tried."""
-    done = await asyncio.gather(*(step() for step in steps), return_exceptions=True)
-    for each in done:
-        if isinstance(each, BaseException):
-            raise each
-    return done
 
 
 # What may come of a call that ccxt's own may follow.

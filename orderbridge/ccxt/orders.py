@@ -192,9 +192,7 @@ class CcxtOrders:
         return request_of(known, type, side, amount, price, params, market=market, can=self._can)
 
     async def _asked_of(self, order: Any) -> OrderRequest:
-        if not isinstance(order, Mapping) or set(order) - set(_FIELDS):
-            raise ccxt.BadRequest(f"an order is a dict of {', '.join(_FIELDS)}, not {order!r}")
-        request = await self._asked(*(order.get(field) for field in _FIELDS))
+        request = await self._asked(*_values(order, _FIELDS))
         with as_ccxt_errors():
             refuse_undeclared(request, self._can, gateway=self._name)
         return request
@@ -274,6 +272,32 @@ class CcxtOrders:
             edited = await self._bridge.edit(order, OrderEdit(**changes), timeout=self.timeout)
         await self._creates.shown([edited])
         return order_row(edited, number=self._number)
+
+    async def edit_orders(self, orders: Sequence[Mapping[str, Any]]) -> list[Row]:
+        """
+        Change several orders, each of them as `edit_order` does; each has its own verdict.
+
+        Args:
+            orders: dicts of id, symbol, type, side, amount, price and params.
+
+        Returns:
+            In the order given. One that failed has no status, and says why in `info["error"]`.
+
+        Raises:
+            The first failure where every one failed.
+        """
+        rows = _listed(orders, "orders")
+        done = await asyncio.gather(*map(self._edited, rows), return_exceptions=True)
+        failed = [each for each in done if isinstance(each, BaseException)]
+        if failed and len(failed) == len(done):
+            raise failed[0]
+        return [
+            _failed_row(row, each) if isinstance(each, BaseException) else each
+            for row, each in zip(rows, done, strict=True)
+        ]
+
+    async def _edited(self, order: Any) -> Row:
+        return await self.edit_order(*_values(order, ("id", *_FIELDS)))
 
     async def _place_in_its_stead(self, order: Order, changes: Mapping[str, Any], extra: Mapping[str, Any]) -> Row:
         request = await self._request_behind(order)
@@ -361,9 +385,7 @@ class CcxtOrders:
                 raise error  # and of the others its caller is shown none
         await self._creates.shown(each for each in done if isinstance(each, Order))
         return [
-            self._cancelled_row(each)
-            if isinstance(each, Order)
-            else empty_row(**{name: row.get(name) for name in _NAMED}, info=_error(each))
+            self._cancelled_row(each) if isinstance(each, Order) else _failed_row(row, each)
             for row, each in zip(orders, done, strict=True)
         ]
 
@@ -554,6 +576,12 @@ class CcxtOrders:
         return fills[::-1], bad  # oldest first, those of one moment too
 
 
+def _values(order: Any, fields: Sequence[str]) -> list[Any]:
+    if not isinstance(order, Mapping) or set(order) - set(fields):
+        raise ccxt.BadRequest(f"an order is a dict of {', '.join(fields)}, not {order!r}")
+    return [order.get(field) for field in fields]
+
+
 def _listed(value: Any, name: str) -> Sequence[Any]:
     if isinstance(value, (str, Mapping)) or not isinstance(value, Sequence):
         raise ccxt.ArgumentsRequired(f"{name} is a list")
@@ -573,6 +601,10 @@ async def _read(pages: AsyncIterator[T], *, most: int | None = None) -> tuple[li
             raise
         return good, list(error.bad_rows)
     return good, []
+
+
+def _failed_row(asked: Mapping[str, Any], error: BaseException) -> Row:
+    return empty_row(**{name: asked.get(name) for name in _NAMED}, info=_error(error))
 
 
 def _error(error: BaseException) -> Row:

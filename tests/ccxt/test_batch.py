@@ -68,6 +68,29 @@ async def test_case_30_a_whole_failure_is_unclear_for_each_and_told_of_each(sim:
     assert sim.bitso.requests[PLACE] == 2
 
 
+async def test_an_edit_that_fails_hides_no_successor_of_another(sim: Simulator, exchange: Any) -> None:
+    """Each has its own verdict, with the id that it has now; where every one fails, the first failure is raised."""
+    import ccxt
+
+    stays, ended = await exchange.create_orders(batch(560000, 570000))
+    sim.bitso.market("btc_mxn").fill(ended["id"], quantity="0.01")
+    asked = [
+        {"id": each["id"], "symbol": "BTC/MXN", "type": "limit", "side": "buy", "amount": 0.02, "price": 550000}
+        for each in (ended, stays)
+    ]
+
+    refused, edited = await exchange.edit_orders(asked)
+
+    assert (edited["amount"], edited["price"], edited["status"]) == (0.02, 550000.0, "open")
+    assert [edited["id"]] == [each.oid for each in sim.bitso.accepted() if each.active]
+    assert (refused["id"], refused["symbol"], refused["status"]) == (ended["id"], "BTC/MXN", None)
+    assert refused["info"]["error"] == "InvalidOrder"
+    with pytest.raises(ccxt.InvalidOrder):
+        await exchange.edit_orders(asked[:1])
+    with pytest.raises(ccxt.BadRequest, match="an order is a dict of id, symbol, "):
+        await exchange.edit_orders([{"oid": "7"}])
+
+
 async def test_one_that_fails_is_told_beside_the_others(sim: Simulator, exchange: Any) -> None:
     """Refused, never arrived, placed: each stands in its place, and says by ccxt's names what became of it."""
     sim.bitso.fault("drop", operation="place", nth=3)
