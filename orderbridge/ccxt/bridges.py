@@ -483,12 +483,14 @@ def calling(exchange: Any, name: str, arguments: Mapping[str, Any]) -> Callable[
     travels["aiohttp_proxy"] = exchange.aiohttp_proxy or _of_requests(exchange)
     is_told_here = key[0] in _OWN_GATEWAYS and any(map(travels.get, _PROXIES))
     proxy = _proxy_of(exchange) if is_told_here else None
-    changed = {} if shared is None else shared.changed(exchange)
+    changed = None if shared is None else shared.changed(exchange)
 
     async def step() -> Any:
         shared = _shared(exchange, key)
         orders = shared.orders(exchange)
-        current.set(CalledObject(exchange, {**travels, **shared.over_own(changed)}, proxy))
+        # Another object's first call may have made it, at the same time.
+        own = shared.changed(exchange) if changed is None else changed
+        current.set(CalledObject(exchange, {**travels, **shared.over_own(own)}, proxy))
         return await getattr(orders, name)(**arguments)
 
     return step

@@ -352,7 +352,10 @@ class Creates:
         except BaseException as error:  # a cancel too: it may have been sent, and nobody is told
             self._leave(sent)
             if may_come_back():
-                raise _unknown(await self._placement_of(sent), _PAUSED) from error
+                placement = None
+                with contextlib.suppress(JournalError):  # that it may be live is told without its id too
+                    placement = await self._placement_of(sent)
+                raise _unknown(placement, _PAUSED) from error
             raise
         if is_new and again is None:
             self._forget(sent)

@@ -16,6 +16,8 @@ from ccxt.base.errors import InvalidOrder, RequestTimeout
 
 from orderbridge import OrderBridge
 from orderbridge.ccxt import bridges
+from orderbridge.errors import JournalError
+from orderbridge.placement import MemoryJournal
 from orderbridge.simulator import Simulator
 from orderbridge.sync import LoopThread
 from tests.ccxt.conftest import bridge_over, ccxt_settings
@@ -465,6 +467,33 @@ def test_a_create_of_a_loop_that_goes_on_after_another_call_is_told_as_unknown(
 
     assert isinstance(error, OrderOutcomeUnknown)
     assert error.client_order_id == order["clientOrderId"]
+    assert live(venue) == [order["id"]]
+
+
+def test_it_is_told_as_unknown_though_its_journal_cannot_be_read(
+    venue: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bot that reads a JournalError as "nothing was sent" would send it once more."""
+    import orderbridge.ccxt.async_support as ccxt
+    from orderbridge.ccxt.errors import OrderOutcomeUnknown
+
+    async def unreadable(*_: object, **__: object) -> Any:
+        raise JournalError("the disk is gone")
+
+    exchange, without_await = made(ccxt, venue), made(import_module("orderbridge.ccxt"), venue)
+    with asyncio.Runner() as runner:
+        runner.run(exchange.fetch_open_orders())
+        venue.bitso.fault("delay", operation="place", nth=1, seconds=60.0)
+        task = runner.get_loop().create_task(exchange.create_order(*LIMIT))
+        runner.run(until(lambda: placed(venue)))
+        monkeypatch.setattr(MemoryJournal, "find", unreadable)
+        without_await.fetch_open_orders("ETH/MXN")
+        runner.run(asyncio.wait([task]))
+        monkeypatch.undo()
+        venue.bitso.clear_faults()
+        order = runner.run(exchange.create_order(*LIMIT))
+
+    assert isinstance(task.exception(), OrderOutcomeUnknown)
     assert live(venue) == [order["id"]]
 
 

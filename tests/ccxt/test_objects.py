@@ -328,6 +328,20 @@ def test_transport_settings_are_those_of_the_call(venue: FakeBinance, capsys: py
     assert len(bridges._process.bridges) == 1
 
 
+async def test_two_first_calls_at_once_go_by_their_own_options(venue: FakeBinance) -> None:
+    """One of them makes the bridge of both; the other's options are its own all the same."""
+    import orderbridge.ccxt.async_support as ccxt
+
+    objects = [ccxt.binance(venue.config(options={"recvWindow": window})) for window in (4321, 8765)]
+    await asyncio.gather(*(each.load_markets() for each in objects))
+
+    await asyncio.gather(*(each.create_order(*ORDER[:-1], 50000 + n) for n, each in enumerate(objects)))
+    await asyncio.gather(*(each.close() for each in objects))
+
+    assert {each.params["recvWindow"] for each in orders_seen(venue)} == {"4321", "8765"}
+    assert len(bridges._process.bridges) == 1
+
+
 @pytest.mark.parametrize("name", sorted(OPTIONS))
 def test_what_every_gateway_sets_is_not_changed_by_a_call(venue: FakeBinance, name: str) -> None:
     """A bot that turns its object to swaps between calls has no lost spot order sought among those, or sent twice."""
