@@ -105,7 +105,7 @@ class FakeBinance:
             "secret": "secret-of-fake",
             "urls": {"api": {name: self.origin + path for name, path in paths.items()}},
             "enableRateLimit": False,
-            "timeout": 2_000,
+            "timeout": 10_000,
             "timeout_on_exit": 0,
             **more,
             "options": {**options, **more.get("options", {})},
