@@ -352,7 +352,7 @@ class MemoryJournal:
 
     def _check_alone(self, record: Record) -> None:
         for other in self._in_flight.values() if record.state in IN_FLIGHT else ():
-            if other.fingerprint == record.fingerprint and other.id != record.id:
+            if other.id != record.id and other.fingerprint == record.fingerprint:
                 raise InFlight(other)
 
     def _add(self, placement_id: str, *events: Event) -> None:

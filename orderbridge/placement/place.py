@@ -47,7 +47,7 @@ from orderbridge.placement.journal import ClientIdUsed, InFlight
 from orderbridge.placement.ledger import Ledger, kernel, log
 from orderbridge.placement.observations import Observations
 from orderbridge.placement.states import UNSETTLED, Happened, Record, Transition, step, venue_address
-from orderbridge.screening import as_asked, fingerprint, refuse_undeclared
+from orderbridge.screening import as_asked, refuse_undeclared
 
 _BETWEEN_TRIES: Final = 0.1
 _LOOK_WITHIN: Final = 5.0
@@ -224,7 +224,6 @@ class Placer:
         now, owner, name = self.ledger.now(), self.ledger.owner, self.gateway.name
         # Nothing else changes, and the id is checked by the gateway's own rule: the rest is not validated again.
         asked = altered(request, {"client_order_id": client_order_id})
-        print_ = fingerprint(request, gateway=name, mode=mode, address=address)
         denial: Exception | None = None
         try:
             refuse_undeclared(asked, self.gateway.capabilities, gateway=name)
@@ -240,7 +239,7 @@ class Placer:
             client_order_id=None if denial else client_order_id,
             created_at=now,
         )
-        record = Record.of_checked(placement=placement, fingerprint=print_, mode=mode, address=address, owner=owner)
+        record = Record.of_checked(placement=placement, mode=mode, address=address, owner=owner)
         if denial is not None:
             record = await self._create(record, step(record, Happened.DENIED, at=now, reason=str(denial)))
         return record, denial
@@ -313,7 +312,7 @@ class Placer:
         raise OrderDenied(why, rule="client_order_id", **self._where) from error
 
     def _same(self, held: Record, wanted: Record) -> Record:
-        if held.fingerprint == wanted.fingerprint:
+        if held.id == wanted.id or held.fingerprint == wanted.fingerprint:
             return held
         raise KeyInUse(
             f"the key {held.placement.key!r} is held by another request", placement=held.placement, **self._where

@@ -18,15 +18,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Final, NamedTuple
 
-from pydantic import Field
+from pydantic import Field, computed_field
 
 from orderbridge.errors import ConfigurationError, printable
 from orderbridge.gateway import OrderGateway
 from orderbridge.model.basics import Moment, PlacementState, VenueModel, Word, altered
 from orderbridge.model.order import Order
 from orderbridge.model.placement import Placement
+from orderbridge.screening import fingerprint
 
 
 class Happened(Word):
@@ -114,7 +116,6 @@ class Record(VenueModel):
     A placement as the journal keeps it. No secret, header or body is ever part of it.
 
     Attributes:
-        fingerprint: of the normalised request, gateway and mode: the same text for the same order.
         mode, address: paper or live, and where it was sent. At another place nothing is asked about it.
         owner, fence: who works on it, and a number that grows with each change of hands.
         attempt: a word of its own for each attempt, so that two that begin at one moment are told apart, and so
@@ -131,7 +132,6 @@ class Record(VenueModel):
     """
 
     placement: Placement
-    fingerprint: str
     mode: str | None = None
     address: str | None = None
     owner: str | None = None
@@ -148,6 +148,14 @@ class Record(VenueModel):
     resends: int = 0
     reason: str | None = None
     watch_until: Moment | None = None
+
+    # Made where two are compared, or one is stored, as it is dear.
+    @computed_field(repr=False)  # type: ignore[prop-decorator]
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of the normalised request, gateway, mode and address: the same text for the same order."""
+        asked, gateway = self.placement.request, self.placement.gateway
+        return fingerprint(asked, gateway=gateway, mode=self.mode, address=self.address)
 
     @property
     def id(self) -> str:

@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 from orderbridge import Alarm, Order, OrderBridge, OrderRequest, Placement
 from orderbridge.http import WireRequest
 from orderbridge.placement import Record
-from orderbridge.screening import fingerprint
 from orderbridge.simulator import Simulator
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -20,18 +19,24 @@ def limit_buy(**changes: Any) -> OrderRequest:
     return OrderRequest(**{**fields, **changes})
 
 
-def record(id: str = "p1", *, state: str = "prepared", key: str | None = None, **changes: Any) -> Record:
+def record(
+    id: str = "p1",
+    *,
+    state: str = "prepared",
+    key: str | None = None,
+    request: OrderRequest | None = None,
+    **changes: Any,
+) -> Record:
     placement = Placement(
         placement_id=id,
         gateway="bitso",
         key=key,
-        request=limit_buy(),
+        request=request or limit_buy(),
         client_order_id=f"ob-{id}",
         state=state,
         created_at=NOW,
     )
-    print_ = fingerprint(limit_buy(), gateway="bitso", mode=None)
-    return Record(placement=placement, fingerprint=print_, **changes)
+    return Record(placement=placement, **changes)
 
 
 def seen(status: str = "open", **changes: Any) -> Order:

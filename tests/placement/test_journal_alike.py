@@ -18,7 +18,6 @@ from orderbridge.model.placement import Placement
 from orderbridge.placement import Happened, Journal, MemoryJournal, Record, SqliteJournal
 from orderbridge.placement.journal import InFlight
 from orderbridge.placement.states import Transition, step
-from orderbridge.screening import fingerprint
 from tests.placement.kit import NOW, limit_buy, seen
 
 KEYS = st.sampled_from([None, "k1", "k2"])
@@ -40,7 +39,7 @@ def made(number: int, *, gateway: str, key: str | None, client: str | None, pric
         state=state,
         created_at=NOW + timedelta(milliseconds=number),
     )
-    return Record(placement=placement, fingerprint=fingerprint(request, gateway=gateway, mode=None), owner="me")
+    return Record(placement=placement, owner="me")
 
 
 class Alike(RuleBasedStateMachine):

@@ -1,6 +1,8 @@
 """The states of a placement, row by row, and what makes two requests the same."""
 
+import json
 from datetime import timedelta
+from decimal import Decimal
 from itertools import product
 from typing import Any
 
@@ -9,11 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orderbridge.model.basics import PlacementState
-from orderbridge.placement import Happened
+from orderbridge.placement import Happened, Record
 from orderbridge.placement.states import NEXT, step
 from orderbridge.screening import SKEW, disagreements, fingerprint
 from tests.placement.kit import NOW, limit_buy, record, seen
 
+amounts = st.decimals(Decimal("1e-12"), Decimal(10) ** 12, places=12)
+texts = st.text(st.characters(exclude_categories=["C"]), min_size=1, max_size=8)
 ROWS = [
     (2, "prepared", "denied", "denied"),
     (3, "prepared", "sending", "sending"),
@@ -120,6 +124,30 @@ def test_the_same_order_has_the_same_fingerprint() -> None:
 
     assert prints[0] == prints[1]
     assert len(set(prints)) == 4
+    # Journals in use hold it.
+    assert prints[0] == "fe90a77e496a923475b2fd5c11cfa827ff80d9ec255805c69ee6bbd5d13994a4"
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(
+    quantity=amounts,
+    price=amounts,
+    options=st.dictionaries(texts, json_values, max_size=3),
+    expires_at=st.datetimes(NOW.replace(tzinfo=None), timezones=st.timezones()),
+)
+def test_a_record_that_is_read_again_has_the_same_fingerprint(expires_at: Any, **asked: Any) -> None:
+    """It is made anew of what the journal holds, and stands there beside it: the two are one text."""
+    known = record(state="uncertain", request=limit_buy(time_in_force="gtt", expires_at=expires_at, **asked))
+    text = known.model_dump_json()
+
+    assert json.loads(text)["fingerprint"] == known.fingerprint
+    assert Record.model_validate_json(text).fingerprint == known.fingerprint
 
 
 def test_an_order_is_held_against_what_was_asked_for() -> None:
