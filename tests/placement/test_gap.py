@@ -41,7 +41,7 @@ async def lose(bridges: Bridges, path: Path, *, key: str = "k1", request: OrderR
 async def asked(bridge: OrderBridge, key: str = "k1", request: OrderRequest | None = None) -> Placement:
     """The question that placing a key ends in."""
     with pytest.raises(OutcomeUnknown, match="the journal lost") as caught:
-        await bridge.place("bitso", request or limit_buy(), key=key)
+        await bridge.place("bitso", request or limit_buy(), key=key, send_within=60.0)
     placement = caught.value.placement
     assert isinstance(placement, Placement)
     return placement
