@@ -101,6 +101,7 @@ class Tally:
     Attributes:
         negative, negative_at: those of them that count, and the loop time at which the last was begun.
         late: those that were begun after the horizon. asked_again: they are made one after another just now.
+        is_silent: nothing was heard in the last one, and nothing kept it from being heard.
         candidates: what was shown that it may be, where it has no client id.
     """
 
@@ -108,6 +109,7 @@ class Tally:
     negative_at: float = -math.inf
     late: int = 0
     asked_again: bool = False
+    is_silent: bool = False
     blocked_after_horizon: int = 0
     blocked: list[str] = field(default_factory=list)
     candidates: set[Identity] = field(default_factory=set)
@@ -350,11 +352,11 @@ class Resolver:
         tally.asked_again = True
         try:
             for left in reversed(range(ROUNDS if record.placement.gave_up else 1)):
-                spoken = tally.blocked_after_horizon
+                tally.is_silent = False
                 await self.round([record])
                 record = await self._ledger.journal.get(record.id) or record
                 # A silent one that came too soon after another to count is followed by the next all the same.
-                if not left or record.state is not PlacementState.UNCERTAIN or tally.blocked_after_horizon != spoken:
+                if not left or record.state is not PlacementState.UNCERTAIN or not tally.is_silent:
                     return
                 await asyncio.sleep(self._probing.apart)
         finally:
@@ -391,6 +393,7 @@ class Resolver:
 
     async def _conclude(self, record: Record, said: Round, *, begun: float, past: bool) -> None:
         tally = self._tallies.setdefault(record.id, Tally())
+        tally.is_silent = said.is_negative
         if said.is_negative:
             if begun < tally.negative_at + self._probing.apart:
                 return

@@ -255,6 +255,32 @@ async def test_a_venue_that_is_down_is_not_asked_for_the_trades_of_each_placemen
     assert venue.asked["fills"] == 0
 
 
+async def test_a_look_at_what_another_process_follows_ends_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So does one at a venue that is down: only rounds in which nothing is shown are followed by more of them."""
+    journal = MemoryJournal()
+    bot = Bot(Venue(), settle_horizon=600.0, journal=journal)
+    placement = await bot.lose()
+    told = {"gave_up": True}
+    record = await bot.bridge._placements.ledger.note(
+        await bot.bridge._placements.record_of(placement), Happened.GAVE_UP, placement=told
+    )
+    resolver = bot.bridge._placements.line(placement.gateway).resolver
+
+    async def nobodys(*_: object) -> None:
+        return None
+
+    async def down(*_: object, **__: object) -> Any:
+        raise VenueUnavailable("down")
+
+    async with asyncio.timeout(20):  # two pauses are five minutes
+        with monkeypatch.context() as broken:
+            broken.setattr(bot.bridge._placements.ledger, "take", nobodys)
+            await resolver.look_again(record)
+        monkeypatch.setattr(Venue, "lookup", down)
+        await resolver.look_again(record)
+    await bot.bridge.aclose()
+
+
 async def test_a_resend_that_takes_long_holds_up_no_other_placement() -> None:
     """While one order is sent again, without an end, another is probed and sent again too."""
     venue = Venue()
