@@ -11,6 +11,7 @@ import asyncio
 import os
 import time
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -222,8 +223,9 @@ class Placer:
                 raise ConfigurationError(f"no id can be made for {name} ({error}): give one", gateway=name) from error
         address, mode = venue_address(self.gateway)
         now, owner, name = self.ledger.now(), self.ledger.owner, self.gateway.name
-        # Nothing else changes, and the id is checked by the gateway's own rule: the rest is not validated again.
-        asked = altered(request, {"client_order_id": client_order_id})
+        # Nothing else changes, and the id is checked by the gateway's own rule: the rest is not validated again. What
+        # the caller changes in its options later is of another order.
+        asked = altered(request, {"client_order_id": client_order_id, "options": deepcopy(dict(request.options))})
         denial: Exception | None = None
         try:
             refuse_undeclared(asked, self.gateway.capabilities, gateway=name)

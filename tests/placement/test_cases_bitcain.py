@@ -14,7 +14,7 @@ from orderbridge.errors import KeyInUse, NotSent, OutcomeUnknown
 from orderbridge.http import HttpxTransport, WireRequest, WireResponse
 from orderbridge.http.retry import Retries
 from orderbridge.model.basics import PlacementState
-from orderbridge.placement import Happened, Record, SqliteJournal
+from orderbridge.placement import Happened, MemoryJournal, Record, SqliteJournal
 from orderbridge.placement.states import step
 from orderbridge.simulator import Simulator
 from tests.placement.kit import Bridges, until_placed
@@ -416,6 +416,24 @@ async def test_case_32_a_retry_whose_answer_is_lost_is_not_repeated(sim: Simulat
 
     assert sum(count for name, count in sim.bitcain.requests.items() if name.endswith("/retry")) == 1
     assert sorted(order.status for order in shown) == ["failed", "open"]
+
+
+@pytest.mark.parametrize("is_durable", [False, True])
+async def test_options_that_change_after_the_call_are_of_another_order(
+    bridges: Bridges, path: Path, is_durable: bool
+) -> None:
+    """What was placed stays what it was, though its caller goes on with the same dict."""
+    bridge = bridges(journal=SqliteJournal(path) if is_durable else MemoryJournal())
+    request = buy(options={"source": "manual"})
+    await bridge.place("bitcain", request, key="k1")
+    options: Any = request.options
+
+    options["source"] = "agent"
+    with pytest.raises(KeyInUse) as caught:
+        await bridge.place("bitcain", request, key="k1")
+
+    assert caught.value.placement is not None
+    assert caught.value.placement.request.options == {"source": "manual"}
 
 
 async def test_case_33_the_mode_is_part_of_what_was_asked(sim: Simulator, bridges: Bridges, path: Path) -> None:
