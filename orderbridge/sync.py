@@ -13,7 +13,7 @@ import inspect
 import os
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping, Sequence
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import partial, wraps
@@ -31,9 +31,9 @@ from orderbridge.placement.resolve import Ghost, Stale, Uncertain
 T = TypeVar("T")
 P = ParamSpec("P")
 _END: Final = object()
-_STOOD_STILL: Final = (
-    "this call's event loop stood still while another was called; if it was to change something, look it up"
-)
+_LOOK: Final = "if it was to change something, look it up"
+_STOOD_STILL: Final = f"this call's event loop stood still while another was called; {_LOOK}"
+_CLOSED: Final = f"this bridge was closed while the call was under way; {_LOOK}"
 
 
 class SyncListing(Iterator[T]):
@@ -61,11 +61,13 @@ class _Handover:
     A step in the loop's thread, and whether its caller, in another thread, got what came of it.
 
     Attributes:
-        loop: that it was handed to. error: what it raised. undo: what is called if the caller is gone.
+        thread: whose loop does it. loop: that, once it was handed over. error: what it raised. undo: what is called
+            if the caller is gone.
         is_paused: the caller is taken for gone as its own loop runs no more, and may go on with that after all.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, thread: LoopThread) -> None:
+        self.thread = thread
         self.loop: asyncio.AbstractEventLoop | None = None
         self.error: Exception | None = None
         self.is_lost = self.is_paused = False
@@ -128,10 +130,12 @@ def unless_received(undo: Callable[[], object]) -> None:
         handover.undo.append(undo)
 
 
-def may_come_back() -> bool:
-    """True in a step that is cancelled for a caller who nobody cancelled: if its loop goes on, it has to be told."""
+def cut_off() -> str | None:
+    """In a step that is cancelled, why, if nobody cancelled its caller: where that goes on, it has to be told."""
     handover = _handover.get(None)
-    return handover is not None and handover.is_paused
+    if handover is None or not (handover.is_paused or handover.thread.is_closed):
+        return None
+    return _STOOD_STILL if handover.is_paused else _CLOSED
 
 
 class LoopThread:
@@ -158,15 +162,12 @@ class LoopThread:
             ConfigurationError: it is closed, or was closed meanwhile; or this is the loop's own thread, which
                 would wait for itself; or the process was forked after the first call.
         """
-        handover, done = _Handover(), Future[T]()
+        handover, done = _Handover(self), Future[T]()
         try:
             self._begin(step, handover, lambda put, *what: getattr(done, put)(*what))
             return done.result()
         except BaseException as error:  # a KeyboardInterrupt, or what a signal's handler of the program raises
             handover.leave(error)
-            if isinstance(error, CancelledError) and self.is_closed:
-                what = "this bridge was closed while the call was under way; if it was to change something, look it up"
-                raise ConfigurationError(what) from error
             raise
 
     def pull(self, make: Callable[[], AsyncIterator[T]]) -> SyncListing[T]:
@@ -215,7 +216,7 @@ class LoopThread:
                 return
             self._leave_the_stopped(loop)
         try:
-            asyncio.run_coroutine_threadsafe(_Handover().of(last), loop).result()
+            asyncio.run_coroutine_threadsafe(_Handover(self).of(last), loop).result()
         finally:
             loop.call_soon_threadsafe(self._stopped.set)
             thread.join()
@@ -226,14 +227,14 @@ class LoopThread:
 
     def begin(self, step: Callable[[], Awaitable[object]]) -> None:
         """Have `step()` awaited in the loop, whatever comes of it. ConfigurationError: as `call`."""
-        self._begin(step, _Handover(), lambda *outcome: None)
+        self._begin(step, _Handover(self), lambda *outcome: None)
 
     def _begin(self, step: Callable[[], Awaitable[object]], handover: _Handover, tell: Callable[..., object]) -> None:
         async def work() -> None:
             try:
                 tell("set_result", await handover.of(step))
             except asyncio.CancelledError:
-                tell("cancel")
+                tell(*(("set_exception", ConfigurationError(_CLOSED)) if self.is_closed else ("cancel",)))
             except BaseException as error:  # noqa: BLE001 - whatever it is: the caller would wait for ever
                 tell("set_exception", error)
 
@@ -248,7 +249,7 @@ class LoopThread:
 
         A future that has locks beside one that has none would do it at three times the price.
         """
-        here, handover = asyncio.get_running_loop(), _Handover()
+        here, handover = asyncio.get_running_loop(), _Handover(self)
         done: asyncio.Future[T] = _Outcome(handover)
 
         def tell(put: str, *what: object) -> None:

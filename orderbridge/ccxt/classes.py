@@ -158,7 +158,9 @@ class _Routed:
         if self.target == "create_orders":
             created = [self._created(exchange, row) for row in rows]
             return bridges.calling(exchange, self.target, {"orders": created or told["orders"]})
-        if self.target in {"edit_orders", "cancel_orders_for_symbols"}:
+        if self.target == "edit_orders":
+            return bridges.calling(exchange, self.target, {"orders": rows or told["orders"]})
+        if self.target == "cancel_orders_for_symbols":
             told = {**told, "orders": rows or told["orders"]}
         elif "clientOrderIds" in told:
             params = {**params, "clientOrderIds": told["clientOrderIds"]}

@@ -30,7 +30,7 @@ from orderbridge.ccxt.arguments import (
 from orderbridge.ccxt.dicts import Number, Row, bad_row, bad_trade_row, empty_row, order_row, trade_row, windowed
 from orderbridge.ccxt.errors import OrderOutcomeUnknown, StrayFilled, as_ccxt_errors
 from orderbridge.ccxt.stray import Begun, Creates, StrayPolicy
-from orderbridge.errors import ConfigurationError, OrderBridgeError, OrderNotFound, UnexpectedResponse
+from orderbridge.errors import ConfigurationError, JournalError, OrderBridgeError, OrderNotFound, UnexpectedResponse
 from orderbridge.gateway import error_of, order_from
 from orderbridge.model.basics import ZERO, EditClass, OrderStatus, OrderType, Symbol, TimeInForce, plain
 from orderbridge.model.lifecycle import with_fills
@@ -259,7 +259,14 @@ class CcxtOrders:
             if own == order.client_order_id:
                 own = None
             if self._can.edit is EditClass.NONE:
-                return await self._place_in_its_stead(order, {**changes, "client_order_id": own}, extra)
+                try:
+                    return await self._place_in_its_stead(order, {**changes, "client_order_id": own}, extra)
+                except (JournalError, ccxt.BaseError) as error:
+                    cause = error if isinstance(error, JournalError) else error.__cause__
+                    if isinstance(error, OrderOutcomeUnknown) or not isinstance(cause, JournalError):
+                        raise
+                    why = f"whether {order.order_id} was changed is not known: {error}"
+                    raise OrderOutcomeUnknown(why, order_id=order.order_id) from error
             if own is not None:
                 extra["clientOrderId"] = own
             for name, (word, plain_one) in _MANNER.items():
@@ -284,42 +291,45 @@ class CcxtOrders:
             In the order given. One that failed has no status, and says why in `info["error"]`.
 
         Raises:
-            The first failure where every one failed.
+            BadRequest: one of them is no such dict, and nothing was changed.
         """
-        rows = _listed(orders, "orders")
-        done = await asyncio.gather(*map(self._edited, rows), return_exceptions=True)
-        failed = [each for each in done if isinstance(each, BaseException)]
-        if failed and len(failed) == len(done):
-            raise failed[0]
+        asked = [_values(order, ("id", *_FIELDS)) for order in _listed(orders, "orders")]
+        done = await asyncio.gather(*(self.edit_order(*each) for each in asked), return_exceptions=True)
         return [
-            _failed_row(row, each) if isinstance(each, BaseException) else each
-            for row, each in zip(rows, done, strict=True)
+            _failed_row(order, each) if isinstance(each, BaseException) else each
+            for order, each in zip(orders, done, strict=True)
         ]
-
-    async def _edited(self, order: Any) -> Row:
-        return await self.edit_order(*_values(order, ("id", *_FIELDS)))
 
     async def _place_in_its_stead(self, order: Order, changes: Mapping[str, Any], extra: Mapping[str, Any]) -> Row:
         request = await self._request_behind(order)
         refuse(set(extra) - set(request.options))
         request = OrderRequest(**{**dict(request), **changes, "options": {**request.options, **extra}})
         refuse_undeclared(request, self._can, gateway=self._name)
+        turn = self._creates.turn(order)
+        was_taken = turn.locked()
         with self._creates.begun(request) as create:
-            is_repeated = await self._creates.is_repeated(create)
-            own = None if is_repeated else request.client_order_id
-            if own and await self._bridge.placement(key=own, gateway=self._name):
-                raise ccxt.DuplicateOrderId(f"an order of the clientOrderId {own} was placed before")
-            if order.is_done and not is_repeated:
-                raise ccxt.InvalidOrder(f"{order.order_id} is {order.status}: it cannot be changed any more")
-            with as_ccxt_errors(repeatable=True):
-                order = await self._bridge.cancel(order, wait="done", timeout=self.timeout)
-            await self._creates.shown([order])
-            filled = (await self._with_trades(order))["filled"]
-            if order.may_be_live or filled is None:
-                raise ccxt.RequestTimeout(f"whether {order.order_id} is over is not known yet; nothing was placed")
-            if filled != self._number(ZERO):
-                raise ccxt.InvalidOrder(f"{order.order_id} had filled {filled} before that, and nothing was placed")
-            return await self._create(request, create)
+            async with turn:
+                if was_taken:
+                    order = await self._bridge.get(order, timeout=self.timeout)
+                return await self._replaced(order, request, create)
+
+    async def _replaced(self, order: Order, request: OrderRequest, create: Begun) -> Row:
+        """Cancel an order, and place another once it is proven that nothing of the first had filled."""
+        is_repeated = await self._creates.is_repeated(create)
+        own = None if is_repeated else request.client_order_id
+        if own and await self._bridge.placement(key=own, gateway=self._name):
+            raise ccxt.DuplicateOrderId(f"an order of the clientOrderId {own} was placed before")
+        if order.is_done and not is_repeated:
+            raise ccxt.InvalidOrder(f"{order.order_id} is {order.status}: it cannot be changed any more")
+        with as_ccxt_errors(repeatable=True):
+            order = await self._bridge.cancel(order, wait="done", timeout=self.timeout)
+        await self._creates.shown([order])
+        filled = (await self._with_trades(order))["filled"]
+        if order.may_be_live or filled is None:
+            raise ccxt.RequestTimeout(f"whether {order.order_id} is over is not known yet; nothing was placed")
+        if filled != self._number(ZERO):
+            raise ccxt.InvalidOrder(f"{order.order_id} had filled {filled} before that, and nothing was placed")
+        return await self._create(request, create)
 
     async def _request_behind(self, order: Order) -> OrderRequest:
         """What an order was asked for by, as far as it was placed here, and as it stands now."""

@@ -18,7 +18,7 @@ from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from typing import Final, Literal
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from ccxt.base.errors import BaseError, DuplicateOrderId, ExchangeNotAvailable, InvalidOrder
 
@@ -35,13 +35,13 @@ from orderbridge.errors import (
     PermissionDenied,
 )
 from orderbridge.model.basics import OrderStatus, PlacementState
-from orderbridge.model.order import Fill, Order
+from orderbridge.model.order import Fill, Identity, Order
 from orderbridge.model.placement import Placement
 from orderbridge.model.request import OrderRequest
 from orderbridge.placement.journal import MemoryJournal
 from orderbridge.placement.ledger import LEASE_SECONDS, Ledger, log
 from orderbridge.placement.states import IN_FLIGHT, UNFINISHED, Happened, Record
-from orderbridge.sync import may_come_back, unless_received
+from orderbridge.sync import cut_off, unless_received
 
 StrayPolicy = Literal["cancel", "block", "tell"]
 # In the evidence of a placement: its caller went without a verdict; and was given or shown its order after all.
@@ -57,7 +57,6 @@ _UNSENT: Final = (NotSent, AuthenticationFailed, PermissionDenied)
 _MOST_UNSENT: Final = 1_000
 # Seconds for the right to send an order.
 _SEND_WITHIN: Final = 5.0
-_PAUSED: Final = "the event loop of its caller stood still while another was called"
 _NAMELESS: Final = {"client_order_id": None}
 
 
@@ -119,7 +118,7 @@ class Callers:
 
     Attributes:
         open: those without a verdict. unsent: keys of what was never sent, by request. taken: keys that the venue
-            refused as used before. begun: the creates that may be answered by those.
+            refused as used before. begun: the creates that may be answered by those. editing: see `turn`.
     """
 
     made_at: datetime
@@ -127,6 +126,7 @@ class Callers:
     begun: list[Begun] = field(default_factory=list)
     unsent: dict[str, str] = field(default_factory=dict)
     taken: set[str] = field(default_factory=set)
+    editing: WeakValueDictionary[Identity, asyncio.Lock] = field(default_factory=WeakValueDictionary)
     has_looked_back: bool = False
     looking_back: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -173,13 +173,25 @@ class Creates:
             DuplicateOrderId, InvalidOrder and our own errors: refused.
         """
         create.request = request
+        try:
+            return await self._place(request, create.at, timeout)
+        except (JournalError, asyncio.CancelledError) as error:
+            why = str(error) if isinstance(error, JournalError) else cut_off()
+            left = [each for each in self._open if each.is_beside(request) and (each.is_unclear or each.has_left)]
+            if why is None or not left:
+                raise
+            # The bot must not read of its first order, for which it asks again, that it is refused.
+            message = f"an earlier order of this symbol and side is not known yet; nothing was sent: {why}"
+            raise _unknown(left[0].placement, message) from error
+
+    async def _place(self, request: OrderRequest, began: float, timeout: float) -> Order:
         await self._look_back()
         key = request.client_order_id
         held = None if key is None else await self.bridge.placement(key=key, gateway=self.gateway)
         if held is not None and not held.holds_key and held.client_order_id is not None:
             raise InvalidOrder(f"clientOrderId {key} is that of an order that is {held.state}; use a new one")
         if self._open and (held is None or held.state is PlacementState.PREPARED or not held.holds_key):
-            earlier = await self._answer_by_earlier(request, create.at, timeout)
+            earlier = await self._answer_by_earlier(request, began, timeout)
             if earlier is not None:
                 return earlier
         return await self._send(request, timeout)
@@ -307,6 +319,10 @@ class Creates:
         first = [each for each in known if each.is_unclear or each.has_left]
         return next((each for each in first if each.is_equal(request)), first[0] if first else None)
 
+    def turn(self, order: Order) -> asyncio.Lock:
+        """Held while another is placed in the stead of an order: a second edit of it then sees what became of it."""
+        return self._callers.editing.setdefault(order.identity, asyncio.Lock())
+
     async def is_repeated(self, create: Begun) -> bool:
         """True where an order that asks for the same was left without a verdict before, and so answers this create."""
         await self._look_back()
@@ -351,11 +367,11 @@ class Creates:
             raise
         except BaseException as error:  # a cancel too: it may have been sent, and nobody is told
             self._leave(sent)
-            if may_come_back():
+            if (why := cut_off()) is not None:
                 placement = None
-                with contextlib.suppress(JournalError):  # that it may be live is told without its id too
+                with contextlib.suppress(OrderBridgeError):  # that it may be live is told without its id too
                     placement = await self._placement_of(sent)
-                raise _unknown(placement, _PAUSED) from error
+                raise _unknown(placement, why) from error
             raise
         if is_new and again is None:
             self._forget(sent)
@@ -373,8 +389,8 @@ class Creates:
             self._leave(sent)
             if isinstance(error, OrderBridgeError):
                 raise _unknown(unknown.placement, f"{unknown}; and then: {error}") from error
-            if may_come_back():
-                raise _unknown(unknown.placement, f"{unknown}; and then: {_PAUSED}") from error
+            if (why := cut_off()) is not None:
+                raise _unknown(unknown.placement, f"{unknown}; and then: {why}") from error
             raise
         if placement is not None and placement.state is PlacementState.PLACED and placement.order is not None:
             return placement.order
@@ -449,7 +465,7 @@ class Creates:
         for sent in [each for each in self._open if each.has_left]:
             try:
                 placement = await self._placement_of(sent)
-            except JournalError as error:
+            except OrderBridgeError as error:
                 log.warning("whether the caller of an order was shown it could not be told: %s", error)
                 return
             if placement is None or sent not in self._open or self._is_asked_for(sent):

@@ -182,6 +182,19 @@ def test_an_edited_order_keeps_what_it_was_created_with(venue: FakeBinance) -> N
     assert [order["status"] for order in venue.placed] == ["CANCELED", "CANCELED", "NEW"]
 
 
+def test_several_orders_are_edited_with_the_params_of_the_call(venue: FakeBinance) -> None:
+    """As ccxt has them: beside the orders, for each that has none of its own."""
+    exchange = made(venue)
+    ids = [exchange.create_order(PAIR, *LIMIT, {"strategyId": 7})["id"] for _ in range(2)]
+    rows = [{"id": id, "symbol": PAIR, "type": "limit", "side": "buy", "price": 50001} for id in ids]
+
+    edited = exchange.edit_orders([rows[0], {**rows[1], "params": {"strategyId": 8}}], {"strategyId": 9})
+
+    assert [row["price"] for row in edited] == [50001.0] * 2
+    assert sorted(each.params["strategyId"] for each in venue.seen if each.call == POST) == ["7", "7", "8", "9"]
+    assert [order["status"] for order in venue.placed] == ["CANCELED", "CANCELED", "NEW", "NEW"]
+
+
 @pytest.mark.parametrize(
     ("params", "error"),
     [

@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 
 from orderbridge import OrderBridge
+from orderbridge.errors import JournalError
 from orderbridge.model.basics import EditClass
+from orderbridge.placement import MemoryJournal
 from orderbridge.simulator import Simulator
 from tests.ccxt.conftest import bridge_over
 from tests.ccxt.kit import LIMIT, PLACE, appear, patient, put
@@ -315,6 +317,39 @@ async def test_an_edit_whose_successor_is_not_known_is_answered_by_it(sim: Simul
 
     assert edited["id"] == oid
     assert sim.bitso.requests[PLACE] == 2
+
+
+async def test_of_two_edits_of_one_order_at_once_one_places_another(sim: Simulator, without_edits: Any) -> None:
+    """The second sees what became of it; and what was lost or filled beside a refusal is told."""
+    first = await without_edits.create_order(*LIMIT)
+    row = {"id": first["id"], "symbol": "BTC/MXN", "type": "limit", "side": "buy"}
+
+    edited, refused = await without_edits.edit_orders([{**row, "price": 570000}, {**row, "price": 580000}])
+    sim.bitso.fault("drop", operation="place")
+    rows = await without_edits.edit_orders([{**row, "price": 590000}, {**row, "id": edited["id"], "price": 590000}])
+
+    assert refused["info"]["error"] == "InvalidOrder"
+    assert [order.oid for order in sim.bitso.accepted()] == [first["id"], edited["id"]]
+    assert [each["info"]["error"] for each in rows] == ["InvalidOrder", "OrderOutcomeUnknown"]
+
+
+@pytest.mark.parametrize("name", ["create", "find"])
+async def test_an_edit_beside_a_broken_journal_is_not_told_as_refused(
+    sim: Simulator, without_edits: Any, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """The order may be cancelled by then, or be another already: its bot has to look, and places none beside it."""
+    from orderbridge.ccxt.errors import OrderOutcomeUnknown
+
+    async def broken(*_: object, **__: object) -> Any:
+        raise JournalError("the disk is gone")
+
+    first = await without_edits.create_order(*LIMIT)
+    monkeypatch.setattr(MemoryJournal, name, broken)
+
+    with pytest.raises(OrderOutcomeUnknown, match=first["id"]):
+        await without_edits.edit_order(first["id"], "BTC/MXN", "limit", "buy", None, 570000)
+
+    assert sim.bitso.requests[PLACE] == 1
 
 
 @pytest.mark.parametrize(

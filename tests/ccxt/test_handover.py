@@ -67,6 +67,11 @@ async def placed(venue: Simulator) -> bool:
     return bool(live(venue))
 
 
+async def asked_for(venue: Simulator) -> bool:
+    """True once an order is looked for."""
+    return any("GET" in call and "/orders" in call for call in venue.bitso.requests)
+
+
 @contextmanager
 def handing(loop: asyncio.AbstractEventLoop) -> Iterator[threading.Event]:
     """What is set once the outcome of a call was handed to the loop."""
@@ -494,6 +499,63 @@ def test_it_is_told_as_unknown_though_its_journal_cannot_be_read(
         order = runner.run(exchange.create_order(*LIMIT))
 
     assert isinstance(task.exception(), OrderOutcomeUnknown)
+    assert live(venue) == [order["id"]]
+
+
+@pytest.mark.parametrize("is_awaited", [False, True])
+def test_a_create_whose_bridge_is_closed_while_it_is_looked_for_is_told_as_unknown(
+    venue: Simulator, is_awaited: bool
+) -> None:
+    """By another thread, or at the program's end: what it waits for may be live."""
+    from orderbridge.ccxt.errors import OrderOutcomeUnknown
+
+    exchange = made(import_module("orderbridge.ccxt.async_support" if is_awaited else "orderbridge.ccxt"), venue)
+    raised: list[BaseException] = []
+
+    def bot() -> None:
+        try:
+            asyncio.run(exchange.create_order(*LIMIT)) if is_awaited else exchange.create_order(*LIMIT)
+        except BaseException as error:  # noqa: BLE001 - whatever reaches the bot is looked at
+            raised.append(error)
+
+    venue.bitso.fault("accept_then_drop", operation="place", nth=1)
+    venue.bitso.fault("delay", operation="lookup", seconds=60.0)
+    waiting = threading.Thread(target=bot)
+    waiting.start()
+    asyncio.run(until(lambda: asked_for(venue)))
+    bridges.close_all()
+    waiting.join(timeout=60)
+    venue.bitso.clear_faults()
+
+    assert [type(each) for each in raised] == [OrderOutcomeUnknown]
+    assert len(live(venue)) == 1
+
+
+async def test_a_repeat_beside_a_journal_that_cannot_be_read_is_told_as_unknown(
+    venue: Simulator, ours: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first was left without a word: the second must not read as refused. It is answered by it later."""
+    from orderbridge.ccxt.errors import OrderOutcomeUnknown
+
+    async def unreadable(*_: object, **__: object) -> Any:
+        raise JournalError("the disk is gone")
+
+    venue.bitso.fault("delay", operation="place", nth=1, seconds=60.0)
+    task = asyncio.create_task(ours.create_order(*LIMIT))
+    await until(lambda: placed(venue))
+    task.cancel()
+    await asyncio.wait([task])
+    with monkeypatch.context() as broken:
+        broken.setattr(MemoryJournal, "find", unreadable)
+        with pytest.raises(OrderOutcomeUnknown, match=r"nothing was sent: .*the disk is gone"):
+            await ours.create_order(*LIMIT)
+        (row,) = await ours.create_orders(
+            [dict(zip(("symbol", "type", "side", "amount", "price"), LIMIT, strict=True))]
+        )
+    venue.bitso.clear_faults()
+    order = await ours.create_order(*LIMIT)
+
+    assert (row["status"], row["info"]["error"]) == (None, "OrderOutcomeUnknown")
     assert live(venue) == [order["id"]]
 
 
