@@ -133,9 +133,9 @@ def unless_received(undo: Callable[[], object]) -> None:
 def cut_off() -> str | None:
     """In a step that is cancelled, why, if nobody cancelled its caller: where that goes on, it has to be told."""
     handover = _handover.get(None)
-    if handover is None or not (handover.is_paused or handover.thread.is_closed):
-        return None
-    return _STOOD_STILL if handover.is_paused else _CLOSED
+    if handover is not None and handover.is_paused:
+        return _STOOD_STILL
+    return _CLOSED if handover is not None and handover.thread.is_closed and not handover.is_lost else None
 
 
 class LoopThread:
@@ -234,7 +234,10 @@ class LoopThread:
             try:
                 tell("set_result", await handover.of(step))
             except asyncio.CancelledError:
-                tell(*(("set_exception", ConfigurationError(_CLOSED)) if self.is_closed else ("cancel",)))
+                if self.is_closed:
+                    tell("set_exception", ConfigurationError(_CLOSED))
+                else:
+                    tell("cancel")
             except BaseException as error:  # noqa: BLE001 - whatever it is: the caller would wait for ever
                 tell("set_exception", error)
 

@@ -225,7 +225,8 @@ class Placer:
         now, owner, name = self.ledger.now(), self.ledger.owner, self.gateway.name
         # Nothing else changes, and the id is checked by the gateway's own rule: the rest is not validated again. What
         # the caller changes in its options later is of another order.
-        asked = altered(request, {"client_order_id": client_order_id, "options": deepcopy(dict(request.options))})
+        options = deepcopy(dict(request.options)) if request.options else {}
+        asked = altered(request, {"client_order_id": client_order_id, "options": options})
         denial: Exception | None = None
         try:
             refuse_undeclared(asked, self.gateway.capabilities, gateway=name)
