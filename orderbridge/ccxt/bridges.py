@@ -8,6 +8,7 @@ since a bridge for each setting would forget its placements.
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import hashlib
 import json
@@ -25,7 +26,7 @@ from weakref import WeakKeyDictionary
 import certifi
 
 from orderbridge.bridge import OrderBridge
-from orderbridge.ccxt.errors import as_ccxt_errors
+from orderbridge.ccxt.errors import OrderOutcomeUnknown, as_ccxt_errors
 from orderbridge.ccxt.orders import CcxtOrders
 from orderbridge.errors import ConfigurationError, NotSupported, OrderBridgeError
 from orderbridge.http.aiohttp_engine import AiohttpTransport
@@ -33,7 +34,7 @@ from orderbridge.http.session import own_logger
 from orderbridge.http.transport import Proxies, Proxy, WireRequest, WireResponse, proxy_from
 from orderbridge.placement import SqliteJournal
 from orderbridge.settings import build_gateway
-from orderbridge.sync import LoopThread
+from orderbridge.sync import LoopThread, cut_off
 
 # The settings of ours in `options`.
 OPTION: Final = "orderbridge"
@@ -491,7 +492,12 @@ def calling(exchange: Any, name: str, arguments: Mapping[str, Any]) -> Callable[
         # Another object's first call may have made it, at the same time.
         own = shared.changed(exchange) if changed is None else changed
         current.set(CalledObject(exchange, {**travels, **shared.over_own(own)}, proxy))
-        return await getattr(orders, name)(**arguments)
+        try:
+            return await getattr(orders, name)(**arguments)
+        except asyncio.CancelledError as error:
+            if name.startswith(("create", "edit")) and (why := cut_off()) is not None:
+                raise OrderOutcomeUnknown(why) from error
+            raise
 
     return step
 

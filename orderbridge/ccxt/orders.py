@@ -38,7 +38,9 @@ from orderbridge.model.order import FILL_FIGURES, Fill, Order
 from orderbridge.model.ref import OrderRef
 from orderbridge.model.request import Market, OrderEdit, OrderRequest
 from orderbridge.model.results import Answer, BadRow, LookupResult
+from orderbridge.placement.ledger import note_known
 from orderbridge.screening import refuse_undeclared
+from orderbridge.sync import cut_off
 from orderbridge.venue.cancel import FILLS_OF_BEFORE
 from orderbridge.venue.submit import order_as_asked
 
@@ -184,7 +186,13 @@ class CcxtOrders:
         with ExitStack() as until_done:
             creates = [until_done.enter_context(self._creates.begun()) for _ in _listed(orders, "orders")]
             requests = [await self._asked_of(order) for order in orders]
-            return list(await asyncio.gather(*map(self._verdict, requests, creates)))
+            verdicts = [asyncio.ensure_future(each) for each in map(self._verdict, requests, creates)]
+            try:
+                return list(await asyncio.gather(*verdicts))
+            except asyncio.CancelledError:
+                if cut_off() is None:
+                    raise
+                return list(await asyncio.gather(*verdicts))  # each was cut off too, and says what it knows
 
     async def _asked(self, symbol: Any, type: Any, side: Any, amount: Any, price: Any, params: Params) -> OrderRequest:
         known = symbol_of(symbol)
@@ -203,7 +211,12 @@ class CcxtOrders:
         trades_at_once = request.type is OrderType.MARKET or request.time_in_force in _AT_ONCE
         if not trades_at_once or request.stop_price is not None:
             return order_row(order, number=self._number)
-        row = await self._with_trades(order, fees=True)
+        try:
+            row = await self._with_trades(order, fees=True)
+        except asyncio.CancelledError:
+            if cut_off() is None:
+                raise
+            row = order_row(order, number=self._number)  # it is placed, and only its trades are not known
         if order.status is OrderStatus.ACCEPTED:
             row["status"] = None  # taken, and no more is known: a bot that reads `open` waits for what may have traded
         return row
@@ -211,7 +224,9 @@ class CcxtOrders:
     async def _verdict(self, request: OrderRequest, create: Begun) -> Row:
         try:
             return await self._create(request, create)
-        except Exception as error:  # noqa: BLE001 - whatever happens to one hides none of the others
+        except (Exception, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and cut_off() is None:
+                raise
             is_over = isinstance(error, ccxt.BaseError) and not isinstance(error, OrderOutcomeUnknown)
             order = order_as_asked(
                 request,
@@ -261,9 +276,11 @@ class CcxtOrders:
             if self._can.edit is EditClass.NONE:
                 try:
                     return await self._place_in_its_stead(order, {**changes, "client_order_id": own}, extra)
-                except (JournalError, ccxt.BaseError) as error:
-                    cause = error if isinstance(error, JournalError) else error.__cause__
-                    if isinstance(error, OrderOutcomeUnknown) or not isinstance(cause, JournalError):
+                except (JournalError, ConfigurationError, ccxt.BaseError) as error:
+                    cause = error.__cause__ if isinstance(error, ccxt.BaseError) else error
+                    if isinstance(error, OrderOutcomeUnknown) or not isinstance(
+                        cause, (JournalError, ConfigurationError)
+                    ):
                         raise
                     why = f"whether {order.order_id} was changed is not known: {error}"
                     raise OrderOutcomeUnknown(why, order_id=order.order_id) from error
@@ -305,12 +322,8 @@ class CcxtOrders:
         refuse(set(extra) - set(request.options))
         request = OrderRequest(**{**dict(request), **changes, "options": {**request.options, **extra}})
         refuse_undeclared(request, self._can, gateway=self._name)
-        turn = self._creates.turn(order)
-        was_taken = turn.locked()
         with self._creates.begun(request) as create:
-            async with turn:
-                if was_taken:
-                    order = await self._bridge.get(order, timeout=self.timeout)
+            async with self._creates.turn(order):
                 return await self._replaced(order, request, create)
 
     async def _replaced(self, order: Order, request: OrderRequest, create: Begun) -> Row:
@@ -319,8 +332,8 @@ class CcxtOrders:
         own = None if is_repeated else request.client_order_id
         if own and await self._bridge.placement(key=own, gateway=self._name):
             raise ccxt.DuplicateOrderId(f"an order of the clientOrderId {own} was placed before")
-        if order.is_done and not is_repeated:
-            raise ccxt.InvalidOrder(f"{order.order_id} is {order.status}: it cannot be changed any more")
+        if (order.is_done or order.identity in self._creates.replaced) and not is_repeated:
+            raise ccxt.InvalidOrder(f"{order.order_id} is over: it cannot be changed any more")
         with as_ccxt_errors(repeatable=True):
             order = await self._bridge.cancel(order, wait="done", timeout=self.timeout)
         await self._creates.shown([order])
@@ -329,6 +342,7 @@ class CcxtOrders:
             raise ccxt.RequestTimeout(f"whether {order.order_id} is over is not known yet; nothing was placed")
         if filled != self._number(ZERO):
             raise ccxt.InvalidOrder(f"{order.order_id} had filled {filled} before that, and nothing was placed")
+        note_known(self._creates.replaced, order.identity)
         return await self._create(request, create)
 
     async def _request_behind(self, order: Order) -> OrderRequest:

@@ -27,6 +27,7 @@ from orderbridge.ccxt.dicts import Row
 from orderbridge.ccxt.errors import OrderNotPlaced, OrderOutcomeUnknown, StrayFilled
 from orderbridge.errors import (
     AuthenticationFailed,
+    ConfigurationError,
     DuplicateClientOrderId,
     JournalError,
     NotSent,
@@ -118,7 +119,8 @@ class Callers:
 
     Attributes:
         open: those without a verdict. unsent: keys of what was never sent, by request. taken: keys that the venue
-            refused as used before. begun: the creates that may be answered by those. editing: see `turn`.
+            refused as used before. begun: the creates that may be answered by those. editing: see `turn`. replaced: the
+            orders in whose stead another was placed.
     """
 
     made_at: datetime
@@ -126,6 +128,7 @@ class Callers:
     begun: list[Begun] = field(default_factory=list)
     unsent: dict[str, str] = field(default_factory=dict)
     taken: set[str] = field(default_factory=set)
+    replaced: set[Identity] = field(default_factory=set)
     editing: WeakValueDictionary[Identity, asyncio.Lock] = field(default_factory=WeakValueDictionary)
     has_looked_back: bool = False
     looking_back: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -156,6 +159,7 @@ class Creates:
         known = _CALLERS.setdefault(self.bridge, {})
         self._callers = known.setdefault(self.gateway, Callers(self._ledger.now()))
         self._open = self._callers.open
+        self.replaced = self._callers.replaced
         self._resolver = self.bridge._placements.line(self.gateway).resolver
 
     async def place(self, request: OrderRequest, create: Begun, *, timeout: float) -> Order:
@@ -175,14 +179,14 @@ class Creates:
         create.request = request
         try:
             return await self._place(request, create.at, timeout)
-        except (JournalError, asyncio.CancelledError) as error:
-            why = str(error) if isinstance(error, JournalError) else cut_off()
-            left = [each for each in self._open if each.is_beside(request) and (each.is_unclear or each.has_left)]
-            if why is None or not left:
+        except (JournalError, ConfigurationError, asyncio.CancelledError) as error:
+            why = cut_off() if isinstance(error, asyncio.CancelledError) else str(error)
+            left = self._first_open(request, ())
+            if why is None or left is None:
                 raise
             # The bot must not read of its first order, for which it asks again, that it is refused.
-            message = f"an earlier order of this symbol and side is not known yet; nothing was sent: {why}"
-            raise _unknown(left[0].placement, message) from error
+            message = f"an order of this symbol and side is not known yet, and no other was sent: {why}"
+            raise _unknown(left.placement, message) from error
 
     async def _place(self, request: OrderRequest, began: float, timeout: float) -> Order:
         await self._look_back()
@@ -320,7 +324,7 @@ class Creates:
         return next((each for each in first if each.is_equal(request)), first[0] if first else None)
 
     def turn(self, order: Order) -> asyncio.Lock:
-        """Held while another is placed in the stead of an order: a second edit of it then sees what became of it."""
+        """Held while another is placed in the stead of an order, so that of two edits at once one is."""
         return self._callers.editing.setdefault(order.identity, asyncio.Lock())
 
     async def is_repeated(self, create: Begun) -> bool:

@@ -333,6 +333,18 @@ async def test_of_two_edits_of_one_order_at_once_one_places_another(sim: Simulat
     assert [each["info"]["error"] for each in rows] == ["InvalidOrder", "OrderOutcomeUnknown"]
 
 
+async def test_an_edit_whose_look_came_late_places_no_second(sim: Simulator, without_edits: Any) -> None:
+    """It saw the order open, which another edit has put another in the stead of since."""
+    first = await without_edits.create_order(*LIMIT)
+    sim.bitso.fault("delay", operation="lookup", nth=2, seconds=1.5)
+    row = {"id": first["id"], "symbol": "BTC/MXN", "type": "limit", "side": "buy"}
+
+    edited, refused = await without_edits.edit_orders([{**row, "price": 570000}, {**row, "price": 580000}])
+
+    assert refused["info"]["error"] == "InvalidOrder"
+    assert [order.oid for order in sim.bitso.accepted() if order.active] == [edited["id"]]
+
+
 @pytest.mark.parametrize("name", ["create", "find"])
 async def test_an_edit_beside_a_broken_journal_is_not_told_as_refused(
     sim: Simulator, without_edits: Any, monkeypatch: pytest.MonkeyPatch, name: str

@@ -31,6 +31,9 @@ pytestmark = pytest.mark.ccxt
 ROW = dict(zip(("symbol", "type", "side", "amount", "price"), LIMIT, strict=True))
 MARKET = ("BTC/MXN", "market", "buy", 0.01)
 
+ROW = dict(zip(("symbol", "type", "side", "amount", "price"), LIMIT, strict=True))
+MARKET = ("BTC/MXN", "market", "buy", 0.01)
+
 
 @pytest.fixture
 def venue() -> Iterator[Simulator]:
@@ -67,9 +70,9 @@ async def placed(venue: Simulator) -> bool:
     return bool(live(venue))
 
 
-async def asked_for(venue: Simulator) -> bool:
-    """True once an order is looked for."""
-    return any("GET" in call and "/orders" in call for call in venue.bitso.requests)
+def asked_for(venue: Simulator) -> int:
+    """How often orders, or trades, were looked for."""
+    return sum(count for call, count in venue.bitso.requests.items() if call.startswith("GET") and "/order" in call)
 
 
 @contextmanager
@@ -503,32 +506,51 @@ def test_it_is_told_as_unknown_though_its_journal_cannot_be_read(
 
 
 @pytest.mark.parametrize("is_awaited", [False, True])
-def test_a_create_whose_bridge_is_closed_while_it_is_looked_for_is_told_as_unknown(
-    venue: Simulator, is_awaited: bool
-) -> None:
-    """By another thread, or at the program's end: what it waits for may be live."""
-    from orderbridge.ccxt.errors import OrderOutcomeUnknown
+@pytest.mark.parametrize("kind", ["create", "repeat", "batch", "market"])
+def test_what_may_be_live_as_its_bridge_is_closed_is_told(venue: Simulator, is_awaited: bool, kind: str) -> None:
+    """By another thread, or at the program's end: what is looked for is unknown, and what is placed is given."""
+    package = import_module("orderbridge.ccxt.async_support" if is_awaited else "orderbridge.ccxt")
+    told: list[Any] = []
 
-    exchange = made(import_module("orderbridge.ccxt.async_support" if is_awaited else "orderbridge.ccxt"), venue)
-    raised: list[BaseException] = []
+    def bot(**settings: Any) -> None:
+        exchange = made(package, venue, **settings)
+        calls = {"batch": lambda: exchange.create_orders([ROW, ROW]), "market": lambda: exchange.create_order(*MARKET)}
+        call = calls.get(kind, lambda: exchange.create_order(*LIMIT))
 
-    def bot() -> None:
+        async def awaited() -> Any:
+            return await call()
+
         try:
-            asyncio.run(exchange.create_order(*LIMIT)) if is_awaited else exchange.create_order(*LIMIT)
+            told.append(asyncio.run(awaited()) if is_awaited else call())
         except BaseException as error:  # noqa: BLE001 - whatever reaches the bot is looked at
-            raised.append(error)
+            told.append(error)
 
-    venue.bitso.fault("accept_then_drop", operation="place", nth=1)
-    venue.bitso.fault("delay", operation="lookup", seconds=60.0)
-    waiting = threading.Thread(target=bot)
+    if kind == "market":
+        venue.bitso.fault("delay", operation="order_trades", seconds=60.0)
+    else:
+        venue.bitso.fault("accept_then_drop", operation="place")
+        venue.bitso.fault("delay", operation="lookup", seconds=60.0)
+    if kind == "repeat":
+        bot(resolve_for=0.1)
+    seen = asked_for(venue)
+
+    async def is_waiting() -> bool:
+        return asked_for(venue) > seen + (kind == "batch")
+
+    waiting = threading.Thread(target=bot, kwargs={"resolve_for": 60})
     waiting.start()
-    asyncio.run(until(lambda: asked_for(venue)))
+    asyncio.run(until(is_waiting))
     bridges.close_all()
     waiting.join(timeout=60)
     venue.bitso.clear_faults()
 
-    assert [type(each) for each in raised] == [OrderOutcomeUnknown]
-    assert len(live(venue)) == 1
+    last = told[-1]
+    if kind == "market":
+        assert [last["id"]] == live(venue)
+    else:
+        errors = [row["info"]["error"] for row in last] if kind == "batch" else [type(last).__name__]
+        assert {*errors} == {"OrderOutcomeUnknown"}
+        assert len(errors) == len(live(venue))
 
 
 async def test_a_repeat_beside_a_journal_that_cannot_be_read_is_told_as_unknown(
@@ -547,11 +569,9 @@ async def test_a_repeat_beside_a_journal_that_cannot_be_read_is_told_as_unknown(
     await asyncio.wait([task])
     with monkeypatch.context() as broken:
         broken.setattr(MemoryJournal, "find", unreadable)
-        with pytest.raises(OrderOutcomeUnknown, match=r"nothing was sent: .*the disk is gone"):
+        with pytest.raises(OrderOutcomeUnknown, match=r"no other was sent: .*the disk is gone"):
             await ours.create_order(*LIMIT)
-        (row,) = await ours.create_orders(
-            [dict(zip(("symbol", "type", "side", "amount", "price"), LIMIT, strict=True))]
-        )
+        (row,) = await ours.create_orders([ROW])
     venue.bitso.clear_faults()
     order = await ours.create_order(*LIMIT)
 
