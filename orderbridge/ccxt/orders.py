@@ -274,16 +274,7 @@ class CcxtOrders:
             if own == order.client_order_id:
                 own = None
             if self._can.edit is EditClass.NONE:
-                try:
-                    return await self._place_in_its_stead(order, {**changes, "client_order_id": own}, extra)
-                except (JournalError, ConfigurationError, ccxt.BaseError) as error:
-                    cause = error.__cause__ if isinstance(error, ccxt.BaseError) else error
-                    if isinstance(error, OrderOutcomeUnknown) or not isinstance(
-                        cause, (JournalError, ConfigurationError)
-                    ):
-                        raise
-                    why = f"whether {order.order_id} was changed is not known: {error}"
-                    raise OrderOutcomeUnknown(why, order_id=order.order_id) from error
+                return await self._place_in_its_stead(order, {**changes, "client_order_id": own}, extra)
             if own is not None:
                 extra["clientOrderId"] = own
             for name, (word, plain_one) in _MANNER.items():
@@ -318,13 +309,22 @@ class CcxtOrders:
         ]
 
     async def _place_in_its_stead(self, order: Order, changes: Mapping[str, Any], extra: Mapping[str, Any]) -> Row:
-        request = await self._request_behind(order)
-        refuse(set(extra) - set(request.options))
-        request = OrderRequest(**{**dict(request), **changes, "options": {**request.options, **extra}})
-        refuse_undeclared(request, self._can, gateway=self._name)
-        with self._creates.begun(request) as create:
-            async with self._creates.turn(order):
-                return await self._replaced(order, request, create)
+        try:
+            request = await self._request_behind(order)
+            refuse(set(extra) - set(request.options))
+            request = OrderRequest(**{**dict(request), **changes, "options": {**request.options, **extra}})
+            refuse_undeclared(request, self._can, gateway=self._name)
+            with self._creates.begun(request) as create:
+                async with self._creates.turn(order):
+                    return await self._replaced(order, request, create)
+        except (JournalError, ConfigurationError, ccxt.BaseError) as error:
+            # The order may be cancelled by then, or be another already: it must not read as refused.
+            cause = error.__cause__ if isinstance(error, ccxt.BaseError) else error
+            is_ours = isinstance(cause, (JournalError, ConfigurationError))
+            if not is_ours or isinstance(error, OrderOutcomeUnknown):
+                raise
+            why = f"whether {order.order_id} was changed is not known: {error}"
+            raise OrderOutcomeUnknown(why, order_id=order.order_id) from error
 
     async def _replaced(self, order: Order, request: OrderRequest, create: Begun) -> Row:
         """Cancel an order, and place another once it is proven that nothing of the first had filled."""
@@ -332,8 +332,8 @@ class CcxtOrders:
         own = None if is_repeated else request.client_order_id
         if own and await self._bridge.placement(key=own, gateway=self._name):
             raise ccxt.DuplicateOrderId(f"an order of the clientOrderId {own} was placed before")
-        if (order.is_done or order.identity in self._creates.replaced) and not is_repeated:
-            raise ccxt.InvalidOrder(f"{order.order_id} is over: it cannot be changed any more")
+        if order.is_done and not is_repeated:
+            raise ccxt.InvalidOrder(f"{order.order_id} is {order.status}: it cannot be changed any more")
         with as_ccxt_errors(repeatable=True):
             order = await self._bridge.cancel(order, wait="done", timeout=self.timeout)
         await self._creates.shown([order])
@@ -342,6 +342,9 @@ class CcxtOrders:
             raise ccxt.RequestTimeout(f"whether {order.order_id} is over is not known yet; nothing was placed")
         if filled != self._number(ZERO):
             raise ccxt.InvalidOrder(f"{order.order_id} had filled {filled} before that, and nothing was placed")
+        # An edit may have looked before another placed that.
+        if order.identity in self._creates.replaced and not is_repeated:
+            raise ccxt.InvalidOrder(f"{order.order_id} is over: another was placed in its stead already")
         note_known(self._creates.replaced, order.identity)
         return await self._create(request, create)
 

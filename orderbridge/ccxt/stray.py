@@ -119,8 +119,8 @@ class Callers:
 
     Attributes:
         open: those without a verdict. unsent: keys of what was never sent, by request. taken: keys that the venue
-            refused as used before. begun: the creates that may be answered by those. editing: see `turn`. replaced: the
-            orders in whose stead another was placed.
+            refused as used before. begun: the creates that may be answered by those. replaced: the orders in whose
+            stead another was placed. editing: see `turn`.
     """
 
     made_at: datetime
@@ -324,7 +324,7 @@ class Creates:
         return next((each for each in first if each.is_equal(request)), first[0] if first else None)
 
     def turn(self, order: Order) -> asyncio.Lock:
-        """Held while another is placed in the stead of an order, so that of two edits at once one is."""
+        """Held while another is placed in the stead of an order: of two repeats at once one is answered by that."""
         return self._callers.editing.setdefault(order.identity, asyncio.Lock())
 
     async def is_repeated(self, create: Begun) -> bool:

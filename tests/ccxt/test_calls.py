@@ -302,7 +302,7 @@ async def test_where_no_order_is_changed_in_place_another_is_placed(sim: Simulat
 
 
 async def test_an_edit_whose_successor_is_not_known_is_answered_by_it(sim: Simulator, without_edits: Any) -> None:
-    """Its order is over by then: the repeated edit is no edit of an ended one, and places nothing beside it."""
+    """Its order is over by then: an edit that repeats it is no edit of an ended one, and of two at once one is."""
     from orderbridge.ccxt.errors import OrderOutcomeUnknown
 
     moved = ("BTC/MXN", "limit", "buy", None, 570000)
@@ -313,9 +313,12 @@ async def test_an_edit_whose_successor_is_not_known_is_answered_by_it(sim: Simul
     oid = appear(sim, caught.value)
     patient(without_edits)
 
-    edited = await without_edits.edit_order(first["id"], *moved)
+    row = dict(zip(("id", "symbol", "type", "side", "amount", "price"), (first["id"], *moved), strict=True))
+    rows = await without_edits.edit_orders([row, row])
 
+    edited, refused = sorted(rows, key=lambda each: "error" in each["info"])
     assert edited["id"] == oid
+    assert refused["info"]["error"] == "InvalidOrder"
     assert sim.bitso.requests[PLACE] == 2
 
 
@@ -324,7 +327,8 @@ async def test_of_two_edits_of_one_order_at_once_one_places_another(sim: Simulat
     first = await without_edits.create_order(*LIMIT)
     row = {"id": first["id"], "symbol": "BTC/MXN", "type": "limit", "side": "buy"}
 
-    edited, refused = await without_edits.edit_orders([{**row, "price": 570000}, {**row, "price": 580000}])
+    rows = await without_edits.edit_orders([{**row, "price": 570000}, {**row, "price": 580000}])
+    edited, refused = sorted(rows, key=lambda each: "error" in each["info"])
     sim.bitso.fault("drop", operation="place")
     rows = await without_edits.edit_orders([{**row, "price": 590000}, {**row, "id": edited["id"], "price": 590000}])
 

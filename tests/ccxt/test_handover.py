@@ -70,6 +70,11 @@ async def placed(venue: Simulator) -> bool:
     return bool(live(venue))
 
 
+async def unreadable(*_: object, **__: object) -> Any:
+    """What a journal does that cannot be read."""
+    raise JournalError("the disk is gone")
+
+
 def asked_for(venue: Simulator) -> int:
     """How often orders, or trades, were looked for."""
     return sum(count for call, count in venue.bitso.requests.items() if call.startswith("GET") and "/order" in call)
@@ -485,9 +490,6 @@ def test_it_is_told_as_unknown_though_its_journal_cannot_be_read(
     import orderbridge.ccxt.async_support as ccxt
     from orderbridge.ccxt.errors import OrderOutcomeUnknown
 
-    async def unreadable(*_: object, **__: object) -> Any:
-        raise JournalError("the disk is gone")
-
     exchange, without_await = made(ccxt, venue), made(import_module("orderbridge.ccxt"), venue)
     with asyncio.Runner() as runner:
         runner.run(exchange.fetch_open_orders())
@@ -558,9 +560,6 @@ async def test_a_repeat_beside_a_journal_that_cannot_be_read_is_told_as_unknown(
 ) -> None:
     """The first was left without a word: the second must not read as refused. It is answered by it later."""
     from orderbridge.ccxt.errors import OrderOutcomeUnknown
-
-    async def unreadable(*_: object, **__: object) -> Any:
-        raise JournalError("the disk is gone")
 
     venue.bitso.fault("delay", operation="place", nth=1, seconds=60.0)
     task = asyncio.create_task(ours.create_order(*LIMIT))
