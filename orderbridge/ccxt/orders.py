@@ -224,7 +224,7 @@ class CcxtOrders:
     async def _verdict(self, request: OrderRequest, create: Begun) -> Row:
         try:
             return await self._create(request, create)
-        except (Exception, asyncio.CancelledError) as error:
+        except (Exception, asyncio.CancelledError) as error:  # whatever happens to one hides none of the others
             if isinstance(error, asyncio.CancelledError) and cut_off() is None:
                 raise
             is_over = isinstance(error, ccxt.BaseError) and not isinstance(error, OrderOutcomeUnknown)
